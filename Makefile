@@ -1,0 +1,133 @@
+# The one Makefile. `make help` lists what it can do.
+
+CC ?= cc
+BUILD ?= build
+# What a learner may change: `make CFLAGS=-O0` loses no warning and no guard.
+CFLAGS ?= -O2 -g
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wshadow \
+    -Wundef -Wvla -Wimplicit-fallthrough -Wstrict-prototypes \
+    -Wmissing-prototypes -Wwrite-strings -Wpointer-arith -Wcast-qual \
+    -Wnull-dereference
+HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+    -fstack-clash-protection -fPIE -pie -Wl,-z,relro -Wl,-z,now \
+    -Wl,-z,noexecstack
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+    -fno-omit-frame-pointer
+GUARDS := $(if $(SANITIZE),$(SANITIZERS),$(HARDENING))
+WERROR := $(if $(CI),-Werror)
+
+# One step from source to program: every program here is one file, linked
+# with the modules in common/ that lessons have built.
+BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
+    -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c %.a,$^)
+
+lessons := $(notdir $(wildcard lessons/[0-9][0-9]-*))
+peers := $(basename $(notdir $(wildcard tests/peers/*.c)))
+tools := bounded
+answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
+sources := $(wildcard lessons/*/*.c common/*.[ch] tests/*/*.[ch])
+scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash)
+suites := $(wildcard tests/*/*.bats)
+
+objects := $(patsubst common/%.c,$(BUILD)/common/%.o,$(wildcard common/*.c))
+COMMON := $(if $(objects),$(BUILD)/common.a)
+
+programs := $(addprefix $(BUILD)/,$(lessons))
+exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
+solutions := $(addprefix $(BUILD)/solution/,$(lessons))
+helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools))
+faults := $(BUILD)/tests/faults.so
+
+# Every core is used unless the command line says otherwise.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.PHONY: all test lint format sanitize clean help FORCE
+
+all: $(programs) $(exercises) $(solutions) $(helpers) $(faults) ## build everything into build/
+
+# A lesson NN-name has its program in lessons/NN-name/name.c.
+number = $(firstword $(subst -, ,$1))
+name = $(patsubst $(number)-%,%,$1)
+define lesson_rules
+$(BUILD)/$1: lessons/$1/$(name).c
+$(BUILD)/exercise/$1: lessons/$1/exercise.c
+$(BUILD)/solution/$1: lessons/$1/solution.c
+.PHONY: check-$(number)
+check-$(number): ; @scripts/learn check $1
+endef
+$(foreach lesson,$(lessons),$(eval $(call lesson_rules,$(lesson))))
+
+# A wrong answer is a patch on the solution.
+$(BUILD)/wrong/%.c: tests/wrong/%.patch
+	@mkdir -p $(@D)
+	patch --quiet -o $@ lessons/$(*D)/solution.c $<
+
+$(BUILD)/wrong/%: $(BUILD)/wrong/%.c
+	$(BUILD_PROGRAM)
+
+$(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
+$(addprefix $(BUILD)/tests/,$(peers)): $(BUILD)/tests/%: tests/peers/%.c
+$(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
+
+$(programs) $(exercises) $(solutions) $(helpers) \
+    $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/flags $(COMMON)
+	@mkdir -p $(@D)
+	$(BUILD_PROGRAM)
+
+# Preloaded by tests, so without what belongs to a program. glibc declares the
+# address of a socket as a union of all its kinds, which pedants can't match.
+$(faults): tests/lib/faults.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -O2 $(filter-out -Wpedantic,$(WARNINGS)) $(WERROR) \
+	    -shared -fPIC -o $@ $<
+
+$(BUILD)/common/%.o: common/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/common.a: $(objects)
+	$(AR) rcs $@ $^
+
+# Another compiler or another flag builds everything anew.
+flags := $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS)
+ifneq ($(flags),$(file <$(BUILD)/flags))
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(flags)' >$@
+endif
+
+test: ## run every test
+	scripts/test
+
+sanitize: ## run the tests again under address and undefined-behaviour sanitizers
+	SANITIZE=1 BUILD=build/asan scripts/test tests/lessons tests/exercises
+
+lint: ## check format and style of all C and all shell
+	scripts/setup lint
+	clang-format --dry-run -Werror $(sources)
+	shellcheck $(scripts)
+	shellcheck -s bats $(suites)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -Icommon \
+	    --enable=warning,style,performance,portability \
+	    --suppress=missingIncludeSystem $(sources)
+	printf '%s\n' $(filter %.c,$(sources)) | xargs -P "$$(nproc)" -n 1 \
+	    sh -c 'clang-tidy --quiet "$$1" -- -std=c17 -Icommon 2>/dev/null' -
+
+format: ## lay out all C as .clang-format has it
+	clang-format -i $(sources)
+
+check-NN: ## check your answer to lesson NN, as `scripts/learn check NN` does
+	@echo 'make: put the number of a lesson for NN, as in `make check-01`'
+
+clean: ## delete build/ (never work/, where your answers are)
+	rm -rf build
+
+help: ## say this
+	@awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
+	    Makefile
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)

@@ -1,0 +1,80 @@
+/*
+ * 01 solution: a daytime client (RFC 867), one good answer of many.
+ *
+ * usage: 01-tcp-client ADDRESS PORT
+ */
+#define _GNU_SOURCE
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 01-tcp-client ADDRESS PORT\n", out);
+    exit(status);
+}
+
+/* A port from the command line: digits and nothing else, 1 to 65535. */
+static in_port_t parse_port(const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long port = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
+        port > 65535)
+        errx(1, "%s is not a port: 1 to 65535", text);
+    return (in_port_t)port;
+}
+
+static int connect_to(const char *address, const char *port) {
+    struct sockaddr_in server = {
+        .sin_family = AF_INET,
+        .sin_port = htons(parse_port(port)),
+    };
+    if (inet_pton(AF_INET, address, &server.sin_addr) != 1)
+        errx(1, "%s is not an IPv4 address", address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(1, "socket");
+    if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0)
+        err(1, "connect %s:%s", address, port);
+    return fd;
+}
+
+/* Copies until the server ends its half; returns how many bytes that was. */
+static size_t copy_all(int fd) {
+    char piece[4096];
+    size_t total = 0;
+    for (;;) {
+        ssize_t received = recv(fd, piece, sizeof piece, 0);
+        if (received < 0)
+            err(1, "recv");
+        if (received == 0)
+            return total;
+        if (fwrite(piece, 1, (size_t)received, stdout) != (size_t)received ||
+            fflush(stdout) == EOF)
+            err(1, "standard output");
+        total += (size_t)received;
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc != 3)
+        usage(stderr, 2);
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+
+    int fd = connect_to(argv[1], argv[2]);
+    size_t total = copy_all(fd);
+    fprintf(stderr, "%zu bytes\n", total);
+    if (close(fd) < 0)
+        err(1, "close");
+    return 0;
+}

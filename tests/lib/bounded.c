@@ -1,0 +1,212 @@
+/*
+ * bounded: run a command, but not for ever, and say how it ended.
+ *
+ *     bounded [-r REPORT] SECONDS COMMAND [ARGUMENT...]
+ *
+ * Every program that a test starts is started by this one. The command's
+ * status becomes ours; 128 + N when signal N ended it, as a shell has it; 124
+ * when its time was up. SIGINT and SIGTERM are passed on. When we die, however
+ * we die, the command dies with us: no test leaves a process behind.
+ *
+ * A command that did not end by itself is described in REPORT, a line for a
+ * reader: the signal that ended it, or what it was doing when its time was up.
+ * timeout(1) can tell none of that, which is why this exists. The system call
+ * that a process sleeps in is in /proc/PID/syscall; only its parent may read
+ * that on every system, and here we are the parent.
+ */
+#define _GNU_SOURCE
+
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TIMED_OUT = 124, CANNOT_RUN = 126, SIGNALLED = 128 };
+
+struct call {
+    long number;
+    const char *name;
+    int on_descriptor; /* its first argument is one */
+};
+
+/* The calls that a program of this workbook may sleep in. */
+static const struct call calls[] = {
+    {SYS_read, "read", 1},
+    {SYS_write, "write", 1},
+    {SYS_readv, "readv", 1},
+    {SYS_writev, "writev", 1},
+    {SYS_recvfrom, "recv", 1},
+    {SYS_recvmsg, "recvmsg", 1},
+    {SYS_sendto, "send", 1},
+    {SYS_sendmsg, "sendmsg", 1},
+    {SYS_connect, "connect", 1},
+    {SYS_accept4, "accept", 1},
+    {SYS_ppoll, "poll", 0},
+    {SYS_pselect6, "select", 0},
+    {SYS_epoll_pwait, "epoll_wait", 1},
+    {SYS_wait4, "wait", 0},
+    {SYS_waitid, "wait", 0},
+    {SYS_futex, "a lock or a thread join", 0},
+    {SYS_nanosleep, "sleep", 0},
+    {SYS_clock_nanosleep, "sleep", 0},
+    {SYS_rt_sigsuspend, "sigsuspend", 0},
+    {SYS_rt_sigtimedwait, "sigwait", 0},
+#ifdef SYS_accept
+    {SYS_accept, "accept", 1},
+#endif
+#ifdef SYS_poll
+    {SYS_poll, "poll", 0},
+#endif
+#ifdef SYS_select
+    {SYS_select, "select", 0},
+#endif
+#ifdef SYS_epoll_wait
+    {SYS_epoll_wait, "epoll_wait", 1},
+#endif
+#ifdef SYS_pause
+    {SYS_pause, "pause", 0},
+#endif
+};
+
+static volatile sig_atomic_t child;
+static volatile sig_atomic_t time_is_up;
+
+static void pass_on(int signal_number) {
+    int saved = errno;
+    (void)kill((pid_t)child, signal_number);
+    errno = saved;
+}
+
+static void ring(int signal_number) {
+    (void)signal_number;
+    time_is_up = 1;
+}
+
+static _Noreturn void usage(void) {
+    fputs("usage: bounded [-r REPORT] SECONDS COMMAND [ARGUMENT...]\n", stderr);
+    exit(2);
+}
+
+/* Says in words what system call the line of /proc/PID/syscall stands for. */
+static void describe(FILE *report, const char *line) {
+    long number = 0;
+    unsigned long argument = 0;
+
+    if (sscanf(line, "%ld %lx", &number, &argument) != 2) {
+        fputs("it was waiting for nothing: it was going round a loop\n",
+              report);
+        return;
+    }
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        if (calls[i].number != number)
+            continue;
+        fprintf(report, "it was waiting in %s", calls[i].name);
+        if (calls[i].on_descriptor)
+            fprintf(report, " on descriptor %lu", argument);
+        fputc('\n', report);
+        return;
+    }
+    fprintf(report, "it was in system call %ld\n", number);
+}
+
+/* Looks at what the command is doing now. Best effort: the line is for people,
+ * and some systems hide it. */
+static void report_hang(const char *path) {
+    char name[64];
+    char line[256] = "";
+    (void)snprintf(name, sizeof name, "/proc/%d/syscall", (int)child);
+
+    FILE *report = fopen(path, "we");
+    if (report == NULL)
+        err(CANNOT_RUN, "%s", path);
+    FILE *syscall_file = fopen(name, "re");
+    if (syscall_file != NULL) {
+        if (fgets(line, sizeof line, syscall_file) != NULL)
+            describe(report, line);
+        (void)fclose(syscall_file);
+    }
+    (void)fclose(report);
+}
+
+static void report_signal(const char *path, int signal_number) {
+    FILE *report = fopen(path, "we");
+    if (report == NULL)
+        err(CANNOT_RUN, "%s", path);
+    fprintf(report, "it was ended by signal %d%s (%s)\n", signal_number,
+            signal_number == SIGPIPE ? ", SIGPIPE" : "",
+            strsignal(signal_number));
+    (void)fclose(report);
+}
+
+static void catch (int signal_number, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(signal_number, &action, NULL); /* fails for no real one */
+}
+
+static _Noreturn void become(char **command, pid_t parent) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it died before we could say so */
+        _exit(CANNOT_RUN);
+    (void)execvp(command[0], command);
+    err(CANNOT_RUN, "%s", command[0]);
+}
+
+int main(int argc, char **argv) {
+    const char *report = "/dev/null";
+    int option;
+    while ((option = getopt(argc, argv, "+r:")) != -1) {
+        if (option != 'r')
+            usage();
+        report = optarg;
+    }
+    if (argc - optind < 2)
+        usage();
+    char *end;
+    double seconds = strtod(argv[optind], &end);
+    if (*end != '\0' || !(seconds > 0 && seconds < 1e6))
+        usage();
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        err(CANNOT_RUN, "fork");
+    if (pid == 0)
+        become(argv + optind + 1, parent);
+    child = pid;
+    catch (SIGINT, pass_on);
+    catch (SIGTERM, pass_on);
+    catch (SIGALRM, ring);
+
+    /* It rings again each tenth of a second after that, so that no ring can be
+     * missed between a look at the flag and the wait. */
+    long microseconds = (long)((seconds - (double)(long)seconds) * 1e6);
+    struct itimerval when = {.it_value = {(long)seconds, microseconds},
+                             .it_interval = {0, 100 * 1000}};
+    if (setitimer(ITIMER_REAL, &when, NULL) < 0)
+        err(CANNOT_RUN, "setitimer");
+
+    int status;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            err(CANNOT_RUN, "waitpid");
+        if (time_is_up) {
+            report_hang(report);
+            (void)kill(pid, SIGKILL);
+            (void)waitpid(pid, &status, 0);
+            return TIMED_OUT;
+        }
+    }
+    if (!WIFSIGNALED(status))
+        return WEXITSTATUS(status);
+    report_signal(report, WTERMSIG(status));
+    return SIGNALLED + WTERMSIG(status);
+}
