@@ -38,6 +38,7 @@ exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
 helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools))
 faults := $(BUILD)/tests/faults.so
+mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard tests/wrong/*/*.patch))
 
 # Every core is used unless the command line says otherwise.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
@@ -45,9 +46,11 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: all test lint format sanitize clean help FORCE
+.PHONY: all wrong test lint format sanitize clean help FORCE
 
 all: $(programs) $(exercises) $(solutions) $(helpers) $(faults) ## build everything into build/
+
+wrong: $(mistakes) ## build the wrong answers that the checks must catch
 
 # A lesson NN-name has its program in lessons/NN-name/name.c.
 number = $(firstword $(subst -, ,$1))
@@ -62,18 +65,17 @@ endef
 $(foreach lesson,$(lessons),$(eval $(call lesson_rules,$(lesson))))
 
 # A wrong answer is a patch on the solution.
-$(BUILD)/wrong/%.c: tests/wrong/%.patch
+.SECONDEXPANSION:
+$(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution.c
 	@mkdir -p $(@D)
-	patch --quiet -o $@ lessons/$(*D)/solution.c $<
+	@patch --quiet -o $@ lessons/$(*D)/solution.c $<
 
-$(BUILD)/wrong/%: $(BUILD)/wrong/%.c
-	$(BUILD_PROGRAM)
-
+$(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
 $(addprefix $(BUILD)/tests/,$(peers)): $(BUILD)/tests/%: tests/peers/%.c
 $(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
 
-$(programs) $(exercises) $(solutions) $(helpers) \
+$(programs) $(exercises) $(solutions) $(helpers) $(mistakes) \
     $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/flags $(COMMON)
 	@mkdir -p $(@D)
 	$(BUILD_PROGRAM)

@@ -26,6 +26,8 @@ it returns 0."
     peer rude "-n 30" dribble
     answer 127.0.0.1 "$PORT"
     expect_status 0
+    ! prints_more_than "$PAYLOAD" || hint "Standard output is for what the \
+server said, and nothing else: the count goes to standard error."
     expect_output "$PAYLOAD"
     stop_all
     HAND=()
@@ -47,8 +49,7 @@ NUL."
 
 @test "says on standard error how many bytes there were" {
     local bytes=$((100 + RANDOM % 900))
-    hint "one line on standard error: the number, a space, the word bytes. \
-Standard output is for what the server said, and nothing else."
+    hint "one line on standard error: the number, a space, the word bytes."
     peer rude "-n $bytes" whole
     answer 127.0.0.1 "$PORT"
     expect_status 0
@@ -111,9 +112,12 @@ error, and the status is 2."
     expect_stderr "usage: *"
     answer 127.0.0.1 "80" more
     expect_status 2
-    answer 127.0.0.1 80x
-    hint "80x is no port, and neither is 65536: say so, with status 1."
+    peer rude "" whole
+    hint "a port is digits and nothing else, from 1 to 65535. atoi stops at \
+the first letter without a word, and a number that is too large loses its top \
+bits in a port's sixteen."
+    answer 127.0.0.1 "${PORT}x"
     expect_status 1
-    answer 127.0.0.1 65536
+    answer 127.0.0.1 "$((PORT + 65536))"
     expect_status 1
 }

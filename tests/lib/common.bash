@@ -2,7 +2,7 @@
 # waits for what they say, stops them, and compares what came out.
 bats_require_minimum_version 1.5.0
 
-cd "$BATS_TEST_DIRNAME/../.." || exit 1
+cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
 BUILD=${BUILD:-build}
 SECONDS_ALLOWED=${SECONDS_ALLOWED:-5}
 # No test reads a learner's settings, colours or language.

@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# The checks, checked: what must pass passes, and what must fail fails in the
+# test meant for it, with the hint meant for it. LESSON says whose.
+
+load ../../lib/common
+
+setup_file() {
+    [[ -n ${LESSON-} ]] || skip "run by scripts/test, once for each lesson"
+}
+
+# check PROGRAM: the exercise's check, as a learner's answer would meet it; its
+# report is in $report. (bats puts its own inner parts before PATH.)
+check() {
+    report=$(env -i PATH="${PATH//"$BATS_LIBEXEC:"/}" HOME="$BATS_TEST_TMPDIR" BUILD="$BUILD" \
+        TMPDIR="$BATS_TEST_TMPDIR" PROGRAM="$1" \
+        bats --formatter tap "tests/exercises/$LESSON.bats" 3>&- 2>&1)
+}
+
+# fails_in TEST HINT: what the report says failed, and the hint that it gave.
+fails_in() {
+    local failed hint
+    failed=$(sed -n 's/^not ok [0-9]* //p' <<<"$report")
+    hint=$(sed -n 's/^# Hint: //p' <<<"$report")
+    if [[ $failed != "$1" || $hint != *"$2"* ]]; then
+        printf 'should fail in: %s\n  with a hint: %s\n' "$1" "$2" >&2
+        printf ' but failed in: %s\n  with a hint: %s\n%s\n' "$failed" \
+            "$hint" "$report" >&2
+        return 1
+    fi
+}
+
+@test "$LESSON: the starter compiles, and fails its check" {
+    ! check "$BUILD/exercise/$LESSON" || false
+    [[ $report == *"# Hint: "* ]]
+}
+
+@test "$LESSON: a program that does nothing fails" {
+    echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/empty.c"
+    cc -o "$BATS_TEST_TMPDIR/empty" "$BATS_TEST_TMPDIR/empty.c"
+    ! check "$BATS_TEST_TMPDIR/empty" || false
+    [[ $report == *"# Hint: "* ]]
+}
+
+# What the solution printed in one run of the check, in the order of its calls,
+# is printed again in a second one.
+@test "$LESSON: a program that prints canned answers fails" {
+    local tape=$BATS_TEST_TMPDIR/tape actor=$BATS_TEST_TMPDIR/actor
+    mkdir "$tape"
+    cat >"$actor" <<END
+#!/usr/bin/env bash
+shopt -s nullglob
+taken=("$tape"/*.call)
+n=\$(printf %03d \${#taken[@]})
+: >"$tape/\$n.call"
+trap 'kill \$!; wait \$!; exit' TERM INT
+"$PWD/$BUILD/solution/$LESSON" "\$@" > >(tee "$tape/\$n.out") \
+    2> >(tee "$tape/\$n.err" >&2) &
+wait \$!
+status=\$?
+echo \$status >"$tape/\$n.status"
+exit \$status
+END
+    chmod +x "$actor"
+    check "$actor" || true # a tape in between is no use for a full disk
+    [[ $report == *"ok 2 "* && $report != *"not ok 2 "* ]]
+    rm "$tape"/*.call
+    cat >"$actor" <<END
+#!/usr/bin/env bash
+shopt -s nullglob
+taken=("$tape"/*.call)
+n=\$(printf %03d \${#taken[@]})
+: >"$tape/\$n.call"
+cat "$tape/\$n.out"
+cat "$tape/\$n.err" >&2
+exit "\$(cat "$tape/\$n.status" 2>/dev/null || echo 0)"
+END
+    ! check "$actor" || false
+}
+
+@test "$LESSON: each wrong answer fails where it should, with its hint" {
+    local patch mistake test hint count=0
+    for patch in "tests/wrong/$LESSON"/*.patch; do
+        mistake=${patch##*/}
+        mistake=${mistake%.patch}
+        test=$(sed -n 's/^Fails: //p' "$patch")
+        hint=$(sed -n 's/^Hint: //p' "$patch")
+        if [[ -z $test || -z $hint ]]; then
+            echo "$patch has no line Fails: or no line Hint:" >&2
+            return 1
+        fi
+        echo "$mistake:" >&2
+        ! check "$BUILD/wrong/$LESSON/$mistake" || false
+        fails_in "$test" "$hint"
+        count=$((count + 1))
+    done
+    ((count >= 4))
+}
