@@ -24,11 +24,12 @@ BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
 
 lessons := $(notdir $(wildcard lessons/[0-9][0-9]-*))
 peers := $(basename $(notdir $(wildcard tests/peers/*.c)))
-tools := bounded
+tools := bounded private
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.c common/*.[ch] tests/*/*.[ch])
-scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash)
-suites := $(wildcard tests/*/*.bats)
+scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash) \
+    tests/lib/transcript
+suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 
 objects := $(patsubst common/%.c,$(BUILD)/common/%.o,$(wildcard common/*.c))
 COMMON := $(if $(objects),$(BUILD)/common.a)
@@ -46,9 +47,11 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: all wrong test lint format sanitize clean help FORCE
+.PHONY: all tools wrong test lint format sanitize clean help FORCE
 
 all: $(programs) $(exercises) $(solutions) $(helpers) $(faults) ## build everything into build/
+
+tools: $(helpers) $(faults) ## build what tests and checks need
 
 wrong: $(mistakes) ## build the wrong answers that the checks must catch
 
@@ -112,7 +115,8 @@ lint: ## check format and style of all C and all shell
 	scripts/setup lint
 	clang-format --dry-run -Werror $(sources)
 	shellcheck $(scripts)
-	shellcheck -s bats $(suites)
+	# A test's variables are its helpers', and what one test sets another lacks.
+	shellcheck -s bats -e SC2030,SC2031,SC2034,SC2153,SC2154 $(suites)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -Icommon \
 	    --enable=warning,style,performance,portability \
 	    --suppress=missingIncludeSystem $(sources)

@@ -6,10 +6,17 @@ load ../lib/exercise
 
 @test "connects to the address and port it is given" {
     peer rude "" whole
-    answer 127.0.0.1 "$PORT"
+    by_hand "$PROGRAM" 127.0.0.1 "$PORT"
+    start answer "$PROGRAM" 127.0.0.1 "$PORT"
+    until_true has_connected_or_ended || true
+    cp "$BATS_TEST_TMPDIR/answer.err" "$BATS_TEST_TMPDIR/err"
     hint "a port in a struct sockaddr_in has its most significant byte first: \
 htons. Without it you knock at another door."
     expect_true "nobody connected to port $PORT" says peer connected
+}
+
+has_connected_or_ended() {
+    says_or_ended peer connected || ! is_running answer
 }
 
 @test "ends when the server has ended, with status 0" {

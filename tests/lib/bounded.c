@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 enum { TIMED_OUT = 124, CANNOT_RUN = 126, SIGNALLED = 128 };
+enum { PATIENCE_SECONDS = 3 };
 
 struct call {
     long number;
@@ -78,15 +79,18 @@ static const struct call calls[] = {
 static volatile sig_atomic_t child;
 static volatile sig_atomic_t time_is_up;
 
+/* Who does not heed it within some seconds is ended all the same. */
 static void pass_on(int signal_number) {
     int saved = errno;
     (void)kill((pid_t)child, signal_number);
+    (void)alarm(PATIENCE_SECONDS);
     errno = saved;
 }
 
 static void ring(int signal_number) {
     (void)signal_number;
     time_is_up = 1;
+    (void)alarm(1); /* in case we looked at the flag a moment ago */
 }
 
 static _Noreturn void usage(void) {
@@ -96,10 +100,11 @@ static _Noreturn void usage(void) {
 
 /* Says in words what system call the line of /proc/PID/syscall stands for. */
 static void describe(FILE *report, const char *line) {
-    long number = 0;
-    unsigned long argument = 0;
+    char *end;
+    long number = strtol(line, &end, 10);
+    unsigned long argument = strtoul(end, NULL, 16);
 
-    if (sscanf(line, "%ld %lx", &number, &argument) != 2) {
+    if (end == line) { /* "running" */
         fputs("it was waiting for nothing: it was going round a loop\n",
               report);
         return;
@@ -120,7 +125,6 @@ static void describe(FILE *report, const char *line) {
  * and some systems hide it. */
 static void report_hang(const char *path) {
     char name[64];
-    char line[256] = "";
     (void)snprintf(name, sizeof name, "/proc/%d/syscall", (int)child);
 
     FILE *report = fopen(path, "we");
@@ -128,6 +132,7 @@ static void report_hang(const char *path) {
         err(CANNOT_RUN, "%s", path);
     FILE *syscall_file = fopen(name, "re");
     if (syscall_file != NULL) {
+        char line[256];
         if (fgets(line, sizeof line, syscall_file) != NULL)
             describe(report, line);
         (void)fclose(syscall_file);
@@ -155,6 +160,9 @@ static _Noreturn void become(char **command, pid_t parent) {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) /* it died before we could say so */
         _exit(CANNOT_RUN);
+    /* A shell starts what runs in its background with SIGINT ignored. */
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGPIPE, SIG_DFL);
     (void)execvp(command[0], command);
     err(CANNOT_RUN, "%s", command[0]);
 }
@@ -186,11 +194,8 @@ int main(int argc, char **argv) {
     catch (SIGTERM, pass_on);
     catch (SIGALRM, ring);
 
-    /* It rings again each tenth of a second after that, so that no ring can be
-     * missed between a look at the flag and the wait. */
     long microseconds = (long)((seconds - (double)(long)seconds) * 1e6);
-    struct itimerval when = {.it_value = {(long)seconds, microseconds},
-                             .it_interval = {0, 100 * 1000}};
+    struct itimerval when = {.it_value = {(long)seconds, microseconds}};
     if (setitimer(ITIMER_REAL, &when, NULL) < 0)
         err(CANNOT_RUN, "setitimer");
 

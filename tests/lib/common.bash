@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # bats and tests share variables
 # What every test file begins with: `load ../lib/common`. Starts programs,
 # waits for what they say, stops them, and compares what came out.
 bats_require_minimum_version 1.5.0
@@ -106,9 +107,14 @@ wait_for() {
 }
 
 says_or_ended() {
+    says "$@" || ! is_running "$1"
+}
+
+# is_running NAME: it was started, and has not ended.
+is_running() {
     local pid
     pid_in "$1"
-    says "$@" || ! kill -0 "$pid" 2>/dev/null
+    kill -0 "$pid" 2>/dev/null
 }
 
 # finish NAME: waits until it has ended by itself; sets ended to its status.

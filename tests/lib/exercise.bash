@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # bats and tests share variables
 # How an exercise is checked: `load ../lib/exercise`. The tests run whatever
 # program PROGRAM names: a learner's answer, the solution, the starter, a wrong
 # answer. A test that fails explains itself to a learner, between the lines

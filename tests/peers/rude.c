@@ -24,7 +24,6 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -187,7 +186,7 @@ static struct payload make_payload(const struct face *face,
 static void wait_until_delivered(int fd) {
     int unacknowledged = 1;
     for (int i = 0; i < 1000; i++) {
-        if (ioctl(fd, SIOCOUTQ, &unacknowledged) < 0 || unacknowledged == 0)
+        if (ioctl(fd, TIOCOUTQ, &unacknowledged) < 0 || unacknowledged == 0)
             return;
         (void)poll(NULL, 0, 1);
     }
@@ -328,7 +327,7 @@ static struct sockaddr_in loopback(in_port_t port) {
 
 /* The port this end of the connection has. */
 static int own_port(int fd) {
-    struct sockaddr_in own;
+    struct sockaddr_in own = {0};
     socklen_t length = sizeof own;
     if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");

@@ -1,0 +1,20 @@
+# For tests that run the workbook's own commands: they run in a copy of it, in a
+# folder with a space in its name, so that nobody's answers are touched.
+load ../lib/common
+
+# make_copy: a copy with everything built is in $COPY.
+make_copy() {
+    COPY="$BATS_FILE_TMPDIR/a copy"
+    export COPY
+    mkdir -p "$COPY/build"
+    cp -R Makefile README.md common lessons scripts tests "$COPY/"
+    # What is built stays built: with its times, so that make believes it.
+    cp -a "$BUILD/." "$COPY/build/"
+    find "$COPY/lessons" "$COPY/tests" "$COPY/common" "$COPY/Makefile" \
+        -exec touch -d '2020-01-01' {} +
+}
+
+in_copy() {
+    cd "$COPY" || return 1
+    rm -rf work
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bats
+# README.md and the texts beside it: what they show is what happens.
+
+load ../lib/copy
+
+setup_file() {
+    make_copy
+}
+
+setup() {
+    in_copy
+}
+
+@test "every console transcript of README.md is what happens" {
+    local status=0
+    TMPDIR=$BATS_TEST_TMPDIR build/tests/private env -u MAKEFLAGS -u MAKELEVEL \
+        PATH="${PATH//"$BATS_LIBEXEC:"/}" \
+        tests/lib/transcript README.md >&2 || status=$?
+    ((status != 125)) || skip "this system allows no private network"
+    expect status 0 "$status"
+}
+
+@test "every link in the texts beside the lessons leads somewhere" {
+    local text target
+    for text in README.md lessons/README.md tests/README.md common/README.md; do
+        while IFS= read -r target; do
+            [[ $target == https://* || -e ${text%/*}/${target%%#*} ||
+                -e ${target%%#*} ]] ||
+                { echo "$text: leads nowhere: $target" >&2 && false; }
+        done < <(grep -oE '\]\([^)]+\)' "$text" | sed 's/^](//; s/)$//')
+    done
+}
+
+@test "no text has a line over 80 columns, but in a table" {
+    run ! grep -nE '^[^|].{80,}' README.md lessons/README.md tests/README.md \
+        common/README.md
+}
+
+@test "README.md names each verb of scripts/learn that it promises" {
+    local verb
+    for verb in read check hint doctor; do
+        grep -q "scripts/learn $verb" README.md
+        scripts/learn --help | grep -q "scripts/learn $verb"
+    done
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# What `make` promises.
+
+load ../lib/copy
+
+setup_file() {
+    make_copy
+}
+
+setup() {
+    in_copy
+}
+
+# As if nobody had ever set a variable for make.
+plain_make() {
+    env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u CI make "$@"
+}
+
+@test "make builds everything from clean without a warning" {
+    plain_make clean
+    [[ ! -e build ]]
+    run -0 --separate-stderr plain_make
+    expect "standard error" "" "$stderr"
+    local lesson
+    for lesson in lessons/[0-9]*/; do
+        lesson=$(basename "$lesson")
+        [[ -x build/$lesson && -x build/exercise/$lesson ]]
+        [[ -x build/solution/$lesson ]]
+    done
+}
+
+@test "make does nothing when nothing changed" {
+    plain_make -s
+    run -0 plain_make
+    expect output "make: Nothing to be done for 'all'." "$output"
+}
+
+@test "make builds anew what includes a header that changed, and no more" {
+    echo '#define PROBE 1' >common/probe.h
+    echo '#include "probe.h"' >>lessons/01-tcp-client/tcp-client.c
+    plain_make -s
+    touch -d '+2 seconds' common/probe.h
+    run -0 plain_make
+    [[ $output == *build/01-tcp-client* && $output != *build/02-* ]]
+}
+
+@test "make builds everything anew for another compiler or other flags" {
+    plain_make -s
+    run -0 plain_make CFLAGS=-O0
+    [[ $output == *" -O0 "*build/01-tcp-client* ]]
+    [[ $output == *-Wconversion* && $output == *-fstack-protector-strong* ]]
+    plain_make -s
+}
+
+@test "make works under clang without a warning" {
+    skip_unless clang
+    run -0 --separate-stderr plain_make CC=clang BUILD=build/clang
+    expect "standard error" "" "$stderr"
+}
+
+@test "make works with musl without a warning" {
+    skip_unless musl-gcc
+    run -0 --separate-stderr plain_make CC=musl-gcc BUILD=build/musl
+    expect "standard error" "" "$stderr"
+}
+
+@test "make help names each task" {
+    local task
+    run -0 plain_make help
+    for task in all test lint format sanitize check-NN clean help; do
+        [[ $output == *"make $task "* ]]
+    done
+}
+
+@test "make check-01 checks the answer to lesson 01" {
+    run -2 plain_make check-01
+    [[ $output == *"requirements met"* ]]
+    run -0 plain_make check-NN
+}
+
+@test "make clean deletes what was built, and no answer" {
+    mkdir -p work
+    echo mine >work/01-tcp-client.c
+    plain_make clean
+    [[ ! -e build && $(<work/01-tcp-client.c) == mine ]]
+}

@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# scripts/setup, on machines that lack something: a PATH that has little.
+
+load ../lib/common
+
+# machine TOOL...: a PATH with these and with what the script itself runs on.
+machine() {
+    local tool
+    BIN=$BATS_TEST_TMPDIR/bin
+    mkdir -p "$BIN"
+    for tool in bash env cat dirname unshare "$@"; do
+        case $tool in
+        bash | env | cat | dirname) ln -sf "$(type -P "$tool")" "$BIN/$tool" ;;
+        *) ln -sf "$(type -P true)" "$BIN/$tool" ;;
+        esac
+    done
+}
+
+# A package manager, or sudo, that writes down what it was told.
+pretend() {
+    rm -f "$BIN/$1"
+    printf '#!/usr/bin/env bash\necho "%s $*" >>"%s/told"\n%s\n' "$1" \
+        "$BATS_TEST_TMPDIR" "${2-}" >"$BIN/$1"
+    chmod +x "$BIN/$1"
+}
+
+setup_on_it() {
+    run --separate-stderr env PATH="$BIN" scripts/setup "$@" </dev/null
+}
+
+# As somebody who is not root: the script looks at EUID, which bash sets.
+setup_as_user() {
+    sed 's/EUID/1000/g' scripts/setup >"$BATS_TEST_TMPDIR/setup"
+    mkdir -p "$BATS_TEST_TMPDIR/scripts"
+    mv "$BATS_TEST_TMPDIR/setup" "$BATS_TEST_TMPDIR/scripts/setup"
+    run --separate-stderr env PATH="$BIN" bash \
+        "$BATS_TEST_TMPDIR/scripts/setup" "$@" </dev/null
+}
+
+@test "setup says nothing where nothing is missing" {
+    run -0 --separate-stderr scripts/setup
+    expect output "" "$output$stderr"
+    run -0 --separate-stderr scripts/setup test
+    expect output "" "$output$stderr"
+}
+
+@test "setup costs under 50 ms where nothing is missing" {
+    local i before best=1000000 took
+    for i in 1 2 3 4 5; do
+        before=${EPOCHREALTIME/./}
+        scripts/setup
+        took=$((${EPOCHREALTIME/./} - before))
+        ((took > best)) || best=$took
+    done
+    echo "best of five: $best us" >&2
+    ((best < 50000))
+}
+
+@test "setup as root installs what is missing, and says what and why" {
+    machine cc make
+    pretend apt-get
+    ((EUID == 0)) || skip "not root"
+    setup_on_it
+    expect status 0 "$status"
+    [[ $stderr == *"missing: bats (checks your exercises, runs the tests)"* ]]
+    [[ $(<"$BATS_TEST_TMPDIR/told") == "apt-get update"$'\n'"apt-get install \
+-y --no-install-recommends "*bats* ]]
+}
+
+@test "setup without root and sudo prints the command to type" {
+    local manager
+    for manager in apt-get dnf apk pacman zypper; do
+        machine cc make
+        pretend "$manager"
+        setup_as_user
+        expect status 1 "$status"
+        [[ $stderr == *"missing: bats ("*"setup: to install: su -c '$manager "* ]]
+        [[ ! -e $BATS_TEST_TMPDIR/told ]]
+        rm "$BIN/$manager"
+    done
+}
+
+@test "setup uses a sudo that asks no password, and offers any other" {
+    machine cc make
+    pretend apt-get
+    # shellcheck disable=SC2016 # expanded when it runs
+    pretend sudo '[[ $1 == -n ]] || "$@"'
+    setup_as_user
+    expect status 0 "$status"
+    grep -q '^apt-get install ' "$BATS_TEST_TMPDIR/told"
+    rm "$BATS_TEST_TMPDIR/told"
+    pretend sudo 'exit 1'
+    setup_as_user
+    expect status 1 "$status"
+    [[ $stderr == *"setup: to install: sudo apt-get install "* ]]
+    run ! grep -q '^apt-get' "$BATS_TEST_TMPDIR/told"
+}
+
+@test "setup says so when it knows no package manager" {
+    machine cc make
+    setup_on_it
+    expect status 1 "$status"
+    [[ $stderr == *"setup: no package manager that it knows: apt-get dnf "* ]]
+}
+
+@test "setup test also wants python3 and patch, setup lint the linters" {
+    machine cc make bats
+    pretend apt-get
+    setup_as_user test
+    [[ $stderr == *"missing: python3 "*"missing: patch "* ]]
+    [[ $stderr != *shellcheck* ]]
+    setup_as_user lint
+    [[ $stderr == *"missing: clang-tidy "*"missing: shellcheck "* ]]
+    setup_as_user
+    [[ $stderr != *python3* ]]
+}
+
+@test "setup doctor tells what is there, what is missing, and what works" {
+    machine cc make
+    setup_on_it doctor
+    expect status 0 "$status"
+    [[ $output == *"there    cc "*"missing  bats "*"(needed to learn)"* ]]
+    [[ $output == *"Works without bats: "* ]]
+}
+
+@test "setup explains itself when asked, and when called wrongly" {
+    run -0 scripts/setup --help
+    [[ $output == "usage: scripts/setup "* ]]
+    run -2 scripts/setup dance
+    [[ $output == "usage: scripts/setup "* ]]
+}
