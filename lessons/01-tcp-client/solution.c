@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,13 @@ static in_port_t parse_port(const char *text) {
         port > 65535)
         errx(1, "%s is not a port: 1 to 65535", text);
     return (in_port_t)port;
+}
+
+/* Were 1 or 2 free, our socket would get that number. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) == -1)
+            err(1, "descriptor %d", fd);
 }
 
 static int connect_to(const char *address, const char *port) {
@@ -69,6 +77,7 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
+    require_output();
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
 
     int fd = connect_to(argv[1], argv[2]);

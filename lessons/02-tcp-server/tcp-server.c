@@ -6,8 +6,8 @@
  *
  * usage: 02-tcp-server PORT      (0: any free port)
  *
- * Left out: a client that says nothing holds the turn for ever, because a
- * deadline comes in 07 and a second turn beside it in 22; IPv6 (17).
+ * Left out: a client that says nothing, or reads nothing, keeps its turn for
+ * ever; a deadline comes in 07, and a turn beside it in 22. IPv6: 17.
  */
 #define _GNU_SOURCE
 
@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 enum {
-    PIECE_BYTES = 1 << 16, /* echoed at once; any size would do */
-    BACKLOG = 128,         /* connections that may wait for their turn */
+    PIECE_BYTES = 1 << 16, /* asked for at once; any size would do */
+    BACKLOG = 128,         /* connections that may wait for accept */
     LARGEST_PORT = 65535,  /* a port is 16 bits wide: RFC 9293, section 3.1 */
     PAUSE_NANOSECONDS = 100 * 1000 * 1000, /* after an accept that failed */
     NAME_BYTES = sizeof "255.255.255.255:65535",
@@ -50,8 +50,7 @@ static in_port_t parse_port(const char *text) {
     return (in_port_t)port;
 }
 
-/* Were 1 or 2 free, our socket would get that number, and what we print would
- * go to a client: see lesson 01. */
+/* Were 1 or 2 free, a socket would get that number: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) == -1)
@@ -59,7 +58,7 @@ static void require_output(void) {
 }
 
 /* A signal wakes the call that sleeps: it fails with EINTR. One that lands
- * between our look at the flag and that call would be missed, so another one
+ * between our look at the flag and that call wakes nobody, so another one
  * follows each second until we have gone. */
 static void stop(int signal_number) {
     (void)signal_number;
@@ -67,81 +66,79 @@ static void stop(int signal_number) {
     (void)alarm(1);
 }
 
-/* Without SA_RESTART, which would send a woken call back to sleep. */
+/* Without SA_RESTART, which would send a woken call back to sleep. None of
+ * these calls fails for a signal that there is. */
 static void catch_signals(void) {
     struct sigaction action = {.sa_handler = stop};
     (void)sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, &action, NULL) < 0 ||
-        sigaction(SIGTERM, &action, NULL) < 0 ||
-        sigaction(SIGALRM, &action, NULL) < 0 ||
-        signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-        err(1, "sigaction");
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGALRM, &action, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
 }
 
-/* Writes ADDRESS:PORT, as people read them, into name. */
-static void format_name(char name[NAME_BYTES], const struct sockaddr_in *peer) {
+/* Writes ADDRESS:PORT, as people read them, into name. With room for the
+ * longest, neither call has a way to fail. */
+static void format_name(char name[NAME_BYTES], const struct sockaddr_in *end) {
     char address[INET_ADDRSTRLEN];
-    (void)inet_ntop(AF_INET, &peer->sin_addr, address, sizeof address);
-    (void)snprintf(name, NAME_BYTES, "%s:%d", address, ntohs(peer->sin_port));
+    (void)inet_ntop(AF_INET, &end->sin_addr, address, sizeof address);
+    (void)snprintf(name, NAME_BYTES, "%s:%d", address, ntohs(end->sin_port));
 }
 
-/* A socket that the kernel collects connections on, and its real address. */
-static int listen_on(in_port_t port, struct sockaddr_in *address) {
-    *address = (struct sockaddr_in){
+/* Returns a socket that the kernel queues connections on; writes its name. */
+static int listen_on(in_port_t port, char name[NAME_BYTES]) {
+    struct sockaddr_in own = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    socklen_t length = sizeof *address;
+    socklen_t length = sizeof own;
     const int on = 1;
-
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0)
         err(1, "socket");
-    /* Or the port stays taken for a minute after each of our runs: the kernel
-     * keeps what is left of the last connections, in TIME_WAIT. */
+    /* Or the port stays taken for a minute when we were the first to close: the
+     * kernel keeps what is left of such a connection, in TIME_WAIT. */
     if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         err(1, "setsockopt SO_REUSEADDR");
-    if (bind(listener, (struct sockaddr *)address, sizeof *address) < 0)
+    if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind 127.0.0.1:%d", port);
     if (listen(listener, BACKLOG) < 0)
         err(1, "listen");
-    /* We asked for port 0 and got another one: which? */
-    if (getsockname(listener, (struct sockaddr *)address, &length) < 0)
+    /* Who asks for port 0 gets another one: which? */
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
+    format_name(name, &own);
     return listener;
 }
 
 /* Returns 0, or -1 and errno: EINTR when we were told to stop. A client that
- * does not read keeps us here, and nowhere else. */
+ * never reads keeps us here until it goes. */
 static int send_all(int fd, const char *bytes, size_t length) {
     while (length > 0) {
         ssize_t sent = send(fd, bytes, length, 0);
         if (sent < 0 && (errno != EINTR || stopping))
             return -1;
-        if (sent > 0) {
-            bytes += sent;
-            length -= (size_t)sent;
-        }
+        if (sent < 0)
+            continue;
+        bytes += sent;
+        length -= (size_t)sent;
     }
     return 0;
 }
 
-/* One client's turn: until it ends its half, fails, or we are told to stop. */
+/* One client's turn: until it ends its half or fails, or we are to stop. */
 static void echo(int fd, const char *name) {
-    static char piece[PIECE_BYTES];
+    char piece[PIECE_BYTES];
     unsigned long long total = 0;
-
     while (!stopping) {
         ssize_t received = recv(fd, piece, sizeof piece, 0);
-        if (received == 0)
-            break;
-        if (received < 0) {
-            if (errno == EINTR)
-                continue;
+        if (received < 0 && errno == EINTR)
+            continue;
+        if (received < 0)
             warn("recv from %s", name);
+        if (received <= 0)
             break;
-        }
         if (send_all(fd, piece, (size_t)received) < 0) {
             if (errno != EINTR)
                 warn("send to %s", name);
@@ -153,27 +150,23 @@ static void echo(int fd, const char *name) {
 }
 
 /* accept(2) fails when a client has gone again, or when descriptors or memory
- * have run out. None of that is a reason to end, nor to try a million times a
- * second. */
-static void survive_accept(void) {
-    const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
-    warn("accept");
-    (void)nanosleep(&pause, NULL); /* cut short by a signal: all the better */
-}
-
+ * have run out. That is no reason to end, and none to ask again at once: who
+ * has no descriptor left would do so a million times a second. main looks in
+ * the end whether all lines could be printed. */
 static void serve(int listener) {
+    const struct timespec moment = {.tv_nsec = PAUSE_NANOSECONDS};
     while (!stopping) {
-        struct sockaddr_in peer;
+        struct sockaddr_in peer = {0};
         socklen_t length = sizeof peer;
         char name[NAME_BYTES];
-
         int fd =
             accept4(listener, (struct sockaddr *)&peer, &length, SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno != EINTR)
-                survive_accept();
-            continue;
+        if (fd < 0 && errno != EINTR) {
+            warn("accept");
+            (void)nanosleep(&moment, NULL); /* or less: a signal is welcome */
         }
+        if (fd < 0)
+            continue;
         format_name(name, &peer);
         (void)printf("%s connected\n", name);
         echo(fd, name);
@@ -191,21 +184,16 @@ int main(int argc, char **argv) {
     require_output();
     catch_signals();
 
-    struct sockaddr_in address;
     char name[NAME_BYTES];
-    int listener = listen_on(port, &address);
-    format_name(name, &address);
-    /* Line by line, also into a file or a pipe: somebody waits for this one. */
+    int listener = listen_on(port, name);
+    /* Line by line, into a file too; it fails only for a mode there is not. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (printf("listening on %s\n", name) < 0)
         err(1, "standard output");
-
     serve(listener);
-
     if (close(listener) < 0)
         err(1, "close");
-    /* A log that cannot be written is no reason to leave clients alone; but it
-     * is one to say so in the end. */
+    /* No reason to leave clients alone; but one to say so when all is done. */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0;

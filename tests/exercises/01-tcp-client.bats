@@ -8,7 +8,7 @@ load ../lib/exercise
     peer rude "" whole
     by_hand "$PROGRAM" 127.0.0.1 "$PORT"
     start answer "$PROGRAM" 127.0.0.1 "$PORT"
-    until_true has_connected_or_ended || true
+    soon has_connected_or_ended || true
     cp "$BATS_TEST_TMPDIR/answer.err" "$BATS_TEST_TMPDIR/err"
     hint "a port in a struct sockaddr_in has its most significant byte first: \
 htons. Without it you knock at another door."
@@ -17,6 +17,18 @@ htons. Without it you knock at another door."
 
 has_connected_or_ended() {
     says_or_ended peer connected || ! is_running answer
+}
+
+@test "connects to no other address" {
+    peer rude "" whole
+    HAND=()
+    by_hand "$PROGRAM" 127.0.0.2 "$PORT"
+    start answer "$PROGRAM" 127.0.0.2 "$PORT"
+    finish answer
+    hint "inet_pton writes the address into the struct sockaddr_in: the one \
+from the command line, and not always 127.0.0.1."
+    expect_true "it connected to 127.0.0.1, and was told 127.0.0.2" \
+        [ "$ended" != 0 ]
 }
 
 @test "ends when the server has ended, with status 0" {
@@ -38,8 +50,20 @@ server said, and nothing else: the count goes to standard error."
     expect_output "$PAYLOAD"
     stop_all
     HAND=()
-    peer rude "-n $((50000 + RANDOM))" whole
+    peer rude "-n $((150000 + RANDOM))" whole
     answer 127.0.0.1 "$PORT"
+    expect_status 0
+    expect_output "$PAYLOAD"
+}
+
+# With haste, a second in which nothing comes is over in ten milliseconds.
+@test "waits for a server that takes its time" {
+    need_faults
+    peer rude "-n 4 -d 40" dribble
+    by_hand "$PROGRAM" 127.0.0.1 "$PORT"
+    try "${faulty[@]}" FAULT_HASTE=100 "$PROGRAM" 127.0.0.1 "$PORT"
+    hint "a server that is silent for a while has not ended: recv says when it \
+has, by returning 0."
     expect_status 0
     expect_output "$PAYLOAD"
 }
@@ -106,8 +130,23 @@ is 1."
     status=0
     bounded "$PROGRAM" 127.0.0.1 "$PORT" >/dev/full \
         2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
+    errors=$(<"$BATS_TEST_TMPDIR/err")
     hint "fwrite, printf and fflush return what became of the bytes. Nothing \
 is on its way before fflush: without it the loss shows only at exit."
+    expect_status 1
+    expect_stderr "*No space left on device*"
+    stop_all
+    HAND=()
+    peer rude "" whole
+    HAND+=("$PROGRAM 127.0.0.1 $HAND_PORT | true")
+    status=0
+    exec 7> >(exec true)
+    wait $! # who would read the pipe has gone
+    bounded "$PROGRAM" 127.0.0.1 "$PORT" >&7 \
+        2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
+    exec 7>&-
+    hint "a write to a pipe that nobody reads ends you by SIGPIPE, without a \
+word, unless you say signal(SIGPIPE, SIG_IGN). Then it fails with EPIPE."
     expect_status 1
 }
 

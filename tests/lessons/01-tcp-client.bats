@@ -129,6 +129,47 @@ payload() {
     expect_text '\n' "$BATS_TEST_TMPDIR/heard"
 }
 
+# A server that is somebody else's work, and echoes a line.
+stranger() {
+    case $1 in
+    python3)
+        start_server stranger python3 -uc '
+import socket
+s = socket.create_server(("127.0.0.1", 0))
+print("listening on 127.0.0.1:%d" % s.getsockname()[1])
+c = s.accept()[0]
+c.sendall(c.makefile("rb").readline())'
+        ;;
+    socat)
+        start stranger socat -d -d TCP-LISTEN:0,bind=127.0.0.1 EXEC:cat
+        wait_for stranger '*listening on *' err
+        PORT=$(sed -n 's/.*listening on .*://p' "$BATS_TEST_TMPDIR/stranger.err")
+        ;;
+    ncat) # does not say what the kernel chose, so it has to be told
+        until says stranger '*Listening on 127*' err; do
+            PORT=$((20000 + RANDOM % 12000))
+            start stranger ncat -v -l 127.0.0.1 "$PORT" -c cat
+            until_true says_or_ended stranger '*Listening on 127*' err
+        done
+        ;;
+    esac
+}
+
+@test "01-tcp-client talks to servers made by strangers" {
+    local name count=0
+    for name in python3 socat ncat; do
+        command -v "$name" >/dev/null || continue
+        : >"$BATS_TEST_TMPDIR/stranger.err"
+        stranger "$name"
+        try "$client" 127.0.0.1 "$PORT" "hello, $name"
+        expect_result 0 ""
+        expect_text "hello, $name\n"
+        stop_all
+        count=$((count + 1))
+    done
+    ((count > 0)) || skip "no stranger is installed: python3, socat, ncat"
+}
+
 @test "01-tcp-client says who refused it" {
     start refuser "$rude" refuse
     wait_for refuser 'refusing on *'

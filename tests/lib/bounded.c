@@ -5,8 +5,9 @@
  *
  * Every program that a test starts is started by this one. The command's
  * status becomes ours; 128 + N when signal N ended it, as a shell has it; 124
- * when its time was up. SIGINT and SIGTERM are passed on. When we die, however
- * we die, the command dies with us: no test leaves a process behind.
+ * when its time was up, or SIGUSR1 said that it is. SIGINT and SIGTERM are
+ * passed on. When we die, however we die, the command dies with us: no test
+ * leaves a process behind.
  *
  * A command that did not end by itself is described in REPORT, a line for a
  * reader: the signal that ended it, or what it was doing when its time was up.
@@ -193,6 +194,7 @@ int main(int argc, char **argv) {
     catch (SIGINT, pass_on);
     catch (SIGTERM, pass_on);
     catch (SIGALRM, ring);
+    catch (SIGUSR1, ring);
 
     long microseconds = (long)((seconds - (double)(long)seconds) * 1e6);
     struct itimerval when = {.it_value = {(long)seconds, microseconds}};

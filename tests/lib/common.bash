@@ -6,6 +6,9 @@ bats_require_minimum_version 1.5.0
 cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
 BUILD=${BUILD:-build}
 SECONDS_ALLOWED=${SECONDS_ALLOWED:-5}
+# bats traces each line that runs, to be able to tell where a test failed. That
+# doubles the time of all tests, so it is done on demand: TRACE=1 bats FILE.
+[[ -n ${TRACE-} ]] || set +T
 # No test reads a learner's settings, colours or language.
 unset NO_COLOR
 export LC_ALL=C TERM=dumb
@@ -20,6 +23,10 @@ setup() {
 teardown() {
     [[ -n ${BATS_TEST_COMPLETED-} ]] || : >"$BATS_FILE_TMPDIR/failed"
     stop_all
+    # What a sanitizer found is a failure, whatever the test was looking at.
+    if [[ $BUILD == *asan* ]]; then
+        run ! grep -hE 'Sanitizer|runtime error' "$BATS_TEST_TMPDIR"/*err
+    fi
 }
 
 # skip_unless COMMAND...: skips the test, aloud, where a command is missing.
@@ -74,12 +81,13 @@ pause() {
     read -rt 0.01 <>"$BATS_RUN_TMPDIR/never" || true
 }
 
-# until_true COMMAND...: looks until COMMAND succeeds, 5 seconds at most.
+# until_true COMMAND...: looks until COMMAND succeeds, 20 seconds at most: that
+# is for a machine that is busy with something else.
 until_true() {
-    local end=$((${EPOCHREALTIME/./} + 5000000))
+    local end=$((${EPOCHREALTIME/./} + 20000000))
     until "$@"; do
         if ((${EPOCHREALTIME/./} > end)); then
-            echo "waited 5 seconds in vain for: $*" >&2
+            echo "waited 20 seconds in vain for: $*" >&2
             return 1
         fi
         pause

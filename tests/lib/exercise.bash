@@ -5,8 +5,6 @@
 # `>>>` and `<<<`: what is missing, expected and got, the way to see it by hand,
 # and the hint meant for that mistake.
 load ../lib/common
-set +T # see tests/README.md: half the time of a check, and the place of a
-       # failure, which bats would trace, means nothing to a learner
 
 lesson=${BATS_TEST_FILENAME##*/}
 lesson=${lesson%.bats}
@@ -17,6 +15,15 @@ FAIL_FAST=1
 SECONDS_ALLOWED=2
 HINT=
 HAND=()
+# What a failure is about: the last answer, or the server that answer_serves
+# started.
+about=answer
+
+# pause: common.bash's, shorter: here somebody waits for the verdict.
+pause() {
+    [[ -p $BATS_RUN_TMPDIR/never ]] || mkfifo "$BATS_RUN_TMPDIR/never" || true
+    read -rt 0.002 <>"$BATS_RUN_TMPDIR/never" || true
+}
 
 # hint TEXT: for a reader whose program fails in what is asked next.
 hint() {
@@ -26,6 +33,7 @@ hint() {
 # not_yet SENTENCE: ends the test, and says to the learner what is missing. On
 # its standard input: lines that show it.
 not_yet() {
+    end_server
     {
         echo '>>>'
         printf 'But: %s\n' "$1"
@@ -41,6 +49,22 @@ not_yet() {
         echo '<<<'
     } >&2
     return 1
+}
+
+# end_server: ends the program that answer_serves started, so that not_yet can
+# tell what it said and how it ended, or what it was doing.
+end_server() {
+    local name=$BATS_TEST_TMPDIR/server
+    [[ $about == server && -s $name.pid ]] || return 0
+    # What of this lands where its guard is not waiting is said again.
+    while is_running server; do
+        kill -USR1 "$(<"$name.pid")" 2>/dev/null || true
+        pause
+    done
+    finish server
+    cp "$name.err" "$BATS_TEST_TMPDIR/err"
+    [[ -s $name.ending ]] || echo "it ended, with status $ended" >"$name.ending"
+    cp "$name.ending" "$BATS_TEST_TMPDIR/ending"
 }
 
 # environment SENTENCE: the check itself could not be made. No fault of the
@@ -77,12 +101,63 @@ peer() {
 # answer ARGUMENT...: runs the learner's program. Sets status and errors, and
 # OUT, the file with what it printed. Judges nothing yet.
 answer() {
+    about=answer
     : >"$BATS_TEST_TMPDIR/ending"
     by_hand "$PROGRAM" "$@"
     try "$PROGRAM" "$@"
     case $status in
     126 | 127) environment "$PROGRAM does not run" ;;
     esac
+}
+
+# answer_serves ARGUMENT...: starts the learner's program as a server; sets
+# PORT to the one it says that it listens on. Where it says nothing of the kind,
+# or ends first, it is explained to the learner. With `faulty` set (see
+# need_faults) it meets these faults.
+answer_serves() {
+    local line='' argument
+    local -a shown=()
+    for argument; do # a port that the kernel chooses is of no use by hand
+        [[ $argument != 0 ]] || argument=$HAND_PORT
+        shown+=("$argument")
+    done
+    by_hand "$PROGRAM" "${shown[@]}"
+    PORT=
+    about=server
+    : >"$BATS_TEST_TMPDIR/server.ending"
+    start server "${faulty[@]}" "$PROGRAM" "$@"
+    soon says_or_ended server '*' || true
+    if ! is_running server && ! says server '*'; then
+        end_server
+        case $ended in
+        126 | 127) environment "$PROGRAM does not run" ;;
+        esac
+        not_yet "it ended before it said what it listens on" </dev/null
+    fi
+    IFS= read -r line <"$BATS_TEST_TMPDIR/server.out" ||
+        not_yet "it runs, but has not said what it listens on" \
+            < <(show_listening)
+    [[ $line =~ ^'listening on 127.0.0.1:'([0-9]+)$ ]] ||
+        not_yet "its first line does not say what it listens on" \
+            < <(show_listening)
+    PORT=${line##*:}
+}
+
+show_listening() {
+    local example='listening on 127.0.0.1:54321\n'
+    head -n 1 "$BATS_TEST_TMPDIR/server.out" >"$BATS_TEST_TMPDIR/line"
+    # shellcheck disable=SC2059 # it has an escape for printf
+    show_difference <(printf "$example") "$BATS_TEST_TMPDIR/line" |
+        sed '1s/$/ (or another port)/; 3d'
+}
+
+# soon COMMAND...: looks until COMMAND succeeds, SECONDS_ALLOWED at most.
+soon() {
+    local end=$((${EPOCHREALTIME/./} + SECONDS_ALLOWED * 1000000))
+    until "$@"; do
+        ((${EPOCHREALTIME/./} < end)) || return 1
+        pause
+    done
 }
 
 # expect_end: the last answer ended by itself, and not by a signal.
@@ -103,8 +178,8 @@ expect_status() {
 # expect_output FILE [GOT]: exactly these bytes in GOT, $OUT unless given.
 expect_output() {
     cmp -s "$1" "${2:-$OUT}" && return
-    show_difference "$1" "${2:-$OUT}" |
-        not_yet "what it printed is not what it should be"
+    not_yet "what it printed is not what it should be" \
+        < <(show_difference "$1" "${2:-$OUT}")
 }
 
 # prints_more_than FILE: the output is what FILE holds, and something after it.
@@ -119,8 +194,8 @@ prints_more_than() {
 expect_stderr() {
     # shellcheck disable=SC2053 # the pattern is one
     [[ $errors == $1 ]] && return
-    printf 'Expected: %s\n' "${1//\*/...}" |
-        not_yet "standard error is not what it should be"
+    not_yet "standard error is not what it should be" \
+        <<<"Expected: ${1//\*/...}"
 }
 
 # expect_true SENTENCE COMMAND...: COMMAND succeeds, or SENTENCE is what is

@@ -1,24 +1,31 @@
 /*
  * faults: a library to preload that makes system calls fail or fall short.
  *
- *     FAULT_CALL=accept4   the call that fails
+ *     FAULT_CALL=accept4   the call that fails, or several: accept,accept4
  *     FAULT_ERRNO=103      with this error
  *     FAULT_AT=2           the second time it is made (the first unless given)
  *     FAULT_TIMES=3        three times from then on (once unless given)
+ *     FAULT_SIGNAL=15      does not fail: this signal comes a moment before it
  *     FAULT_SHORT=1        send, recv and write move one byte at a time
+ *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
  *
  *     LD_PRELOAD=build/tests/faults.so FAULT_CALL=... COMMAND
  *
  * A call that is made to fail is not made. On loopback a blocking send(2) takes
  * all it is given, so without FAULT_SHORT a loop round it would go untested.
+ * No clock is touched: who looks at one and finds it too early waits again.
  */
 #define _GNU_SOURCE
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static long from_environment(const char *name, long otherwise) {
@@ -26,22 +33,52 @@ static long from_environment(const char *name, long otherwise) {
     return text != NULL ? strtol(text, NULL, 10) : otherwise;
 }
 
+static int is_chosen(const char *call) {
+    const char *chosen = getenv("FAULT_CALL");
+    size_t length = strlen(call);
+    while (chosen != NULL && *chosen != '\0') {
+        size_t end = strcspn(chosen, ",");
+        if (end == length && memcmp(chosen, call, length) == 0)
+            return 1;
+        chosen += end + (chosen[end] == ',');
+    }
+    return 0;
+}
+
 /* True, with errno set, when it is this call's turn to fail. */
 static int fails(const char *call) {
     static long made;
-    const char *chosen = getenv("FAULT_CALL");
-    if (chosen == NULL || strcmp(chosen, call) != 0)
+    if (!is_chosen(call))
         return 0;
     made++;
     long first = from_environment("FAULT_AT", 1);
     if (made < first || made >= first + from_environment("FAULT_TIMES", 1))
         return 0;
+    int signal_number = (int)from_environment("FAULT_SIGNAL", 0);
+    if (signal_number != 0) {
+        (void)raise(signal_number);
+        return 0;
+    }
     errno = (int)from_environment("FAULT_ERRNO", EIO);
     return 1;
 }
 
 static size_t shortened(size_t length) {
     return length > 1 && getenv("FAULT_SHORT") != NULL ? 1 : length;
+}
+
+static long haste(void) {
+    long times = from_environment("FAULT_HASTE", 1);
+    return times > 0 ? times : 1;
+}
+
+static struct timeval hastened(struct timeval wait) {
+    long long microseconds = wait.tv_sec * 1000000LL + wait.tv_usec;
+    if (microseconds > 0) /* not 0, which SO_RCVTIMEO takes for ever */
+        microseconds = (microseconds - 1) / haste() + 1;
+    wait.tv_sec = (time_t)(microseconds / 1000000);
+    wait.tv_usec = (suseconds_t)(microseconds % 1000000);
+    return wait;
 }
 
 /* The real function of that name, which dlsym gives as a pointer to data. */
@@ -85,7 +122,40 @@ int setsockopt(int fd, int level, int name, const void *value,
                socklen_t length) {
     int (*real)(int, int, int, const void *, socklen_t);
     find("setsockopt", &real);
-    return fails("setsockopt") ? -1 : real(fd, level, name, value, length);
+    if (fails("setsockopt"))
+        return -1;
+    if (level == SOL_SOCKET && name == SO_RCVTIMEO &&
+        length == sizeof(struct timeval)) {
+        struct timeval wait;
+        memcpy(&wait, value, sizeof wait);
+        wait = hastened(wait);
+        return real(fd, level, name, &wait, length);
+    }
+    return real(fd, level, name, value, length);
+}
+
+int poll(struct pollfd *descriptors, nfds_t count, int milliseconds) {
+    int (*real)(struct pollfd *, nfds_t, int);
+    find("poll", &real);
+    if (fails("poll"))
+        return -1;
+    if (milliseconds > 0)
+        milliseconds = (milliseconds - 1) / (int)haste() + 1;
+    return real(descriptors, count, milliseconds);
+}
+
+/* Says nothing of what is left of the time; Linux does, others don't. */
+int select(int count, fd_set *restrict readable, fd_set *restrict writable,
+           fd_set *restrict exceptional, struct timeval *restrict timeout) {
+    int (*real)(int, fd_set *, fd_set *, fd_set *, struct timeval *);
+    find("select", &real);
+    if (fails("select"))
+        return -1;
+    struct timeval wait = {0};
+    if (timeout != NULL)
+        wait = hastened(*timeout);
+    return real(count, readable, writable, exceptional,
+                timeout != NULL ? &wait : NULL);
 }
 
 int accept4(int fd, struct sockaddr *restrict address,

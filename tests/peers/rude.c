@@ -75,8 +75,11 @@ struct options {
     long bytes; /* -1: as many as the face has by habit */
     long cut;   /* -1: half of the payload */
     long connections;
+    long pause; /* milliseconds after each piece of `dribble` */
     in_port_t port;
     int listens_first; /* says nothing before it has been told a line */
+    int ends_first;    /* `reset` ends its half before it resets */
+    const char *from;  /* the address a client has, of this machine's many */
     const char *file;  /* the payload's bytes, instead of a seed's */
     FILE *record;      /* what the other side said goes here, if anywhere */
 };
@@ -96,7 +99,10 @@ static _Noreturn void usage(void) {
           "  -n BYTES  its size\n"
           "  -f FILE   the payload itself\n"
           "  -k BYTES  where half-close, reset and stall cut it (half)\n"
+          "  -d MILLISECONDS  where dribble pauses after each byte (1)\n"
           "  -l        says nothing before it has been told a line\n"
+          "  -e        as reset: ends its half, then resets\n"
+          "  -b FROM   connects from that address (127.0.0.1)\n"
           "  -o FILE   keeps what the other side said\n"
           "  -p PORT   listens there\n"
           "  -c COUNT  connections, one after another (1)\n",
@@ -222,7 +228,7 @@ static void speak(struct talk *talk) {
     else if (errno != EAGAIN && errno != EINTR)
         talk->end = strerror(errno);
     if (step != 0)
-        (void)poll(NULL, 0, 1); /* so that each piece travels alone */
+        (void)poll(NULL, 0, (int)talk->options->pause); /* it travels alone */
 }
 
 static void listen_to(struct talk *talk) {
@@ -247,6 +253,8 @@ static void listen_to(struct talk *talk) {
 /* Ends as the face has it. Returns 1 when there is nothing more to do. */
 static int all_is_said(struct talk *talk) {
     if (talk->face->then == RESETS) {
+        if (talk->options->ends_first)
+            (void)shutdown(talk->fd, SHUT_WR);
         reset(talk->fd);
         talk->end = "reset by us";
         return 1;
@@ -372,9 +380,15 @@ static void connect_to(in_port_t port, const struct face *face,
     struct sockaddr_in address = loopback(port);
     for (long i = 0; i < options->connections; i++) {
         int fd = tcp_socket(face);
+        struct sockaddr_in own = loopback(0);
+        if (inet_pton(AF_INET, options->from, &own.sin_addr) != 1)
+            errx(2, "-b %s is not an IPv4 address", options->from);
+        if (own.sin_addr.s_addr != htonl(INADDR_LOOPBACK) &&
+            bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
+            err(1, "bind %s", options->from);
         if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
             err(1, "connect 127.0.0.1:%d", port);
-        printf("connected from 127.0.0.1:%d\n", own_port(fd));
+        printf("connected from %s:%d\n", options->from, own_port(fd));
         converse(fd, face, options);
     }
 }
@@ -413,12 +427,22 @@ static void set_option(struct options *options, int option) {
     case 'f':
         options->file = optarg;
         break;
+    case 'd':
+        options->pause = number(optarg);
+        break;
     case 'l':
         options->listens_first = 1;
+        break;
+    case 'e':
+        options->ends_first = 1;
+        break;
+    case 'b':
+        options->from = optarg;
         break;
     case 'o':
         if ((options->record = fopen(optarg, "we")) == NULL)
             err(1, "%s", optarg);
+        (void)setvbuf(options->record, NULL, _IONBF, 0); /* we may be ended */
         break;
     default:
         usage();
@@ -426,10 +450,14 @@ static void set_option(struct options *options, int option) {
 }
 
 int main(int argc, char **argv) {
-    struct options options = {
-        .seed = 1, .bytes = -1, .cut = -1, .connections = 1};
+    struct options options = {.seed = 1,
+                              .bytes = -1,
+                              .cut = -1,
+                              .connections = 1,
+                              .pause = 1,
+                              .from = "127.0.0.1"};
     int option;
-    while ((option = getopt(argc, argv, "+s:n:k:c:p:f:lo:")) != -1)
+    while ((option = getopt(argc, argv, "+s:n:k:c:d:p:f:leb:o:")) != -1)
         set_option(&options, option);
     argv += optind;
     argc -= optind;

@@ -32,7 +32,7 @@ setup() {
 }
 
 @test "no text has a line over 80 columns, but in a table" {
-    run ! grep -nE '^[^|].{80,}' README.md lessons/README.md tests/README.md \
+    LC_ALL=C.UTF-8 run ! grep -nE '^[^|].{80,}' README.md lessons/README.md tests/README.md \
         common/README.md
 }
 

@@ -8,12 +8,19 @@ setup_file() {
     [[ -n ${LESSON-} ]] || skip "run by scripts/test, once for each lesson"
 }
 
-# check PROGRAM: the exercise's check, as a learner's answer would meet it; its
-# report is in $report. (bats puts its own inner parts before PATH.)
+# check PROGRAM [LAST]: the exercise's check, as a learner's answer would meet
+# it, up to the test LAST, because after a failure all is skipped; its report is
+# in $report. (bats puts its own inner parts before PATH.)
 check() {
+    local tests=.
+    if [[ -n ${2-} ]]; then
+        tests=$(sed -n 's/^@test "\(.*\)" {$/\1/p' "tests/exercises/$LESSON.bats" |
+            sed "/^$2\$/q" | paste -sd '|')
+        tests="^($tests)\$"
+    fi
     report=$(env -i PATH="${PATH//"$BATS_LIBEXEC:"/}" HOME="$BATS_TEST_TMPDIR" BUILD="$BUILD" \
         TMPDIR="$BATS_TEST_TMPDIR" PROGRAM="$1" \
-        bats --formatter tap "tests/exercises/$LESSON.bats" 3>&- 2>&1)
+        bats --formatter tap --filter "$tests" "tests/exercises/$LESSON.bats" 3>&- 2>&1)
 }
 
 # fails_in TEST HINT: what the report says failed, and the hint that it gave.
@@ -89,7 +96,7 @@ END
             return 1
         fi
         echo "$mistake:" >&2
-        ! check "$BUILD/wrong/$LESSON/$mistake" || false
+        ! check "$BUILD/wrong/$LESSON/$mistake" "$test" || false
         fails_in "$test" "$hint"
         count=$((count + 1))
     done

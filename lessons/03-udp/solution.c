@@ -1,0 +1,106 @@
+/*
+ * 03 solution: a time client (RFC 868), one good answer of many.
+ *
+ * usage: 03-udp ADDRESS PORT
+ */
+#define _GNU_SOURCE
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TIME_BYTES = 4, TRIES = 3 };
+
+/* The seconds of RFC 868 begin with 1900, those of time_t with 1970. */
+static const time_t SECONDS_TO_1970 = 2208988800;
+
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 03-udp ADDRESS PORT\n", out);
+    exit(status);
+}
+
+/* A port from the command line: digits and nothing else, 1 to 65535. */
+static in_port_t parse_port(const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long port = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
+        port > 65535)
+        errx(1, "%s is not a port: 1 to 65535", text);
+    return (in_port_t)port;
+}
+
+static int open_to(const char *address, const char *port) {
+    struct sockaddr_in server = {
+        .sin_family = AF_INET,
+        .sin_port = htons(parse_port(port)),
+    };
+    if (inet_pton(AF_INET, address, &server.sin_addr) != 1)
+        errx(1, "%s is not an IPv4 address", address);
+    const struct timeval wait = {.tv_sec = 1};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0)
+        err(1, "setsockopt SO_RCVTIMEO");
+    if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0)
+        err(1, "connect %s:%s", address, port);
+    return fd;
+}
+
+/* Asks, and returns the seconds since 1900 that the server answers. */
+static uint32_t ask(int fd) {
+    unsigned char reply[TIME_BYTES + 1]; /* with room to see one too long */
+    uint32_t seconds;
+
+    for (int try = 1; try <= TRIES; try++) {
+        if (send(fd, "", 0, 0) < 0)
+            err(1, "send");
+        ssize_t received = recv(fd, reply, sizeof reply, 0);
+        if (received < 0 && errno != EAGAIN && errno != EINTR)
+            err(1, "recv");
+        if (received < 0)
+            continue;
+        if (received != TIME_BYTES)
+            errx(1, "the reply is not %d bytes long", TIME_BYTES);
+        memcpy(&seconds, reply, sizeof seconds);
+        return ntohl(seconds);
+    }
+    errx(1, "no answer in %d tries", TRIES);
+}
+
+static void print_date(uint32_t seconds) {
+    time_t when = (time_t)seconds - SECONDS_TO_1970;
+    struct tm date;
+    char text[sizeof "1900-01-01 00:00:00 UTC"];
+
+    if (gmtime_r(&when, &date) == NULL)
+        err(1, "gmtime_r");
+    (void)strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &date);
+    if (printf("%s\n", text) < 0 || fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc != 3)
+        usage(stderr, 2);
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+
+    int fd = open_to(argv[1], argv[2]);
+    print_date(ask(fd));
+    if (close(fd) < 0)
+        err(1, "close");
+    return 0;
+}
