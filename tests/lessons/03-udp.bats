@@ -323,11 +323,11 @@ print("all is well")
 }
 
 @test "03-udp serve says so when standard output cannot take its first line" {
-    run -1 --separate-stderr bounded bash -c '"$@" >/dev/full' - "$udp" serve 0
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - "$udp" serve 0
     expect "full" "$stderr" "03-udp: standard output: No space left on device"
-    run -1 --separate-stderr bounded bash -c '"$@" >&-' - "$udp" serve 0
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$udp" serve 0
     expect "closed" "$stderr" "03-udp: descriptor 1: Bad file descriptor"
-    run -1 bounded bash -c '"$@" 2>&-' - "$udp" serve 0
+    run -1 bounded bash -c 'exec "$@" 2>&-' - "$udp" serve 0
 }
 
 @test "03-udp serve goes on when nobody reads what it says" {
@@ -571,10 +571,10 @@ while True:
 
 @test "03-udp send says so when standard output is full, gone or closed" {
     serve
-    run -1 --separate-stderr bash -c '"$@" >/dev/full' - \
+    run -1 --separate-stderr bash -c 'exec "$@" >/dev/full' - \
         "$udp" send 127.0.0.1 "$PORT" hello
     expect "full" "$stderr" "03-udp: standard output: No space left on device"
-    run -1 --separate-stderr bash -c '"$@" >/dev/full' - \
+    run -1 --separate-stderr bash -c 'exec "$@" >/dev/full' - \
         "$udp" send 127.0.0.1 "$PORT" "$(printf %65000s x)"
     expect "full" "$stderr" "03-udp: standard output: No space left on device"
     run -1 --separate-stderr bash -c '
@@ -582,10 +582,10 @@ while True:
         wait $!
         "$@" >&7' - "$udp" send 127.0.0.1 "$PORT" hello
     expect "gone" "$stderr" "03-udp: standard output: Broken pipe"
-    run -1 --separate-stderr bash -c '"$@" >&-' - \
+    run -1 --separate-stderr bash -c 'exec "$@" >&-' - \
         "$udp" send 127.0.0.1 "$PORT" hello
     expect "closed" "$stderr" "03-udp: descriptor 1: Bad file descriptor"
-    run -1 bash -c '"$@" 2>&-' - "$udp" send 127.0.0.1 "$PORT" hello
+    run -1 bash -c 'exec "$@" 2>&-' - "$udp" send 127.0.0.1 "$PORT" hello
 }
 
 @test "03-udp's sockets are close-on-exec" {
