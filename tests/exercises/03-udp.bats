@@ -63,7 +63,8 @@ as_signed() {
 
 hint_for_date() {
     local n=$1 swapped signed offset
-    swapped=$((n >> 24 | (n >> 8 & 0xff00) | (n & 0xff00) << 8 | (n & 0xff) << 24))
+    swapped=$((n >> 24 | n >> 8 & 0xff00 | (n & 0xff00) << 8))
+    swapped=$((swapped | (n & 0xff) << 24))
     as_signed "$swapped"
     if is_date "$2" "$swapped" || is_date "$2" "$signed"; then
         hint "the most significant byte comes first. Your machine most likely \
@@ -129,7 +130,12 @@ all, send still sends a datagram."
 @test "knows all the dates that 32 bits can say, from 1900 to 2036" {
     local seconds
     random_between 1 $(((1 << 31) - 1))
-    for seconds in "$number" 0 $(((1 << 32) - 1)); do
+    # The ends of the range, of February and of a leap year; the days of
+    # 1900, which was none.
+    for seconds in "$number" 0 $(((1 << 32) - 1)) \
+        $(((RANDOM % 59) * 86400)) 5097599 \
+        $((SECONDS_TO_1970 + 951782400 + RANDOM)) \
+        $((SECONDS_TO_1970 + 1735689599)); do
         server "-c 1 -t $seconds" whole
         answer 127.0.0.1 "$PORT"
         hint "no number of seconds is wrong: 0 is the first second of 1900."
@@ -142,12 +148,12 @@ all, send still sends a datagram."
 @test "refuses an answer that is not four bytes long, with status 1" {
     local length
     for length in $((1 + RANDOM % 3)) $((5 + RANDOM % 1000)) 0; do
-        server "-c 1 -s $((RANDOM + 2)) -n $length" garbage
+        server "-s $((RANDOM + 2)) -n $length" garbage
         answer 127.0.0.1 "$PORT"
         if ((length > 4)); then
             hint "a longer datagram is cut to the size of the buffer, and recv \
-says nothing of it: a buffer of four bytes can't tell 4 from $length. Have room \
-for one more."
+says nothing of it: a buffer of four bytes can't tell 4 from $length. Have \
+room for one more."
         else
             hint "recv returns how many bytes the datagram had. Fewer than \
 four are no time: say so on standard error, print no date, status 1."
@@ -158,6 +164,10 @@ four are no time: say so on standard error, print no date, status 1."
         expect_status 1
         expect_output /dev/null
         expect_true "it did not say why, on standard error" test -n "$errors"
+        hint "who answers like that is no time server, and to ask again does \
+not help: say why, and end."
+        expect_true "it asked again" \
+            test "$(grep -c '^got' "$BATS_TEST_TMPDIR/peer.out")" -eq 1
         another
     done
 }

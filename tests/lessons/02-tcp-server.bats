@@ -166,7 +166,7 @@ descriptors() {
 
 @test "02-tcp-server sends the rest when send takes less than it was given" {
     need_faults
-    serve "${faulty[@]}" FAULT_SHORT=1
+    serve "${faulty[@]}" FAULT_SHORT=send
     call whole -n 20000
     expect_echo
     said ""
@@ -398,8 +398,15 @@ stranger_ncat() {
     done
 }
 
-# The first signal finds it in a send that took some of the bytes: that one
-# says so, and the next one sleeps again, until the alarm.
+# Where it comes too early to wake anybody, the alarm does, a second later.
+@test "02-tcp-server ends with status 0 when it is told to before it sleeps" {
+    need_faults
+    serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_SIGNAL=15
+    finish server
+    expect "status" 0 "$ended"
+    said ""
+}
+
 @test "02-tcp-server ends with status 0 when it is told to while it speaks" {
     local begin
     serve

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # 03-udp serve PORT and 03-udp send ADDRESS PORT MESSAGE: one datagram out, one
 # back.
-# shellcheck disable=SC2153,SC2154 # the library sets ended, faulty, PORT, stderr
+# shellcheck disable=SC2153,SC2154 # set by the library: PORT, ended, stderr
 
 load ../lib/common
 
@@ -323,7 +323,8 @@ print("all is well")
 }
 
 @test "03-udp serve says so when standard output cannot take its first line" {
-    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - "$udp" serve 0
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
+        "$udp" serve 0
     expect "full" "$stderr" "03-udp: standard output: No space left on device"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$udp" serve 0
     expect "closed" "$stderr" "03-udp: descriptor 1: Bad file descriptor"
@@ -426,7 +427,8 @@ print("all is well")
     expect "status" 0 "$ended"
     expect_bytes "$BATS_TEST_TMPDIR/payload" \
         "$BATS_TEST_TMPDIR/client-silent.out"
-    expect_text "03-udp: no answer: try 2 of 3\n03-udp: no answer: try 3 of 3\n" \
+    expect_text \
+        "03-udp: no answer: try 2 of 3\n03-udp: no answer: try 3 of 3\n" \
         "$BATS_TEST_TMPDIR/client-silent.err"
     # The clock is read to a hundredth, and the kernel's timer may be as coarse.
     ((now - began >= 196 && now - began < 350))
@@ -571,21 +573,22 @@ while True:
 
 @test "03-udp send says so when standard output is full, gone or closed" {
     serve
-    run -1 --separate-stderr bash -c 'exec "$@" >/dev/full' - \
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$udp" send 127.0.0.1 "$PORT" hello
     expect "full" "$stderr" "03-udp: standard output: No space left on device"
-    run -1 --separate-stderr bash -c 'exec "$@" >/dev/full' - \
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$udp" send 127.0.0.1 "$PORT" "$(printf %65000s x)"
     expect "full" "$stderr" "03-udp: standard output: No space left on device"
-    run -1 --separate-stderr bash -c '
+    run -1 --separate-stderr bounded bash -c '
         exec 7> >(:)
         wait $!
-        "$@" >&7' - "$udp" send 127.0.0.1 "$PORT" hello
+        exec "$@" >&7' - "$udp" send 127.0.0.1 "$PORT" hello
     expect "gone" "$stderr" "03-udp: standard output: Broken pipe"
-    run -1 --separate-stderr bash -c 'exec "$@" >&-' - \
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - \
         "$udp" send 127.0.0.1 "$PORT" hello
     expect "closed" "$stderr" "03-udp: descriptor 1: Bad file descriptor"
-    run -1 bash -c 'exec "$@" 2>&-' - "$udp" send 127.0.0.1 "$PORT" hello
+    run -1 bounded bash -c 'exec "$@" 2>&-' - \
+        "$udp" send 127.0.0.1 "$PORT" hello
 }
 
 @test "03-udp's sockets are close-on-exec" {

@@ -185,16 +185,24 @@ int main(int argc, char **argv) {
 
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     pid_t parent = getpid();
+    /* The command may be heard of, and we be told to end it, before we have got
+     * any further than fork: until then, signals wait. */
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
     if (pid < 0)
         err(CANNOT_RUN, "fork");
-    if (pid == 0)
+    if (pid == 0) {
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
         become(argv + optind + 1, parent);
+    }
     child = pid;
     catch (SIGINT, pass_on);
     catch (SIGTERM, pass_on);
     catch (SIGALRM, ring);
     catch (SIGUSR1, ring);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
 
     long microseconds = (long)((seconds - (double)(long)seconds) * 1e6);
     struct itimerval when = {.it_value = {(long)seconds, microseconds}};

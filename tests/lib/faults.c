@@ -6,7 +6,8 @@
  *     FAULT_AT=2           the second time it is made (the first unless given)
  *     FAULT_TIMES=3        three times from then on (once unless given)
  *     FAULT_SIGNAL=15      does not fail: this signal comes a moment before it
- *     FAULT_SHORT=1        send, recv and write move one byte at a time
+ *     FAULT_SHORT=1        send, recv and write move one byte at a time; the
+ *                          name of one of them: only that one does
  *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
  *
  *     LD_PRELOAD=build/tests/faults.so FAULT_CALL=... COMMAND
@@ -63,8 +64,11 @@ static int fails(const char *call) {
     return 1;
 }
 
-static size_t shortened(size_t length) {
-    return length > 1 && getenv("FAULT_SHORT") != NULL ? 1 : length;
+static size_t shortened(const char *call, size_t length) {
+    const char *chosen = getenv("FAULT_SHORT");
+    int is_short = chosen != NULL &&
+                   (strcmp(chosen, "1") == 0 || strcmp(chosen, call) == 0);
+    return is_short && length > 1 ? 1 : length;
 }
 
 static long haste(void) {
@@ -144,18 +148,21 @@ int poll(struct pollfd *descriptors, nfds_t count, int milliseconds) {
     return real(descriptors, count, milliseconds);
 }
 
-/* Says nothing of what is left of the time; Linux does, others don't. */
+/* Says what is left of the time, as Linux does, and others don't. */
 int select(int count, fd_set *restrict readable, fd_set *restrict writable,
            fd_set *restrict exceptional, struct timeval *restrict timeout) {
     int (*real)(int, fd_set *, fd_set *, fd_set *, struct timeval *);
     find("select", &real);
     if (fails("select"))
         return -1;
-    struct timeval wait = {0};
-    if (timeout != NULL)
-        wait = hastened(*timeout);
-    return real(count, readable, writable, exceptional,
-                timeout != NULL ? &wait : NULL);
+    if (timeout == NULL)
+        return real(count, readable, writable, exceptional, NULL);
+    *timeout = hastened(*timeout);
+    int result = real(count, readable, writable, exceptional, timeout);
+    long long left = timeout->tv_sec * 1000000LL + timeout->tv_usec;
+    timeout->tv_sec = (time_t)(left * haste() / 1000000);
+    timeout->tv_usec = (suseconds_t)(left * haste() % 1000000);
+    return result;
 }
 
 int accept4(int fd, struct sockaddr *restrict address,
@@ -175,13 +182,15 @@ int accept(int fd, struct sockaddr *restrict address,
 ssize_t send(int fd, const void *bytes, size_t length, int flags) {
     ssize_t (*real)(int, const void *, size_t, int);
     find("send", &real);
-    return fails("send") ? -1 : real(fd, bytes, shortened(length), flags);
+    return fails("send") ? -1
+                         : real(fd, bytes, shortened("send", length), flags);
 }
 
 ssize_t recv(int fd, void *bytes, size_t length, int flags) {
     ssize_t (*real)(int, void *, size_t, int);
     find("recv", &real);
-    return fails("recv") ? -1 : real(fd, bytes, shortened(length), flags);
+    return fails("recv") ? -1
+                         : real(fd, bytes, shortened("recv", length), flags);
 }
 
 ssize_t sendto(int fd, const void *bytes, size_t length, int flags,
@@ -207,13 +216,13 @@ ssize_t recvfrom(int fd, void *restrict bytes, size_t length, int flags,
 ssize_t read(int fd, void *bytes, size_t length) {
     ssize_t (*real)(int, void *, size_t);
     find("read", &real);
-    return fails("read") ? -1 : real(fd, bytes, shortened(length));
+    return fails("read") ? -1 : real(fd, bytes, shortened("read", length));
 }
 
 ssize_t write(int fd, const void *bytes, size_t length) {
     ssize_t (*real)(int, const void *, size_t);
     find("write", &real);
-    return fails("write") ? -1 : real(fd, bytes, shortened(length));
+    return fails("write") ? -1 : real(fd, bytes, shortened("write", length));
 }
 
 /* What a program asks to be closed is closed, even when it hears otherwise. */
