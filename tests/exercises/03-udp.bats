@@ -218,40 +218,58 @@ Then send again."
 }
 
 @test "gives up after three tries of a second each, with status 1" {
-    local began now datagrams stranger_port
-    server "" mute
-    by_hand "$PROGRAM" 127.0.0.1 "$PORT"
+    local took asked
+    ask_in_vain 30
+    # Did it wait too long, or was it the machine? Let it take its time.
+    if ((status == 1 && asked == 3)) && ! is_in_time; then
+        another
+        ask_in_vain 1
+    fi
+    hint "a struct timeval has seconds, tv_sec, and millionths, tv_usec. Each \
+of the three waits is one second, the last one too."
+    ((asked > 3)) || expect_end
+    ((asked != 3)) ||
+        expect_true "its three waits were not one second each" is_in_time
+    hint "three tries are enough: then say on standard error that there is no \
+answer, and exit with 1."
+    expect_true "it asked $asked times, and not three times" test "$asked" -eq 3
+    expect_status 1
+    hint "say on standard error that no answer came; standard output is for \
+the date."
+    expect_output /dev/null
+    expect_true "it did not say so on standard error" test -n "$errors"
+    HAND=()
+    typed "$BUILD/tests/rude-udp -p $HAND_PORT serve stranger"
+    typed "$PROGRAM 127.0.0.1 $HAND_PORT"
+    judge misled
+    hint "a stranger's answer is none."
+    expect_status 1
+    expect_output /dev/null
+}
+
+# ask_in_vain TIMES: asks one who never answers, so many times faster, and at
+# the same time one whom only strangers answer for. Judges the first; sets took
+# to its time in hundredths of a second, and asked to how often it asked.
+ask_in_vain() {
+    local began now stranger_port
     start_server other "$BUILD/tests/rude-udp" serve stranger
     stranger_port=$PORT
-    port_of peer
-    hasten 30
+    server "" mute
+    by_hand "$PROGRAM" 127.0.0.1 "$PORT"
+    hasten "$1"
     read -r began _ </proc/uptime
     ask_in_background in-vain "$PORT"
     ask_in_background misled "$stranger_port"
     judge in-vain
     read -r now _ </proc/uptime
-    hint "three tries are enough: then say on standard error that there is no \
-answer, and exit with 1."
-    expect_status 1
-    datagrams=$(grep -c '^got' "$BATS_TEST_TMPDIR/peer.out") || true
-    expect_true "it asked $datagrams times, and should ask 3 times" \
-        test "$datagrams" -eq 3
-    hint "a struct timeval has seconds, tv_sec, and millionths, tv_usec. The \
-last try waits, too."
-    # In hundredths of a second, and with some of them forgiven.
-    expect_true "it waited less than a second for each" \
-        test $((${now/./} - ${began/./})) -ge $((270 / haste))
-    hint "say on standard error that no answer came; standard output is for \
-the date."
-    expect_output /dev/null
-    expect_true "it did not say so on standard error" test -n "$errors"
-    judge misled
-    HAND=()
-    typed "$BUILD/tests/rude-udp -p $HAND_PORT serve stranger"
-    typed "$PROGRAM 127.0.0.1 $HAND_PORT"
-    hint "a stranger's answer is none, and does not make the wait longer."
-    expect_status 1
-    expect_output /dev/null
+    took=$((${now/./} - ${began/./}))
+    asked=$(grep -c '^got' "$BATS_TEST_TMPDIR/peer.out") || true
+}
+
+# Three seconds, or what is left of them; not every way to wait can be hastened.
+is_in_time() {
+    ((took >= 270 / haste && took < 450 / haste + 5)) ||
+        ((took >= 270 && took < 450))
 }
 
 ask_in_background() {

@@ -561,12 +561,13 @@ says_times() {
 }
 
 @test "02-tcp-server says so when standard output cannot take its first line" {
-    run -1 --separate-stderr bounded bash -c '"$@" >/dev/full' - "$server" 0
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
+        "$server" 0
     expect "full" "$stderr" \
         "02-tcp-server: standard output: No space left on device"
-    run -1 --separate-stderr bounded bash -c '"$@" >&-' - "$server" 0
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$server" 0
     expect "closed" "$stderr" "02-tcp-server: descriptor 1: Bad file descriptor"
-    run -1 bounded bash -c '"$@" 2>&-' - "$server" 0
+    run -1 bounded bash -c 'exec "$@" 2>&-' - "$server" 0
 }
 
 @test "02-tcp-server serves on when its output is full, and says so in the end" {
