@@ -100,7 +100,7 @@ hasten() {
     hasty=(env)
     [[ -e $BUILD/tests/faults.so && $BUILD != *asan* ]] || return 0
     haste=$1
-    hasty+=(LD_PRELOAD="$PWD/$BUILD/tests/faults.so" FAULT_HASTE="$1")
+    hasty+=(LD_PRELOAD="$BUILD/tests/faults.so" FAULT_HASTE="$1")
 }
 
 @test "sends an empty datagram to the address and port it is given" {

@@ -109,6 +109,17 @@ answer_well() {
     [[ $out == *" 1 of "*" lessons done"*"Next: 02 "* ]]
 }
 
+@test "learn check says what it could not check, and passes all the same" {
+    answer_well
+    cp "tests/exercises/$first.bats" "$BATS_TEST_TMPDIR/kept"
+    printf '@test "flies" {\n skip "no wings"\n}\n' \
+        >>"tests/exercises/$first.bats"
+    learn check 1
+    cp "$BATS_TEST_TMPDIR/kept" "tests/exercises/$first.bats"
+    expect_result 0 ""
+    [[ $out == *"not checked: flies (no wings)"*"ok $first: "*" of "* ]]
+}
+
 @test "learn notices an answer that was edited, and a check that got better" {
     answer_well
     learn check 1
