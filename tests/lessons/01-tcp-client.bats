@@ -196,19 +196,19 @@ c.sendall(c.makefile("rb").readline())'
 
 @test "01-tcp-client says so when standard output is full, gone or closed" {
     start_server peer "$rude" -l -c 3 serve whole
-    run -1 --separate-stderr bash -c '"$@" >/dev/full' - \
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$client" 127.0.0.1 "$PORT" hello
     expect "full" "$stderr" \
         "01-tcp-client: standard output: No space left on device"
-    run -1 --separate-stderr bash -c '
+    run -1 --separate-stderr bounded bash -c '
         exec 7> >(:)
         wait $!
-        "$@" >&7' - "$client" 127.0.0.1 "$PORT" hello
+        exec "$@" >&7' - "$client" 127.0.0.1 "$PORT" hello
     expect "gone" "$stderr" "01-tcp-client: standard output: Broken pipe"
-    run -1 --separate-stderr bash -c '"$@" >&-' - \
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - \
         "$client" 127.0.0.1 "$PORT" hello
     expect "closed" "$stderr" "01-tcp-client: descriptor 1: Bad file descriptor"
-    run -1 bash -c '"$@" 2>&-' - "$client" 127.0.0.1 "$PORT" hello
+    run -1 bounded bash -c 'exec "$@" 2>&-' - "$client" 127.0.0.1 "$PORT" hello
 }
 
 @test "01-tcp-client's socket is close-on-exec" {
