@@ -8,16 +8,16 @@ setup_file() {
     [[ -n ${LESSON-} ]] || skip "run by scripts/test, once for each lesson"
 }
 
-# check PROGRAM [LAST]: the exercise's check, as a learner's answer would meet
-# it, up to the test LAST, because after a failure all is skipped; its report is
-# in $report. (bats puts its own inner parts before PATH.)
+# check PROGRAM [TEST]: the exercise's check, as a learner's answer would meet
+# it; its report is in $report. Of TEST alone, if named; with FULL set, of that
+# and all before it. (bats puts its own inner parts before PATH.)
 check() {
-    local tests=.
-    if [[ -n ${2-} ]]; then
+    local tests=${2:-.}
+    if [[ -n ${2-} && -n ${FULL-} ]]; then
         tests=$(sed -n 's/^@test "\(.*\)" {$/\1/p' "tests/exercises/$LESSON.bats" |
             sed "/^$2\$/q" | paste -sd '|')
-        tests="^($tests)\$"
     fi
+    [[ -z ${2-} ]] || tests="^($tests)\$"
     report=$(env -i PATH="${PATH//"$BATS_LIBEXEC:"/}" HOME="$BATS_TEST_TMPDIR" BUILD="$BUILD" \
         TMPDIR="$BATS_TEST_TMPDIR" PROGRAM="$1" \
         bats --formatter tap --filter "$tests" "tests/exercises/$LESSON.bats" 3>&- 2>&1)
