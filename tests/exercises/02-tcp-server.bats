@@ -166,6 +166,7 @@ refuses() {
     call -c 20
     exec {staying}>&-
     expect_told
+    hint "after one client comes the next: accept again."
     told=$(wc -l <"$TOLD")
     expect_true "only $told of 20 clients were served" [ "$told" = 20 ]
 }
@@ -225,7 +226,8 @@ had reset" </dev/null
 
 @test "says why accept fails, waits a moment, and goes on" {
     need_faults
-    faulty+=(FAULT_CALL="accept,accept4" FAULT_ERRNO=24)
+    # ENFILE, whose words are the same in every libc; EMFILE's are not.
+    faulty+=(FAULT_CALL="accept,accept4" FAULT_ERRNO=23)
     answer_serves 0
     HAND=("(ulimit -n 4; $PROGRAM $HAND_PORT)")
     by_hand_read 127.0.0.1
@@ -233,6 +235,7 @@ had reset" </dev/null
 the client has gone. Warn, and accept again."
     call
     expect_told
+    hint "accept returns -1 when it fails, and errno says why: warn(\"accept\")."
     expect_true "it did not say why: Too many open files" \
         soon says server '*Too many open files*' err
     stop_all
@@ -254,13 +257,12 @@ second, and you keep a processor from the one who could end it: nanosleep."
 # asks_seldom: for a while, the server's accept fails once in a hundredth of a
 # second at the most. However busy the machine is, no pause is too short.
 asks_seldom() {
-    local passed=0
-    local -a lines
+    local passed=0 said
     while ((passed < 80000)); do
         pause
-        mapfile -t lines <"$BATS_TEST_TMPDIR/server.err"
+        said=$(grep -c 'Too many open files' "$BATS_TEST_TMPDIR/server.err")
         passed=$((${EPOCHREALTIME/./} - BEGIN))
-        ((${#lines[@]} <= 2 + passed / 10000)) || return 1
+        ((said <= 2 + passed / 10000)) || return 1
     done
 }
 
@@ -287,7 +289,7 @@ the port with it. setsockopt SO_REUSEADDR, before bind."
 \"bind\"). (SO_REUSEPORT would share the port: take SO_REUSEADDR.)"
     answer "$PORT"
     expect_status 1
-    expect_stderr "*Address already in use*"
+    expect_stderr "*Address*in use*"
     hint "listen, like bind, returns -1 when it fails: and say \`listening on\` \
 only after it has succeeded."
     need_faults

@@ -422,14 +422,14 @@ stranger_ncat() {
 
 @test "02-tcp-server closes its descriptors when it ends" {
     need_faults
-    serve "${faulty[@]}" FAULT_CALL=close FAULT_TIMES=2
+    serve "${faulty[@]}" FAULT_CALL=close FAULT_ERRNO=105 FAULT_TIMES=2
     come first stall -k 0
     wait_for server "$NAME connected"
     until_true sleeps_in recv
     stop server
     expect "status" 1 "$ended"
-    said "02-tcp-server: close $NAME: Input/output error
-02-tcp-server: close: Input/output error"
+    said "02-tcp-server: close $NAME: No buffer space available
+02-tcp-server: close: No buffer space available"
 }
 
 @test "02-tcp-server can be restarted at once, in spite of TIME_WAIT" {
@@ -459,8 +459,8 @@ stranger_ncat() {
 @test "02-tcp-server says so when its port is taken" {
     serve
     try "$server" "$PORT"
-    expect_result 1 \
-        "02-tcp-server: bind 127.0.0.1:$PORT: Address already in use"
+    expect "status" 1 "$status"
+    [[ $errors == "02-tcp-server: bind 127.0.0.1:$PORT: Address "*"in use" ]]
     expect_text ''
     expect_served
 }
@@ -484,8 +484,8 @@ stranger_ncat() {
     need_faults
     for call in socket "setsockopt SO_REUSEADDR" "bind 127.0.0.1:0" listen \
         getsockname; do
-        try "${faulty[@]}" FAULT_CALL="${call%% *}" FAULT_ERRNO=5 "$server" 0
-        expect_result 1 "02-tcp-server: $call: Input/output error"
+        try "${faulty[@]}" FAULT_CALL="${call%% *}" FAULT_ERRNO=105 "$server" 0
+        expect_result 1 "02-tcp-server: $call: No buffer space available"
         expect_text ''
     done
 }
@@ -494,10 +494,10 @@ stranger_ncat() {
     local call
     need_faults
     for call in "recv from" "send to" close; do
-        serve "${faulty[@]}" FAULT_CALL="${call%% *}" FAULT_ERRNO=5
+        serve "${faulty[@]}" FAULT_CALL="${call%% *}" FAULT_ERRNO=105
         try "$rude" connect whole "$PORT"
         name_of out
-        said "02-tcp-server: $call $NAME: Input/output error"
+        said "02-tcp-server: $call $NAME: No buffer space available"
         expect_served
         stop server
         expect "status" 0 "$ended"
@@ -519,10 +519,10 @@ stranger_ncat() {
 @test "02-tcp-server goes on when accept fails because a client has gone" {
     need_faults
     serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_ERRNO=103
-    said "02-tcp-server: accept: Software caused connection abort"
+    wait_for server "02-tcp-server: accept: *" err
     call whole
     expect_echo
-    said "02-tcp-server: accept: Software caused connection abort"
+    expect "complaints" 1 "$(grep -c '^' "$BATS_TEST_TMPDIR/server.err")"
 }
 
 @test "02-tcp-server outlives a shortage of descriptors, and does not spin" {
@@ -547,15 +547,13 @@ stranger_ncat() {
 says_times() {
     local -a lines
     mapfile -t lines <"$BATS_TEST_TMPDIR/server.err"
-    expect "complaint" "02-tcp-server: accept: Too many open files" \
-        "${lines[0]-02-tcp-server: accept: Too many open files}"
-    ((${#lines[@]} >= $1))
+    ((${#lines[@]} >= $1)) && [[ ${lines[0]} == "02-tcp-server: accept: "* ]]
 }
 
 @test "02-tcp-server ends at once when it is told to while it has to pause" {
     need_faults
-    serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_TIMES=1000
-    wait_for server "*accept: Input/output error" err
+    serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_ERRNO=105 FAULT_TIMES=1000
+    wait_for server "*accept: No buffer space available" err
     stop server
     expect "status" 0 "$ended"
 }
@@ -602,9 +600,8 @@ says_times() {
     done
     need_faults
     for port in 1 65535; do # somebody may live there: not our concern
-        try "${faulty[@]}" FAULT_CALL=bind FAULT_ERRNO=98 "$server" "$port"
-        expect_result 1 \
-            "02-tcp-server: bind 127.0.0.1:$port: Address already in use"
+        try "${faulty[@]}" FAULT_CALL=bind FAULT_ERRNO=13 "$server" "$port"
+        expect_result 1 "02-tcp-server: bind 127.0.0.1:$port: Permission denied"
     done
 }
 
