@@ -10,8 +10,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wshadow \
     -Wmissing-prototypes -Wwrite-strings -Wpointer-arith -Wcast-qual \
     -Wnull-dereference
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
-    -fstack-clash-protection -fPIE -pie -Wl,-z,relro -Wl,-z,now \
-    -Wl,-z,noexecstack
+    -fstack-clash-protection -fPIE
+LINKING := $(if $(SANITIZE),,-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -fno-omit-frame-pointer
 GUARDS := $(if $(SANITIZE),$(SANITIZERS),$(HARDENING))
@@ -20,11 +20,14 @@ WERROR := $(if $(CI),-Werror)
 # One step from source to program: every program here is one file, linked
 # with the modules in common/ that lessons have built.
 BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
-    -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c %.a,$^)
+    $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ \
+    $(firstword $(filter %.c,$^)) $(filter %.a,$^)
 
 lessons := $(notdir $(wildcard lessons/[0-9][0-9]-*))
 peers := $(basename $(notdir $(wildcard tests/peers/*.c)))
-tools := bounded private
+preloads := faults names
+tools := $(filter-out $(preloads),$(basename $(notdir $(wildcard tests/lib/*.c))))
+fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.c common/*.[ch] tests/*/*.[ch])
 scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash) \
@@ -38,7 +41,7 @@ programs := $(addprefix $(BUILD)/,$(lessons))
 exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
 helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools))
-faults := $(BUILD)/tests/faults.so
+libraries := $(preloads:%=$(BUILD)/tests/%.so)
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard tests/wrong/*/*.patch))
 
 # Every core is used unless the command line says otherwise.
@@ -47,11 +50,11 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: all tools wrong test lint format sanitize clean help FORCE
+.PHONY: all tools wrong test lint format sanitize fuzz clean help FORCE
 
-all: $(programs) $(exercises) $(solutions) $(helpers) $(faults) ## build everything into build/
+all: $(programs) $(exercises) $(solutions) $(helpers) $(libraries) ## build everything into build/
 
-tools: $(helpers) $(faults) ## build what tests and checks need
+tools: $(helpers) $(libraries) ## build what tests and checks need
 
 wrong: $(mistakes) ## build the wrong answers that the checks must catch
 
@@ -85,7 +88,7 @@ $(programs) $(exercises) $(solutions) $(helpers) $(mistakes) \
 
 # Preloaded by tests, so without what belongs to a program. glibc declares the
 # address of a socket as a union of all its kinds, which pedants can't match.
-$(faults): tests/lib/faults.c $(BUILD)/flags
+$(libraries): $(BUILD)/tests/%.so: tests/lib/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -O2 $(filter-out -Wpedantic,$(WARNINGS)) $(WERROR) \
 	    -shared -fPIC -o $@ $<
@@ -104,6 +107,30 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(flags)' >$@
 endif
+
+# How long each parser is fed; its corpus is kept in build/fuzz/corpus/, and
+# what is worth keeping for ever in tests/fuzz/corpus/.
+FUZZ_SECONDS ?= 10
+CLANG ?= clang
+fuzz := $(BUILD)/fuzz
+$(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
+	@mkdir -p $(fuzz)/corpus/$*
+	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
+	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	    -o $@ $< $(wildcard common/*.c)
+
+.PHONY: $(fuzzers:%=fuzz-%)
+$(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%
+	@$< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -artifact_prefix=$(fuzz)/ \
+	    $(fuzz)/corpus/$* $(wildcard tests/fuzz/corpus/$*) >$(fuzz)/$*.log 2>&1 || \
+	    { cat $(fuzz)/$*.log; exit 1; }
+	@echo "$*: no finding; $$(grep '^Done' $(fuzz)/$*.log)"
+
+fuzz: $(if $(shell command -v $(CLANG)),$(fuzzers:%=fuzz-%),no-clang) ## feed each parser what nobody would think of
+
+.PHONY: no-clang
+no-clang:
+	@echo 'make: nothing is fuzzed: there is no $(CLANG)'
 
 test: ## run every test
 	scripts/test

@@ -6,27 +6,35 @@
  *     FAULT_AT=2           the second time it is made (the first unless given)
  *     FAULT_TIMES=3        three times from then on (once unless given)
  *     FAULT_SIGNAL=15      does not fail: this signal comes a moment before it
- *     FAULT_SHORT=1        send, recv and write move one byte at a time; the
- *                          name of one of them: only that one does
+ *     FAULT_SHORT=1        send, recv, read and write move one byte at a time
+ *     FAULT_SHORT=send     only that one, or those: send,write
  *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
+ *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, and a handler
+ *     FAULT_CLOCK=60       the time of day is a minute later at each look
  *
  *     LD_PRELOAD=build/tests/faults.so FAULT_CALL=... COMMAND
  *
  * A call that is made to fail is not made. On loopback a blocking send(2) takes
  * all it is given, so without FAULT_SHORT a loop round it would go untested.
- * No clock is touched: who looks at one and finds it too early waits again.
+ * FAULT_HASTE touches no clock: who looks at one and finds it too early waits
+ * again.
  */
 #define _GNU_SOURCE
 
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 static long from_environment(const char *name, long otherwise) {
@@ -34,8 +42,9 @@ static long from_environment(const char *name, long otherwise) {
     return text != NULL ? strtol(text, NULL, 10) : otherwise;
 }
 
-static int is_chosen(const char *call) {
-    const char *chosen = getenv("FAULT_CALL");
+/* True when that variable has the call among its words. */
+static int is_chosen(const char *variable, const char *call) {
+    const char *chosen = getenv(variable);
     size_t length = strlen(call);
     while (chosen != NULL && *chosen != '\0') {
         size_t end = strcspn(chosen, ",");
@@ -49,7 +58,7 @@ static int is_chosen(const char *call) {
 /* True, with errno set, when it is this call's turn to fail. */
 static int fails(const char *call) {
     static long made;
-    if (!is_chosen(call))
+    if (!is_chosen("FAULT_CALL", call))
         return 0;
     made++;
     long first = from_environment("FAULT_AT", 1);
@@ -65,10 +74,10 @@ static int fails(const char *call) {
 }
 
 static size_t shortened(const char *call, size_t length) {
-    const char *chosen = getenv("FAULT_SHORT");
-    int is_short = chosen != NULL &&
-                   (strcmp(chosen, "1") == 0 || strcmp(chosen, call) == 0);
-    return is_short && length > 1 ? 1 : length;
+    return length > 1 && (is_chosen("FAULT_SHORT", "1") ||
+                          is_chosen("FAULT_SHORT", call))
+               ? 1
+               : length;
 }
 
 static long haste(void) {
@@ -182,15 +191,15 @@ int accept(int fd, struct sockaddr *restrict address,
 ssize_t send(int fd, const void *bytes, size_t length, int flags) {
     ssize_t (*real)(int, const void *, size_t, int);
     find("send", &real);
-    return fails("send") ? -1
-                         : real(fd, bytes, shortened("send", length), flags);
+    length = shortened("send", length);
+    return fails("send") ? -1 : real(fd, bytes, length, flags);
 }
 
 ssize_t recv(int fd, void *bytes, size_t length, int flags) {
     ssize_t (*real)(int, void *, size_t, int);
     find("recv", &real);
-    return fails("recv") ? -1
-                         : real(fd, bytes, shortened("recv", length), flags);
+    length = shortened("recv", length);
+    return fails("recv") ? -1 : real(fd, bytes, length, flags);
 }
 
 ssize_t sendto(int fd, const void *bytes, size_t length, int flags,
@@ -231,4 +240,114 @@ int close(int fd) {
     find("close", &real);
     int result = real(fd);
     return fails("close") ? -1 : result;
+}
+
+int fcntl(int fd, int command, ...) {
+    int (*real)(int, int, ...);
+    find("fcntl", &real);
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *); /* or a number, or none */
+    va_end(arguments);
+    return fails("fcntl") ? -1 : real(fd, command, argument);
+}
+
+int getsockopt(int fd, int level, int name, void *restrict value,
+               socklen_t *restrict length) {
+    int (*real)(int, int, int, void *, socklen_t *);
+    find("getsockopt", &real);
+    return fails("getsockopt") ? -1 : real(fd, level, name, value, length);
+}
+
+int shutdown(int fd, int how) {
+    int (*real)(int, int);
+    find("shutdown", &real);
+    return fails("shutdown") ? -1 : real(fd, how);
+}
+
+pid_t fork(void) {
+    pid_t (*real)(void);
+    find("fork", &real);
+    return fails("fork") ? -1 : real();
+}
+
+int kill(pid_t process, int signal_number) {
+    int (*real)(pid_t, int);
+    find("kill", &real);
+    return fails("kill") ? -1 : real(process, signal_number);
+}
+
+FILE *fopen(const char *restrict path, const char *restrict mode) {
+    FILE *(*real)(const char *, const char *);
+    find("fopen", &real);
+    return fails("fopen") ? NULL : real(path, mode);
+}
+
+/* How much later the time of day is than it should be, at this look. */
+static time_t jump(void) {
+    static time_t sum;
+    sum += (time_t)from_environment("FAULT_CLOCK", 0);
+    return sum;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int (*real)(clockid_t, struct timespec *);
+    find("clock_gettime", &real);
+    int result = fails("clock_gettime") ? -1 : real(clock, now);
+    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
+        now->tv_sec += jump();
+    return result;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    int (*real)(struct timeval *, void *);
+    find("gettimeofday", &real);
+    int result = real(now, zone);
+    now->tv_sec += jump();
+    return result;
+}
+
+int timespec_get(struct timespec *now, int base) {
+    int (*real)(struct timespec *, int);
+    find("timespec_get", &real);
+    int result = real(now, base);
+    now->tv_sec += base == TIME_UTC ? jump() : 0;
+    return result;
+}
+
+time_t time(time_t *result) {
+    time_t (*real)(time_t *);
+    find("time", &real);
+    time_t now = real(NULL) + jump();
+    if (result != NULL)
+        *result = now;
+    return now;
+}
+
+static void do_nothing(int signal_number) {
+    (void)signal_number;
+}
+
+/* Without SA_RESTART: what can be cut short by a signal is. The timer is not
+ * the one that alarm(2) and setitimer(2) use, and nor is the signal. */
+__attribute__((constructor)) static void start_signals(void) {
+    long nanoseconds = from_environment("FAULT_SIGNALS", 0) * 1000;
+    struct sigaction action = {.sa_handler = do_nothing};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                             .sigev_signo = SIGUSR1};
+    struct timespec step = {.tv_sec = nanoseconds / 1000000000,
+                            .tv_nsec = nanoseconds % 1000000000};
+    struct itimerspec when = {.it_interval = step, .it_value = step};
+    timer_t timer;
+    if (nanoseconds > 0 && (sigaction(SIGUSR1, &action, NULL) < 0 ||
+                            timer_create(CLOCK_MONOTONIC, &event, &timer) < 0 ||
+                            timer_settime(timer, 0, &when, NULL) < 0))
+        abort(); /* a test that would test nothing */
+}
+
+const char *inet_ntop(int family, const void *restrict address,
+                      char *restrict text, socklen_t size) {
+    const char *(*real)(int, const void *, char *, socklen_t);
+    find("inet_ntop", &real);
+    return fails("inet_ntop") ? NULL : real(family, address, text, size);
 }

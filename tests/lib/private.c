@@ -1,22 +1,31 @@
 /*
  * private: run a command in a network of its own.
  *
- *     private COMMAND [ARGUMENT...]
+ *     private [-e FOLDER] COMMAND [ARGUMENT...]
  *
  * The command sees one interface, the loopback, and all ports are free: it can
- * use port 8080 whatever runs on this machine. An ordinary user gets the right
- * to do that from a user namespace (user_namespaces(7)); root needs none, and
- * inside a chroot could not have one. Where neither is allowed: status 125.
+ * use port 8080 whatever runs on this machine. With -e it also sees the files
+ * of FOLDER in the place of those of the same names in /etc: hosts, resolv.conf
+ * and nsswitch.conf decide what a name means. Nobody else sees that; and what
+ * /etc doesn't have is left out, for nothing is written there.
+ *
+ * An ordinary user gets the right to do that from a user namespace
+ * (user_namespaces(7)); root needs none, and inside a chroot could not have
+ * one. Where neither is allowed: status 125.
  */
 #define _GNU_SOURCE
 
+#include <dirent.h>
 #include <err.h>
+#include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,22 +55,67 @@ static void bring_loopback_up(void) {
     (void)close(fd);
 }
 
-int main(int argc, char **argv) {
-    if (argc < 2) {
-        fputs("usage: private COMMAND [ARGUMENT...]\n", stderr);
-        return 2;
+/* What is mounted from here on is seen by nobody outside. Only a mount can be
+ * told so, and the root of a chroot may be a mere folder of one: there, -e is
+ * as good as forbidden. */
+static void keep_mounts_private(void) {
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        err(FORBIDDEN, "mount --make-rprivate /");
+}
+
+/* Each file of the folder in the place of its namesake in /etc. */
+static void replace_etc(const char *folder) {
+    DIR *files = opendir(folder);
+    if (files == NULL)
+        err(CANNOT_RUN, "%s", folder);
+    const struct dirent *file;
+    while ((file = readdir(files)) != NULL) {
+        char ours[PATH_MAX];
+        char theirs[PATH_MAX];
+        if (file->d_name[0] == '.')
+            continue;
+        (void)snprintf(ours, sizeof ours, "%s/%s", folder, file->d_name);
+        (void)snprintf(theirs, sizeof theirs, "/etc/%s", file->d_name);
+        if (access(theirs, F_OK) < 0 && errno == ENOENT)
+            continue;
+        if (mount(ours, theirs, NULL, MS_BIND, NULL) < 0)
+            err(FORBIDDEN, "mount --bind %s %s", ours, theirs);
     }
+    (void)closedir(files);
+    /* A daemon that keeps names would answer from the machine's own files. */
+    if (access("/var/run/nscd", F_OK) == 0 &&
+        mount("none", "/var/run/nscd", "tmpfs", 0, NULL) < 0)
+        err(FORBIDDEN, "mount /var/run/nscd");
+}
+
+static _Noreturn void usage(void) {
+    fputs("usage: private [-e FOLDER] COMMAND [ARGUMENT...]\n", stderr);
+    exit(2);
+}
+
+int main(int argc, char **argv) {
+    const char *folder = NULL;
+    int option;
+    while ((option = getopt(argc, argv, "+e:")) != -1) {
+        if (option != 'e')
+            usage();
+        folder = optarg;
+    }
+    if (optind == argc)
+        usage();
     unsigned user = geteuid();
     unsigned group = getegid();
-    if (user == 0) {
-        if (unshare(CLONE_NEWNET) < 0)
-            err(FORBIDDEN, "unshare");
-    } else {
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-            err(FORBIDDEN, "unshare");
+    int spaces = CLONE_NEWNET | (folder != NULL ? CLONE_NEWNS : 0) |
+                 (user != 0 ? CLONE_NEWUSER : 0);
+    if (unshare(spaces) < 0)
+        err(FORBIDDEN, "unshare");
+    if (user != 0)
         keep_user(user, group);
-    }
     bring_loopback_up();
-    (void)execvp(argv[1], argv + 1);
-    err(CANNOT_RUN, "%s", argv[1]);
+    if (folder != NULL) {
+        keep_mounts_private();
+        replace_etc(folder);
+    }
+    (void)execvp(argv[optind], argv + optind);
+    err(CANNOT_RUN, "%s", argv[optind]);
 }

@@ -1,19 +1,21 @@
 /*
  * rude: a TCP peer with bad manners, the same ones each time it is asked.
  *
- *     rude [OPTION...] serve FACE
+ *     rude [OPTION...] serve FACE...
  *     rude [OPTION...] connect FACE PORT
  *     rude [OPTION...] payload FACE
  *     rude refuse
+ *     rude [-p PORT] swallow
  *     rude faces
  *
  * It has bytes to say (its payload, drawn from a seed unless given), and a
  * face: how it cuts them, whether it listens, and how it ends. `payload` prints
  * the bytes and `faces` the names, so that a test can know what to expect;
- * `refuse` holds a port and refuses whoever knocks, until it is ended. As a
- * server it takes a port of its own, says `listening on 127.0.0.1:PORT`, and
- * serves one client, or as many as -c says. Each connection's end is one line:
- * `got N bytes, then end of stream`.
+ * `refuse` holds a port and refuses whoever knocks, until it is ended; who
+ * knocks at `swallow` gets no answer at all. As a server it takes a port of its
+ * own, says `listening on 127.0.0.1:PORT`, and serves a client with each FACE,
+ * or as many as -c says, the last ones with the last FACE. Each connection's
+ * end is one line: `got N bytes, then end of stream`.
  *
  * One poll loop sends and receives at the same time, because a peer that does
  * first the one and then the other would itself be caught in the deadlocks it
@@ -75,9 +77,10 @@ struct options {
     long bytes; /* -1: as many as the face has by habit */
     long cut;   /* -1: half of the payload */
     long connections;
-    long pause; /* milliseconds after each piece of `dribble` */
+    long pause; /* milliseconds after each send; -1: as the face has it */
     in_port_t port;
     int listens_first; /* says nothing before it has been told a line */
+    int waits_for_end; /* says nothing before the other side has ended */
     int ends_first;    /* `reset` ends its half before it resets */
     const char *from;  /* the address a client has, of this machine's many */
     const char *file;  /* the payload's bytes, instead of a seed's */
@@ -90,17 +93,19 @@ struct payload {
 };
 
 static _Noreturn void usage(void) {
-    fputs("usage: rude [OPTION...] serve FACE\n"
+    fputs("usage: rude [OPTION...] serve FACE...\n"
           "       rude [OPTION...] connect FACE PORT\n"
           "       rude [OPTION...] payload FACE\n"
           "       rude refuse\n"
+          "       rude [-p PORT] swallow\n"
           "       rude faces\n"
           "  -s SEED   which payload (1)\n"
           "  -n BYTES  its size\n"
           "  -f FILE   the payload itself\n"
           "  -k BYTES  where half-close, reset and stall cut it (half)\n"
-          "  -d MILLISECONDS  where dribble pauses after each byte (1)\n"
+          "  -d MILLISECONDS  pauses after each send (1 for dribble, else 0)\n"
           "  -l        says nothing before it has been told a line\n"
+          "  -w        says nothing before the other side has ended\n"
           "  -e        as reset: ends its half, then resets\n"
           "  -b FROM   connects from that address (127.0.0.1)\n"
           "  -o FILE   keeps what the other side said\n"
@@ -220,6 +225,9 @@ struct talk {
 static void speak(struct talk *talk) {
     size_t left = talk->payload.length - talk->said;
     size_t step = talk->face->step;
+    long pause = talk->options->pause;
+    if (pause < 0)
+        pause = step != 0;
     ssize_t sent = send(talk->fd, talk->payload.bytes + talk->said,
                         step != 0 && step < left ? step : left,
                         MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -227,8 +235,8 @@ static void speak(struct talk *talk) {
         talk->said += (size_t)sent;
     else if (errno != EAGAIN && errno != EINTR)
         talk->end = strerror(errno);
-    if (step != 0)
-        (void)poll(NULL, 0, (int)talk->options->pause); /* it travels alone */
+    if (pause > 0)
+        (void)poll(NULL, 0, (int)pause); /* so that each piece travels alone */
 }
 
 static void listen_to(struct talk *talk) {
@@ -243,7 +251,8 @@ static void listen_to(struct talk *talk) {
         talk->may_speak = 1;
     } else {
         talk->heard += (size_t)got;
-        if (memchr(piece, '\n', (size_t)got) != NULL)
+        if (!talk->options->waits_for_end &&
+            memchr(piece, '\n', (size_t)got) != NULL)
             talk->may_speak = 1;
         if (talk->options->record != NULL)
             (void)fwrite(piece, 1, (size_t)got, talk->options->record);
@@ -305,7 +314,8 @@ static void converse(int fd, const struct face *face,
                         .face = face,
                         .options = options,
                         .payload = make_payload(face, options),
-                        .may_speak = !options->listens_first};
+                        .may_speak =
+                            !options->listens_first && !options->waits_for_end};
     play(&talk);
     free(talk.payload.bytes);
     (void)close(fd);
@@ -361,16 +371,52 @@ static void refuse(void) {
     (void)pause();
 }
 
-static void serve(const struct face *face, const struct options *options) {
+/* The kernel does not answer a SYN to a listener whose queue is full, and of
+ * ours nobody is ever taken. For a listener, TCP_INFO has the length of its
+ * queue in tcpi_unacked, and the longest it may have in tcpi_sacked. */
+static void swallow(in_port_t port) {
+    int listener = bound_socket(&faces[0], port);
+    if (listen(listener, 0) < 0)
+        err(1, "listen");
+    struct sockaddr_in address = loopback((in_port_t)own_port(listener));
+    struct tcp_info queue = {0};
+    while (queue.tcpi_unacked <= queue.tcpi_sacked) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+            err(1, "socket");
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 &&
+            errno != EINPROGRESS)
+            err(1, "connect");
+        (void)poll(NULL, 0, 1); /* until the kernel has queued it */
+        socklen_t length = sizeof queue;
+        if (getsockopt(listener, IPPROTO_TCP, TCP_INFO, &queue, &length) < 0)
+            err(1, "getsockopt TCP_INFO");
+    }
+    printf("swallowing on 127.0.0.1:%d\n", own_port(listener));
+    (void)pause();
+}
+
+static const struct face *face_named(const char *name) {
+    for (size_t i = 0; i < FACES; i++)
+        if (strcmp(faces[i].name, name) == 0)
+            return &faces[i];
+    errx(2, "no face is called %s; `rude faces` lists them", name);
+}
+
+/* One client with each of the names' faces; more of them with the last. */
+static void serve(char **names, long count, const struct options *options) {
+    const struct face *face = face_named(names[0]);
     int listener = bound_socket(face, options->port);
     if (listen(listener, SOMAXCONN) < 0)
         err(1, "listen");
     printf("listening on 127.0.0.1:%d\n", own_port(listener));
-    for (long i = 0; i < options->connections; i++) {
+    for (long i = 0; i < options->connections || i < count; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             err(1, "accept");
         puts("connected");
+        if (i < count)
+            face = face_named(names[i]);
         converse(fd, face, options);
     }
 }
@@ -391,13 +437,6 @@ static void connect_to(in_port_t port, const struct face *face,
         printf("connected from %s:%d\n", options->from, own_port(fd));
         converse(fd, face, options);
     }
-}
-
-static const struct face *face_named(const char *name) {
-    for (size_t i = 0; i < FACES; i++)
-        if (strcmp(faces[i].name, name) == 0)
-            return &faces[i];
-    errx(2, "no face is called %s; `rude faces` lists them", name);
 }
 
 static in_port_t port_number(const char *text) {
@@ -433,6 +472,9 @@ static void set_option(struct options *options, int option) {
     case 'l':
         options->listens_first = 1;
         break;
+    case 'w':
+        options->waits_for_end = 1;
+        break;
     case 'e':
         options->ends_first = 1;
         break;
@@ -454,10 +496,10 @@ int main(int argc, char **argv) {
                               .bytes = -1,
                               .cut = -1,
                               .connections = 1,
-                              .pause = 1,
+                              .pause = -1,
                               .from = "127.0.0.1"};
     int option;
-    while ((option = getopt(argc, argv, "+s:n:k:c:d:p:f:leb:o:")) != -1)
+    while ((option = getopt(argc, argv, "+s:n:k:c:d:p:f:lweb:o:")) != -1)
         set_option(&options, option);
     argv += optind;
     argc -= optind;
@@ -469,12 +511,14 @@ int main(int argc, char **argv) {
             puts(faces[i].name);
     } else if (argc == 1 && strcmp(argv[0], "refuse") == 0) {
         refuse();
+    } else if (argc == 1 && strcmp(argv[0], "swallow") == 0) {
+        swallow(options.port);
     } else if (argc == 2 && strcmp(argv[0], "payload") == 0) {
         struct payload payload = make_payload(face_named(argv[1]), &options);
         (void)fwrite(payload.bytes, 1, payload.length, stdout);
         free(payload.bytes);
-    } else if (argc == 2 && strcmp(argv[0], "serve") == 0) {
-        serve(face_named(argv[1]), &options);
+    } else if (argc >= 2 && strcmp(argv[0], "serve") == 0) {
+        serve(argv + 1, argc - 1, &options);
     } else if (argc == 3 && strcmp(argv[0], "connect") == 0) {
         connect_to(port_number(argv[2]), face_named(argv[1]), &options);
     } else {

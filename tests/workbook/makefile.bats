@@ -3,10 +3,11 @@
 
 load ../lib/copy
 
-# Two lessons are enough to see what make does.
+# Few lessons are enough to see what make does: two, and one whose parser has a
+# test of its own.
 setup_file() {
     make_copy
-    rm -rf "$COPY"/lessons/0[3-9]* "$COPY"/lessons/[1-9]* \
+    rm -rf "$COPY"/lessons/0[34678]* "$COPY"/lessons/[1-9]* \
         "$COPY"/tests/wrong/0[3-9]* "$COPY"/tests/wrong/[1-9]*
 }
 
@@ -67,10 +68,15 @@ plain_make() {
     expect "standard error" "" "$stderr"
 }
 
+@test "make fuzz says so where there is no clang" {
+    run -0 plain_make fuzz CLANG=no-such-clang
+    expect output "make: nothing is fuzzed: there is no no-such-clang" "$output"
+}
+
 @test "make help names each task" {
     local task
     run -0 plain_make help
-    for task in all test lint format sanitize check-NN clean help; do
+    for task in all test lint format sanitize fuzz check-NN clean help; do
         [[ $output == *"make $task "* ]]
     done
 }

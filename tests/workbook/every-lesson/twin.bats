@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# A lesson's twin in Python does what its program does. LESSON says whose.
+# A lesson's twin in Python does what its program does. LESSON says whose. Where
+# it prints less, the lesson's own tests say so and compare what it prints.
 
 load ../../lib/common
 
@@ -25,11 +26,31 @@ play() {
     done
     finish "${names[last]}"
     expect "status of ${names[last]}" 0 "$ended"
+    # A server in Python does not live to say its last line after SIGTERM.
+    [[ ! -e $BATS_TEST_TMPDIR/program ]] || until_true said_as_much
     stop_all
     for file in "$BATS_TEST_TMPDIR"/*.out; do
         echo "${file##*/}"
         sed -E 's/:[0-9]+/:PORT/g' "$file"
     done >"$BATS_TEST_TMPDIR/said"
+}
+
+# said_as_much: there are as many lines as the program's, which have a heading
+# for each actor among them.
+said_as_much() {
+    local file count=0
+    local -a lines program
+    prints_less && return
+    mapfile -t program <"$BATS_TEST_TMPDIR/program"
+    for file in "$BATS_TEST_TMPDIR"/*.out; do
+        mapfile -t lines <"$file"
+        count=$((count + 1 + ${#lines[@]}))
+    done
+    ((count >= ${#program[@]}))
+}
+
+prints_less() {
+    grep -q "^# Its twin prints less" "tests/lessons/$LESSON.bats"
 }
 
 ready() {
@@ -41,6 +62,7 @@ ready() {
     play
     mv "$BATS_TEST_TMPDIR/said" "$BATS_TEST_TMPDIR/program"
     play "python3 -u lessons/$LESSON/twin.py"
+    ! prints_less || return 0
     diff "$BATS_TEST_TMPDIR/program" "$BATS_TEST_TMPDIR/said" >&2
 }
 

@@ -1,0 +1,138 @@
+/*
+ * tell-deadline: what the functions of common/deadline make of what they are
+ * given.
+ *
+ *     tell-deadline parse                  SECONDS, from standard input
+ *     tell-deadline left MS                of a deadline MS milliseconds away
+ *     tell-deadline wait MS FD EVENTS      poll(2)'s, as a number
+ *     tell-deadline connect MS PORT        on 127.0.0.1
+ *     tell-deadline recv MS PORT SIZE      SIZE bytes a call, until the end
+ *     tell-deadline send MS PORT LENGTH    as many letters x
+ *
+ * Prints what came out, or the error in words. With -b the socket is a blocking
+ * one, and has all the time in the world to connect.
+ */
+#define _GNU_SOURCE
+
+#include "deadline.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { INPUT_BYTES = 4096, UNTOUCHED = -7 };
+
+static _Noreturn void usage(void) {
+    fputs("usage: tell-deadline [-b] parse|left|wait|connect|recv|send ...\n",
+          stderr);
+    exit(2);
+}
+
+static int number(const char *text) {
+    return (int)strtol(text, NULL, 10);
+}
+
+static char *room(size_t length) {
+    char *bytes = malloc(length > 0 ? length : 1);
+    if (bytes == NULL)
+        err(1, "malloc");
+    return bytes;
+}
+
+/* From a buffer that ends where the text does, so that a sanitizer sees one
+ * byte too far. */
+static void tell_parsed(void) {
+    char input[INPUT_BYTES];
+    size_t length = fread(input, 1, sizeof input, stdin);
+    char *text = room(length);
+    memcpy(text, input, length);
+    int milliseconds = UNTOUCHED;
+    if (deadline_parse(text, length, &milliseconds) == 0)
+        printf("%d\n", milliseconds);
+    else
+        printf("%s%s\n", strerror(errno),
+               milliseconds == UNTOUCHED ? "" : ", and wrote milliseconds");
+    free(text);
+}
+
+/* A socket, connected to the port before the deadline. */
+static int connected(struct deadline deadline, const char *port, int blocks) {
+    struct sockaddr_in server = {
+        .sin_family = AF_INET,
+        .sin_port = htons((in_port_t)number(port)),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const struct sockaddr *address = (const struct sockaddr *)&server;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(1, "socket");
+    int result = blocks
+                     ? connect(fd, address, sizeof server)
+                     : deadline_connect(deadline, fd, address, sizeof server);
+    if (result < 0) {
+        printf("%s\n", strerror(errno));
+        exit(0);
+    }
+    return fd;
+}
+
+static void tell_received(struct deadline deadline, int fd, size_t size) {
+    char *bytes = room(size);
+    size_t total = 0;
+    ssize_t received;
+    while ((received = deadline_recv(deadline, fd, bytes, size)) > 0)
+        total += (size_t)received;
+    printf("%zu bytes, then %s\n", total,
+           received == 0 ? "the end" : strerror(errno));
+    free(bytes);
+}
+
+static void tell_sent(struct deadline deadline, int fd, size_t length) {
+    char *bytes = room(length);
+    memset(bytes, 'x', length);
+    size_t sent = 1;
+    int result = deadline_send(deadline, fd, bytes, length, &sent);
+    int error = errno;
+    printf("%s: %s\n", sent == length ? "all" : "a part",
+           result == 0 ? "sent" : strerror(error));
+    free(bytes);
+}
+
+int main(int argc, char **argv) {
+    int blocks = argc > 1 && strcmp(argv[1], "-b") == 0;
+    argv += blocks;
+    argc -= blocks;
+    if (argc == 2 && strcmp(argv[1], "parse") == 0) {
+        tell_parsed();
+        return fflush(stdout) == EOF;
+    }
+    if (argc < 3)
+        usage();
+    struct deadline deadline = deadline_after(number(argv[2]));
+    if (argc == 3 && strcmp(argv[1], "left") == 0) {
+        printf("%d\n", deadline_left(deadline));
+    } else if (argc == 5 && strcmp(argv[1], "wait") == 0) {
+        int result =
+            deadline_wait(deadline, number(argv[3]), (short)number(argv[4]));
+        puts(result == 0 ? "ready" : strerror(errno));
+    } else if (argc == 4 && strcmp(argv[1], "connect") == 0) {
+        int fd = connected(deadline, argv[3], blocks);
+        printf("connected, %s\n",
+               fcntl(fd, F_GETFL) & O_NONBLOCK ? "non-blocking" : "blocking");
+    } else if (argc == 5 && strcmp(argv[1], "recv") == 0) {
+        tell_received(deadline, connected(deadline, argv[3], blocks),
+                      (size_t)number(argv[4]));
+    } else if (argc == 5 && strcmp(argv[1], "send") == 0) {
+        tell_sent(deadline, connected(deadline, argv[3], blocks),
+                  (size_t)number(argv[4]));
+    } else {
+        usage();
+    }
+    return fflush(stdout) == EOF;
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bats
+# tests/lib/private: a network of its own, and files of its own in /etc.
+
+load ../lib/common
+
+private=$BUILD/tests/private
+
+# in_private ARGUMENT...
+in_private() {
+    try "$private" "$@"
+    ((status != 125)) || skip "this system allows no private network"
+}
+
+@test "private gives a command a network with nothing but the loopback" {
+    in_private cat /proc/net/dev
+    expect_result 0 ""
+    expect interfaces lo "$(sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' "$OUT")"
+    # It is up, and nobody is there, whatever listens outside.
+    in_private bash -c ': <>/dev/tcp/127.0.0.1/8080'
+    [[ $errors == *"Connection refused"* ]]
+}
+
+@test "private -e puts files in the place of /etc's, for its command alone" {
+    local etc=$BATS_TEST_TMPDIR/etc before
+    before=$(cksum /etc/hosts)
+    mkdir "$etc"
+    echo "192.0.2.7 seven" >"$etc/hosts"
+    echo "none" >"$etc/no-such-file.04"
+    in_private -e "$etc" cat /etc/hosts
+    expect_result 0 ""
+    expect_text '192.0.2.7 seven\n'
+    expect "the machine's own" "$before" "$(cksum /etc/hosts)"
+    expect "mounts seen outside" "" "$(grep "$BATS_TEST_TMPDIR" /proc/self/mountinfo)"
+    [[ ! -e /etc/no-such-file.04 ]]
+    in_private -e tests/lib/etc "$private" -e "$etc" cat /etc/hosts
+    expect_result 0 ""
+    expect_text '192.0.2.7 seven\n'
+}
+
+@test "private stays in the folder where it was, and passes the status on" {
+    in_private -e tests/lib/etc pwd
+    expect_text "$PWD\n"
+    in_private -e tests/lib/etc sh -c 'exit 7'
+    expect_result 7 ""
+}
+
+@test "private says what is wrong" {
+    local usage="usage: private [-e FOLDER] COMMAND [ARGUMENT...]"
+    try "$private"
+    expect_result 2 "$usage"
+    try "$private" -e tests/lib/etc
+    expect_result 2 "$usage"
+    in_private no-such-command
+    expect_result 126 "private: no-such-command: No such file or directory"
+    in_private -e no-such-folder true
+    expect_result 126 "private: no-such-folder: No such file or directory"
+}
