@@ -61,7 +61,7 @@ n=\$(printf %03d \${#taken[@]})
 : >"$tape/\$n.call"
 trap 'kill \$!; wait \$!; exit' TERM INT
 "$PWD/$BUILD/solution/$LESSON" "\$@" > >(tee "$tape/\$n.out") \
-    2> >(tee "$tape/\$n.err" >&2) &
+    2> >(tee "$tape/\$n.err" >&2) <&0 &
 wait \$!
 status=\$?
 echo \$status >"$tape/\$n.status"
