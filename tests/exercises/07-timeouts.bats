@@ -69,7 +69,7 @@ fetch_from_nobody() {
 # hundredths of a second or more.
 within() {
     local i
-    for i in 1 2 3 4; do
+    for i in 1 2 3 4 5; do
         "${@:2}"
         ((took >= $1 && status != 124)) || break
         stop_all
@@ -222,7 +222,7 @@ is something."
 # soon COMMAND...: within a second or so.
 soon() {
     local i
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 50; i++)); do
         "$@" && return
         pause
     done

@@ -159,19 +159,19 @@ END
 }
 
 recv_from() {
-    start_server peer "$rude" -d 70 serve "$1"
-    timed "${@:2}" recv 200 "$PORT" 1
+    start_server peer "$rude" -d 35 serve "$1"
+    timed "${@:2}" recv 100 "$PORT" 1
     [[ $(<"$OUT") == [0-9]*" bytes, then Connection timed out" ]]
 }
 
 @test "deadline_recv ends at the deadline, with a byte now and then, or always" {
-    measured 20 40 recv_from dribble "$tell"
-    measured 20 40 recv_from dribble "$tell" -b
-    measured 20 40 recv_from stall "$tell"
+    measured 10 25 recv_from dribble "$tell"
+    measured 10 25 recv_from dribble "$tell" -b
+    measured 10 25 recv_from stall "$tell"
     # A system call for each byte of 16 MB takes longer than that.
-    measured 20 40 recv_from flood "$tell"
+    measured 10 25 recv_from flood "$tell"
     need_faults
-    measured 20 40 recv_from dribble "${faulty[@]}" FAULT_SIGNALS=1000 "$tell"
+    measured 10 25 recv_from dribble "${faulty[@]}" FAULT_SIGNALS=1000 "$tell"
 }
 
 @test "deadline_send sends all, however little is taken at once" {
@@ -193,13 +193,13 @@ recv_from() {
 
 send_to_deaf() {
     start_server peer "$rude" serve deaf
-    timed "$tell" "$@" send 200 "$PORT" 20000000
+    timed "$tell" "$@" send 100 "$PORT" 20000000
     expect_text 'a part: Connection timed out\n'
 }
 
 @test "deadline_send ends at the deadline when nobody reads" {
-    measured 20 40 send_to_deaf
-    measured 20 40 send_to_deaf -b
+    measured 10 25 send_to_deaf
+    measured 10 25 send_to_deaf -b
 }
 
 @test "deadline_send says so when the other side has gone" {
