@@ -4,48 +4,49 @@
 
 load ../lib/exercise
 
-if [[ $BUILD == *asan* ]]; then
-    # Which wants to be loaded first, but need not be.
-    export ASAN_OPTIONS=verify_asan_link_order=0
-fi
-
-declare -A said_by options_of face_of
-
-# say NAME FACE TEXT [OPTION...]: starts a peer that says TEXT, which has
-# printf's escapes, with that FACE. Does not wait for it, so that many can be
-# started at once.
-say() {
-    local name=$1
-    face_of[$name]=$2
-    said_by[$name]=$3
-    shift 3
-    options_of[$name]=$*
-    # shellcheck disable=SC2059 # it is a format
-    printf "${said_by[$name]}" >"$BATS_TEST_TMPDIR/$name.said"
-    start "$name" "$BUILD/tests/rude" -f "$BATS_TEST_TMPDIR/$name.said" "$@" \
-        serve "${face_of[$name]}"
+# peers FACE COUNT...: starts a peer for each FACE, all at once, for so many
+# clients. `stall` and `reset` say all they have before they do so.
+peers() {
+    while (($# > 0)); do
+        : >"$BATS_TEST_TMPDIR/$1.said"
+        start "$1" "$BUILD/tests/rude" -f "$BATS_TEST_TMPDIR/$1.said" \
+            -k 9999999 -c "$2" serve "$1"
+        shift 2
+    done
 }
 
-# ready NAME: waits until that peer listens; sets PORT, and what to do by hand.
-ready() {
-    local options=${options_of[$1]}
+# will_say FACE TEXT: to its next client, that peer says what printf makes of
+# TEXT. Sets PORT, and what to do by hand.
+will_say() {
     wait_for "$1" 'listening on *' ||
         environment "$BUILD/tests/rude cannot listen on 127.0.0.1"
     port_of "$1"
-    HAND=("printf '${said_by[$1]}' >/tmp/said")
-    HAND+=("$BUILD/tests/rude -f /tmp/said -p $HAND_PORT${options:+ $options} \
-serve ${face_of[$1]}")
+    # shellcheck disable=SC2059 # it is a format
+    printf "$2" >"$BATS_TEST_TMPDIR/$1.said"
+    HAND=("printf '$2' >/tmp/said")
+    case $1 in
+    stall | reset) set -- "$1" "-k 9999999 " ;;
+    *) set -- "$1" "" ;;
+    esac
+    HAND+=("$BUILD/tests/rude -f /tmp/said -p $HAND_PORT $2""serve $1")
 }
 
-# hear NAME: runs the learner's program against that peer.
+# hear FACE TEXT: runs the learner's program against that peer.
 hear() {
-    ready "$1"
+    will_say "$@"
     answer 127.0.0.1 "$PORT"
 }
 
 # expect_lines_out TEXT: standard output is TEXT, which has printf's escapes.
 expect_lines_out() {
+    local wanted got
+    # Without a process, where that can be: what has no NUL in it is read up to
+    # its end, which is no success for read.
     # shellcheck disable=SC2059 # it is a format
+    printf -v wanted "$1"
+    ! IFS= read -rd '' got <"$OUT" && [[ $1 != *'\0'* && $got == "$wanted" ]] &&
+        return
+    # shellcheck disable=SC2059
     printf "$1" >"$BATS_TEST_TMPDIR/wanted"
     expect_output "$BATS_TEST_TMPDIR/wanted"
 }
@@ -64,63 +65,51 @@ word() {
     NETSTRING=${#WORD}:$WORD,
 }
 
-@test "prints a message on a line of its own" {
+@test "prints each message on a line of its own" {
     local WORD NETSTRING
+    peers whole 1
     word
-    say peer whole "$NETSTRING"
-    hear peer
+    hear whole "$NETSTRING"
     hint "a netstring is a length in digits, a colon, so many bytes, and a \
 comma. Only the bytes between colon and comma are the message."
     expect_lines_out "$WORD\n"
     expect_status 0
-    finish peer
     hint "nobody waits for you to speak."
+    until_true says whole "got*"
     expect_true "it sent something to its peer" \
-        says peer "got 0 bytes, then end of stream"
+        says whole "got 0 bytes, then end of stream"
 }
 
-@test "puts a message together that comes in pieces" {
-    local WORD NETSTRING first
+@test "prints all messages, empty ones too, however they are cut" {
+    local WORD NETSTRING text='' wanted='' i
+    peers dribble 1 whole 2
     word
-    first=$WORD
-    word
-    say peer dribble "${#first}:$first,$NETSTRING"
-    hear peer
+    hear dribble "$NETSTRING"
     hint "one recv is not one message: it returns what has arrived, and here \
 that is a byte. Ask again until the message and its comma are there."
     expect_status 0
-    expect_lines_out "$first\n$WORD\n"
-}
-
-@test "goes on with what follows a message" {
-    local WORD NETSTRING text='' wanted='' i
+    expect_lines_out "$WORD\n"
     for ((i = 0; i < 12; i++)); do
         word
         text+=$NETSTRING
         wanted+="$WORD\n"
     done
-    say peer whole "$text"
-    hear peer
+    hear whole "$text"
     hint "recv may bring the end of one message and the beginning of others: \
 what you have not used yet has to stay for the next one."
     expect_lines_out "$wanted"
     expect_status 0
-}
-
-@test "prints an empty message as an empty line" {
-    local WORD NETSTRING
-    word
-    say peer whole "0:,$NETSTRING""0:,0:,"
-    hear peer
-    hint "0:, is a netstring like any other, of no bytes. It is not the end."
+    hear whole "0:,$NETSTRING""0:,0:,"
+    hint "0:, is a netstring like any other, of no bytes. It is not the \
+end."
     expect_lines_out "\n$WORD\n\n\n"
     expect_status 0
 }
 
 @test "prints every byte of a message as it is" {
     local noise=$((10000 + RANDOM))
-    say peer whole "16:a\0,$noise:\n\0,\001\377\r\n,3:\0\0\0,"
-    hear peer
+    peers whole 1
+    hear whole "16:a\0,$noise:\n\0,\001\377\r\n,3:\0\0\0,"
     hint "the length alone says where a message ends. No byte in it means \
 anything, be it a comma, a newline or a NUL: what is made for C strings will \
 not do."
@@ -128,122 +117,102 @@ not do."
     expect_status 0
 }
 
-@test "takes messages of up to 100000 bytes" {
+@test "takes messages of up to 100000 bytes, and none that is longer" {
     local WORD NETSTRING start=$((10000 + RANDOM % 20000))
+    peers whole 2 stall 1
     word
-    say peer whole "100000:$start%099995d,$NETSTRING""99999:$start%099994d,"
-    hear peer
+    hear whole "100000:$start%099995d,$NETSTRING""99999:$start%099994d,"
     hint "100000 bytes is allowed, and they come in many pieces. Is there room \
 for digits, colon and comma too?"
     expect_status 0
     expect_lines_out "$start%099995d\n$WORD\n$start%099994d\n"
-}
-
-@test "refuses a message of more than 100000 bytes" {
-    local WORD NETSTRING
-    word
-    say more whole "${NETSTRING}100001:%0100001d,5:never,"
-    say large stall "${NETSTRING}999999999:" -k 99
-    hear more
+    hear whole "${NETSTRING}100001:%0100001d,5:never,"
     hint "the peer chooses the length, and you choose what you put up with. \
 Compare before you make room, and before you wait for the bytes."
     expect_wrong length "$WORD\n"
-    hear large
+    hear stall "${NETSTRING}999999999:"
     expect_wrong length "$WORD\n"
 }
 
 @test "refuses a length that no integer holds, or that has no end" {
-    local WORD NETSTRING bits
+    local WORD NETSTRING length
+    peers whole 3 stall 1
     word
     # 5, when counted with 32 bits or 64; and less than 0, when with a sign.
-    say bits32 whole "${NETSTRING}4294967301:hello,5:never,"
-    say bits64 whole "${NETSTRING}18446744073709551621:hello,5:never,"
-    say bits31 whole "${NETSTRING}2147483653:hello,5:never,"
-    say endless stall "${NETSTRING}1%0300000d" -k 999999
-    for bits in 32 64 31; do
-        hear "bits$bits"
+    for length in 4294967301 18446744073709551621 2147483653; do
+        hear whole "$NETSTRING$length:hello,5:never,"
         hint "a length that grows digit by digit goes over the top of its type \
 and begins again at the bottom: 4294967301 is 5 in 32 bits. Look at it after \
 each digit, while it is still small."
         expect_wrong length "$WORD\n"
     done
-    hear endless
+    hear stall "${NETSTRING}1%0300000d"
     hint "a peer that sends digits for ever keeps you reading, or fills your \
 memory. After six of them you know enough."
     expect_wrong length "$WORD\n"
 }
 
 @test "refuses a length that is not written as it should be" {
-    local WORD NETSTRING text
-    local -a wrong=('05:hello,' '00:,' '+5:hello,' ' 5:hello,' ':,' '5;hello,')
+    local WORD NETSTRING wrong
+    peers whole 7 stall 1
     word
-    for text in "${!wrong[@]}"; do
-        say "peer$text" whole "$NETSTRING${wrong[text]}5:never,"
-    done
-    say stall stall "${NETSTRING}x" -k 99
-    for text in "${!wrong[@]}"; do
-        hear "peer$text"
-        case ${wrong[text]} in
-        0* | [+\ ]*) hint "one length, one way to write it: strtoul and scanf \
-pass over blanks, take signs, and don't mind zeros. Two readers who take \
-different things for the same can be played off against each other." ;;
-        *) hint "before the colon stands a digit at least, and nothing but \
-digits; after the digits a colon, and nothing else." ;;
-        esac
+    for wrong in '05:hello,' '00:,' '+5:hello,' ' 5:hello,'; do
+        hear whole "$NETSTRING${wrong}5:never,"
+        hint "one length, one way to write it: strtoul and scanf pass over \
+blanks, take signs, and don't mind zeros. Two readers who take different \
+things for the same can be played off against each other."
         expect_wrong length "$WORD\n"
     done
-    hear stall
+    for wrong in ':,' '5;hello,' '5 :hello,'; do
+        hear whole "$NETSTRING${wrong}5:never,"
+        hint "before the colon stands a digit at least, and nothing but \
+digits; after the digits a colon, and nothing else."
+        expect_wrong length "$WORD\n"
+    done
+    hear stall "${NETSTRING}x"
     hint "what has come is wrong already: there is nothing to wait for."
     expect_wrong length "$WORD\n"
 }
 
 @test "misses the comma" {
-    local WORD NETSTRING text
-    local -a wrong=('5:hello;' '4:hello,' '0:0:,')
+    local WORD NETSTRING wrong
+    peers whole 3 stall 1
     word
-    for text in "${!wrong[@]}"; do
-        say "peer$text" whole "$NETSTRING${wrong[text]}5:never,"
-    done
-    say stall stall "${NETSTRING}5:hellox" -k 99
-    for text in "${!wrong[@]}"; do
-        hear "peer$text"
-        hint "the comma is how you notice that the length was wrong. A message \
+    hint "the comma is how you notice that the length was wrong. A message \
 without one is not to be believed, and not to be printed."
+    for wrong in '5:hello;' '4:hello,' '0:0:,'; do
+        hear whole "$NETSTRING${wrong}5:never,"
         expect_wrong comma "$WORD\n"
     done
-    hear stall
+    hear stall "${NETSTRING}5:hellox"
     expect_wrong comma "$WORD\n"
 }
 
-@test "does not take an end in the middle for the end" {
-    local WORD NETSTRING at
+@test "does not take a cut or a reset for the end" {
+    local WORD NETSTRING cut
+    peers whole 5 reset 1
     word
-    for at in 1 3 8 15; do
-        say "peer$at" half-close "${NETSTRING}12:twelve bytes," \
-            -k "$((${#NETSTRING} + at))"
-    done
-    say boundary half-close "${NETSTRING}12:twelve bytes," -k "${#NETSTRING}"
-    say nothing half-close "$NETSTRING" -k 0
-    hear boundary
     hint "the end of stream between two messages is the end: status 0."
-    expect_status 0
-    expect_lines_out "$WORD\n"
-    hear nothing
+    hear whole ""
     expect_status 0
     expect_lines_out ""
-    for at in 1 3 8 15; do
-        hear "peer$at"
+    for cut in 1 12: 12:t '12:twelve bytes'; do
+        hear whole "$NETSTRING$cut"
         hint "when recv returns 0, have you used up all that came? A message \
 that has begun and has not ended was cut short, and nobody told you but this 0."
         expect_wrong end "$WORD\n"
     done
+    hear reset "$NETSTRING"
+    hint "recv has three answers: bytes, 0 for the end, and -1 for a failure. \
+A reset is a failure, also between two messages: say why, with status 1."
+    expect_wrong "Connection reset by peer" "$WORD\n"
 }
 
 @test "prints a message as soon as it is whole" {
-    local WORD NETSTRING wanted
+    local WORD NETSTRING
+    peers stall 1
     word
-    say peer stall "${NETSTRING}12:twelve" -k 99
-    ready peer
+    will_say stall "${NETSTRING}12:twelve"
     by_hand "$PROGRAM" 127.0.0.1 "$PORT"
     start answer "$PROGRAM" 127.0.0.1 "$PORT"
     in_time says_or_ended answer "$WORD" || true
@@ -265,34 +234,11 @@ in_time() {
     done
 }
 
-@test "does not take a reset for the end" {
-    local WORD NETSTRING
-    word
-    say peer reset "${NETSTRING}5:never," -k "${#NETSTRING}"
-    hear peer
-    hint "recv has three answers: bytes, 0 for the end, and -1 for a failure. \
-A reset is a failure, also between two messages: say why, with status 1."
-    expect_wrong "Connection reset by peer" "$WORD\n"
-}
-
-@test "connects to HOST, a name or a number, and says why it cannot" {
-    local WORD NETSTRING
-    word
-    say peer whole "$NETSTRING"
-    ready peer
-    by_hand "$PROGRAM" localhost "$PORT"
-    : >"$BATS_TEST_TMPDIR/ending"
-    hint "addr_resolve takes names and numbers. What you were given to start \
-with has all of this."
-    try env LD_PRELOAD="$BUILD/tests/names.so" NAMES=hal=127.0.0.1 \
-        "$PROGRAM" hal "$PORT"
-    expect_status 0
-    expect_lines_out "$WORD\n"
-    stop_all
-    HAND=()
+@test "says why it cannot connect, with status 1" {
     start refuser "$BUILD/tests/rude" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
+    hint "what you were given to start with does this."
     answer 127.0.0.1 "$PORT"
     expect_status 1
     expect_stderr "*Connection refused*"
@@ -300,9 +246,9 @@ with has all of this."
 
 @test "says so when standard output cannot be written" {
     local WORD NETSTRING
+    peers whole 1
     word
-    say peer whole "$NETSTRING"
-    ready peer
+    will_say whole "$NETSTRING"
     HAND+=("$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?")
     status=0
     bounded "$PROGRAM" 127.0.0.1 "$PORT" >/dev/full \

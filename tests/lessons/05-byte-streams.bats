@@ -412,8 +412,8 @@ $(($(wc -c <"$BATS_TEST_TMPDIR/payload") - \
         "$program" read hal "$PORT"
     expect_result 0 "$refused"
     expect_text '1 recv: one\n0 recv: two\n0 recv: ten\n1 recv: (end)\n'
-    try "${named[@]}" NAMES="hal=127.0.0.1+$six" NAMES_LOG="$BATS_TEST_TMPDIR/log" \
-        "$program" read hal "$PORT"
+    try "${named[@]}" NAMES="hal=127.0.0.1+$six" \
+        NAMES_LOG="$BATS_TEST_TMPDIR/log" "$program" read hal "$PORT"
     expect_result 0 ""
     expect "list given, and given back" 2 "$(wc -l <"$BATS_TEST_TMPDIR/log")"
     try "${named[@]}" NAMES="hal=$six+127.0.0.2" "$program" read hal "$PORT"
@@ -464,30 +464,38 @@ supported for ai_socktype"
     expect "status" 0 "$status"
 }
 
-@test "05-byte-streams says so when standard output is full, gone or closed" {
-    local -a read
-    serve -p 0 12
-    read=("$program" read 127.0.0.1 "$PORT")
-    run -1 --separate-stderr bash -c '"$@" >/dev/full' - "${read[@]}"
-    expect "full" "$stderr" \
-        "05-byte-streams: standard output: No space left on device"
-    run -1 --separate-stderr bash -c '
-        exec 7> >(:)
-        wait $!
-        "$@" >&7' - "${read[@]}"
-    expect "gone" "$stderr" "05-byte-streams: standard output: Broken pipe"
-    run -1 --separate-stderr bash -c '"$@" >&-' - "${read[@]}"
-    expect "closed" "$stderr" "05-byte-streams: descriptor 1: Bad file descriptor"
-    run -1 bash -c '"$@" 2>&-' - "${read[@]}"
+# shell SCRIPT COMMAND...: fails, with what it says in stderr. The script ends
+# in `exec "$@"`, so that what is bounded is the command itself.
+shell() {
+    run -1 --separate-stderr bounded bash -c "$1" - "${@:2}"
 }
 
+# shellcheck disable=SC2016 # the other shell expands them
+@test "05-byte-streams says so when standard output is full, gone or closed" {
+    local -a read
+    serve 12
+    read=("$program" read 127.0.0.1 "$PORT")
+    shell 'exec "$@" >/dev/full' "${read[@]}"
+    expect "full" "05-byte-streams: standard output: No space left on device" \
+        "$stderr"
+    shell '
+        exec 7> >(:)
+        wait $!
+        exec "$@" >&7' "${read[@]}"
+    expect "gone" "05-byte-streams: standard output: Broken pipe" "$stderr"
+    shell 'exec "$@" >&-' "${read[@]}"
+    expect "closed" "05-byte-streams: descriptor 1: Bad file descriptor" \
+        "$stderr"
+    shell 'exec "$@" 2>&-' "${read[@]}"
+}
+
+# shellcheck disable=SC2016
 @test "05-byte-streams serve says so too" {
-    run -1 --separate-stderr bash -c '"$@" >/dev/full' - "$program" serve 0
-    expect "full" "$stderr" \
-        "05-byte-streams: standard output: No space left on device"
+    shell 'exec "$@" >/dev/full' "$program" serve 0
+    expect "full" "05-byte-streams: standard output: No space left on device" \
+        "$stderr"
     # Who listened to it has gone after its first line.
     mkfifo "$BATS_TEST_TMPDIR/pipe"
-    # shellcheck disable=SC2016 # the other shell expands them
     start server bash -c 'exec "$@" >"$0"' "$BATS_TEST_TMPDIR/pipe" \
         "$program" -p 0 serve 0 12
     read -r line <"$BATS_TEST_TMPDIR/pipe"
