@@ -81,6 +81,14 @@ them, and there is none after them."
     hint "send may take fewer bytes than you gave it, and says how many. Give \
 it the rest, again and again, until all are taken: stream_write_all does."
     expect_heard
+    stop_all
+    HAND=()
+    faulty+=('FAULT_SHORT=read')
+    hearer "-n 0" whole
+    talk
+    hint "read returns what is there: fewer bytes than you asked for are not \
+the end. That is 0."
+    expect_heard
 }
 
 @test "sends all of its input, a megabyte too, before it waits for an answer" {
@@ -206,6 +214,18 @@ says that this was all."
 is on its way before fflush: without it the loss shows only at exit."
     expect_status 1
     expect_stderr "?*"
+    stop_all
+    peer rude "-w" whole
+    HAND=("$PROGRAM 127.0.0.1 $HAND_PORT <input | true")
+    status=0
+    exec 7> >(exec true)
+    wait $! # who would read the pipe has gone
+    bounded "$PROGRAM" 127.0.0.1 "$PORT" <"$INPUT" >&7 \
+        2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
+    exec 7>&-
+    hint "a write to a pipe that nobody reads ends you by SIGPIPE, without a \
+word, unless you say signal(SIGPIPE, SIG_IGN). Then it fails with EPIPE."
+    expect_status 1
 }
 
 @test "says why it cannot connect, with status 1" {

@@ -13,7 +13,7 @@ setup() {
 
 @test "every console transcript of README.md is what happens" {
     local status=0
-    TMPDIR=$BATS_TEST_TMPDIR build/tests/private env -u MAKEFLAGS -u MAKELEVEL \
+    TMPDIR=$BATS_TEST_TMPDIR build/tests/bounded 120 build/tests/private env -u MAKEFLAGS -u MAKELEVEL \
         PATH="${PATH//"$BATS_LIBEXEC:"/}" \
         tests/lib/transcript README.md >&2 || status=$?
     ((status != 125)) || skip "this system allows no private network"

@@ -22,6 +22,7 @@ in_private() {
 
 @test "private -e puts files in the place of /etc's, for its command alone" {
     local etc=$BATS_TEST_TMPDIR/etc before
+    [[ -e /etc/hosts ]] || skip "this machine has no /etc/hosts"
     before=$(cksum /etc/hosts)
     mkdir "$etc"
     echo "192.0.2.7 seven" >"$etc/hosts"

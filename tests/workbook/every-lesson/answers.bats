@@ -69,7 +69,7 @@ exit \$status
 END
     chmod +x "$actor"
     check "$actor" || true # a tape in between is no use for a full disk
-    [[ $report == *"ok 2 "* && $report != *"not ok 2 "* ]]
+    [[ $report == *"ok 1 "* && $report != *"not ok 1 "* ]]
     rm "$tape"/*.call
     cat >"$actor" <<END
 #!/usr/bin/env bash

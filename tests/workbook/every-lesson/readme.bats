@@ -17,7 +17,8 @@ private() {
         "$BUILD/tests/private" true 2>/dev/null ||
             skip "this system allows no private network"
     fi
-    "$BUILD/tests/private" "${options[@]}" "$@"
+    # Under bounded, for which Ctrl-C is never ignored.
+    "$BUILD/tests/bounded" 120 "$BUILD/tests/private" "${options[@]}" "$@"
 }
 
 @test "$LESSON: every console transcript is what happens" {
