@@ -69,7 +69,7 @@ exit \$status
 END
     chmod +x "$actor"
     check "$actor" || true # a tape in between is no use for a full disk
-    [[ $report == *"ok 1 "* && $report != *"not ok 1 "* ]]
+    [[ -n $(find "$tape" -name '*.out' -size +0) ]]
     rm "$tape"/*.call
     cat >"$actor" <<END
 #!/usr/bin/env bash
