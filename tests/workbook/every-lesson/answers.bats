@@ -36,6 +36,11 @@ fails_in() {
     fi
 }
 
+# caught MISTAKE TEST HINT: that wrong answer fails there, with that hint.
+caught() {
+    ! check "$BUILD/wrong/$LESSON/$1" "$2" && fails_in "$2" "$3"
+}
+
 @test "$LESSON: the starter compiles, and fails its check" {
     ! check "$BUILD/exercise/$LESSON" || false
     [[ $report == *"# Hint: "* ]]
@@ -96,8 +101,9 @@ END
             return 1
         fi
         echo "$mistake:" >&2
-        ! check "$BUILD/wrong/$LESSON/$mistake" "$test" || false
-        fails_in "$test" "$hint"
+        # What is about time may look different once on a busy machine.
+        caught "$mistake" "$test" "$hint" || caught "$mistake" "$test" "$hint" ||
+            caught "$mistake" "$test" "$hint"
         count=$((count + 1))
     done
     ((count >= 4))
