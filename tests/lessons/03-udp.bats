@@ -489,12 +489,13 @@ print("all is well")
     began=$now
     start client "$udp" send 127.0.0.1 "$PORT" hello
     for _ in 1 2 3; do
-        until_true receives client
+        until_true ends_or receives client
+        is_running client || skip "too busy a machine to catch it in its waits"
         pid=$(pid_of client)
         kill -STOP "$pid"
         until_true is_stopped "$pid"
         kill -CONT "$pid"
-        until_true leaves_that_wait
+        until_true ends_or leaves_that_wait
     done
     finish client
     clock
@@ -511,6 +512,11 @@ is_stopped() {
 }
 
 # Each wait leaves one line on standard error.
+# ends_or COMMAND...: that, or the client has ended.
+ends_or() {
+    ! is_running client || "$@"
+}
+
 leaves_that_wait() {
     tries=$((${tries:-0}))
     local -a lines

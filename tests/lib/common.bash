@@ -166,10 +166,17 @@ until_gone() {
 
 # The program's own process, which `start` put under a guard.
 pid_of() {
-    local pid child
+    local pid child=
     pid_in "$1"
-    read -r child <"/proc/$pid/task/$pid/children"
+    until_true has_child "$pid" # its guard may not have come to it yet
     echo "$child"
+}
+
+# has_child PID: sets child to its first; or PID has gone.
+has_child() {
+    child=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || return 0
+    child=${child%% *}
+    [[ $child ]]
 }
 
 # expect WHAT EXPECTED GOT: both as strings; says where they first differ.
