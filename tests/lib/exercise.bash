@@ -160,6 +160,13 @@ soon() {
     done
 }
 
+# open_unread_pipe: descriptor 7 is a pipe whose reader has gone.
+open_unread_pipe() {
+    mkfifo "$BATS_TEST_TMPDIR/unread"
+    exec 8<>"$BATS_TEST_TMPDIR/unread"
+    exec 7>"$BATS_TEST_TMPDIR/unread" 8<&-
+}
+
 # expect_end: the last answer ended by itself, and not by a signal.
 expect_end() {
     if ((status == 124)); then
