@@ -1,0 +1,151 @@
+#define _GNU_SOURCE
+
+#include "trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+              PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL,
+    SYSCALL_STOP = SIGTRAP | 0x80, /* what TRACESYSGOOD makes of SIGTRAP */
+    CANNOT_RUN = 127,
+};
+
+/* The new process waits until somebody traces it, and becomes the program. */
+static _Noreturn void become(char *const command[], int output, int gate) {
+    char byte;
+    while (read(gate, &byte, 1) < 0 && errno == EINTR) {
+    }
+    if (output >= 0) {
+        (void)dup2(output, STDIN_FILENO);
+        (void)dup2(output, STDOUT_FILENO);
+    }
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)execvp(command[0], command);
+    (void)fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
+    _exit(CANNOT_RUN);
+}
+
+pid_t trace_start(char *const command[], int output) {
+    int gate[2];
+    if (pipe2(gate, O_CLOEXEC) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)close(gate[1]);
+        become(command, output, gate[0]);
+    }
+    (void)close(gate[0]);
+    if (pid > 0 && (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) < 0 ||
+                    ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0)) {
+        int reason = errno;
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+        errno = reason;
+        pid = -1;
+    }
+    (void)close(gate[1]);
+    return pid;
+}
+
+/* A stop at a system call: at its beginning, or at its return? */
+static void read_call(struct trace_event *event) {
+    struct __ptrace_syscall_info info;
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, event->task, sizeof info, &info) <= 0)
+        return;
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+        event->kind = TRACE_ENTER;
+        event->call.number = info.entry.nr;
+        memcpy(event->call.arguments, info.entry.args,
+               sizeof event->call.arguments);
+    } else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+        event->kind = TRACE_RETURN;
+        event->call.result = info.exit.rval;
+    }
+}
+
+/* A stop that is none at a system call: ptrace(2) tells them apart. */
+static void read_stop(struct trace_event *event, int status) {
+    unsigned long message = 0;
+    switch (status >> 16) {
+    case PTRACE_EVENT_FORK:
+    case PTRACE_EVENT_VFORK:
+    case PTRACE_EVENT_CLONE:
+        if (ptrace(PTRACE_GETEVENTMSG, event->task, NULL, &message) == 0) {
+            event->kind = TRACE_CHILD;
+            event->child = (pid_t)message;
+        }
+        break;
+    case PTRACE_EVENT_EXEC:
+        event->kind = TRACE_EXEC;
+        break;
+    case PTRACE_EVENT_STOP: /* new, interrupted, or stopped by a signal */
+        event->listen = WSTOPSIG(status) != SIGTRAP;
+        break;
+    default:
+        event->kind = TRACE_SIGNAL;
+        event->signal = WSTOPSIG(status);
+    }
+}
+
+int trace_next(struct trace_event *event) {
+    int status;
+    *event = (struct trace_event){.kind = TRACE_NONE};
+    pid_t task = waitpid(-1, &status, WNOHANG | __WALL);
+    if (task < 0 && errno != EINTR)
+        return -1;
+    if (task <= 0)
+        return 0;
+    event->task = task;
+    event->kind = TRACE_STOP;
+    event->status = status;
+    if (!WIFSTOPPED(status))
+        event->kind = TRACE_END;
+    else if (WSTOPSIG(status) == SYSCALL_STOP)
+        read_call(event);
+    else
+        read_stop(event, status);
+    return 0;
+}
+
+void trace_resume(const struct trace_event *event) {
+    /* ESRCH: it was killed while it stood still. Its end will be told. */
+    (void)ptrace(event->listen ? PTRACE_LISTEN : PTRACE_SYSCALL, event->task,
+                 NULL, event->signal);
+}
+
+char trace_state(pid_t task) {
+    char path[64];
+    char line[512];
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)task);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t got = read(fd, line, sizeof line - 1);
+    (void)close(fd);
+    if (got <= 0)
+        return 0;
+    line[got] = '\0';
+    /* The program's name, in parentheses, may hold anything. */
+    const char *name_end = strrchr(line, ')');
+    return name_end == NULL || strlen(name_end) < 3 ? 0 : name_end[2];
+}
+
+size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length) {
+    struct iovec ours = {bytes, length};
+    struct iovec theirs = {(void *)(uintptr_t)address, length};
+    ssize_t got = process_vm_readv(task, &ours, 1, &theirs, 1, 0);
+    return got < 0 ? 0 : (size_t)got;
+}
