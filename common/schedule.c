@@ -103,7 +103,9 @@ static struct schedule_task *give(struct schedule *schedule,
     *event = *front(schedule);
     if (schedule->given == schedule->event_count)
         schedule->given = schedule->event_count = 0;
-    struct schedule_task *task = find(schedule, event->task);
+    struct schedule_task *task = schedule_add(schedule, event->task);
+    if (task == NULL)
+        return NULL;
     task->turn = ++schedule->turn;
     if (event->kind == TRACE_END)
         task->standing = SCHEDULE_GONE;
@@ -195,5 +197,5 @@ enum schedule_result schedule_next(struct schedule *schedule,
         began = schedule_now();
     }
     *task = give(schedule, event);
-    return SCHEDULE_EVENT;
+    return *task == NULL ? SCHEDULE_OVER : SCHEDULE_EVENT;
 }
