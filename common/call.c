@@ -506,16 +506,16 @@ static void write_selected(FILE *out, pid_t task, const uint64_t *arguments) {
     static const char *const names[] = {"read", "write", "except"};
     const char *separator = "";
     for (int which = 0; which < 3; which++) {
-        fd_set set;
-        FD_ZERO(&set);
+        enum { WORD_BITS = 8 * sizeof(unsigned long) };
+        unsigned long set[FD_SETSIZE / WORD_BITS] = {0};
         if (arguments[1 + which] == 0 ||
-            trace_read(task, arguments[1 + which], &set, sizeof set) == 0)
+            trace_read(task, arguments[1 + which], set, sizeof set) == 0)
             continue;
         (void)fprintf(out, "%s%s", separator, names[which]);
         separator = ", ";
-        for (int fd = 0; fd < (int)arguments[0] && fd < FD_SETSIZE; fd++)
-            if (FD_ISSET(fd, &set))
-                (void)fprintf(out, " %d", fd);
+        for (unsigned fd = 0; fd < arguments[0] && fd < FD_SETSIZE; fd++)
+            if (set[fd / WORD_BITS] >> fd % WORD_BITS & 1)
+                (void)fprintf(out, " %u", fd);
     }
 }
 

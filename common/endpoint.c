@@ -4,8 +4,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <linux/sockios.h>
-#include <linux/tcp.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +51,7 @@ static void read_tcp(int fd, struct endpoint *endpoint) {
     endpoint->state = info.tcpi_state;
     endpoint->window = info.tcpi_snd_cwnd;
     endpoint->round_trip = info.tcpi_rtt;
-    if (!endpoint->listening && ioctl(fd, SIOCOUTQ, &queued) == 0)
+    if (!endpoint->listening && ioctl(fd, TIOCOUTQ, &queued) == 0)
         endpoint->unacknowledged = (unsigned)queued;
 }
 

@@ -61,6 +61,9 @@ void trace_resume(const struct trace_event *event);
  * for us, 'Z' has ended; 0 when it is not there (proc(5), stat). */
 char trace_state(pid_t task);
 
+/* "SIGTERM" and so on, or "signal 40". The text is good until the next call. */
+const char *trace_signal_name(int signal);
+
 /* Copies length bytes from its memory. Returns how many could be read. */
 size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length);
 

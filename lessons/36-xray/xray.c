@@ -16,10 +16,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <locale.h>
+#include <net/ethernet.h>
 #include <net/if.h>
+#include <netpacket/packet.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -105,17 +105,15 @@ static int open_wire(void) {
     return fd;
 }
 
-/* The kernel's own stamp: when it was sent. */
+/* The kernel's own stamp, all that we asked for: when it was sent. */
 static int64_t stamp_of(struct msghdr *message) {
-    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
-         part = CMSG_NXTHDR(message, part))
-        if (part->cmsg_level == SOL_SOCKET &&
-            part->cmsg_type == SCM_TIMESTAMPNS) {
-            struct timespec at;
-            memcpy(&at, CMSG_DATA(part), sizeof at);
-            return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
-        }
-    return schedule_now();
+    struct timespec at;
+    const struct cmsghdr *part = CMSG_FIRSTHDR(message);
+    if (part == NULL || part->cmsg_level != SOL_SOCKET ||
+        part->cmsg_type != SCM_TIMESTAMPNS)
+        return schedule_now();
+    memcpy(&at, CMSG_DATA(part), sizeof at);
+    return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
 }
 
 static void read_wire(struct xray *xray) {
@@ -266,8 +264,8 @@ static void note_end(struct xray *xray, const struct trace_event *event,
     if (self->pid != event->task)
         return; /* only a thread */
     if (WIFSIGNALED(event->status))
-        (void)snprintf(text, sizeof text, "killed by SIG%s",
-                       sigabbrev_np(WTERMSIG(event->status)));
+        (void)snprintf(text, sizeof text, "killed by %s",
+                       trace_signal_name(WTERMSIG(event->status)));
     else
         (void)snprintf(text, sizeof text, "ends, status %d",
                        WEXITSTATUS(event->status));
@@ -286,8 +284,8 @@ static void note_signal(struct xray *xray, const struct trace_event *event,
     char text[32];
     if (xray->over || event->signal == SIGCHLD)
         return;
-    (void)snprintf(text, sizeof text, "gets SIG%s",
-                   sigabbrev_np(event->signal));
+    (void)snprintf(text, sizeof text, "gets %s",
+                   trace_signal_name(event->signal));
     record_note(&xray->record, process, schedule_now(), text);
 }
 
