@@ -249,7 +249,7 @@ static const struct constant requests[] = {{FIONBIO, "FIONBIO"},
                                            {TIOCOUTQ, "SIOCOUTQ"},
                                            {0, NULL}};
 
-static const struct constant numbers[] = {{0, NULL}};
+static const struct constant no_names[] = {{0, NULL}};
 
 static const struct constant errors[] = {{EPERM, "EPERM"},
                                          {ENOENT, "ENOENT"},
@@ -304,6 +304,17 @@ static const struct call *find_call(uint64_t number) {
 enum call_use call_use(uint64_t number) {
     const struct call *call = find_call(number);
     return call == NULL ? CALL_OTHER : call->use;
+}
+
+size_t call_numbers(uint32_t *numbers, size_t size) {
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        if (calls[i].use != CALL_OTHER || calls[i].number == SYS_exit_group) {
+            if (count < size)
+                numbers[count] = (uint32_t)calls[i].number;
+            count++;
+        }
+    return count;
 }
 
 /* send and recv are sendto and recvfrom without an address: who wrote the one
@@ -764,7 +775,7 @@ static void write_outcome(FILE *out, pid_t task, char letter,
             trace_read(task, argument[3], &length, sizeof length) > 0 &&
             length == sizeof two[0]) {
             (void)fputc('[', out);
-            write_constant(out, argument[1] == SO_ERROR ? errors : numbers,
+            write_constant(out, argument[1] == SO_ERROR ? errors : no_names,
                            (unsigned)two[0]);
             (void)fputc(']', out);
         }

@@ -25,6 +25,10 @@ enum call_use {
 
 enum call_use call_use(uint64_t number);
 
+/* The numbers of all calls but CALL_OTHER, and of exit_group(2). Returns how
+ * many there are; at most size of them are written. */
+size_t call_numbers(uint32_t *numbers, size_t size);
+
 /* Its name, or "call 334". The text is good until the next call. */
 const char *call_name(const struct trace_call *call);
 

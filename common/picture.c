@@ -1,3 +1,5 @@
+#define _GNU_SOURCE
+
 #include "picture.h"
 
 #include <stdlib.h>
@@ -40,6 +42,44 @@ void picture_sort(struct picture *picture) {
     if (picture->count > 0)
         qsort(picture->events, picture->count, sizeof picture->events[0],
               compare);
+}
+
+static bool is_same(const struct picture_event *one,
+                    const struct picture_event *other) {
+    return one->kind == PICTURE_CALL && other->kind == PICTURE_CALL &&
+           one->column == other->column && !one->waited && !other->waited &&
+           one->result != NULL && other->result != NULL &&
+           one->state == other->state && strcmp(one->text, other->text) == 0 &&
+           strcmp(one->result, other->result) == 0;
+}
+
+/* The second of count events becomes a note, the others go. */
+static void fold(struct picture_event *events, size_t count) {
+    char text[64];
+    (void)snprintf(text, sizeof text, "the same %zu times more", count - 1);
+    for (size_t i = 1; i < count; i++) {
+        free(events[i].text);
+        free(events[i].result);
+    }
+    events[1].kind = PICTURE_NOTE;
+    events[1].state = "";
+    events[1].text = strdup(text);
+    events[1].result = strdup("");
+}
+
+void picture_fold(struct picture *picture) {
+    size_t kept = 0;
+    for (size_t i = 0, count; i < picture->count; i += count) {
+        struct picture_event *first = &picture->events[i];
+        count = 1;
+        while (i + count < picture->count && is_same(first, first + count))
+            count++;
+        if (count > 2)
+            fold(first, count);
+        for (size_t k = 0; k < count && (count <= 2 || k < 2); k++)
+            picture->events[kept++] = first[k];
+    }
+    picture->count = kept;
 }
 
 /* ---- rows -----------------------------------------------------------------*/

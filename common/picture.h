@@ -43,6 +43,10 @@ struct picture {
 /* Brings the events into the order in which they began. */
 void picture_sort(struct picture *picture);
 
+/* Puts one line in the place of calls that are the same as the one before,
+ * three at the least, with nothing between them. Sort it first. */
+void picture_fold(struct picture *picture);
+
 /* Draws it, width characters wide (40 at the least), with the lines that
  * terminals have if unicode is true, else with ASCII. */
 void picture_write_text(FILE *out, const struct picture *picture, size_t width,

@@ -55,10 +55,6 @@ int record_add(struct record *record, pid_t pid, int maker, const char *actor) {
 
 static int add_event(struct record *record, const struct picture_event *event) {
     struct picture *picture = &record->picture;
-    if (picture->count >= MOST_EVENTS) {
-        record->left_out++;
-        return -1;
-    }
     struct picture_event *grown =
         grow(picture->events, picture->count, sizeof *grown);
     if (grown == NULL)
@@ -145,6 +141,10 @@ int record_begin(struct record *record, int process, pid_t task, int64_t at,
     if (!all && (!on_socket || is_question(call)) && use != CALL_SOCKET &&
         (use != CALL_DATA || call->arguments[0] > STDERR_FILENO))
         return -1;
+    if (record->picture.count >= MOST_EVENTS) {
+        record->left_out++;
+        return -1;
+    }
     bool accepted = was_accepted(record, endpoint.inode);
     if (on_socket)
         (void)endpoint_describe(&endpoint, accepted, what);
@@ -194,7 +194,8 @@ static void keep_state(struct record *record, struct picture_event *event,
         return;
     if (endpoint_read(record->processes[process].pid, fd, &endpoint) == 0) {
         event->state = endpoint_state_name(endpoint.state);
-        event->unacknowledged = endpoint.unacknowledged;
+        event->unacknowledged =
+            endpoint.state == TCP_CLOSE ? 0 : endpoint.unacknowledged;
         if (!call_is(call, "connect") || call->result == 0 ||
             endpoint.local.port != 0)
             add_use(record, process, event->ended, fd,
@@ -358,7 +359,8 @@ static int owner(const struct record *record, int64_t at,
 
 static bool has_events(const struct record *record, int process) {
     for (size_t i = 0; i < record->picture.count; i++)
-        if (record->picture.events[i].column / SIDES == process)
+        if (record->picture.events[i].column >= 0 &&
+            record->picture.events[i].column / SIDES == process)
             return true;
     return false;
 }
@@ -375,8 +377,9 @@ static bool has_column(const struct record *record, const char *actor) {
 static bool speaks_to_itself(const struct record *record, int process) {
     for (size_t i = 0; i < record->picture.count; i++) {
         const struct picture_event *event = &record->picture.events[i];
-        if (event->kind == PICTURE_SEGMENT &&
-            event->column / SIDES == process && event->to / SIDES == process)
+        if (event->kind == PICTURE_SEGMENT && event->column >= 0 &&
+            event->to >= 0 && event->column / SIDES == process &&
+            event->to / SIDES == process)
             return true;
     }
     return false;
@@ -453,11 +456,13 @@ static void add_segments(struct record *record) {
 static void adopt_notes(struct record *record) {
     for (size_t i = 0; i < record->picture.count; i++) {
         struct picture_event *event = &record->picture.events[i];
+        if (event->kind != PICTURE_NOTE)
+            continue;
         const struct record_process *self =
             &record->processes[event->column / SIDES];
         char *text;
-        if (event->kind != PICTURE_NOTE || self->columns[CLIENT] >= 0 ||
-            self->maker < 0 || strncmp(event->text, "killed", 6) != 0 ||
+        if (self->columns[CLIENT] >= 0 || self->maker < 0 ||
+            strncmp(event->text, "killed", 6) != 0 ||
             asprintf(&text, "its child is %s", event->text) < 0)
             continue;
         free(event->text);
@@ -491,6 +496,7 @@ void record_finish(struct record *record) {
     }
     picture->count = kept;
     picture_sort(picture);
+    picture_fold(picture);
 }
 
 /* ---- what is below the picture --------------------------------------------*/

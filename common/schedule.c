@@ -158,15 +158,19 @@ static struct schedule_task *choose(struct schedule *schedule) {
     return chosen;
 }
 
-static void resume(struct schedule *schedule, struct schedule_task *task) {
+/* Who sleeps in a call while others go on, or while nobody can, has waited. */
+static void mark_waiting(struct schedule *schedule) {
     for (size_t i = 0; i < schedule->count; i++)
         schedule->tasks[i].waited |=
             schedule->tasks[i].standing == SCHEDULE_WAITING &&
             schedule->tasks[i].in_call;
+}
+
+static void resume(struct schedule *schedule, struct schedule_task *task) {
     schedule->current = task->id;
     task->standing = SCHEDULE_RUNNING;
     task->resumed = schedule_now();
-    trace_resume(&task->event);
+    trace_resume(&task->event, schedule->filtered);
 }
 
 enum schedule_result schedule_next(struct schedule *schedule,
@@ -190,6 +194,7 @@ enum schedule_result schedule_next(struct schedule *schedule,
         }
         if (schedule->event_count > 0)
             break;
+        mark_waiting(schedule);
         struct schedule_task *next = choose(schedule);
         if (next == NULL)
             return unsettled ? SCHEDULE_BUSY : SCHEDULE_IDLE;

@@ -38,8 +38,10 @@ struct schedule_task {
     uint64_t turn;
 };
 
-/* Zero it, and give it to schedule_free in the end. */
+/* Zero it, set filtered if tasks are started with a filter, and give it to
+ * schedule_free in the end. */
 struct schedule {
+    bool filtered;
     struct schedule_task *tasks; /* malloc(3)ed */
     size_t count, room;
     struct trace_event *events; /* that were not given out yet: malloc(3)ed */

@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -14,13 +18,37 @@
 
 enum {
     OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-              PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL,
+              PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP |
+              PTRACE_O_EXITKILL,
     SYSCALL_STOP = SIGTRAP | 0x80, /* what TRACESYSGOOD makes of SIGTRAP */
     CANNOT_RUN = 127,
+    MOST_NUMBERS = 200,
 };
 
+/* A program of the kernel's own small machine, run at each call: is its number
+ * one of ours? (seccomp(2), bpf(4) of FreeBSD) */
+static int install(const struct trace_filter *filter) {
+    struct sock_filter steps[MOST_NUMBERS + 3];
+    unsigned short count = 0;
+    steps[count++] = (struct sock_filter)BPF_STMT(
+        BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < filter->count && i < MOST_NUMBERS; i++)
+        steps[count++] = (struct sock_filter)BPF_JUMP(
+            BPF_JMP | BPF_JEQ | BPF_K, filter->numbers[i],
+            (uint8_t)(filter->count - i), 0);
+    steps[count++] =
+        (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    steps[count++] =
+        (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    struct sock_fprog program = {count, steps};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -1;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
 /* The new process waits until somebody traces it, and becomes the program. */
-static _Noreturn void become(char *const command[], int output, int gate) {
+static _Noreturn void become(char *const command[], int output,
+                             const struct trace_filter *filter, int gate) {
     char byte;
     while (read(gate, &byte, 1) < 0 && errno == EINTR) {
     }
@@ -33,19 +61,21 @@ static _Noreturn void become(char *const command[], int output, int gate) {
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)execvp(command[0], command);
+    if (filter == NULL || install(filter) == 0)
+        (void)execvp(command[0], command);
     (void)fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
     _exit(CANNOT_RUN);
 }
 
-pid_t trace_start(char *const command[], int output) {
+pid_t trace_start(char *const command[], int output,
+                  const struct trace_filter *filter) {
     int gate[2];
     if (pipe2(gate, O_CLOEXEC) < 0)
         return -1;
     pid_t pid = fork();
     if (pid == 0) {
         (void)close(gate[1]);
-        become(command, output, gate[0]);
+        become(command, output, filter, gate[0]);
     }
     (void)close(gate[0]);
     if (pid > 0 && (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) < 0 ||
@@ -65,7 +95,10 @@ static void read_call(struct trace_event *event) {
     struct __ptrace_syscall_info info;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, event->task, sizeof info, &info) <= 0)
         return;
-    if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+    /* A filter's stop tells the same as one at a beginning, in the same place.
+     */
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY ||
+        info.op == PTRACE_SYSCALL_INFO_SECCOMP) {
         event->kind = TRACE_ENTER;
         event->call.number = info.entry.nr;
         memcpy(event->call.arguments, info.entry.args,
@@ -87,6 +120,9 @@ static void read_stop(struct trace_event *event, int status) {
             event->kind = TRACE_CHILD;
             event->child = (pid_t)message;
         }
+        break;
+    case PTRACE_EVENT_SECCOMP:
+        read_call(event);
         break;
     case PTRACE_EVENT_EXEC:
         event->kind = TRACE_EXEC;
@@ -120,10 +156,14 @@ int trace_next(struct trace_event *event) {
     return 0;
 }
 
-void trace_resume(const struct trace_event *event) {
+void trace_resume(const struct trace_event *event, bool filtered) {
+    /* Past a call's return, a filter says where it stops next. */
+    int how =
+        filtered && event->kind != TRACE_ENTER ? PTRACE_CONT : PTRACE_SYSCALL;
+    if (event->listen)
+        how = PTRACE_LISTEN;
     /* ESRCH: it was killed while it stood still. Its end will be told. */
-    (void)ptrace(event->listen ? PTRACE_LISTEN : PTRACE_SYSCALL, event->task,
-                 NULL, event->signal);
+    (void)ptrace(how, event->task, NULL, event->signal);
 }
 
 char trace_state(pid_t task) {

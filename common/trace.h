@@ -38,14 +38,23 @@ struct trace_event {
     bool listen; /* a stop that only SIGCONT ends */
 };
 
+/* The calls at which a program is to stand still, by number: NULL is all. */
+struct trace_filter {
+    const uint32_t *numbers;
+    size_t count; /* 200 at the most */
+};
+
 /*
  * Starts a program that is traced from its first instruction on, and whatever
  * it starts. command as for execvp(3); output is a descriptor for its standard
  * input and output, or -1 for ours. Returns its process, or -1 and errno. It
  * stands still until trace_resume, as after any event. When the tracer ends,
- * all that it traces is killed.
+ * all that it traces is killed. With a filter the kernel itself passes over all
+ * other calls, at full speed (seccomp(2)); no program that it becomes gets any
+ * new rights by set-user-ID then.
  */
-pid_t trace_start(char *const command[], int output);
+pid_t trace_start(char *const command[], int output,
+                  const struct trace_filter *filter);
 
 /*
  * What has happened to one that we trace, if anything has: returns 0, with
@@ -54,8 +63,9 @@ pid_t trace_start(char *const command[], int output);
  */
 int trace_next(struct trace_event *event);
 
-/* Lets it go on to the next event, with the signal it was stopped by. */
-void trace_resume(const struct trace_event *event);
+/* Lets it go on to the next event, with the signal it was stopped by; filtered
+ * says whether it was started with a filter. */
+void trace_resume(const struct trace_event *event, bool filtered);
 
 /* Where a task is: 'R' runs, 'S' waits in a system call, 't' stands still
  * for us, 'Z' has ended; 0 when it is not there (proc(5), stat). */

@@ -48,6 +48,7 @@ enum {
     TIME_LIMIT_MS = 20000,
     PARTING_MS = 2000, /* so long may the others take to end */
     NARROWEST = 40,
+    MOST_NUMBERS = 100,
     TIMED_OUT = 124, /* as timeout(1) has it */
     SIGNALLED = 128, /* and the shell */
 };
@@ -56,7 +57,7 @@ struct actor {
     char name[32];
     char command[COMMAND_BYTES]; /* with {port} in it */
     pid_t pid;                   /* 0 before it is started */
-    bool ready, ended;
+    bool running, ready, ended;
     int status; /* as waitpid(2) has it */
 };
 
@@ -200,9 +201,13 @@ static void start_actor(struct xray *xray) {
     char command[COMMAND_BYTES];
     char shell[] = "/bin/sh", option[] = "-c";
     char *const words[] = {shell, option, command, NULL};
+    uint32_t numbers[MOST_NUMBERS];
+    struct trace_filter filter = {numbers, call_numbers(numbers, MOST_NUMBERS)};
     put_port(actor->command, xray->port, command);
-    actor->pid = xray->command != NULL ? trace_start(xray->command, -1)
-                                       : trace_start(words, xray->nothing);
+    xray->schedule.filtered = !xray->all;
+    actor->pid = trace_start(xray->command != NULL ? xray->command : words,
+                             xray->command != NULL ? -1 : xray->nothing,
+                             xray->all ? NULL : &filter);
     if (actor->pid < 0)
         err(1, "ptrace %s", actor->name);
     struct schedule_task *task = schedule_add(&xray->schedule, actor->pid);
@@ -294,18 +299,25 @@ static void handle(struct xray *xray, const struct trace_event *event,
     struct record_times times = {task->resumed, schedule_now(), task->waited};
     if (task->process < 0)
         return; /* its maker has not told us of it yet */
+    struct actor *actor = actor_of(xray, task->id);
     switch (event->kind) {
     case TRACE_ENTER:
+        /* What we do between fork and exec is none of its calls. */
         task->event_number =
-            xray->over ? -1
-                       : record_begin(&xray->record, task->process, task->id,
-                                      times.ended, &event->call, xray->all);
+            xray->over || (actor != NULL && !actor->running)
+                ? -1
+                : record_begin(&xray->record, task->process, task->id,
+                               times.ended, &event->call, xray->all);
         break;
     case TRACE_RETURN:
         if (!xray->over && task->event_number >= 0)
             record_return(&xray->record, task->event_number, task->id, &times,
                           &event->call);
         look_for_port(xray, task->id, &event->call);
+        break;
+    case TRACE_EXEC:
+        if (actor != NULL)
+            actor->running = true;
         break;
     case TRACE_CHILD:
         add_child(xray, event, task->process);
@@ -323,21 +335,25 @@ static void handle(struct xray *xray, const struct trace_event *event,
 
 /* ---- the play -------------------------------------------------------------*/
 
-/* Until something happens, at most so long. Who asks us to end, ends us; and
- * the kernel ends whom we trace. */
-static void wait_a_while(const struct xray *xray, int milliseconds) {
-    struct pollfd mine = {.fd = xray->signals, .events = POLLIN};
-    struct signalfd_siginfo signal;
-    if (poll(&mine, 1, milliseconds) > 0 &&
-        read(xray->signals, &signal, sizeof signal) == sizeof signal &&
-        signal.ssi_signo != SIGCHLD)
-        _exit(SIGNALLED + (int)signal.ssi_signo);
-}
-
 static void tell_all(const struct xray *xray, int signal) {
     for (size_t i = 0; i < xray->started; i++)
         if (!xray->actors[i].ended)
             (void)kill(xray->actors[i].pid, signal);
+}
+
+/* Until something happens, at most so long. Who asks us to end, ends us, and
+ * the kernel ends whom we trace; but the command of -c is asked in our place.
+ */
+static void wait_a_while(const struct xray *xray, int milliseconds) {
+    struct pollfd mine = {.fd = xray->signals, .events = POLLIN};
+    struct signalfd_siginfo signal;
+    if (poll(&mine, 1, milliseconds) <= 0 ||
+        read(xray->signals, &signal, sizeof signal) != sizeof signal ||
+        signal.ssi_signo == SIGCHLD)
+        return;
+    if (xray->command == NULL)
+        _exit(SIGNALLED + (int)signal.ssi_signo);
+    tell_all(xray, (int)signal.ssi_signo);
 }
 
 static void kill_all(const struct xray *xray) {
