@@ -4,10 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -25,25 +22,43 @@ enum {
     MOST_NUMBERS = 200,
 };
 
-/* A program of the kernel's own small machine, run at each call: is its number
- * one of ours? (seccomp(2), bpf(4) of FreeBSD) */
+/* One step of a program for the kernel's own small machine, and such a program:
+ * as in linux/filter.h and linux/seccomp.h, which not every C library brings.
+ */
+struct step {
+    uint16_t code;
+    uint8_t if_true, if_false; /* so many steps are passed over */
+    uint32_t value;
+};
+
+struct program {
+    unsigned short count;
+    struct step *steps;
+};
+
+enum {
+    LOAD_NUMBER = 0x20, /* the word at offset `value`: 0 is the call's number */
+    JUMP_IF_EQUAL = 0x15,
+    RETURN = 0x06,
+    ALLOW = 0x7fff0000, /* SECCOMP_RET_ALLOW */
+    STOP = 0x7ff00000,  /* SECCOMP_RET_TRACE */
+    FILTER_MODE = 2,    /* SECCOMP_MODE_FILTER */
+};
+
+/* It is run at each call: is its number one of ours? */
 static int install(const struct trace_filter *filter) {
-    struct sock_filter steps[MOST_NUMBERS + 3];
+    struct step steps[MOST_NUMBERS + 3];
     unsigned short count = 0;
-    steps[count++] = (struct sock_filter)BPF_STMT(
-        BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    steps[count++] = (struct step){LOAD_NUMBER, 0, 0, 0};
     for (size_t i = 0; i < filter->count && i < MOST_NUMBERS; i++)
-        steps[count++] = (struct sock_filter)BPF_JUMP(
-            BPF_JMP | BPF_JEQ | BPF_K, filter->numbers[i],
-            (uint8_t)(filter->count - i), 0);
-    steps[count++] =
-        (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    steps[count++] =
-        (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
-    struct sock_fprog program = {count, steps};
+        steps[count++] = (struct step){
+            JUMP_IF_EQUAL, (uint8_t)(filter->count - i), 0, filter->numbers[i]};
+    steps[count++] = (struct step){RETURN, 0, 0, ALLOW};
+    steps[count++] = (struct step){RETURN, 0, 0, STOP};
+    struct program program = {count, steps};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+    return prctl(PR_SET_SECCOMP, FILTER_MODE, &program, 0, 0);
 }
 
 /* The new process waits until somebody traces it, and becomes the program. */
