@@ -172,13 +172,14 @@ int trace_next(struct trace_event *event) {
 }
 
 void trace_resume(const struct trace_event *event, bool filtered) {
-    /* Past a call's return, a filter says where it stops next. */
-    int how =
-        filtered && event->kind != TRACE_ENTER ? PTRACE_CONT : PTRACE_SYSCALL;
-    if (event->listen)
-        how = PTRACE_LISTEN;
+    pid_t task = event->task;
     /* ESRCH: it was killed while it stood still. Its end will be told. */
-    (void)ptrace(how, event->task, NULL, event->signal);
+    if (event->listen)
+        (void)ptrace(PTRACE_LISTEN, task, NULL, event->signal);
+    else if (filtered && event->kind != TRACE_ENTER) /* the filter stops it */
+        (void)ptrace(PTRACE_CONT, task, NULL, event->signal);
+    else
+        (void)ptrace(PTRACE_SYSCALL, task, NULL, event->signal);
 }
 
 char trace_state(pid_t task) {
