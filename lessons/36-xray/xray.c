@@ -43,8 +43,8 @@
 enum {
     MOST_ACTORS = 16,
     COMMAND_BYTES = 1024,
-    FRAME_BYTES = 2048,    /* of a frame, so many are looked at */
-    WIRE_BYTES = 16 << 20, /* of frames, so many may wait for us */
+    FRAME_BYTES = 65536 + 64, /* of a frame, so many are looked at */
+    WIRE_BYTES = 16 << 20,    /* of frames, so many may wait for us */
     TIME_LIMIT_MS = 20000,
     PARTING_MS = 2000, /* so long may the others take to end */
     NARROWEST = 40,
@@ -118,7 +118,7 @@ static int64_t stamp_of(struct msghdr *message) {
 }
 
 static void read_wire(struct xray *xray) {
-    uint8_t frame[FRAME_BYTES];
+    static uint8_t frame[FRAME_BYTES];
     char control[256];
     struct sockaddr_ll from;
     struct iovec part = {frame, sizeof frame};

@@ -7,13 +7,16 @@ load ../../lib/common
 
 setup_file() {
     # What belongs to this machine or this moment is not compared: times, ports,
-    # descriptors.
+    # descriptors, and how long what is encrypted is.
     export UNIQUE='s/ class="t">[^<]*/ class="t">/
         s/:[0-9]{2,5}/:PORT/g
         s/(127\.0\.0\.1|\[::1\]):PORT/ADDRESS/g
         s/\b[0-9]+ ms\b/N ms/g
         s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
-        s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/'
+        s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
+        s/[0-9]+ (encrypted|unacked)/N \1/g
+        s/\.\.\.\) = [0-9]+/...) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
+        s/ = [0-9]+ \.\.\.$/ = N .../; s/ = [0-9]+ \.\.\.</ = N ...</'
 }
 
 need_private() {
