@@ -158,5 +158,5 @@ const char *hello_describe(const uint8_t *bytes, size_t captured, size_t length,
         (void)snprintf(what, sizeof what, "%zu encrypted bytes", hidden);
         add(text, what);
     }
-    return text;
+    return text[0] == '\0' ? NULL : text;
 }
