@@ -3,6 +3,11 @@
 
 #include "packet.h"
 
+#include "addr.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { /* bytes of a header without its options */
@@ -254,4 +259,131 @@ int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
     if (type == ETHERTYPE_IPV6)
         return parse_ipv6(packet, &rest);
     return parse_payload(packet, &rest);
+}
+
+static int is_same_end(const struct packet_end *a, const struct packet_end *b) {
+    return a->port == b->port &&
+           memcmp(a->address, b->address, sizeof a->address) == 0;
+}
+
+/* Where that direction began to count; if nobody knows, in the place of the
+ * one that was noted first. */
+static struct packet_origin *find_origin(struct packet_numbers *numbers,
+                                         int family,
+                                         const struct packet_end *from,
+                                         const struct packet_end *to,
+                                         uint32_t zero) {
+    const size_t count = sizeof numbers->origins / sizeof *numbers->origins;
+    for (size_t i = 0; i < count; i++) {
+        struct packet_origin *origin = &numbers->origins[i];
+        if (origin->family == family && is_same_end(&origin->from, from) &&
+            is_same_end(&origin->to, to))
+            return origin;
+    }
+    struct packet_origin *origin = &numbers->origins[numbers->next];
+    numbers->next = (numbers->next + 1) % count;
+    *origin = (struct packet_origin){family, *from, *to, zero};
+    return origin;
+}
+
+void packet_count(struct packet_numbers *numbers, struct packet *packet) {
+    const struct packet_end *from = &packet->from;
+    const struct packet_end *to = &packet->to;
+    struct packet_origin *origin;
+    if (packet->kind != PACKET_TCP || packet->flaw != NULL)
+        return;
+    origin =
+        find_origin(numbers, packet->family, from, to, packet->sequence - 1);
+    if (packet->flags & PACKET_SYN)
+        origin->zero = packet->sequence;
+    packet->sequence -= origin->zero;
+    if ((packet->flags & (PACKET_ACK | PACKET_SYN)) == 0)
+        return;
+    origin = find_origin(numbers, packet->family, to, from,
+                         packet->acknowledgement - 1);
+    if (packet->flags & PACKET_ACK)
+        packet->acknowledgement -= origin->zero;
+    else
+        origin->family = 0; /* a first SYN: the other end has yet to begin */
+}
+
+struct text {
+    char *bytes;
+    size_t length;
+};
+
+/* What does not fit is left out; but everything does. */
+__attribute__((format(printf, 2, 3))) static void add(struct text *text,
+                                                      const char *format, ...) {
+    size_t room = PACKET_TEXT_BYTES - text->length;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        text->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+static void add_end(struct text *text, const struct packet *packet,
+                    const struct packet_end *end) {
+    char name[ADDR_TEXT_BYTES];
+    struct sockaddr_in four = {.sin_family = AF_INET,
+                               .sin_port = htons(end->port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6,
+                               .sin6_port = htons(end->port)};
+    memcpy(&four.sin_addr, end->address, sizeof four.sin_addr);
+    memcpy(&six.sin6_addr, end->address, sizeof six.sin6_addr);
+    if (packet->kind != PACKET_TCP && packet->kind != PACKET_UDP)
+        (void)inet_ntop(packet->family, end->address, name, sizeof name);
+    else if (packet->family == AF_INET)
+        addr_format((const struct sockaddr *)&four, sizeof four, name);
+    else
+        addr_format((const struct sockaddr *)&six, sizeof six, name);
+    add(text, "%s", name);
+}
+
+static void add_tcp(struct text *text, const struct packet *packet) {
+    static const char *const names[] = {"FIN", "SYN", "RST",
+                                        "PSH", "ACK", "URG"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (packet->flags & 1U << i)
+            add(text, " %s", names[i]);
+    add(text, " seq %u", packet->sequence);
+    if (packet->flags & PACKET_ACK)
+        add(text, " ack %u", packet->acknowledgement);
+}
+
+const char *packet_format(const struct packet *packet, char *bytes) {
+    struct text text = {bytes, 0};
+    int is_whole = packet->flaw == NULL;
+    if (packet->family != 0) {
+        add_end(&text, packet, &packet->from);
+        add(&text, " > ");
+        add_end(&text, packet, &packet->to);
+        add(&text, " ");
+    }
+    if (packet->kind == PACKET_TCP)
+        add(&text, "TCP");
+    else if (packet->kind == PACKET_UDP)
+        add(&text, "UDP");
+    else if (packet->kind == PACKET_ICMP)
+        add(&text, packet->family == AF_INET ? "ICMP" : "ICMPv6");
+    else if (packet->family != 0)
+        add(&text, "IP protocol %u", packet->protocol);
+    else
+        add(&text, "Ethernet type 0x%04x", packet->ethertype);
+    if (is_whole && packet->kind == PACKET_TCP)
+        add_tcp(&text, packet);
+    if (is_whole && packet->kind == PACKET_ICMP)
+        add(&text, " type %u code %u", packet->icmp_type, packet->icmp_code);
+    if (packet->is_fragment)
+        add(&text, ", a fragment");
+    if (!is_whole)
+        add(&text, ": %s", packet->flaw);
+    else
+        add(&text, ", %zu byte%s", packet->payload_length,
+            packet->payload_length == 1 ? "" : "s");
+    if (packet->payload_captured < packet->payload_length)
+        add(&text, ", cut after %zu", packet->payload_captured);
+    return bytes;
 }
