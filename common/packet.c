@@ -266,45 +266,50 @@ static int is_same_end(const struct packet_end *a, const struct packet_end *b) {
            memcmp(a->address, b->address, sizeof a->address) == 0;
 }
 
-/* Where that direction began to count; if nobody knows, in the place of the
- * one that was noted first. */
-static struct packet_origin *find_origin(struct packet_numbers *numbers,
-                                         int family,
-                                         const struct packet_end *from,
-                                         const struct packet_end *to,
-                                         uint32_t zero) {
-    const size_t count = sizeof numbers->origins / sizeof *numbers->origins;
-    for (size_t i = 0; i < count; i++) {
-        struct packet_origin *origin = &numbers->origins[i];
-        if (origin->family == family && is_same_end(&origin->from, from) &&
-            is_same_end(&origin->to, to))
-            return origin;
+/* What is noted of these two ends, whichever is which; if nothing, they take
+ * the place of those that were noted first. */
+static struct packet_conversation *
+find_conversation(struct packet_numbers *numbers, const struct packet *packet) {
+    const struct packet_end *from = &packet->from;
+    const struct packet_end *to = &packet->to;
+    for (size_t i = 0; i < PACKET_CONVERSATIONS; i++) {
+        struct packet_conversation *at = &numbers->conversations[i];
+        if (at->family == packet->family && ((is_same_end(&at->ends[0], from) &&
+                                              is_same_end(&at->ends[1], to)) ||
+                                             (is_same_end(&at->ends[0], to) &&
+                                              is_same_end(&at->ends[1], from))))
+            return at;
     }
-    struct packet_origin *origin = &numbers->origins[numbers->next];
-    numbers->next = (numbers->next + 1) % count;
-    *origin = (struct packet_origin){family, *from, *to, zero};
-    return origin;
+    struct packet_conversation *next = &numbers->conversations[numbers->next];
+    numbers->next = (numbers->next + 1) % PACKET_CONVERSATIONS;
+    *next = (struct packet_conversation){.family = packet->family,
+                                         .ends = {*from, *to}};
+    return next;
+}
+
+static void count_from(struct packet_conversation *conversation, int end,
+                       uint32_t zero) {
+    conversation->is_known[end] = 1;
+    conversation->zero[end] = zero;
 }
 
 void packet_count(struct packet_numbers *numbers, struct packet *packet) {
-    const struct packet_end *from = &packet->from;
-    const struct packet_end *to = &packet->to;
-    struct packet_origin *origin;
+    int is_syn = (packet->flags & PACKET_SYN) != 0;
+    int is_ack = (packet->flags & PACKET_ACK) != 0;
     if (packet->kind != PACKET_TCP || packet->flaw != NULL)
         return;
-    origin =
-        find_origin(numbers, packet->family, from, to, packet->sequence - 1);
-    if (packet->flags & PACKET_SYN)
-        origin->zero = packet->sequence;
-    packet->sequence -= origin->zero;
-    if ((packet->flags & (PACKET_ACK | PACKET_SYN)) == 0)
-        return;
-    origin = find_origin(numbers, packet->family, to, from,
-                         packet->acknowledgement - 1);
-    if (packet->flags & PACKET_ACK)
-        packet->acknowledgement -= origin->zero;
-    else
-        origin->family = 0; /* a first SYN: the other end has yet to begin */
+    struct packet_conversation *at = find_conversation(numbers, packet);
+    int own = !is_same_end(&at->ends[0], &packet->from);
+    int other = !own;
+    if (is_syn || !at->is_known[own])
+        count_from(at, own, packet->sequence - !is_syn);
+    if (is_syn && !is_ack) /* then the other end has yet to begin */
+        at->is_known[other] = 0;
+    if (is_ack && !at->is_known[other])
+        count_from(at, other, packet->acknowledgement - 1);
+    packet->sequence -= at->zero[own];
+    if (is_ack)
+        packet->acknowledgement -= at->zero[other];
 }
 
 struct text {
@@ -356,6 +361,7 @@ static void add_tcp(struct text *text, const struct packet *packet) {
 const char *packet_format(const struct packet *packet, char *bytes) {
     struct text text = {bytes, 0};
     int is_whole = packet->flaw == NULL;
+    *bytes = '\0';
     if (packet->family != 0) {
         add_end(&text, packet, &packet->from);
         add(&text, " > ");

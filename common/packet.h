@@ -56,15 +56,16 @@ enum {
     PACKET_TEXT_BYTES = 256, /* more than the longest of packet_format */
 };
 
-/* Where each end of a TCP connection began to count, of the last ones seen. To
- * begin with all zero. */
+/* Where both ends of TCP connections began to count, of those that were seen
+ * last. To begin with all zero. */
 struct packet_numbers {
     size_t next;
-    struct packet_origin {
-        int family; /* 0: free */
-        struct packet_end from, to;
-        uint32_t zero;
-    } origins[2 * PACKET_CONVERSATIONS];
+    struct packet_conversation {
+        int family; /* 0: none yet */
+        struct packet_end ends[2];
+        int is_known[2];
+        uint32_t zero[2];
+    } conversations[PACKET_CONVERSATIONS];
 };
 
 /*

@@ -24,11 +24,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { FRAME_BYTES = 65535 }; /* more of a frame than that is cut off */
-enum { NS_PER_SECOND = 1000 * 1000 * 1000 };
+enum { FRAME_BYTES = 65535, NS_PER_SECOND = 1000 * 1000 * 1000 };
 
 /* A frame, or as much of it as there was room for. */
 struct frame {
@@ -92,14 +90,13 @@ static int open_socket(const char *interface, in_port_t port) {
         err(1, "getsockname");
     if (own.sll_hatype != ARPHRD_LOOPBACK && own.sll_hatype != ARPHRD_ETHER)
         errx(1, "%s is not like Ethernet", interface);
-    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) < 0)
-        err(1, "setsockopt SO_TIMESTAMPNS");
     /* The loopback has each frame twice: as it is sent, and as it arrives. */
     struct filter_instruction room[FILTER_INSTRUCTIONS];
     struct filter filter =
         filter_make(room, port, own.sll_hatype == ARPHRD_LOOPBACK);
-    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter))
-        err(1, "setsockopt SO_ATTACH_FILTER");
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) ||
+        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on))
+        err(1, "setsockopt");
     own.sll_protocol = htons(ETH_P_ALL); /* from here on, all that passes */
     if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind %s", interface);
@@ -131,13 +128,11 @@ static int receive(int fd, struct frame *frame) {
 /* pcap-savefile(5). Who reads the first number as 4d3cb2a1 knows: this machine
  * has its bytes in another order. 1 is Ethernet. */
 static FILE *create_file(const char *path) {
-    const struct {
-        uint32_t magic;
-        uint16_t major, minor;
-        uint32_t reserved[2], frame_bytes, link;
-    } header = {0xa1b23c4d, 2, 4, {0, 0}, FRAME_BYTES, 1};
+    uint32_t header[] = {0xa1b23c4d, 0, 0, 0, FRAME_BYTES, 1};
+    const uint16_t version[] = {2, 4};
+    memcpy(&header[1], version, sizeof version);
     FILE *file = fopen(path, "we");
-    if (file == NULL || fwrite(&header, sizeof header, 1, file) != 1)
+    if (file == NULL || fwrite(header, sizeof header, 1, file) != 1)
         err(1, "%s", path);
     return file;
 }
