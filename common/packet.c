@@ -312,6 +312,21 @@ void packet_count(struct packet_numbers *numbers, struct packet *packet) {
         packet->acknowledgement -= at->zero[other];
 }
 
+const char *packet_format_end(const struct packet *packet,
+                              const struct packet_end *end, char *text) {
+    struct sockaddr_in four = {.sin_family = AF_INET,
+                               .sin_port = htons(end->port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6,
+                               .sin6_port = htons(end->port)};
+    memcpy(&four.sin_addr, end->address, sizeof four.sin_addr);
+    memcpy(&six.sin6_addr, end->address, sizeof six.sin6_addr);
+    if (packet->kind != PACKET_TCP && packet->kind != PACKET_UDP)
+        return inet_ntop(packet->family, end->address, text, PACKET_TEXT_BYTES);
+    if (packet->family == AF_INET)
+        return addr_format((const struct sockaddr *)&four, sizeof four, text);
+    return addr_format((const struct sockaddr *)&six, sizeof six, text);
+}
+
 struct text {
     char *bytes;
     size_t length;
@@ -327,24 +342,6 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text,
     va_end(arguments);
     if (length > 0)
         text->length += (size_t)length < room ? (size_t)length : room - 1;
-}
-
-static void add_end(struct text *text, const struct packet *packet,
-                    const struct packet_end *end) {
-    char name[ADDR_TEXT_BYTES];
-    struct sockaddr_in four = {.sin_family = AF_INET,
-                               .sin_port = htons(end->port)};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6,
-                               .sin6_port = htons(end->port)};
-    memcpy(&four.sin_addr, end->address, sizeof four.sin_addr);
-    memcpy(&six.sin6_addr, end->address, sizeof six.sin6_addr);
-    if (packet->kind != PACKET_TCP && packet->kind != PACKET_UDP)
-        (void)inet_ntop(packet->family, end->address, name, sizeof name);
-    else if (packet->family == AF_INET)
-        addr_format((const struct sockaddr *)&four, sizeof four, name);
-    else
-        addr_format((const struct sockaddr *)&six, sizeof six, name);
-    add(text, "%s", name);
 }
 
 static void add_tcp(struct text *text, const struct packet *packet) {
@@ -363,10 +360,9 @@ const char *packet_format(const struct packet *packet, char *bytes) {
     int is_whole = packet->flaw == NULL;
     *bytes = '\0';
     if (packet->family != 0) {
-        add_end(&text, packet, &packet->from);
-        add(&text, " > ");
-        add_end(&text, packet, &packet->to);
-        add(&text, " ");
+        char end[PACKET_TEXT_BYTES];
+        add(&text, "%s", packet_format_end(packet, &packet->from, end));
+        add(&text, " > %s ", packet_format_end(packet, &packet->to, end));
     }
     if (packet->kind == PACKET_TCP)
         add(&text, "TCP");

@@ -91,6 +91,14 @@ int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
 void packet_count(struct packet_numbers *numbers, struct packet *packet);
 
 /*
+ * Writes an end of an IP packet, "127.0.0.1:80" or "[::1]:80", or the address
+ * alone where there is no port, into text, which has PACKET_TEXT_BYTES. Returns
+ * text.
+ */
+const char *packet_format_end(const struct packet *packet,
+                              const struct packet_end *end, char *text);
+
+/*
  * Writes what a packet says into text, which has PACKET_TEXT_BYTES, such as
  * "127.0.0.1:50000 > 127.0.0.1:80 TCP SYN ACK seq 0 ack 1, 0 bytes"; where it
  * has a flaw, as far as it could be read, and the flaw. Returns text.

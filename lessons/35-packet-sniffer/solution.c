@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 
-#include "addr.h"
 #include "packet.h"
 #include <err.h>
 #include <errno.h>
@@ -183,27 +182,13 @@ static int find_handshake(const struct segments *segments,
     return 0;
 }
 
-static void format_end(const struct packet *packet,
-                       const struct packet_end *end, char *text) {
-    struct sockaddr_in four = {.sin_family = AF_INET,
-                               .sin_port = htons(end->port)};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6,
-                               .sin6_port = htons(end->port)};
-    memcpy(&four.sin_addr, end->address, sizeof four.sin_addr);
-    memcpy(&six.sin6_addr, end->address, sizeof six.sin6_addr);
-    if (packet->family == AF_INET)
-        addr_format((const struct sockaddr *)&four, sizeof four, text);
-    else
-        addr_format((const struct sockaddr *)&six, sizeof six, text);
-}
-
 static void tell(const struct segment *three[3]) {
     static const char *const names[] = {"SYN", "SYN ACK", "ACK"};
-    char client[ADDR_TEXT_BYTES];
-    char server[ADDR_TEXT_BYTES];
-    format_end(&three[0]->packet, &three[0]->packet.from, client);
-    format_end(&three[0]->packet, &three[0]->packet.to, server);
-    printf("%s > %s\n", client, server);
+    const struct packet *syn = &three[0]->packet;
+    char client[PACKET_TEXT_BYTES];
+    char server[PACKET_TEXT_BYTES];
+    printf("%s > %s\n", packet_format_end(syn, &syn->from, client),
+           packet_format_end(syn, &syn->to, server));
     for (int i = 0; i < 3; i++) {
         long long time = (three[i]->time - three[0]->time) / 1000;
         printf("%s %lld.%06lld\n", names[i], time / US_PER_SECOND,

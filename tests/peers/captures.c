@@ -2,14 +2,14 @@
  * captures: files as a packet sniffer leaves them, the same ones each time they
  * are asked for.
  *
- *     captures [-s SEED] [-k BYTES] FACE
- *     captures [-s SEED] -a FACE
+ *     captures [-s SEED] [-k BYTES] [-a ANSWER] FACE
  *     captures faces
  *
  * Writes a pcap file to standard output, of TCP connections between addresses,
- * at times and with numbers that are drawn from SEED; -a writes what is to be
- * said of it instead: the ends of the first handshake, and its three times. -k
- * keeps so many bytes only. What is special about a file is its FACE, below.
+ * at times and with numbers that are drawn from SEED. What is to be said of it,
+ * the ends of the first handshake and its three times, goes into the file
+ * ANSWER. -k keeps so many bytes only. What is special about a file is its
+ * FACE, below.
  */
 #define _GNU_SOURCE
 
@@ -502,15 +502,19 @@ static long long microseconds(const struct file *file, long long time) {
                          : time / NS_PER_US - file->times[0] / NS_PER_US;
 }
 
-static void tell_answer(const struct file *file) {
+static void write_answer(const struct file *file, const char *path) {
     static const char *const names[] = {"SYN", "SYN ACK", "ACK"};
-    if (*file->ends == '\0')
-        return;
-    printf("%s\n", file->ends);
-    for (int i = 0; i < 3; i++) {
+    FILE *out = fopen(path, "we");
+    if (out == NULL)
+        err(1, "%s", path);
+    if (*file->ends != '\0')
+        fprintf(out, "%s\n", file->ends);
+    for (int i = 0; *file->ends != '\0' && i < 3; i++) {
         long long us = microseconds(file, file->times[i]);
-        printf("%s %lld.%06lld\n", names[i], us / 1000000, us % 1000000);
+        fprintf(out, "%s %lld.%06lld\n", names[i], us / 1000000, us % 1000000);
     }
+    if (fclose(out) == EOF)
+        err(1, "%s", path);
 }
 
 static const struct face *find_face(const char *name) {
@@ -521,7 +525,7 @@ static const struct face *find_face(const char *name) {
 }
 
 static _Noreturn void usage(void) {
-    fputs("usage: captures [-s SEED] [-k BYTES] [-a] FACE\n"
+    fputs("usage: captures [-s SEED] [-k BYTES] [-a ANSWER] FACE\n"
           "       captures faces\n",
           stderr);
     exit(2);
@@ -530,15 +534,15 @@ static _Noreturn void usage(void) {
 int main(int argc, char **argv) {
     struct file file = {.seed = 1};
     size_t kept = SIZE_MAX;
-    int is_answer = 0;
+    const char *answer = NULL;
     int option;
-    while ((option = getopt(argc, argv, "s:k:a")) != -1) {
+    while ((option = getopt(argc, argv, "s:k:a:")) != -1) {
         if (option == 's')
             file.seed = strtoull(optarg, NULL, 10);
         else if (option == 'k')
             kept = strtoull(optarg, NULL, 10);
         else if (option == 'a')
-            is_answer = 1;
+            answer = optarg;
         else
             usage();
     }
@@ -558,11 +562,10 @@ int main(int argc, char **argv) {
                  draw(&file, NS_PER_SECOND);
     put_header(&file);
     face->make(&file);
-    if (is_answer)
-        tell_answer(&file);
-    else
-        (void)fwrite(file.bytes, 1, file.length < kept ? file.length : kept,
-                     stdout);
+    if (answer != NULL)
+        write_answer(&file, answer);
+    (void)fwrite(file.bytes, 1, file.length < kept ? file.length : kept,
+                 stdout);
     free(file.bytes);
     return fflush(stdout) == EOF || ferror(stdout);
 }
