@@ -279,7 +279,7 @@ shown_lines() {
     skip_unless tshark
     printf '%s\n' "$tcp4" "$tcp6" "$udp4" "$udp6_back" \
         "$eth4 4500 0029 0001 $four 03e8 0050 000001f5 00000009 5019 ffff \
-0000 0000 61" "$eth4 4500 0028 0001 $four 0051 0050 00000001 00000001 5025 \
+0000 0000 61" "$eth4 4500 0028 0001 $four 0051 0050 00000001 00000000 5025 \
 ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
     in_private '
         sniff -w "$BATS_TEST_TMPDIR/file"
