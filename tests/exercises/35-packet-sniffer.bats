@@ -34,11 +34,14 @@ finds() {
     expect_status 0
 }
 
-# refuses WORD: it is given FILE, prints nothing, and says why not.
+# refuses WORD: it is given FILE, prints nothing, and says why not. A word that
+# is in its own name, or the file's, is not counted.
 refuses() {
     look
     expect_status 1
     expect_output /dev/null
+    errors=${errors//"$FILE"/}
+    errors=${errors//"${PROGRAM##*/}"/}
     expect_stderr "*$1*"
 }
 
