@@ -352,6 +352,12 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
 @test "35-packet-sniffer names what it cannot use" {
     in_private '"$program" -i nowhere'
     expect_result 1 "35-packet-sniffer: nowhere: No such device"
+    # Where the system has such an interface, and lets us make one.
+    in_private '
+        ip tuntap add dev tunnel mode tun 2>/dev/null || exit 0
+        "$program" -i tunnel'
+    ((status == 0)) ||
+        expect_result 1 "35-packet-sniffer: tunnel is not like Ethernet"
     in_private '"$program" -w /nowhere/file'
     expect_result 1 "35-packet-sniffer: /nowhere/file: No such file or directory"
     echo "$arp" >"$BATS_TEST_TMPDIR/frame"
