@@ -128,9 +128,9 @@ static bool is_question(const struct trace_call *call) {
            call->arguments[2] == TCP_INFO;
 }
 
-/* What AF_NETLINK says is numbers, and what TLS says is encrypted: made up anew
- * each time, and no text for a reader. Dots stand for it. A socket's first
- * record of TLS, which begins with 16 03, tells that it speaks TLS. */
+/* AF_NETLINK's data are numbers, AF_PACKET's whole frames, TLS's are encrypted:
+ * other ones each time, and no text for a reader. Dots stand for it. A socket's
+ * first record of TLS, which begins with 16 03, tells that it speaks TLS. */
 static void hide_data(const struct record *record,
                       const struct endpoint *endpoint, char *text) {
     struct record_use *use = use_of(record, endpoint->inode);
@@ -140,7 +140,8 @@ static void hide_data(const struct record *record,
     if (use != NULL && endpoint->type == SOCK_STREAM &&
         strncmp(first, "\"\\x16\\x03", 9) == 0)
         use->secret = true;
-    if (endpoint->family != AF_NETLINK && (use == NULL || !use->secret))
+    if (endpoint->family != AF_NETLINK && endpoint->family != AF_PACKET &&
+        (use == NULL || !use->secret))
         return;
     char *rest = strrchr(first, '"') + 1;
     if (rest - first < 3)
