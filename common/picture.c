@@ -8,7 +8,8 @@
 enum {
     TIME_CHARACTERS = 9, /* "12345.67 " before the first column */
     MOST_ROWS = 220,     /* of an image: what is beyond is counted, not drawn */
-    SVG_CHARACTERS = 54, /* of a column */
+    SVG_CHARACTERS = 54, /* of a column, */
+    SVG_NARROW = 44,     /* of one of three and more */
     SVG_CHARACTER = 7,   /* pixels, at the least */
     SVG_ROW = 18,
     SVG_TOP = 34,
@@ -415,13 +416,14 @@ static void write_svg_text(FILE *out, size_t x, size_t y, const char *class,
 }
 
 /* The lifeline of a place, in pixels from the left. */
-static size_t svg_x(size_t place) {
+static size_t svg_x(const struct rows *rows, size_t place) {
     return (size_t)SVG_CHARACTER *
-           (TIME_CHARACTERS + 1 + place * (size_t)SVG_CHARACTERS);
+           (TIME_CHARACTERS + 1 + place * (rows->width + 1));
 }
 
-static void write_svg_arrow(FILE *out, const struct row *row, size_t y) {
-    size_t from = svg_x(row->from), to = svg_x(row->to);
+static void write_svg_arrow(FILE *out, const struct rows *rows,
+                            const struct row *row, size_t y) {
+    size_t from = svg_x(rows, row->from), to = svg_x(rows, row->to);
     size_t middle = (from + to) / 2;
     size_t head = to > from ? to - 8 : to + 8;
     size_t room = ((to > from ? to - from : from - to) / SVG_CHARACTER) - 4;
@@ -437,8 +439,8 @@ static void write_svg_arrow(FILE *out, const struct row *row, size_t y) {
     write_svg_text(out, middle, y, "w", label);
 }
 
-static void write_svg_row(FILE *out, const struct row *row, int64_t first,
-                          size_t y) {
+static void write_svg_row(FILE *out, const struct rows *rows,
+                          const struct row *row, int64_t first, size_t y) {
     char text[64];
     if (row->has_time) {
         format_time(row->at - first, text, sizeof text);
@@ -446,25 +448,26 @@ static void write_svg_row(FILE *out, const struct row *row, int64_t first,
                        "t", text + strspn(text, " "));
     }
     if (row->is_arrow && row->from != row->to) {
-        write_svg_arrow(out, row, y);
+        write_svg_arrow(out, rows, row, y);
         return;
     }
     if (row->text[0] != '\0')
-        write_svg_text(out, svg_x(row->from) + 8, y, row->is_note ? "o" : "",
-                       row->text);
+        write_svg_text(out, svg_x(rows, row->from) + 8, y,
+                       row->is_note ? "o" : "", row->text);
     if (row->state[0] != '\0') {
         format_state(row, text, sizeof text);
-        write_svg_text(out, svg_x(row->from + 1) - 8, y, "s", text);
+        write_svg_text(out, svg_x(rows, row->from + 1) - 8, y, "s", text);
     }
 }
 
 void picture_write_svg(FILE *out, const struct picture *picture) {
-    struct rows rows = {.width = SVG_CHARACTERS - 1};
     size_t columns = places(picture);
+    struct rows rows = {.width =
+                            (columns > 2 ? SVG_NARROW : SVG_CHARACTERS) - 1};
     make_rows(&rows, picture);
     size_t drawn = rows.count < MOST_ROWS ? rows.count : MOST_ROWS;
     size_t height = SVG_TOP + SVG_ROW * (drawn + 1 + (drawn < rows.count));
-    size_t width = svg_x(columns);
+    size_t width = svg_x(&rows, columns);
     (void)fprintf(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" "
@@ -475,19 +478,19 @@ void picture_write_svg(FILE *out, const struct picture *picture) {
     write_svg_text(out, (size_t)SVG_CHARACTER * (TIME_CHARACTERS - 1), 22, "t",
                    "ms");
     for (size_t i = 0; i < columns; i++) {
-        write_svg_text(out, svg_x(i), 22, "n", name_at(picture, i));
-        (void)fprintf(out, "<path class=\"l\" d=\"M%zu 30V%zu\"/>\n", svg_x(i),
-                      height - 8);
+        write_svg_text(out, svg_x(&rows, i), 22, "n", name_at(picture, i));
+        (void)fprintf(out, "<path class=\"l\" d=\"M%zu 30V%zu\"/>\n",
+                      svg_x(&rows, i), height - 8);
     }
     for (size_t i = 0; i < drawn; i++)
-        write_svg_row(out, &rows.all[i], beginning(picture),
+        write_svg_row(out, &rows, &rows.all[i], beginning(picture),
                       SVG_TOP + SVG_ROW * (i + 1) - 6);
     if (drawn < rows.count) {
         char text[64];
         (void)snprintf(text, sizeof text, "and %zu more rows",
                        rows.count - drawn);
-        write_svg_text(out, svg_x(0) + 8, SVG_TOP + SVG_ROW * (drawn + 1) - 6,
-                       "o", text);
+        write_svg_text(out, svg_x(&rows, 0) + 8,
+                       SVG_TOP + SVG_ROW * (drawn + 1) - 6, "o", text);
     }
     (void)fputs("</svg>\n", out);
     free(rows.all);
