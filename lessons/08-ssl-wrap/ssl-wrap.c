@@ -1,10 +1,9 @@
 /*
  * 08-ssl-wrap: talk to a server through TLS, once it has proved who it is.
  *
- * Shows what wraps a connected socket, and what a client must demand before it
- * believes its peer: a certificate that leads to a root it trusts, that is in
- * force, and that is made out to the name which it wanted to talk to. There is
- * no way to demand less.
+ * Shows what wraps a connected socket, and what is demanded before its peer is
+ * believed: a certificate that leads to a trusted root, is in force, and is
+ * made out to the name that we want to talk to. There is no way to demand less.
  *
  * usage: 08-ssl-wrap [-C CAFILE] [-R CRLFILE] [-n NAME] [-t SECONDS] HOST PORT
  *
@@ -18,7 +17,6 @@
 #include "tls.h"
 
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -66,24 +64,23 @@ static int dial(const char *host, const char *port, struct deadline deadline) {
     exit(1);
 }
 
-/* Ends the program. Why is in two places: what is wrong with a certificate in
- * the connection, anything else in a queue of errors, or in errno. */
+/* Ends the program: why is in the connection, OpenSSL's queue, or errno. */
 static _Noreturn void fail(const char *call, const char *what, const SSL *ssl) {
     char reason[TLS_REASON_BYTES];
     errx(1, "%s %s: %s", call, what, tls_explain(ssl, reason));
 }
 
-/* A client that trusts nobody, but for those whom the roots in options->ca_file
- * vouch for. */
+/* For a client that believes nobody but whom the roots vouch for. */
 static SSL_CTX *make_context(const struct options *options) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL)
         fail("SSL_CTX_new", "client", NULL);
     X509_VERIFY_PARAM *demands = SSL_CTX_get0_param(context);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    if (options->ca_file != NULL
-            ? SSL_CTX_load_verify_file(context, options->ca_file) != 1
-            : SSL_CTX_set_default_verify_paths(context) != 1)
+    if (options->ca_file == NULL)
+        (void)SSL_CTX_set_default_verify_paths(
+            context); /* none: none trusted */
+    else if (SSL_CTX_load_verify_file(context, options->ca_file) != 1)
         fail("trust", options->ca_file, NULL);
     if (options->crl_file != NULL) {
         X509_LOOKUP *lists = X509_STORE_add_lookup(
@@ -120,19 +117,14 @@ static SSL *wrap(SSL_CTX *context, int fd, const char *name) {
     return ssl;
 }
 
-/* Returns 1 when a call is to be made again, since what it waited for is here;
- * 0 at the end of the stream; else ends the program. A read may have to send,
- * and a write to receive: the handshake is theirs too. */
+/* Returns 1 when the same call is to be made again, 0 when the peer has said
+ * that this was all; else ends the program. */
 static int retries(const char *call, const char *name, SSL *ssl, int result,
                    struct deadline deadline) {
-    int problem = SSL_get_error(ssl, result);
-    if (problem == SSL_ERROR_ZERO_RETURN)
-        return 0;
-    if ((problem != SSL_ERROR_WANT_READ && problem != SSL_ERROR_WANT_WRITE) ||
-        deadline_wait(deadline, SSL_get_fd(ssl),
-                      problem == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT) < 0)
+    int answer = tls_wait(ssl, result, deadline);
+    if (answer < 0)
         fail(call, name, ssl);
-    return 1;
+    return answer;
 }
 
 /* Says whom we are talking to, and who vouches for that. */
@@ -140,23 +132,23 @@ static void report(const SSL *ssl) {
     STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
     X509 *root = sk_X509_value(chain, sk_X509_num(chain) - 1);
     X509_NAME *own = X509_get_subject_name(sk_X509_value(chain, 0));
-    fprintf(stderr, "%s %s\nit is ", SSL_get_version(ssl),
-            SSL_get_cipher_name(ssl));
+    fputs("it is ", stderr);
     X509_NAME_print_ex_fp(stderr, own, 0, XN_FLAG_RFC2253);
     fputs("\nsays  ", stderr);
     X509_NAME_print_ex_fp(stderr, X509_get_subject_name(root), 0,
                           XN_FLAG_RFC2253);
-    fputc('\n', stderr);
+    fprintf(stderr, "\n%s %s\n", SSL_get_version(ssl),
+            SSL_get_cipher_name(ssl));
 }
 
 static void send_input(SSL *ssl, const char *name, struct deadline deadline) {
     static char piece[PIECE_BYTES];
     ssize_t got = 1;
     while (got > 0) {
+        int result;
         if (deadline_wait(deadline, STDIN_FILENO, POLLIN) < 0 ||
             (got = read(STDIN_FILENO, piece, sizeof piece)) < 0)
             err(1, "standard input");
-        int result;
         while (got > 0 && (result = SSL_write(ssl, piece, (int)got)) <= 0)
             if (!retries("SSL_write", name, ssl, result, deadline))
                 return; /* it wants no more of us, and may have answered */
@@ -197,12 +189,11 @@ int main(int argc, char **argv) {
         set_option(&options, option);
     if (argc - optind != 2)
         usage(stderr, 2);
-    const char *host = argv[optind];
-    const char *port_text = argv[optind + 1];
-    if (addr_parse_port(port_text, strlen(port_text), 1, &port) < 0)
-        errx(1, "%s is not a port: 1 to 65535", port_text);
+    argv += optind;
+    if (addr_parse_port(argv[1], strlen(argv[1]), 1, &port) < 0)
+        errx(1, "%s is not a port: 1 to 65535", argv[1]);
     if (options.name == NULL)
-        options.name = host;
+        options.name = argv[0];
     /* Were one of these free, our socket would get its number: lesson 01. */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) == -1)
@@ -211,11 +202,12 @@ int main(int argc, char **argv) {
 
     struct deadline deadline = deadline_after(options.milliseconds);
     SSL_CTX *context = make_context(&options);
-    int fd = dial(host, port_text, deadline);
+    int fd = dial(argv[0], argv[1], deadline);
     SSL *ssl = wrap(context, fd, options.name);
     int result;
     while ((result = SSL_connect(ssl)) != 1)
-        (void)retries("SSL_connect", options.name, ssl, result, deadline);
+        if (!retries("SSL_connect", options.name, ssl, result, deadline))
+            errx(1, "SSL_connect %s: it has closed", options.name);
     report(ssl);
     send_input(ssl, options.name, deadline);
     print_answer(ssl, options.name, deadline);

@@ -51,6 +51,7 @@ enum manner {
     DRIBBLE,     /* a byte, and a pause */
     RESET,       /* half of its first flight, and resets */
     GARBAGE,     /* bytes that are no TLS */
+    BYE,         /* close_notify, where its first flight should be */
     HTTP,        /* an answer to somebody who does not speak TLS */
     HUGE_RECORD, /* a record longer than any may be */
     TLS_1_1,     /* nothing newer */
@@ -62,10 +63,10 @@ enum manner {
 };
 
 static const char *const manners[MANNERS] = {
-    "honest",      "cut",      "broken-off",  "mute",    "flood",
-    "renegotiate", "silent",   "half",        "dribble", "reset",
-    "garbage",     "http",     "huge-record", "tls-1.1", "rsa-only",
-    "cbc-only",    "impostor",
+    "honest",      "cut",      "broken-off", "mute",        "flood",
+    "renegotiate", "silent",   "half",       "dribble",     "reset",
+    "garbage",     "bye",      "http",       "huge-record", "tls-1.1",
+    "rsa-only",    "cbc-only", "impostor",
 };
 
 struct options {
@@ -239,14 +240,21 @@ static void speak_plainly(struct peer *peer) {
     static const char http[] = "HTTP/1.0 400 Bad Request\r\n\r\n"
                                "This server speaks no TLS.\r\n";
     static const char garbage[] = "\1\2\3\4 is no record of any kind\n";
+    static const char bye[] = "\25\3\3\0\2\1\0";
     static const char huge[] = "\26\3\3\377\377 and so on";
-    const char *text = peer->manner == HTTP      ? http
-                       : peer->manner == GARBAGE ? garbage
-                                                 : huge;
-    size_t length = peer->manner == HTTP      ? sizeof http
-                    : peer->manner == GARBAGE ? sizeof garbage
-                                              : sizeof huge;
-    (void)send_all(peer, text, length - 1);
+    switch (peer->manner) {
+    case HTTP:
+        (void)send_all(peer, http, sizeof http - 1);
+        break;
+    case BYE:
+        (void)send_all(peer, bye, sizeof bye - 1);
+        break;
+    case HUGE_RECORD:
+        (void)send_all(peer, huge, sizeof huge - 1);
+        break;
+    default:
+        (void)send_all(peer, garbage, sizeof garbage - 1);
+    }
 }
 
 /* Hears what is left, and does nothing with it. */
@@ -260,6 +268,7 @@ static void converse(struct peer *peer) {
     case SILENT:
         return;
     case GARBAGE:
+    case BYE:
     case HTTP:
     case HUGE_RECORD:
         (void)fill_in(peer);
