@@ -78,8 +78,7 @@ static SSL_CTX *make_context(const struct options *options) {
     X509_VERIFY_PARAM *demands = SSL_CTX_get0_param(context);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     if (options->ca_file == NULL)
-        (void)SSL_CTX_set_default_verify_paths(
-            context); /* none: none trusted */
+        (void)SSL_CTX_set_default_verify_paths(context); /* if there are any */
     else if (SSL_CTX_load_verify_file(context, options->ca_file) != 1)
         fail("trust", options->ca_file, NULL);
     if (options->crl_file != NULL) {

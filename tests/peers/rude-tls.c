@@ -35,6 +35,7 @@
 
 enum {
     PIECE_BYTES = 1 << 14, /* the most that a record holds */
+    RECORDS = 200,         /* that flood sends at once */
     KEY_BYTES = 256,
 };
 
@@ -203,6 +204,17 @@ static void hear(struct peer *peer, size_t wanted) {
     }
 }
 
+/* For ever, in records so small that whoever takes them one by one is slower
+ * than we are, and always finds another. */
+static void flood(struct peer *peer) {
+    static const char line[] = "and so on\n";
+    while (peer->end == NULL) {
+        for (int i = 0; i < RECORDS; i++)
+            (void)SSL_write(peer->ssl, line, sizeof line - 1);
+        (void)flush_out(peer);
+    }
+}
+
 static void answer(struct peer *peer) {
     char bytes[PIECE_BYTES] = "hello from behind the certificate\n";
     size_t length = strlen(bytes);
@@ -210,15 +222,12 @@ static void answer(struct peer *peer) {
     if (peer->options->file != NULL &&
         (file = fopen(peer->options->file, "re")) == NULL)
         err(1, "%s", peer->options->file);
-    while (peer->end == NULL) {
+    do {
         if (file != NULL)
             length = fread(bytes, 1, sizeof bytes, file);
-        if (length == 0)
-            break;
-        (void)goes_on(peer, SSL_write(peer->ssl, bytes, (int)length));
-        if (file == NULL && peer->manner != FLOOD)
-            break;
-    }
+        if (length > 0)
+            (void)goes_on(peer, SSL_write(peer->ssl, bytes, (int)length));
+    } while (file != NULL && length > 0 && peer->end == NULL);
     if (file != NULL)
         (void)fclose(file);
 }
@@ -293,12 +302,15 @@ static void converse(struct peer *peer) {
              peer->heard + 1); /* the answer to that, perhaps a fatal one */
         return;
     }
-    answer(peer);
+    if (peer->manner == FLOOD)
+        flood(peer);
+    else
+        answer(peer);
     if (peer->manner == BROKEN_OFF)
         reset(peer);
-    if (peer->manner == HONEST)
+    if (peer->manner == HONEST || peer->manner == DRIBBLE)
         (void)goes_on(peer, SSL_shutdown(peer->ssl) == 0);
-    if (peer->manner == HONEST || peer->manner == CUT) {
+    if (peer->manner != BROKEN_OFF && peer->manner != FLOOD) {
         (void)shutdown(peer->fd, SHUT_WR);
         hear(peer, SIZE_MAX);
     }
