@@ -136,7 +136,7 @@ const char *tls_explain(const SSL *ssl, char *text) {
     const char *reason = queued_reason(code);
     const char *who = "";
     if (verdict != X509_V_OK) {
-        who = "certificate refused: ";
+        who = "not believed: ";
         reason = X509_verify_cert_error_string(verdict);
     } else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
                ERR_GET_REASON(code) > SSL_AD_REASON_OFFSET) {

@@ -8,6 +8,7 @@ load ../lib/exercise
 certs=build/certs
 rude_tls=$BUILD/tests/rude-tls
 taken=server.example
+faulty=()
 
 # draw BYTES NAME: that many bytes that nobody has seen before, in file NAME.
 draw() {
@@ -33,17 +34,18 @@ server() {
 $certs/$2.key")
 }
 
-# ask [-t SECONDS]: an answer, which is to talk to $taken and to nobody else.
+# ask [-t SECONDS]: an answer, which is to talk to $taken and to nobody else. It
+# may meet faults: see need_faults.
 ask() {
     local input=
     [[ $INPUT == /dev/null ]] || input='echo hello | '
-    HAND+=("$input$PROGRAM $*${*:+ }$certs/root.pem $taken 127.0.0.1 $HAND_PORT")
+    HAND+=("$input${faulty[*]}${faulty:+ }$PROGRAM $*${*:+ }$certs/root.pem $taken 127.0.0.1 $HAND_PORT")
     about=answer
     OUT=$BATS_TEST_TMPDIR/out
     status=0
     : >"$BATS_TEST_TMPDIR/ending"
-    bounded "$PROGRAM" "$@" "$certs/root.pem" "$taken" 127.0.0.1 "$PORT" \
-        <"$INPUT" >"$OUT" 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
+    bounded "${faulty[@]}" "$PROGRAM" "$@" "$certs/root.pem" "$taken" \
+        127.0.0.1 "$PORT" <"$INPUT" >"$OUT" 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
     ((status != 126 && status != 127)) || environment "$PROGRAM does not run"
     IFS= read -rd '' errors <"$BATS_TEST_TMPDIR/err" || errors=${errors%$'\n'}
 }
@@ -100,7 +102,7 @@ SSL_ERROR_WANT_READ or SSL_ERROR_WANT_WRITE is made again, after poll."
     hint "by default a client of OpenSSL's verifies nothing, whatever roots it \
 has loaded: SSL_CTX_set_verify with SSL_VERIFY_PEER makes SSL_connect fail. \
 Only then may you send."
-    for name in self-signed unknown-root no-chain; do
+    for name in self-signed unknown-root; do
         refuses "$name"
     done
 }
@@ -118,11 +120,10 @@ no proof that he is NAME. SSL_set1_host, before SSL_connect, says who is \
 meant."
     refuses wrong-name
     refuses good-other
-    hint "a name is the same name to its last letter; a * stands for one label \
-only. SSL_set1_host compares as RFC 6125 has it; strstr and strcmp don't."
+    hint "a name is the same name to its last letter; \
+SSL_set1_host compares as RFC 6125 has it; strstr and strcmp don't."
     refuses name-and-more
     refuses more-and-name
-    refuses wildcard-for-parent
 }
 
 @test "looks for NAME among the alternative names only" {
@@ -225,7 +226,11 @@ answer too."
     gives_up mute
     hint "this one always has something to say, so that SSL_read never has to \
 wait: ask for the time before each call, deadline_left."
+    # By single bytes it takes longer than the server: no read has to wait.
+    [[ $BUILD == *asan* ]] ||
+        faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=read)
     gives_up flood
+    faulty=()
     HAND=()
     start nobody "$BUILD/tests/rude" swallow
     wait_for nobody 'swallowing on *' ||
