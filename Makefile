@@ -42,7 +42,7 @@ fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.c common/*.[ch] tests/*/*.[ch])
 scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash) \
-    tests/lib/transcript
+    tests/lib/transcript tests/torture/tls-matrix
 suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 
 objects := $(patsubst common/%.c,$(BUILD)/common/%.o,$(filter-out $(missing),$(wildcard common/*.c)))

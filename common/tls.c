@@ -91,7 +91,8 @@ SSL *tls_client(SSL_CTX *context, int fd, const char *name) {
         return ssl;
     /* OpenSSL takes no name for "any", and a dot in front for all below it. */
     if (*name != '\0' && *name != '.' && SSL_set1_host(ssl, name) == 1 &&
-        SSL_set_tlsext_host_name(ssl, name) == 1)
+        SSL_set_tlsext_host_name(
+            ssl, X509_VERIFY_PARAM_get0_host(SSL_get0_param(ssl), 0)) == 1)
         return ssl;
     SSL_free(ssl);
     errno = EINVAL;

@@ -115,7 +115,7 @@ int main(int argc, char **argv) {
     if (argc - optind != 4)
         usage(stderr, 2);
     const char *ca_file = argv[optind];
-    const char *name = argv[optind + 1];
+    char *name = argv[optind + 1];
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error */
 
     SSL_CTX *context = make_context(ca_file);

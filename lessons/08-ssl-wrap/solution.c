@@ -69,7 +69,7 @@ static SSL_CTX *make_context(const char *ca_file) {
 }
 
 /* The certificate must be made out to name, which may be an address. */
-static void demand_name(SSL *ssl, const char *name) {
+static void demand_name(SSL *ssl, char *name) {
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
         return;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
@@ -94,7 +94,7 @@ static int retries(const char *call, SSL *ssl, int result,
     return 1;
 }
 
-static SSL *wrap(SSL_CTX *context, int fd, const char *name,
+static SSL *wrap(SSL_CTX *context, int fd, char *name,
                  struct deadline deadline) {
     SSL *ssl = SSL_new(context);
     if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
@@ -115,11 +115,12 @@ static SSL *wrap(SSL_CTX *context, int fd, const char *name,
 static void send_input(SSL *ssl, struct deadline deadline) {
     static char piece[PIECE_BYTES];
     ssize_t got;
-    int result;
-    while ((got = read(STDIN_FILENO, piece, sizeof piece)) > 0)
+    while ((got = read(STDIN_FILENO, piece, sizeof piece)) > 0) {
+        int result;
         while ((result = SSL_write(ssl, piece, (int)got)) <= 0)
             if (!retries("SSL_write", ssl, result, deadline))
                 return;
+    }
     if (got < 0)
         err(1, "standard input");
 }
@@ -149,7 +150,7 @@ int main(int argc, char **argv) {
     if (argc - optind != 4)
         usage(stderr, 2);
     const char *ca_file = argv[optind];
-    const char *name = argv[optind + 1];
+    char *name = argv[optind + 1];
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error */
 
     struct deadline deadline = deadline_after(milliseconds);

@@ -32,7 +32,7 @@ enum { PIECE_BYTES = 1 << 14 }; /* as much as one record of TLS holds */
 struct options {
     const char *ca_file;  /* NULL: what this system trusts */
     const char *crl_file; /* NULL: nothing is known to be revoked */
-    const char *name;     /* whom we want to talk to */
+    char *name;           /* whom we want to talk to */
     int milliseconds;
 };
 
@@ -103,7 +103,7 @@ static SSL_CTX *make_context(const struct options *options) {
 }
 
 /* Puts TLS over the socket, and says whose certificate is wanted. */
-static SSL *wrap(SSL_CTX *context, int fd, const char *name) {
+static SSL *wrap(SSL_CTX *context, int fd, char *name) {
     SSL *ssl = SSL_new(context);
     if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
         fail("SSL_set_fd", name, NULL);

@@ -191,9 +191,8 @@ static int shake_hands(struct peer *peer) {
 /* Hears the client until it has said so many bytes, or ended. */
 static void hear(struct peer *peer, size_t wanted) {
     char bytes[PIECE_BYTES];
-    int got = 1;
     while (peer->end == NULL && peer->heard < wanted) {
-        got = SSL_read(peer->ssl, bytes, sizeof bytes);
+        int got = SSL_read(peer->ssl, bytes, sizeof bytes);
         if (got > 0) {
             peer->heard += (size_t)got;
             if (peer->options->record != NULL)
@@ -268,8 +267,8 @@ static void speak_plainly(struct peer *peer) {
 
 /* Hears what is left, and does nothing with it. */
 static void wait_for_end(struct peer *peer) {
-    while (peer->end == NULL && fill_in(peer) == 0)
-        continue;
+    while (peer->end == NULL)
+        (void)fill_in(peer);
 }
 
 static void converse(struct peer *peer) {
