@@ -63,8 +63,7 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .PHONY: all tools wrong test lint format sanitize fuzz clean help FORCE
 
-all: $(programs) $(exercises) $(solutions) $(helpers) $(libraries) $(CERTS) \
-    $(if $(missing_lessons),left-out) ## build everything into build/
+all: $(programs) $(exercises) $(solutions) tools $(if $(missing_lessons),left-out) ## build everything into build/
 
 tools: $(helpers) $(libraries) $(CERTS) ## build what tests and checks need
 
