@@ -32,7 +32,7 @@ OPENSSL := $(shell $(CC) -E -x c -include openssl/opensslv.h /dev/null \
 tls := $(shell grep -lsE $(USES_TLS) lessons/*/*.c common/*.c tests/*/*.c)
 missing := $(if $(OPENSSL),,$(tls))
 missing_lessons := $(sort $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(missing)))))
-CERTS := $(and $(OPENSSL),$(shell command -v openssl),build/certs/table)
+CERTS := $(and $(OPENSSL),$(filter lessons/%,$(tls)),$(shell command -v openssl),build/certs/table)
 
 lessons := $(filter-out $(missing_lessons),$(notdir $(wildcard lessons/[0-9][0-9]-*)))
 peers := $(basename $(notdir $(filter-out $(missing),$(wildcard tests/peers/*.c))))

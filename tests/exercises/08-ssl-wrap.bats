@@ -181,7 +181,8 @@ SSL_set_tlsext_host_name, before SSL_connect. SSL_set1_host does not do that."
 SSL_CTX_set_security_level. It is the level 0 of the old client that takes \
 them."
     for name in small-key sha1; do
-        refuses "$name"
+        # Some systems refuse to make them.
+        [[ ! -e $certs/$name.pem ]] || refuses "$name"
     done
     server tls-1.1 good-rsa
     hint "TLS 1.1 has been dead since RFC 8996: \
