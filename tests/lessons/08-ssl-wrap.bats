@@ -101,7 +101,7 @@ hostname mismatch"
     finish client
     expect status 0 "$ended"
     expect_text "$hello" "$BATS_TEST_TMPDIR/client.out"
-    says peer 'got 3 bytes, then close_notify'
+    wait_for peer 'got 3 bytes, then close_notify'
 }
 
 @test "08-ssl-wrap copes with reads and writes of a byte each" {
@@ -271,8 +271,7 @@ is_asleep() {
     need_faults
     server honest good -c 9
     while read -r call; do
-        # shellcheck disable=SC2086 # two words, if there are two
-        try "${faulty[@]}" FAULT_CALL=${call%%:*} FAULT_ERRNO=12 "$client" \
+        try "${faulty[@]}" FAULT_CALL="${call%%:*}" FAULT_ERRNO=12 "$client" \
             -C "$certs/root.pem" -n server.example 127.0.0.1 "$PORT"
         expect status 1 "$status"
         [[ $errors == *"08-ssl-wrap: ${call#*:}: Cannot allocate memory" ]]
@@ -280,9 +279,14 @@ is_asleep() {
 socket:connect 127.0.0.1:$PORT
 connect:connect 127.0.0.1:$PORT
 poll:connect 127.0.0.1:$PORT
-poll FAULT_AT=2:SSL_connect server.example
 close:close
 END
+    server silent
+    try "${faulty[@]}" FAULT_CALL=poll FAULT_AT=2 FAULT_ERRNO=12 "$client" \
+        -C "$certs/root.pem" -n server.example 127.0.0.1 "$PORT"
+    expect_result 1 "08-ssl-wrap: SSL_connect server.example: Cannot allocate \
+memory"
+    server honest
     run -1 --separate-stderr bash -c '"$@" <.' - \
         "$client" -C "$certs/root.pem" 127.0.0.1 "$PORT"
     [[ $stderr == *"08-ssl-wrap: standard input: Is a directory" ]]
@@ -360,7 +364,7 @@ assert s.recv(99) and s.recv(99) == b''"
 }
 
 @test "the client of 2008 believes a stranger, and sends him what it has" {
-    local old=$BUILD/exercise/08-ssl-wrap
+    local name old=build/exercise/08-ssl-wrap
     for name in self-signed expired wrong-name; do
         server honest "$name"
         try "$old" "$certs/root.pem" server.example 127.0.0.1 "$PORT"

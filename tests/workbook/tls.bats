@@ -33,7 +33,7 @@ as_client() {
     as_client "" "$certs/crl.pem"
     told TLSv1.3 "hello from behind the certificate" "the end"
     as_client "" "" 127.0.0.1
-    says peer 'taken for nobody'
+    wait_for peer 'taken for nobody'
     as_client "" "" elsewhere.example
     told "not believed: hostname mismatch"
 }
