@@ -219,6 +219,14 @@ without close_notify" ]]
 peer" ]]
 }
 
+# The torture's bats file has all of them judged.
+@test "08-ssl-wrap judges some servers of the matrix right" {
+    PATIENCE=2 run -0 tests/torture/tls-matrix --only name-in-subject-only \
+        --only wildcard-part --only no-authority-key --only small-key \
+        --only renegotiate --only bye --only cbc-only "$client"
+    [[ ${lines[-1]} == "7 servers, 7 judged right by 08-ssl-wrap" ]]
+}
+
 @test "08-ssl-wrap says who refused it, or that a name means nothing" {
     local named
     start nobody "$BUILD/tests/rude" refuse

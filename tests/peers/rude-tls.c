@@ -265,6 +265,18 @@ static void speak_plainly(struct peer *peer) {
     }
 }
 
+/* Until the client has taken part, or refused. */
+static void renegotiate(struct peer *peer) {
+    char byte;
+    (void)SSL_renegotiate(peer->ssl);
+    (void)SSL_do_handshake(peer->ssl); /* sends that we want to */
+    do {
+        (void)flush_out(peer);
+        (void)SSL_read(peer->ssl, &byte, 1);
+        (void)flush_out(peer);
+    } while (SSL_renegotiate_pending(peer->ssl) && fill_in(peer) == 0);
+}
+
 /* Hears what is left, and does nothing with it. */
 static void wait_for_end(struct peer *peer) {
     while (peer->end == NULL)
@@ -294,13 +306,8 @@ static void converse(struct peer *peer) {
     hear(peer, (size_t)peer->options->wanted);
     if (peer->manner == MUTE)
         return;
-    if (peer->manner == RENEGOTIATE) {
-        (void)SSL_renegotiate(peer->ssl);
-        (void)goes_on(peer, SSL_do_handshake(peer->ssl));
-        hear(peer,
-             peer->heard + 1); /* the answer to that, perhaps a fatal one */
-        return;
-    }
+    if (peer->manner == RENEGOTIATE)
+        renegotiate(peer);
     if (peer->manner == FLOOD)
         flood(peer);
     else

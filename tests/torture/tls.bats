@@ -29,10 +29,12 @@ exec "$BUILD/exercise/08-ssl-wrap" "\$2" "\$6" "\$7" "\$8"
 END
     chmod +x "$naive"
     PATIENCE=0.5 run -1 tests/torture/tls-matrix --only good --only expired --only silent \
+        --only renegotiate \
         "$naive"
     output=$(tr -s ' ' <<<"$output")
     [[ $output == *$'\ngood accept accept accept'* ]]
     [[ $output == *$'\nexpired refuse accept accept <- '* ]]
+    [[ $output == *$'\nrenegotiate refuse accept accept <- '* ]]
     [[ $output == *$'\nsilent refuse hangs hangs <-'* ]]
-    [[ $output == *$'\n3 servers, 1 judged right by '* ]]
+    [[ $output == *$'\n4 servers, 1 judged right by '* ]]
 }
