@@ -227,6 +227,16 @@ peer" ]]
     [[ ${lines[-1]} == "7 servers, 7 judged right by 08-ssl-wrap" ]]
 }
 
+@test "08-ssl-wrap is as strict where the system's configuration is lax" {
+    export OPENSSL_CONF=$BATS_TEST_TMPDIR/lax.cnf
+    printf '%s\n' 'openssl_conf = all' '[all]' 'ssl_conf = ssl' '[ssl]' \
+        'system_default = lax' '[lax]' 'CipherString = ALL:@SECLEVEL=0' \
+        'MinProtocol = TLSv1' >"$OPENSSL_CONF"
+    PATIENCE=2 run -0 tests/torture/tls-matrix --only small-key --only tls-1.1 \
+        --only expired --only good --only cut "$client"
+    [[ ${lines[-1]} == "5 servers, 5 judged right by 08-ssl-wrap" ]]
+}
+
 @test "08-ssl-wrap says who refused it, or that a name means nothing" {
     local named
     start nobody "$BUILD/tests/rude" refuse
