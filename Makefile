@@ -21,20 +21,31 @@ WERROR := $(if $(CI),-Werror)
 # with the modules in common/ that lessons have built.
 BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
     $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ \
-    $(firstword $(filter %.c,$^)) $(filter %.a,$^)
+    $(firstword $(filter %.c,$^)) $(filter %.a,$^) \
+    $(shell grep -qE $(USES_TLS) $(firstword $(filter %.c,$^)) && echo -lssl -lcrypto)
 
-lessons := $(notdir $(wildcard lessons/[0-9][0-9]-*))
-peers := $(basename $(notdir $(wildcard tests/peers/*.c)))
+# OpenSSL is for those who include it. Where this compiler finds no headers of
+# it, lessons that do are left out, and `make` says which.
+USES_TLS := '^.include (<openssl/|"tls[.]h")'
+OPENSSL := $(shell $(CC) -E -x c -include openssl/opensslv.h /dev/null \
+    >/dev/null 2>&1 && echo there)
+tls := $(shell grep -lsE $(USES_TLS) lessons/*/*.c common/*.c tests/*/*.c)
+missing := $(if $(OPENSSL),,$(tls))
+missing_lessons := $(sort $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(missing)))))
+CERTS := $(and $(OPENSSL),$(filter lessons/%,$(tls)),$(shell command -v openssl),build/certs/table)
+
+lessons := $(filter-out $(missing_lessons),$(notdir $(wildcard lessons/[0-9][0-9]-*)))
+peers := $(basename $(notdir $(filter-out $(missing),$(wildcard tests/peers/*.c))))
 preloads := faults names
-tools := $(filter-out $(preloads),$(basename $(notdir $(wildcard tests/lib/*.c))))
+tools := $(filter-out $(preloads),$(basename $(notdir $(filter-out $(missing),$(wildcard tests/lib/*.c)))))
 fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.c common/*.[ch] tests/*/*.[ch])
 scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash) \
-    tests/lib/transcript
+    tests/lib/transcript tests/torture/tls-matrix
 suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 
-objects := $(patsubst common/%.c,$(BUILD)/common/%.o,$(wildcard common/*.c))
+objects := $(patsubst common/%.c,$(BUILD)/common/%.o,$(filter-out $(missing),$(wildcard common/*.c)))
 COMMON := $(if $(objects),$(BUILD)/common.a)
 
 programs := $(addprefix $(BUILD)/,$(lessons))
@@ -42,7 +53,7 @@ exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
 helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
-mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard tests/wrong/*/*.patch))
+mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
 
 # Every core is used unless the command line says otherwise.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
@@ -52,9 +63,17 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .PHONY: all tools wrong test pictures lint format sanitize fuzz clean help FORCE
 
-all: $(programs) $(exercises) $(solutions) $(helpers) $(libraries) ## build everything into build/
+all: $(programs) $(exercises) $(solutions) tools $(if $(missing_lessons),left-out) ## build everything into build/
 
-tools: $(helpers) $(libraries) ## build what tests and checks need
+tools: $(helpers) $(libraries) $(CERTS) ## build what tests and checks need
+
+.PHONY: left-out
+left-out:
+	@echo 'make: left out, for want of the headers of OpenSSL: $(missing_lessons)'
+
+# What servers and clients show each other; whatever is built, one set of them.
+build/certs/table: scripts/certs
+	@scripts/certs
 
 wrong: $(mistakes) ## build the wrong answers that the checks must catch
 
@@ -121,7 +140,7 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	@mkdir -p $(fuzz)/corpus/$*
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	    -o $@ $< $(wildcard common/*.c)
+	    -o $@ $< $(filter-out $(tls),$(wildcard common/*.c))
 
 .PHONY: $(fuzzers:%=fuzz-%)
 $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%

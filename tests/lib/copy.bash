@@ -10,8 +10,8 @@ make_copy() {
     cp -R Makefile README.md common lessons scripts tests "$COPY/"
     # What is built stays built: with its times, so that make believes it.
     cp -a "$BUILD/." "$COPY/build/"
-    find "$COPY/lessons" "$COPY/tests" "$COPY/common" "$COPY/Makefile" \
-        -exec touch -d '2020-01-01' {} +
+    find "$COPY/lessons" "$COPY/tests" "$COPY/common" "$COPY/scripts" \
+        "$COPY/Makefile" -exec touch -d '2020-01-01' {} +
 }
 
 in_copy() {

@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# What make does with lessons that need OpenSSL, where there is none.
+
+load ../lib/common
+
+# A compiler that finds no header of OpenSSL's, as on a machine without them.
+setup() {
+    CC=$BATS_TEST_TMPDIR/cc
+    cat >"$CC" <<'END'
+#!/bin/sh
+for argument; do
+    case $argument in *openssl/*) exit 1 ;; esac
+done
+exec cc "$@"
+END
+    chmod +x "$CC"
+}
+
+plain_make() {
+    env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u CI make "$@"
+}
+
+@test "make leaves out what needs OpenSSL where it is missing, and says so" {
+    run -0 plain_make -n all wrong CC="$CC" BUILD="$BATS_TEST_TMPDIR/build"
+    [[ $output == *"make: left out, for want of the headers of OpenSSL: \
+"*08-ssl-wrap* ]]
+    [[ $output == *build/07-timeouts* && $output == *build/wrong/07-timeouts/* ]]
+    expect "what is made for it" "" "$(grep -E 'tls\.[co]|/(build|wrong|solution|\
+exercise)/08-|-lssl|scripts/certs' <<<"$output" | grep -v 'left out')"
+}
+
+@test "make links OpenSSL to who needs it, and to nobody else" {
+    local program
+    skip_unless ldd
+    for program in 08-ssl-wrap tests/rude-tls; do
+        [[ ! -e $BUILD/$program ]] || ldd "$BUILD/$program" | grep -q libssl
+    done
+    for program in 01-tcp-client 07-timeouts tests/rude tests/bounded; do
+        expect "$program" "" "$(ldd "$BUILD/$program" | grep libssl)"
+    done
+}
+
+@test "make says nothing of OpenSSL where it is" {
+    [[ -e build/certs/table ]] || skip "OpenSSL is not installed"
+    run -0 plain_make -n all
+    [[ $output != *"left out"* ]]
+}
