@@ -198,7 +198,7 @@ int main(int argc, char **argv) {
         if (fcntl(fd, F_GETFD) == -1)
             err(1, "descriptor %d", fd);
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
-
+    (void)setvbuf(stderr, NULL, _IOLBF, 0); /* a name is written in pieces */
     struct deadline deadline = deadline_after(options.milliseconds);
     SSL_CTX *context = make_context(&options);
     int fd = dial(argv[0], argv[1], deadline);

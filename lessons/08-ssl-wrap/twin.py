@@ -16,3 +16,4 @@ wrapped.sendall(b"" if sys.stdin.isatty() else sys.stdin.buffer.read())
 while data := wrapped.recv(16384):
     sys.stdout.buffer.write(data)
 wrapped.unwrap()
+wrapped.close()
