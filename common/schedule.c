@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -131,7 +132,8 @@ static bool is_unsettled(struct schedule *schedule) {
         if (task->standing == SCHEDULE_READY)
             continue;
         char state = trace_state(task->id);
-        if (state == 'R' || state == 'D' || state == 't') {
+        /* A zombie's end is about to be told. */
+        if (state != '\0' && strchr("RDtZ", state) != NULL) {
             task->standing = SCHEDULE_RUNNING;
             unsettled = true;
         } else {
