@@ -21,7 +21,11 @@ WERROR := $(if $(CI),-Werror)
 # with the modules in common/ that lessons have built.
 BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
     $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ \
-    $(firstword $(filter %.c,$^)) $(filter %.a,$^)
+    $(firstword $(filter %.c,$^)) $(filter %.a,$^) $(OPENSSL)
+
+# What includes <openssl/...> is linked with it.
+OPENSSL = $(if $(shell grep -l '^#include <openssl/' \
+    $(firstword $(filter %.c,$^))),-lssl -lcrypto)
 
 lessons := $(notdir $(wildcard lessons/[0-9][0-9]-*))
 peers := $(basename $(notdir $(wildcard tests/peers/*.c)))
@@ -117,7 +121,7 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	@mkdir -p $(fuzz)/corpus/$*
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	    -o $@ $< $(wildcard common/*.c)
+	    -o $@ $< $(wildcard common/*.c) $(OPENSSL)
 
 .PHONY: $(fuzzers:%=fuzz-%)
 $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%
