@@ -152,8 +152,7 @@ sides nobody would miss in a test of 6."
     a=$SOME
     come "$a" "$most" 0
     roll 1 3
-    hint "a die of one side always shows 1, and takes its four bytes \
-nevertheless."
+    hint "a die of one side always shows 1: nothing is wrong with that."
     expect_rolls 1 1 1
     come "$a" "$most" 0
     roll 4294967296 3
