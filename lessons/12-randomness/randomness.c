@@ -80,8 +80,8 @@ static void show_status(void) {
 /* AF_UNIX: the address is a path, and both ends are on this machine. unix(7) */
 static int unix_socket(const char *path, struct sockaddr_un *address) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address->sun_path)
-        errx(1, "%s is too long for a path", path);
+    if (*path == '\0' || strlen(path) >= sizeof address->sun_path)
+        errx(1, "not a path of 1 to 107 bytes: %s", path);
     memcpy(address->sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -160,7 +160,6 @@ static void egd_serve(const char *path) {
         err(1, "listen");
     (void)signal(SIGINT, stop);
     (void)signal(SIGTERM, stop);
-    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, also in a pipe */
     (void)printf("listening on %s\n", path);
     while (!ferror(stdout)) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -204,6 +203,7 @@ int main(int argc, char **argv) {
         if (fcntl(fd, F_GETFD) == -1) /* our socket would get it: lesson 01 */
             err(1, "descriptor %d", fd);
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, also in a pipe */
     if (argc == 2 && strcmp(argv[1], "status") == 0)
         show_status();
     else if (argc == 3 && strcmp(argv[1], "bytes") == 0)
