@@ -6,7 +6,7 @@
  *     FAULT_AT=2           the second time it is made (the first unless given)
  *     FAULT_TIMES=3        three times from then on (once unless given)
  *     FAULT_SIGNAL=15      does not fail: this signal comes a moment before it
- *     FAULT_SHORT=1        send, recv, read and write move one byte at a time
+ *     FAULT_SHORT=1        send, recv, read, write and getrandom move one byte
  *     FAULT_SHORT=send     only that one, or those: send,write
  *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
  *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, and a handler
@@ -31,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -238,6 +239,19 @@ ssize_t write(int fd, const void *bytes, size_t length) {
     ssize_t (*real)(int, const void *, size_t);
     find("write", &real);
     return fails("write") ? -1 : real(fd, bytes, shortened("write", length));
+}
+
+ssize_t getrandom(void *bytes, size_t length, unsigned flags) {
+    ssize_t (*real)(void *, size_t, unsigned);
+    find("getrandom", &real);
+    length = shortened("getrandom", length);
+    return fails("getrandom") ? -1 : real(bytes, length, flags);
+}
+
+int unlink(const char *path) {
+    int (*real)(const char *);
+    find("unlink", &real);
+    return fails("unlink") ? -1 : real(path);
 }
 
 /* What a program asks to be closed is closed, even when it hears otherwise. */

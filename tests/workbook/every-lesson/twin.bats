@@ -20,9 +20,12 @@ play() {
     for i in "${!names[@]}"; do
         command=${commands[i]//'{port}'/${PORT-}}
         command=${command//build\//$BUILD/}
+        # The file of an AF_UNIX socket is this test's own.
+        [[ $command != *' '"$BUILD"/*.socket* ]] ||
+            command=${command/" $BUILD/"/" $BATS_TEST_TMPDIR/"}
         start "${names[i]}" bash -c "exec $command"
         until_true ready "${names[i]}"
-        ! says "${names[i]}" 'listening on *' || port_of "${names[i]}"
+        ! says "${names[i]}" 'listening on *:*' || port_of "${names[i]}"
     done
     last=${names[final]}
     finish "$last"
