@@ -380,17 +380,22 @@ static void write_flags(FILE *out, const struct constant *names, unsigned value,
         (void)fprintf(out, "%s0x%x", first, value);
 }
 
-void call_write_data(FILE *out, const uint8_t *bytes, size_t at_hand,
-                     size_t length) {
-    size_t shown = length < CALL_DATA_BYTES ? length : CALL_DATA_BYTES;
-    if (shown > at_hand)
-        shown = at_hand;
+static const char special[] = "\n\r\t\\\"";
+static const char letters[] = "nrt\\\"";
+
+/* Whether a reader sees more in letters than in numbers. */
+static bool is_text(const uint8_t *bytes, size_t count) {
+    size_t odd = 0;
+    for (size_t i = 0; i < count; i++)
+        odd += (bytes[i] < 32 || bytes[i] > 126) &&
+               (bytes[i] == 0 || strchr(special, bytes[i]) == NULL);
+    return odd * 4 <= count;
+}
+
+static void write_letters(FILE *out, const uint8_t *bytes, size_t count) {
     (void)fputc('"', out);
-    for (size_t i = 0; i < shown; i++) {
-        static const char special[] = "\n\r\t\\\"";
-        static const char letters[] = "nrt\\\"";
-        const char *found =
-            bytes[i] == 0 ? NULL : strchr(special, (char)bytes[i]);
+    for (size_t i = 0; i < count; i++) {
+        const char *found = bytes[i] == 0 ? NULL : strchr(special, bytes[i]);
         if (found != NULL)
             (void)fprintf(out, "\\%c", letters[found - special]);
         else if (bytes[i] < 32 || bytes[i] > 126)
@@ -398,7 +403,26 @@ void call_write_data(FILE *out, const uint8_t *bytes, size_t at_hand,
         else
             (void)fputc(bytes[i], out);
     }
-    (void)fputs(length > shown ? "\"..." : "\"", out);
+    (void)fputc('"', out);
+}
+
+void call_write_data(FILE *out, const uint8_t *bytes, size_t at_hand,
+                     size_t length) {
+    size_t shown = length < CALL_DATA_BYTES ? length : CALL_DATA_BYTES;
+    if (shown > at_hand)
+        shown = at_hand;
+    if (is_text(bytes, shown)) {
+        write_letters(out, bytes, shown);
+    } else {
+        if (shown > CALL_HEX_BYTES)
+            shown = CALL_HEX_BYTES;
+        (void)fputc('<', out);
+        for (size_t i = 0; i < shown; i++)
+            (void)fprintf(out, "%02x", bytes[i]);
+        (void)fputc('>', out);
+    }
+    if (length > shown)
+        (void)fputs("...", out);
 }
 
 /* So many bytes of its memory, as data. */

@@ -13,7 +13,10 @@
 
 #include "trace.h"
 
-enum { CALL_DATA_BYTES = 24 }; /* of data, so many are shown */
+enum {
+    CALL_DATA_BYTES = 24, /* of data, so many are shown as text, */
+    CALL_HEX_BYTES = 12,  /* and so many of what is none */
+};
 
 /* What of a call interests a reader of sockets. */
 enum call_use {
@@ -47,8 +50,9 @@ void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
  */
 void call_write_result(FILE *out, pid_t task, const struct trace_call *call);
 
-/* Writes bytes as a C string would have them, and dots for those beyond
- * CALL_DATA_BYTES of length; so many as are at hand. */
+/* Writes bytes as a C string would have them, "hello\n", or <0102> when they
+ * are not text, and dots for what is not shown of length; so many as are at
+ * hand. */
 void call_write_data(FILE *out, const uint8_t *bytes, size_t at_hand,
                      size_t length);
 

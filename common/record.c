@@ -134,16 +134,16 @@ static bool is_question(const struct trace_call *call) {
 static void hide_data(const struct record *record,
                       const struct endpoint *endpoint, char *text) {
     struct record_use *use = use_of(record, endpoint->inode);
-    char *first = text == NULL ? NULL : strchr(text, '"');
+    char *first = text == NULL ? NULL : strpbrk(text, "\"<");
     if (first == NULL)
         return;
     if (use != NULL && endpoint->type == SOCK_STREAM &&
-        strncmp(first, "\"\\x16\\x03", 9) == 0)
+        strncmp(first, "<1603", 5) == 0)
         use->secret = true;
     if (endpoint->family != AF_NETLINK && endpoint->family != AF_PACKET &&
         (use == NULL || !use->secret))
         return;
-    char *rest = strrchr(first, '"') + 1;
+    char *rest = strrchr(first, *first == '<' ? '>' : '"') + 1;
     if (rest - first < 3)
         return; /* nothing in it */
     rest += strncmp(rest, "...", 3) == 0 ? 3 : 0;
