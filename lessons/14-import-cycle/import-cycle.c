@@ -1,10 +1,8 @@
 /*
  * 14-import-cycle: two modules that need each other, and when they do.
  *
- * Five files in one, to be read side by side; cut at the lines with dashes they
- * are five again. ssl needs socket to be compiled. socket needs ssl as well,
- * and `cc -DSTATE=N` says how it gets it:
- *
+ * Five files in one: cut at the lines with dashes they are five again. ssl
+ * needs socket to be compiled; how socket gets at ssl, `cc -DSTATE=N` says:
  *     1  socket.h includes ssl.h, which includes socket.h, and so on
  *     2  the same, with guards: it ends, and the order decides
  *     3  socket.h declares what it needs a pointer to; the linker does the rest
@@ -43,9 +41,8 @@ int socket_type(const struct socket *plain);
  * errno: ENOSYS when there is no ssl in this program. */
 struct ssl_socket *socket_ssl(const struct socket *plain);
 
-/* How to get ssl's function, and the place to leave that: a module that has one
- * calls socket_importer with it. NULL changes nothing; returns what is there.
- */
+/* The place where a module that can wrap leaves word how to get at that. With
+ * NULL nothing changes; returns what is there. */
 typedef struct ssl_socket *ssl_wrap_function(const struct socket *plain);
 typedef ssl_wrap_function *ssl_import_function(void);
 ssl_import_function *socket_importer(ssl_import_function *offered);
@@ -85,11 +82,10 @@ ssl_wrap_function *ssl_import(void);
 #endif
 
 int socket_type(const struct socket *plain) {
-    int type;
+    int type = -1;
     socklen_t length = sizeof type;
-    if (getsockopt(plain->fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
-        return -1;
-    return type;
+    (void)getsockopt(plain->fd, SOL_SOCKET, SO_TYPE, &type, &length);
+    return type; /* still -1 where that failed, and errno says why */
 }
 
 ssl_import_function *socket_importer(ssl_import_function *offered) {
@@ -123,15 +119,15 @@ struct ssl_socket *socket_ssl(const struct socket *plain) {
 #include "ssl.h"
 #endif
 
-/* What Python would run at the first import. It takes its time, as one that
- * reads a file of settings would: others come while it is at it. */
+/* What Python would run at the first import. It takes its time: others come
+ * while it is at it. */
 static void ssl_body(void) {
     puts("ssl: my body runs");
     (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 }
 
-/* pthread_once calls ssl_body for the first who comes, and keeps all others
- * waiting until it has returned. It fails for nobody: pthread_once(3p). */
+/* pthread_once calls ssl_body for the first who comes, and has all others wait
+ * until it has returned. With a right argument it can't fail. */
 ssl_wrap_function *ssl_import(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, ssl_body);
@@ -150,12 +146,11 @@ struct ssl_socket *ssl_wrap(const struct socket *plain) {
     return wrapped;
 }
 
-/* A constructor runs before main. In which order several do, depends on the
- * order in which they were linked: so this one only leaves a note. */
+/* Runs before main, but perhaps before other constructors: it leaves word. */
 __attribute__((constructor)) static void ssl_offer(void) {
     (void)socket_importer(ssl_import);
 #if STATE <= 3
-    (void)ssl_import(); /* an import at the top of the file */
+    (void)ssl_import(); /* as an import at the top would */
 #endif
 }
 
@@ -178,14 +173,16 @@ enum { THREADS = 8 };
 static void *call_ssl(void *plain) {
     struct ssl_socket *wrapped = socket_ssl(plain);
     if (wrapped == NULL)
-        err(1, "socket_ssl");
+        warn("socket_ssl");
     return wrapped;
 }
 
-/* Threads are lesson 23's. Here: functions that run at the same time. */
-static void call_at_once(struct socket *plain) {
+/* Threads are lesson 23's. Here: functions that run at the same time. Returns
+ * how many of them have what they asked for. */
+static int call_at_once(struct socket *plain) {
     pthread_t threads[THREADS];
     void *wrapped;
+    int count = 0;
     for (int i = 0; i < THREADS; i++) {
         errno = pthread_create(&threads[i], NULL, call_ssl, plain);
         if (errno != 0)
@@ -195,8 +192,10 @@ static void call_at_once(struct socket *plain) {
         errno = pthread_join(threads[i], &wrapped);
         if (errno != 0)
             err(1, "pthread_join");
+        count += wrapped != NULL;
         free(wrapped);
     }
+    return count;
 }
 
 int main(int argc, char **argv) {
@@ -210,13 +209,12 @@ int main(int argc, char **argv) {
     struct socket plain = {socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     if (plain.fd < 0)
         err(1, "socket");
-    puts("main: a socket, and no need of ssl");
-    printf("main: %d threads call socket_ssl\n", THREADS);
-    call_at_once(&plain);
-    printf("main: %d have it wrapped\n", THREADS);
+    printf("main: a socket; %d threads call socket_ssl\n", THREADS);
+    int wrapped = call_at_once(&plain);
+    printf("main: %d have it wrapped\n", wrapped);
     if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");
     if (close(plain.fd) < 0)
         err(1, "close");
-    return 0;
+    return wrapped == THREADS ? 0 : 1;
 }
