@@ -9,7 +9,6 @@
  *     4  and socket asks for ssl when ssl() is called: Python's way
  *
  * usage: 14-import-cycle
- *
  * Left out: this ssl encrypts nothing (08 does).
  */
 #define _GNU_SOURCE
@@ -119,15 +118,14 @@ struct ssl_socket *socket_ssl(const struct socket *plain) {
 #include "ssl.h"
 #endif
 
-/* What Python would run at the first import. It takes its time: others come
- * while it is at it. */
+/* What Python would run at the first import. Others come while it does. */
 static void ssl_body(void) {
     puts("ssl: my body runs");
     (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 }
 
-/* pthread_once calls ssl_body for the first who comes, and has all others wait
- * until it has returned. With a right argument it can't fail. */
+/* For the first who comes pthread_once calls ssl_body; all others wait until
+ * that has returned. It fails for a wrong argument only. */
 ssl_wrap_function *ssl_import(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, ssl_body);
@@ -172,13 +170,15 @@ enum { THREADS = 8 };
 
 static void *call_ssl(void *plain) {
     struct ssl_socket *wrapped = socket_ssl(plain);
-    if (wrapped == NULL)
+    if (wrapped == NULL) {
+        flockfile(stderr); /* what warn writes, it writes in pieces */
         warn("socket_ssl");
+        funlockfile(stderr);
+    }
     return wrapped;
 }
 
-/* Threads are lesson 23's. Here: functions that run at the same time. Returns
- * how many of them have what they asked for. */
+/* Threads (23) are functions that run at once. Returns how many succeeded. */
 static int call_at_once(struct socket *plain) {
     pthread_t threads[THREADS];
     void *wrapped;
