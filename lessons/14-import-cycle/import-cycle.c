@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 
+/* NOLINTBEGIN(readability-duplicate-include): each of the five has its own */
 #ifndef STATE
 #define STATE 4
 #endif
@@ -22,7 +23,6 @@
 #if STATE >= 2
 #define SOCKET_H /* from now on an #include of this file is empty */
 #endif
-
 #if STATE >= 3
 struct ssl_socket; /* there is one; what is in it, ssl.h says */
 #else
@@ -52,7 +52,6 @@ ssl_import_function *socket_importer(ssl_import_function *offered);
 #if STATE >= 2
 #define SSL_H
 #endif
-
 #ifndef SOCKET_H /* in one file with it there is nothing to include */
 #include "socket.h"
 #endif
@@ -218,3 +217,4 @@ int main(int argc, char **argv) {
         err(1, "close");
     return wrapped == THREADS ? 0 : 1;
 }
+/* NOLINTEND(readability-duplicate-include) */
