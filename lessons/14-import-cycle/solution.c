@@ -37,6 +37,12 @@ static void say_start(const char *module) {
     (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
 
+/* A line of the log: that takes its time, too. */
+static void put_line(long long time, const char *what, const char *text) {
+    (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    printf("%lld %s%s\n", time, what, text);
+}
+
 /* ---- log ---- */
 static void log_start(void) {
     now_function *now = (now_function *)find("clock_now");
@@ -44,14 +50,14 @@ static void log_start(void) {
     const char *setting;
     say_start("log");
     for (size_t i = 0; (setting = unknown(i)) != NULL; i++)
-        printf("%lld unknown setting: %s\n", now(), setting);
+        put_line(now(), "unknown setting: ", setting);
 }
 
 static void log_line(const char *text) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     now_function *now = (now_function *)find("clock_now");
     (void)pthread_once(&once, log_start);
-    printf("%lld %s\n", now(), text);
+    put_line(now(), "", text);
 }
 
 /* ---- clock ---- */
