@@ -38,7 +38,7 @@ setup() {
 
 @test "README.md names each verb of scripts/learn that it promises" {
     local verb
-    for verb in read check hint doctor; do
+    for verb in read check xray doctor; do
         grep -q "scripts/learn $verb" README.md
         scripts/learn --help | grep -q "scripts/learn $verb"
     done
