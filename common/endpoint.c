@@ -163,6 +163,8 @@ const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
     const char *kind = "socket";
     if (endpoint->family == AF_UNIX)
         kind = "unix";
+    else if (endpoint->family == AF_NETLINK)
+        kind = "netlink";
     else if (endpoint->type == SOCK_DGRAM)
         kind = "udp";
     else if (endpoint->state != 0)

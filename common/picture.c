@@ -303,6 +303,8 @@ static void put_arrow(uint32_t *line, size_t left, size_t right, bool to_right,
     size_t at = left + 1 + (room - length) / 2;
     line[at - 1] = line[at + length] = ' ';
     put_text(line, at, at + length, label);
+    if (length < strlen(label))
+        put_text(line, at + length - 3, at + length, "...");
 }
 
 static void put_row(uint32_t *line, const struct rows *rows,

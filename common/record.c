@@ -114,6 +114,19 @@ static bool is_question(const struct trace_call *call) {
            call->arguments[2] == TCP_INFO;
 }
 
+/* What AF_NETLINK says is numbers, made up anew each time: no text for a
+ * reader. So far as it is data, dots stand for it. */
+static void hide_data(char *text) {
+    char *first = text == NULL ? NULL : strchr(text, '"');
+    if (first == NULL)
+        return;
+    char *last = strrchr(first, '"');
+    char *rest = strncmp(last, "\"...", 4) == 0 ? last + 4 : last + 1;
+    memcpy(first, "...", last - first < 3 ? (size_t)(last - first) : 3);
+    first += last - first < 3 ? last - first : 3;
+    memmove(first, rest, strlen(rest) + 1);
+}
+
 /* Where a connect(2) is headed: nobody knows after it has failed. */
 static void keep_target(pid_t task, const struct trace_call *call,
                         struct endpoint *endpoint) {
@@ -159,6 +172,8 @@ int record_begin(struct record *record, int process, pid_t task, int64_t at,
     call_write_begin(out, task, call, on_socket ? what : NULL);
     if (fclose(out) == EOF)
         return -1;
+    if (endpoint.family == AF_NETLINK)
+        hide_data(event.text);
     self->in = add_event(record, &event);
     if (self->in < 0)
         free(event.text);
@@ -193,6 +208,8 @@ static void keep_state(struct record *record, struct picture_event *event,
     else if (use != CALL_ON && use != CALL_DATA)
         return;
     if (endpoint_read(record->processes[process].pid, fd, &endpoint) == 0) {
+        if (endpoint.family == AF_NETLINK)
+            hide_data(event->result);
         event->state = endpoint_state_name(endpoint.state);
         event->unacknowledged =
             endpoint.state == TCP_CLOSE ? 0 : endpoint.unacknowledged;

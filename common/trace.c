@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ enum {
     SYSCALL_STOP = SIGTRAP | 0x80, /* what TRACESYSGOOD makes of SIGTRAP */
     CANNOT_RUN = 127,
     MOST_NUMBERS = 200,
+    CLOSE_ON_EXEC = 1 << 2, /* CLOSE_RANGE_CLOEXEC of linux/close_range.h */
 };
 
 /* One step of a program for the kernel's own small machine, and such a program:
@@ -70,6 +72,8 @@ static _Noreturn void become(char *const command[], int output,
     if (output >= 0) {
         (void)dup2(output, STDIN_FILENO);
         (void)dup2(output, STDOUT_FILENO);
+        /* Whatever else we have: its first descriptor is 3, as ever. */
+        (void)syscall(SYS_close_range, 3U, ~0U, CLOSE_ON_EXEC);
     }
     (void)signal(SIGPIPE, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
