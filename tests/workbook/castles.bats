@@ -26,6 +26,7 @@ recvmsg sendfile splice sendmmsg recvmmsg fork pthread_create ioctl dlopen"
 borrowed="inet_ntop" # in 02, to print an address: 04 teaches it
 borrowed+=" fork"    # in 06, for a process that can be killed: 22 teaches it
 borrowed+=" recvmsg" # in 35, for the time of a packet: 19 teaches it
+borrowed+=" ioctl"   # in 36, for the width of a terminal
 
 @test "a lesson includes only modules that lessons up to it have built" {
     local module builder lesson
