@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netpacket/packet.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -174,14 +175,24 @@ static const struct constant hows[] = {{SHUT_RD, "SHUT_RD"},
                                        {0, NULL}};
 
 static const struct constant socket_options[] = {
-    {SO_REUSEADDR, "SO_REUSEADDR"}, {SO_REUSEPORT, "SO_REUSEPORT"},
-    {SO_ERROR, "SO_ERROR"},         {SO_LINGER, "SO_LINGER"},
-    {SO_RCVTIMEO, "SO_RCVTIMEO"},   {SO_SNDTIMEO, "SO_SNDTIMEO"},
-    {SO_RCVBUF, "SO_RCVBUF"},       {SO_SNDBUF, "SO_SNDBUF"},
-    {SO_KEEPALIVE, "SO_KEEPALIVE"}, {SO_BROADCAST, "SO_BROADCAST"},
-    {SO_TYPE, "SO_TYPE"},           {SO_DOMAIN, "SO_DOMAIN"},
-    {SO_PROTOCOL, "SO_PROTOCOL"},   {SO_ACCEPTCONN, "SO_ACCEPTCONN"},
-    {SO_PEERCRED, "SO_PEERCRED"},   {0, NULL}};
+    {SO_REUSEADDR, "SO_REUSEADDR"},
+    {SO_REUSEPORT, "SO_REUSEPORT"},
+    {SO_ERROR, "SO_ERROR"},
+    {SO_LINGER, "SO_LINGER"},
+    {SO_RCVTIMEO, "SO_RCVTIMEO"},
+    {SO_SNDTIMEO, "SO_SNDTIMEO"},
+    {SO_RCVBUF, "SO_RCVBUF"},
+    {SO_SNDBUF, "SO_SNDBUF"},
+    {SO_KEEPALIVE, "SO_KEEPALIVE"},
+    {SO_BROADCAST, "SO_BROADCAST"},
+    {SO_TYPE, "SO_TYPE"},
+    {SO_DOMAIN, "SO_DOMAIN"},
+    {SO_PROTOCOL, "SO_PROTOCOL"},
+    {SO_ACCEPTCONN, "SO_ACCEPTCONN"},
+    {SO_PEERCRED, "SO_PEERCRED"},
+    {SO_ATTACH_FILTER, "SO_ATTACH_FILTER"},
+    {SO_TIMESTAMPNS, "SO_TIMESTAMPNS"},
+    {0, NULL}};
 
 static const struct constant tcp_options[] = {
     {TCP_NODELAY, "TCP_NODELAY"},
@@ -192,6 +203,11 @@ static const struct constant tcp_options[] = {
     {TCP_CONGESTION, "TCP_CONGESTION"},
     {TCP_ULP, "TCP_ULP"},
     {TCP_USER_TIMEOUT, "TCP_USER_TIMEOUT"},
+    {0, NULL}};
+
+static const struct constant packet_options[] = {
+    {PACKET_STATISTICS, "PACKET_STATISTICS"},
+    {PACKET_ADD_MEMBERSHIP, "PACKET_ADD_MEMBERSHIP"},
     {0, NULL}};
 
 static const struct constant ipv6_options[] = {{IPV6_V6ONLY, "IPV6_V6ONLY"},
@@ -213,7 +229,8 @@ static const struct level {
 } levels[] = {{SOL_SOCKET, "SOL_SOCKET", socket_options},
               {IPPROTO_TCP, "IPPROTO_TCP", tcp_options},
               {IPPROTO_IPV6, "IPPROTO_IPV6", ipv6_options},
-              {IPPROTO_IP, "IPPROTO_IP", ip_options}};
+              {IPPROTO_IP, "IPPROTO_IP", ip_options},
+              {SOL_PACKET, "SOL_PACKET", packet_options}};
 
 static const struct constant poll_events[] = {
     {POLLIN, "POLLIN"},       {POLLOUT, "POLLOUT"},
@@ -247,6 +264,7 @@ static const struct constant file_flags[] = {
 static const struct constant requests[] = {{FIONBIO, "FIONBIO"},
                                            {FIONREAD, "FIONREAD"},
                                            {TIOCOUTQ, "SIOCOUTQ"},
+                                           {SIOCGIFINDEX, "SIOCGIFINDEX"},
                                            {0, NULL}};
 
 static const struct constant no_names[] = {{0, NULL}};
@@ -541,10 +559,11 @@ static void write_time(FILE *out, pid_t task, uint64_t address, long divisor) {
 
 static void write_option(FILE *out, pid_t task, const uint64_t *arguments,
                          bool asked) {
+    size_t count = sizeof levels / sizeof levels[0];
     size_t i = 0;
-    while (i < 3 && levels[i].value != (int)arguments[0])
+    while (i < count && levels[i].value != (int)arguments[0])
         i++;
-    if (levels[i].value != (int)arguments[0]) {
+    if (i == count) {
         (void)fprintf(out, "%d, %d", (int)arguments[0], (int)arguments[1]);
         return;
     }

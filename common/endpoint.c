@@ -165,6 +165,8 @@ const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
         kind = "unix";
     else if (endpoint->family == AF_NETLINK)
         kind = "netlink";
+    else if (endpoint->family == AF_PACKET)
+        kind = "packet";
     else if (endpoint->type == SOCK_DGRAM)
         kind = "udp";
     else if (endpoint->state != 0)

@@ -3,6 +3,11 @@
 
 #include "packet.h"
 
+#include "addr.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { /* bytes of a header without its options */
@@ -254,4 +259,133 @@ int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
     if (type == ETHERTYPE_IPV6)
         return parse_ipv6(packet, &rest);
     return parse_payload(packet, &rest);
+}
+
+static int is_same_end(const struct packet_end *a, const struct packet_end *b) {
+    return a->port == b->port &&
+           memcmp(a->address, b->address, sizeof a->address) == 0;
+}
+
+/* What is noted of these two ends, whichever is which; if nothing, they take
+ * the place of those that were noted first. */
+static struct packet_conversation *
+find_conversation(struct packet_numbers *numbers, const struct packet *packet) {
+    const struct packet_end *from = &packet->from;
+    const struct packet_end *to = &packet->to;
+    for (size_t i = 0; i < PACKET_CONVERSATIONS; i++) {
+        struct packet_conversation *at = &numbers->conversations[i];
+        if (at->family == packet->family && ((is_same_end(&at->ends[0], from) &&
+                                              is_same_end(&at->ends[1], to)) ||
+                                             (is_same_end(&at->ends[0], to) &&
+                                              is_same_end(&at->ends[1], from))))
+            return at;
+    }
+    struct packet_conversation *next = &numbers->conversations[numbers->next];
+    numbers->next = (numbers->next + 1) % PACKET_CONVERSATIONS;
+    *next = (struct packet_conversation){.family = packet->family,
+                                         .ends = {*from, *to}};
+    return next;
+}
+
+static void count_from(struct packet_conversation *conversation, int end,
+                       uint32_t zero) {
+    conversation->is_known[end] = 1;
+    conversation->zero[end] = zero;
+}
+
+void packet_count(struct packet_numbers *numbers, struct packet *packet) {
+    int is_syn = (packet->flags & PACKET_SYN) != 0;
+    int is_ack = (packet->flags & PACKET_ACK) != 0;
+    if (packet->kind != PACKET_TCP || packet->flaw != NULL)
+        return;
+    struct packet_conversation *at = find_conversation(numbers, packet);
+    int own = !is_same_end(&at->ends[0], &packet->from);
+    int other = !own;
+    if (is_syn || !at->is_known[own])
+        count_from(at, own, packet->sequence - !is_syn);
+    if (is_syn && !is_ack) /* then the other end has yet to begin */
+        at->is_known[other] = 0;
+    if (is_ack && !at->is_known[other])
+        count_from(at, other, packet->acknowledgement - 1);
+    packet->sequence -= at->zero[own];
+    if (is_ack)
+        packet->acknowledgement -= at->zero[other];
+}
+
+const char *packet_format_end(const struct packet *packet,
+                              const struct packet_end *end, char *text) {
+    struct sockaddr_in four = {.sin_family = AF_INET,
+                               .sin_port = htons(end->port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6,
+                               .sin6_port = htons(end->port)};
+    memcpy(&four.sin_addr, end->address, sizeof four.sin_addr);
+    memcpy(&six.sin6_addr, end->address, sizeof six.sin6_addr);
+    if (packet->kind != PACKET_TCP && packet->kind != PACKET_UDP)
+        return inet_ntop(packet->family, end->address, text, PACKET_TEXT_BYTES);
+    if (packet->family == AF_INET)
+        return addr_format((const struct sockaddr *)&four, sizeof four, text);
+    return addr_format((const struct sockaddr *)&six, sizeof six, text);
+}
+
+struct text {
+    char *bytes;
+    size_t length;
+};
+
+/* What does not fit is left out; but everything does. */
+__attribute__((format(printf, 2, 3))) static void add(struct text *text,
+                                                      const char *format, ...) {
+    size_t room = PACKET_TEXT_BYTES - text->length;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        text->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+static void add_tcp(struct text *text, const struct packet *packet) {
+    static const char *const names[] = {"FIN", "SYN", "RST",
+                                        "PSH", "ACK", "URG"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (packet->flags & 1U << i)
+            add(text, " %s", names[i]);
+    add(text, " seq %u", packet->sequence);
+    if (packet->flags & PACKET_ACK)
+        add(text, " ack %u", packet->acknowledgement);
+}
+
+const char *packet_format(const struct packet *packet, char *bytes) {
+    struct text text = {bytes, 0};
+    int is_whole = packet->flaw == NULL;
+    *bytes = '\0';
+    if (packet->family != 0) {
+        char end[PACKET_TEXT_BYTES];
+        add(&text, "%s", packet_format_end(packet, &packet->from, end));
+        add(&text, " > %s ", packet_format_end(packet, &packet->to, end));
+    }
+    if (packet->kind == PACKET_TCP)
+        add(&text, "TCP");
+    else if (packet->kind == PACKET_UDP)
+        add(&text, "UDP");
+    else if (packet->kind == PACKET_ICMP)
+        add(&text, packet->family == AF_INET ? "ICMP" : "ICMPv6");
+    else if (packet->family != 0)
+        add(&text, "IP protocol %u", packet->protocol);
+    else
+        add(&text, "Ethernet type 0x%04x", packet->ethertype);
+    if (is_whole && packet->kind == PACKET_TCP)
+        add_tcp(&text, packet);
+    if (is_whole && packet->kind == PACKET_ICMP)
+        add(&text, " type %u code %u", packet->icmp_type, packet->icmp_code);
+    if (packet->is_fragment)
+        add(&text, ", a fragment");
+    if (!is_whole)
+        add(&text, ": %s", packet->flaw);
+    else
+        add(&text, ", %zu byte%s", packet->payload_length,
+            packet->payload_length == 1 ? "" : "s");
+    if (packet->payload_captured < packet->payload_length)
+        add(&text, ", cut after %zu", packet->payload_captured);
+    return bytes;
 }

@@ -51,6 +51,23 @@ struct packet {
     int is_fragment;    /* 1 where IP carries a piece of something only */
 };
 
+enum {
+    PACKET_CONVERSATIONS = 64,
+    PACKET_TEXT_BYTES = 256, /* more than the longest of packet_format */
+};
+
+/* Where both ends of TCP connections began to count, of those that were seen
+ * last. To begin with all zero. */
+struct packet_numbers {
+    size_t next;
+    struct packet_conversation {
+        int family; /* 0: none yet */
+        struct packet_end ends[2];
+        int is_known[2];
+        uint32_t zero[2];
+    } conversations[PACKET_CONVERSATIONS];
+};
+
 /*
  * Reads an Ethernet frame of which captured bytes are at hand, out of length on
  * the wire (captured, if that is more). Never reads beyond captured. What
@@ -65,5 +82,27 @@ struct packet {
  */
 int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
                  size_t length);
+
+/*
+ * Makes the sequence and acknowledgement of a TCP packet relative: a SYN has 0,
+ * and what follows it 1. Of a connection that began before we looked, the first
+ * packet is taken to have 1. Other packets are left as they are.
+ */
+void packet_count(struct packet_numbers *numbers, struct packet *packet);
+
+/*
+ * Writes an end of an IP packet, "127.0.0.1:80" or "[::1]:80", or the address
+ * alone where there is no port, into text, which has PACKET_TEXT_BYTES. Returns
+ * text.
+ */
+const char *packet_format_end(const struct packet *packet,
+                              const struct packet_end *end, char *text);
+
+/*
+ * Writes what a packet says into text, which has PACKET_TEXT_BYTES, such as
+ * "127.0.0.1:50000 > 127.0.0.1:80 TCP SYN ACK seq 0 ack 1, 0 bytes"; where it
+ * has a flaw, as far as it could be read, and the flaw. Returns text.
+ */
+const char *packet_format(const struct packet *packet, char *text);
 
 #endif

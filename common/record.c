@@ -2,6 +2,8 @@
 
 #include "record.h"
 
+#include "hello.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -74,28 +76,40 @@ static void unmap(struct packet_end *end) {
     memset(end->address + 4, 0, 12);
 }
 
+/* The last use of the socket of that number of the file system, or NULL. */
+static struct record_use *use_of(const struct record *record, uint64_t inode) {
+    for (size_t i = record->use_count; i-- > 0;)
+        if (record->uses[i].endpoint.inode == inode)
+            return &record->uses[i];
+    return NULL;
+}
+
+static bool was_accepted(const struct record *record, uint64_t inode) {
+    const struct record_use *last = use_of(record, inode);
+    return last != NULL && last->accepted;
+}
+
 static void add_use(struct record *record, int process, int64_t at,
                     int descriptor, bool accepted,
                     const struct endpoint *endpoint) {
+    const struct record_use *last = use_of(record, endpoint->inode);
+    bool secret = last != NULL && last->secret;
     if (endpoint->family != AF_INET && endpoint->family != AF_INET6)
         return;
     struct record_use *grown =
         grow(record->uses, record->use_count, sizeof *grown);
-    if (grown == NULL || record->use_count >= MOST_EVENTS)
+    if (grown == NULL)
         return;
     record->uses = grown;
     struct record_use *use = &grown[record->use_count++];
-    *use = (struct record_use){at, process, descriptor, accepted, *endpoint};
+    *use = (struct record_use){.at = at,
+                               .process = process,
+                               .descriptor = descriptor,
+                               .accepted = accepted,
+                               .secret = secret,
+                               .endpoint = *endpoint};
     unmap(&use->endpoint.local);
     unmap(&use->endpoint.peer);
-}
-
-/* Whether accept(2) made the socket of that number of the file system. */
-static bool was_accepted(const struct record *record, uint64_t inode) {
-    for (size_t i = record->use_count; i-- > 0;)
-        if (record->uses[i].endpoint.inode == inode)
-            return record->uses[i].accepted;
-    return false;
 }
 
 /* ---- calls ----------------------------------------------------------------*/
@@ -114,17 +128,27 @@ static bool is_question(const struct trace_call *call) {
            call->arguments[2] == TCP_INFO;
 }
 
-/* What AF_NETLINK says is numbers, made up anew each time: no text for a
- * reader. So far as it is data, dots stand for it. */
-static void hide_data(char *text) {
+/* AF_NETLINK's data are numbers, AF_PACKET's whole frames, TLS's are encrypted:
+ * other ones each time, and no text for a reader. Dots stand for it. A socket's
+ * first record of TLS, which begins with 16 03, tells that it speaks TLS. */
+static void hide_data(const struct record *record,
+                      const struct endpoint *endpoint, char *text) {
+    struct record_use *use = use_of(record, endpoint->inode);
     char *first = text == NULL ? NULL : strchr(text, '"');
     if (first == NULL)
         return;
-    char *last = strrchr(first, '"');
-    char *rest = strncmp(last, "\"...", 4) == 0 ? last + 4 : last + 1;
-    memcpy(first, "...", last - first < 3 ? (size_t)(last - first) : 3);
-    first += last - first < 3 ? last - first : 3;
-    memmove(first, rest, strlen(rest) + 1);
+    if (use != NULL && endpoint->type == SOCK_STREAM &&
+        strncmp(first, "\"\\x16\\x03", 9) == 0)
+        use->secret = true;
+    if (endpoint->family != AF_NETLINK && endpoint->family != AF_PACKET &&
+        (use == NULL || !use->secret))
+        return;
+    char *rest = strrchr(first, '"') + 1;
+    if (rest - first < 3)
+        return; /* nothing in it */
+    rest += strncmp(rest, "...", 3) == 0 ? 3 : 0;
+    memset(first, '.', 3);
+    memmove(first + 3, rest, strlen(rest) + 1);
 }
 
 /* Where a connect(2) is headed: nobody knows after it has failed. */
@@ -172,15 +196,15 @@ int record_begin(struct record *record, int process, pid_t task, int64_t at,
     call_write_begin(out, task, call, on_socket ? what : NULL);
     if (fclose(out) == EOF)
         return -1;
-    if (endpoint.family == AF_NETLINK)
-        hide_data(event.text);
-    self->in = add_event(record, &event);
-    if (self->in < 0)
-        free(event.text);
     keep_target(task, call, &endpoint);
     if (on_socket)
         add_use(record, process, at, (int)call->arguments[0], accepted,
                 &endpoint);
+    if (on_socket)
+        hide_data(record, &endpoint, event.text);
+    self->in = add_event(record, &event);
+    if (self->in < 0)
+        free(event.text);
     return self->in;
 }
 
@@ -208,8 +232,7 @@ static void keep_state(struct record *record, struct picture_event *event,
     else if (use != CALL_ON && use != CALL_DATA)
         return;
     if (endpoint_read(record->processes[process].pid, fd, &endpoint) == 0) {
-        if (endpoint.family == AF_NETLINK)
-            hide_data(event->result);
+        hide_data(record, &endpoint, event->result);
         event->state = endpoint_state_name(endpoint.state);
         event->unacknowledged =
             endpoint.state == TCP_CLOSE ? 0 : endpoint.unacknowledged;
@@ -275,6 +298,13 @@ static void write_segment(FILE *out, const struct packet *packet) {
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (packet->kind == PACKET_TCP && packet->flags & flags[i].flag)
             (void)fputs(flags[i].name, out);
+    char text[HELLO_TEXT_BYTES];
+    if (packet->kind == PACKET_TCP && packet->payload_captured > 0 &&
+        hello_describe(packet->payload, packet->payload_captured,
+                       packet->payload_length, text) != NULL) {
+        (void)fputs(text, out);
+        return;
+    }
     if (packet->payload_length > 0 || packet->kind == PACKET_UDP)
         call_write_data(out, packet->payload, packet->payload_captured,
                         packet->payload_length);

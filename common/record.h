@@ -32,7 +32,8 @@ struct record_process {
 struct record_use {
     int64_t at;
     int process, descriptor;
-    bool accepted;
+    bool accepted; /* accept(2) made it */
+    bool secret;   /* it speaks TLS */
     struct endpoint endpoint;
 };
 

@@ -43,8 +43,8 @@
 enum {
     MOST_ACTORS = 16,
     COMMAND_BYTES = 1024,
-    FRAME_BYTES = 2048,    /* of a frame, so many are looked at */
-    WIRE_BYTES = 16 << 20, /* of frames, so many may wait for us */
+    FRAME_BYTES = 65536 + 64, /* of a frame, so many are looked at */
+    WIRE_BYTES = 16 << 20,    /* of frames, so many may wait for us */
     TIME_LIMIT_MS = 20000,
     PARTING_MS = 2000, /* so long may the others take to end */
     NARROWEST = 40,
@@ -118,7 +118,7 @@ static int64_t stamp_of(struct msghdr *message) {
 }
 
 static void read_wire(struct xray *xray) {
-    uint8_t frame[FRAME_BYTES];
+    static uint8_t frame[FRAME_BYTES];
     char control[256];
     struct sockaddr_ll from;
     struct iovec part = {frame, sizeof frame};
@@ -225,18 +225,21 @@ static struct actor *actor_of(struct xray *xray, pid_t pid) {
 
 /* ---- what happens ---------------------------------------------------------*/
 
-/* `listening on 127.0.0.1:PORT`: the next one may come. */
+/* `listening on 127.0.0.1:PORT`, or `capturing on lo`: the next one may come.
+ */
 static void look_for_port(struct xray *xray, pid_t task,
                           const struct trace_call *call) {
-    static const char sentence[] = "listening on ";
+    static const char listening[] = "listening on ";
+    static const char capturing[] = "capturing on ";
     char said[64] = "";
     size_t length = call_sent(task, call, said, sizeof said - 1);
-    if (length < sizeof sentence || call->arguments[0] != STDOUT_FILENO ||
-        memcmp(said, sentence, sizeof sentence - 1) != 0)
+    bool listens = strncmp(said, listening, sizeof listening - 1) == 0;
+    if (length == 0 || call->arguments[0] != STDOUT_FILENO ||
+        (!listens && strncmp(said, capturing, sizeof capturing - 1) != 0))
         return;
     said[strcspn(said, "\n")] = '\0';
     const char *colon = strrchr(said, ':');
-    if (colon != NULL && strlen(colon) <= sizeof xray->port)
+    if (listens && colon != NULL && strlen(colon) <= sizeof xray->port)
         (void)strcpy(xray->port, colon + 1);
     for (size_t i = 0; i < xray->started; i++)
         xray->actors[i].ready = true;

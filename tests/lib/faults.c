@@ -222,6 +222,12 @@ ssize_t recvfrom(int fd, void *restrict bytes, size_t length, int flags,
                : real(fd, bytes, length, flags, address, address_length);
 }
 
+ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+    ssize_t (*real)(int, struct msghdr *, int);
+    find("recvmsg", &real);
+    return fails("recvmsg") ? -1 : real(fd, message, flags);
+}
+
 ssize_t read(int fd, void *bytes, size_t length) {
     ssize_t (*real)(int, void *, size_t);
     find("read", &real);

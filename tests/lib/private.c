@@ -4,10 +4,11 @@
  *     private [-e FOLDER] COMMAND [ARGUMENT...]
  *
  * The command sees one interface, the loopback, and all ports are free: it can
- * use port 8080 whatever runs on this machine. With -e it also sees the files
- * of FOLDER in the place of those of the same names in /etc: hosts, resolv.conf
- * and nsswitch.conf decide what a name means. Nobody else sees that; and what
- * /etc doesn't have is left out, for nothing is written there.
+ * use port 8080 whatever runs on this machine. It may look at the packets there
+ * (CAP_NET_RAW), which an ordinary user may not elsewhere. With -e it also sees
+ * the files of FOLDER in the place of those of the same names in /etc: hosts,
+ * resolv.conf and nsswitch.conf decide what a name means. Nobody else sees
+ * that; and what /etc doesn't have is left out, for nothing is written there.
  *
  * An ordinary user gets the right to do that from a user namespace
  * (user_namespaces(7)); root needs none, and inside a chroot could not have
@@ -26,7 +27,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { FORBIDDEN = 125, CANNOT_RUN = 126 };
@@ -45,6 +48,23 @@ static void keep_user(unsigned user, unsigned group) {
     write_file("/proc/self/uid_map", map);
     (void)snprintf(map, sizeof map, "%u %u 1", group, group);
     write_file("/proc/self/gid_map", map);
+}
+
+/* Who makes a user namespace has all rights in it, until the next execve(2).
+ * One that is inheritable and ambient stays: capabilities(7). */
+static void keep_right_to_packets(void) {
+    /* From linux/capability.h. */
+    enum { VERSION = 0x20080522, NET_RAW = 13 };
+    enum { EFFECTIVE, PERMITTED, INHERITABLE, SETS };
+    unsigned header[] = {VERSION, 0}; /* of this process */
+    unsigned rights[2][SETS];         /* the first 32, and others */
+    if (syscall(SYS_capget, header, rights) < 0)
+        err(FORBIDDEN, "capget");
+    rights[0][INHERITABLE] |= 1U << NET_RAW;
+    if (syscall(SYS_capset, header, rights) < 0)
+        err(FORBIDDEN, "capset");
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, NET_RAW, 0, 0) < 0)
+        err(FORBIDDEN, "prctl PR_CAP_AMBIENT");
 }
 
 static void bring_loopback_up(void) {
@@ -116,6 +136,8 @@ int main(int argc, char **argv) {
         keep_mounts_private();
         replace_etc(folder);
     }
+    if (user != 0)
+        keep_right_to_packets();
     (void)execvp(argv[optind], argv + optind);
     err(CANNOT_RUN, "%s", argv[optind]);
 }

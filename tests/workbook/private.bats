@@ -20,6 +20,14 @@ in_private() {
     [[ $errors == *"Connection refused"* ]]
 }
 
+@test "private lets its command look at packets, whoever runs it" {
+    local rights
+    in_private sed -n 's/^CapEff:.*\(.\{8\}\)$/\1/p' /proc/self/status
+    expect_result 0 ""
+    rights=$(<"$OUT")
+    ((16#$rights >> 13 & 1)) # CAP_NET_RAW
+}
+
 @test "private -e puts files in the place of /etc's, for its command alone" {
     local etc=$BATS_TEST_TMPDIR/etc before
     [[ -e /etc/hosts ]] || skip "this machine has no /etc/hosts"

@@ -35,7 +35,7 @@ play() {
 }
 
 ready() {
-    says_or_ended "$1" 'listening on *'
+    says_or_ended "$1" '@(listening|capturing) on *'
 }
 
 # alike NAME: that actor said the same both times. One that was told to end may

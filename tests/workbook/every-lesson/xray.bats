@@ -7,13 +7,16 @@ load ../../lib/common
 
 setup_file() {
     # What belongs to this machine or this moment is not compared: times, ports,
-    # descriptors.
+    # descriptors, and how long what is encrypted is.
     export UNIQUE='s/ class="t">[^<]*/ class="t">/
-        s/:[0-9]{2,5}/:PORT/g
-        s/(127\.0\.0\.1|\[::1\]):PORT/ADDRESS/g
+        s/(127\.0\.0\.1|\[::1\])(:[0-9]+)?/ADDRESS/g
+        s/:[0-9]{2,5}/:PORT/g; s/"[0-9]+\.[0-9]{6}/"TIME/g
         s/\b[0-9]+ ms\b/N ms/g
         s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
-        s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/'
+        s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
+        s/[0-9]+ (encrypted|unacked)/N \1/g
+        s/\.\.\.\) = [0-9]+/...) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
+        s/ = [0-9]+ \.\.\.$/ = N .../; s/ = [0-9]+ \.\.\.</ = N ...</'
 }
 
 need_private() {
@@ -56,7 +59,7 @@ calls() {
         awk -F '\t' -v actor="${actor%%:*}" '
             index($1, actor) == 1 && ($2 ~ /^(socket|socketpair)\(/ ||
                 $2 ~ /^(p?poll|p?select)/ ||
-                $2 ~ /\([0-9]+ (tcp|udp|unix|netlink|socket|listener|to|from)/) {
+                $2 ~ /\([0-9]+ (tcp|udp|unix|netlink|packet|socket|listener|to|from)/) {
                 print $2
             }' |
         sed -E "$UNIQUE; s/(to|from) :PORT/\\1 PEER/

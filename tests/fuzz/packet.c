@@ -1,0 +1,71 @@
+/*
+ * Feeds packet's parser any bytes as a frame, whole and cut at a length of
+ * their choice. Each time: the payload lies within the frame; what is said of
+ * it fits; of the cut frame is either said that it is cut, or the same as of
+ * the whole.
+ */
+#define _GNU_SOURCE
+
+#include "packet.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+static void require(int truth) {
+    if (!truth)
+        abort();
+}
+
+/* Of a copy that ends where the captured bytes do, so that one byte too far is
+ * noticed. Instead of the payload, where it began. */
+static struct packet parse(const uint8_t *bytes, size_t captured, size_t length,
+                           size_t *payload) {
+    struct packet packet;
+    uint8_t *frame = malloc(captured > 0 ? captured : 1);
+    require(frame != NULL);
+    memcpy(frame, bytes, captured);
+    int result = packet_parse(&packet, frame, captured, length);
+    require(result == (packet.flaw == NULL ? 0 : -1));
+    require((packet.payload == NULL) == (packet.flaw != NULL));
+    require(packet.payload_captured <= packet.payload_length);
+    *payload = packet.payload == NULL ? 0 : (size_t)(packet.payload - frame);
+    require(*payload + packet.payload_captured <= captured);
+    packet.payload = NULL;
+    free(frame);
+    return packet;
+}
+
+static void try_text(struct packet_numbers *numbers, struct packet packet) {
+    char text[PACKET_TEXT_BYTES];
+    require(packet_format(&packet, text) == text);
+    require(strlen(text) < 200); /* a line, and never cut */
+    packet_count(numbers, &packet);
+    require(packet_format(&packet, text) == text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+    static struct packet_numbers numbers;
+    size_t where;
+    size_t where_in_cut;
+    if (length < 2)
+        return 0;
+    size_t captured = (size_t)(bytes[0] << 8 | bytes[1]);
+    bytes += 2;
+    length -= 2;
+    captured = captured < length ? captured : length;
+
+    struct packet whole = parse(bytes, length, length, &where);
+    struct packet cut = parse(bytes, captured, length, &where_in_cut);
+    try_text(&numbers, whole);
+    try_text(&numbers, cut);
+    require(whole.flaw == NULL || strncmp(whole.flaw, "cut", 3) != 0);
+    if (cut.flaw != NULL && strncmp(cut.flaw, "cut", 3) == 0)
+        return 0;
+    require(where == where_in_cut && cut.flaw == whole.flaw);
+    require(cut.kind == whole.kind && cut.flags == whole.flags);
+    require(cut.sequence == whole.sequence && cut.family == whole.family);
+    require(cut.payload_length == whole.payload_length);
+    return 0;
+}

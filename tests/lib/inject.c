@@ -1,0 +1,62 @@
+/*
+ * inject: puts frames on the loopback, as they are.
+ *
+ *     inject [-n TIMES]
+ *
+ * Each line of standard input is a frame, in hexadecimal digits, blanks between
+ * them or not; all of them are sent, TIMES times. A frame that is not for this
+ * machine (its first byte is 02, say) is seen by who captures, and by nobody
+ * else. Needs the same right as a sniffer: status 1, and why, where it is
+ * missing.
+ */
+#define _GNU_SOURCE
+
+#include <err.h>
+#include <net/if.h>
+#include <netpacket/packet.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MOST_BYTES = 70000 };
+
+static size_t read_hex(const char *text, uint8_t *bytes) {
+    size_t length = 0;
+    while (*(text += strspn(text, " \n")) != '\0') {
+        char digits[] = {text[0], text[1], '\0'};
+        char *end;
+        if (length == MOST_BYTES)
+            errx(1, "a frame that is too long");
+        bytes[length++] = (uint8_t)strtoul(digits, &end, 16);
+        if (end != digits + 2)
+            errx(1, "not hexadecimal: %s", text);
+        text += 2;
+    }
+    return length;
+}
+
+int main(int argc, char **argv) {
+    static uint8_t bytes[MOST_BYTES];
+    struct sockaddr_ll to = {.sll_family = AF_PACKET};
+    long times = 1;
+    char *line = NULL;
+    size_t room = 0;
+    if (argc == 3 && strcmp(argv[1], "-n") == 0)
+        times = strtol(argv[2], NULL, 10);
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(1, "socket AF_PACKET");
+    to.sll_ifindex = (int)if_nametoindex("lo");
+    while (getline(&line, &room, stdin) > 0) {
+        size_t length = read_hex(line, bytes);
+        for (long i = 0; i < times; i++)
+            if (sendto(fd, bytes, length, 0, (const struct sockaddr *)&to,
+                       sizeof to) != (ssize_t)length)
+                err(1, "sendto");
+    }
+    free(line);
+    return close(fd) < 0;
+}
