@@ -16,6 +16,7 @@ unset COLUMNS
 # COMMAND, in a network of its own.
 draw() {
     local scene=(-)
+    export MARK=$BATS_TEST_TMPDIR
     need_tracing
     [[ " $* " != *" -c "* ]] || scene=()
     [[ -z ${scene-} ]] || cat >"$BATS_TEST_TMPDIR/scene"
@@ -71,6 +72,18 @@ has() {
         cat "${2:-$OUT}" "$BATS_TEST_TMPDIR/err" >&2
         return 1
     }
+}
+
+# none_runs PROGRAM: none that this test has started, by its unique MARK.
+none_runs() {
+    local file command environment
+    for file in /proc/[0-9]*/cmdline; do
+        { IFS= read -rd '' command <"$file"; } 2>/dev/null || continue
+        [[ $command == "$1" ]] || continue
+        { environment=$(tr '\0' '\n' <"${file%cmdline}environ"); } 2>/dev/null
+        [[ $environment != *"MARK=$BATS_TEST_TMPDIR"* ]] ||
+            { echo "runs on: $file" >&2 && return 1; }
+    done
 }
 
 lacks() {
@@ -304,8 +317,7 @@ c>s:ACK s>c:FIN+ACK c>s:ACK"
         draw -l -c "$traced" "${words[@]:1}"
         expect "status of ${words[*]}" "${words[0]}" "$status"
         has program
-        # Nobody it started is there any more.
-        ! grep -l "^$traced" /proc/[0-9]*/cmdline 2>/dev/null | grep . >&2
+        none_runs "$traced"
     done <<END
 139 kill 11
 0 forks 100 socket*1
@@ -398,6 +410,7 @@ is_gone() {
 @test "36-xray is no parent to what it has not started" {
     need_tracing
     # The shell that becomes it has a child already.
+    # shellcheck disable=SC2016 # for that shell
     try bash -c 'sleep 9 & echo $! >"$1"; exec "$2" -l -c "$3" say hello' - \
         "$BATS_TEST_TMPDIR/child" "$xray" "$traced"
     kill "$(<"$BATS_TEST_TMPDIR/child")"
@@ -415,7 +428,7 @@ is_gone() {
     ((${EPOCHREALTIME/./} - start < 10000000))
     after=$(find /proc -maxdepth 1 -name '[0-9]*' -exec readlink {}/ns/net \; 2>/dev/null | sort -u | wc -l)
     ((after <= before)) || { echo "$before, then $after networks" >&2 && false; }
-    ! grep -l "$BUILD/02-tcp-server.0.$" /proc/[0-9]*/cmdline 2>/dev/null | grep . >&2
+    none_runs "$BUILD/02-tcp-server"
 }
 
 # refuses MESSAGE SCENE: that is what it says of the scene.
@@ -466,6 +479,7 @@ refuses() {
         expect_result 2 "36-xray: not a number of seconds: $words"
     done
     need_tracing
+    # shellcheck disable=SC2016 # for that shell
     try bash -c '"$0" -l -c "$1" close 1 >/dev/full' "$xray" "$traced"
     expect_result 1 "36-xray: standard output: No space left on device"
     try "$xray" -o /dev/full -c "$traced" say hello
