@@ -8,7 +8,7 @@ load ../lib/common
 xray=$BUILD/36-xray
 traced=$BUILD/tests/traced
 # Nothing looks for leaks in what is traced: that would need a second tracer.
-[[ $BUILD != *asan* ]] || export ASAN_OPTIONS=detect_leaks=0
+[[ $BUILD != *asan* ]] || export ASAN_OPTIONS=detect_leaks=0:handle_segv=0
 SECONDS_ALLOWED=10
 unset COLUMNS
 

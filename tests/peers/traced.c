@@ -14,6 +14,7 @@
  *     thread           a thread does the rest
  *     threads COUNT    so many threads do the rest, all at once
  *     exec             becomes this program anew, which does the rest
+ *     lures            calls that return what is a number of those above
  *     doomed           a child waits in recvfrom, and is killed there
  *     stopped          a child is stopped by SIGSTOP, and later goes on
  *     catch SIGNAL     counts it from now on
@@ -34,6 +35,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -119,6 +121,12 @@ static char state_of(pid_t pid) {
 
 static void pause_a_little(void) {
     (void)poll(NULL, 0, 1);
+}
+
+static void lure(void) {
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        if (dup3(STDIN_FILENO, (int)calls[i].number, O_CLOEXEC) >= 0)
+            (void)close((int)calls[i].number);
 }
 
 /* One call that never returns. */
@@ -273,6 +281,8 @@ static void do_word(const char *word) {
     volatile unsigned long spins = 0;
     if (count != NULL)
         make_calls(word, count + 1);
+    else if (strcmp(word, "lures") == 0)
+        lure();
     else if (strcmp(word, "doomed") == 0)
         doom();
     else if (strcmp(word, "stopped") == 0)
