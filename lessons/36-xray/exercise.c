@@ -51,6 +51,17 @@ static const struct {
     {SYS_recvmsg, "recvmsg"},
 };
 
+struct counts {
+    unsigned long of[CALLS];
+};
+
+/* One more of that number, if the table has it. */
+static void count_call(struct counts *counts, unsigned long number) {
+    for (size_t i = 0; i < CALLS; i++)
+        if (calls[i].number == number)
+            counts->of[i]++;
+}
+
 /* Starts command, found as execvp(3) does it. Returns its process. */
 static pid_t start_command(char *const command[]) {
     pid_t pid = fork();
@@ -67,9 +78,10 @@ static pid_t start_command(char *const command[]) {
 }
 
 /* Until all have ended. Returns what waitpid(2) said of the command's end. */
-static int count_calls(pid_t command, unsigned long *counts) {
+static int count_calls(pid_t command, struct counts *counts) {
     int status = 0;
     (void)counts;
+    (void)count_call;
     /* 3. Who has stopped, and why? At the beginning of a call, count it. Then
      *    let it go on; and look for the next. */
     if (waitpid(command, &status, 0) < 0)
@@ -78,15 +90,15 @@ static int count_calls(pid_t command, unsigned long *counts) {
 }
 
 int main(int argc, char **argv) {
-    unsigned long counts[CALLS] = {0};
+    struct counts counts = {{0}};
     if (argc < 2) {
         fputs("usage: 36-xray COMMAND [ARGUMENT...]\n", stderr);
         return 2;
     }
-    int status = count_calls(start_command(argv + 1), counts);
+    int status = count_calls(start_command(argv + 1), &counts);
     for (size_t i = 0; i < CALLS; i++)
-        if (counts[i] > 0)
-            (void)fprintf(stderr, "%s %lu\n", calls[i].name, counts[i]);
+        if (counts.of[i] > 0)
+            (void)fprintf(stderr, "%s %lu\n", calls[i].name, counts.of[i]);
     /* 4. How did the command end? */
     return WEXITSTATUS(status);
 }

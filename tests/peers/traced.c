@@ -80,11 +80,15 @@ static void count_signal(int signal) {
     caught = caught + 1;
 }
 
+static int number_of(const char *text) {
+    return (int)strtol(text, NULL, 10);
+}
+
 static void make_calls(const char *name, const char *count) {
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         if (strncmp(calls[i].name, name, strlen(calls[i].name)) == 0 &&
             name[strlen(calls[i].name)] == '*') {
-            for (int k = atoi(count); k > 0; k--)
+            for (int k = number_of(count); k > 0; k--)
                 (void)syscall(calls[i].number, -1L, 0L, 0L, 0L, 0L, 0L);
             return;
         }
@@ -116,7 +120,9 @@ static char state_of(pid_t pid) {
         err(1, "%s", path);
     (void)fclose(file);
     const char *end = strrchr(line, ')');
-    return end == NULL || strlen(end) < 3 ? '?' : end[2];
+    if (end == NULL || strlen(end) < 3)
+        errx(1, "%s: %s", path, line);
+    return end[2];
 }
 
 static void pause_a_little(void) {
@@ -224,7 +230,7 @@ static void run_children(int count, char **words) {
 /* Words that make others do the rest. Returns whether it was one of them. */
 static bool do_branch(char **words) {
     const char *word = words[0];
-    int number = words[1] == NULL ? 0 : atoi(words[1]);
+    int number = words[1] == NULL ? 0 : number_of(words[1]);
     if (strcmp(word, "fork") == 0) {
         pid_t pid = make_child();
         if (pid == 0) {
@@ -310,7 +316,8 @@ static void *do_words(void *argument) {
             (void)puts(words[1]);
             (void)fflush(stdout);
             words += 2;
-        } else if (words[1] != NULL && do_number(words[0], atoi(words[1]))) {
+        } else if (words[1] != NULL &&
+                   do_number(words[0], number_of(words[1]))) {
             words += 2;
         } else {
             do_word(*words++);
