@@ -480,11 +480,12 @@ refuses() {
     done
     need_tracing
     # shellcheck disable=SC2016 # for that shell
-    try bash -c '"$0" -l -c "$1" close 1 >/dev/full' "$xray" "$traced"
+    try bash -c '"$0" "$1" -l -c "$2" close 1 >/dev/full' \
+        "$BUILD/tests/private" "$xray" "$traced"
     expect_result 1 "36-xray: standard output: No space left on device"
-    try "$xray" -o /dev/full -c "$traced" say hello
+    draw -o /dev/full -c "$traced" say hello
     expect_result 1 "36-xray: /dev/full: No space left on device"
-    try "$xray" -s "$BATS_TEST_TMPDIR/none/picture" -c "$traced" say hello
+    draw -s "$BATS_TEST_TMPDIR/none/picture" -c "$traced" say hello
     expect_result 1 "36-xray: $BATS_TEST_TMPDIR/none/picture: No such file or directory"
 }
 
