@@ -395,10 +395,13 @@ Operation not permitted"
         until_true is_gone "$pid"
     done
     # The command of -c is told in its place.
-    start xray "$xray" -o "$BATS_TEST_TMPDIR/picture" -c "$traced" catch 15 pid hang caught 1 exit 5
-    wait_for xray '[0-9]*'
-    stop xray
-    expect status 5 "$ended"
+    for signal in 2 15; do
+        start xray "$xray" -o "$BATS_TEST_TMPDIR/picture" \
+            -c "$traced" catch "$signal" pid hang caught 1 exit 5
+        wait_for xray '[0-9]*'
+        stop xray "$signal"
+        expect status 5 "$ended"
+    done
 }
 
 is_gone() {
