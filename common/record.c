@@ -174,7 +174,8 @@ int record_begin(struct record *record, int process, pid_t task, int64_t at,
         self->leaving = at;
     bool on_socket = is_on_socket(call, self->pid, &endpoint);
     enum call_use use = call_use(call->number);
-    self->uses_sockets |= on_socket || call_is(call, "socket");
+    self->uses_sockets |=
+        on_socket || call_is(call, "socket") || call_is(call, "socketpair");
     if (!all && (!on_socket || is_question(call)) && use != CALL_SOCKET &&
         (use != CALL_DATA || call->arguments[0] > STDERR_FILENO))
         return -1;

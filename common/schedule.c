@@ -196,6 +196,8 @@ enum schedule_result schedule_next(struct schedule *schedule,
         }
         if (schedule->event_count > 0)
             break;
+        if (schedule->count == 0) /* but for children that are none of ours */
+            return SCHEDULE_OVER;
         mark_waiting(schedule);
         struct schedule_task *next = choose(schedule);
         if (next == NULL)

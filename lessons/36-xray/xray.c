@@ -2,8 +2,8 @@
  * xray: plays a scene and draws what happened: the system calls of each actor,
  * the segments between them, and the TCP states, in one order of time.
  *
- *     36-xray [-al] [-s FILE.svg] [-o FILE] [-t SECONDS] SCENE
- *     36-xray [-al] [-s FILE.svg] [-o FILE] [-t SECONDS] -c COMMAND...
+ * usage: 36-xray [-al] [-s FILE.svg] [-o FILE] [-t SECONDS] SCENE
+ *        36-xray [-al] [-s FILE.svg] [-o FILE] [-t SECONDS] -c COMMAND...
  *
  * One process runs at a time, until it waits for something: so the same scene
  * gives the same picture. The times are real ones, and longer than without us.

@@ -65,8 +65,10 @@ taken=("$tape"/*.call)
 n=\$(printf %03d \${#taken[@]})
 : >"$tape/\$n.call"
 trap 'kill \$!; wait \$!; exit' TERM INT
-"$PWD/$BUILD/solution/$LESSON" "\$@" > >(tee "$tape/\$n.out") \
-    2> >(tee "$tape/\$n.err" >&2) <&0 &
+mkfifo "$tape/\$n.1" "$tape/\$n.2"
+tee "$tape/\$n.out" <"$tape/\$n.1" &
+tee "$tape/\$n.err" <"$tape/\$n.2" >&2 &
+"$PWD/$BUILD/solution/$LESSON" "\$@" >"$tape/\$n.1" 2>"$tape/\$n.2" <&0 &
 wait \$!
 status=\$?
 echo \$status >"$tape/\$n.status"
