@@ -41,7 +41,7 @@ CERTS := $(and $(OPENSSL),$(shell command -v openssl),build/certs/table)
 
 lessons := $(filter-out $(missing_lessons),$(notdir $(wildcard lessons/[0-9][0-9]-*)))
 peers := $(basename $(notdir $(filter-out $(missing),$(wildcard tests/peers/*.c))))
-preloads := faults names
+preloads := faults names zlib
 tools := $(filter-out $(preloads),$(basename $(notdir $(filter-out $(missing),$(wildcard tests/lib/*.c)))))
 fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
