@@ -46,7 +46,7 @@ static _Noreturn void usage(FILE *out, int status) {
 
 /* Returns 1; or 0, when zlib is not to be had, and has said why. */
 static int find_zlib(struct zlib *zlib) {
-    (void)zlib;
+    zlib->version = NULL;
     /* 1. dlopen, dlsym for each function, and the version. */
     return 0;
 }

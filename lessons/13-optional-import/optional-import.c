@@ -130,7 +130,8 @@ static wrapper *import_tls(struct connection *connection) {
 #else
 
 static wrapper *import_tls(struct connection *connection) {
-    (void)connection;
+    connection->tls = NULL;
+    connection->ssl = NULL;
     fprintf(stderr, "no TLS: built without the headers of OpenSSL\n");
     return NULL;
 }

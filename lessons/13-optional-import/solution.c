@@ -48,12 +48,14 @@ static _Noreturn void usage(FILE *out, int status) {
 
 /* Number by number: 1.2.11 is newer than 1.2.9, and 1.3 is a whole version. */
 static int is_new_enough(const char *version) {
-    static const unsigned wanted[] = {1, 2, 11};
-    unsigned parts[3] = {0};
-    (void)sscanf(version, "%u.%u.%u", &parts[0], &parts[1], &parts[2]);
-    for (size_t i = 0; i < 3; i++)
-        if (parts[i] != wanted[i])
-            return i > 0 && parts[i] > wanted[i];
+    static const unsigned long wanted[] = {1, 2, 11};
+    for (size_t i = 0; i < 3; i++) {
+        char *end;
+        unsigned long part = strtoul(version, &end, 10);
+        if (part != wanted[i])
+            return i > 0 && part > wanted[i];
+        version = *end == '.' ? end + 1 : ""; /* nothing is 0 */
+    }
     return 1;
 }
 

@@ -210,27 +210,19 @@ END
     done
 }
 
-# beside FILE...: sets program to a copy of ours, with these beside it.
-beside() {
-    rm -rf "$BATS_TEST_TMPDIR/beside"
-    mkdir "$BATS_TEST_TMPDIR/beside"
-    cp "$client" "$@" "$BATS_TEST_TMPDIR/beside"
-    program=("$BATS_TEST_TMPDIR/beside/13-optional-import")
-}
-
 @test "13-optional-import works where its part for TLS is missing, or not whole" {
     local name
     choose with
-    beside
+    cp "$client" "$BATS_TEST_TMPDIR"
+    program=("$BATS_TEST_TMPDIR/13-optional-import")
     start_server peer "$rude" -c 9 serve whole
     try "${program[@]}" 127.0.0.1 "$PORT"
     expect_said 0 "no TLS: *13-tls.so: cannot open shared object file: No such \
 file or directory
 $plain"
     for name in tls_client_context tls_wait tls_explain; do
-        beside
         sed "s/$name/_${name#?}/g" "$BUILD/13-tls.so" \
-            >"${program[0]%/*}/13-tls.so"
+            >"$BATS_TEST_TMPDIR/13-tls.so"
         try "${program[@]}" 127.0.0.1 "$PORT"
         expect_said 0 "no TLS: *: undefined symbol: $name
 $plain"
