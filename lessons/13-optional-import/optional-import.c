@@ -3,12 +3,10 @@
  *
  * Shows a program that works with less. Built without the headers of OpenSSL,
  * or run without its library, it says so, and hears plain text as ever; asked
- * for TLS, it then calls nobody. What fails once TLS has been found is an
- * error, and never taken for its absence.
+ * for TLS, by -s, it then calls nobody. What fails once TLS has been found is
+ * an error, and never taken for its absence.
  *
  * usage: 13-optional-import [-s] [-t SECONDS] HOST PORT
- *
- * With -s it is TLS, and HOST must prove that it is HOST.
  *
  * Left out: a library that is looked for only when it is needed (14).
  */
@@ -20,6 +18,7 @@
 #include <dlfcn.h>
 #include <err.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +63,7 @@ static const char *const names[] = {
     "SSL_free",        "SSL_CTX_free",
 };
 
+static const char module[] = "13-tls.so";
 _Static_assert(sizeof names == sizeof(struct tls), "a name for each pointer");
 
 static _Noreturn void fail(const char *call, const struct connection *to) {
@@ -112,7 +112,12 @@ static void wrap(struct connection *to) {
 static wrapper *import_tls(struct connection *connection) {
     static struct tls tls;
     void *symbols[sizeof names / sizeof *names];
-    void *library = dlopen("$ORIGIN/13-tls.so", RTLD_NOW | RTLD_LOCAL);
+    char path[PATH_MAX]; /* of our program, and then of what is beside it */
+    ssize_t end = readlink("/proc/self/exe", path, sizeof path - sizeof module);
+    while (end > 0 && path[end - 1] != '/')
+        end--;
+    memcpy(path + (end > 0 ? end : 0), module, sizeof module);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     int found = library != NULL;
     for (size_t i = 0; found && i < sizeof names / sizeof *names; i++)
         found = (symbols[i] = dlsym(library, names[i])) != NULL;
@@ -126,16 +131,13 @@ static wrapper *import_tls(struct connection *connection) {
     connection->tls = &tls;
     return wrap;
 }
-
 #else
-
 static wrapper *import_tls(struct connection *connection) {
     connection->tls = NULL;
     connection->ssl = NULL;
     fprintf(stderr, "no TLS: built without the headers of OpenSSL\n");
     return NULL;
 }
-
 #endif
 
 static _Noreturn void usage(FILE *out, int status) {
