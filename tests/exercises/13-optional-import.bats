@@ -7,6 +7,7 @@ load ../lib/exercise
 
 standin=$BUILD/tests/zlib.so
 faulty=()
+standing=
 # What is found as libz.so.1 is in this folder, and a learner's in that one.
 shelf=$BATS_TEST_TMPDIR/shelf
 hand_shelf=build/z
@@ -15,10 +16,12 @@ hand_shelf=build/z
 # byte. SED is what is done to it before.
 zlib_is() {
     key=$((RANDOM % 200 + 20))
-    mkdir -p "$shelf"
-    rm -f "$shelf/libz.so.1"
-    sed "${2-}" "$standin" >"$shelf/libz.so.1" ||
-        environment "$standin is missing: make tools"
+    [[ -d $shelf ]] || mkdir "$shelf"
+    if [[ $standing != "it ${2-}" ]]; then
+        sed "${2-}" "$standin" >"$shelf/libz.so.1" ||
+            environment "$standin is missing: make tools"
+        standing="it ${2-}"
+    fi
     export ZLIB_IS=$1 ZLIB_KEY=$key
     HAND=("mkdir -p $hand_shelf; sed '${2-}' $standin >$hand_shelf/libz.so.1")
 }
@@ -34,8 +37,9 @@ rename() {
 
 # no_zlib: what is found is none, whatever this machine has.
 no_zlib() {
-    mkdir -p "$shelf"
+    [[ -d $shelf ]] || mkdir "$shelf"
     : >"$shelf/libz.so.1"
+    standing=
     unset ZLIB_IS ZLIB_KEY
     HAND=("mkdir -p $hand_shelf; : >$hand_shelf/libz.so.1")
 }
@@ -251,8 +255,8 @@ bytes as they are would be rubbish that looks like an answer."
 most 65536, and as many bytes must come out, no more and no fewer: look before \
 you believe it."
     for bad in 'plain 5\nhell' 'plain 5\nhello!' 'plain 5' 'plain \nhello' \
-        'plain 5x\nhello' 'plain +5\nhello' 'plain 4294967301\nhello' \
-        'plain 18446744073709551621\nhello' 'gzip 5\nhello' ''; do
+        'plain 5x\nhello' 'plain +5\nhello' 'plain 18446744073709551621\nhello' \
+        'gzip 5\nhello' ''; do
         text "$bad"
         answer_reads -d
         expect_error
@@ -288,13 +292,14 @@ compressBound says how much."
     sed 's/zlib\.h/no-zlib.h/' "$source" >"$bare.c"
     zlib_is 1.2.13
     HAND+=("sed 's/zlib\\.h/no-zlib.h/' $source >$hand_shelf/bare.c; cc -Icommon \
--o $hand_shelf/bare $hand_shelf/bare.c")
+-o $hand_shelf/bare $hand_shelf/bare.c $BUILD/common.a")
     about=answer
     hint "zlib.h may be missing where your program is built: #if \
 __has_include(<zlib.h>), or do without. The four functions are in exercise.c, \
 and pointers to them need no header."
     : >"$BATS_TEST_TMPDIR/ending"
-    cc -std=c17 -w -Icommon -o "$bare" "$bare.c" 2>"$BATS_TEST_TMPDIR/err" ||
+    cc -std=c17 -w -Icommon -o "$bare" "$bare.c" "$BUILD/common.a" \
+        2>"$BATS_TEST_TMPDIR/err" ||
         not_yet "it does not build without zlib.h" </dev/null
     draw 100
     PROGRAM_NOW=$bare
