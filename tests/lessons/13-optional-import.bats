@@ -199,14 +199,17 @@ END
     local manner
     for manner in silent half dribble mute flood; do
         tls "$manner" good -t 0.06
-        expect_said 1 "*13-optional-import: SSL_* 127.0.0.1: deadline passed"
+        # On a busy machine it may not have come to TLS by then.
+        [[ $errors == *": Connection timed out" ]] ||
+            expect_said 1 "*13-optional-import: SSL_* 127.0.0.1: deadline passed"
+        expect status 1 "$status"
     done
     choose any
     for manner in stall flood; do
         start_server peer "$rude" -n 100000000 serve "$manner"
         try "${program[@]}" -t 0.05 127.0.0.1 "$PORT"
         expect_said 1 "*
-13-optional-import: recv: Connection timed out"
+13-optional-import: *: Connection timed out"
         stop_all
     done
 }
