@@ -22,3 +22,4 @@ if wants_tls == ["-s"]:
     connection = context.wrap_socket(connection, server_hostname=host)
 while piece := connection.recv(16384):
     sys.stdout.buffer.write(piece)
+connection.close()

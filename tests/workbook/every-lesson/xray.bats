@@ -13,7 +13,7 @@ setup_file() {
         s/:[0-9]{2,5}/:PORT/g; s/"[0-9]+\.[0-9]{6}/"TIME/g
         s/(<|&lt;)[0-9a-f]{5,}/\1BYTES/g; s/"[0-9a-f]{24}"/"BYTES"/g
         s/\b[0-9]+ ms\b/N ms/g
-        s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
+        s/OpenSSL [0-9][^"]*/OpenSSL VERSION/; s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
         s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
         s/[0-9]+ (encryp|unacked)/N \1/g; s/FIN_WAIT[12]/FIN_WAIT/
         s/\.\.\.(, [A-Z_|]+)?\) = [0-9]+/...\1) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
