@@ -137,7 +137,7 @@ verified: this is 127.0.0.1"
 @test "13-optional-import refuses everybody else, and prints nothing of theirs" {
     local host name reason
     tls honest wrong-address
-    expect_said 1 "*certificate refused: IP address mismatch"
+    expect_said 1 "*not believed: IP address mismatch"
     tls impostor good
     expect_said 1 "*SSL_connect 127.0.0.1: *"
     expect_text ''
@@ -145,7 +145,7 @@ verified: this is 127.0.0.1"
     start_server peer "$BUILD/tests/rude-tls" honest "$certs/good.pem" \
         "$certs/good.key"
     try env -u SSL_CERT_FILE "$client" -s 127.0.0.1 "$PORT"
-    expect_said 1 "*certificate refused: unable to get local issuer certificate"
+    expect_said 1 "*not believed: unable to get local issuer certificate"
     stop_all
     need_faults
     host=server.example
@@ -155,7 +155,7 @@ verified: this is server.example"
     while read -r name reason; do
         tls honest "$name"
         expect_said 1 "TLS: OpenSSL 3.*
-13-optional-import: SSL_connect server.example: certificate refused: $reason"
+13-optional-import: SSL_connect server.example: not believed: $reason"
         expect_text ''
     done <<'END'
 self-signed self-signed certificate
