@@ -22,8 +22,7 @@
 enum { RECORD_BYTES = 1 << 14, ROWS = 15, EOF_ROW = 13 };
 
 struct row {
-    const char *name;
-    const char *openssl, *python; /* its number there */
+    const char *name, *openssl, *python; /* its number there, and there */
     const char *cause, *next;
 };
 
@@ -89,7 +88,8 @@ static int no_certificate(SSL *ssl, void *unused) {
 }
 
 static int no_name(SSL *ssl, int *alert, void *unused) {
-    (void)ssl, (void)alert, (void)unused;
+    (void)ssl, (void)unused;
+    *alert = SSL_AD_UNRECOGNIZED_NAME; /* what a refusal would say */
     return SSL_CLIENT_HELLO_RETRY;
 }
 

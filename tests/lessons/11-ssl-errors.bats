@@ -12,8 +12,17 @@ all() {
     mapfile -t names < <(sed -n 's/^SSL_ERROR_\(.*\): .*/\1/p' "$1")
 }
 
+# try_all COMMAND...: as try does, without what the sanitizers say of a job's
+# own stack, which they don't know.
+try_all() {
+    try "$@"
+    [[ $BUILD != *asan* ]] || errors=$(
+        grep -vE '^==.*ASan is ignoring|^False positive|^For det' <<<"$errors"
+    ) || true
+}
+
 @test "11-ssl-errors provokes all thirteen of OpenSSL, and one of Python's" {
-    try "$program"
+    try_all "$program"
     expect_result 0 ""
     expect_bytes - <<'END'
 SSL_ERROR_NONE: 0 in OpenSSL, - in Python
@@ -93,7 +102,8 @@ END
     while read -r name number; do
         grep -q "^SSL_ERROR_$name: $number in OpenSSL, " "$BATS_TEST_TMPDIR/all"
     done <"$BATS_TEST_TMPDIR/openssl"
-    expect "how many" 13 "$(grep -c ': [0-9]* in OpenSSL' "$BATS_TEST_TMPDIR/all")"
+    expect "how many" 13 \
+        "$(grep -c ': [0-9]* in OpenSSL' "$BATS_TEST_TMPDIR/all")"
     skip_unless python3
     python3 -c '
 import ssl
@@ -121,7 +131,7 @@ for error in ssl.SSLErrorNumber:
     all "$BATS_TEST_TMPDIR/all"
     # Three are open, two are a pair's, two at most OpenSSL's for looking up.
     # shellcheck disable=SC2016 # expanded by the shell it is for
-    try bash -c 'ulimit -n 7; exec "$0" "$@"' "$program" "${names[@]}" \
+    try_all bash -c 'ulimit -n 7; exec "$0" "$@"' "$program" "${names[@]}" \
         "${names[@]}" "${names[@]}"
     expect_result 0 ""
     cat "$BATS_TEST_TMPDIR"/all{,,} >"$BATS_TEST_TMPDIR/thrice"
@@ -141,7 +151,7 @@ for error in ssl.SSLErrorNumber:
 @test "11-ssl-errors says so when it has not provoked what it should" {
     need_faults
     echo 'int ASYNC_pause_job(void) { return 1; }
-int ASYNC_init_thread(unsigned long a, unsigned long b) { return 0 * (a + b); }' |
+int ASYNC_init_thread(void) { return 0; }' |
         cc -shared -fPIC -o "$BATS_TEST_TMPDIR/jobless.so" -x c -
     for name in WANT_ASYNC WANT_ASYNC_JOB; do
         try env LD_PRELOAD="$BATS_TEST_TMPDIR/jobless.so" "$program" "$name"
