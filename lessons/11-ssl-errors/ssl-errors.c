@@ -131,8 +131,6 @@ static struct seen provoke(struct pair *pair, int error) {
     obstruct(pair, error);
     if (error == SSL_ERROR_WANT_CONNECT || error == SSL_ERROR_WANT_ACCEPT)
         use_tcp(pair);
-    if (error == SSL_ERROR_WANT_ACCEPT)
-        return look(pair->server, SSL_accept(pair->server));
     if (error == SSL_ERROR_WANT_CONNECT || error == SSL_ERROR_WANT_READ)
         return look(ssl, SSL_connect(ssl));
     struct seen seen = shake_hands(pair);
