@@ -88,8 +88,7 @@ static int no_certificate(SSL *ssl, void *unused) {
 }
 
 static int no_name(SSL *ssl, int *alert, void *unused) {
-    (void)ssl, (void)unused;
-    *alert = SSL_AD_UNRECOGNIZED_NAME; /* what a refusal would say */
+    (void)ssl, (void)unused, *alert = SSL_AD_UNRECOGNIZED_NAME;
     return SSL_CLIENT_HELLO_RETRY;
 }
 
