@@ -60,6 +60,8 @@ enum manner {
                     time */
     CBC_ONLY,    /* ciphers that are no AEAD */
     IMPOSTOR,    /* has the certificate, and not its key */
+    STALL,       /* answers, and stays */
+    SPOILT,      /* answers, and adds a record that nobody can decrypt */
     MANNERS
 };
 
@@ -67,7 +69,7 @@ static const char *const manners[MANNERS] = {
     "honest",      "cut",      "broken-off", "mute",        "flood",
     "renegotiate", "silent",   "half",       "dribble",     "reset",
     "garbage",     "bye",      "http",       "huge-record", "tls-1.1",
-    "rsa-only",    "cbc-only", "impostor",
+    "rsa-only",    "cbc-only", "impostor",   "stall",       "spoilt",
 };
 
 struct options {
@@ -284,6 +286,8 @@ static void wait_for_end(struct peer *peer) {
 }
 
 static void converse(struct peer *peer) {
+    static const char spoilt[] =
+        "\27\3\3\0\41 and so on: 33 bytes of no cipher";
     switch (peer->manner) {
     case SILENT:
         return;
@@ -312,6 +316,10 @@ static void converse(struct peer *peer) {
         flood(peer);
     else
         answer(peer);
+    if (peer->manner == STALL)
+        return;
+    if (peer->manner == SPOILT)
+        (void)send_all(peer, spoilt, sizeof spoilt - 1);
     if (peer->manner == BROKEN_OFF)
         reset(peer);
     if (peer->manner == HONEST || peer->manner == DRIBBLE)

@@ -28,6 +28,7 @@ borrowed+=" fork"    # in 06, for a process that can be killed: 22 teaches it
 borrowed+=" recvmsg" # in 35, for the time of a packet: 19 teaches it
 borrowed+=" pthread_create" # in 14, for calls at the same moment: 23 teaches it
 borrowed+=" ioctl"   # in 36, for the width of a terminal
+borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
 
 @test "a lesson includes only modules that lessons up to it have built" {
     local module builder lesson

@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# 11-ssl-errors [NAME]...: every SSL_ERROR_ that can be brought about.
+# Its twin prints less: what Python can bring about, without what to do next.
+
+load ../lib/common
+
+program=$BUILD/11-ssl-errors
+certs=build/certs
+
+# all: sets names to the names of all of them.
+all() {
+    mapfile -t names < <(sed -n 's/^SSL_ERROR_\(.*\): .*/\1/p' "$1")
+}
+
+# try_all COMMAND...: as try does, without what the sanitizers say of a job's
+# own stack, which they don't know.
+try_all() {
+    try "$@"
+    [[ $BUILD != *asan* ]] || errors=$(
+        grep -vE '^==.*ASan is ignoring|^False positive|^For det' <<<"$errors"
+    ) || true
+}
+
+@test "11-ssl-errors provokes all thirteen of OpenSSL, and one of Python's" {
+    try_all "$program"
+    expect_result 0 ""
+    expect_bytes - <<'END'
+SSL_ERROR_NONE: 0 in OpenSSL, - in Python
+  SSL_connect: all is done
+  returned 1: SSL_ERROR_NONE
+  next: go on
+SSL_ERROR_SSL: 1 in OpenSSL, 1 in Python
+  SSL_read: what came was no TLS
+  returned -1: SSL_ERROR_SSL, it does not speak TLS
+  next: no other call, nor SSL_shutdown: close
+SSL_ERROR_WANT_READ: 2 in OpenSSL, 2 in Python
+  SSL_connect: no answer is there yet
+  returned -1: SSL_ERROR_WANT_READ
+  next: poll for POLLIN, the same call again
+  again: returned 1
+SSL_ERROR_WANT_WRITE: 3 in OpenSSL, 3 in Python
+  SSL_write: the peer reads nothing
+  returned -1: SSL_ERROR_WANT_WRITE
+  next: poll for POLLOUT, the same call again
+SSL_ERROR_WANT_X509_LOOKUP: 4 in OpenSSL, 4 in Python
+  SSL_accept: no certificate yet
+  returned -1: SSL_ERROR_WANT_X509_LOOKUP
+  next: find it, the same call again
+  again: returned 1
+SSL_ERROR_SYSCALL: 5 in OpenSSL, 5 in Python
+  SSL_read: closed, with bytes unread
+  returned -1: SSL_ERROR_SYSCALL, Connection reset by peer
+  next: no other call, nor SSL_shutdown: close
+SSL_ERROR_ZERO_RETURN: 6 in OpenSSL, 6 in Python
+  SSL_read: close_notify
+  returned 0: SSL_ERROR_ZERO_RETURN
+  next: SSL_shutdown, close
+SSL_ERROR_WANT_CONNECT: 7 in OpenSSL, 7 in Python
+  SSL_connect: TCP has yet to connect
+  returned -1: SSL_ERROR_WANT_CONNECT
+  next: poll for POLLOUT, the same call again
+SSL_ERROR_WANT_ACCEPT: 8 in OpenSSL, - in Python
+  SSL_accept: nobody has connected
+  returned -1: SSL_ERROR_WANT_ACCEPT
+  next: poll for POLLIN, the same call again
+SSL_ERROR_WANT_ASYNC: 9 in OpenSSL, - in Python
+  SSL_accept: its job waits for a key
+  returned -1: SSL_ERROR_WANT_ASYNC
+  next: find it, the same call again
+  again: returned 1
+SSL_ERROR_WANT_ASYNC_JOB: 10 in OpenSSL, - in Python
+  SSL_connect: no job is free
+  returned -1: SSL_ERROR_WANT_ASYNC_JOB
+  next: find it, the same call again
+  again: returned 1
+SSL_ERROR_WANT_CLIENT_HELLO_CB: 11 in OpenSSL, - in Python
+  SSL_accept: who is asked for?
+  returned -1: SSL_ERROR_WANT_CLIENT_HELLO_CB
+  next: find it, the same call again
+  again: returned 1
+SSL_ERROR_WANT_RETRY_VERIFY: 12 in OpenSSL, - in Python
+  SSL_connect: no verdict yet
+  returned -1: SSL_ERROR_WANT_RETRY_VERIFY
+  next: find it, the same call again
+  again: returned 1
+SSL_ERROR_EOF: - in OpenSSL, 8 in Python
+  SSL_read: closed, without close_notify
+  returned 0: SSL_ERROR_SSL, cut short: it ended without close_notify
+  next: no other call, nor SSL_shutdown: close
+SSL_ERROR_INVALID_ERROR_CODE: - in OpenSSL, 10 in Python
+  not provoked: only Python says it
+END
+}
+
+@test "11-ssl-errors knows OpenSSL's numbers, and Python's" {
+    local name number
+    "$program" >"$BATS_TEST_TMPDIR/all"
+    sed -n 's/^# *define SSL_ERROR_\([A-Z0-9_]*\).*/"\1" SSL_ERROR_\1/p' \
+        /usr/include/openssl/ssl.h | cc -E -P -include openssl/ssl.h -x c - |
+        grep '^"' | tr -d '"' >"$BATS_TEST_TMPDIR/openssl"
+    expect "how many" 13 "$(wc -l <"$BATS_TEST_TMPDIR/openssl")"
+    while read -r name number; do
+        grep -q "^SSL_ERROR_$name: $number in OpenSSL, " "$BATS_TEST_TMPDIR/all"
+    done <"$BATS_TEST_TMPDIR/openssl"
+    expect "how many" 13 \
+        "$(grep -c ': [0-9]* in OpenSSL' "$BATS_TEST_TMPDIR/all")"
+    skip_unless python3
+    python3 -c '
+import ssl
+for error in ssl.SSLErrorNumber:
+    print(f"{error.name} {error.value}")' | sort >"$BATS_TEST_TMPDIR/python"
+    sed -n 's/^\(SSL_ERROR_.*\): .* in OpenSSL, \([0-9]*\) in Python/\1 \2/p' \
+        "$BATS_TEST_TMPDIR/all" | sort | diff "$BATS_TEST_TMPDIR/python" - >&2
+}
+
+@test "11-ssl-errors provokes those that it is asked for, in their order" {
+    try "$program" EOF WANT_READ EOF
+    expect_result 0 ""
+    expect "names" "EOF WANT_READ EOF" \
+        "$(sed -n 's/^SSL_ERROR_\(.*\):.*/\1/p' "$OUT" | paste -sd ' ')"
+    try "$program" NONE none
+    expect_result 2 "11-ssl-errors: there is no SSL_ERROR_none"
+    try "$program" -h
+    expect_result 0 ""
+    expect_text 'usage: 11-ssl-errors [NAME]...\n'
+}
+
+@test "11-ssl-errors keeps no descriptor, however often it is asked" {
+    local -a names
+    "$program" >"$BATS_TEST_TMPDIR/all"
+    all "$BATS_TEST_TMPDIR/all"
+    # Three are open, two are a pair's, two at most OpenSSL's for looking up.
+    # shellcheck disable=SC2016 # expanded by the shell it is for
+    try_all bash -c 'ulimit -n 7; exec "$0" "$@"' "$program" "${names[@]}" \
+        "${names[@]}" "${names[@]}"
+    expect_result 0 ""
+    cat "$BATS_TEST_TMPDIR"/all{,,} >"$BATS_TEST_TMPDIR/thrice"
+    expect_bytes "$BATS_TEST_TMPDIR/thrice"
+}
+
+@test "11-ssl-errors says what is missing" {
+    # shellcheck disable=SC2016
+    try bash -c 'ulimit -n 4; exec "$0" NONE' "$program"
+    expect_result 1 "11-ssl-errors: socketpair: Too many open files"
+    # shellcheck disable=SC2016
+    try bash -c 'cd / && exec "$0" NONE' "$(realpath "$program")"
+    expect_result 1 \
+        "11-ssl-errors: build/certs has not what it should: run make"
+}
+
+@test "11-ssl-errors says so when it has not provoked what it should" {
+    need_faults
+    echo 'int ASYNC_pause_job(void) { return 1; }
+int ASYNC_init_thread(void) { return 0; }' |
+        cc -shared -fPIC -o "$BATS_TEST_TMPDIR/jobless.so" -x c -
+    for name in WANT_ASYNC WANT_ASYNC_JOB; do
+        try env LD_PRELOAD="$BATS_TEST_TMPDIR/jobless.so" "$program" "$name"
+        expect_result 1 "11-ssl-errors: SSL_ERROR_$name was not provoked"
+    done
+}
+
+@test "11-ssl-errors says so when standard output is full, gone or closed" {
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
+        "$program" NONE
+    expect "full" "$stderr" \
+        "11-ssl-errors: standard output: No space left on device"
+    run -1 --separate-stderr bounded bash -c '
+        exec 7> >(:)
+        wait $!
+        exec "$@" >&7' - "$program" NONE
+    expect "gone" "$stderr" "11-ssl-errors: standard output: Broken pipe"
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - \
+        "$program" NONE
+    [[ $stderr == "11-ssl-errors: "* ]]
+}
+
+@test "11-ssl-errors has close-on-exec sockets, where it makes them itself" {
+    skip_unless strace
+    try env ASAN_OPTIONS=detect_leaks=0 strace -f -e trace=socketpair -o "$BATS_TEST_TMPDIR/calls" \
+        "$program" WANT_READ
+    expect status 0 "$status"
+    grep -q 'SOCK_CLOEXEC' "$BATS_TEST_TMPDIR/calls"
+}
+
+@test "Python raises for each of these errors an exception of its own" {
+    skip_unless python3
+    try python3 lessons/11-ssl-errors/twin.py
+    expect_result 0 ""
+    expect_text 'SSL_ERROR_SSL: 1 SSLError
+SSL_ERROR_WANT_READ: 2 SSLWantReadError
+SSL_ERROR_ZERO_RETURN: 6 SSLZeroReturnError
+SSL_ERROR_EOF: 8 SSLEOFError\n'
+}
