@@ -19,6 +19,8 @@ serves() {
         shift 2
     done
     HAND=()
+    [[ $HINT ]] || hint "make the contexts, then listen, say so, accept, for ever: \
+what main has already. It may end only for what is wrong at its start."
     answer_serves 0 "${files[@]}"
 }
 
