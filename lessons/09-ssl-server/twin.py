@@ -8,16 +8,17 @@ import sys
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(*sys.argv[2:])
+context.num_tickets = 0
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-print("listening on %s:%d" % listener.getsockname())
+print("listening on %s:%d" % listener.getsockname(), flush=True)
 while True:
-    connection, (address, port) = listener.accept()
+    connection, peer = listener.accept()
     if os.fork() == 0:
-        connection.settimeout(10)
-        with context.wrap_socket(connection, server_side=True) as client:
-            print(f"{address}:{port} {client.version()} {client.cipher()[0]}")
-            while data := client.recv(16384):
-                client.sendall(data)
+        client = context.wrap_socket(connection, server_side=True)
+        print("%s:%d" % peer, client.version(), client.cipher()[0], flush=True)
+        while data := client.recv(16384):
+            client.sendall(data)
+        client.unwrap().close()
         os._exit(0)
     connection.close()

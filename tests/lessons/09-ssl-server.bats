@@ -5,8 +5,6 @@
 load ../lib/common
 load ../lib/clock
 
-# Its twin prints less: it lives by other deadlines, and says no end.
-
 program=$BUILD/09-ssl-server
 rude=$BUILD/tests/rude-tls-client
 certs=build/certs
@@ -344,7 +342,6 @@ available"
 }
 
 @test "09-ssl-server serves openssl s_client, curl and python3" {
-    local count=0
     serve
     mkfifo "$BATS_TEST_TMPDIR/in"
     start s_client bash -c 'exec openssl s_client -quiet -no_ign_eof -verify_return_error \
@@ -354,11 +351,12 @@ available"
     wait_for s_client "hello from s_client"
     stop s_client
     if command -v curl >/dev/null; then
-        # An echo is no answer for it; but it was heard, and is heard.
-        try curl -sS -m 0.3 --http0.9 --cacert "$certs/root.pem" -o "$OUT.curl" \
+        # An echo is no answer for it, so it waits for more; but it is heard.
+        start curl curl -sSN --http0.9 --cacert "$certs/root.pem" \
             --resolve "server.example:$PORT:127.0.0.1" \
             "https://server.example:$PORT/hello"
-        grep -q '^GET /hello HTTP/1.1' "$OUT.curl"
+        wait_for curl 'GET /hello HTTP/1.1*'
+        stop curl
     fi
     if command -v python3 >/dev/null; then
         try python3 -c '
