@@ -62,7 +62,8 @@ static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
     return context;
 }
 
-/* Asked by OpenSSL, in the middle of the handshake. */
+/* Asked by OpenSSL, in the middle of the handshake, with that type.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int choose(SSL *ssl, int *alert, void *argument) {
     const struct identity *identities = argument;
     const char *wanted = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -95,10 +96,11 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
 /* True when the same call is to be made again. */
 static int retries(const char *call, SSL *ssl, int result,
                    struct deadline deadline) {
-    char reason[TLS_REASON_BYTES];
     int answer = tls_wait(ssl, result, deadline);
-    if (answer < 0)
+    if (answer < 0) {
+        char reason[TLS_REASON_BYTES];
         warnx("%s: %s", call, tls_explain(ssl, reason));
+    }
     return answer == 1;
 }
 

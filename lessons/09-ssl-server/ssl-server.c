@@ -39,8 +39,7 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* As in 02: a signal may come a moment before the call that it should wake, so
- * another one follows. The end of a child wakes accept(2), and no more. */
+/* As in 02: another one follows, if this comes too early to wake a call. */
 static void note(int signal_number) {
     stopping |= signal_number != SIGCHLD;
     (void)alarm((unsigned)stopping);
@@ -69,12 +68,11 @@ static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
         SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         refuse("SSL_CTX_new", "server");
     SSL_CTX_set_security_level(context, 2);
-    /* No second handshake in a connection, and no ticket to be known again by:
-     * we would have to keep the key that opens all tickets. */
+    /* No second handshake; and no ticket, for one key would open them all. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_num_tickets(context, 0); /* in TLS 1.3; cannot fail */
-    /* Who can read the key can be us, to everybody, while the certificate is in
-     * force: one that is not ours alone has to be thought of as lost. */
+    /* Who has the key can be us: one that others can read is as good as lost.
+     */
     struct stat key;
     if (stat(key_file, &key) < 0)
         err(1, "key %s", key_file);
@@ -90,7 +88,6 @@ static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
     return context;
 }
 
-/* As in lesson 02. Writes its address into name. */
 static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
     struct sockaddr_in own = {.sin_family = AF_INET,
                               .sin_port = htons(port),
@@ -111,10 +108,11 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
 /* True when the same call is to be made again; if not, it may say why. */
 static int retries(const char *call, const char *name, SSL *ssl, int result,
                    struct deadline deadline) {
-    char reason[TLS_REASON_BYTES];
     int answer = tls_wait(ssl, result, deadline);
-    if (answer < 0)
+    if (answer < 0) {
+        char reason[TLS_REASON_BYTES];
         warnx("%s %s: %s", call, name, tls_explain(ssl, reason));
+    }
     return answer == 1;
 }
 
@@ -123,7 +121,7 @@ static void attend(SSL *ssl, const char *name, int milliseconds) {
     static char piece[PIECE_BYTES];
     struct deadline deadline = deadline_after(milliseconds);
     unsigned long long total = 0;
-    int got, put;
+    int got;
     while ((got = SSL_accept(ssl)) != 1)
         if (!retries("SSL_accept", name, ssl, got, deadline))
             return;
@@ -131,9 +129,10 @@ static void attend(SSL *ssl, const char *name, int milliseconds) {
                  SSL_get_cipher_name(ssl));
     while (got > 0) {
         deadline = deadline_after(milliseconds);
-        while ((got = SSL_read(ssl, piece, sizeof piece)) <= 0 &&
-               retries("SSL_read", name, ssl, got, deadline))
-            continue;
+        while ((got = SSL_read(ssl, piece, sizeof piece)) <= 0)
+            if (!retries("SSL_read", name, ssl, got, deadline))
+                break;
+        int put;
         while (got > 0 && (put = SSL_write(ssl, piece, got)) <= 0)
             if (!retries("SSL_write", name, ssl, put, deadline))
                 got = 0;
@@ -170,12 +169,13 @@ static void serve(int listener, SSL_CTX *context, int milliseconds) {
             accept4(listener, address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && errno == EINTR)
             continue;
+        (void)addr_format(address, length, name);
         pid_t child = fd < 0 ? -1 : fork_child();
         if (child == 0) {
             (void)close(listener);
             SSL *ssl = SSL_new(context);
             if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
-                attend(ssl, addr_format(address, length, name), milliseconds);
+                attend(ssl, name, milliseconds);
             _exit(0);
         }
         children += child > 0;

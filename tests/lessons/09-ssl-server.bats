@@ -203,6 +203,13 @@ beside_the_slow() {
     kill -0 "${child% }"
 }
 
+# has_one_socket: the child that was made last.
+has_one_socket() {
+    local -a all
+    read -ra all <"/proc/$(pid_of server)/task/$(pid_of server)/children" || true
+    [[ $(readlink "/proc/${all[-1]}/fd"/* | grep -c socket) == 1 ]]
+}
+
 @test "09-ssl-server keeps no descriptor and no process of who has gone" {
     local before
     local -a all
@@ -219,8 +226,7 @@ beside_the_slow() {
     # A child has neither the listener nor the others' connections.
     come slow half -c 3
     until_true has_children
-    all=($(<"/proc/$(pid_of server)/task/$(pid_of server)/children"))
-    until_true eval '[[ $(readlink /proc/'"${all[-1]}"'/fd/* | grep -c socket) == 1 ]]'
+    until_true has_one_socket
 }
 
 @test "09-ssl-server refuses a key that is not its own, or not its own alone" {
@@ -277,7 +283,7 @@ available"
     done
     # Again and again: not without a pause, and not beyond SIGTERM.
     serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_ERRNO=23 FAULT_TIMES=100000
-    until_true eval '(($(wc -l <"$BATS_TEST_TMPDIR/server.err") >= 2))'
+    until_true eval "((\$(wc -l <$BATS_TEST_TMPDIR/server.err) >= 2))"
     stop server
     expect "status" 0 "$ended"
     (($(wc -l <"$BATS_TEST_TMPDIR/server.err") < 30))
@@ -344,9 +350,14 @@ available"
 @test "09-ssl-server serves openssl s_client, curl and python3" {
     serve
     mkfifo "$BATS_TEST_TMPDIR/in"
-    start s_client bash -c 'exec openssl s_client -quiet -no_ign_eof -verify_return_error \
-        -CAfile "$1" -verify_hostname server.example -connect "127.0.0.1:$2" <>"$3"' - \
-        "$certs/root.pem" "$PORT" "$BATS_TEST_TMPDIR/in"
+    cat >"$BATS_TEST_TMPDIR/s_client" <<END
+#!/bin/sh
+exec openssl s_client -quiet -no_ign_eof -verify_return_error -CAfile \
+    "$certs/root.pem" -verify_hostname server.example \
+    -connect "127.0.0.1:$PORT" <>"$BATS_TEST_TMPDIR/in"
+END
+    chmod +x "$BATS_TEST_TMPDIR/s_client"
+    start s_client "$BATS_TEST_TMPDIR/s_client"
     echo "hello from s_client" >"$BATS_TEST_TMPDIR/in"
     wait_for s_client "hello from s_client"
     stop s_client

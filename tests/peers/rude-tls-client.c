@@ -111,8 +111,7 @@ static SSL_CTX *make_context(enum manner manner,
                              const struct options *options) {
     static const char *const ciphers[MANNERS] = {
         [RSA_ONLY] = "AES128-GCM-SHA256:AES256-GCM-SHA384",
-        [CBC_ONLY] = "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA256:"
-                     "ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES128-SHA256",
+        [CBC_ONLY] = "ECDHE+AES128:-ECDHE+AESGCM:-ECDHE+AESCCM",
     };
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL)
