@@ -74,7 +74,8 @@ a chain of 2\ngot 40 bytes, the same, then close_notify\nall is said\n"
     expect_lines server "listening on 127.0.0.1:$PORT" \
         "$NAME TLSv1.3 TLS_AES_256_GCM_SHA384" "$NAME closed after 40 bytes"
     call honest -2
-    grep -qx "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 good, a chain of 2" "$OUT"
+    expect_text "connected from $NAME\nTLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 \
+good, a chain of 2\ngot 40 bytes, the same, then close_notify\nall is said\n"
     for bytes in 0 1 16383 16384 16385 3000000; do
         call honest -b "$bytes"
         grep -qx "got $bytes bytes, the same, then close_notify" "$OUT"
@@ -259,7 +260,9 @@ directory"
     expect_result 1 "09-ssl-server: certificate $certs/good.key: no start line"
     try "$program" 0 "$certs/good.pem" "$certs/good.pem"
     expect_result 1 "09-ssl-server: key $certs/good.pem: unsupported"
-    try "$program" 0 "$certs/small-key.pem" "$certs/small-key.key"
+    # Whatever level this system has chosen for all.
+    try env OPENSSL_CONF=/dev/null "$program" 0 "$certs/small-key.pem" \
+        "$certs/small-key.key"
     expect_result 1 "09-ssl-server: certificate $certs/small-key.pem: ee key too \
 small"
 }
