@@ -61,10 +61,11 @@ static _Noreturn void refuse(const char *call, const char *what) {
 
 /* What lesson 08 demanded of a server, this one demands of its clients. */
 static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
+    static char groups[] = "X25519:P-256:P-384";
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (context == NULL ||
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") != 1 ||
+        SSL_CTX_set1_groups_list(context, groups) != 1 ||
         SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         refuse("SSL_CTX_new", "server");
     SSL_CTX_set_security_level(context, 2);

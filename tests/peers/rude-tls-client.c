@@ -58,7 +58,7 @@ static const char *const manners[MANNERS] = {
 };
 
 struct options {
-    const char *name; /* whom it asks for */
+    char *name;       /* whom it asks for */
     long bytes;       /* its payload */
     long connections; /* all of them at once */
     long pause;       /* milliseconds, of dribble */
@@ -113,6 +113,7 @@ static SSL_CTX *make_context(enum manner manner,
         [RSA_ONLY] = "AES128-GCM-SHA256:AES256-GCM-SHA384",
         [CBC_ONLY] = "ECDHE+AES128:-ECDHE+AESGCM:-ECDHE+AESCCM",
     };
+    static char group[] = "ffdhe2048";
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL)
         fail("SSL_CTX_new");
@@ -125,8 +126,7 @@ static SSL_CTX *make_context(enum manner manner,
         SSL_CTX_set_max_proto_version(context, newest) != 1 ||
         SSL_CTX_set_cipher_list(
             context, ciphers[manner] != NULL ? ciphers[manner] : "ALL") != 1 ||
-        (manner == DHE_ONLY &&
-         SSL_CTX_set1_groups_list(context, "ffdhe2048") != 1))
+        (manner == DHE_ONLY && SSL_CTX_set1_groups_list(context, group) != 1))
         fail("SSL_CTX");
     return context;
 }
