@@ -64,7 +64,8 @@ int tls_use_certificate(SSL_CTX *context, const char *chain_file,
     ERR_clear_error();
     return SSL_CTX_use_certificate_chain_file(context, chain_file) == 1 &&
                    SSL_CTX_use_PrivateKey_file(context, key_file,
-                                               SSL_FILETYPE_PEM) == 1
+                                               SSL_FILETYPE_PEM) == 1 &&
+                   SSL_CTX_check_private_key(context) == 1 /* any kind */
                ? 0
                : -1;
 }

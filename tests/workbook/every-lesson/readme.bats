@@ -92,7 +92,7 @@ In socket.py|Exercise|Left out|Read on" \
         { echo "$readme has $count lines" >&2 && false; }
     count=$(wc -l <"$program")
     # About 200; the last one has a piece of all the others in it.
-    ((count >= 80 && count <= (${LESSON%%-*} == 36 ? 560 : 220))) ||
+    ((count >= 80 && count <= (10#${LESSON%%-*} == 36 ? 560 : 220))) ||
         { echo "$program has $count lines" >&2 && false; }
     LC_ALL=C.UTF-8 run ! grep -nE '^.{81,}' "$program" "$readme"
     grep -qF "($LESSON/)" README.md || grep -qF "lessons/$LESSON/" README.md
