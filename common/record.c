@@ -94,7 +94,8 @@ static void add_use(struct record *record, int process, int64_t at,
                     const struct endpoint *endpoint) {
     const struct record_use *last = use_of(record, endpoint->inode);
     bool secret = last != NULL && last->secret;
-    if (endpoint->family != AF_INET && endpoint->family != AF_INET6)
+    if (endpoint->family != AF_INET && endpoint->family != AF_INET6 &&
+        endpoint->family != AF_UNIX)
         return;
     struct record_use *grown =
         grow(record->uses, record->use_count, sizeof *grown);
@@ -470,9 +471,12 @@ static void add_column(struct record *record, int process) {
  * that did something; whoever comes too late shares its maker's. */
 static void choose_columns(struct record *record) {
     for (int i = 0; i < record->process_count; i++)
-        if (record->processes[i].uses_sockets && has_events(record, i) &&
-            record->picture.columns < MOST_COLUMNS)
-            add_column(record, i);
+        for (int k = i; k < record->process_count; k++)
+            if (record->processes[k].actor == record->processes[i].actor &&
+                record->processes[k].columns[CLIENT] < 0 &&
+                record->processes[k].uses_sockets && has_events(record, k) &&
+                record->picture.columns < MOST_COLUMNS)
+                add_column(record, k); /* beside the others of its actor */
     for (int i = 0; i < record->process_count; i++)
         if (!has_column(record, record->processes[i].actor) &&
             has_events(record, i) && record->picture.columns < MOST_COLUMNS)
