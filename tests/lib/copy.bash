@@ -2,12 +2,19 @@
 # folder with a space in its name, so that nobody's answers are touched.
 load ../lib/common
 
-# make_copy: a copy with everything built is in $COPY.
+# make_copy [LESSON...]: a copy with everything built is in $COPY; of these
+# lessons only, if any are named.
 make_copy() {
+    local lesson
     COPY="$BATS_FILE_TMPDIR/a copy"
     export COPY
     mkdir -p "$COPY/build"
     cp -R Makefile README.md common lessons scripts tests "$COPY/"
+    if (($# > 0)); then
+        for lesson in "$COPY"/lessons/[0-9]*; do
+            [[ " $* " == *" ${lesson##*/} "* ]] || rm -r "$lesson"
+        done
+    fi
     # What is built stays built: with its times, so that make believes it.
     cp -a "$BUILD/." "$COPY/build/"
     find "$COPY/lessons" "$COPY/tests" "$COPY/common" "$COPY/scripts" \

@@ -4,7 +4,7 @@
 load ../lib/copy
 
 setup_file() {
-    make_copy
+    make_copy 01-tcp-client 02-tcp-server 05-byte-streams 36-xray
 }
 
 setup() {
