@@ -27,8 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Clients at once, and how many may wait; the pause after a failed accept. */
-enum { CLIENTS = 512, PAUSE_MS = 100 };
+enum { CLIENTS = 512, PAUSE_MS = 100 }; /* at once; after a failed accept */
 
 static volatile sig_atomic_t stopping;
 
@@ -75,8 +74,8 @@ static SSL_CTX *server_context(const char *ca, char **own) {
 }
 
 /* All that happens with a client, in a process of its own. */
-static void attend(SSL_CTX *context, int fd, const char *peer,
-                   struct deadline deadline) {
+static void attend(SSL_CTX *context, int fd, const char *peer, int patience) {
+    struct deadline deadline = deadline_after(patience);
     char whose[TLS_SUBJECT_BYTES], text[sizeof whose + sizeof "you are \n"];
     SSL *ssl = SSL_new(context);
     if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 ||
@@ -86,15 +85,13 @@ static void attend(SSL_CTX *context, int fd, const char *peer,
         if (printf("%s is %s\n", peer, tls_subject(ssl, whose)) < 0)
             warn("standard output");
         int length = snprintf(text, sizeof text, "you are %s\n", whose);
-        if (SSL_write(ssl, text, length) <= 0) /* it has room for a line */
-            (void)complain("SSL_write", peer, ssl);
-        (void)SSL_shutdown(ssl);
+        if (SSL_write(ssl, text, length) <= 0 || SSL_shutdown(ssl) < 0)
+            (void)complain("SSL_write", peer, ssl); /* there is room for it */
     }
     SSL_free(ssl);
     /* To close with something unread is a reset (06): it may destroy our no. */
-    if (shutdown(fd, SHUT_WR) == 0)
-        while (deadline_recv(deadline, fd, text, sizeof text) > 0)
-            continue;
+    for (int more = shutdown(fd, SHUT_WR) == 0; more;)
+        more = deadline_recv(deadline, fd, text, sizeof text) > 0;
 }
 
 /* Returns a socket that the kernel queues connections on, and says where. */
@@ -124,24 +121,21 @@ static void serve(SSL_CTX *context, int listener, int patience) {
     (void)sigaction(SIGALRM, &action, NULL);
     while (!stopping) {
         struct sockaddr_in from = {0};
-        struct sockaddr *address = (struct sockaddr *)&from;
-        socklen_t length = sizeof from;
-        char peer[ADDR_TEXT_BYTES];
+        struct sockaddr *peer = (struct sockaddr *)&from;
+        socklen_t size = sizeof from;
+        char name[ADDR_TEXT_BYTES];
         while (waitpid(-1, NULL, count < CLIENTS ? WNOHANG : 0) > 0)
             count--;
-        int fd =
-            accept4(listener, address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(listener, peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         pid_t child = fd < 0 ? -1 : fork();
         if (child == 0) {
             (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends when we do */
             (void)close(listener);
-            attend(context, fd, addr_format(address, length, peer),
-                   deadline_after(patience));
+            attend(context, fd, addr_format(peer, size, name), patience);
             _exit(0);
         }
-        if (child > 0) {
-            count++;
-        } else if (errno != EINTR) {
+        count += child > 0;
+        if (child < 0 && errno != EINTR) {
             warn(fd < 0 ? "accept" : "fork");
             (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0); /* see 02 */
         }
@@ -150,43 +144,39 @@ static void serve(SSL_CTX *context, int listener, int patience) {
     }
 }
 
-/* Returns a connected socket, which is non-blocking then. */
-static int dial(const char *host, const char *port, struct deadline deadline) {
+static int dial(const char *host, const char *port, struct deadline end) {
     struct addrinfo *to;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &to);
     if (error != 0)
         errx(1, "%s: %s", host, gai_strerror(error));
     int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        deadline_connect(deadline, fd, to->ai_addr, to->ai_addrlen) < 0)
+    if (fd < 0 || deadline_connect(end, fd, to->ai_addr, to->ai_addrlen) < 0)
         err(1, "connect %s, port %s", host, port);
     freeaddrinfo(to);
     return fd;
 }
 
-/* Prints what the server says to one whom it has accepted. Ends the program
- * when that is nothing. */
-static void ask(SSL_CTX *context, int fd, const char *host,
-                struct deadline deadline) {
+/* Prints what the server says to whom it has accepted; or ends the program. */
+static void ask(SSL_CTX *context, int fd, const char *who,
+                struct deadline end) {
     char text[TLS_SUBJECT_BYTES];
     int answered = 0, again = 1;
-    SSL *ssl = tls_client(context, fd, host);
-    if (ssl == NULL || tls_handshake(ssl, deadline) < 0)
-        exit(complain("SSL_connect", host, ssl));
+    SSL *ssl = tls_client(context, fd, who);
+    if (ssl == NULL || tls_handshake(ssl, end) < 0)
+        exit(complain("SSL_connect", who, ssl));
     /* Now we know who the server is. It may not have looked at us yet. */
-    warnx("SSL_connect: %s with %s", SSL_get_version(ssl),
-          tls_subject(ssl, text));
+    warnx("SSL_connect: done, it is %s", tls_subject(ssl, text));
     while (again == 1) {
         int got = SSL_read(ssl, text, sizeof text);
         if (got > 0)
             answered = fwrite(text, 1, (size_t)got, stdout) > 0;
-        if (got > 0 && deadline_left(deadline) == 0) /* it always has more */
-            errx(1, "SSL_read %s: deadline passed", host);
-        if (got <= 0 && (again = tls_wait(ssl, got, deadline)) < 0)
-            exit(complain("SSL_read", host, ssl));
+        if (got > 0 && deadline_left(end) == 0) /* it always has more */
+            errx(1, "SSL_read %s: deadline passed", who);
+        if (got <= 0 && (again = tls_wait(ssl, got, end)) < 0)
+            exit(complain("SSL_read", who, ssl));
     }
     if (!answered)
-        errx(1, "SSL_read %s: it has closed, and accepted nobody", host);
+        errx(1, "SSL_read %s: it has closed, and accepted nobody", who);
     (void)SSL_shutdown(ssl);
     SSL_free(ssl);
 }
@@ -201,9 +191,9 @@ int main(int argc, char **argv) {
             errx(1, "%s is not a number of seconds up to a day", optarg);
     argv += optind;
     argc -= optind;
-    int server = argc == 5;
-    if (argc < 4 || argc > 6 ||
-        strcmp(argv[0], server ? "serve" : "connect") != 0)
+    const int server = argc == 5;
+    const char *role = server ? "serve" : "connect";
+    if (argc < 4 || argc > 6 || strcmp(argv[0], role) != 0)
         usage(stderr, 2);
     const char *text = argv[server ? 1 : 2];
     if (addr_parse_port(text, strlen(text), server ? 0 : 1, &port) < 0)
@@ -213,7 +203,6 @@ int main(int argc, char **argv) {
             err(1, "descriptor %d", fd);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* many processes share it */
-
     struct deadline deadline = deadline_after(patience);
     SSL_CTX *context = server ? server_context(argv[4], argv + 2)
                               : client_context(argv[3], argv + 4);
