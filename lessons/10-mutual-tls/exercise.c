@@ -54,9 +54,9 @@ static void say_welcome(SSL *ssl, const char *name) {
 }
 
 static void attend(SSL *ssl, char **names) {
-    char text[TLS_REASON_BYTES];
     if (tls_handshake(ssl, deadline_after(PATIENCE_MS)) < 0) {
-        warnx("SSL_accept: %s", tls_explain(ssl, text));
+        char reason[TLS_REASON_BYTES];
+        warnx("SSL_accept: %s", tls_explain(ssl, reason));
         return;
     }
     say_welcome(ssl, names[0]);

@@ -123,12 +123,12 @@ static void serve(SSL_CTX *context, int listener, int patience) {
         struct sockaddr_in from = {0};
         struct sockaddr *peer = (struct sockaddr *)&from;
         socklen_t size = sizeof from;
-        char name[ADDR_TEXT_BYTES];
         while (waitpid(-1, NULL, count < CLIENTS ? WNOHANG : 0) > 0)
             count--;
         int fd = accept4(listener, peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         pid_t child = fd < 0 ? -1 : fork();
         if (child == 0) {
+            char name[ADDR_TEXT_BYTES];
             (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends when we do */
             (void)close(listener);
             attend(context, fd, addr_format(peer, size, name), patience);
@@ -157,11 +157,9 @@ static int dial(const char *host, const char *port, struct deadline end) {
 }
 
 /* Prints what the server says to whom it has accepted; or ends the program. */
-static void ask(SSL_CTX *context, int fd, const char *who,
-                struct deadline end) {
+static void ask(SSL *ssl, const char *who, struct deadline end) {
     char text[TLS_SUBJECT_BYTES];
     int answered = 0, again = 1;
-    SSL *ssl = tls_client(context, fd, who);
     if (ssl == NULL || tls_handshake(ssl, end) < 0)
         exit(complain("SSL_connect", who, ssl));
     /* Now we know who the server is. It may not have looked at us yet. */
@@ -178,7 +176,6 @@ static void ask(SSL_CTX *context, int fd, const char *who,
     if (!answered)
         errx(1, "SSL_read %s: it has closed, and accepted nobody", who);
     (void)SSL_shutdown(ssl);
-    SSL_free(ssl);
 }
 
 int main(int argc, char **argv) {
@@ -207,10 +204,12 @@ int main(int argc, char **argv) {
     SSL_CTX *context = server ? server_context(argv[4], argv + 2)
                               : client_context(argv[3], argv + 4);
     int fd = server ? listen_on(port) : dial(argv[1], argv[2], deadline);
+    SSL *ssl = server ? NULL : tls_client(context, fd, argv[1]);
     if (server)
         serve(context, fd, patience);
     else
-        ask(context, fd, argv[1], deadline);
+        ask(ssl, argv[1], deadline);
+    SSL_free(ssl);
     SSL_CTX_free(context);
     if (close(fd) < 0)
         err(1, "close");
