@@ -198,8 +198,4 @@ no name on a list. Look at the NAMEs before you listen."
     SECONDS_ALLOWED=0.5 answer 0 "$certs/good.pem" "$certs/good.key" \
         "$BATS_TEST_TMPDIR/none" alice.example
     expect_status 1
-    hint "usage goes to standard error, and the status is 2."
-    answer 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem"
-    expect_status 2
-    expect_stderr "*usage: *"
 }

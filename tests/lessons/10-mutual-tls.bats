@@ -147,6 +147,7 @@ children() {
     stop server
     expect "status" 0 "$ended"
     expect_lines server 'listening on *' '* is CN=client'
+    expect "errors" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
 @test "10-mutual-tls ends with its server, whatever its clients do" {
@@ -286,6 +287,13 @@ ${name#*:}"
         expect status 1 "$status"
         [[ $errors == *"10-mutual-tls: ${call#*:}"*": Cannot allocate memory" ]]
     done
+    stop_all
+    faulty+=(FAULT_CALL=write FAULT_ERRNO=12 FAULT_AT=2)
+    serve
+    unset "faulty[-1]" "faulty[-1]" "faulty[-1]"
+    ask client
+    expect status 1 "$status"
+    wait_for server "*: SSL_write 127.0.0.1:*: Cannot allocate memory" err
     for call in fork accept4:accept; do
         stop_all
         faulty+=(FAULT_CALL="${call%:*}" FAULT_ERRNO=12)
@@ -319,7 +327,16 @@ ${name#*:}"
         "${ours[@]}"
     expect closed "10-mutual-tls: descriptor 1: Bad file descriptor" "$stderr"
     run -1 bounded bash -c 'exec "$@" 2>&-' - "$program" serve 0 "${ours[@]}"
-    serve
+    local log=$BATS_TEST_TMPDIR/log
+    # The file may have 1024 bytes: room for the first line, not for the next.
+    printf '%990s\n' '' >"$log"
+    start server bash -c 'trap "" XFSZ; ulimit -f 1; exec "$@" >>'"'$log'" - \
+        "$program" serve 0 "${ours[@]}"
+    until_true grep -q 'listening on .*[0-9]$' "$log"
+    PORT=$(sed -n 's/^listening on .*://p' "$log")
+    ask client
+    expect_result 0 "$done_with_good"
+    wait_for server "10-mutual-tls: standard output: File too large" err
     run -1 --separate-stderr bash -c 'exec "$@" >/dev/full' - "$program" connect \
         127.0.0.1 "$PORT" "$certs/root.pem" "$certs/client.pem" "$certs/client.key"
     [[ $stderr == *"standard output: not everything was written" ]]
