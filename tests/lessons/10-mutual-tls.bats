@@ -182,15 +182,19 @@ let_go() {
 @test "10-mutual-tls ends with its server, whatever its clients do" {
     local signal child pid
     for signal in INT TERM; do
-        serve -t 60
+        # Without a guard, which would end all that is below it.
+        "$program" -t 30 serve 0 "${ours[@]}" </dev/null 3>&- \
+            >"$BATS_TEST_TMPDIR/bare.out" 2>"$BATS_TEST_TMPDIR/bare.err" &
+        pid=$!
+        echo "$pid" >"$BATS_TEST_TMPDIR/bare.pid"
+        wait_for bare 'listening on *'
+        port_of bare
         rude half
-        until_true eval "((\$(children) == 1))"
-        pid=$(pid_of server)
-        child=$(cat "/proc/$pid/task/$pid/children")
-        kill -s "$signal" "$pid" # and not its guard, which ends all below it
-        until_true has_ended "${child%% *}"
-        finish server
+        child=
+        until_true has_child "$pid"
+        stop bare "$signal"
         expect "status after SIG$signal" 0 "$ended"
+        until_true has_ended "$child"
         stop_all
     done
     need_faults
@@ -243,6 +247,10 @@ held() {
     ask client
     expect_result 1 "$done_with_good
 10-mutual-tls: SSL_read 127.0.0.1: it has closed, and accepted nobody"
+    start_server honest "$rude_tls" honest "${ours[@]:0:2}"
+    ask client
+    expect_result 0 "$done_with_good"
+    wait_for honest 'got 0 bytes, then close_notify'
     start_server cut "$rude_tls" cut "${ours[@]:0:2}"
     ask client
     expect status 1 "$status"
@@ -382,8 +390,14 @@ ${name#*:}"
     ask client
     expect_result 0 "$done_with_good"
     wait_for server "10-mutual-tls: standard output: File too large" err
+    stop server
+    serve
     run -1 --separate-stderr bash -c 'exec "$@" >/dev/full' - "$program" connect \
         127.0.0.1 "$PORT" "$certs/root.pem" "$certs/client.pem" "$certs/client.key"
+    [[ $stderr == *"standard output: not everything was written" ]]
+    run -1 --separate-stderr bash -c 'exec 7> >(:); wait $!; "$@" >&7' - \
+        "$program" connect 127.0.0.1 "$PORT" "$certs/root.pem" \
+        "$certs/client.pem" "$certs/client.key"
     [[ $stderr == *"standard output: not everything was written" ]]
 }
 
