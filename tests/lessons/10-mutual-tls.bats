@@ -182,6 +182,7 @@ let_go() {
 @test "10-mutual-tls ends with its server, whatever its clients do" {
     local signal child pid
     for signal in INT TERM; do
+        : >"$BATS_TEST_TMPDIR/bare.out"
         # Without a guard, which would end all that is below it.
         "$program" -t 30 serve 0 "${ours[@]}" </dev/null 3>&- \
             >"$BATS_TEST_TMPDIR/bare.out" 2>"$BATS_TEST_TMPDIR/bare.err" &
