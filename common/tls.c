@@ -71,6 +71,7 @@ int tls_use_certificate(SSL_CTX *context, const char *chain_file,
 }
 
 SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
+    char groups[] = "X25519:P-256:P-384"; /* no const: it is a macro's */
     ERR_clear_error();
     SSL_CTX *context = strict_context(TLS_server_method());
     if (context == NULL)
@@ -78,7 +79,7 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_num_tickets(context, 0) == 1 &&
-        SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1 &&
+        SSL_CTX_set1_groups_list(context, groups) == 1 &&
         tls_use_certificate(context, chain_file, key_file) == 0)
         return context;
     SSL_CTX_free(context);
