@@ -71,9 +71,15 @@ int tls_use_certificate(SSL_CTX *context, const char *chain_file,
 }
 
 SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
+    char groups[] = "X25519:P-256:P-384"; /* no const: it is a macro's */
     ERR_clear_error();
     SSL_CTX *context = strict_context(TLS_server_method());
-    if (context == NULL ||
+    if (context == NULL)
+        return NULL;
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_set_num_tickets(context, 0) == 1 &&
+        SSL_CTX_set1_groups_list(context, groups) == 1 &&
         tls_use_certificate(context, chain_file, key_file) == 0)
         return context;
     SSL_CTX_free(context);
@@ -113,6 +119,33 @@ int tls_wait(SSL *ssl, int result, struct deadline deadline) {
     }
 }
 
+int tls_handshake(SSL *ssl, struct deadline deadline) {
+    ERR_clear_error();
+    for (;;) {
+        int result = SSL_is_server(ssl) ? SSL_accept(ssl) : SSL_connect(ssl);
+        if (result == 1)
+            return 0;
+        int again = tls_wait(ssl, result, deadline);
+        if (again == 0)
+            errno = ECONNABORTED; /* by close_notify, which leaves no error */
+        if (again != 1)
+            return -1;
+    }
+}
+
+const char *tls_subject(const SSL *ssl, char *text) {
+    const X509 *shown = SSL_get0_peer_certificate(ssl);
+    BIO *memory = BIO_new(BIO_s_mem());
+    int length = 0;
+    if (shown != NULL && memory != NULL &&
+        X509_NAME_print_ex(memory, X509_get_subject_name(shown), 0,
+                           XN_FLAG_RFC2253) >= 0)
+        length = BIO_read(memory, text, TLS_SUBJECT_BYTES - 1);
+    text[length > 0 ? length : 0] = '\0';
+    BIO_free(memory);
+    return text;
+}
+
 /* Returns NULL when there is nothing in the queue. */
 static const char *queued_reason(unsigned long code) {
     if (code == 0)
@@ -125,6 +158,8 @@ static const char *queued_reason(unsigned long code) {
             return "cut short: it ended without close_notify";
         if (reason == SSL_R_WRONG_VERSION_NUMBER)
             return "it does not speak TLS";
+        if (reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED)
+            return "certificate required"; /* OpenSSL 3.0 has no word for it */
         if (reason > SSL_AD_REASON_OFFSET)
             return SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET);
     }

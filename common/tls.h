@@ -11,7 +11,10 @@
 
 #include <openssl/ssl.h>
 
-enum { TLS_REASON_BYTES = 256 }; /* the longest sentence of tls_explain */
+enum {
+    TLS_REASON_BYTES = 256,  /* the longest sentence of tls_explain */
+    TLS_SUBJECT_BYTES = 256, /* the longest name of tls_subject */
+};
 
 /*
  * What all clients of these roots share: TLS 1.2 at least, ciphers with forward
@@ -25,7 +28,8 @@ SSL_CTX *tls_client_context(const char *ca_file, const char *crl_file);
 
 /*
  * The same for a server: who it is says tls_use_certificate's pair of files. It
- * asks its clients for no certificate.
+ * asks its clients for no certificate (lesson 10 does), and gives out no
+ * tickets, with which one who was asked once need not be asked again.
  */
 SSL_CTX *tls_server_context(const char *chain_file, const char *key_file);
 
@@ -53,6 +57,20 @@ SSL *tls_client(SSL_CTX *context, int fd, const char *name);
  * -1: see tls_explain. (Lesson 11 has the other ways in which a call can end.)
  */
 int tls_wait(SSL *ssl, int result, struct deadline deadline);
+
+/*
+ * Shakes hands, by the deadline: SSL_accept(3) on a server's side, on a
+ * client's SSL_connect(3). Returns 0; or -1: see tls_explain.
+ */
+int tls_handshake(SSL *ssl, struct deadline deadline);
+
+/*
+ * Whose certificate the other side has shown, its subject as RFC 2253 writes
+ * it, "CN=alice,O=us", with all that could upset a terminal escaped. Returns
+ * text, which has TLS_SUBJECT_BYTES: what is longer is cut off, and nothing is
+ * written for one who has shown none.
+ */
+const char *tls_subject(const SSL *ssl, char *text);
 
 /*
  * Why the last call failed, from OpenSSL's queue of errors, which is empty

@@ -2,7 +2,11 @@
  * rude-tls: a TLS server with any certificate, and with bad manners.
  *
  *     rude-tls [OPTION...] MANNER CHAIN.pem KEY.pem
+ *     rude-tls -j PORT [OPTION...] MANNER [CHAIN.pem KEY.pem]
  *     rude-tls manners
+ *
+ * With -j PORT it is the client of a server there, in the same manner: it shows
+ * that one the certificate, and believes it anything. Else:
  *
  * It says `listening on 127.0.0.1:PORT`, shows each client the certificate, and
  * answers with a line, or the bytes of a file; `manners` lists the ways in
@@ -74,6 +78,7 @@ static const char *const manners[MANNERS] = {
 
 struct options {
     in_port_t port;
+    int joins; /* a server at that port, as its client */
     long connections;
     long pause;  /* milliseconds, of dribble */
     long wanted; /* it answers when it has heard so many bytes */
@@ -93,8 +98,10 @@ struct peer {
 
 static _Noreturn void usage(void) {
     fputs("usage: rude-tls [OPTION...] MANNER CHAIN.pem KEY.pem\n"
+          "       rude-tls -j PORT [OPTION...] MANNER [CHAIN.pem KEY.pem]\n"
           "       rude-tls manners\n"
           "  -p PORT   listens there\n"
+          "  -j PORT   does not listen: it is the client of a server there\n"
           "  -c COUNT  connections, one after another (1)\n"
           "  -f FILE   what it answers\n"
           "  -n BYTES  answers when it has heard so many (0)\n"
@@ -180,7 +187,8 @@ static int shake_hands(struct peer *peer) {
         result = SSL_do_handshake(peer->ssl);
     } while (goes_on(peer, result));
     const char *name = SSL_get_servername(peer->ssl, TLSEXT_NAMETYPE_host_name);
-    printf("taken for %s\n", name != NULL ? name : "nobody");
+    if (!peer->options->joins)
+        printf("taken for %s\n", name != NULL ? name : "nobody");
     if (result > 0 && peer->end == NULL) {
         printf("%s\n", SSL_get_version(peer->ssl));
         return 1;
@@ -295,7 +303,8 @@ static void converse(struct peer *peer) {
     case BYE:
     case HTTP:
     case HUGE_RECORD:
-        (void)fill_in(peer);
+        if (!peer->options->joins)
+            (void)fill_in(peer);
         speak_plainly(peer);
         (void)shutdown(peer->fd, SHUT_WR);
         return;
@@ -342,7 +351,10 @@ static void serve(int fd, SSL_CTX *context, enum manner manner,
         fail("SSL_new");
     BIO_set_mem_eof_return(peer.in, -1); /* empty is not the end */
     SSL_set_bio(peer.ssl, peer.in, peer.out);
-    SSL_set_accept_state(peer.ssl);
+    if (options->joins)
+        SSL_set_connect_state(peer.ssl);
+    else
+        SSL_set_accept_state(peer.ssl);
     converse(&peer);
     if (manner != BROKEN_OFF && manner != RESET)
         wait_for_end(&peer);
@@ -400,7 +412,7 @@ static SSL_CTX *make_context(enum manner manner, const char *chain,
         [RSA_ONLY] = "AES128-GCM-SHA256",
         [CBC_ONLY] = "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA",
     };
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *context = SSL_CTX_new(TLS_method());
     if (context == NULL)
         fail("SSL_CTX_new");
     SSL_CTX_set_security_level(context, 0);
@@ -414,6 +426,8 @@ static SSL_CTX *make_context(enum manner manner, const char *chain,
         SSL_CTX_set_cipher_list(
             context, ciphers[manner] != NULL ? ciphers[manner] : "ALL") != 1)
         fail("SSL_CTX");
+    if (chain == NULL)
+        return context;
     if (SSL_CTX_use_certificate_chain_file(context, chain) != 1)
         fail(chain);
     if (manner == IMPOSTOR)
@@ -423,12 +437,24 @@ static SSL_CTX *make_context(enum manner manner, const char *chain,
     return context;
 }
 
-static int listening_socket(in_port_t port) {
-    struct sockaddr_in address = {
+static struct sockaddr_in address_of(in_port_t port) {
+    return (struct sockaddr_in){
         .sin_family = AF_INET,
         .sin_port = htons(port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
+}
+
+static int connected_socket(in_port_t port) {
+    struct sockaddr_in address = address_of(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+        err(1, "connect 127.0.0.1:%d", port);
+    return fd;
+}
+
+static int listening_socket(in_port_t port) {
+    struct sockaddr_in address = address_of(port);
     socklen_t length = sizeof address;
     int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -453,6 +479,10 @@ static void set_option(struct options *options, int option) {
     switch (option) {
     case 'p':
         options->port = (in_port_t)number(optarg);
+        break;
+    case 'j':
+        options->port = (in_port_t)number(optarg);
+        options->joins = 1;
         break;
     case 'c':
         options->connections = number(optarg);
@@ -479,7 +509,7 @@ static void set_option(struct options *options, int option) {
 int main(int argc, char **argv) {
     struct options options = {.connections = 1, .pause = 50};
     int option;
-    while ((option = getopt(argc, argv, "+p:c:d:n:f:o:")) != -1)
+    while ((option = getopt(argc, argv, "+p:j:c:d:n:f:o:")) != -1)
         set_option(&options, option);
     argv += optind;
     argc -= optind;
@@ -490,20 +520,22 @@ int main(int argc, char **argv) {
             puts(manners[i]);
         return 0;
     }
-    if (argc != 3)
+    if (argc != 3 && !(options.joins && argc == 1)) /* it may have none */
         usage();
 
     enum manner manner = manner_named(argv[0]);
     SSL_CTX *context = make_context(manner, argv[1], argv[2]);
-    int listener = listening_socket(options.port);
+    int listener = options.joins ? -1 : listening_socket(options.port);
     for (long i = 0; i < options.connections; i++) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        int fd = options.joins ? connected_socket(options.port)
+                               : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             err(1, "accept");
         serve(fd, context, manner, &options);
     }
     SSL_CTX_free(context);
-    (void)close(listener);
+    if (listener >= 0)
+        (void)close(listener);
     if (options.record != NULL)
         (void)fclose(options.record);
     return 0;
