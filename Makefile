@@ -58,7 +58,7 @@ exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
 helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
-tls_library := $(if $(OPENSSL),$(BUILD)/13-tls.so)
+tls_library := $(and $(OPENSSL),$(filter 13-%,$(lessons)),$(BUILD)/13-tls.so)
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
 
 # Every core is used unless the command line says otherwise.
