@@ -228,10 +228,10 @@ $plain"
         sed "s/$name/_${name#?}/g" "$BUILD/13-tls.so" \
             >"$BATS_TEST_TMPDIR/13-tls.so"
         try "${program[@]}" 127.0.0.1 "$PORT"
-        expect_said 0 "no TLS: *: undefined symbol: $name
+        expect_said 0 "no TLS: *: undefined symbol: ?${name#?}
 $plain"
         try "${program[@]}" -s 127.0.0.1 "$PORT"
-        expect_said 1 "no TLS: *: undefined symbol: $name
+        expect_said 1 "no TLS: *: undefined symbol: ?${name#?}
 $unheard"
     done
 }
