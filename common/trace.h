@@ -47,11 +47,11 @@ struct trace_filter {
 /*
  * Starts a program that is traced from its first instruction on, and whatever
  * it starts. command as for execvp(3); output is a descriptor for its standard
- * input and output, or -1 for all of ours. Returns its process, or -1 and errno. It
- * stands still until trace_resume, as after any event. When the tracer ends,
- * all that it traces is killed. With a filter the kernel itself passes over all
- * other calls, at full speed (seccomp(2)); no program that it becomes gets any
- * new rights by set-user-ID then.
+ * input and output, or -1 for all of ours. Returns its process, or -1 and
+ * errno. It stands still until trace_resume, as after any event. When the
+ * tracer ends, all that it traces is killed. With a filter the kernel itself
+ * passes over all other calls, at full speed (seccomp(2)); no program that it
+ * becomes gets any new rights by set-user-ID then.
  */
 pid_t trace_start(char *const command[], int output,
                   const struct trace_filter *filter);
