@@ -25,6 +25,7 @@ recvmsg sendfile splice sendmmsg recvmmsg fork pthread_create ioctl dlopen"
 # What a lesson needs before its turn comes, and explains where it is used.
 borrowed="inet_ntop" # in 02, to print an address: 04 teaches it
 borrowed+=" fork"    # in 06, for a process that can be killed: 22 teaches it
+borrowed+=" pthread_create" # in 14, for calls at the same moment: 23 teaches it
 
 @test "a lesson includes only modules that lessons up to it have built" {
     local module builder lesson

@@ -1,0 +1,262 @@
+#!/usr/bin/env bats
+# 14-import-cycle: two modules that need each other, and when; in four states,
+# of which two don't compile.
+
+load ../lib/common
+
+# Its twin prints less of this, and more of Python's own: see the end.
+
+cycle=$BUILD/14-import-cycle
+source=lessons/14-import-cycle/import-cycle.c
+said='main: a socket; 8 threads call socket_ssl
+ssl: my body runs
+main: 8 have it wrapped\n'
+
+@test "14-import-cycle runs ssl's body at the first call, and once for all" {
+    local i
+    for i in 1 2 3 4 5; do
+        try "$cycle"
+        expect_result 0 ""
+        expect_text "$said"
+    done
+}
+
+@test "14-import-cycle explains itself when asked, and when called wrongly" {
+    local usage="usage: 14-import-cycle"
+    try "$cycle" -h
+    expect_result 0 ""
+    expect_text "$usage\n"
+    try "$cycle" more
+    expect_result 2 "$usage"
+    expect_text ''
+    try "$cycle" -h more
+    expect_result 2 "$usage"
+}
+
+# each_compiler FUNCTION: calls it with compiler set to each that there is, in a
+# folder where the program is cut into its five files.
+each_compiler() {
+    local compiler
+    skip_unless gcc
+    for compiler in gcc clang; do
+        command -v "$compiler" >/dev/null || continue
+        here=$BATS_TEST_TMPDIR/$compiler
+        mkdir "$here"
+        awk -v here="$here/" '/^.. ---- / { file = here $3 } file { print >file }' \
+            "$source"
+        echo "with $compiler:" >&2
+        "$1"
+    done
+}
+
+# compile ARGUMENT...: in that folder, every warning being an error.
+compile() {
+    (cd "$here" && "$compiler" -std=gnu17 -Wall -Wextra -Wpedantic -Werror "$@" 2>&1)
+}
+
+# includes STATE HEADER...: a file that includes these, compiled.
+includes() {
+    printf '#include "%s"\n' "${@:2}" >"$here/includes.c"
+    compile "-DSTATE=$1" -fsyntax-only includes.c
+}
+
+headers() {
+    local words state
+    for header in socket.h ssl.h; do
+        ! words=$(includes 1 "$header") || false
+        case $compiler in
+        *gcc) [[ $words == *"#include nested depth 200 exceeds maximum"* ]] ;;
+        *) [[ $words == *"#include nested too deeply"* ]] ;;
+        esac
+    done
+    # With guards the first one decides.
+    expect "ssl.h first" "" "$(includes 2 ssl.h socket.h)"
+    for header in socket.h "socket.h ssl.h"; do
+        # shellcheck disable=SC2086 # these are words
+        ! words=$(includes 2 $header) || false
+        case $compiler in
+        *gcc) [[ $words == *"ssl.h:"*"error: field "*"plain"*" has incomplete type"* ]] ;;
+        *) [[ $words == *"ssl.h:"*"error: field has incomplete type 'struct socket'"* ]] ;;
+        esac
+    done
+    for state in 3 4; do
+        for header in socket.h ssl.h "socket.h ssl.h" "ssl.h socket.h"; do
+            # shellcheck disable=SC2086 # these are words
+            expect "state $state, $header" "" "$(includes "$state" $header)"
+        done
+    done
+}
+
+@test "14-import-cycle's headers: a cycle, guards that hide it, a declaration" {
+    each_compiler headers
+}
+
+modules() {
+    local words
+    compile -DSTATE=3 -o three main.c socket.c ssl.c
+    try "$here/three"
+    expect_result 0 ""
+    expect_text 'ssl: my body runs
+main: a socket; 8 threads call socket_ssl
+main: 8 have it wrapped\n'
+    ! words=$(compile -DSTATE=3 main.c socket.c) || false
+    [[ $words == *"ssl_wrap"* ]]
+    compile -DSTATE=4 -o four main.c ssl.c socket.c
+    try "$here/four"
+    expect_result 0 ""
+    expect_text "$said"
+    # There is no ssl, and who needs none is none the worse.
+    compile -DSTATE=4 -o without main.c socket.c
+    try "$here/without"
+    expect status 1 "$status"
+    expect errors 8 "$(grep -c "^without: socket_ssl: Function not implemented$" \
+        "$BATS_TEST_TMPDIR/err")"
+    expect_text 'main: a socket; 8 threads call socket_ssl
+main: 0 have it wrapped\n'
+}
+
+@test "14-import-cycle's modules: bound by the linker, or at the first call" {
+    [[ $BUILD != *asan* ]] || skip "these are built without the sanitizers"
+    each_compiler modules
+}
+
+# preload [CALL PARAMETERS]: a library of calls that fail, CALL always, the
+# others where a variable says so; it tells of sleeping and of what is freed.
+preload() {
+    need_faults
+    cat >"$BATS_TEST_TMPDIR/calls.c" <<'END'
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int socket(int family, int type, int protocol) {
+    if ((type & SOCK_CLOEXEC) == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_socket, family,
+                        getenv("DATAGRAM") ? SOCK_DGRAM : type, protocol);
+}
+int nanosleep(const struct timespec *time, struct timespec *left) {
+    char text[] = "slept 0 ms\n";
+    (void)left;
+    text[6] = (char)('0' + time->tv_nsec / 10000000);
+    return write(2, text, strlen(text)) < 0;
+}
+/* A block of four bytes is a wrapped socket: a descriptor of its own. */
+static void *_Atomic blocks[64];
+static atomic_int count;
+void *__libc_malloc(size_t);
+void __libc_free(void *);
+void *malloc(size_t size) {
+    if (size != sizeof(int))
+        return __libc_malloc(size);
+    if (getenv("NO_MEMORY")) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *block = __libc_malloc(size);
+    *(int *)block = -1;
+    return blocks[count++] = block;
+}
+void free(void *block) {
+    for (int i = 0; i < count; i++)
+        if (block != NULL && blocks[i] == block && fcntl(*(int *)block, F_GETFD) >= 0)
+            blocks[i] = NULL;
+    __libc_free(block);
+}
+__attribute__((destructor)) static void tell(void) {
+    for (int i = 0; i < count; i++)
+        if (blocks[i] != NULL)
+            puts("a block was not freed, or had no descriptor in it");
+}
+END
+    if [[ -n ${1-} ]]; then
+        printf 'int %s(%s) { return EAGAIN; }\n' "$1" "$2" \
+            >>"$BATS_TEST_TMPDIR/calls.c"
+    fi
+    cc -w -shared -fPIC -o "$BATS_TEST_TMPDIR/calls.so" "$BATS_TEST_TMPDIR/calls.c"
+    faulty=(env "LD_PRELOAD=$BATS_TEST_TMPDIR/calls.so")
+}
+
+@test "14-import-cycle wraps a stream, and nothing else, and frees it" {
+    local faulty fault
+    preload
+    try "${faulty[@]}" "$cycle"
+    expect_result 0 "slept 2 ms" # tens of them, once
+    expect_text "$said"
+    for fault in "DATAGRAM:Protocol wrong type for socket" \
+        "NO_MEMORY:Cannot allocate memory"; do
+        try "${faulty[@]}" "${fault%:*}=1" "$cycle"
+        expect status 1 "$status"
+        expect "${fault%:*}" 8 "$(grep -c "^14-import-cycle: socket_ssl: \
+${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
+        tail -n 1 "$OUT" | grep -qx "main: 0 have it wrapped"
+    done
+}
+
+@test "14-import-cycle names the call that failed, and why" {
+    local call faulty
+    preload pthread_create 'pthread_t *a, const pthread_attr_t *b, void *(*c)(void *), void *d'
+    try "${faulty[@]}" "$cycle"
+    expect_result 1 \
+        "14-import-cycle: pthread_create: Resource temporarily unavailable"
+    preload pthread_join 'pthread_t a, void **b'
+    try "${faulty[@]}" "$cycle"
+    expect status 1 "$status"
+    [[ $errors == *"14-import-cycle: pthread_join: Resource temporarily"* ]]
+    need_faults
+    for call in socket close; do
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=5 "$cycle"
+        expect_result 1 "14-import-cycle: $call: Input/output error"
+    done
+    try "${faulty[@]}" FAULT_CALL=getsockopt FAULT_ERRNO=5 FAULT_TIMES=8 "$cycle"
+    expect status 1 "$status"
+    expect errors 8 "$(grep -c "^14-import-cycle: socket_ssl: Input/output error$" \
+        "$BATS_TEST_TMPDIR/err")"
+}
+
+@test "14-import-cycle says so when standard output is full, gone or closed" {
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - "$cycle"
+    expect full "$stderr" \
+        "14-import-cycle: standard output: No space left on device"
+    run -1 --separate-stderr bounded bash -c '
+        exec 7> >(:)
+        wait $!
+        exec "$@" >&7' - "$cycle"
+    expect gone "$stderr" "14-import-cycle: standard output: Broken pipe"
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$cycle"
+    [[ $stderr == "14-import-cycle: standard output: "* ]]
+}
+
+@test "14-import-cycle's twin in Python meets a module that is half there" {
+    skip_unless python3
+    try python3 lessons/14-import-cycle/twin.py
+    expect_result 0 ""
+    expect_text "cannot import name 'Socket' from partially initialized module \
+'plain' (most likely due to a circular import)
+wrapped runs
+plain is there
+wrapped runs
+ssl() returns the same twice: True\n"
+}
+
+@test "Python's ssl needs socket, and its socket needs no ssl any more" {
+    skip_unless python3
+    try python3 -c '
+import sys, socket
+assert "ssl" not in sys.modules and not hasattr(socket, "ssl")
+import inspect
+assert "ssl" not in inspect.getsource(socket)
+import ssl
+assert issubclass(ssl.SSLSocket, socket.socket)'
+    expect_result 0 ""
+}
