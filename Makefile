@@ -61,7 +61,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: all tools wrong test lint format sanitize fuzz clean help FORCE
+.PHONY: all tools wrong test pictures lint format sanitize fuzz clean help FORCE
 
 all: $(programs) $(exercises) $(solutions) tools $(if $(missing_lessons),left-out) ## build everything into build/
 
@@ -156,6 +156,11 @@ test: ## run every test
 
 sanitize: ## run the tests again under address and undefined-behaviour sanitizers
 	SANITIZE=1 BUILD=build/asan scripts/test tests/lessons tests/exercises
+
+pictures: all ## draw each lesson's xray.svg anew, from a real run
+	for lesson in $(lessons); do \
+	    MAKEFLAGS= scripts/xray -s lessons/$$lesson/xray.svg $$lesson || exit 1; \
+	done
 
 lint: ## check format and style of all C and all shell
 	scripts/setup lint

@@ -15,5 +15,6 @@ for _ in range(3):
     except socket.timeout:
         continue
     sys.stdout.buffer.write(answer + b"\n")
+    client.close()
     sys.exit()
 sys.exit(f"no answer from {address}:{port} in 3 tries")

@@ -18,3 +18,4 @@ while not line.endswith(b"\n"):
         sys.exit("peer closed before the end of the line")
     line += byte
 sys.stdout.buffer.write(line)
+connection.close()

@@ -140,8 +140,7 @@ is on its way before fflush: without it the loss shows only at exit."
     peer rude "" whole
     HAND+=("$PROGRAM 127.0.0.1 $HAND_PORT | true")
     status=0
-    exec 7> >(exec true)
-    wait $! # who would read the pipe has gone
+    open_unread_pipe
     bounded "$PROGRAM" 127.0.0.1 "$PORT" >&7 \
         2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
     exec 7>&-

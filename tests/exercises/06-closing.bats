@@ -218,8 +218,7 @@ is on its way before fflush: without it the loss shows only at exit."
     peer rude "-w" whole
     HAND=("$PROGRAM 127.0.0.1 $HAND_PORT <input | true")
     status=0
-    exec 7> >(exec true)
-    wait $! # who would read the pipe has gone
+    open_unread_pipe
     bounded "$PROGRAM" 127.0.0.1 "$PORT" <"$INPUT" >&7 \
         2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
     exec 7>&-

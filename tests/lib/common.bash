@@ -40,8 +40,14 @@ skip_unless() {
 # bounded COMMAND...: runs it for SECONDS_ALLOWED at most. A line about how it
 # ended, when it did not end by itself, is left in $BATS_TEST_TMPDIR/ending.
 bounded() {
+    choose_lens "$SECONDS_ALLOWED" "$@"
     "$BUILD/tests/bounded" -r "$BATS_TEST_TMPDIR/ending" \
-        "$SECONDS_ALLOWED" "$@"
+        "$SECONDS_ALLOWED" "${lens[@]}" "$@"
+}
+
+# choose_lens SECONDS COMMAND...: sets lens to what a command is looked at with.
+choose_lens() {
+    lens=()
 }
 
 # start NAME COMMAND...: runs it in the background. Its input is empty; what it
@@ -50,8 +56,9 @@ start() {
     local name=$1
     shift
     : >"$BATS_TEST_TMPDIR/$name.out"
+    choose_lens "${START_SECONDS:-30}" "$@"
     "$BUILD/tests/bounded" -r "$BATS_TEST_TMPDIR/$name.ending" \
-        "${START_SECONDS:-30}" "$@" </dev/null \
+        "${START_SECONDS:-30}" "${lens[@]}" "$@" </dev/null \
         >"$BATS_TEST_TMPDIR/$name.out" 2>"$BATS_TEST_TMPDIR/$name.err" 3>&- &
     echo $! >"$BATS_TEST_TMPDIR/$name.pid"
 }

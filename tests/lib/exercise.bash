@@ -25,6 +25,19 @@ pause() {
     read -rt 0.002 <>"$BATS_RUN_TMPDIR/never" || true
 }
 
+# With XRAY set, each run of the learner's program is X-rayed; the picture of a
+# test's last one is in $XRAY.N, where N is the number of the test.
+if [[ -n ${XRAY-} ]]; then
+    choose_lens() {
+        local argument
+        lens=()
+        for argument in "${@:2}"; do
+            [[ $argument != "$PROGRAM" ]] || lens=("$BUILD/36-xray" -t
+                "$(($1 - 1)).7" -o "$XRAY.$BATS_TEST_NUMBER" -c)
+        done
+    }
+fi
+
 # hint TEXT: for a reader whose program fails in what is asked next.
 hint() {
     HINT=$*
@@ -54,11 +67,13 @@ not_yet() {
 # end_server: ends the program that answer_serves started, so that not_yet can
 # tell what it said and how it ended, or what it was doing.
 end_server() {
-    local name=$BATS_TEST_TMPDIR/server
+    local name=$BATS_TEST_TMPDIR/server signal=USR1
     [[ $about == server && -s $name.pid ]] || return 0
+    # An X-ray has to be finished: its program is asked to end, not made to.
+    [[ -z ${XRAY-} ]] || signal=TERM
     # What of this lands where its guard is not waiting is said again.
     while is_running server; do
-        kill -USR1 "$(<"$name.pid")" 2>/dev/null || true
+        kill -s "$signal" "$(<"$name.pid")" 2>/dev/null || true
         pause
     done
     finish server
@@ -158,6 +173,13 @@ soon() {
         ((${EPOCHREALTIME/./} < end)) || return 1
         pause
     done
+}
+
+# open_unread_pipe: descriptor 7 is a pipe whose reader has gone.
+open_unread_pipe() {
+    mkfifo "$BATS_TEST_TMPDIR/unread"
+    exec 8<>"$BATS_TEST_TMPDIR/unread"
+    exec 7>"$BATS_TEST_TMPDIR/unread" 8<&-
 }
 
 # expect_end: the last answer ended by itself, and not by a signal.

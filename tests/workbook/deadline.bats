@@ -146,7 +146,11 @@ END
     tells "40 bytes, then the end" recv 5000 "$PORT" 3
     tells "40 bytes, then the end" -b recv 5000 "$PORT" 100
     stop_all
-    start_server peer "$rude" -d 50 serve reset
+    reset_after 50 || reset_after 1000 # who is so late meets it in connect
+}
+
+reset_after() {
+    start_server peer "$rude" -d "$1" serve reset
     tells "20 bytes, then Connection reset by peer" recv 5000 "$PORT" 100
 }
 

@@ -45,15 +45,15 @@ setup_as_user() {
 }
 
 @test "setup costs under 50 ms where nothing is missing" {
-    local i before best=1000000 took
-    for i in 1 2 3 4 5; do
-        before=${EPOCHREALTIME/./}
-        scripts/setup
-        took=$((${EPOCHREALTIME/./} - before))
-        ((took > best)) || best=$took
+    local TIMEFORMAT='%3U %3S' best=1000000 user system
+    # Of processor time: how busy the machine is makes no difference to that.
+    for _ in 1 2 3 4 5; do
+        read -r user system < <({ time scripts/setup; } 2>&1)
+        user=$((10#${user/./} + 10#${system/./}))
+        ((user > best)) || best=$user
     done
-    echo "best of five: $best us" >&2
-    ((best < 50000))
+    echo "best of five: $best ms" >&2
+    ((best < 50))
 }
 
 @test "setup as root installs what is missing, and says what and why" {

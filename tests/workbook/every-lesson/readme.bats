@@ -57,7 +57,7 @@ private() {
 }
 
 @test "$LESSON: its sections are the ones every lesson has, in their order" {
-    expect sections "The question|Predict|Run it|How it works|X-ray|Break it|\
+    expect sections "The question|Predict|Run it|X-ray|How it works|Break it|\
 In socket.py|Exercise|Left out|Read on" \
         "$(sed -n 's/^## //p' "$readme" | paste -sd '|')"
     [[ $(head -n 1 "$readme") == "# ${LESSON%%-*} · "* ]]

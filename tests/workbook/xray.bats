@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+# scripts/xray, as a learner meets it. What it draws: tests/lessons/36-xray.bats.
+
+load ../lib/copy
+
+setup_file() {
+    make_copy
+}
+
+setup() {
+    in_copy
+    first=01-tcp-client
+    build/tests/private -e tests/lib/etc true 2>/dev/null ||
+        skip "this machine allows no private network"
+}
+
+# xray ARGUMENT...: sets status, out, errors.
+xray() {
+    local file=$BATS_TEST_TMPDIR/xray
+    status=0
+    scripts/xray "$@" </dev/null >"$file.out" 2>"$file.err" 3>&- || status=$?
+    out=$(<"$file.out")
+    errors=$(<"$file.err")
+}
+
+# answer [OLD NEW]: the solution, with OLD replaced, is the learner's answer.
+answer() {
+    local text
+    mkdir -p work
+    text=$(<"lessons/$first/solution.c")
+    printf '%s\n' "${text/"${1-}"/"${2-}"}" >"work/$first.c"
+}
+
+@test "xray draws a lesson's scene, by its number" {
+    xray 1
+    expect_result 0 ""
+    [[ $out == *"client"*"server"*" SYN "*" SYN ACK "*" FIN ACK "* ]]
+    xray -l "$first"
+    [[ $out == *$'client\tsend('*'"hello\n") = 6'* ]]
+}
+
+@test "xray --twin draws Python's program in the place of ours" {
+    skip_unless python3
+    xray --twin -l 1
+    [[ $out == *$'client\tsend('*'"hello\n") = 6'*"recv(3 to "*", 8192) = 6"* ]]
+}
+
+@test "xray work draws the run in which an answer fails its check" {
+    answer "received == 0" "received == 12345"
+    xray work 1
+    expect_result 0 ""
+    [[ $out == "It ends when the server has ended, with status 0: not yet"* ]]
+    [[ $out == *"program"*"others"*" FIN ACK "*"recv("*" = 0 "* ]]
+    [[ $out == *"the same "*" times more"* ]]
+}
+
+@test "xray work says in what call an answer hangs, and since when" {
+    answer "received = recv(" "received = 1 || recv("
+    sed -i 's/^#include <err.h>/&\n#include <poll.h>/
+        s/ssize_t received =/(void)poll(NULL, 0, -1); &/' "work/$first.c"
+    xray work 1
+    expect_result 0 ""
+    [[ $out == "It "*": not yet"* ]]
+    [[ $out == *"program is in poll("*"), since "*" ms; nothing has come to it since "* ]]
+}
+
+@test "xray work draws an answer that is right in the first test of its check" {
+    answer
+    xray work 1
+    expect_result 0 ""
+    [[ $out == "It connects to the address and port it is given: yes"* ]]
+    [[ $out == *"ends, status 0"* ]]
+}
+
+@test "xray says how it is called, and what it lacks" {
+    xray --help
+    expect_result 0 ""
+    [[ $out == "usage: scripts/xray "* ]]
+    xray
+    ((status == 2)) && [[ $errors == "usage: scripts/xray "* ]]
+    xray -x 1
+    ((status == 2)) && [[ $errors == "usage: scripts/xray "* ]]
+    xray 99
+    expect_result 2 "learn: no lesson is called 99; scripts/learn list shows \
+them all"
+    xray work 1
+    expect_result 2 "xray: work/$first.c is not there yet"
+}
+
+@test "learn offers the X-ray of what failed, and x at the desk draws it" {
+    answer "received == 0" "received == 12345"
+    run -1 scripts/learn check 1
+    [[ $output == *"What it did: scripts/learn xray work 01" ]]
+    run -0 scripts/learn xray work 1
+    [[ $output == *"the same "*" times more"* ]]
+    script -qec true /dev/null >/dev/null 2>&1 </dev/null 3>&- ||
+        skip "this system makes no pseudo-terminal: is /dev/pts mounted?"
+    out=$(printf 'x\rxq' | TERM=xterm timeout -k 1 30 script -qec \
+        "stty cols 80; scripts/learn" /dev/null 3>&-)
+    [[ $out == *"client"*"server"*"requirements met"*"others"* ]]
+}
