@@ -22,14 +22,19 @@ WERROR := $(if $(CI),-Werror)
 BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
     $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ \
     $(firstword $(filter %.c,$^)) $(filter %.a,$^) \
-    $(shell grep -qE $(USES_TLS) $(firstword $(filter %.c,$^)) && echo -lssl -lcrypto)
+    $(shell grep -qE $(USES_TLS) $(firstword $(filter %.c,$^)) && \
+        ! grep -qE $(ASKS_FOR_TLS) $(firstword $(filter %.c,$^)) && \
+        echo -lssl -lcrypto)
 
 # OpenSSL is for those who include it. Where this compiler finds no headers of
-# it, lessons that do are left out, and `make` says which.
+# it, lessons that do are left out, and `make` says which. Who asks whether they
+# are there does without, and is not linked with it either: lesson 13.
 USES_TLS := '^.include (<openssl/|"tls[.]h")'
+ASKS_FOR_TLS := '__has_include.<openssl/'
 OPENSSL := $(shell $(CC) -E -x c -include openssl/opensslv.h /dev/null \
     >/dev/null 2>&1 && echo there)
-tls := $(shell grep -lsE $(USES_TLS) lessons/*/*.c common/*.c tests/*/*.c)
+tls := $(shell grep -lsE $(USES_TLS) lessons/*/*.c common/*.c tests/*/*.c | \
+    xargs -r grep -LE $(ASKS_FOR_TLS))
 missing := $(if $(OPENSSL),,$(tls))
 missing_lessons := $(sort $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(missing)))))
 CERTS := $(and $(OPENSSL),$(filter lessons/%,$(tls)),$(shell command -v openssl),build/certs/table)
@@ -53,6 +58,7 @@ exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
 helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
+tls_library := $(if $(OPENSSL),$(BUILD)/13-tls.so)
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
 
 # Every core is used unless the command line says otherwise.
@@ -63,7 +69,8 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .PHONY: all tools wrong test pictures lint format sanitize fuzz clean help FORCE
 
-all: $(programs) $(exercises) $(solutions) tools $(if $(missing_lessons),left-out) ## build everything into build/
+all: $(programs) $(exercises) $(solutions) tools $(tls_library) \
+    $(if $(missing_lessons),left-out) ## build everything into build/
 
 tools: $(helpers) $(libraries) $(CERTS) ## build what tests and checks need
 
@@ -111,6 +118,11 @@ $(libraries): $(BUILD)/tests/%.so: tests/lib/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -O2 $(filter-out -Wpedantic,$(WARNINGS)) $(WERROR) \
 	    -shared -fPIC -o $@ $<
+
+# What lesson 13 looks for when it runs.
+$(BUILD)/13-tls.so: common/tls.c common/deadline.c common/tls.h common/deadline.h $(BUILD)/flags
+	$(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) -shared -fPIC \
+	    -o $@ $(filter %.c,$^) -lssl -lcrypto
 
 $(BUILD)/common/%.o: common/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
