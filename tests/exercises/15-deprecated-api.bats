@@ -147,7 +147,7 @@ has no room for it."
     HAND=()
     serve one whole -n 10
     serve two whole -n 20
-    answer_named $address "$HOST" "$one" 127.0.0.1 "$two"
+    answer_named "$address" "$HOST" "$one" 127.0.0.1 "$two"
     hint "a name may have an IPv6 address and no other."
     expect_status 0
     expect_true "it did not say which address it has found" \
