@@ -151,7 +151,8 @@ static const struct note notes[] = {
      "\"bytes\");",
      "say(\"new\", RAND_status() == 1 ? \"seeded\" : \"not seeded\");"},
     {"ssl.wrap_socket", "Python 3.7; 3.10 warns, 3.12 has removed it",
-     "verifies nothing: no chain, and no name, for which it has no parameter",
+     "verifies no chain unless told to, and no name: it has no parameter for "
+     "it",
      "ssl.create_default_context().wrap_socket(sock, server_hostname=name)",
      NULL, NULL, NULL, NULL},
     {"socket.ssl", "Python 2.6; never in Python 3",

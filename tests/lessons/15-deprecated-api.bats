@@ -8,6 +8,7 @@ load ../lib/common
 program=$BUILD/15-deprecated-api
 folder=lessons/15-deprecated-api
 source=$folder/deprecated-api.c
+[[ ! -e $BUILD/mutant.c ]] || source=$BUILD/mutant.c # of tests/mutate
 certs=build/certs
 warned="DeprecationWarning: socket_ssl() is deprecated. Use tls_client() instead."
 
