@@ -2,9 +2,8 @@
  * 15-deprecated-api: dead calls of the sockets world, and how one dies well.
  *
  * Prints the notes on them as a program in C that runs the old beside the new.
- * And has Python's socket.ssl(sock, keyfile, certfile), line for line: there if
- * TLS is, bound at its first call, and deprecated, at its caller's line. But
- * what it wraps is verified.
+ * And has Python's socket.ssl(sock, keyfile, certfile), line for line; only
+ * that what it wraps is verified.
  *
  * usage: 15-deprecated-api [NAME...]
  *        15-deprecated-api socket.ssl HOST PORT CAFILE [KEYFILE CERTFILE]
@@ -21,6 +20,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,14 +31,6 @@ enum {
     CALLERS = 64,            /* so many are told once; others, each time */
     PATIENCE_MS = 10 * 1000, /* for a server, from first to last */
 };
-
-static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 15-deprecated-api [NAME...]\n"
-          "       15-deprecated-api socket.ssl HOST PORT CAFILE [KEYFILE "
-          "CERTFILE]\n",
-          out);
-    exit(status);
-}
 
 #if __has_include(<openssl/ssl.h>) /* try */
 #include "tls.h"
@@ -64,9 +56,15 @@ static const char *const names[] = {
 };
 _Static_assert(sizeof names == sizeof(struct ssl), "a name for each pointer");
 
-/* import _ssl; NULL is an ImportError, and dlerror(3) says which. */
+/* import _ssl, from beside our program: lesson 13. NULL is an ImportError. */
 static void *import_library(void) {
-    return dlopen("$ORIGIN/13-tls.so", RTLD_LAZY | RTLD_LOCAL);
+    const char module[] = "13-tls.so";
+    char path[PATH_MAX];
+    ssize_t end = readlink("/proc/self/exe", path, sizeof path - sizeof module);
+    while (end > 0 && path[end - 1] != '/')
+        end--;
+    memcpy(path + (end > 0 ? end : 0), module, sizeof module);
+    return dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 }
 
 /* import ssl as _realssl: the first time, looks for all; then knows them. */
@@ -198,7 +196,10 @@ static int talk(char **to) {
 int main(int argc, char **argv) {
     in_port_t port;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
-        usage(stdout, 0);
+        return puts("usage: 15-deprecated-api [NAME...]\n"
+                    "       15-deprecated-api socket.ssl HOST PORT CAFILE "
+                    "[KEYFILE CERTFILE]") == EOF ||
+               fflush(stdout) == EOF;
     /* Were one of these free, our socket would get its number: lesson 01. */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) == -1)
@@ -209,10 +210,9 @@ int main(int argc, char **argv) {
         addr_parse_port(argv[3], strlen(argv[3]), 1, &port) == 0) {
         failed = talk(argv + 2);
     } else {
-        for (int i = 1; i < argc; i++)
-            if (find_note(argv[i]) == NULL)
-                errx(1, "no note on %s", argv[i]);
-        print_program(argv + 1);
+        const char *unknown = print_program(argv + 1);
+        if (unknown != NULL)
+            errx(1, "no note on %s", unknown);
     }
     if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");

@@ -199,10 +199,14 @@ static inline const struct note *note_at(char *const *wanted, int i) {
     return wanted[i] != NULL ? find_note(wanted[i]) : NULL;
 }
 
-/* Prints a program in C that runs the old and the new of each name, up to a
- * NULL; for no name, of all. */
-static inline void print_program(char *const *wanted) {
+/* Prints a program in C that runs the old and the new of each that is wanted,
+ * up to a NULL; of all, if none is. Returns NULL; or a name that has no note,
+ * and then nothing is printed. */
+static inline const char *print_program(char *const *wanted) {
     const struct note *note;
+    for (int i = 0; wanted[i] != NULL; i++)
+        if (find_note(wanted[i]) == NULL)
+            return wanted[i];
     (void)puts("#ifndef _POSIX_C_SOURCE\n"
                "#define _GNU_SOURCE\n"
                "#endif\n"
@@ -223,4 +227,5 @@ static inline void print_program(char *const *wanted) {
     for (int i = 0; (note = note_at(wanted, i)) != NULL; i++)
         print_note(note);
     (void)puts("    return 0;\n}");
+    return NULL;
 }
