@@ -511,6 +511,11 @@ use tls_client().*/\1/p" "$BATS_TEST_TMPDIR/words" | paste -sd ' ')"
     try env LD_DEBUG=files "$program" inet_addr
     run ! grep -q 13-tls <<<"$errors"
     [[ $BUILD != *asan* ]] || return 0
+    # Found once, bound once, and then known.
+    serve honest good
+    try env LD_DEBUG=files "$program" socket.ssl 127.0.0.1 "$PORT" "$certs/root.pem"
+    ! grep -q 'opening file=' <<<"$errors" || # as glibc has it
+        expect found 2 "$(grep -c 'opening file=.*13-tls' <<<"$errors")"
     # One that lacks what we want of it is an error, and not the lack of TLS.
     echo 'int tls_client_context;' | cc -xc -shared -o "$here/13-tls.so" -
     start refuser "$BUILD/tests/rude" serve stall
