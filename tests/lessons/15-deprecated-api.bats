@@ -378,10 +378,12 @@ close_notify"
     [[ $BUILD != *asan* ]] || skip "no preloaded clock under the sanitizers"
     # A clock that is two seconds later at each look.
     cc -xc -shared -fPIC -o "$BATS_TEST_TMPDIR/clock.so" - <<'END'
+#include <errno.h>
 #include <time.h>
 int clock_gettime(clockid_t clock, struct timespec *now) {
     static int looks;
     (void)clock;
+    errno = 0;
     *now = (struct timespec){.tv_sec = 1000 + 2 * looks++};
     return 0;
 }
@@ -428,8 +430,34 @@ while True:
     expect_result 1 "15-deprecated-api: ssl 127.0.0.1: No such file or directory"
 }
 
+@test "15-deprecated-api gives back what it has got" {
+    local log=$BATS_TEST_TMPDIR/log
+    need_faults
+    before=(env "LD_PRELOAD=$BUILD/tests/names.so" NAMES=x.test=127.0.0.1
+        NAMES_LOG="$log")
+    serve honest good
+    host=x.test ssl
+    expect_result 0 ""
+    expect lists "given
+given back" "$(<"$log")"
+    # SIGTERM comes when it closes its socket, and not before.
+    before=("${faulty[@]}" FAULT_CALL=close FAULT_SIGNAL=15)
+    serve honest good
+    ssl
+    expect status 143 "$status"
+    finish peer
+    grep -q close_notify "$BATS_TEST_TMPDIR/peer.out"
+}
+
 @test "15-deprecated-api names the call that failed, and why" {
     local call
+    echo 'int setenv(char *a, char *b, int c) { return -1; }' |
+        cc -w -xc -shared -fPIC -o "$BATS_TEST_TMPDIR/setenv.so" -
+    if [[ $BUILD != *asan* ]]; then
+        try env LD_PRELOAD="$BATS_TEST_TMPDIR/setenv.so" "$program" socket.ssl \
+            127.0.0.1 80 "$certs/root.pem"
+        [[ $status == 1 && $errors == "15-deprecated-api: setenv: "* ]]
+    fi
     start refuser "$BUILD/tests/rude" refuse
     wait_for refuser 'refusing on *'
     port_of refuser
