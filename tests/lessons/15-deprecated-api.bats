@@ -91,14 +91,20 @@ $is 'usleep'" "$words"
 deprecated() {
     # shellcheck disable=SC2086 # these are words
     note $openssl
-    compile -fsyntax-only "$BATS_TEST_TMPDIR/note.c"
     case $compiler in
-    gcc) expect "$compiler" "'TLSv1_method' is deprecated: Since OpenSSL 1.1.0 \
+    gcc)
+        compile "$BATS_TEST_TMPDIR/note.c" -lssl -lcrypto
+        mv "$BATS_TEST_TMPDIR/note" "$BATS_TEST_TMPDIR/openssl"
+        expect "$compiler" "'TLSv1_method' is deprecated: Since OpenSSL 1.1.0 \
 [-Wdeprecated-declarations]
 'RAND_pseudo_bytes' is deprecated: Since OpenSSL 1.1.0 \
-[-Wdeprecated-declarations]" "$words" ;;
-    *) expect "$compiler" "'TLSv1_method' is deprecated [-Wdeprecated-declarations]
-'RAND_pseudo_bytes' is deprecated [-Wdeprecated-declarations]" "$words" ;;
+[-Wdeprecated-declarations]" "$words"
+        ;;
+    *)
+        compile -fsyntax-only "$BATS_TEST_TMPDIR/note.c"
+        expect "$compiler" "'TLSv1_method' is deprecated [-Wdeprecated-declarations]
+'RAND_pseudo_bytes' is deprecated [-Wdeprecated-declarations]" "$words"
+        ;;
     esac
     note RAND_egd
     ! compile "$BATS_TEST_TMPDIR/note.c" -lcrypto || false
@@ -106,17 +112,10 @@ deprecated() {
         $words == *"undefined reference to 'RAND_egd'"* ]]
 }
 
-@test "15-deprecated-api: OpenSSL's header warns, and the linker refuses" {
-    each_compiler deprecated
-}
-
-@test "15-deprecated-api: OpenSSL's old and new, side by side" {
+@test "15-deprecated-api: OpenSSL's header warns, the linker refuses, and the rest" {
     local compiler=gcc
-    skip_unless gcc
-    # shellcheck disable=SC2086 # these are words
-    note $openssl
-    compile "$BATS_TEST_TMPDIR/note.c" -lssl -lcrypto
-    try "$BATS_TEST_TMPDIR/note"
+    each_compiler deprecated
+    try "$BATS_TEST_TMPDIR/openssl"
     expect_result 0 ""
     expect_text 'SSLv23_method
   old: a macro
@@ -130,11 +129,6 @@ SSL_library_init
 RAND_pseudo_bytes
   old: bytes
   new: bytes\n'
-    # Who asks for nothing but what is alive does not get that macro.
-    note SSL_library_init
-    ! compile -DOPENSSL_NO_DEPRECATED "$BATS_TEST_TMPDIR/note.c" -lssl -lcrypto ||
-        false
-    [[ $words == *"undefined reference to 'SSL_library_init'"* ]]
     # A generator that fails: the old one has weak bytes, and the new one none.
     note RAND_pseudo_bytes
     compile "$BATS_TEST_TMPDIR/note.c" -lcrypto
@@ -487,8 +481,8 @@ callers() {
     printf '%s\n' "$@" >>"$here/callers.c"
 }
 
-@test "15-deprecated-api warns at the caller's line, once for each, as it runs" {
-    local line count
+@test "15-deprecated-api warns at the caller's line, when compiled and when run" {
+    local wanted
     skip_unless gcc addr2line
     [[ $BUILD != *asan* ]] || skip "built here without the sanitizers"
     local -a many
@@ -497,8 +491,14 @@ callers() {
         '        socket_ssl(-1, NULL, NULL); /* one */' \
         '    socket_ssl(-1, NULL, NULL); /* two */' \
         '    for (int i = 0; i < 3; i++) {' "${many[@]}" '    }' '    return 0;' '}'
-    gcc -g -w -Icommon -o "$here/callers" "$here/callers.c" common/addr.c \
-        common/deadline.c
+    # It is not said of itself, but of each that calls it, and of nobody else.
+    gcc -g -Icommon -o "$here/callers" "$here/callers.c" common/addr.c \
+        common/deadline.c 2>&1 | grep warning: >"$BATS_TEST_TMPDIR/words"
+    expect "gcc's lines" "$(grep -n 'socket_ssl([^)].*;' "$here/callers.c" | sed 's/:.*//')" \
+        "$(sed "s/‘\|’/'/g" "$BATS_TEST_TMPDIR/words" |
+            sed -n "s/.*callers.c:\([0-9]*\):[0-9]*: warning: 'socket_ssl' is \
+deprecated: use tls_client().*/\1/p")"
+    expect "gcc's warnings" 67 "$(wc -l <"$BATS_TEST_TMPDIR/words")"
     try "$here/callers"
     expect status 0 "$status"
     expect errors $((4 + 3 * 64)) \
@@ -507,23 +507,8 @@ callers() {
     expect warnings $((64 + 2 * 3)) "$(grep -c "$warned" <<<"$errors")"
     grep -o '0x[0-9a-f]*' <<<"$errors" | head -n 2 | addr2line -e "$here/callers" |
         sed 's/ (.*//; s/.*://' >"$BATS_TEST_TMPDIR/lines"
-    expect lines "$(grep -nE '/\* (one|two) \*/' "$here/callers.c" | sed 's/:.*//')" \
-        "$(<"$BATS_TEST_TMPDIR/lines")"
-}
-
-@test "15-deprecated-api warns at the caller's line as that is compiled" {
-    local compiler=gcc
-    skip_unless gcc
-    callers 'SSL *one(int fd) {' '    return socket_ssl(fd, NULL, NULL); /* one */' '}'
-    local -a lines
-    mapfile -t lines < <(grep -nE ' = socket_ssl\(|/\* one' "$here/callers.c" |
-        sed 's/:.*//')
-    "$compiler" -fsyntax-only -Icommon "$here/callers.c" 2>&1 |
-        sed "s/‘\|’/'/g" >"$BATS_TEST_TMPDIR/words"
-    expect "$compiler, lines" "${lines[*]}" "$(sed -n \
-        "s/.*callers.c:\([0-9]*\):[0-9]*: warning: 'socket_ssl' is deprecated: \
-use tls_client().*/\1/p" "$BATS_TEST_TMPDIR/words" | paste -sd ' ')"
-    expect "$compiler, of others" 2 "$(grep -c warning: "$BATS_TEST_TMPDIR/words")"
+    wanted=$(grep -nE '/\* (one|two) \*/' "$here/callers.c" | sed 's/:.*//')
+    expect "its lines" "$wanted" "$(<"$BATS_TEST_TMPDIR/lines")"
 }
 
 @test "15-deprecated-api has socket.ssl only where TLS is, and looks for it then" {
