@@ -338,9 +338,9 @@ size_t call_numbers(uint32_t *numbers, size_t size) {
 /* send and recv are sendto and recvfrom without an address: who wrote the one
  * shall read it. */
 const char *call_name(const struct trace_call *call) {
-    static char unknown[32];
     const struct call *found = find_call(call->number);
     if (found == NULL) {
+        static char unknown[32];
         (void)snprintf(unknown, sizeof unknown, "call %" PRIu64, call->number);
         return unknown;
     }
@@ -408,7 +408,9 @@ static void write_letters(FILE *out, const uint8_t *bytes, size_t count) {
 
 void call_write_data(FILE *out, const uint8_t *bytes, size_t at_hand,
                      size_t length) {
-    size_t shown = length < CALL_DATA_BYTES ? length : CALL_DATA_BYTES;
+    size_t shown = length;
+    if (shown > CALL_DATA_BYTES)
+        shown = CALL_DATA_BYTES;
     if (shown > at_hand)
         shown = at_hand;
     if (is_text(bytes, shown)) {
@@ -480,7 +482,7 @@ static void write_address(FILE *out, pid_t task, uint64_t address,
 /* The bytes of an iovec, as one; at most length of them. */
 static void write_vector(FILE *out, pid_t task, uint64_t address,
                          uint64_t count, size_t length) {
-    struct iovec parts[8];
+    struct iovec parts[8] = {0};
     uint8_t bytes[CALL_DATA_BYTES];
     size_t got = 0, total = 0;
     if (count > sizeof parts / sizeof parts[0])
@@ -503,7 +505,7 @@ static void write_vector(FILE *out, pid_t task, uint64_t address,
 /* Of a message, the address and the bytes. */
 static void write_message(FILE *out, pid_t task, uint64_t address,
                           size_t length) {
-    struct msghdr message;
+    struct msghdr message = {0};
     if (trace_read(task, address, &message, sizeof message) != sizeof message)
         return;
     write_vector(out, task, (uintptr_t)message.msg_iov,
@@ -520,7 +522,7 @@ static void write_message(FILE *out, pid_t task, uint64_t address,
 
 static void write_polled(FILE *out, pid_t task, const uint64_t *arguments,
                          bool returned) {
-    struct pollfd all[16];
+    struct pollfd all[16] = {0};
     uint64_t count = arguments[1];
     const char *separator = "";
     if (count > sizeof all / sizeof all[0])
@@ -541,7 +543,7 @@ static void write_polled(FILE *out, pid_t task, const uint64_t *arguments,
 }
 
 static void write_epoll(FILE *out, pid_t task, uint64_t address, size_t count) {
-    struct epoll_event all[16];
+    struct epoll_event all[16] = {0};
     const char *separator = "";
     if (count > sizeof all / sizeof all[0])
         count = sizeof all / sizeof all[0];
@@ -574,7 +576,7 @@ static void write_selected(FILE *out, pid_t task, const uint64_t *arguments) {
 
 /* seconds, and nano- or microseconds, divisor of them a millisecond */
 static void write_time(FILE *out, pid_t task, uint64_t address, long divisor) {
-    long value[2];
+    long value[2] = {0};
     if (address == 0)
         (void)fputs("for ever", out);
     else if (trace_read(task, address, value, sizeof value) == sizeof value)
@@ -644,7 +646,7 @@ static void write_fcntl(FILE *out, const uint64_t *argument) {
 }
 
 static void write_request(FILE *out, pid_t task, const uint64_t *argument) {
-    int value;
+    int value = 0;
     write_constant(out, requests, (unsigned)argument[0]);
     if (argument[0] == FIONBIO &&
         trace_read(task, argument[1], &value, sizeof value) == sizeof value)
@@ -795,7 +797,7 @@ static void write_error(FILE *out, int number) {
 static void write_outcome(FILE *out, pid_t task, char letter,
                           const uint64_t *argument, int64_t result) {
     unsigned length = 0;
-    int two[2];
+    int two[2] = {0};
     (void)fputc(' ', out);
     switch (letter) {
     case 'B':
@@ -882,7 +884,7 @@ size_t call_sent(pid_t task, const struct trace_call *call, char *bytes,
     uint64_t address = call->arguments[1];
     uint64_t length = call->arguments[2];
     if (call->number == SYS_writev) {
-        struct iovec parts[2];
+        struct iovec parts[2] = {0};
         size_t got = trace_read(task, address, parts, sizeof parts);
         size_t first = got >= sizeof parts[0] && parts[0].iov_len == 0 &&
                        got == sizeof parts;

@@ -103,9 +103,9 @@ int endpoint_read(pid_t process, int fd, struct endpoint *endpoint) {
  * four bytes of the address as one number of this machine's. */
 static void file_form(int family, const struct packet_end *end, char *text) {
     size_t length = 0;
-    for (int i = 0; i < (family == AF_INET ? 1 : 4); i++) {
+    for (size_t i = 0; i < (family == AF_INET ? 1 : 4); i++) {
         uint32_t word;
-        memcpy(&word, end->address + 4 * i, sizeof word);
+        memcpy(&word, end->address + sizeof word * i, sizeof word);
         length += (size_t)sprintf(text + length, "%08" PRIX32, word);
     }
     (void)sprintf(text + length, ":%04X", end->port);
@@ -159,7 +159,6 @@ const char *endpoint_format(int family, const struct packet_end *end,
 
 const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
                               char *text) {
-    char peer[ENDPOINT_TEXT_BYTES];
     const char *kind = "socket";
     if (endpoint->family == AF_UNIX)
         kind = "unix";
@@ -172,15 +171,17 @@ const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
     else if (endpoint->state != 0)
         kind = "tcp";
     if (endpoint->listening)
-        return strcpy(text, "listener");
-    if (endpoint->connected &&
-        (endpoint->family == AF_INET || endpoint->family == AF_INET6))
+        kind = "listener";
+    if (endpoint->connected && !endpoint->listening &&
+        (endpoint->family == AF_INET || endpoint->family == AF_INET6)) {
+        char peer[ENDPOINT_TEXT_BYTES];
         (void)snprintf(
             text, ENDPOINT_TEXT_BYTES, "%s%s %.40s",
             endpoint->type == SOCK_DGRAM ? "udp " : "",
             accepted ? "from" : "to",
             endpoint_format(endpoint->family, &endpoint->peer, true, peer));
-    else
-        (void)strcpy(text, kind);
+    } else {
+        (void)snprintf(text, ENDPOINT_TEXT_BYTES, "%s", kind);
+    }
     return text;
 }

@@ -310,10 +310,10 @@ static void put_arrow(uint32_t *line, size_t left, size_t right, bool to_right,
 
 static void put_row(uint32_t *line, const struct rows *rows,
                     const struct row *row) {
-    char state[64];
     size_t from = TIME_CHARACTERS + row->from * rows->width;
     size_t to = TIME_CHARACTERS + row->to * rows->width;
     if (!row->is_arrow || from == to) {
+        char state[64];
         put_text(line, from + 2, from + rows->width - 1, row->text);
         format_state(row, state, sizeof state);
         put_text(line, from + rows->width - 1 - strlen(state),
@@ -465,7 +465,9 @@ void picture_write_svg(FILE *out, const struct picture *picture) {
     struct rows rows = {.width =
                             (columns > 2 ? SVG_NARROW : SVG_CHARACTERS) - 1};
     make_rows(&rows, picture);
-    size_t drawn = rows.count < MOST_ROWS ? rows.count : MOST_ROWS;
+    size_t drawn = rows.count;
+    if (drawn > MOST_ROWS)
+        drawn = MOST_ROWS;
     size_t height = SVG_TOP + SVG_ROW * (drawn + 1 + (drawn < rows.count));
     size_t width = svg_x(&rows, columns);
     (void)fprintf(

@@ -199,11 +199,11 @@ int record_begin(struct record *record, int process, pid_t task, int64_t at,
     if (fclose(out) == EOF)
         return -1;
     keep_target(task, call, &endpoint);
-    if (on_socket)
+    if (on_socket) {
         add_use(record, process, at, (int)call->arguments[0], accepted,
                 &endpoint);
-    if (on_socket)
         hide_data(record, &endpoint, event.text);
+    }
     self->in = add_event(record, &event);
     if (self->in < 0)
         free(event.text);

@@ -33,8 +33,10 @@ struct step {
     uint32_t value;
 };
 
-struct program {
+struct program { /* the kernel reads it */
+    // cppcheck-suppress unusedStructMember
     unsigned short count;
+    // cppcheck-suppress unusedStructMember
     struct step *steps;
 };
 
@@ -200,12 +202,16 @@ char trace_state(pid_t task) {
     line[got] = '\0';
     /* The program's name, in parentheses, may hold anything. */
     const char *name_end = strrchr(line, ')');
-    return name_end == NULL || strlen(name_end) < 3 ? 0 : name_end[2];
+    if (name_end == NULL || strlen(name_end) < 3)
+        return 0;
+    return name_end[2];
 }
 
 size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length) {
     struct iovec ours = {bytes, length};
-    struct iovec theirs = {(void *)(uintptr_t)address, length};
+    struct iovec theirs = {NULL, length};
+    uintptr_t place = (uintptr_t)address; /* no pointer of ours */
+    memcpy(&theirs.iov_base, &place, sizeof place);
     ssize_t got = process_vm_readv(task, &ours, 1, &theirs, 1, 0);
     return got < 0 ? 0 : (size_t)got;
 }

@@ -47,7 +47,8 @@ enum {
     WIRE_BYTES = 16 << 20,    /* of frames, so many may wait for us */
     TIME_LIMIT_MS = 20000,
     PARTING_MS = 2000, /* so long may the others take to end */
-    NARROWEST = 40,
+    NARROWEST = 40,    /* of columns of a terminal */
+    WIDEST = 100,
     MOST_NUMBERS = 100,
     TIMED_OUT = 124, /* as timeout(1) has it */
     SIGNALLED = 128, /* and the shell */
@@ -160,8 +161,8 @@ static void read_actor(struct xray *xray, char *line, const char *path) {
     if (strlen(line) >= sizeof actor->name ||
         strlen(command) + 6 >= sizeof actor->command)
         errx(1, "%s: too long: %s", path, line);
-    (void)strcpy(actor->name, line);
-    (void)sprintf(actor->command, "exec %s", command);
+    memcpy(actor->name, line, strlen(line) + 1);
+    (void)snprintf(actor->command, sizeof actor->command, "exec %s", command);
 }
 
 static void read_scene(struct xray *xray, const char *path) {
@@ -240,7 +241,7 @@ static void look_for_port(struct xray *xray, pid_t task,
     said[strcspn(said, "\n")] = '\0';
     const char *colon = strrchr(said, ':');
     if (listens && colon != NULL && strlen(colon) <= sizeof xray->port)
-        (void)strcpy(xray->port, colon + 1);
+        memcpy(xray->port, colon + 1, strlen(colon));
     for (size_t i = 0; i < xray->started; i++)
         xray->actors[i].ready = true;
 }
@@ -413,8 +414,10 @@ static size_t columns_of(FILE *out) {
     struct winsize size = {0};
     const char *columns = getenv("COLUMNS");
     if (ioctl(fileno(out), TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-        size.ws_col = (unsigned short)(columns == NULL ? 100 : atoi(columns));
-    return size.ws_col > 100         ? 100
+        size.ws_col =
+            (unsigned short)(columns == NULL ? WIDEST
+                                             : strtoul(columns, NULL, 10));
+    return size.ws_col > WIDEST      ? WIDEST
            : size.ws_col < NARROWEST ? NARROWEST
                                      : size.ws_col;
 }
@@ -502,7 +505,8 @@ int main(int argc, char **argv) {
     if (command) {
         xray.command = argv + optind;
         xray.count = 1;
-        (void)strcpy(xray.actors[0].name, "program");
+        (void)snprintf(xray.actors[0].name, sizeof xray.actors[0].name,
+                       "program");
     } else {
         read_scene(&xray, argv[optind]);
     }
