@@ -25,8 +25,9 @@ BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
 
 lessons := $(notdir $(wildcard lessons/[0-9][0-9]-*))
 peers := $(basename $(notdir $(wildcard tests/peers/*.c)))
-preloads := faults names
+preloads := faults memory names
 tools := $(filter-out $(preloads),$(basename $(notdir $(wildcard tests/lib/*.c))))
+torments := $(basename $(notdir $(wildcard tests/torture/*.c)))
 fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.c common/*.[ch] tests/*/*.[ch])
@@ -40,7 +41,7 @@ COMMON := $(if $(objects),$(BUILD)/common.a)
 programs := $(addprefix $(BUILD)/,$(lessons))
 exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
-helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools))
+helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools) $(torments))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard tests/wrong/*/*.patch))
 
@@ -84,6 +85,7 @@ $(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
 $(addprefix $(BUILD)/tests/,$(peers)): $(BUILD)/tests/%: tests/peers/%.c
 $(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
+$(addprefix $(BUILD)/tests/,$(torments)): $(BUILD)/tests/%: tests/torture/%.c
 
 $(programs) $(exercises) $(solutions) $(helpers) $(mistakes) \
     $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/flags $(COMMON)
