@@ -9,8 +9,9 @@
  *     LD_PRELOAD=build/tests/memory.so MEMORY_AT=... COMMAND
  *
  * What is asked for before main, by libraries that prepare themselves, counts
- * too. Inside of getaddrinfo(3) none fails unless MEMORY_LIBC=1 is set: glibc's
- * own code crashes there, and no program can help that.
+ * too. Inside of getaddrinfo(3) and getnameinfo(3) none fails unless
+ * MEMORY_LIBC=1 is set: glibc's own code crashes there, and no program can help
+ * that.
  */
 #define _GNU_SOURCE
 
@@ -105,6 +106,20 @@ int getaddrinfo(const char *restrict host, const char *restrict service,
     memcpy(&real, &address, sizeof real);
     in_libc++;
     int result = real(host, service, hints, found);
+    in_libc--;
+    return result;
+}
+
+int getnameinfo(const struct sockaddr *restrict address, socklen_t length,
+                char *restrict host, socklen_t host_size,
+                char *restrict service, socklen_t service_size, int flags) {
+    int (*real)(const struct sockaddr *, socklen_t, char *, socklen_t, char *,
+                socklen_t, int);
+    void *function = dlsym(RTLD_NEXT, "getnameinfo");
+    memcpy(&real, &function, sizeof real);
+    in_libc++;
+    int result =
+        real(address, length, host, host_size, service, service_size, flags);
     in_libc--;
     return result;
 }

@@ -4,12 +4,28 @@
 # error that tests/torture/errors has, once, and those that can happen also three
 # times running.
 #
-# awk -v run=SCENE.TARGET -v options=KEY=VALUE... -v path=FILE -f calls.awk \
+# awk -v run=SCENE.TARGET -v options=KEY=VALUE... -v path=LOG \
+#     -v faults=tests/lib/faults.c, BUILT -f calls.awk \
 #     tests/torture/errors TRACE
+BEGIN {
+    number["EINTR"] = 4; number["EIO"] = 5; number["EBADF"] = 9
+    number["ENOSPC"] = 28; number["EDQUOT"] = 122
+}
+
 FILENAME ~ /errors$/ {
     if (/^#/) next
     call = $1
     for (i = 2; i <= NF; i++) of[call] = of[call] " " $i
+    next
+}
+
+# Where strace says who called: what getaddrinfo and its like do inside is no
+# program's to mend; and the calls of close that a program makes are counted
+# apart, for a close that strace lets fail closes nothing, and ours does.
+/^ > / {
+    if (/\((getaddrinfo|getnameinfo|freeaddrinfo)\+/) inner[current] = "|libc"
+    if (current ~ /^close / && !asked && /\(close\+/) own_close[current] = ++closes
+    asked = 1
     next
 }
 
@@ -18,6 +34,8 @@ $2 ~ /^[a-z_0-9]+\(/ {
     call = $2
     sub(/\(.*/, "", call)
     time = ++made[$1, call]
+    current = call " " time
+    asked = 0
     if (call == "socket" || call == "socketpair") begun = 1
     if (!begun || call ~ /^(exit|exit_group|brk|rt_sigreturn|restart_syscall|clone3?|vfork|execve|arch_prctl|rseq|set_robust_list|set_tid_address)$/)
         next
@@ -49,8 +67,17 @@ END {
 }
 
 function plan(call, first, last, error, how) {
-    printf "%s|calls|%s %d|%s|%s|%s\t%s\twrap=strace -D -f -qq --seccomp-bpf " \
+    if (call == "close") {
+        if (!((call " " first) in own_close)) return
+        printf "%s|calls|%s %d|%s|%s|%s\t%s\tenv=LD_PRELOAD=%s\t" \
+               "env=FAULT_LOG=%s\tenv=FAULT_CALL=close\tenv=FAULT_ERRNO=%d\t" \
+               "env=FAULT_AT=%d\tenv=FAULT_TIMES=%d\n",
+               run, call, first, error, call, how, options, faults, path,
+               number[error], own_close[call " " first], last - first + 1
+        return
+    }
+    printf "%s|calls|%s %d|%s|%s|%s%s\t%s\twrap=strace -D -f -qq --seccomp-bpf " \
            "-o %s -e signal=none -e trace=%s -e inject=%s:error=%s:when=%d..%d\n",
-           run, call, first, error, call, how, options, path, call, call, error,
-           first, last
+           run, call, first, error, call, how, inner[call " " first], options,
+           path, call, call, error, first, last
 }

@@ -1,7 +1,7 @@
 /*
- * crowd: 300 clients at once, that say a byte now and then, or nothing.
+ * crowd: many clients at once, that say a byte now and then, or nothing.
  *
- *     crowd slow|silent PORT
+ *     crowd slow|silent COUNT PORT
  *
  * Says `waiting on 127.0.0.1:PORT` when all have connected, or as many as can,
  * and stays until it is ended.
@@ -17,21 +17,22 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { CLIENTS = 300, CONNECT_MS = 200, PAUSE_MS = 50 };
+enum { MOST_CLIENTS = 1000, CONNECT_MS = 200, PAUSE_MS = 50 };
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        fputs("usage: crowd slow|silent PORT\n", stderr);
+    if (argc != 4) {
+        fputs("usage: crowd slow|silent COUNT PORT\n", stderr);
         return 2;
     }
-    int fds[CLIENTS];
+    int fds[MOST_CLIENTS];
     int count = 0;
+    int wanted = (int)strtol(argv[2], NULL, 10);
     struct sockaddr_in server = {
         .sin_family = AF_INET,
-        .sin_port = htons((in_port_t)strtol(argv[2], NULL, 10)),
+        .sin_port = htons((in_port_t)strtol(argv[3], NULL, 10)),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    for (; count < CLIENTS; count++) {
+    for (; count < wanted && count < MOST_CLIENTS; count++) {
         fds[count] =
             socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fds[count] < 0)
@@ -40,7 +41,7 @@ int main(int argc, char **argv) {
         (void)connect(fds[count], (struct sockaddr *)&server, sizeof server);
     }
     (void)poll(NULL, 0, CONNECT_MS);
-    printf("waiting on 127.0.0.1:%s\n", argv[2]);
+    printf("waiting on 127.0.0.1:%s\n", argv[3]);
     (void)fflush(stdout);
     for (;;) {
         for (int i = 0; i < count && strcmp(argv[1], "slow") == 0; i++)

@@ -68,8 +68,11 @@ torture_target() {
     local options made datagrams='' kind=client holds
     run=${1##*-}.$2 # it begins the label of each of its runs
     options="scene=$1"$'\t'"target=$2"$'\t'rounds=4
+    local begin=${EPOCHREALTIME/./}
     plan_reference | run_one >"$folder/reference-$run"
     read_reference || return 0
+    begin=$(((${EPOCHREALTIME/./} - begin) / 3000))
+    ((begin <= slowest)) || slowest=$begin
     cat "$folder/reference-$run" >>"$folder/reference"
     options+=$'\t'holds=$holds
     : >"$folder/plan-$run"
@@ -117,10 +120,10 @@ read_reference() {
 
 # torture_program NAME PROGRAM SCENE...: unless that has been done.
 torture_program() {
-    local name=$1 program=$2 folder=$results/$1 run scene target print begin
-    begin=$SECONDS
+    local name=$1 program=$2 folder=$results/$1 run scene target print
+    local begin=$SECONDS slowest=0 fitted=
     shift 2
-    print=$(cat "$program" "$@" tests/torture/*.* tests/torture/{errors,reasons} tests/lib/faults.c \
+    print=$(cat "$program" "$@" tests/torture/*.* tests/torture/{errors,reasons,varies} tests/lib/faults.c \
         tests/lib/memory.c tests/peers/*.c | sha256sum)
     print+=$mode
     if [[ -e $folder/done && $(<"$folder/done") == "$print" ]]; then
@@ -136,7 +139,7 @@ torture_program() {
             torture_target "$folder/scene-${scene##*[-/]}" "$target"
         done < <(targets "$scene" "$program")
     done
-    [[ $mode != short ]] || shorten "$folder/plan"
+    fit_plan
     run_plan "$folder/plan" "$folder/results"
     run_plan "$folder/plan-4" "$folder/results" -4
     run_plan "$folder/plan-68" "$folder/results" -m 68
@@ -144,26 +147,32 @@ torture_program() {
     judge "$folder/results" >"$folder/verdicts"
     confirm
     echo "$print" >"$folder/done"
-    progress "$name: $(wc -l <"$folder/verdicts") runs in $((SECONDS - begin)) s"
+    progress "$name: $(wc -l <"$folder/verdicts") runs in $((SECONDS - begin)) s$fitted"
 }
 
 judge() {
-    awk -f tests/torture/judge.awk tests/torture/reasons "$folder/reference" \
-        "$1"
+    awk -v lesson="$name" -f tests/torture/judge.awk tests/torture/reasons \
+        tests/torture/varies "$folder/reference" "$1"
 }
 
-# Of each call and each other part a little, evenly.
-shorten() {
-    local lines
-    lines=$(wc -l <"$1")
-    awk -v step="$((lines / 40 + 1))" 'NR % step == 1 || step == 1' "$1" \
-        >"$1.short"
-    mv "$1.short" "$1"
+# fit_plan: of each call and each other part a little, evenly, where all would
+# take too long: 200 lines at least of a scene that is slow, 40 for --short.
+fit_plan() {
+    local lines most=${budget[lines]} affordable
+    lines=$(wc -l <"$folder/plan")
+    affordable=$((budget[ms] * $(nproc) / (slowest + 40)))
+    ((affordable >= most)) || affordable=$most
+    ((lines > affordable)) || return 0
+    awk -v all="$lines" -v some="$affordable" \
+        'int(NR * some / all) > int((NR - 1) * some / all)' "$folder/plan" \
+        >"$folder/plan-fit"
+    mv "$folder/plan-fit" "$folder/plan"
+    fitted=", $affordable of $lines"
 }
 
 # What looks bad is run again: on a busy machine a thing may have come late.
 confirm() {
-    awk -F '\t' '$1 !~ /^(idle|same|said|half)$/ { print $2 }' "$folder/verdicts" \
+    awk -F '\t' '$1 !~ /^(idle|same|said|half|floor)$/ { print $2 }' "$folder/verdicts" \
         >"$folder/suspects"
     [[ -s $folder/suspects ]] || return 0
     cat "$folder"/plan "$folder"/plan-{4,68,hosts} |
@@ -174,7 +183,7 @@ confirm() {
     : >"$folder/results-again"
     run_plan "$folder/plan-again" "$folder/results-again"
     judge "$folder/results-again" >"$folder/verdicts-again"
-    awk -F '\t' 'NR == FNR { if ($1 ~ /^(idle|same|said|half)$/) good[$2] = $0; next }
+    awk -F '\t' 'NR == FNR { if ($1 ~ /^(idle|same|said|half|floor)$/) good[$2] = $0; next }
                  $2 in good { print good[$2]; next } { print }' \
         "$folder/verdicts-again" "$folder/verdicts" >"$folder/verdicts-new"
     mv "$folder/verdicts-new" "$folder/verdicts"
@@ -218,6 +227,8 @@ weigh() {
 
 torture_lessons() {
     local lesson current=0 total=$(($# * 2))
+    local -A budget=([lines]=200 [ms]=20000)
+    [[ $mode != short ]] || budget=([lines]=40 [ms]=1000)
     local -a scenes done=()
     for lesson; do
         torture_program "$lesson" "$BUILD/$lesson" "lessons/$lesson/scene"
@@ -234,7 +245,7 @@ print_table() {
     local folder
     for folder; do
         awk -F '\t' -v name="${folder##*/}" '
-            { if ($1 != "idle") { n[$1]++; all++ } }
+            { if ($1 !~ /^(idle|floor)$/) { n[$1]++; all++ } }
             END { printf "%s %d %d %d %d %d %d %d %d\n", name, all, n["same"],
                   n["said"], n["half"], n["crash"] + n["dead"], n["hang"] + n["unserved"],
                   n["wrong"] + n["silent"], n["lost"] }' "$folder/verdicts"
@@ -256,7 +267,7 @@ print_findings() {
     local folder
     for folder; do
         awk -F '\t' -v name="${folder##*/}" '
-            $1 !~ /^(idle|same|said)$/ {
+            $1 !~ /^(idle|same|said|half|floor)$/ {
                 printf "%s: %s: %s: %s: %s\n", $1, name, $2, $3, substr($4, 1, 100)
             }' "$folder/verdicts"
     done
