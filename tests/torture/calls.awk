@@ -1,5 +1,6 @@
 # Makes the plan of which call fails when, from strace's log of a run in which
-# none does: each call from the first socket on, each time it is made (of one
+# none does: each call from the first socket on (where there is none: from main
+# on), each time it is made (of one
 # that is made often: the first three times, the middle one, the last), each
 # error that tests/torture/errors has, once, and those that can happen also three
 # times running.
@@ -23,6 +24,7 @@ FILENAME ~ /errors$/ {
 # program's to mend; and the calls of close that a program makes are counted
 # apart, for a close that strace lets fail closes nothing, and ours does.
 /^ > / {
+    if (/\(main\+/) in_main[current] = 1
     if (/\((getaddrinfo|getnameinfo|freeaddrinfo)\+/) inner[current] = "|libc"
     if (current ~ /^close / && !asked && /\(close\+/) own_close[current] = ++closes
     asked = 1
@@ -37,12 +39,13 @@ $2 ~ /^[a-z_0-9]+\(/ {
     current = call " " time
     asked = 0
     if (call == "socket" || call == "socketpair") begun = 1
-    if (!begun || call ~ /^(exit|exit_group|brk|rt_sigreturn|restart_syscall|clone3?|vfork|execve|arch_prctl|rseq|set_robust_list|set_tid_address)$/)
+    if (call ~ /^(exit|exit_group|brk|rt_sigreturn|restart_syscall|clone3?|vfork|execve|arch_prctl|rseq|set_robust_list|set_tid_address)$/)
         next
     # Nobody can say that nothing can be said.
     if ($2 ~ /^writev?\(2,/ ) next
     if (!((call, time) in seen)) {
         seen[call, time] = 1
+        if (begun) after_socket[call " " time] = 1
         times[call] = times[call] " " time
         if (!(call in order)) { order[call] = ++calls; name[calls] = call }
     }
@@ -54,7 +57,10 @@ END {
         n = split(times[call], when)
         m = split(call in of ? of[call] : of["*"], errors)
         for (i = 1; i <= n; i++) {
-            if (i > 3 && i < n && i != int((n + 3) / 2)) continue
+            if (!((call " " when[i]) in after_socket) &&
+                (begun || !((call " " when[i]) in in_main)))
+                continue
+            if (++chosen[call] > 3 && i < n && i != int((n + 3) / 2)) continue
             own = 0
             for (e = 1; e <= m; e++) {
                 own = own || errors[e] == "|"

@@ -20,12 +20,12 @@
  *     holds=COUNT    descriptors that a server has in the end if none is lost
  *
  * A line is printed for each, with tabs between: the label; how many faults
- * fired (lines with INJECTED in FOLDER/log); whether the target was ready
- * (`ready`, or `-`); how it ended (`exit 1`, `signal 11`, `hung`); whether it
- * had to be told to (`told`, or `-`); the descriptors it had then; its standard
- * output and error; then what the others printed, and how they ended, and the
- * same for each round. Newlines and tabs are `\n` and `\t`, and a port that
- * somebody listens on is {port}.
+ * fired (lines with INJECTED in FOLDER/log); what the target was doing when it
+ * was ready (`listening`, `capturing`, or `-`); how it ended (`exit 1`, `signal
+ * 11`, `hung`); whether it had to be told to (`told`, or `-`); the descriptors
+ * it had then; its standard output and error; then what the others printed, and
+ * how they ended, and the same for each round. Newlines and tabs are `\n` and
+ * `\t`, and a port that somebody listens on is {port}.
  */
 #define _GNU_SOURCE
 
@@ -49,7 +49,8 @@ enum {
     MOST_ACTORS = 16,
     MOST_OPTIONS = 24,
     MOST_ROUNDS = 8,
-    TARGET_MS = 3000, /* then it hangs; so long also to end when told to */
+    TARGET_MS = 3000, /* then it hangs; so long also to end when told to; and
+                         as much more as its own option -t says */
     OTHER_MS = 5000,  /* for the others: they may wait for the target */
     PEER_MS = 100,    /* a peer that would stay is ended */
     SETTLE_MS = 400,  /* for a server to close what its last client left */
@@ -62,6 +63,7 @@ struct actor {
     pid_t pid;     /* 0: not started, or not any more */
     int status;    /* as waitpid(2) has it, once it has ended */
     int started, ended, ready, told, hung;
+    char doing[16];            /* once it is ready */
     char out[512], error[512]; /* files, in the folder */
 };
 
@@ -95,6 +97,14 @@ static const char *option(const struct play *play, const char *key) {
             play->options[i][length] == '=')
             return play->options[i] + length + 1;
     return NULL;
+}
+
+/* A program's deadline in seconds is its option -t, in this workbook. */
+static long patience(const struct actor *actor) {
+    const char *deadline = strstr(actor->command, " -t ");
+    double seconds =
+        deadline != NULL ? strtod(deadline + strlen(" -t "), NULL) : 0;
+    return TARGET_MS + (seconds < 10 ? (long)(seconds * 1000) : 0);
 }
 
 static long number(const struct play *play, const char *key, long otherwise) {
@@ -224,6 +234,9 @@ static int is_ready(struct play *play, struct actor *actor) {
         const char *said = strstr(text, "ing on ");
         const char *port = strrchr(text, ':');
         actor->ready = said != NULL && said - text < 12;
+        if (actor->ready)
+            (void)snprintf(actor->doing, sizeof actor->doing, "%.*s",
+                           (int)(said - text) + 3, text);
         if (actor->ready && port != NULL && isdigit((unsigned char)port[1]) &&
             strlen(port + 1) < sizeof play->port)
             (void)strcpy(play->port, port + 1);
@@ -248,7 +261,7 @@ static void finish(struct actor *actor, long milliseconds) {
 
 /* Until it is ready, or has ended; one that does neither is ended. */
 static void wait_ready(struct play *play, struct actor *actor) {
-    long end = now_ms() + (actor == play->target ? TARGET_MS : OTHER_MS);
+    long end = now_ms() + (actor == play->target ? patience(actor) : OTHER_MS);
     while (!is_ready(play, actor) && !has_ended(actor)) {
         if (now_ms() >= end)
             finish(actor, 0);
@@ -380,7 +393,7 @@ static void play_actors(struct play *play, size_t first, struct actor *peer) {
         if (i < last)
             wait_ready(play, actor);
         else
-            finish(actor, actor == play->target ? TARGET_MS : OTHER_MS);
+            finish(actor, actor == play->target ? patience(actor) : OTHER_MS);
         if (actor == play->target && i < last) {
             if (actor->ended && !actor->ready)
                 return; /* nobody has anybody to speak to */
@@ -479,7 +492,7 @@ static void report(const struct play *play) {
     FILE *out = stdout;
     char *text;
     fprintf(out, "%s\t%ld\t%s\t", play->options[0], count_fired(play),
-            target->ready ? "ready" : "-");
+            target->ready ? target->doing : "-");
     if (target->hung)
         fputs("hung", out);
     else if (WIFSIGNALED(target->status))

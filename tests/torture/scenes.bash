@@ -3,12 +3,12 @@
 # answer they are taken from its check: what the check runs is written down, and
 # a peer and an answer that met become a scene.
 
-# targets SCENE PROGRAM: the numbers of the actors that are PROGRAM.
+# targets SCENE PROGRAM [NAME]: the numbers of the actors that are PROGRAM.
 targets() {
-    awk -v program="$2" '{
+    awk -v program="$2" -v name="${3-}" '{
         sub(/^[^:]*: /, "")
         for (i = 1; i <= NF; i++)
-            if ($i == program) { print NR; break }
+            if ($i == program || $i == name) { print NR; break }
     }' "$1"
 }
 
