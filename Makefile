@@ -41,8 +41,9 @@ CERTS := $(and $(OPENSSL),$(filter lessons/%,$(tls)),$(shell command -v openssl)
 
 lessons := $(filter-out $(missing_lessons),$(notdir $(wildcard lessons/[0-9][0-9]-*)))
 peers := $(basename $(notdir $(filter-out $(missing),$(wildcard tests/peers/*.c))))
-preloads := faults names zlib
+preloads := faults memory names zlib
 tools := $(filter-out $(preloads),$(basename $(notdir $(filter-out $(missing),$(wildcard tests/lib/*.c)))))
+torments := $(basename $(notdir $(wildcard tests/torture/*.c)))
 fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch])
@@ -56,7 +57,7 @@ COMMON := $(if $(objects),$(BUILD)/common.a)
 programs := $(addprefix $(BUILD)/,$(lessons))
 exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
-helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools))
+helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools) $(torments))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
 tls_library := $(and $(OPENSSL),$(filter 13-%,$(lessons)),$(BUILD)/13-tls.so)
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
@@ -109,6 +110,7 @@ $(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
 $(addprefix $(BUILD)/tests/,$(peers)): $(BUILD)/tests/%: tests/peers/%.c
 $(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
+$(addprefix $(BUILD)/tests/,$(torments)): $(BUILD)/tests/%: tests/torture/%.c
 
 $(programs) $(exercises) $(solutions) $(helpers) $(mistakes) \
     $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/flags $(COMMON)

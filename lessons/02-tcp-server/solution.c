@@ -69,13 +69,15 @@ static int listen_on(in_port_t port, char name[NAME_BYTES]) {
     return listener;
 }
 
-/* These few bytes always fit: a socket that is new has room for thousands, so
- * send takes them all, and nobody can make it wait. */
+/* A socket that is new has room for thousands of bytes, so nobody can make us
+ * wait here. But how many of them send takes at once is its own affair. */
 static void greet(int fd, const char *name) {
     char line[sizeof "you are \n" + NAME_BYTES];
     int length = snprintf(line, sizeof line, "you are %s\n", name);
-    if (send(fd, line, (size_t)length, 0) < 0)
-        warn("send to %s", name);
+    ssize_t sent = 0;
+    for (ssize_t all = 0; all < length && sent >= 0; all += sent)
+        if ((sent = send(fd, line + all, (size_t)(length - all), 0)) < 0)
+            warn("send to %s", name);
 }
 
 int main(int argc, char **argv) {

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
@@ -92,6 +93,8 @@ static void print_date(uint32_t seconds) {
 }
 
 int main(int argc, char **argv) {
+    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+        err(1, "standard output");
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 3)

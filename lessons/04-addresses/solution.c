@@ -7,6 +7,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -83,6 +84,8 @@ static int try_address(const struct addrinfo *where, const char *text) {
 }
 
 int main(int argc, char **argv) {
+    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+        err(1, "standard output");
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 3)

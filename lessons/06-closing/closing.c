@@ -108,6 +108,8 @@ static int state_in_table(in_port_t own, in_port_t other) {
         err(1, "/proc/net/tcp");
     while (found == NULL && fgets(line, sizeof line, table) != NULL)
         found = strstr(line, ends);
+    if (ferror(table))
+        err(1, "/proc/net/tcp");
     (void)fclose(table); /* nothing was written */
     return found != NULL ? (int)strtol(found + strlen(ends), NULL, 16) : 0;
 }

@@ -618,3 +618,12 @@ says_times() {
     expect_result 2 "$usage"
     expect_text ''
 }
+
+@test "02's solution sends its whole line, a byte at a time where it must" {
+    [[ -x $BUILD/solution/02-tcp-server ]] || skip "it is not built"
+    need_faults
+    start_server server "${faulty[@]}" FAULT_SHORT=send \
+        "$BUILD/solution/02-tcp-server" 0
+    try "$BUILD/tests/rude" -k 0 -o "$BATS_TEST_TMPDIR/told" connect stall "$PORT"
+    [[ $(<"$BATS_TEST_TMPDIR/told") =~ ^"you are 127.0.0.1:"[0-9]+$ ]]
+}

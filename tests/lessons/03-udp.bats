@@ -654,3 +654,11 @@ as 127.0.0.1: names come in lesson 04"
         expect_text ''
     done
 }
+
+@test "03's solution does not take its socket for standard output" {
+    [[ -x $BUILD/solution/03-udp ]] || skip "it is not built"
+    start_server peer "$BUILD/tests/rude-udp" serve whole
+    # shellcheck disable=SC2016 # for that shell
+    try bash -c 'exec "$@" >&-' - "$BUILD/solution/03-udp" 127.0.0.1 "$PORT"
+    expect_result 1 "03-udp: standard output: Bad file descriptor"
+}

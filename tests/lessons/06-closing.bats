@@ -360,6 +360,14 @@ states 5 8
 client recv b'' state 7\n"
 }
 
+@test "06-closing says so when /proc/net/tcp cannot be read to its end" {
+    skip_unless strace
+    [[ $BUILD != *asan* ]] || skip "no strace under the sanitizers"
+    try strace -o "$BATS_TEST_TMPDIR/log" -e trace=read -P /proc/net/tcp \
+        -e inject=read:error=EIO "$BUILD/06-closing" in-turn 0
+    expect_result 1 "06-closing: /proc/net/tcp: Input/output error"
+}
+
 # What the exercise's text says that its answer cannot do yet.
 @test "06's solution hangs in send when the peer answers more than is held" {
     [[ -x $BUILD/solution/06-closing ]] || skip "it is not built"

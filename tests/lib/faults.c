@@ -8,9 +8,11 @@
  *     FAULT_SIGNAL=15      does not fail: this signal comes a moment before it
  *     FAULT_SHORT=1        send, recv, read, write and getrandom move one byte
  *     FAULT_SHORT=send     only that one, or those: send,write
- *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
+ *     FAULT_SEED=7         not one byte: so many as chance, with that seed,
+ * says FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
  *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, and a handler
  *     FAULT_CLOCK=60       the time of day is a minute later at each look
+ *     FAULT_LOG=FILE       gets a line for each call that failed
  *
  *     LD_PRELOAD=build/tests/faults.so FAULT_CALL=... COMMAND
  *
@@ -34,6 +36,7 @@
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +59,19 @@ static int is_chosen(const char *variable, const char *call) {
     return 0;
 }
 
+static void tell(const char *call) {
+    char line[64];
+    const char *path = getenv("FAULT_LOG");
+    int fd = path != NULL ? (int)syscall(SYS_openat, AT_FDCWD, path,
+                                         O_WRONLY | O_CREAT | O_APPEND, 0600)
+                          : -1;
+    if (fd < 0)
+        return;
+    int length = snprintf(line, sizeof line, "INJECTED %s\n", call);
+    (void)syscall(SYS_write, fd, line, (size_t)length);
+    (void)syscall(SYS_close, fd);
+}
+
 /* True, with errno set, when it is this call's turn to fail. */
 static int fails(const char *call) {
     static long made;
@@ -70,15 +86,20 @@ static int fails(const char *call) {
         (void)raise(signal_number);
         return 0;
     }
+    tell(call);
     errno = (int)from_environment("FAULT_ERRNO", EIO);
     return 1;
 }
 
+/* As much of length as is to be moved: a byte, or more as a seed has it. */
 static size_t shortened(const char *call, size_t length) {
-    return length > 1 && (is_chosen("FAULT_SHORT", "1") ||
-                          is_chosen("FAULT_SHORT", call))
-               ? 1
-               : length;
+    static unsigned seed;
+    if (length <= 1 ||
+        (!is_chosen("FAULT_SHORT", "1") && !is_chosen("FAULT_SHORT", call)))
+        return length;
+    if (seed == 0)
+        seed = (unsigned)from_environment("FAULT_SEED", 0);
+    return seed == 0 ? 1 : 1 + (size_t)rand_r(&seed) % length;
 }
 
 static long haste(void) {

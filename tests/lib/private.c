@@ -1,7 +1,7 @@
 /*
  * private: run a command in a network of its own.
  *
- *     private [-e FOLDER] COMMAND [ARGUMENT...]
+ *     private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]
  *
  * The command sees one interface, the loopback, and all ports are free: it can
  * use port 8080 whatever runs on this machine. It may look at the packets there
@@ -9,6 +9,8 @@
  * the files of FOLDER in the place of those of the same names in /etc: hosts,
  * resolv.conf and nsswitch.conf decide what a name means. Nobody else sees
  * that; and what /etc doesn't have is left out, for nothing is written there.
+ * With -4 there is no IPv6 in that network, and -m says how long a packet may
+ * be on its loopback.
  *
  * An ordinary user gets the right to do that from a user namespace
  * (user_namespaces(7)); root needs none, and inside a chroot could not have
@@ -67,11 +69,14 @@ static void keep_right_to_packets(void) {
         err(FORBIDDEN, "prctl PR_CAP_AMBIENT");
 }
 
-static void bring_loopback_up(void) {
+static void bring_loopback_up(int mtu) {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
         err(FORBIDDEN, "lo");
+    request.ifr_mtu = mtu;
+    if (mtu != 0 && ioctl(fd, SIOCSIFMTU, &request) < 0)
+        err(FORBIDDEN, "lo: a packet of %d bytes", mtu);
     (void)close(fd);
 }
 
@@ -109,17 +114,23 @@ static void replace_etc(const char *folder) {
 }
 
 static _Noreturn void usage(void) {
-    fputs("usage: private [-e FOLDER] COMMAND [ARGUMENT...]\n", stderr);
+    fputs("usage: private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]\n",
+          stderr);
     exit(2);
 }
 
 int main(int argc, char **argv) {
     const char *folder = NULL;
-    int option;
-    while ((option = getopt(argc, argv, "+e:")) != -1) {
-        if (option != 'e')
+    int option, mtu = 0, without_ipv6 = 0;
+    while ((option = getopt(argc, argv, "+4e:m:")) != -1) {
+        if (option == 'e')
+            folder = optarg;
+        else if (option == 'm')
+            mtu = (int)strtol(optarg, NULL, 10);
+        else if (option == '4')
+            without_ipv6 = 1;
+        else
             usage();
-        folder = optarg;
     }
     if (optind == argc)
         usage();
@@ -131,7 +142,9 @@ int main(int argc, char **argv) {
         err(FORBIDDEN, "unshare");
     if (user != 0)
         keep_user(user, group);
-    bring_loopback_up();
+    bring_loopback_up(mtu);
+    if (without_ipv6)
+        write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
     if (folder != NULL) {
         keep_mounts_private();
         replace_etc(folder);

@@ -1,0 +1,87 @@
+# shellcheck shell=bash
+# What finds mistakes without running into them, or before they show.
+
+# analyse LESSON...: a line each; fails when there was a finding.
+analyse() {
+    local lesson found=0
+    for lesson; do
+        run_valgrind "$lesson" "$BUILD/$lesson" "lessons/$lesson/scene" ||
+            found=1
+    done
+    run_analyzer || found=1
+    run_tidy || found=1
+    report_run "fuzzing, ${FUZZ_SECONDS:-60} s a parser" \
+        make --silent FUZZ_SECONDS="${FUZZ_SECONDS:-60}" fuzz || found=1
+    report_run "the tests under sanitizers" make --silent sanitize || found=1
+    return "$found"
+}
+
+# report_run WHAT COMMAND...: what it said is shown when it failed.
+report_run() {
+    local what=$1 log=$results/analysis.log begin=$SECONDS
+    shift
+    if "$@" >"$log" 2>&1; then
+        echo "$what: no finding, in $((SECONDS - begin)) s"
+    else
+        echo "$what: findings"
+        grep -vE '^ok|no finding' "$log" | tail -n 40
+        return 1
+    fi
+}
+
+# run_valgrind NAME PROGRAM SCENE: errors, memory lost, and descriptors that
+# were open at the end beside 0, 1 and 2.
+run_valgrind() {
+    local folder=$results/$1/valgrind run=1 target found=0 counts
+    command -v valgrind >/dev/null || {
+        [[ -n ${no_valgrind-} ]] || echo "valgrind: skipped, it is not installed"
+        no_valgrind=1
+        return 0
+    }
+    mkdir -p "$folder"
+    while read -r target; do
+        printf 'valgrind\tscene=%s\ttarget=%s\trounds=1\twrap=%s\n' "$3" "$target" \
+            "valgrind -q --track-fds=yes --leak-check=full --log-file=@LOG@" |
+            run_one >/dev/null
+        counts=$(awk '
+            /Open (AF_|file descriptor)/ { open++; opened = 1; next }
+            /inherited from parent/ && opened { open-- }
+            { opened = 0 }
+            /definitely lost|Invalid (read|write)|uninitialised|Mismatched|Process terminating.*signal 11/ { errors++ }
+            END { print errors + 0, open + 0 }' "$folder/slot-0/log")
+        echo "valgrind: $1, actor $target:" \
+            "${counts% *} errors, ${counts#* } descriptors open at the end"
+        [[ ${counts% *} == 0 ]] || found=1
+    done < <(targets "$3" "$2")
+    return "$found"
+}
+
+run_analyzer() {
+    local file log=$results/analyzer.log
+    command -v gcc >/dev/null || return 0
+    : >"$log"
+    for file in common/*.c lessons/*/*.c; do
+        gcc -std=c17 -O2 -Icommon -fanalyzer -S -o /dev/null "$file" 2>>"$log" ||
+            true
+    done
+    report_run "gcc -fanalyzer" refute 'warning:' "$log"
+}
+
+# refute PATTERN FILE: shows where it is, and fails, when it is there.
+refute() {
+    ! grep -E "$1" "$2"
+}
+
+run_tidy() {
+    command -v clang-tidy >/dev/null || {
+        echo "clang-tidy: skipped, it is not installed"
+        return 0
+    }
+    report_run clang-tidy tidy_all
+}
+
+tidy_all() {
+    printf '%s\n' common/*.c lessons/*/*.c tests/*/*.c |
+        xargs -P "$(nproc)" -n 1 \
+            sh -c 'clang-tidy --quiet "$1" -- -std=c17 -Icommon 2>/dev/null' -
+}

@@ -1,0 +1,89 @@
+# Makes the plan of which call fails when, from strace's log of a run in which
+# none does: each call from the first socket on (where there is none: from main
+# on), each time it is made (of one
+# that is made often: the first three times, the middle one, the last), each
+# error that tests/torture/errors has, once, and those that can happen also three
+# times running.
+#
+# awk -v run=SCENE.TARGET -v options=KEY=VALUE... -v path=LOG \
+#     -v faults=tests/lib/faults.c, BUILT -f calls.awk \
+#     tests/torture/errors TRACE
+BEGIN {
+    number["EINTR"] = 4; number["EIO"] = 5; number["EBADF"] = 9
+    number["ENOSPC"] = 28; number["EDQUOT"] = 122
+}
+
+FILENAME ~ /errors$/ {
+    if (/^#/) next
+    call = $1
+    for (i = 2; i <= NF; i++) of[call] = of[call] " " $i
+    next
+}
+
+# Where strace says who called: what getaddrinfo and its like do inside is no
+# program's to mend; and the calls of close that a program makes are counted
+# apart, for a close that strace lets fail closes nothing, and ours does.
+/^ > / {
+    if (/\(main\+/) in_main[current] = 1
+    if (/\((getaddrinfo|getnameinfo|freeaddrinfo)\+/) inner[current] = "|libc"
+    if (current ~ /^close / && !asked && /\(close\+/) own_close[current] = ++closes
+    asked = 1
+    next
+}
+
+# PID call(arguments) = result; what is resumed was counted when it began.
+$2 ~ /^[a-z_0-9]+\(/ {
+    call = $2
+    sub(/\(.*/, "", call)
+    time = ++made[$1, call]
+    current = call " " time
+    asked = 0
+    if (call == "socket" || call == "socketpair") begun = 1
+    if (call ~ /^(exit|exit_group|brk|rt_sigreturn|restart_syscall|clone3?|vfork|execve|arch_prctl|rseq|set_robust_list|set_tid_address)$/)
+        next
+    # Nobody can say that nothing can be said.
+    if ($2 ~ /^writev?\(2,/ ) next
+    if (!((call, time) in seen)) {
+        seen[call, time] = 1
+        if (begun) after_socket[call " " time] = 1
+        times[call] = times[call] " " time
+        if (!(call in order)) { order[call] = ++calls; name[calls] = call }
+    }
+}
+
+END {
+    for (c = 1; c <= calls; c++) {
+        call = name[c]
+        n = split(times[call], when)
+        m = split(call in of ? of[call] : of["*"], errors)
+        for (i = 1; i <= n; i++) {
+            if (!((call " " when[i]) in after_socket) &&
+                (begun || !((call " " when[i]) in in_main)))
+                continue
+            if (++chosen[call] > 3 && i < n && i != int((n + 3) / 2)) continue
+            own = 0
+            for (e = 1; e <= m; e++) {
+                own = own || errors[e] == "|"
+                if (errors[e] == "|") continue
+                plan(call, when[i], when[i], errors[e], "once")
+                if (!own) plan(call, when[i], when[i] + 2, errors[e], "burst")
+            }
+        }
+    }
+}
+
+function plan(call, first, last, error, how) {
+    if (call == "close") {
+        if (!((call " " first) in own_close)) return
+        printf "%s|calls|%s %d|%s|%s|%s\t%s\tenv=LD_PRELOAD=%s\t" \
+               "env=FAULT_LOG=%s\tenv=FAULT_CALL=close\tenv=FAULT_ERRNO=%d\t" \
+               "env=FAULT_AT=%d\tenv=FAULT_TIMES=%d\n",
+               run, call, first, error, call, how, options, faults, path,
+               number[error], own_close[call " " first], last - first + 1
+        return
+    }
+    printf "%s|calls|%s %d|%s|%s|%s%s\t%s\twrap=strace -D -f -qq --seccomp-bpf " \
+           "-o %s -e signal=none -e trace=%s -e inject=%s:error=%s:when=%d..%d\n",
+           run, call, first, error, call, how, inner[call " " first], options,
+           path, call, call, error, first, last
+}

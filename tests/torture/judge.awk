@@ -1,0 +1,178 @@
+# Judges runs: for each line of RESULTS, a verdict and the label, and what there
+# was to see. REFERENCE has undisturbed runs of the same scenes.
+#
+# awk -v lesson=NN-name -f judge.awk tests/torture/reasons tests/torture/varies \
+#     tests/torture/known REFERENCE RESULTS
+#
+#     idle     the fault did not fire
+#     same     it did its work all the same
+#     said     it did not, and said in which call, and why
+#     excused  tests/torture/known says why nothing else can be
+#     floor    what broke is libc's own: it failed inside of getaddrinfo
+#     half     it did not, and said so, but not in which call, or not why
+# and what must not be:
+#     crash hang wrong silent dead unserved lost
+BEGIN { FS = "\t" }
+
+FILENAME ~ /reasons$/ {
+    if (/^#/) next
+    name = $0
+    sub(/ .*/, "", name)
+    sub(/^[A-Z0-9]+ +/, "")
+    reason[name] = $0
+    next
+}
+
+FILENAME ~ /known$/ {
+    if ($1 == lesson) excused[++excuses] = $2
+    next
+}
+
+function is_excused(    i) {
+    for (i = 1; i <= excuses; i++)
+        if ($1 ~ excused[i]) return 1
+    return 0
+}
+
+FILENAME ~ /varies$/ {
+    if ($1 == lesson) varying[++vary] = $2
+    next
+}
+
+# 1 label, 2 fired, 3 ready, 4 end, 5 told, 6 descriptors, 7 out, 8 err,
+# 9 clients, 10... the rounds
+{
+    split($1, label, "|")
+    run = label[1]
+    part = label[2]
+    for (i = 7; i <= NF; i++) {
+        gsub(/:[0-9][0-9][0-9][0-9]+/, ":PORT", $i)
+        for (v = 1; v <= vary; v++) gsub(varying[v], "(varies)", $i)
+    }
+}
+
+part == "reference" {
+    references[run]++
+    ready[run] = $3
+    end[run] = $4
+    told[run] = $5
+    if (!(run in holds) || $6 > holds[run]) holds[run] = $6
+    if ($7 ~ /INET6|::1/) has6[run] = 1
+    remember(run " out", $7)
+    remember(run " clients", $9)
+    for (i = 10; i <= NF; i++) remember(run " clients", $i)
+    next
+}
+
+{
+    verdict = judge()
+    if (label[7] == "libc" && verdict ~ /^(crash|hang|wrong|silent|half)$/) verdict = "floor"
+    printf "%s\t%s\t%s\t%s\t%s\n", verdict, $1, $4, $8, $7
+}
+
+# Words that differ between undisturbed runs say nothing.
+function remember(key, text,    words, n, i, group) {
+    gsub(/\\n/, " \\n ", text)
+    n = split(text, words, / +/)
+    group = key SUBSEP n
+    if (!(group in known)) {
+        known[group] = n
+        for (i = 1; i <= n; i++) word[group, i] = words[i]
+    }
+    for (i = 1; i <= n; i++)
+        if (word[group, i] != words[i]) varies[group, i] = 1
+}
+
+function is_known(key, text,    words, n, i, group) {
+    gsub(/\\n/, " \\n ", text)
+    n = split(text, words, / +/)
+    group = key SUBSEP n
+    if (!(group in known)) return 0
+    for (i = 1; i <= n; i++)
+        if (word[group, i] != words[i] && !((group, i) in varies)) return 0
+    return 1
+}
+
+function judge(    i, all, fault) {
+    fault = part == "calls" || part == "memory"
+    if (fault && $2 == 0) return "idle"
+    if (is_excused()) return "excused"
+    if ($4 == "hung") return "hang"
+    if ($4 ~ /^signal/ && !($5 == "told" && $4 == end[run])) return "crash"
+    all = is_known(run " out", $7) && is_known(run " clients", $9) && $4 == end[run]
+    # Who only looks on, as a sniffer does, may end when it can't look any more.
+    if (told[run] == "told" && $3 == "capturing" && $5 != "told")
+        return $4 == "exit 0" ? "dead" : how_it_says($8)
+    if (told[run] == "told" && $3 == "listening") {
+        # Who cannot write what it is there to write may end, saying so.
+        if ($5 != "told")
+            return $4 == "exit 1" && says_why($8) && (label[5] ~ /^write/ ||
+                label[3] ~ /^out /) ? "said" : "dead"
+        for (i = NF - 1; i <= NF; i++)
+            if (i > 9 && !is_known(run " clients", $i)) return "unserved"
+        if ($6 > holds[run]) return "lost"
+        for (i = 10; i <= NF; i++)
+            all = all && is_known(run " clients", $i)
+        if (all || (part == "peers" && $4 == end[run])) return "same"
+        return how_it_says($8 " " new_lines())
+    }
+    if (all) return "same"
+    if ($4 == "exit 0" && part == "peers") return "same"
+    # What there is to print of addresses is another thing without IPv6, which
+    # a loopback with packets of 68 bytes has not got either.
+    if ($4 == "exit 0" && label[3] ~ /^(no IPv6|packets)/ && has6[run]) return "same"
+    # Some are there to print what calls return.
+    if ($4 == "exit 0" && part == "calls" && index($7, label[4]) && names_call($7))
+        return "said"
+    if ($4 == "exit 0") return "wrong"
+    return how_it_says($8)
+}
+
+# What a server printed, as far as it is not what it always does.
+function new_lines() {
+    return is_known(run " out", $7) ? "" : $7
+}
+
+function how_it_says(text) {
+    if (part == "places" && label[3] ~ /^err /) return $4 != end[run] ? "said" : "silent"
+    if (says_why(text)) return "said"
+    return $8 != "" ? "half" : "silent"
+}
+
+# The call that failed, and why, in words. Where the harm shows only later (a
+# connect that was never made, an answer that never came), another reason will
+# do, but words it must be.
+function says_why(text,    why, i) {
+    if (part == "calls") {
+        if (label[5] ~ /^write/ && label[6] == "burst") return 1 # nor could it say
+        if (text ~ /getaddrinfo|getnameinfo/) return 1
+        if (index(text, reason[label[4]]) && names_call(text)) return 1
+        if (label[4] ~ /^(EAGAIN|EINPROGRESS|EALREADY|EINTR|ETIMEDOUT|EISCONN)$/) {
+            if (text ~ /timed out|deadline passed|no answer/) return 1
+            for (i in reason) if (index(text, reason[i])) return 1
+        }
+        return 0
+    }
+    if (part == "memory")
+        return text ~ /Cannot allocate memory|out of memory|Memory allocation|malloc|memory/
+    return text != ""
+}
+
+# A call's name as C has it, or what it was applied to.
+function names_call(text,    call) {
+    call = label[5]
+    if (call ~ /^(sendto|sendmsg|sendmmsg)$/) return text ~ /send|write|SSL/
+    if (call ~ /^(recvfrom|recvmsg|recvmmsg)$/) return text ~ /recv|read|SSL/
+    if (call == "accept4") return text ~ /accept/
+    if (call ~ /^(write|writev)$/) return text ~ /write|standard output|send|SSL|\//
+    if (call ~ /^(read|readv)$/) return text ~ /read|standard input|recv|SSL|\//
+    if (call ~ /^(open|openat|newfstatat|fstat|getdents64|lseek)$/) return text ~ /open|\/|stat/
+    if (call ~ /^(ppoll|poll)$/) return text ~ /poll/
+    if (call ~ /^(select|pselect6)$/) return text ~ /select/
+    if (call ~ /^(epoll_wait|epoll_pwait)$/) return text ~ /epoll_wait/
+    if (call ~ /^(wait4|waitid)$/) return text ~ /wait/
+    if (call ~ /nanosleep$/) return text ~ /sleep/
+    if (call ~ /^(mmap|mprotect|munmap|madvise)$/) return 1
+    sub(/[0-9]+$/, "", call)
+    return index(text, call) > 0
+}

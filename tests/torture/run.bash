@@ -1,0 +1,297 @@
+# shellcheck shell=bash
+# Runs the plans of a program, judges what came out, and prints the table.
+results=$BUILD/torture
+
+list_lessons() {
+    local lesson
+    for lesson in lessons/[0-9][0-9]-*/; do
+        lesson=${lesson%/}
+        echo "${lesson##*/}"
+    done
+}
+
+# strace is a package that not every machine has: it is installed where we may,
+# and done without, aloud, where not.
+find_strace() {
+    command -v strace >/dev/null && return
+    if ((EUID == 0)) && command -v apt-get >/dev/null; then
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+            --no-install-recommends strace >/dev/null 2>&1 || true
+    fi
+    command -v strace >/dev/null ||
+        echo "torture: there is no strace: no call is made to fail" >&2
+}
+
+# in_network OPTION... -- COMMAND: in a network of its own, with the names that
+# the lessons' texts have; where that is not allowed, in the machine's.
+in_network() {
+    local status=0
+    local -a network=()
+    while [[ $1 != -- ]]; do
+        network+=("$1")
+        shift
+    done
+    shift
+    "$BUILD/tests/private" "${network[@]}" -e tests/lib/etc "$@" || status=$?
+    ((status == 125)) || return "$status"
+    ((${#network[@]} == 0)) || return 0 # there is no such network here
+    "$@"
+}
+
+# run_plan PLAN RESULTS [OPTION...]: on each core a part of it.
+run_plan() {
+    local plan=$1 out=$2 i cores slot
+    shift 2
+    cores=$(nproc)
+    for ((i = 0; i < cores; i++)); do
+        slot=$folder/slot-$i
+        mkdir -p "$slot"
+        awk -v i="$i" -v n="$cores" -v path="$slot/log" \
+            'NR % n == i { gsub(/@LOG@/, path); print }' "$plan" >"$slot/plan"
+        in_network "$@" -- "$BUILD/tests/play" "$slot" \
+            <"$slot/plan" >"$slot/results" 2>"$slot/errors" &
+    done
+    wait
+    cat "$folder"/slot-*/results >>"$out"
+    cat "$folder"/slot-*/errors >&2
+}
+
+# run_one PLAN: the one line on this core, for the log in slot-0.
+run_one() {
+    mkdir -p "$folder/slot-0"
+    sed "s|@LOG@|$folder/slot-0/log|g" |
+        in_network -- "$BUILD/tests/play" "$folder/slot-0"
+}
+
+# torture_target SCENE TARGET: all parts, for that actor of that scene.
+torture_target() {
+    local options made datagrams='' kind=client holds
+    run=${1##*-}.$2 # it begins the label of each of its runs
+    options="scene=$1"$'\t'"target=$2"$'\t'rounds=4
+    local begin=${EPOCHREALTIME/./}
+    plan_reference | run_one >"$folder/reference-$run"
+    read_reference || return 0
+    begin=$(((${EPOCHREALTIME/./} - begin) / 3000))
+    ((begin <= slowest)) || slowest=$begin
+    cat "$folder/reference-$run" >>"$folder/reference"
+    options+=$'\t'holds=$holds
+    : >"$folder/plan-$run"
+    if command -v strace >/dev/null; then
+        plan_trace | run_one >/dev/null
+        cp "$folder/slot-0/log" "$folder/trace-$run"
+        plan_calls "$folder/trace-$run" >>"$folder/plan-$run"
+        grep -q 'socket(AF_INET6\{0,1\}, SOCK_DGRAM.*IPPROTO_IP' \
+            "$folder/trace-$run" &&
+            ! grep -q 'socket(.*SOCK_STREAM' "$folder/trace-$run" &&
+            datagrams=1
+    fi
+    plan_memory_count | run_one >/dev/null
+    made=$(grep -c '^made ' "$folder/slot-0/log" 2>/dev/null) || made=0
+    {
+        plan_memory "$made"
+        plan_short
+        plan_places
+        [[ $kind == none ]] || plan_peers "$kind"
+    } >>"$folder/plan-$run"
+    cat "$folder/plan-$run" >>"$folder/plan"
+    plan_network "no IPv6" >>"$folder/plan-4"
+    plan_network "packets of 68 bytes" >>"$folder/plan-68"
+    plan_network "no /etc/hosts" >>"$folder/plan-hosts"
+}
+
+# read_reference: sets kind and holds; fails where the scene is none: it does
+# not end well, or not each time the same.
+read_reference() {
+    local ready end told descriptors before=
+    holds=0
+    while IFS=$'\t' read -r _ _ ready end told descriptors _; do
+        # Who was never asked to catch SIGTERM dies of it.
+        [[ $end == "exit 0" || "$end $told" == "signal 15 told" ]] || return 1
+        [[ -z $before || $before == "$ready $told" ]] || return 1
+        before="$ready $told"
+        ((descriptors <= holds)) || holds=$descriptors
+    done <"$folder/reference-$run"
+    if [[ $before == "listening told" ]]; then
+        kind=server
+    elif ((${run#*.} == 1)) || [[ $before == capturing* ]]; then
+        kind=none # nobody comes before it, or it speaks to nobody
+    fi
+}
+
+# torture_program NAME PROGRAM SCENE...: unless that has been done.
+torture_program() {
+    local name=$1 program=$2 folder=$results/$1 run scene target print
+    local begin=$SECONDS slowest=0 fitted=
+    shift 2
+    print=$(cat "$program" "$@" tests/torture/*.* tests/torture/{errors,reasons,varies,known} tests/lib/faults.c \
+        tests/lib/memory.c tests/peers/*.c | sha256sum)
+    print+=$mode
+    if [[ -e $folder/done && $(<"$folder/done") == "$print" ]]; then
+        progress "$name: as before"
+        return
+    fi
+    rm -rf "$folder"/{done,plan*,reference*,results*,verdicts*,scene-*}
+    mkdir -p "$folder"
+    touch "$folder"/{reference,results,plan,plan-4,plan-68,plan-hosts}
+    for scene; do
+        cp "$scene" "$folder/scene-${scene##*[-/]}"
+        while read -r target; do
+            torture_target "$folder/scene-${scene##*[-/]}" "$target"
+        done < <(targets "$scene" "$program" "${program##*/}")
+    done
+    fit_plan
+    run_plan "$folder/plan" "$folder/results"
+    run_plan "$folder/plan-4" "$folder/results" -4
+    run_plan "$folder/plan-68" "$folder/results" -m 68
+    run_plan "$folder/plan-hosts" "$folder/results" -e tests/torture/etc
+    judge "$folder/results" >"$folder/verdicts"
+    confirm
+    echo "$print" >"$folder/done"
+    progress "$name: $(wc -l <"$folder/verdicts") runs in $((SECONDS - begin)) s$fitted"
+}
+
+judge() {
+    awk -v lesson="$name" -f tests/torture/judge.awk tests/torture/reasons \
+        tests/torture/varies tests/torture/known "$folder/reference" "$1"
+}
+
+# fit_plan: of each call and each other part a little, evenly, where all would
+# take too long: 200 lines at least of a scene that is slow, 40 for --short.
+fit_plan() {
+    local lines most=${budget[lines]} affordable
+    lines=$(wc -l <"$folder/plan")
+    affordable=$((budget[ms] * $(nproc) / (slowest + 40)))
+    ((affordable >= most)) || affordable=$most
+    ((lines > affordable)) || return 0
+    awk -v all="$lines" -v some="$affordable" \
+        'int(NR * some / all) > int((NR - 1) * some / all)' "$folder/plan" \
+        >"$folder/plan-fit"
+    mv "$folder/plan-fit" "$folder/plan"
+    fitted=", $affordable of $lines"
+}
+
+# What looks bad is run again: on a busy machine a thing may have come late.
+confirm() {
+    awk -F '\t' '$1 !~ /^(idle|same|said|half|floor|excused)$/ { print $2 }' "$folder/verdicts" \
+        >"$folder/suspects"
+    [[ -s $folder/suspects ]] || return 0
+    cat "$folder"/plan "$folder"/plan-{4,68,hosts} |
+        awk -F '\t' 'NR == FNR { bad[$1]; next } $1 in bad' \
+            "$folder/suspects" - >"$folder/again"
+    grep -vE '\|places\|(no |packets)' "$folder/again" >"$folder/plan-again" ||
+        true
+    : >"$folder/results-again"
+    run_plan "$folder/plan-again" "$folder/results-again"
+    judge "$folder/results-again" >"$folder/verdicts-again"
+    awk -F '\t' 'NR == FNR { if ($1 ~ /^(idle|same|said|half|floor|excused)$/) good[$2] = $0; next }
+                 $2 in good { print good[$2]; next } { print }' \
+        "$folder/verdicts-again" "$folder/verdicts" >"$folder/verdicts-new"
+    mv "$folder/verdicts-new" "$folder/verdicts"
+}
+
+progress() {
+    current=$((current + 1))
+    echo "torture: $current of $total: $1" >&2
+}
+
+# The scenes of a solution, at most two: those with the most different calls,
+# and of these the shortest. One without a peer is the last resort.
+solution_scenes() {
+    local folder=$results/$1.solution candidate
+    mkdir -p "$folder"
+    record_check "$1" "$folder"
+    candidate_scenes "$BUILD/solution/$1" "$folder"
+    rm -f "$folder"/chosen-*
+    {
+        grep -l '^peer:' "$folder"/candidate-* || true
+        grep -L '^peer:' "$folder"/candidate-* || true
+    } | head -n 12 | while read -r candidate; do
+        echo "$(weigh "$candidate" "$BUILD/solution/$1") $candidate"
+    done | sort -k1,1nr -k2,2n | awk '$1 > 0 { print $3 }' | head -n 2
+}
+
+# weigh SCENE PROGRAM: how many different calls are made, and how many in all; 0
+# if it does not work.
+weigh() {
+    local target line
+    target=$(targets "$1" "$2" | head -n 1)
+    line=$(printf 'x\tscene=%s\ttarget=%s\twrap=strace -D -f -qq -o @LOG@\n' \
+        "$1" "$target" | run_one 2>/dev/null)
+    if [[ $line == *$'\texit 0\t'* || $line == *$'\tsignal 15\ttold\t'* ]]; then
+        awk '{ sub(/\(.*/, "", $2); if (!seen[$2]++) n++ } END { print n + 0, NR }' \
+            "$folder/slot-0/log"
+    else
+        echo 0 0
+    fi
+}
+
+# compare_strangers: the same for programs that everybody has.
+compare_strangers() {
+    local scene name program current=0 total=0 lesson=99
+    local -a done=() known=()
+    local -A budget=([lines]=400 [ms]=40000)
+    for scene in tests/torture/compare/*; do
+        name=${scene##*/}
+        program=${name%%-*}
+        if command -v "$program" >/dev/null; then
+            known+=("$scene")
+        else
+            echo "torture: $program is not installed" >&2
+        fi
+    done
+    total=${#known[@]}
+    for scene in "${known[@]}"; do
+        name=${scene##*/}
+        torture_program "$name" "$(command -v "${name%%-*}")" "$scene"
+        done+=("$results/$name")
+    done
+    ((total == 0)) || print_table "${done[@]}"
+}
+
+torture_lessons() {
+    local lesson current=0 total=$(($# * 2))
+    local -A budget=([lines]=200 [ms]=12000)
+    [[ $mode != short ]] || budget=([lines]=40 [ms]=1000)
+    local -a scenes done=()
+    for lesson; do
+        torture_program "$lesson" "$BUILD/$lesson" "lessons/$lesson/scene"
+        mapfile -t scenes < <(solution_scenes "$lesson")
+        torture_program "$lesson.solution" "$BUILD/solution/$lesson" \
+            "${scenes[@]}"
+        done+=("$results/$lesson" "$results/$lesson.solution")
+    done
+    print_table "${done[@]}"
+}
+
+# print_table FOLDER...: a row a program; then what should not be there.
+print_table() {
+    local folder
+    for folder; do
+        awk -F '\t' -v name="${folder##*/}" '
+            { if ($1 !~ /^(idle|floor|excused)$/) { n[$1]++; all++ } }
+            END { printf "%s %d %d %d %d %d %d %d %d\n", name, all, n["same"],
+                  n["said"], n["half"], n["crash"] + n["dead"], n["hang"] + n["unserved"],
+                  n["wrong"] + n["silent"], n["lost"] }' "$folder/verdicts"
+    done | awk '
+        BEGIN { row = "%-30s %7s %7s %7s %7s %7s %7s %7s %7s\n"
+                printf row, "", "", "did it", "said", "not", "died", "hung", "wrong", "lost"
+                printf row, "program", "fired", "anyway", "why", "why", "", "", "silent", "a fd" }
+        { printf row, $1, $2, $3, $4, $5, $6, $7, $8, $9
+          for (i = 2; i <= 9; i++) sum[i] += $i }
+        END { printf row, "all", sum[2], sum[3], sum[4], sum[5], sum[6], sum[7], sum[8], sum[9]
+              exit sum[6] + sum[7] + sum[8] + sum[9] > 0 }' || {
+        echo
+        print_findings "$@"
+        return 1
+    }
+}
+
+print_findings() {
+    local folder
+    for folder; do
+        awk -F '\t' -v name="${folder##*/}" '
+            $1 !~ /^(idle|same|said|half|floor|excused)$/ {
+                printf "%s: %s: %s: %s: %s\n", $1, name, $2, $3, substr($4, 1, 100)
+            }' "$folder/verdicts"
+    done
+}
