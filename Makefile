@@ -32,7 +32,7 @@ fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.c common/*.[ch] tests/*/*.[ch])
 scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash) \
-    tests/lib/transcript
+    $(wildcard tests/torture/*.bash) tests/lib/transcript
 suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 
 objects := $(patsubst common/%.c,$(BUILD)/common/%.o,$(wildcard common/*.c))
@@ -51,7 +51,8 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: all tools wrong test pictures lint format sanitize fuzz clean help FORCE
+.PHONY: all tools wrong test pictures lint format sanitize fuzz torture clean \
+    help FORCE
 
 all: $(programs) $(exercises) $(solutions) $(helpers) $(libraries) ## build everything into build/
 
@@ -143,6 +144,11 @@ test: ## run every test
 
 sanitize: ## run the tests again under address and undefined-behaviour sanitizers
 	SANITIZE=1 BUILD=build/asan scripts/test tests/lessons tests/exercises
+
+torture: ## make everything fail that can fail, and see what becomes of it
+	scripts/torture
+	scripts/torture --analysis
+	scripts/torture --flakes
 
 pictures: all ## draw each lesson's xray.svg anew, from a real run
 	for lesson in $(lessons); do \
