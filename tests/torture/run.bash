@@ -32,7 +32,7 @@ in_network() {
         shift
     done
     shift
-    "$BUILD/tests/private" "${network[@]}" -e tests/lib/etc "$@" || status=$?
+    "$BUILD/tests/private" -e tests/lib/etc "${network[@]}" "$@" || status=$?
     ((status == 125)) || return "$status"
     ((${#network[@]} == 0)) || return 0 # there is no such network here
     "$@"
@@ -272,7 +272,7 @@ choose_scenes() {
 
 torture_lessons() {
     local lesson current=0 total=$(($# * 2))
-    local -A budget=([lines]=200 [ms]=12000)
+    local -A budget=([lines]=240 [ms]=12000)
     [[ $mode != short ]] || budget=([lines]=40 [ms]=1000)
     local -a scenes done=()
     for lesson; do
