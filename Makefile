@@ -48,7 +48,8 @@ fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch])
 scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash) \
-    tests/lib/transcript tests/torture/tls-matrix
+    $(wildcard tests/torture/*.bash) tests/lib/transcript \
+    tests/torture/tls-matrix
 suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 
 objects := $(patsubst common/%.c,$(BUILD)/common/%.o,$(filter-out $(missing),$(wildcard common/*.c)))
@@ -68,7 +69,8 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: all tools wrong test pictures lint format sanitize fuzz clean help FORCE
+.PHONY: all tools wrong test pictures lint format sanitize fuzz torture clean \
+    help FORCE
 
 all: $(programs) $(exercises) $(solutions) tools $(tls_library) $(if $(missing_lessons),left-out) ## build everything into build/
 
@@ -173,6 +175,11 @@ test: ## run every test
 
 sanitize: ## run the tests again under address and undefined-behaviour sanitizers
 	SANITIZE=1 BUILD=build/asan scripts/test tests/lessons tests/exercises
+
+torture: ## make everything fail that can fail, and see what becomes of it
+	scripts/torture
+	scripts/torture --analysis
+	scripts/torture --flakes
 
 pictures: all ## draw each lesson's xray.svg anew, from a real run
 	for lesson in $(lessons); do \

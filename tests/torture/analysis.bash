@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # they share variables
 # What finds mistakes without running into them, or before they show.
 
 # analyse LESSON...: a line each; fails when there was a finding.
@@ -81,7 +81,36 @@ run_tidy() {
 }
 
 tidy_all() {
+    # shellcheck disable=SC2016 # for that shell
     printf '%s\n' common/*.c lessons/*/*.c tests/*/*.c |
         xargs -P "$(nproc)" -n 1 \
             sh -c 'clang-tidy --quiet "$1" -- -std=c17 -Icommon 2>/dev/null' -
+}
+
+# find_flakes: all tests, twenty times, beside a loop on each core; goes on where
+# it was left.
+find_flakes() {
+    local passed=0 print state=$results/flakes log=$results/flakes.log i
+    mkdir -p "$results"
+    print=$(cat Makefile common/* lessons/*/* scripts/* tests/*/*.* 2>/dev/null |
+        sha256sum)
+    [[ ! -e $state ]] || read -r print_before passed <"$state"
+    [[ ${print_before-} == "${print%% *}" ]] || passed=0
+    for ((i = 0; i < $(nproc); i++)); do
+        "$BUILD/tests/bounded" 7200 bash -c 'while :; do :; done' &
+        # shellcheck disable=SC2064 # as it is now
+        trap "kill $! $(jobs -p | tr '\n' ' ') 2>/dev/null" EXIT
+    done
+    while ((passed < 20)); do
+        # shellcheck disable=SC2065 # it is not test(1)
+        scripts/test >"$log" 2>&1 || {
+            grep -A 20 '^FAIL' "$log"
+            echo "flakes: after $passed runs without one, this"
+            return 1
+        }
+        passed=$((passed + 1))
+        echo "${print%% *} $passed" >"$state"
+        echo "torture: $passed of 20 runs of all tests under load" >&2
+    done
+    echo "flakes: none in 20 runs under load"
 }

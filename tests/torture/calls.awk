@@ -66,13 +66,20 @@ END {
                 own = own || errors[e] == "|"
                 if (errors[e] == "|") continue
                 plan(call, when[i], when[i], errors[e], "once")
+                if (own) few[++fews] = call SUBSEP when[i] SUBSEP errors[e]
                 if (!own) plan(call, when[i], when[i] + 2, errors[e], "burst")
             }
         }
     }
+    # Who makes few calls has these three times running, too.
+    for (i = 1; i <= fews && planned < 220; i++) {
+        split(few[i], part, SUBSEP)
+        plan(part[1], part[2], part[2] + 2, part[3], "burst")
+    }
 }
 
 function plan(call, first, last, error, how) {
+    planned++
     if (call == "close") {
         if (!((call " " first) in own_close)) return
         printf "%s|calls|%s %d|%s|%s|%s\t%s\tenv=LD_PRELOAD=%s\t" \

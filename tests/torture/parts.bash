@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # they share variables
 # What is done to a program, part by part: each function prints the lines of a
 # plan for tests/torture/play.c. A run is SCENE.TARGET, and `options` is what
 # all runs of it have in common.

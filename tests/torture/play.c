@@ -49,8 +49,9 @@ enum {
     MOST_ACTORS = 16,
     MOST_OPTIONS = 24,
     MOST_ROUNDS = 8,
-    TARGET_MS = 3000, /* then it hangs; so long also to end when told to; and
-                         as much more as its own option -t says */
+    TARGET_MS = 3500, /* 3 s, and what it takes to begin: then it hangs; so long
+                         also to end when told to; and as much more as its own
+                         option -t says */
     OTHER_MS = 5000,  /* for the others: they may wait for the target */
     PEER_MS = 100,    /* a peer that would stay is ended */
     SETTLE_MS = 400,  /* for a server to close what its last client left */
@@ -239,7 +240,7 @@ static int is_ready(struct play *play, struct actor *actor) {
                            (int)(said - text) + 3, text);
         if (actor->ready && port != NULL && isdigit((unsigned char)port[1]) &&
             strlen(port + 1) < sizeof play->port)
-            (void)strcpy(play->port, port + 1);
+            memcpy(play->port, port + 1, strlen(port + 1) + 1);
     }
     free(text);
     return actor->ready;
@@ -374,9 +375,9 @@ static void send_peer(struct play *play, struct actor *peer) {
     start(play, peer);
     if (number(play, "stay", 0)) {
         char port[sizeof play->port];
-        (void)strcpy(port, play->port);
+        memcpy(port, play->port, sizeof port);
         wait_ready(play, peer);
-        (void)strcpy(play->port, port);
+        memcpy(play->port, port, sizeof port);
     } else {
         finish(peer, PEER_MS);
     }

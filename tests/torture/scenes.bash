@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # they share variables
 # Which scenes a program plays in. A lesson's has its own. For an exercise's
 # answer they are taken from its check: what the check runs is written down, and
 # a peer and an answer that met become a scene.
@@ -65,7 +65,7 @@ END
 
 # candidate_scenes PROGRAM FOLDER: files FOLDER/candidate-N from the record. A
 # peer that serves, and then an answer with a port among its arguments; or an
-# answer, and a peer that connects; or an answer alone.
+# answer, and a peer that connects; or an answer alone, or with anybody.
 candidate_scenes() {
     rm -f "$2"/candidate-*
     awk -F '\t' -v program="$1" -v folder="$2" '
@@ -117,7 +117,7 @@ candidate_scenes() {
                 write_scene("answer: " answer "\n")
                 if ($NF == "0" || $0 ~ /\t0\t/)
                     write_scene("answer: " answer \
-                        "\npeer: build/tests/rude -n 40 connect whole {port}\n")
+                        "\nanybody: build/tests/rude -n 40 connect whole {port}\n")
             }
         }' "$2/record"
 }

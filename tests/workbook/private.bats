@@ -28,6 +28,19 @@ in_private() {
     ((16#$rights >> 13 & 1)) # CAP_NET_RAW
 }
 
+@test "private -4 leaves IPv6 out, and -m says how long a packet may be" {
+    in_private bash -c 'cat /proc/net/if_inet6'
+    [[ -s $OUT ]] || skip "this machine has no IPv6"
+    in_private -4 cat /proc/net/if_inet6
+    expect_result 0 ""
+    expect_text ''
+    # Nor has a network whose packets are shorter than 1280: RFC 8200, section 5.
+    in_private -m 68 cat /proc/net/if_inet6
+    expect_text ''
+    in_private -m 1280 cat /proc/net/if_inet6
+    [[ -s $OUT ]]
+}
+
 @test "private -e puts files in the place of /etc's, for its command alone" {
     local etc=$BATS_TEST_TMPDIR/etc before
     [[ -e /etc/hosts ]] || skip "this machine has no /etc/hosts"
@@ -54,7 +67,7 @@ in_private() {
 }
 
 @test "private says what is wrong" {
-    local usage="usage: private [-e FOLDER] COMMAND [ARGUMENT...]"
+    local usage="usage: private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]"
     try "$private"
     expect_result 2 "$usage"
     try "$private" -e tests/lib/etc
