@@ -12,6 +12,7 @@ SECONDS_ALLOWED=${SECONDS_ALLOWED:-5}
 # No test reads a learner's settings, colours or language.
 unset NO_COLOR
 export LC_ALL=C TERM=dumb
+export LSAN_OPTIONS=suppressions=$PWD/tests/lib/leaks:print_suppressions=0
 
 # With FAIL_FAST set, what follows a failure in the same file is skipped.
 setup() {
