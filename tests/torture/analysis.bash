@@ -56,12 +56,14 @@ run_valgrind() {
     return "$found"
 }
 
+# Without optimization: in what that has rearranged, gcc 12 takes a file that is
+# open when err(3) ends the program for one that was lost.
 run_analyzer() {
     local file log=$results/analyzer.log
     command -v gcc >/dev/null || return 0
     : >"$log"
     for file in common/*.c lessons/*/*.c; do
-        gcc -std=c17 -O2 -Icommon -fanalyzer -S -o /dev/null "$file" 2>>"$log" ||
+        gcc -std=c17 -O0 -Icommon -fanalyzer -S -o /dev/null "$file" 2>>"$log" ||
             true
     done
     report_run "gcc -fanalyzer" refute 'warning:' "$log"

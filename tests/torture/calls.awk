@@ -3,10 +3,10 @@
 # on), each time it is made (of one
 # that is made often: the first three times, the middle one, the last), each
 # error that tests/torture/errors has, once, and those that can happen also three
-# times running.
+# times running. Where that is little, also the others so, or for good.
 #
 # awk -v run=SCENE.TARGET -v options=KEY=VALUE... -v path=LOG \
-#     -v faults=tests/lib/faults.c, BUILT -f calls.awk \
+#     -v kind=KIND -v faults=tests/lib/faults.c, BUILT -f calls.awk \
 #     tests/torture/errors TRACE
 BEGIN {
     number["EINTR"] = 4; number["EIO"] = 5; number["EBADF"] = 9
@@ -66,6 +66,7 @@ END {
                 own = own || errors[e] == "|"
                 if (errors[e] == "|") continue
                 plan(call, when[i], when[i], errors[e], "once")
+                each[++all] = call SUBSEP when[i] SUBSEP errors[e]
                 if (own) few[++fews] = call SUBSEP when[i] SUBSEP errors[e]
                 if (!own) plan(call, when[i], when[i] + 2, errors[e], "burst")
             }
@@ -75,6 +76,11 @@ END {
     for (i = 1; i <= fews && planned < 220; i++) {
         split(few[i], part, SUBSEP)
         plan(part[1], part[2], part[2] + 2, part[3], "burst")
+    }
+    # And so has a client all of them from then on; a server would serve nobody.
+    for (i = 1; i <= all && planned < 220 && kind != "server"; i++) {
+        split(each[i], part, SUBSEP)
+        plan(part[1], part[2], part[2] + 999, part[3], "for good")
     }
 }
 

@@ -144,7 +144,7 @@ function how_it_says(text) {
 # do, but words it must be.
 function says_why(text,    why, i) {
     if (part == "calls") {
-        if (label[5] ~ /^write/ && label[6] == "burst") return 1 # nor could it say
+        if (label[5] ~ /^write/ && label[6] != "once") return 1 # nor could it say
         if (text ~ /getaddrinfo|getnameinfo/) return 1
         if (index(text, reason[label[4]]) && names_call(text)) return 1
         if (label[4] ~ /^(EAGAIN|EINPROGRESS|EALREADY|EINTR|ETIMEDOUT|EISCONN)$/) {

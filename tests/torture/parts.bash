@@ -22,7 +22,7 @@ tell_callers() {
 }
 
 plan_calls() {
-    awk -v run="$run" -v options="$options" -v path="@LOG@" \
+    awk -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
         -v faults="$BUILD/tests/faults.so" -f tests/torture/calls.awk tests/torture/errors "$1"
 }
 
