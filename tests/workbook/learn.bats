@@ -148,6 +148,7 @@ answer_well() {
 
 @test "learn check makes what differs visible, with a caret below it" {
     mkdir work
+    make --silent "build/wrong/$first/string.c" 3>&-
     cp "build/wrong/$first/string.c" "work/$first.c"
     learn check 1
     expect status 1 "$status"

@@ -8,10 +8,11 @@ load ../lib/copy
 setup_file() {
     make_copy 01-tcp-client 02-tcp-server 05-byte-streams
     rm -rf "$COPY"/tests/wrong/0[3-9]* "$COPY"/tests/wrong/[1-9]*
-    find "$COPY/common" "$COPY/tests/lib" "$COPY/tests/peers" -name '*.[ch]' \
+    find "$COPY/common" "$COPY/tests/lib" "$COPY/tests/peers" \
+        "$COPY/tests/torture" -name '*.[ch]' \
         ! -name 'addr.*' ! -name 'stream.*' ! -name 'deadline.*' \
         ! -name 'faults.c' ! -name 'names.c' ! -name 'bounded.c' \
-        ! -name 'rude.c' ! -name 'zlib.*' -delete
+        ! -name 'rude.c' ! -name 'zlib.*' ! -name 'memory.c' -delete
 }
 
 setup() {

@@ -57,6 +57,7 @@ caught() {
 # is printed again in a second one.
 @test "$LESSON: a program that prints canned answers fails" {
     local tape=$BATS_TEST_TMPDIR/tape actor=$BATS_TEST_TMPDIR/actor
+    [[ -z ${WRONG-} ]] || skip "takes two checks: FULL=1 has it"
     mkdir "$tape"
     cat >"$actor" <<END
 #!/usr/bin/env bash
