@@ -310,7 +310,7 @@ answer_well() {
 
 # The pattern does not match the command line of the grep that looks for it.
 answer_runs() {
-    grep -qsa "buil[d]/work/$first" /proc/[0-9]*/cmdline
+    grep -qsa "^buil[d]/work/$first" /proc/[0-9]*/cmdline
 }
 
 nothing_runs() {
