@@ -49,7 +49,8 @@ refuses() {
     local SEED FILE
     hint "a pcap file is a header of 24 bytes; then, for each packet, 16 bytes \
 that say when it came and how long it is, and its bytes. Not all packets are \
-TCP, and not all TCP begins in the file: look for SYN; SYN and ACK; ACK."
+TCP, and not all TCP begins in the file: look for SYN; SYN and ACK; ACK; and \
+none of them with RST. A time has six digits behind its point, zeros and all."
     finds plain
     hint "IPv6 is a handshake like any other: packet_parse reads both, and \
 packet_format_end writes the brackets. An address has 16 bytes to compare."
