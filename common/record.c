@@ -50,8 +50,7 @@ int record_add(struct record *record, pid_t pid, int maker, const char *actor) {
         (struct record_process){.pid = pid,
                                 .maker = maker,
                                 .actor = actor,
-                                .columns = {PICTURE_NOBODY, PICTURE_NOBODY},
-                                .in = -1};
+                                .columns = {PICTURE_NOBODY, PICTURE_NOBODY}};
     return record->process_count++;
 }
 
@@ -204,10 +203,10 @@ int record_begin(struct record *record, int process, pid_t task, int64_t at,
                 &endpoint);
         hide_data(record, &endpoint, event.text);
     }
-    self->in = add_event(record, &event);
-    if (self->in < 0)
+    int number = add_event(record, &event);
+    if (number < 0)
         free(event.text);
-    return self->in;
+    return number;
 }
 
 /* After close(2): what its descriptor was. */
@@ -255,7 +254,6 @@ void record_return(struct record *record, int event, pid_t task,
                    const struct trace_call *call) {
     struct picture_event *kept = &record->picture.events[event];
     size_t length;
-    record->processes[kept->column / SIDES].in = -1;
     kept->began = times->began;
     kept->ended = times->ended;
     kept->waited = times->waited;

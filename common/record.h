@@ -25,7 +25,6 @@ struct record_process {
     bool uses_sockets;
     int columns[2];  /* of its connecting and of its accepting end */
     int64_t leaving; /* when it called exit_group(2), or 0 */
-    int in;          /* its call that has not returned, or -1 */
 };
 
 /* Who used which socket when: whose segment was it? */
