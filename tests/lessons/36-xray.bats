@@ -180,8 +180,10 @@ widest() {
     LC_ALL=C.UTF-8 COLUMNS=100 draw < <(hello)
     has "───" || skip "this machine has no locale C.UTF-8"
     sed -E 's/│/|/g; s/─/-/g; s/▶/>/g; s/◀/</g
-        s/[0-9]+\.[0-9]+/T/g; s/:[0-9]+/P/g; s/ +//' "$OUT" |
-        diff "$BATS_TEST_TMPDIR/ascii" - >&2
+        s/[0-9]+\.[0-9]+/T/g; s/:[0-9]+/P/g; s/ +//' "$OUT" >"$BATS_TEST_TMPDIR/lines"
+    # A lone ACK depends on how busy the kernel is.
+    diff <(grep -v '[-] ACK [-]' "$BATS_TEST_TMPDIR/ascii") \
+        <(grep -v '[-] ACK [-]' "$BATS_TEST_TMPDIR/lines") >&2
 }
 
 @test "36-xray draws a call that waits where it begins and where it returns" {

@@ -43,11 +43,13 @@ skip_unless() {
 bounded() {
     choose_lens "$SECONDS_ALLOWED" "$@"
     "$BUILD/tests/bounded" -r "$BATS_TEST_TMPDIR/ending" \
-        "$SECONDS_ALLOWED" "${lens[@]}" "$@"
+        "$allowed" "${lens[@]}" "$@"
 }
 
-# choose_lens SECONDS COMMAND...: sets lens to what a command is looked at with.
+# choose_lens SECONDS COMMAND...: sets lens to what a command is looked at with,
+# and allowed to the seconds that both may take.
 choose_lens() {
+    allowed=$1
     lens=()
 }
 
@@ -59,7 +61,7 @@ start() {
     : >"$BATS_TEST_TMPDIR/$name.out"
     choose_lens "${START_SECONDS:-30}" "$@"
     "$BUILD/tests/bounded" -r "$BATS_TEST_TMPDIR/$name.ending" \
-        "${START_SECONDS:-30}" "${lens[@]}" "$@" </dev/null \
+        "$allowed" "${lens[@]}" "$@" </dev/null \
         >"$BATS_TEST_TMPDIR/$name.out" 2>"$BATS_TEST_TMPDIR/$name.err" 3>&- &
     echo $! >"$BATS_TEST_TMPDIR/$name.pid"
 }

@@ -26,10 +26,12 @@ pause() {
 }
 
 # With XRAY set, each run of the learner's program is X-rayed; the picture of a
-# test's last one is in $XRAY.N, where N is the number of the test.
+# test's last one is in $XRAY.N, where N is the number of the test. What ends a
+# program that hangs is then the X-ray, which takes its time to draw.
 if [[ -n ${XRAY-} ]]; then
     choose_lens() {
         local argument
+        allowed=$(($1 + 20))
         lens=()
         for argument in "${@:2}"; do
             [[ $argument != "$PROGRAM" ]] || lens=("$BUILD/36-xray" -t

@@ -97,5 +97,8 @@ them all"
         skip "this system makes no pseudo-terminal: is /dev/pts mounted?"
     out=$(printf 'x\rxq' | TERM=xterm timeout -k 1 30 script -qec \
         "stty cols 80; scripts/learn" /dev/null 3>&-)
-    [[ $out == *"client"*"server"*"requirements met"*"others"* ]]
+    [[ $out == *"client"*"server"*"requirements met"*"others"* ]] || {
+        echo "$out" >&2
+        return 1
+    }
 }
