@@ -157,13 +157,12 @@ answer_well() {
 
 @test "learn check says what a program hung in" {
     mkdir work
-    sed 's/return total;/continue;/' "lessons/$first/solution.c" \
-        >"work/$first.c"
+    sed 's/return total;/(void)recv(socket(AF_INET, SOCK_DGRAM, 0), NULL, 0, 0);/' \
+        "lessons/$first/solution.c" >"work/$first.c"
     learn check 1
     expect status 1 "$status"
     [[ $out == *"did not end within 2 seconds"* ]]
-    [[ $out == *"It was waiting for nothing"* ||
-        $out == *"It was waiting in recv on descriptor 3"* ]]
+    [[ $out == *"It was waiting in recv on descriptor "* ]]
 }
 
 @test "learn check says what signal a program died of" {

@@ -88,11 +88,9 @@ them all"
 }
 
 @test "learn offers the X-ray of what failed, and x at the desk draws it" {
-    answer "received == 0" "received == 12345"
+    answer "return total;" "return 1;"
     run -1 scripts/learn check 1
     [[ $output == *"What it did: scripts/learn xray work 01" ]]
-    run -0 scripts/learn xray work 1
-    [[ $output == *"the same "*" times more"* ]]
     script -qec true /dev/null >/dev/null 2>&1 </dev/null 3>&- ||
         skip "this system makes no pseudo-terminal: is /dev/pts mounted?"
     out=$(printf 'x\rxq' | TERM=xterm timeout -k 1 30 script -qec \
