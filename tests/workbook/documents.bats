@@ -43,3 +43,14 @@ setup() {
         scripts/learn --help | grep -q "scripts/learn $verb"
     done
 }
+
+# They are run side by side.
+@test "no two lessons' transcripts write the same file" {
+    local text shared
+    shared=$(for text in lessons/*/README.md; do
+        awk '/^```console/ { inside = 1 } /^```$/ { inside = 0 } inside && /^\$/' "$text" |
+            grep -oE '(>|-[osw] |cp [^ ]+ |tee )(build|work)/[^ ;]+' |
+            sed 's/^.*[> ]//' | sort -u
+    done | sort | uniq -d)
+    expect "written by more than one" "" "$shared"
+}
