@@ -1,0 +1,298 @@
+#!/usr/bin/env bats
+# What every lesson promises: its text says what happens, its picture shows what
+# happens, and its twin in Python does the same, with the same calls of sockets
+# but for those that tests/twins has, each with its reason. LESSON says whose.
+
+load ../../lib/common
+
+readme=lessons/$LESSON/README.md
+program=lessons/$LESSON/${LESSON#*-}.c
+
+setup_file() {
+    # What belongs to this machine or this moment is not compared: times, ports,
+    # descriptors, and how long what is encrypted is.
+    export UNIQUE='s/ class="t">[^<]*/ class="t">/
+        s/(127\.0\.0\.1|\[::1\])(:[0-9]+)?/ADDRESS/g
+        s/:[0-9]{2,5}/:PORT/g; s/"[0-9]+\.[0-9]{6}/"TIME/g
+        s/(<|&lt;)[0-9a-f]{5,}/\1BYTES/g; s/"[0-9a-f]{24}"/"BYTES"/g
+        s/\b[0-9]+ ms\b/N ms/g
+        s/OpenSSL [0-9][^"]*/OpenSSL VERSION/; s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
+        s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
+        s/[0-9]+ (encryp|unacked)/N \1/g; s/FIN_WAIT[12]/FIN_WAIT/
+        s/\.\.\.(, [A-Z_|]+)?\) = [0-9]+/...\1) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
+        s/ = [0-9]+ \.\.\./ = N .../'
+}
+
+# at_once SCRIPT...: scripts/test has built everything; it need not look again.
+at_once() (
+    # shellcheck disable=SC2317 # what is called calls it
+    make() {
+        :
+    }
+    export -f make
+    "$@"
+)
+
+# private COMMAND...: in a network of its own, and with names of its own, if the
+# system allows that, or the text does without.
+private() {
+    local -a options=(-e tests/lib/etc)
+    if ! "$BUILD/tests/private" "${options[@]}" true 2>/dev/null; then
+        ! grep -q 'tests/private -e' "$readme" ||
+            skip "this system allows no private names"
+        options=()
+        "$BUILD/tests/private" true 2>/dev/null ||
+            skip "this system allows no private network"
+    fi
+    # Under bounded, for which Ctrl-C is never ignored.
+    "$BUILD/tests/bounded" 120 "$BUILD/tests/private" "${options[@]}" "$@"
+}
+
+@test "$LESSON: every console transcript is what happens" {
+    private tests/lib/transcript "$readme" >&2
+}
+
+@test "$LESSON: a transcript with one altered line of output is noticed" {
+    awk '/^```console$/ { inside = 1 }
+         /^```$/        { inside = 0 }
+         inside && !done && !/^(```|\$ |\.\.\.$)/ { $0 = $0 "!"; done = 1 }
+                        { print }
+         END            { exit !done }' "$readme" >"$BATS_TEST_TMPDIR/altered"
+    ! LIMIT_SECONDS=1 private tests/lib/transcript \
+        "$BATS_TEST_TMPDIR/altered" >"$BATS_TEST_TMPDIR/report" || false
+    grep -q 'but said:' "$BATS_TEST_TMPDIR/report"
+}
+
+# sources: the program, and the modules that the lesson builds.
+sources() {
+    local header builder
+    echo "$program"
+    for header in common/*.h; do
+        builder=$(grep -oE 'lesson [0-9]{2}' "$header" | head -n 1)
+        [[ $builder != "lesson ${LESSON%%-*}" ]] || echo "${header%.h}".[hc]
+    done
+}
+
+# A quotation may leave out the lines before and after it, never inside.
+@test "$LESSON: every line of C that is quoted stands in its program" {
+    local block code
+    # shellcheck disable=SC2046 # names without blanks
+    code=$(cat $(sources))
+    while IFS= read -rd '' block; do
+        [[ $code == *"$block"* ]] ||
+            { echo "not in $program:" "$block" >&2 && false; }
+    done < <(awk '/^```c$/ { inside = 1; next }
+                  /^```$/  { if (inside) printf "%c", 0; inside = 0 }
+                  inside' "$readme")
+}
+
+@test "$LESSON: every link in it leads somewhere" {
+    local target
+    while IFS= read -r target; do
+        [[ $target == https://* || -e lessons/$LESSON/${target%%#*} ]] ||
+            { echo "leads nowhere: $target" >&2 && false; }
+    done < <(grep -oE '\]\([^)]+\)' "$readme" | sed 's/^](//; s/)$//')
+}
+
+@test "$LESSON: its sections are the ones every lesson has, in their order" {
+    expect sections "The question|Predict|Run it|X-ray|How it works|Break it|\
+In socket.py|Exercise|Left out|Read on" \
+        "$(sed -n 's/^## //p' "$readme" | paste -sd '|')"
+    [[ $(head -n 1 "$readme") == "# ${LESSON%%-*} · "* ]]
+    # shellcheck disable=SC2016 # backquotes of Markdown
+    grep -qF "\`scripts/learn check ${LESSON%%-*}\`" "$readme"
+    expect "folded hints" 3 "$(grep -c '<summary>Hint [123]' "$readme")"
+    for part in "You will build" "New calls" Needs About; do
+        grep -qF "**$part**" "$readme"
+    done
+    grep -qE "^\\$ cc .*$program" "$readme" # the line that builds it by hand
+}
+
+@test "$LESSON: it has every part, and none is too long" {
+    local part count
+    for part in "$program" "lessons/$LESSON"/{exercise.c,solution.c,twin.py} \
+        "lessons/$LESSON/scene" "tests/lessons/$LESSON.bats" \
+        "tests/exercises/$LESSON.bats" "tests/wrong/$LESSON"; do
+        [[ -e $part ]] || { echo "missing: $part" >&2 && false; }
+    done
+    count=$(wc -l <"$readme")
+    ((count >= 80 && count <= 200)) ||
+        { echo "$readme has $count lines" >&2 && false; }
+    count=$(wc -l <"$program")
+    # About 200; the last one has a piece of all the others in it.
+    ((count >= 80 && count <= (10#${LESSON%%-*} == 36 ? 560 : 220))) ||
+        { echo "$program has $count lines" >&2 && false; }
+    count=$(grep -cvE '^ *(#|$)' "lessons/$LESSON/twin.py")
+    ((count >= 5 && count <= 22)) ||
+        { echo "its twin has $count lines of code" >&2 && false; }
+    LC_ALL=C.UTF-8 run ! grep -nE '^.{81,}' "$program" "$readme"
+    grep -qF "($LESSON/)" README.md || grep -qF "lessons/$LESSON/" README.md
+}
+
+@test "$LESSON: its program explains itself, and refuses what it cannot use" {
+    try "$BUILD/$LESSON" -h
+    expect_result 0 ""
+    read -r line <"$OUT"
+    [[ $line == "usage: $LESSON"* ]]
+    grep -qF " * $line" "$program"
+    try "$BUILD/$LESSON" --no-such-option and more words than it takes
+    ((status == 1 || status == 2))
+    [[ -n $errors ]]
+}
+
+@test "$LESSON: its scene plays to the end" {
+    at_once scripts/learn run "$LESSON" >"$BATS_TEST_TMPDIR/scene"
+    [[ -s $BATS_TEST_TMPDIR/scene ]]
+}
+
+# The picture.
+
+need_private() {
+    "$BUILD/tests/private" -e tests/lib/etc true 2>/dev/null ||
+        skip "this machine allows no private network"
+}
+
+# told PICTURE: what it tells, a line each: where it stands from left to right,
+# and what it says. Left out: when, and a lone ACK, which comes with data or
+# without, as the timers have it, which also part FIN_WAIT1 from FIN_WAIT2; but
+# for the ACK of the handshake.
+told() {
+    sed -E "$UNIQUE" "$1" | awk '
+        !/^<text/ || / class="t"/ { next }
+        { sub(/ y="[0-9]+"/, "") }
+        / class="w"/ {
+            shaking = last ~ />SYN ACK</
+            last = $0
+            if (/>ACK</ && !shaking) next
+        }
+        { print }'
+}
+
+@test "$LESSON: its picture is what happens" {
+    local kept=$BATS_TEST_TMPDIR/kept drawn=$BATS_TEST_TMPDIR/drawn
+    need_private
+    told "lessons/$LESSON/xray.svg" >"$kept"
+    (($(wc -l <"$kept") > 3))
+    for _ in 1 2 3; do
+        at_once scripts/xray -s "$drawn.svg" "$LESSON" 2>"$drawn.err" || true
+        told "$drawn.svg" >"$drawn"
+        ! cmp -s "$kept" "$drawn" || return 0
+    done
+    cat "$drawn.err" >&2
+    diff "$kept" "$drawn" >&2
+}
+
+@test "$LESSON: its picture is legible, and small" {
+    local picture=lessons/$LESSON/xray.svg
+    (($(wc -c <"$picture") < 60000))
+    grep -q 'prefers-color-scheme:dark' "$picture"
+    run ! grep -qiE '<script|<foreignObject|href' "$picture"
+    grep -q '(xray.svg)' "lessons/$LESSON/README.md"
+}
+
+# calls [OPTION]: the socket calls of the lesson's own actor, one a line.
+calls() {
+    local actor
+    actor=$(grep "build/$LESSON " "lessons/$LESSON/scene" | tail -n 1)
+    at_once scripts/xray "$@" -l "$LESSON" 2>"$BATS_TEST_TMPDIR/err" |
+        awk -F '\t' -v actor="${actor%%:*}" '
+            index($1, actor) == 1 && ($2 ~ /^(socket|socketpair)\(/ ||
+                $2 ~ /^(p?poll|p?select)/ ||
+                $2 ~ /\([0-9]+ (tcp|udp|unix|netlink|packet|socket|listener|to|from)/) {
+                print $2
+            }' |
+        sed -E "$UNIQUE; s/(to|from) :PORT/\\1 PEER/
+            s/(recv[a-z]*\\(.*), [0-9]+/\\1, N/" |
+        # Of a loop of one call or two, one turn.
+        awk '$0 != last && ($0 != second || last != third)
+            { third = second; second = last; last = $0 }'
+}
+
+@test "$LESSON: its twin makes the same calls of sockets" {
+    local expected=$BATS_TEST_TMPDIR/expected got=$BATS_TEST_TMPDIR/got
+    need_private
+    skip_unless python3
+    [[ $(python3 -V) == "Python 3.11."* ]] ||
+        skip "what Python calls was written down for Python 3.11"
+    if [[ -e tests/twins/$LESSON.diff ]]; then
+        grep -v '^#' "tests/twins/$LESSON.diff" >"$expected"
+    else
+        : >"$expected"
+    fi
+    for _ in 1 2 3; do
+        calls >"$got.ours"
+        calls --twin >"$got.twin"
+        diff --unified=0 "$got.ours" "$got.twin" | sed '1,2d; /^@@/d' >"$got" || true
+        ! cmp -s "$expected" "$got" || return 0
+    done
+    cat "$BATS_TEST_TMPDIR/err" >&2
+    diff "$expected" "$got" >&2
+}
+
+# The twin. Where it prints less, the lesson's own tests say so and compare what
+# it prints.
+
+# play FOLDER [TWIN]: plays the scene, with the twin, if named, in the place of
+# the last actor that is the lesson's own program. What each actor said goes
+# into FOLDER, with the numbers of ports left out; the last actor is in last.
+play() {
+    local name command i own=-1 final=-1
+    local -a names=() commands=()
+    while IFS=': ' read -r name command; do
+        names+=("$name")
+        commands+=("$command")
+        final=$((final + 1))
+        [[ $command != "build/$LESSON "* ]] || own=$final
+    done <"lessons/$LESSON/scene"
+    [[ -z ${2-} ]] || commands[own]=${commands[own]/"build/$LESSON"/"$2"}
+    for i in "${!names[@]}"; do
+        command=${commands[i]//'{port}'/${PORT-}}
+        command=${command//build\//$BUILD/}
+        # The file of an AF_UNIX socket is this test's own.
+        [[ $command != *' '"$BUILD"/*.socket* ]] ||
+            command=${command/" $BUILD/"/" $BATS_TEST_TMPDIR/"}
+        start "${names[i]}" bash -c "exec $command"
+        until_true ready "${names[i]}"
+        ! says "${names[i]}" 'listening on *:*' || port_of "${names[i]}"
+    done
+    last=${names[final]}
+    finish "$last"
+    # shellcheck disable=SC2154 # finish sets it
+    expect "status of $last" 0 "$ended"
+    stop_all
+    mkdir "$1"
+    for name in "${names[@]}"; do
+        sed -E 's/:[0-9]+/:PORT/g' "$BATS_TEST_TMPDIR/$name.out" >"$1/$name"
+    done
+}
+
+ready() {
+    says_or_ended "$1" '@(listening|capturing) on *'
+}
+
+# alike NAME: that actor said the same both times. One that was told to end may
+# have ended before its last lines: then as far as both went.
+alike() {
+    local most=1000000 folder count
+    if [[ $1 != "$last" ]]; then
+        for folder in "$ours" "$twin"; do
+            count=$(wc -l <"$folder/$1")
+            most=$((count < most ? count : most))
+        done
+        ((most > 0))
+    fi
+    diff <(head -n "$most" "$ours/$1") <(head -n "$most" "$twin/$1") >&2
+}
+
+@test "$LESSON: its scene goes the same way with its twin in Python" {
+    local actor
+    skip_unless python3
+    ours=$BATS_TEST_TMPDIR/ours
+    twin=$BATS_TEST_TMPDIR/twin
+    play "$ours"
+    play "$twin" "python3 -u lessons/$LESSON/twin.py"
+    ! grep -q "^# Its twin prints less" "tests/lessons/$LESSON.bats" || return 0
+    for actor in "$ours"/*; do
+        alike "${actor##*/}"
+    done
+}
