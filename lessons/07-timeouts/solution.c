@@ -25,7 +25,7 @@ enum {
     LONGEST_SECONDS = 3600,
     NS_PER_MS = 1000 * 1000,
     NS_PER_SECOND = 1000 * NS_PER_MS,
-    FIRST_PAUSE = 100 * NS_PER_MS,
+    FIRST_PAUSE = 50 * NS_PER_MS,
 };
 
 static const char late[] = "deadline passed";

@@ -69,7 +69,7 @@ fetch_from_nobody() {
 # hundredths of a second or more.
 within() {
     local i
-    for i in 1 2 3 4 5; do
+    for i in {1..10}; do
         "${@:2}"
         ((took >= $1 && status != 124)) || break
         stop_all
@@ -157,39 +157,39 @@ and CLOCK_REALTIME are the time of day; CLOCK_MONOTONIC can't be set."
 }
 
 @test "ends a connect that nobody answers when the deadline comes" {
-    fetch_from_nobody swallow -t 0.1 -n 1
+    fetch_from_nobody swallow -t 0.05 -n 1
     hint "connect waits for minutes where nobody answers, unless the socket \
 has O_NONBLOCK: then it returns EINPROGRESS, and poll waits, as long as you \
 say, for POLLOUT."
     expect_status 1
     expect_stderr "*try 1: *deadline passed*"
-    hint "SECONDS may have a fraction: 0.1 is a hundred milliseconds, and \
+    hint "SECONDS may have a fraction: 0.05 is fifty milliseconds, and \
 neither 0 nor 1 second."
-    expect_at_least 9
+    expect_at_least 4
 }
 
 @test "ends at the deadline, though a byte comes now and then" {
-    # Bytes at 0, 0.18 and 0.36: who looks at the clock only when a wait is over
+    # Bytes at 0, 0.12 and 0.24: who looks at the clock only when a wait is over
     # ends with the third.
-    within 36 fetch_from "-n 99 -d 180" dribble -t 0.25 -n 1
+    within 23 fetch_from "-n 99 -d 120" dribble -t 0.16 -n 1
     hint "each byte ends one wait, and the next one must be shorter: what poll \
 gets is what is left until the deadline, looked up each time."
     expect_status 1
     expect_output /dev/null
     expect_stderr "*try 1: *deadline passed*"
-    expect_at_least 24
-    expect_less_than 36
+    expect_at_least 15
+    expect_less_than 23
 }
 
 @test "ends at the deadline, though a signal comes each millisecond" {
     fault=FAULT_SIGNALS=1000
-    fetch_from "" stall -t 0.1 -n 1
+    fetch_from "" stall -t 0.05 -n 1
     hint "a signal ends poll with EINTR: that is no failure. Wait again, but \
 only for what is left until the deadline: who begins the same wait anew with \
 each signal waits for ever."
     expect_status 1
     expect_stderr "*try 1: *deadline passed*"
-    expect_at_least 9
+    expect_at_least 4
 }
 
 @test "closes the socket of a failed try, and sleeps while it waits" {
@@ -246,21 +246,21 @@ is_asleep() {
     [[ $(<"/proc/$pid/stat") == *') S '* ]]
 }
 
-@test "tries again, after 0.1 s, and then after twice as long each time" {
+@test "tries again, after 0.05 s, and then after twice as long each time" {
     fault=FAULT_SIGNALS=1000
     [[ $BUILD != *asan* ]] || fault=
-    within 40 fetch_from "" "half-close reset whole" -t 5 -n 3
+    within 25 fetch_from "" "half-close reset whole" -t 5 -n 3
     hint "TRIES is how often it tries in all; what came of the line in one try \
 is of no use in the next."
     expect_status 0
     expect_output "$PAYLOAD"
     expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*'
-    hint "0.1 s after the first failed try, 0.2 s after the second. A signal \
+    hint "0.05 s after the first failed try, 0.1 s after the second. A signal \
 ends a pause too soon, as it ends every wait: pause until a point in time."
-    expect_at_least 28
-    hint "0.1 s after the first failed try, 0.2 s after the second: 0.3 s in \
+    expect_at_least 14
+    hint "0.05 s after the first failed try, 0.1 s after the second: 0.15 s in \
 all."
-    expect_less_than 40
+    expect_less_than 25
 }
 
 @test "makes no more than TRIES tries, and no pause after the last" {
@@ -276,19 +276,19 @@ misses() {
 }
 
 @test "has one deadline for all tries" {
-    within 30 fetch_from "" "half-close stall" -t 0.2 -n 3
+    within 14 fetch_from "" "half-close stall" -t 0.1 -n 3
     hint "the deadline is worked out once, before the first try: a second try \
 has only what the first one and the pause have left."
     expect_status 1
-    expect_less_than 30
+    expect_less_than 14
 }
 
 @test "begins no pause that would end after the deadline" {
-    within 25 fetch_from_nobody refuse -t 0.25 -n 9
-    hint "the second pause would end at 0.3 s: compare that with the deadline \
+    within 12 fetch_from_nobody refuse -t 0.12 -n 9
+    hint "the second pause would end at 0.15 s: compare that with the deadline \
 before you sleep, and end at once."
     expect_status 1
-    expect_less_than 25
+    expect_less_than 12
     expect_true "there was a third try" misses "try 3:"
 }
 
