@@ -310,9 +310,9 @@ answer_well() {
 # answer_runs: this test's own; another's may run at the same time.
 answer_runs() {
     local file
-    for file in $(grep -lsa "^build/work/$first" /proc/[0-9]*/cmdline); do
+    while IFS= read -r file; do
         [[ ! ${file%cmdline}cwd -ef . ]] || return 0
-    done
+    done < <(grep -lsa "^build/work/$first" /proc/[0-9]*/cmdline)
     return 1
 }
 
