@@ -18,7 +18,7 @@ setup_file() {
         s/\b[0-9]+ ms\b/N ms/g
         s/OpenSSL [0-9][^"]*/OpenSSL VERSION/; s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
         s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
-        s/[0-9]+ (encryp|unacked)/N \1/g; s/FIN_WAIT[12]/FIN_WAIT/
+        s/, [0-9]+ unacked//; s/[0-9]+ encryp/N encryp/g; s/FIN_WAIT[12]/FIN_WAIT/
         s/\.\.\.(, [A-Z_|]+)?\) = [0-9]+/...\1) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
         s/ = [0-9]+ \.\.\./ = N .../'
 }
@@ -168,6 +168,15 @@ told() {
         { print }'
 }
 
+# apart: what was called, in its order, and then what was sent, in its own. On a
+# busy machine a segment may leave sooner or later, and a FIN alone or with data.
+apart() {
+    grep -v ' class="w"' "$1"
+    sed -n '/ class="w"/!d
+        />FIN PSH ACK/ { h; s/FIN PSH ACK/PSH ACK/p; g; s/FIN PSH ACK[^<]*/FIN ACK/; }
+        p' "$1"
+}
+
 @test "$LESSON: its picture is what happens" {
     local kept=$BATS_TEST_TMPDIR/kept drawn=$BATS_TEST_TMPDIR/drawn
     need_private
@@ -178,6 +187,7 @@ told() {
         told "$drawn.svg" >"$drawn"
         ! cmp -s "$kept" "$drawn" || return 0
     done
+    ! cmp -s <(apart "$kept") <(apart "$drawn") || return 0
     cat "$drawn.err" >&2
     diff "$kept" "$drawn" >&2
 }
