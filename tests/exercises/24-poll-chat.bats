@@ -134,11 +134,18 @@ then the next line is another try."
     done
     hint "a name ends at its newline, and what comes in the same recv behind it \
 is the next line: TCP knows no messages (05)."
-    say bob '0_A-z45678901234\nhello\n'
-    hears alice "0_A-z45678901234 joined" "0_A-z45678901234: hello"
+    come ann
+    # In one piece: bash would send each line by itself.
+    printf '0_Az-\nhello\n' >"$BATS_TEST_TMPDIR/said"
+    cat "$BATS_TEST_TMPDIR/said" >&"$fd_ann"
+    hears alice "0_Az- joined" "0_Az-: hello"
+    hint "16 bytes are a name."
+    say bob '0_A-z45678901234\n'
+    hears alice "0_A-z45678901234 joined"
+    hears ann "0_A-z45678901234 joined"
     hint "names are compared to their end: \`al\` is not \`alice\`. One whose \
 client has left is free."
-    join al alice bob
+    join al alice bob ann
     go al
     hears alice "al left"
     hears bob "al left"
@@ -256,7 +263,7 @@ others with you. SOCK_NONBLOCK for each that you accept; on EAGAIN the rest \
 waits in a queue, until poll says POLLOUT for it."
     serves
     # Some megabytes for each, far more than the kernel keeps.
-    crowd -c 3 -k 3 -n 5000 -b 1000
+    crowd -c 3 -k 3 -n 5000 -b 1000 -r 50000
     hint_at_crowd
     expect_content "a chat with some in it that never read did not go well"
     hint "the queue of one who does not read grows for ever, unless it has a \
@@ -350,12 +357,17 @@ has_descriptors() {
 }
 
 @test "sends what is queued to who has ended its half" {
+    # A kernel that has no room for a while.
+    need_faults
+    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=300)
     serves
     hint "who has ended its half (recv returned 0) may still read. Close when \
 its queue is empty, and not before."
-    printf '!\n%.0s' {1..400} >"$BATS_TEST_TMPDIR/said"
+    printf '!\n%.0s' {1..40} >"$BATS_TEST_TMPDIR/said"
     # shellcheck disable=SC2059 # it is no format of strangers
-    printf "$no\n%.0s" {1..400} >"$BATS_TEST_TMPDIR/wanted"
+    printf "$no\n%.0s" {1..40} >"$BATS_TEST_TMPDIR/wanted"
+    HAND=("LD_PRELOAD=build/tests/faults.so FAULT_CALL=send FAULT_ERRNO=11 \
+FAULT_TIMES=300 $PROGRAM $HAND_PORT")
     by_hand "$rude" -n 400 connect whole "$PORT"
     SECONDS_ALLOWED=2 bounded "$rude" -f "$BATS_TEST_TMPDIR/said" \
         -o "$BATS_TEST_TMPDIR/heard" connect whole "$PORT" >/dev/null ||
@@ -374,7 +386,7 @@ of a second, or until somebody leaves."
         come "$i"
     done
     began=$(ticks)
-    pause_for 200000
+    pause_for 120000
     expect_true "it took the processor all the time" took_little
     for i in a b c d e f g h i j k; do
         go "$i"
@@ -401,5 +413,5 @@ ticks() {
 }
 
 took_little() {
-    (($(ticks) - began < 8))
+    (($(ticks) - began < 5))
 }
