@@ -27,19 +27,6 @@ enum {
     QUEUE_BYTES = 256 << 10, /* and as much as may wait for one client */
 };
 
-struct client {
-    int fd;
-    const char *end;           /* how it left; NULL: it is here */
-    char name[NAME_BYTES + 1]; /* empty until it has said one */
-    size_t heard, queued;      /* bytes in these: */
-    char line[LINE_BYTES], queue[QUEUE_BYTES];
-};
-
-struct chat {
-    struct client *clients[CLIENTS];
-    size_t count;
-};
-
 static volatile sig_atomic_t stopping;
 
 static void stop(int signal_number) {
@@ -48,19 +35,17 @@ static void stop(int signal_number) {
 }
 
 /* One wait for all of them, and what there is to do then. */
-static void take_turn(struct chat *chat, int listener) {
-    /* 1. Fill in an array for poll, the clients and the listener, and wait. */
+static void take_turn(int listener) {
+    /* 1. Fill in an array for poll, all clients and the listener, and wait. */
     /* 2. Let a client in, with SOCK_NONBLOCK; let those go who have left. */
     /* 3. recv what a client says, cut it into lines; the first is a name. */
     /* 4. Put each line into the queues of all others, or of one: /to. */
     /* 5. send from a queue when poll says that there is room. */
-    (void)chat;
     (void)listener;
     (void)pause();
 }
 
 int main(int argc, char **argv) {
-    static struct chat chat;
     struct sockaddr_in own = {.sin_family = AF_INET,
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof own;
@@ -87,7 +72,7 @@ int main(int argc, char **argv) {
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
         err(1, "standard output");
     while (!stopping)
-        take_turn(&chat, fd);
+        take_turn(fd);
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0;

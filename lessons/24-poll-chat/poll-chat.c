@@ -73,7 +73,6 @@ static void tell(struct chat *chat, const struct client *from, const char *what,
 }
 
 static void join(struct chat *chat, struct client *client, char *line) {
-    const char *no = "a name is 1 to 16 letters, digits, - and _, not taken\n";
     size_t length = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789-_"
                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     int good = length > 0 && length <= NAME_BYTES && line[length] == '\n';
@@ -84,15 +83,16 @@ static void join(struct chat *chat, struct client *client, char *line) {
         memcpy(client->name, line, length); /* zeros are behind it */
         (void)printf("%d is %s\n", client->fd, line);
         tell(chat, client, " joined", "\n", 1);
-    } else {
-        enqueue(client, no, strlen(no)); /* and it may try again */
+    } else { /* and it may try again */
+        static const char no[] = "a name is 1 to 16 letters, digits, - and _, "
+                                 "not taken\n";
+        enqueue(client, no, strlen(no));
     }
 }
 
 static void hear(struct chat *chat, struct client *client) {
-    char *line = client->line, *newline;
-    ssize_t got =
-        recv(client->fd, line + client->heard, LINE_BYTES - client->heard, 0);
+    char *line = client->line, *end = line + client->heard, *newline;
+    ssize_t got = recv(client->fd, end, LINE_BYTES - client->heard, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got < 0)
@@ -166,7 +166,7 @@ static void take_turn(struct chat *chat, int listener) {
         const struct client *client = chat->clients[i];
         short in = client->end == NULL ? POLLIN : 0;
         short out = client->queued > 0 ? POLLOUT : 0;
-        polled[i] = (struct pollfd){client->fd, in | out, 0};
+        polled[i] = (struct pollfd){client->fd, (short)(in | out), 0};
     }
     polled[count] = (struct pollfd){listener, POLLIN, 0};
     polled[count].fd = left == 0 && count < CLIENTS ? listener : -1;

@@ -38,7 +38,7 @@ go() {
 say() {
     local -n descriptor=fd_$1
     # shellcheck disable=SC2059 # it is one
-    printf "$2" >&"$descriptor" 2>/dev/null || true # it hears nothing, then
+    { printf "$2" >&"$descriptor"; } 2>/dev/null || true # it hears nothing then
 }
 
 # hears NAME LINE...: these lines are what it is told next.
@@ -54,12 +54,12 @@ hears() {
         else
             printf '%s' "$heard"
         fi >"$BATS_TEST_TMPDIR/got"
-        ((status == 0)) && [[ $heard == "$line" ]] || not_yet \
-            "$1 was not told what it should be" < <(
+        if ((status != 0)) || [[ $heard != "$line" ]]; then
+            not_yet "$1 was not told what it should be" < <(
                 show_difference "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/got"
-                ((status == 0)) ||
-                    echo "Nothing more came: $(why "$status")"
+                ((status == 0)) || echo "Nothing more came: $(why "$status")"
             )
+        fi
     done
 }
 
