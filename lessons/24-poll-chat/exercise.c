@@ -65,7 +65,7 @@ int main(int argc, char **argv) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
         /* For all that it accepts: no line waits for the ACK of another. */
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0 ||
-        bind(fd, (struct sockaddr *)&own, size) < 0 || listen(fd, 512) < 0 ||
+        bind(fd, (struct sockaddr *)&own, size) < 0 || listen(fd, 1000) < 0 ||
         getsockname(fd, (struct sockaddr *)&own, &size) < 0)
         err(1, "listen 127.0.0.1:%s", argv[1]);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
