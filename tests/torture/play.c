@@ -420,16 +420,18 @@ static void play_rounds(struct play *play) {
 
 static void end_scene(struct play *play, struct actor *peer) {
     struct actor *target = play->target;
+    /* Who stayed goes now: a server that has all its clients in one process is
+     * to close what they leave, and then its descriptors are counted. */
+    if (peer->started && !peer->ended) {
+        (void)kill(peer->pid, SIGKILL);
+        finish(peer, 0);
+    }
     if (target->started && !has_ended(target)) {
         play->descriptors =
             settled_descriptors(target->pid, number(play, "holds", 0));
         target->told = 1;
         (void)kill(target->pid, SIGTERM);
         finish(target, TARGET_MS);
-    }
-    if (peer->started && !peer->ended) {
-        (void)kill(peer->pid, SIGKILL);
-        finish(peer, 0);
     }
     for (size_t i = 0; i < play->count; i++) {
         struct actor *actor = &play->actors[i];
