@@ -1,15 +1,12 @@
 /*
- * 25-epoll-server: send every client back what it says, ten thousand of them at
- * once, in one thread.
+ * 25-epoll-server: send back what clients say, ten thousand at once, in one
+ * thread.
  *
- * Shows that cost can go by activity, not by number: epoll(7) keeps the list of
- * descriptors in the kernel, and tells of those alone that are ready.
+ * Shows that cost can go by activity, not by number: epoll(7) has the list of
+ * descriptors in the kernel, and tells only of those that are ready.
  *
- * usage: 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT    (0: any free
- * port)
- *
- * Left out: who says nothing may stay for ever (the exercise); one processor
- * does it all; one system call for many answers (28).
+ * usage: 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT
+ * Left out: a limit for who says nothing (the exercise); TLS (27).
  */
 #define _GNU_SOURCE
 
@@ -31,32 +28,28 @@
 #include <unistd.h>
 
 enum {
-    BUFFER_BYTES = 1 << 16, /* one turn of a client; a smaller one costs time */
+    BUFFER_BYTES = 1 << 16, /* a client's turn; a smaller one costs time */
     EVENTS = 512,           /* told by one epoll_wait */
-    ACCEPTS = 64,           /* one turn of the listener */
+    ACCEPTS = 64,           /* the listener's turn */
     MOST_DESCRIPTORS = 1 << 16,
-    PAUSE_MS = 100, /* without a look at the listener, when accept has failed */
-    STOP_MS = 1000, /* the most that we stay when we are told to end */
-    QUIET_MS = 20,  /* then we go when nothing has come for so long */
+    PAUSE_MS = 100, /* until we ask again, after an accept that failed */
+    STOP_MS = 1000, /* the most that we stay when told to end */
+    QUIET_MS = 20,  /* and how long nobody must have said anything by then */
 };
 
-/* All that we keep of a client, at the index of its descriptor: 16 bytes, and
- * what send has not taken, while there is some. */
+/* All that we keep of a client, at the index of its descriptor. */
 struct client {
-    char *owed;
+    char *owed;     /* what send did not take, or NULL */
     unsigned count; /* bytes of that */
-    bool connected;
 };
 
 struct server {
     int epoll, listener, signals;
-    int spare; /* a descriptor to give up when there are no others */
-    enum { SERVING, PAUSED, STOPPING } state;
-    struct deadline until;          /* when PAUSED or STOPPING ends */
-    size_t connected, owing, limit; /* clients: all, those owed, the most */
-    bool full;                      /* and it has been said */
-    char buffer[BUFFER_BYTES];      /* for all of them */
-    struct client clients[MOST_DESCRIPTORS]; /* no memory until written to */
+    int spare; /* a descriptor to give up when there is no other, or -1 */
+    unsigned connected, owing, limit; /* clients, those owed to, at most */
+    bool full, resting, told;         /* said so; accept fails; to end */
+    char buffer[BUFFER_BYTES];        /* one for all of them */
+    struct client clients[MOST_DESCRIPTORS]; /* no memory until it is used */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -72,26 +65,7 @@ static in_port_t parse_number(const char *text, unsigned smallest) {
     return number;
 }
 
-/* Were 1 or 2 free, a socket would get that number: see lesson 01. */
-static void require_output(void) {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
-            err(1, "descriptor %d", fd);
-}
-
-/* As many descriptors as we can get without being root. */
-static void raise_limit(void) {
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        err(1, "getrlimit");
-    files.rlim_cur = MOST_DESCRIPTORS;
-    if (files.rlim_max < files.rlim_cur)
-        files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-        err(1, "setrlimit");
-}
-
-/* From now on these signals end nobody: they make a descriptor readable. */
+/* Blocked, these signals end nobody: they make a descriptor readable. */
 static int open_signals(void) {
     sigset_t set;
     (void)sigemptyset(&set);
@@ -102,27 +76,20 @@ static int open_signals(void) {
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* As in lesson 05, but accept shall not wait. */
 static int listen_on(in_port_t port, int backlog) {
-    struct sockaddr_in own = {
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
+    struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_port = htons(port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr *address = (struct sockaddr *)&own;
     socklen_t length = sizeof own;
-    const int on = 1;
+    const int on = 1; /* TCP_NODELAY: as in lesson 05 */
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        err(1, "socket");
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        err(1, "setsockopt");
-    if (bind(fd, (struct sockaddr *)&own, length) < 0)
-        err(1, "bind 127.0.0.1:%d", port);
-    if (listen(fd, backlog) < 0)
-        err(1, "listen");
-    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
-        err(1, "getsockname");
+    if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+        bind(fd, address, length) < 0 || listen(fd, backlog) < 0 ||
+        getsockname(fd, address, &length) < 0)
+        err(1, "listen 127.0.0.1:%d", port);
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
         err(1, "standard output");
     return fd;
@@ -134,170 +101,123 @@ static int watch(const struct server *server, int how, int fd, uint32_t what) {
     return epoll_ctl(server->epoll, how, fd, &event);
 }
 
-/* Nothing to do now: there will be another event. */
-static bool is_for_later(int error) {
-    return error == EAGAIN || error == EINTR;
-}
-
-/* Called in the client's own event alone, or when all is over. */
-static void drop(struct server *server, int fd, const char *failed_call) {
+/* Only in a client's own event: none of this turn's is still to come. */
+static void drop(struct server *server, int fd, const char *failed) {
     struct client *client = &server->clients[fd];
-    if (failed_call != NULL)
-        warn("%s", failed_call);
-    server->owing -= client->owed != NULL;
+    if (failed != NULL)
+        warn("%s", failed);
     server->connected--;
+    server->owing -= client->owed != NULL;
     free(client->owed);
     *client = (struct client){0};
-    (void)close(fd); /* which takes it from epoll's list, too */
+    (void)close(fd); /* which takes it from epoll's list */
 }
 
-/* Keeps a copy of what is left, and waits for room instead of bytes: a client
- * that doesn't read is not read from. When nothing is left, the other way. */
-static void keep(struct server *server, int fd, const char *rest,
-                 size_t count) {
+/* Keeps a copy of what is left, and asks for room instead of bytes: who doesn't
+ * read is not read from. With nothing left it is the other way round. */
+static void keep(struct server *server, int fd, const char *rest, size_t left) {
     struct client *client = &server->clients[fd];
-    char *copy = count > 0 ? malloc(count) : NULL;
-    if (count > 0 && copy == NULL) {
-        drop(server, fd, "malloc");
-        return;
-    }
-    if (count > 0)
-        memcpy(copy, rest, count);
-    server->owing += (size_t)(copy != NULL) - (client->owed != NULL);
+    char *copy = left > 0 ? malloc(left) : NULL;
+    if (copy != NULL)
+        memcpy(copy, rest, left);
+    server->owing += (unsigned)(copy != NULL) - (client->owed != NULL);
     free(client->owed);
-    client->owed = copy;
-    client->count = (unsigned)count;
-    if (watch(server, EPOLL_CTL_MOD, fd, count > 0 ? EPOLLOUT : EPOLLIN) < 0)
+    *client = (struct client){copy, (unsigned)left};
+    if (left > 0 && copy == NULL)
+        drop(server, fd, "malloc");
+    else if (watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN))
         drop(server, fd, "epoll_ctl");
 }
 
-/* One turn: one recv and one send, or what is owed and one send. There may be
- * more to read; epoll says so again, when the others have had a turn. */
+/* A turn: one recv at the most, and one send. If there is more to read, the
+ * next epoll_wait says so again, and between the two the others have theirs. */
 static void serve(struct server *server, int fd) {
-    const char *bytes = server->clients[fd].owed;
-    ssize_t count = server->clients[fd].count;
-    if (bytes == NULL) {
-        bytes = server->buffer;
-        count = recv(fd, server->buffer, sizeof server->buffer, 0);
-        if (count < 0 && is_for_later(errno))
-            return;
-        if (count <= 0) {
-            drop(server, fd, count < 0 ? "recv" : NULL);
-            return;
-        }
-    }
-    ssize_t sent = send(fd, bytes, (size_t)count, 0);
-    if (sent == count && bytes == server->buffer)
-        return; /* two calls, and that is all, as a rule */
-    if (sent < 0 && is_for_later(errno))
-        sent = 0;
-    if (sent < 0)
-        drop(server, fd, "send");
-    else
-        keep(server, fd, bytes + sent, (size_t)(count - sent));
+    struct client client = server->clients[fd];
+    char *bytes = client.owed != NULL ? client.owed : server->buffer;
+    ssize_t count =
+        client.owed != NULL ? client.count : recv(fd, bytes, BUFFER_BYTES, 0);
+    ssize_t sent = count > 0 ? send(fd, bytes, (size_t)count, 0) : count;
+    if (sent > 0 && sent == count && client.owed == NULL)
+        return; /* nearly always */
+    bool later = sent < 0 && (errno == EAGAIN || errno == EINTR);
+    if (count == 0 || (sent < 0 && !later))
+        drop(server, fd, count == 0 ? NULL : count < 0 ? "recv" : "send");
+    else if (count > 0)
+        keep(server, fd, bytes + (later ? 0 : sent),
+             (size_t)(count - (later ? 0 : sent)));
 }
 
-/* A client that waits for a descriptor of which there is none would wake us
- * each turn, for ever. We give up our spare one, to take it and let it go.
- * Returns 0, or -1 and errno. */
-static int turn_away(struct server *server) {
-    (void)close(server->spare);
-    int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
-    int error = errno;
-    if (fd >= 0)
-        (void)close(fd);
-    server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    errno = error;
-    return fd < 0 ? -1 : 0;
-}
-
-/* One line when we become full, not one for each client that is sent away. */
-static void say_full(struct server *server, const char *why) {
-    if (!server->full)
-        (void)printf("full with %zu clients, %s: more are closed at once\n",
-                     server->connected, why);
-    server->full = true;
-}
-
+/* Who has no place is taken all the same, and closed. Those left waiting would
+ * make the listener ready each turn, for ever. */
 static void admit(struct server *server, int fd) {
-    if (server->connected == server->limit || fd >= MOST_DESCRIPTORS) {
+    bool allowed = server->connected < server->limit && fd < MOST_DESCRIPTORS;
+    if (!allowed || server->spare < 0) {
         (void)close(fd);
-        say_full(server, "as -m allows");
+        if (!server->full) /* a line, and not one for each of them */
+            (void)printf("full with %u clients, %s: more are closed at once\n",
+                         server->connected,
+                         allowed ? "no descriptor is left" : "as -m allows");
+        server->full = true;
     } else if (watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0) {
         warn("epoll_ctl");
         (void)close(fd);
     } else {
-        server->clients[fd].connected = true;
         server->connected++;
         server->full = false;
     }
 }
 
-/* Those who wait, as many as belong to a turn. What fails for another reason
- * than these may fail for a while: the listener rests, we don't. */
 static void accept_some(struct server *server) {
-    for (int i = 0; i < ACCEPTS; i++) {
-        int fd =
+    int fd = 0;
+    for (int i = 0; i < ACCEPTS && fd >= 0; i++) {
+        fd =
             accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             admit(server, fd);
-        } else if ((errno == EMFILE || errno == ENFILE) &&
-                   turn_away(server) == 0) {
-            say_full(server, "no descriptor is left");
-        } else if (is_for_later(errno)) {
-            return;
-        } else if (errno != ECONNABORTED) {
-            warn("accept");
-            (void)watch(server, EPOLL_CTL_MOD, server->listener, 0);
-            server->state = PAUSED;
-            server->until = deadline_after(PAUSE_MS);
-            return;
+        } else if (server->spare >= 0 && (errno == EMFILE || errno == ENFILE)) {
+            fd = server->spare; /* for those who come in this turn */
+            server->spare = -1;
+            (void)close(fd);
         }
     }
+    bool fails = fd < 0 && errno != EAGAIN && errno != EINTR;
+    if (fails && !server->resting)
+        warn("accept");
+    /* It may fail for a while; meanwhile nobody tells us that somebody waits.
+     */
+    if (fails != server->resting &&
+        !watch(server, EPOLL_CTL_MOD, server->listener, fails ? 0 : EPOLLIN))
+        server->resting = fails;
+    if (server->spare < 0)
+        server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Nobody new from now on. Those we have are served until they are quiet. */
-static void begin_to_stop(struct server *server) {
-    (void)close(server->listener);
-    (void)close(server->signals);
-    server->state = STOPPING;
-    server->until = deadline_after(STOP_MS);
-}
-
-static void run(struct server *server) {
+/* Returns false when there was nothing to do for so many milliseconds. */
+static bool turn(struct server *server, int patience) {
     struct epoll_event events[EVENTS];
-    const int patience[] = {
-        [SERVING] = -1, [PAUSED] = PAUSE_MS, [STOPPING] = QUIET_MS};
-    for (;;) {
-        int ready =
-            epoll_wait(server->epoll, events, EVENTS, patience[server->state]);
-        if (ready < 0 && errno != EINTR)
-            err(1, "epoll_wait");
-        for (int i = 0; i < ready; i++) {
-            if (events[i].data.fd == server->signals)
-                begin_to_stop(server);
-            else if (events[i].data.fd == server->listener)
-                accept_some(server);
-            else
-                serve(server, events[i].data.fd);
-        }
-        if (server->state == SERVING)
-            continue;
-        int left = deadline_left(server->until);
-        if (server->state == STOPPING &&
-            (left == 0 || (ready == 0 && server->owing == 0)))
-            return;
-        if (server->state == PAUSED && left == 0 &&
-            watch(server, EPOLL_CTL_MOD, server->listener, EPOLLIN) == 0)
-            server->state = SERVING;
+    bool knocks = server->resting;
+    int ready = epoll_wait(server->epoll, events, EVENTS, patience);
+    if (ready < 0 && errno != EINTR)
+        err(1, "epoll_wait");
+    for (int i = 0; i < ready; i++) {
+        int fd = events[i].data.fd;
+        if (fd == server->listener)
+            knocks = true; /* last: no new client gets the number of an old */
+        else if (fd == server->signals)
+            server->told = true;
+        else
+            serve(server, fd);
     }
+    if (knocks)
+        accept_some(server);
+    return ready != 0;
 }
 
 int main(int argc, char **argv) {
     static struct server server = {.limit = MOST_DESCRIPTORS};
     int backlog = SOMAXCONN;
-    int option;
-    while ((option = getopt(argc, argv, "+hb:m:")) != -1) {
+    struct rlimit files;
+    for (int option; (option = getopt(argc, argv, "+hb:m:")) != -1;) {
         if (option == 'b')
             backlog = parse_number(optarg, 1);
         else if (option == 'm')
@@ -308,23 +228,34 @@ int main(int argc, char **argv) {
     if (optind != argc - 1)
         usage(stderr, 2);
     in_port_t port = parse_number(argv[optind], 0);
-    require_output();
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, in a pipe too */
-
-    raise_limit();
-    server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    server.signals = open_signals();
-    server.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0 || fcntl(STDERR_FILENO, F_GETFD) < 0)
+        err(1, "standard output");
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        err(1, "getrlimit");
+    files.rlim_cur = files.rlim_max; /* all that we get without being root */
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        err(1, "setrlimit");
+    if ((server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+        err(1, "open /dev/null");
+    if ((server.signals = open_signals()) < 0)
+        err(1, "signalfd");
+    if ((server.epoll = epoll_create1(EPOLL_CLOEXEC)) < 0)
+        err(1, "epoll_create1");
     server.listener = listen_on(port, backlog);
-    if (server.spare < 0 || server.signals < 0 || server.epoll < 0 ||
-        watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0 ||
+    if (watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0 ||
         watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN) < 0)
-        err(1, "epoll");
-    run(&server);
-    for (int fd = 0; fd < MOST_DESCRIPTORS; fd++)
-        if (server.clients[fd].connected)
-            drop(&server, fd, NULL);
+        err(1, "epoll_ctl");
+    while (!server.told)
+        (void)turn(&server, server.resting ? PAUSE_MS : -1);
+    (void)close(server.listener);
+    (void)close(server.signals);
+    server.resting = false;
+    struct deadline deadline = deadline_after(STOP_MS);
+    while (deadline_left(deadline) > 0 &&
+           (turn(&server, QUIET_MS) || server.owing > 0))
+        continue;
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
-    return 0;
+    return 0; /* what is still open, the kernel closes */
 }
