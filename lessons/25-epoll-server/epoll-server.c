@@ -1,6 +1,5 @@
 /*
- * 25-epoll-server: send back what clients say, ten thousand at once, in one
- * thread.
+ * 25-epoll-server: send back what clients say, to ten thousand in one thread.
  *
  * Shows that cost can go by activity, not by number: epoll(7) has the list of
  * descriptors in the kernel, and tells only of those that are ready.
@@ -12,7 +11,6 @@
 
 #include "addr.h"
 #include "deadline.h"
-
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,28 +26,22 @@
 #include <unistd.h>
 
 enum {
-    BUFFER_BYTES = 1 << 16, /* a client's turn; a smaller one costs time */
-    EVENTS = 512,           /* told by one epoll_wait */
-    ACCEPTS = 64,           /* the listener's turn */
-    MOST_DESCRIPTORS = 1 << 16,
-    PAUSE_MS = 100, /* until we ask again, after an accept that failed */
-    STOP_MS = 1000, /* the most that we stay when told to end */
-    QUIET_MS = 20,  /* and how long nobody must have said anything by then */
-};
-
-/* All that we keep of a client, at the index of its descriptor. */
-struct client {
-    char *owed;     /* what send did not take, or NULL */
-    unsigned count; /* bytes of that */
+    BUFFER_BYTES = 1 << 16, /* a client's turn: a smaller one costs time */
+    AT_ONCE = 256,          /* events by an epoll_wait; clients by accept */
+    DESCRIPTORS = 1 << 16,  /* more than that, we have no use for */
+    PAUSE_MS = 20,          /* after an accept that failed; and of silence */
+    STOP_MS = 1000,         /* before we end, or after this */
 };
 
 struct server {
     int epoll, listener, signals;
     int spare; /* a descriptor to give up when there is no other, or -1 */
-    unsigned connected, owing, limit; /* clients, those owed to, at most */
-    bool full, resting, told;         /* said so; accept fails; to end */
-    char buffer[BUFFER_BYTES];        /* one for all of them */
-    struct client clients[MOST_DESCRIPTORS]; /* no memory until it is used */
+    unsigned connected, owing, limit; /* clients; those we owe; the most */
+    bool full, told;                  /* and we said so; to end */
+    char buffer[BUFFER_BYTES];        /* one for all clients */
+    char
+        *owed[DESCRIPTORS]; /* by descriptor: what send did not take, or NULL */
+    unsigned count[DESCRIPTORS]; /* of these bytes */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -65,18 +57,7 @@ static in_port_t parse_number(const char *text, unsigned smallest) {
     return number;
 }
 
-/* Blocked, these signals end nobody: they make a descriptor readable. */
-static int open_signals(void) {
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-    return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-static int listen_on(in_port_t port, int backlog) {
+static int listen_on(in_port_t port, unsigned backlog) {
     struct sockaddr_in own = {.sin_family = AF_INET,
                               .sin_port = htons(port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -87,7 +68,7 @@ static int listen_on(in_port_t port, int backlog) {
     if (fd < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-        bind(fd, address, length) < 0 || listen(fd, backlog) < 0 ||
+        bind(fd, address, length) < 0 || listen(fd, (int)backlog) < 0 ||
         getsockname(fd, address, &length) < 0)
         err(1, "listen 127.0.0.1:%d", port);
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
@@ -95,81 +76,70 @@ static int listen_on(in_port_t port, int backlog) {
     return fd;
 }
 
-/* how: EPOLL_CTL_ADD or EPOLL_CTL_MOD. Returns 0, or -1 and errno. */
 static int watch(const struct server *server, int how, int fd, uint32_t what) {
     struct epoll_event event = {.events = what, .data.fd = fd};
     return epoll_ctl(server->epoll, how, fd, &event);
 }
 
 /* Only in a client's own event: none of this turn's is still to come. */
-static void drop(struct server *server, int fd, const char *failed) {
-    struct client *client = &server->clients[fd];
-    if (failed != NULL)
-        warn("%s", failed);
+static void drop(struct server *server, int fd) {
     server->connected--;
-    server->owing -= client->owed != NULL;
-    free(client->owed);
-    *client = (struct client){0};
+    server->owing -= server->owed[fd] != NULL;
+    free(server->owed[fd]);
+    server->owed[fd] = NULL;
     (void)close(fd); /* which takes it from epoll's list */
 }
 
 /* Keeps a copy of what is left, and asks for room instead of bytes: who doesn't
  * read is not read from. With nothing left it is the other way round. */
-static void keep(struct server *server, int fd, const char *rest, size_t left) {
-    struct client *client = &server->clients[fd];
+static void keep(struct server *server, int fd, const char *end, size_t left) {
     char *copy = left > 0 ? malloc(left) : NULL;
     if (copy != NULL)
-        memcpy(copy, rest, left);
-    server->owing += (unsigned)(copy != NULL) - (client->owed != NULL);
-    free(client->owed);
-    *client = (struct client){copy, (unsigned)left};
-    if (left > 0 && copy == NULL)
-        drop(server, fd, "malloc");
-    else if (watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN))
-        drop(server, fd, "epoll_ctl");
+        memcpy(copy, end - left, left);
+    server->owing += (unsigned)(copy != NULL) - (server->owed[fd] != NULL);
+    free(server->owed[fd]);
+    server->owed[fd] = copy;
+    server->count[fd] = (unsigned)left;
+    if ((left > 0 && copy == NULL) ||
+        watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN) < 0) {
+        warn("malloc or epoll_ctl");
+        drop(server, fd);
+    }
 }
 
 /* A turn: one recv at the most, and one send. If there is more to read, the
  * next epoll_wait says so again, and between the two the others have theirs. */
 static void serve(struct server *server, int fd) {
-    struct client client = server->clients[fd];
-    char *bytes = client.owed != NULL ? client.owed : server->buffer;
-    ssize_t count =
-        client.owed != NULL ? client.count : recv(fd, bytes, BUFFER_BYTES, 0);
+    char *bytes = server->owed[fd];
+    ssize_t count = server->count[fd];
+    if (bytes == NULL)
+        count = recv(fd, bytes = server->buffer, BUFFER_BYTES, 0);
     ssize_t sent = count > 0 ? send(fd, bytes, (size_t)count, 0) : count;
-    if (sent > 0 && sent == count && client.owed == NULL)
+    if (sent > 0 && sent == count && bytes == server->buffer)
         return; /* nearly always */
-    bool later = sent < 0 && (errno == EAGAIN || errno == EINTR);
-    if (count == 0 || (sent < 0 && !later))
-        drop(server, fd, count == 0 ? NULL : count < 0 ? "recv" : "send");
+    if (count == 0 || (sent < 0 && errno != EAGAIN && errno != EINTR))
+        drop(server, fd); /* it has ended, or gone: no news among so many */
     else if (count > 0)
-        keep(server, fd, bytes + (later ? 0 : sent),
-             (size_t)(count - (later ? 0 : sent)));
+        keep(server, fd, bytes + count,
+             (size_t)(sent < 0 ? count : count - sent));
 }
 
-/* Who has no place is taken all the same, and closed. Those left waiting would
+/* Who has no place is taken all the same, and closed: left waiting, it would
  * make the listener ready each turn, for ever. */
 static void admit(struct server *server, int fd) {
-    bool allowed = server->connected < server->limit && fd < MOST_DESCRIPTORS;
-    if (!allowed || server->spare < 0) {
+    bool fits = fd < DESCRIPTORS && server->connected < server->limit &&
+                server->spare >= 0 &&
+                !watch(server, EPOLL_CTL_ADD, fd, EPOLLIN);
+    server->connected += fits;
+    if (!fits)
         (void)close(fd);
-        if (!server->full) /* a line, and not one for each of them */
-            (void)printf("full with %u clients, %s: more are closed at once\n",
-                         server->connected,
-                         allowed ? "no descriptor is left" : "as -m allows");
-        server->full = true;
-    } else if (watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0) {
-        warn("epoll_ctl");
-        (void)close(fd);
-    } else {
-        server->connected++;
-        server->full = false;
-    }
+    if (!fits && !server->full) /* one line, and not one for each of them */
+        (void)printf("full with %u clients\n", server->connected);
+    server->full = !fits;
 }
 
 static void accept_some(struct server *server) {
-    int fd = 0;
-    for (int i = 0; i < ACCEPTS && fd >= 0; i++) {
+    for (int i = 0, fd = 0; i < AT_ONCE && fd >= 0; i++) {
         fd =
             accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -178,82 +148,72 @@ static void accept_some(struct server *server) {
             fd = server->spare; /* for those who come in this turn */
             server->spare = -1;
             (void)close(fd);
+        } else if (errno != EAGAIN && errno != EINTR) {
+            warn("accept");
+            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
         }
     }
-    bool fails = fd < 0 && errno != EAGAIN && errno != EINTR;
-    if (fails && !server->resting)
-        warn("accept");
-    /* It may fail for a while; meanwhile nobody tells us that somebody waits.
-     */
-    if (fails != server->resting &&
-        !watch(server, EPOLL_CTL_MOD, server->listener, fails ? 0 : EPOLLIN))
-        server->resting = fails;
     if (server->spare < 0)
         server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 /* Returns false when there was nothing to do for so many milliseconds. */
 static bool turn(struct server *server, int patience) {
-    struct epoll_event events[EVENTS];
-    bool knocks = server->resting;
-    int ready = epoll_wait(server->epoll, events, EVENTS, patience);
+    struct epoll_event events[AT_ONCE];
+    bool knocks = false;
+    int ready = epoll_wait(server->epoll, events, AT_ONCE, patience);
     if (ready < 0 && errno != EINTR)
         err(1, "epoll_wait");
     for (int i = 0; i < ready; i++) {
         int fd = events[i].data.fd;
-        if (fd == server->listener)
-            knocks = true; /* last: no new client gets the number of an old */
-        else if (fd == server->signals)
-            server->told = true;
-        else
+        knocks |= fd == server->listener;
+        server->told |= fd == server->signals;
+        if (fd != server->listener && fd != server->signals)
             serve(server, fd);
     }
-    if (knocks)
+    if (knocks) /* last: who is new may have the descriptor of one who left */
         accept_some(server);
     return ready != 0;
 }
 
 int main(int argc, char **argv) {
-    static struct server server = {.limit = MOST_DESCRIPTORS};
-    int backlog = SOMAXCONN;
+    static struct server server = {.limit = DESCRIPTORS};
     struct rlimit files;
+    unsigned backlog = SOMAXCONN;
+    sigset_t set;
     for (int option; (option = getopt(argc, argv, "+hb:m:")) != -1;) {
-        if (option == 'b')
-            backlog = parse_number(optarg, 1);
-        else if (option == 'm')
-            server.limit = parse_number(optarg, 1);
-        else
+        if (option != 'b' && option != 'm')
             usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
+        *(option == 'b' ? &backlog : &server.limit) = parse_number(optarg, 1);
     }
     if (optind != argc - 1)
         usage(stderr, 2);
     in_port_t port = parse_number(argv[optind], 0);
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, in a pipe too */
-    if (fcntl(STDOUT_FILENO, F_GETFD) < 0 || fcntl(STDERR_FILENO, F_GETFD) < 0)
-        err(1, "standard output");
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        err(1, "getrlimit");
-    files.rlim_cur = files.rlim_max; /* all that we get without being root */
-    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-        err(1, "setrlimit");
-    if ((server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
-        err(1, "open /dev/null");
-    if ((server.signals = open_signals()) < 0)
-        err(1, "signalfd");
-    if ((server.epoll = epoll_create1(EPOLL_CLOEXEC)) < 0)
-        err(1, "epoll_create1");
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL); /* so that they end nobody */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max; /* more descriptors has only root */
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    server.signals = signalfd(-1, &set, SFD_CLOEXEC);
+    server.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (server.spare < 0 || server.signals < 0 || server.epoll < 0)
+        err(1, "open, signalfd or epoll_create1");
     server.listener = listen_on(port, backlog);
     if (watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0 ||
         watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN) < 0)
         err(1, "epoll_ctl");
     while (!server.told)
-        (void)turn(&server, server.resting ? PAUSE_MS : -1);
+        (void)turn(&server, -1);
     (void)close(server.listener);
     (void)close(server.signals);
-    server.resting = false;
-    struct deadline deadline = deadline_after(STOP_MS);
-    while (deadline_left(deadline) > 0 &&
-           (turn(&server, QUIET_MS) || server.owing > 0))
+    struct deadline end = deadline_after(STOP_MS);
+    while (deadline_left(end) > 0 && (turn(&server, PAUSE_MS) || server.owing))
         continue;
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
