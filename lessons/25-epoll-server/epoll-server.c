@@ -139,9 +139,9 @@ static void admit(struct server *server, int fd) {
 }
 
 static void accept_some(struct server *server) {
+    const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
     for (int i = 0, fd = 0; i < AT_ONCE && fd >= 0; i++) {
-        fd =
-            accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        fd = accept4(server->listener, NULL, NULL, flags);
         if (fd >= 0) {
             admit(server, fd);
         } else if (server->spare >= 0 && (errno == EMFILE || errno == ENFILE)) {
@@ -178,8 +178,8 @@ static bool turn(struct server *server, int patience) {
 
 int main(int argc, char **argv) {
     static struct server server = {.limit = DESCRIPTORS};
-    struct rlimit files;
     unsigned backlog = SOMAXCONN;
+    struct rlimit files;
     sigset_t set;
     for (int option; (option = getopt(argc, argv, "+hb:m:")) != -1;) {
         if (option != 'b' && option != 'm')
@@ -188,7 +188,6 @@ int main(int argc, char **argv) {
     }
     if (optind != argc - 1)
         usage(stderr, 2);
-    in_port_t port = parse_number(argv[optind], 0);
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, in a pipe too */
     (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
     (void)sigemptyset(&set);
@@ -204,7 +203,7 @@ int main(int argc, char **argv) {
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (server.spare < 0 || server.signals < 0 || server.epoll < 0)
         err(1, "open, signalfd or epoll_create1");
-    server.listener = listen_on(port, backlog);
+    server.listener = listen_on(parse_number(argv[optind], 0), backlog);
     if (watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0 ||
         watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN) < 0)
         err(1, "epoll_ctl");
