@@ -1,15 +1,21 @@
 /*
  * many: many clients of one echo server, some of whom speak.
  *
- *     many [-i IDLE] [-c CLIENTS] [-n BYTES] [-r ROUNDS] [-s SEED] [-p PID]
- *          [-w] PORT
+ *     many [-c CLIENTS] [-n BYTES] [-r ROUNDS] [-d MS] [-b BUFFER] [-s SEED]
+ *          [-i IDLE] [-p PID] [-w] PORT
  *
- * IDLE clients connect and say nothing. After them CLIENTS connect, and in each
- * of ROUNDS each says BYTES that chance draws, all at the same time; what comes
- * back must be the same. Says `all is well`; or with -p, what a request cost
- * the server, PID, in nanoseconds of its processor's time. -w: then waits for
- * the end of standard input, while all stay connected, and says how many of the
- * silent ones have been closed meanwhile.
+ * CLIENTS connect, and then IDLE more, who say nothing. In each of ROUNDS, MS
+ * milliseconds after the one before, each of CLIENTS says BYTES that chance
+ * draws, all at the same time; what comes back must be the same. BUFFER is what
+ * a client has room for that it has not read yet.
+ *
+ * Says `all is well`; with -p before that what a request cost the server, which
+ * is process PID, in nanoseconds of its processors' time, of the second round
+ * and those after it. With -w it stays until the server has closed all
+ * connections, or SIGTERM comes, and says how long that took from the last
+ * byte, or from the moment before connect: `silent 503 to 507 ms`, `spoke 500
+ * to 500 ms`. Who is closed earlier, in the middle of a round, says so too:
+ * `closed after 120 ms`.
  *
  * Ports run out sooner than descriptors: each thousand clients come from
  * another address, 127.1.0.1 and so on.
@@ -27,15 +33,24 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 20000, LARGEST = 1 << 20, CLIENTS_AN_ADDRESS = 1000 };
 
-struct speaker {
+struct client {
     size_t sent, received; /* of this round's bytes */
+    double last;           /* when it last said something */
+    double closed;         /* how many milliseconds later; 0: not yet */
 };
 
-static int connect_to(in_port_t port, int number) {
+static double now_ms(void) {
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+static int connect_to(in_port_t port, int number, int buffer) {
     const int on = 1;
     struct sockaddr_in own = {
         .sin_family = AF_INET,
@@ -53,6 +68,9 @@ static int connect_to(in_port_t port, int number) {
     if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) <
             0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (buffer > 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer) < 0)
         err(1, "setsockopt");
     if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind");
@@ -73,81 +91,115 @@ static unsigned long long time_of(long pid) {
     return time;
 }
 
-/* Sends and receives what is possible. Returns true when its round is over. */
-static int go_on(int fd, struct speaker *speaker, const char *bytes,
+/* Sends and receives what is possible. Returns 1 when its round is over. */
+static int go_on(int fd, struct client *client, const char *bytes,
                  size_t length) {
     static char heard[LARGEST];
-    if (speaker->sent < length) {
-        ssize_t sent = send(fd, bytes + speaker->sent, length - speaker->sent,
+    if (client->sent < length) {
+        client->last = now_ms();
+        ssize_t sent = send(fd, bytes + client->sent, length - client->sent,
                             MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno != EAGAIN)
-            err(1, "send");
-        speaker->sent += sent > 0 ? (size_t)sent : 0;
+        client->sent += sent > 0 ? (size_t)sent : 0;
     }
-    ssize_t count = recv(fd, heard, length - speaker->received, MSG_DONTWAIT);
-    if (count == 0 || (count < 0 && errno != EAGAIN))
-        err(1, "recv after %zu bytes: %zd", speaker->received, count);
+    ssize_t count = recv(fd, heard, length - client->received, MSG_DONTWAIT);
+    if (count == 0 || (count < 0 && errno != EAGAIN)) {
+        (void)printf("closed after %.0f ms\n", now_ms() - client->last);
+        exit(3);
+    }
     if (count > 0 &&
-        memcmp(heard, bytes + speaker->received, (size_t)count) != 0)
+        memcmp(heard, bytes + client->received, (size_t)count) != 0)
         errx(1, "what came back is not what was said");
-    speaker->received += count > 0 ? (size_t)count : 0;
-    return speaker->received == length;
+    client->received += count > 0 ? (size_t)count : 0;
+    return client->received == length;
 }
 
 /* One round of all of them: each says its own part of the bytes. */
-static void play_round(struct pollfd *fds, nfds_t clients, const char *bytes,
-                       size_t length) {
-    struct speaker *speakers = calloc(clients + 1, sizeof *speakers);
-    nfds_t done = 0;
-    if (speakers == NULL)
-        err(1, "calloc");
-    for (nfds_t i = 0; i < clients; i++)
+static void play_round(struct pollfd *fds, struct client *clients, int count,
+                       const char *bytes, size_t length) {
+    int done = 0;
+    for (int i = 0; i < count; i++) {
         fds[i].revents = POLLOUT;
-    for (;;) {
-        for (nfds_t i = 0; i < clients; i++) {
-            if (fds[i].revents == 0 || speakers[i].received == length)
-                continue;
-            done += (nfds_t)go_on(fds[i].fd, &speakers[i], bytes + i, length);
-            fds[i].events =
-                speakers[i].sent < length ? POLLIN | POLLOUT : POLLIN;
-        }
-        if (done == clients)
-            break;
-        if (poll(fds, clients, PATIENCE_MS) <= 0)
-            errx(1, "%ju of %ju clients wait in vain",
-                 (uintmax_t)(clients - done), (uintmax_t)clients);
+        clients[i].sent = clients[i].received = 0;
     }
-    free(speakers);
+    for (;;) {
+        for (int i = 0; i < count; i++) {
+            if (fds[i].revents == 0 || clients[i].received == length)
+                continue;
+            done += go_on(fds[i].fd, &clients[i], bytes + i % 1000, length);
+            fds[i].events =
+                clients[i].sent < length ? POLLIN | POLLOUT : POLLIN;
+        }
+        if (done == count)
+            return;
+        if (poll(fds, (nfds_t)count, PATIENCE_MS) <= 0)
+            errx(1, "%d of %d clients wait in vain", count - done, count);
+    }
 }
 
-static int count_closed(const int *idle, int count) {
-    int closed = 0;
-    char byte;
+static void tell(const char *who, const struct client *clients, int count) {
+    double least = 1e9, most = 0;
+    for (int i = 0; i < count; i++) {
+        if (clients[i].closed == 0)
+            return;
+        least = clients[i].closed < least ? clients[i].closed : least;
+        most = clients[i].closed > most ? clients[i].closed : most;
+    }
+    if (count > 0)
+        (void)printf("%s %.0f to %.0f ms\n", who, least, most);
+}
+
+/* Notes who is closed, for so many milliseconds (-1: until all have been). */
+static void wait_for_end(struct pollfd *fds, struct client *clients, int count,
+                         int milliseconds) {
+    double end = now_ms() + milliseconds;
     for (int i = 0; i < count; i++)
-        closed += recv(idle[i], &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0 ||
-                  errno == ECONNRESET;
-    return closed;
+        fds[i].events = POLLIN;
+    for (int left = count; left > 0 || milliseconds >= 0;) {
+        char byte;
+        double rest = milliseconds < 0 ? -1 : end - now_ms();
+        if (milliseconds >= 0 && rest <= 0)
+            return;
+        if (poll(fds, (nfds_t)count, milliseconds < 0 ? -1 : (int)rest + 1) < 0)
+            err(1, "poll");
+        left = 0;
+        for (int i = 0; i < count; i++) {
+            if (fds[i].fd >= 0 && fds[i].revents != 0 &&
+                recv(fds[i].fd, &byte, 1, MSG_DONTWAIT) <= 0) {
+                clients[i].closed = now_ms() - clients[i].last;
+                (void)close(fds[i].fd);
+                fds[i].fd = -1;
+            }
+            left += fds[i].fd >= 0;
+        }
+    }
 }
 
 int main(int argc, char **argv) {
-    static char bytes[LARGEST + 65536];
-    int idle = 0, clients = 0, rounds = 1, stays = 0;
+    static char bytes[LARGEST + 2000];
+    int idle = 0, count = 0, rounds = 1, stays = 0, buffer = 0, pause_ms = 0;
     size_t length = 64;
     long pid = 0;
-    for (int option; (option = getopt(argc, argv, "i:c:n:r:s:p:w")) != -1;) {
+    for (int option;
+         (option = getopt(argc, argv, "i:c:n:r:d:b:s:p:w")) != -1;) {
         long number = optarg != NULL ? strtol(optarg, NULL, 10) : 0;
         switch (option) {
         case 'i':
             idle = (int)number;
             break;
         case 'c':
-            clients = (int)number;
+            count = (int)number;
             break;
         case 'n':
             length = (size_t)number;
             break;
         case 'r':
             rounds = (int)number;
+            break;
+        case 'd':
+            pause_ms = (int)number;
+            break;
+        case 'b':
+            buffer = (int)number;
             break;
         case 's':
             srand48(number);
@@ -162,7 +214,7 @@ int main(int argc, char **argv) {
             return 2;
         }
     }
-    if (optind != argc - 1 || length > LARGEST || clients > 65536)
+    if (optind != argc - 1 || length > LARGEST)
         errx(2, "usage: many [OPTION...] PORT");
     in_port_t port = (in_port_t)strtol(argv[optind], NULL, 10);
     struct rlimit files;
@@ -172,31 +224,32 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (char)lrand48();
-    int *silent = calloc((size_t)idle + 1, sizeof *silent);
-    struct pollfd *fds = calloc((size_t)clients + 1, sizeof *fds);
-    if (silent == NULL || fds == NULL)
+    int all = count + idle;
+    struct client *clients = calloc((size_t)all + 1, sizeof *clients);
+    struct pollfd *fds = calloc((size_t)all + 1, sizeof *fds);
+    if (clients == NULL || fds == NULL)
         err(1, "calloc");
-    for (int i = 0; i < idle; i++)
-        silent[i] = connect_to(port, i);
-    for (int i = 0; i < clients; i++)
-        fds[i] = (struct pollfd){.fd = connect_to(port, idle + i)};
-    /* The first round is not counted: in it the server accepts. */
-    play_round(fds, (nfds_t)clients, bytes, length);
-    unsigned long long before = pid != 0 ? time_of(pid) : 0;
-    for (int i = 1; i < rounds; i++)
-        play_round(fds, (nfds_t)clients, bytes + i % 1000, length);
-    if (pid != 0 && rounds > 1 && clients > 0)
+    for (int i = 0; i < all; i++) {
+        clients[i].last = now_ms();
+        fds[i] = (struct pollfd){.fd = connect_to(port, i, buffer)};
+    }
+    unsigned long long before = 0;
+    for (int i = 0; i < rounds; i++) {
+        if (i > 0)
+            wait_for_end(fds + count, clients + count, idle, pause_ms);
+        if (i == 1 && pid != 0)
+            before = time_of(pid);
+        play_round(fds, clients, count, bytes + i % 1000, length);
+    }
+    if (pid != 0 && rounds > 1 && count > 0)
         (void)printf("%llu\n", (time_of(pid) - before) /
                                    (unsigned long long)(rounds - 1) /
-                                   (unsigned long long)clients);
-    else
-        (void)printf("all is well\n");
+                                   (unsigned long long)count);
+    (void)printf("all is well\n");
     (void)fflush(stdout);
-    if (stays) {
-        char byte;
-        while (read(STDIN_FILENO, &byte, 1) > 0)
-            continue;
-        (void)printf("%d closed\n", count_closed(silent, idle));
-    }
+    if (stays)
+        wait_for_end(fds, clients, all, -1);
+    tell("spoke", clients, count);
+    tell("silent", clients + count, idle);
     return 0;
 }
