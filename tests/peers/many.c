@@ -6,8 +6,9 @@
  *
  * CLIENTS connect, and then IDLE more, who say nothing. In each of ROUNDS, MS
  * milliseconds after the one before, each of CLIENTS says BYTES that chance
- * draws, all at the same time; what comes back must be the same. BUFFER is what
- * a client has room for that it has not read yet.
+ * draws, all at the same time; what comes back must be the same. Each has
+ * room for BUFFER bytes that it has not read, and with -b reads nothing before
+ * it has waited in vain for 30 ms to be able to say more.
  *
  * Says `all is well`; with -p before that what a request cost the server, which
  * is process PID, in nanoseconds of its processors' time, of the second round
@@ -36,7 +37,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 20000, LARGEST = 1 << 20, CLIENTS_AN_ADDRESS = 1000 };
+enum {
+    PATIENCE_MS = 20000,
+    LARGEST = 1 << 24,
+    PERIOD = 65521,
+    STUBBORN_MS = 30,
+    CLIENTS_AN_ADDRESS = 1000
+};
 
 struct client {
     size_t sent, received; /* of this round's bytes */
@@ -93,15 +100,19 @@ static unsigned long long time_of(long pid) {
 
 /* Sends and receives what is possible. Returns 1 when its round is over. */
 static int go_on(int fd, struct client *client, const char *bytes,
-                 size_t length) {
-    static char heard[LARGEST];
+                 size_t length, int reads) {
+    static char heard[1 << 20];
+    size_t room = length - client->received;
     if (client->sent < length) {
         client->last = now_ms();
         ssize_t sent = send(fd, bytes + client->sent, length - client->sent,
                             MSG_NOSIGNAL | MSG_DONTWAIT);
         client->sent += sent > 0 ? (size_t)sent : 0;
     }
-    ssize_t count = recv(fd, heard, length - client->received, MSG_DONTWAIT);
+    if (!reads)
+        return 0;
+    ssize_t count = recv(fd, heard, room < sizeof heard ? room : sizeof heard,
+                         MSG_DONTWAIT);
     if (count == 0 || (count < 0 && errno != EAGAIN)) {
         (void)printf("closed after %.0f ms\n", now_ms() - client->last);
         exit(3);
@@ -115,7 +126,7 @@ static int go_on(int fd, struct client *client, const char *bytes,
 
 /* One round of all of them: each says its own part of the bytes. */
 static void play_round(struct pollfd *fds, struct client *clients, int count,
-                       const char *bytes, size_t length) {
+                       const char *bytes, size_t length, int stubborn) {
     int done = 0;
     for (int i = 0; i < count; i++) {
         fds[i].revents = POLLOUT;
@@ -125,14 +136,22 @@ static void play_round(struct pollfd *fds, struct client *clients, int count,
         for (int i = 0; i < count; i++) {
             if (fds[i].revents == 0 || clients[i].received == length)
                 continue;
-            done += go_on(fds[i].fd, &clients[i], bytes + i % 1000, length);
-            fds[i].events =
-                clients[i].sent < length ? POLLIN | POLLOUT : POLLIN;
+            done += go_on(fds[i].fd, &clients[i], bytes + i % 1000, length,
+                          !stubborn);
+            fds[i].events = (short)((stubborn ? 0 : POLLIN) |
+                                    (clients[i].sent < length ? POLLOUT : 0));
         }
         if (done == count)
             return;
-        if (poll(fds, (nfds_t)count, PATIENCE_MS) <= 0)
+        int ready =
+            poll(fds, (nfds_t)count, stubborn ? STUBBORN_MS : PATIENCE_MS);
+        if (ready <= 0 && !stubborn)
             errx(1, "%d of %d clients wait in vain", count - done, count);
+        if (ready == 0) { /* now all of them read, too */
+            stubborn = 0;
+            for (int i = 0; i < count; i++)
+                fds[i].revents = POLLIN;
+        }
     }
 }
 
@@ -222,8 +241,8 @@ int main(int argc, char **argv) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (char)lrand48();
+    for (size_t i = 0; i < length + 2000; i++)
+        bytes[i] = i < PERIOD ? (char)lrand48() : bytes[i - PERIOD];
     int all = count + idle;
     struct client *clients = calloc((size_t)all + 1, sizeof *clients);
     struct pollfd *fds = calloc((size_t)all + 1, sizeof *fds);
@@ -239,7 +258,7 @@ int main(int argc, char **argv) {
             wait_for_end(fds + count, clients + count, idle, pause_ms);
         if (i == 1 && pid != 0)
             before = time_of(pid);
-        play_round(fds, clients, count, bytes + i % 1000, length);
+        play_round(fds, clients, count, bytes + i % 1000, length, buffer > 0);
     }
     if (pid != 0 && rounds > 1 && count > 0)
         (void)printf("%llu\n", (time_of(pid) - before) /
