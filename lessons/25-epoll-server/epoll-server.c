@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,19 +27,17 @@
 enum {
     BUFFER_BYTES = 1 << 16, /* a client's turn: a smaller one costs time */
     AT_ONCE = 256,          /* events by an epoll_wait; clients by accept */
-    DESCRIPTORS = 1 << 16,  /* more than that, we have no use for */
+    DESCRIPTORS = 1 << 17,  /* so many: clients are 65535 at the most */
     PAUSE_MS = 20,          /* after an accept that failed; and of silence */
     STOP_MS = 1000,         /* before we end, or after this */
 };
 
 struct server {
-    int epoll, listener, signals;
-    int spare; /* a descriptor to give up when there is no other, or -1 */
-    unsigned connected, owing, limit; /* clients; those we owe; the most */
-    bool full, told;                  /* and we said so; to end */
-    char buffer[BUFFER_BYTES];        /* one for all clients */
-    char
-        *owed[DESCRIPTORS]; /* by descriptor: what send did not take, or NULL */
+    int epoll, listener, signals, spare; /* -1: given up, for want of others */
+    int connected, owing, limit;         /* clients; those we owe; the most */
+    int full, told;                      /* and we said so; to end */
+    char buffer[BUFFER_BYTES];           /* one for all clients */
+    char *owed[DESCRIPTORS];     /* by descriptor: what send left, or NULL */
     unsigned count[DESCRIPTORS]; /* of these bytes */
 };
 
@@ -49,7 +46,6 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* None of our numbers needs to be larger than a port may be. */
 static in_port_t parse_number(const char *text, unsigned smallest) {
     in_port_t number;
     if (addr_parse_port(text, strlen(text), smallest, &number) < 0)
@@ -57,7 +53,12 @@ static in_port_t parse_number(const char *text, unsigned smallest) {
     return number;
 }
 
-static int listen_on(in_port_t port, unsigned backlog) {
+static int watch(const struct server *server, int how, int fd, uint32_t what) {
+    struct epoll_event event = {.events = what, .data.fd = fd};
+    return epoll_ctl(server->epoll, how, fd, &event);
+}
+
+static void listen_on(struct server *server, in_port_t port, int backlog) {
     struct sockaddr_in own = {.sin_family = AF_INET,
                               .sin_port = htons(port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -68,21 +69,25 @@ static int listen_on(in_port_t port, unsigned backlog) {
     if (fd < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-        bind(fd, address, length) < 0 || listen(fd, (int)backlog) < 0 ||
+        bind(fd, address, length) < 0 || listen(fd, backlog) < 0 ||
         getsockname(fd, address, &length) < 0)
         err(1, "listen 127.0.0.1:%d", port);
+    if (watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0)
+        err(1, "epoll_ctl");
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
         err(1, "standard output");
-    return fd;
+    server->listener = fd;
 }
 
-static int watch(const struct server *server, int how, int fd, uint32_t what) {
-    struct epoll_event event = {.events = what, .data.fd = fd};
-    return epoll_ctl(server->epoll, how, fd, &event);
+static void rest(const char *failed) {
+    warn("%s", failed);
+    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
 }
 
 /* Only in a client's own event: none of this turn's is still to come. */
-static void drop(struct server *server, int fd) {
+static void drop(struct server *server, int fd, const char *failed) {
+    if (failed != NULL)
+        warn("%s", failed);
     server->connected--;
     server->owing -= server->owed[fd] != NULL;
     free(server->owed[fd]);
@@ -96,15 +101,14 @@ static void keep(struct server *server, int fd, const char *end, size_t left) {
     char *copy = left > 0 ? malloc(left) : NULL;
     if (copy != NULL)
         memcpy(copy, end - left, left);
-    server->owing += (unsigned)(copy != NULL) - (server->owed[fd] != NULL);
+    server->owing += (copy != NULL) - (server->owed[fd] != NULL);
     free(server->owed[fd]);
     server->owed[fd] = copy;
     server->count[fd] = (unsigned)left;
-    if ((left > 0 && copy == NULL) ||
-        watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN) < 0) {
-        warn("malloc or epoll_ctl");
-        drop(server, fd);
-    }
+    if (left > 0 && copy == NULL)
+        drop(server, fd, "malloc");
+    else if (watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN))
+        drop(server, fd, "epoll_ctl");
 }
 
 /* A turn: one recv at the most, and one send. If there is more to read, the
@@ -118,7 +122,7 @@ static void serve(struct server *server, int fd) {
     if (sent > 0 && sent == count && bytes == server->buffer)
         return; /* nearly always */
     if (count == 0 || (sent < 0 && errno != EAGAIN && errno != EINTR))
-        drop(server, fd); /* it has ended, or gone: no news among so many */
+        drop(server, fd, count == 0 ? NULL : count < 0 ? "recv" : "send");
     else if (count > 0)
         keep(server, fd, bytes + count,
              (size_t)(sent < 0 ? count : count - sent));
@@ -127,15 +131,12 @@ static void serve(struct server *server, int fd) {
 /* Who has no place is taken all the same, and closed: left waiting, it would
  * make the listener ready each turn, for ever. */
 static void admit(struct server *server, int fd) {
-    bool fits = fd < DESCRIPTORS && server->connected < server->limit &&
-                server->spare >= 0 &&
-                !watch(server, EPOLL_CTL_ADD, fd, EPOLLIN);
-    server->connected += fits;
-    if (!fits)
-        (void)close(fd);
-    if (!fits && !server->full) /* one line, and not one for each of them */
-        (void)printf("full with %u clients\n", server->connected);
-    server->full = !fits;
+    int full = server->connected++ == server->limit;
+    if (full && !server->full) /* one line, and not one for each of them */
+        (void)printf("full with %d clients\n", server->limit);
+    server->full = full || server->spare < 0;
+    if (server->full || watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0)
+        drop(server, fd, server->full ? NULL : "epoll_ctl");
 }
 
 static void accept_some(struct server *server) {
@@ -145,40 +146,41 @@ static void accept_some(struct server *server) {
         if (fd >= 0) {
             admit(server, fd);
         } else if (server->spare >= 0 && (errno == EMFILE || errno == ENFILE)) {
+            if (!server->full)
+                warn("accept");
+            server->full = 1;
             fd = server->spare; /* for those who come in this turn */
             server->spare = -1;
             (void)close(fd);
         } else if (errno != EAGAIN && errno != EINTR) {
-            warn("accept");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+            rest("accept");
         }
     }
     if (server->spare < 0)
         server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Returns false when there was nothing to do for so many milliseconds. */
-static bool turn(struct server *server, int patience) {
+/* Returns 0 when there was nothing to do for so many milliseconds. */
+static int turn(struct server *server, int patience) {
     struct epoll_event events[AT_ONCE];
-    bool knocks = false;
     int ready = epoll_wait(server->epoll, events, AT_ONCE, patience);
     if (ready < 0 && errno != EINTR)
-        err(1, "epoll_wait");
+        rest("epoll_wait");
     for (int i = 0; i < ready; i++) {
         int fd = events[i].data.fd;
-        knocks |= fd == server->listener;
-        server->told |= fd == server->signals;
-        if (fd != server->listener && fd != server->signals)
+        if (fd == server->listener)
+            accept_some(server);
+        else if (fd == server->signals)
+            server->told = 1;
+        else
             serve(server, fd);
     }
-    if (knocks) /* last: who is new may have the descriptor of one who left */
-        accept_some(server);
     return ready != 0;
 }
 
 int main(int argc, char **argv) {
-    static struct server server = {.limit = DESCRIPTORS};
-    unsigned backlog = SOMAXCONN;
+    static struct server server = {.limit = UINT16_MAX};
+    int backlog = SOMAXCONN;
     struct rlimit files;
     sigset_t set;
     for (int option; (option = getopt(argc, argv, "+hb:m:")) != -1;) {
@@ -201,19 +203,17 @@ int main(int argc, char **argv) {
     server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     server.signals = signalfd(-1, &set, SFD_CLOEXEC);
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (server.spare < 0 || server.signals < 0 || server.epoll < 0)
-        err(1, "open, signalfd or epoll_create1");
-    server.listener = listen_on(parse_number(argv[optind], 0), backlog);
-    if (watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0 ||
-        watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN) < 0)
-        err(1, "epoll_ctl");
+    if (server.spare < 0 || server.signals < 0 || server.epoll < 0 ||
+        watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0)
+        err(1, "open, signalfd, epoll_create1 or epoll_ctl");
+    listen_on(&server, parse_number(argv[optind], 0), backlog);
     while (!server.told)
         (void)turn(&server, -1);
     (void)close(server.listener);
     (void)close(server.signals);
     struct deadline end = deadline_after(STOP_MS);
     while (deadline_left(end) > 0 && (turn(&server, PAUSE_MS) || server.owing))
-        continue;
+        ;
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0; /* what is still open, the kernel closes */

@@ -8,8 +8,8 @@
  * milliseconds after the one before, each of CLIENTS says BYTES that chance
  * draws, all at the same time; what comes back must be the same. Each has
  * room for BUFFER bytes that it has not read, and with -b reads nothing before
- * it has waited in vain for 30 ms to be able to say more, and then says `nothing
- * more fits`.
+ * it has waited in vain for 30 ms to be able to say more, and then says
+ * `nothing more fits`.
  *
  * Says `all is well`; with -p before that what a request cost the server, which
  * is process PID, in nanoseconds of its processors' time, of the second round
