@@ -74,6 +74,7 @@ int main(int argc, char **argv) {
     if (server.epoll < 0)
         err(1, "epoll_create1");
     server.listener = listen_on(port);
+    (void)server.listener;
     /* 1. Have epoll tell when somebody knocks, and accept them. */
     /* 2. Send back what they say, however little or much fits. */
     /* 3. Let go who is silent for too long: whose time is up first? */

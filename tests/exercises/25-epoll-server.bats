@@ -80,10 +80,6 @@ each client; epoll_wait, recv, send. As in epoll-server.c."
 recv until EAGAIN. Without EPOLLET you are told again."
     crowd -c 5 -n 300000
     expect_served
-    hint "send took a part. Keep the rest, wait for EPOLLOUT, and send it before \
-you read more from this client."
-    crowd -c 1 -n 8000000 -b 4096
-    expect_served
 }
 
 @test "needs no processor when all has been said" {
@@ -129,7 +125,7 @@ came() {
     wait_for deaf 'connected from *' || environment "$rude does not run"
     hint "send waits for this client, and all others wait with it: SOCK_NONBLOCK \
 for accept4, and EAGAIN is no error."
-    crowd -c 10 -n 1000 -r 20
+    crowd -c 10 -n 1000 -r 10
     expect_served
     soon owes || true
     hint "it has something to say all the time, so with EPOLLIN on epoll_wait \

@@ -288,7 +288,7 @@ serve_with() {
     done
     faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT="send,recv")
     serve
-    call whole -n 500
+    call whole -n 60
     faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SIGNALS=300)
     stop server
     serve
@@ -416,8 +416,10 @@ epoll_create1 or epoll_ctl: "* ]]
 }
 
 @test "25-epoll-server says so when its output cannot be written" {
+    # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$0" 0 >/dev/full' "$server"
     expect_result 1 "25-epoll-server: standard output: No space left on device"
+    # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$0" 0 >&-' "$server"
     expect "status" 1 "$status"
     start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$server" -m 1 0

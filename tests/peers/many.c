@@ -90,13 +90,13 @@ static int connect_to(in_port_t port, int number, int buffer) {
 /* Nanoseconds of a processor that a process has had. */
 static unsigned long long time_of(long pid) {
     char path[64];
-    unsigned long long time = 0;
+    char text[128] = "";
     (void)snprintf(path, sizeof path, "/proc/%ld/schedstat", pid);
     FILE *file = fopen(path, "re");
-    if (file == NULL || fscanf(file, "%llu", &time) != 1)
+    if (file == NULL || fgets(text, sizeof text, file) == NULL)
         err(1, "%s", path);
     (void)fclose(file);
-    return time;
+    return strtoull(text, NULL, 10);
 }
 
 /* Sends and receives what is possible. Returns 1 when its round is over. */
@@ -245,7 +245,8 @@ int main(int argc, char **argv) {
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     for (size_t i = 0; i < length + 2000; i++)
-        bytes[i] = i < PERIOD ? (char)lrand48() : bytes[i - PERIOD];
+        bytes[i] =
+            (char)(i < PERIOD ? lrand48() & 0x7F : (long)bytes[i - PERIOD]);
     int all = count + idle;
     struct client *clients = calloc((size_t)all + 1, sizeof *clients);
     struct pollfd *fds = calloc((size_t)all + 1, sizeof *fds);
