@@ -274,5 +274,7 @@ int main(int argc, char **argv) {
         wait_for_end(fds, clients, all, -1);
     tell("spoke", clients, count);
     tell("silent", clients + count, idle);
+    free(clients);
+    free(fds);
     return 0;
 }
