@@ -11,6 +11,7 @@
  *     FAULT_SEED=7         not one byte: so many as chance, with that seed,
  * says FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
  *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, and a handler
+ *     FAULT_LATE=50        what epoll_wait tells of is 50 milliseconds old
  *     FAULT_CLOCK=60       the time of day is a minute later at each look
  *     FAULT_LOG=FILE       gets a line for each call that failed
  *
@@ -33,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -177,6 +179,25 @@ int poll(struct pollfd *descriptors, nfds_t count, int milliseconds) {
     if (milliseconds > 0)
         milliseconds = (milliseconds - 1) / (int)haste() + 1;
     return real(descriptors, count, milliseconds);
+}
+
+int epoll_wait(int fd, struct epoll_event *events, int most, int milliseconds) {
+    int (*real)(int, struct epoll_event *, int, int);
+    find("epoll_wait", &real);
+    if (fails("epoll_wait"))
+        return -1;
+    int ready = real(fd, events, most, milliseconds);
+    struct timespec late = {.tv_nsec =
+                                from_environment("FAULT_LATE", 0) * 1000000};
+    if (ready > 0 && late.tv_nsec > 0)
+        (void)nanosleep(&late, NULL);
+    return ready;
+}
+
+int epoll_ctl(int fd, int operation, int other, struct epoll_event *event) {
+    int (*real)(int, int, int, struct epoll_event *);
+    find("epoll_ctl", &real);
+    return fails("epoll_ctl") ? -1 : real(fd, operation, other, event);
 }
 
 /* Says what is left of the time, as Linux does, and others don't. */

@@ -1,0 +1,455 @@
+#!/usr/bin/env bats
+# 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT: echo for a crowd.
+
+load ../lib/common
+
+server=$BUILD/25-epoll-server
+rude=$BUILD/tests/rude
+many=$BUILD/tests/many
+
+# serve [OPTION...]: the server on a port of its own, behind faulty, if set.
+serve() {
+    start_server server "${faulty[@]}" "$server" "$@" 0
+    server_pid=$(pid_of server)
+}
+
+# crowd OPTION...: clients of build/tests/many that all get back what they say.
+crowd() {
+    try "$many" -s 7 "$@" "$PORT"
+    expect_result 0 ""
+    [[ $(<"$OUT") == *"all is well"* ]]
+}
+
+# call FACE [OPTION...]: a rude client, to its end; it hears what it said.
+call() {
+    "$rude" -s 7 "${@:2}" payload "$1" >"$BATS_TEST_TMPDIR/payload"
+    try "$rude" -s 7 "${@:2}" -o "$BATS_TEST_TMPDIR/heard" connect "$1" "$PORT"
+    expect_result 0 ""
+    expect_bytes "$BATS_TEST_TMPDIR/payload" "$BATS_TEST_TMPDIR/heard"
+}
+
+# come NAME FACE [OPTION...]: a rude client that stays.
+come() {
+    start "$1" "$rude" -s 7 "${@:3}" connect "$2" "$PORT"
+    wait_for "$1" 'connected from *'
+}
+
+# said ERRORS: all that the server has said on standard error.
+said() {
+    expect "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
+}
+
+descriptors() {
+    local -a all
+    all=("/proc/$server_pid/fd"/*)
+    echo "${#all[@]}"
+}
+
+holds() {
+    [[ $(descriptors) == "$1" ]]
+}
+
+# is_quiet: for a while it needs no processor to speak of.
+is_quiet() {
+    local before after i
+    read -r before _ <"/proc/$server_pid/schedstat"
+    for i in 1 2 3 4; do
+        pause
+    done
+    read -r after _ <"/proc/$server_pid/schedstat"
+    ((after - before < 1000000))
+}
+
+# memory: KiB that are the server's own.
+memory() {
+    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
+}
+
+# connections STATE: how many of the server's port are in it, and have bytes
+# that nobody has taken yet, if QUEUE says `tx` or `rx`.
+connections() {
+    local port
+    printf -v port '%04X' "$PORT"
+    awk -v port="$port" -v state="$1" -v queue="${QUEUE-}" '
+        substr($2, 10) == port && $4 == state {
+            split($5, bytes, ":")
+            if (queue == "tx" && bytes[1] ~ /^0*$/) next
+            if (queue == "rx" && bytes[2] ~ /^0*$/) next
+            n++
+        }
+        END { print n + 0 }' /proc/net/tcp
+}
+
+has() {
+    [[ $(connections "$2") == "$1" ]]
+}
+
+frozen() {
+    kill -STOP "$server_pid"
+    until_true is_stopped
+    "$@"
+    kill -CONT "$server_pid"
+}
+
+is_stopped() {
+    local state
+    read -r _ _ state _ <"/proc/$server_pid/stat"
+    [[ $state == T ]]
+}
+
+@test "25-epoll-server says back what it hears, and nothing of ordinary days" {
+    serve
+    call whole
+    call dribble
+    call join
+    call half-close -k 17
+    call garbage
+    for bytes in 0 1 65535 65536 65537; do
+        call whole -n "$bytes"
+    done
+    stop server
+    expect "status" 0 "$ended"
+    expect_lines server "listening on 127.0.0.1:$PORT"
+    said ""
+}
+
+@test "25-epoll-server serves a thousand clients at once, and keeps nothing" {
+    local before
+    serve
+    before=$(descriptors)
+    crowd -c 1000 -n 64 -r 3
+    crowd -c 50 -n 16384 -r 3
+    crowd -c 3 -n 300000
+    until_true holds "$before"
+    try "$rude" -c 20 connect reset "$PORT"
+    until_true holds "$before"
+    until_true is_quiet
+    expect "resets" 20 "$(grep -cE '^25-epoll-server: (recv|send): (Connection reset by peer|Broken pipe)$' \
+        "$BATS_TEST_TMPDIR/server.err")"
+    expect_lines server "listening on *"
+}
+
+@test "25-epoll-server sends back all that came before a client's end" {
+    serve
+    frozen came
+    finish early
+    expect_lines early "connected from *" "got 60000 bytes, then end of stream"
+}
+
+came() {
+    come early whole -n 60000
+    until_true has 1 08
+}
+
+@test "25-epoll-server does not read from who does not read, and serves on" {
+    local before count
+    serve
+    before=$(memory)
+    count=$(descriptors)
+    come deaf deaf -n 20000000
+    crowd -c 20 -n 1000 -r 20
+    QUEUE=tx until_true has 1 01
+    until_true is_quiet
+    (($(memory) - before < 2000))
+    stop deaf
+    until_true holds "$count"
+    crowd -c 2 -n 8000000 -b 4096
+    until_true is_quiet
+    said "25-epoll-server: send: Connection reset by peer"
+}
+
+@test "25-epoll-server gives a flooding client a turn, and no more" {
+    serve
+    start flood "$many" -c 1 -n 16000000 -r 1000 "$PORT"
+    until_true has 1 01
+    crowd -c 10 -n 64 -r 50
+    is_running flood
+}
+
+@test "25-epoll-server takes no more than -m allows, and then others again" {
+    local count
+    serve -m 3
+    count=$(descriptors)
+    exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT" \
+        7<>"/dev/tcp/127.0.0.1/$PORT"
+    for i in 1 2; do
+        call_away
+    done
+    until_true is_quiet
+    expect_lines server "listening on *" "full with 3 clients"
+    echo hello >&5
+    read -r line <&5
+    expect "echo" hello "$line"
+    exec 5>&-
+    until_true holds $((count + 2))
+    call whole
+    exec 5<>"/dev/tcp/127.0.0.1/$PORT"
+    call_away
+    expect_lines server "listening on *" "full with 3 clients" \
+        "full with 3 clients"
+    exec 5>&- 6>&- 7>&-
+    until_true holds "$count"
+    call whole
+}
+
+call_away() {
+    try "$rude" -k 0 connect stall "$PORT"
+    [[ $(<"$OUT") == *"got 0 bytes, then end of stream" ]]
+}
+
+@test "25-epoll-server closes at once whom it has no descriptor for" {
+    local i
+    serve_with 12
+    for i in {1..30}; do
+        exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    done
+    wait_for server "25-epoll-server: accept: *" err
+    until_true is_quiet
+    call_away
+    until_true is_quiet
+    expect_lines server "listening on *"
+    expect "lines" 1 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
+}
+
+# serve_with DESCRIPTORS: as many as that, and no more, for the server.
+serve_with() {
+    # shellcheck disable=SC2016 # for the other bash to expand
+    start_server server bash -c 'ulimit -n "$1" && exec "$2" 0' - "$1" "$server"
+    server_pid=$(pid_of server)
+}
+
+@test "25-epoll-server outlives what accept may fail with, and does not spin" {
+    local errno
+    need_faults
+    for errno in 4 11 103 105; do
+        # shellcheck disable=SC2054 # the comma is FAULT_CALL's
+        faulty+=(FAULT_CALL=accept4 FAULT_ERRNO="$errno" FAULT_TIMES=3)
+        serve
+        call whole -n 7
+        stop server
+        expect "status with $errno" 0 "$ended"
+        need_faults
+    done
+    for errno in 23 24; do
+        faulty+=(FAULT_CALL=accept4 FAULT_ERRNO="$errno")
+        serve
+        call_away
+        call whole -n 7
+        stop server
+        need_faults
+    done
+    faulty+=(FAULT_CALL=accept4 FAULT_ERRNO=105 FAULT_TIMES=1000000)
+    serve
+    come first stall
+    until_true says server '25-epoll-server: accept: *' err
+    # It asks again every 20 ms; is_quiet looks for twice that time.
+    until_true is_quiet
+}
+
+@test "25-epoll-server lets one client go when a call fails, and no other" {
+    need_faults
+    faulty+=(FAULT_CALL=epoll_ctl FAULT_ERRNO=28 FAULT_AT=3)
+    serve
+    call_away
+    call whole
+    stop server
+    said "25-epoll-server: epoll_ctl: No space left on device"
+    need_faults
+    faulty+=(FAULT_CALL=epoll_ctl FAULT_ERRNO=12 FAULT_AT=4)
+    serve
+    come deaf deaf -n 20000000
+    until_true says server '25-epoll-server: epoll_ctl: *' err
+    call whole
+    stop server
+    need_faults
+    for call in recv send; do
+        faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL="$call"
+            FAULT_ERRNO=104)
+        serve
+        try "$rude" connect whole "$PORT"
+        call whole
+        stop server
+        expect "status" 0 "$ended"
+        said "25-epoll-server: $call: Connection reset by peer"
+    done
+}
+
+@test "25-epoll-server makes a call again that was not for now" {
+    local errno call
+    need_faults
+    for errno in 4 11; do
+        for call in recv send; do
+            faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL="$call"
+                FAULT_ERRNO="$errno" FAULT_TIMES=3)
+            serve
+            call whole
+            stop server
+        done
+    done
+    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT="send,recv")
+    serve
+    call whole -n 60
+    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SIGNALS=300)
+    stop server
+    serve
+    crowd -c 5 -n 5000 -r 2
+    stop server
+    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL=epoll_wait
+        FAULT_ERRNO=4)
+    serve
+    call whole
+}
+
+@test "25-epoll-server finishes what it owes when it is told to end" {
+    local signal
+    for signal in TERM INT; do
+        serve
+        come idle stall -k 0
+        start slow "$many" -c 1 -n 8000000 -b 4096 "$PORT"
+        QUEUE=tx until_true has 1 01
+        stop server "$signal"
+        expect "status after SIG$signal" 0 "$ended"
+        finish slow
+        expect_lines slow "nothing more fits" "all is well"
+        finish idle
+        expect_lines idle "*" "got 0 bytes, then end of stream"
+        run -1 bash -c ": <>/dev/tcp/127.0.0.1/$PORT"
+    done
+}
+
+@test "25-epoll-server ends in a second, whatever it owes" {
+    local begin now
+    serve
+    come deaf deaf -n 20000000
+    QUEUE=tx until_true has 1 01
+    begin=${EPOCHREALTIME/./}
+    stop server
+    now=${EPOCHREALTIME/./}
+    expect "status" 0 "$ended"
+    ((now - begin >= 990000 && now - begin < 5000000))
+}
+
+@test "25-epoll-server ends at once when nobody is owed anything" {
+    local begin i now=0
+    for i in 1 2 3 4 5; do # what was late on a busy machine is tried again
+        serve
+        exec 5<>"/dev/tcp/127.0.0.1/$PORT"
+        begin=${EPOCHREALTIME/./}
+        stop server
+        now=${EPOCHREALTIME/./}
+        expect "status" 0 "$ended"
+        ((now - begin > 500000)) || break
+    done
+    ((now - begin <= 500000))
+}
+
+@test "25-epoll-server takes 12 bytes of its own for an idle client" {
+    local before
+    (($(ulimit -Hn) >= 10100)) || skip "this system allows no 10100 descriptors"
+    [[ $BUILD != *asan* ]] || skip "a sanitizer has memory of its own"
+    serve
+    crowd -c 1
+    before=$(memory)
+    start crowd "$many" -i 10000 -c 50 -w "$PORT"
+    wait_for crowd 'all is well'
+    # Some pages are touched that have been nobody's: hence the 64 KiB.
+    (($(memory) - before <= 10000 * 12 / 1024 + 64))
+    stop crowd
+}
+
+@test "25-epoll-server lets as many wait as -b says" {
+    local i connection
+    serve -b 2
+    frozen crowded
+    call whole
+}
+
+crowded() {
+    for i in 1 2 3; do # a backlog of 2 holds one more
+        # shellcheck disable=SC2034 # it is open, that is all
+        exec {connection}<>"/dev/tcp/127.0.0.1/$PORT"
+    done
+    start late "$rude" connect whole "$PORT"
+    until_true eval "grep -q ':$(printf %04X "$PORT") 02 ' /proc/net/tcp"
+}
+
+@test "25-epoll-server's descriptors are close-on-exec, and few" {
+    local fd count=0
+    serve
+    exec 5<>"/dev/tcp/127.0.0.1/$PORT"
+    until_true has 1 01
+    call whole
+    for fd in "/proc/$server_pid/fd"/*; do
+        [[ $(readlink "$fd") == @(socket:*|anon_inode:*) ]] || continue
+        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
+        count=$((count + 1))
+    done
+    expect "epoll, signals, listener and a client" 4 "$count"
+}
+
+@test "25-epoll-server names the call that failed, and why" {
+    local call
+    need_faults
+    for call in socket setsockopt bind listen getsockname; do
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$server" 0
+        expect_result 1 "25-epoll-server: listen 127.0.0.1:0: No buffer space available"
+        expect_text ''
+    done
+    try "${faulty[@]}" FAULT_CALL=epoll_ctl FAULT_ERRNO=105 "$server" 0
+    expect_result 1 "25-epoll-server: open, signalfd, epoll_create1 or \
+epoll_ctl: No buffer space available"
+    try "${faulty[@]}" FAULT_CALL=epoll_ctl FAULT_AT=2 FAULT_ERRNO=105 "$server" 0
+    expect_result 1 "25-epoll-server: epoll_ctl: No buffer space available"
+    expect_text ''
+    faulty+=(FAULT_CALL=epoll_wait FAULT_ERRNO=105)
+    serve
+    call whole
+    said "25-epoll-server: epoll_wait: No buffer space available"
+    stop server
+    # shellcheck disable=SC2016 # for the other bash to expand
+    bounded bash -c 'for fd in /proc/self/fd/*; do
+            ((${fd##*/} < 3)) || eval "exec ${fd##*/}>&-"
+        done
+        ulimit -n 5
+        exec "$0" 0' "$server" 2>"$BATS_TEST_TMPDIR/few" || true
+    [[ $(<"$BATS_TEST_TMPDIR/few") == "25-epoll-server: open, signalfd, \
+epoll_create1 or epoll_ctl: "* ]]
+}
+
+@test "25-epoll-server says so when its output cannot be written" {
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$0" 0 >/dev/full' "$server"
+    expect_result 1 "25-epoll-server: standard output: No space left on device"
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$0" 0 >&-' "$server"
+    expect "status" 1 "$status"
+    start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$server" -m 1 0
+    exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT"
+    read -r <&6 || true
+    stop server
+    expect "status" 1 "$ended"
+    said "25-epoll-server: standard output: not every line could be written"
+}
+
+@test "25-epoll-server explains itself when asked, and when called wrongly" {
+    local usage="usage: 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT" number
+    try "$server" -h
+    expect_result 0 ""
+    expect_text "$usage\n"
+    for arguments in "" "1 2" "-m 1" "-b 1 -m 1"; do
+        # shellcheck disable=SC2086 # several words
+        try "$server" $arguments
+        expect_result 2 "$usage"
+    done
+    for number in 65536 -1 80x '' 18446744073709551617; do
+        try "$server" -- "$number"
+        expect_result 1 "25-epoll-server: $number is not a number: 0 to 65535"
+        try "$server" -m "$number" 0
+        expect_result 1 "25-epoll-server: $number is not a number: 1 to 65535"
+    done
+    try "$server" -b 0 0
+    expect_result 1 "25-epoll-server: 0 is not a number: 1 to 65535"
+    serve
+    try "$server" "$PORT"
+    [[ $errors == "25-epoll-server: listen 127.0.0.1:$PORT: Address "*"in use" ]]
+}
