@@ -22,7 +22,9 @@ tell_callers() {
 }
 
 plan_calls() {
-    awk -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
+    local modules
+    modules=$(basename -s .c common/*.c | paste -sd '|')
+    awk -v modules="$modules" -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
         -v faults="$BUILD/tests/faults.so" -f tests/torture/calls.awk tests/torture/errors "$1"
 }
 
@@ -37,10 +39,10 @@ plan_memory_count() {
 plan_memory() {
     local i step=$((($1 + 39) / 40))
     for ((i = 1; i <= $1; i += (i < 20 ? 1 : step))); do
-        printf '%s|memory|%d|once\t%s\t%s\tenv=MEMORY_AT=%d\n' \
-            "$run" "$i" "$options" "$with_memory" "$i"
-        printf '%s|memory|%d|from then on\t%s\t%s\tenv=MEMORY_FROM=%d\n' \
-            "$run" "$i" "$options" "$with_memory" "$i"
+        printf '%s|memory|%d|once|||%s\t%s\t%s\tenv=MEMORY_AT=%d\n' \
+            "$run" "$i" "$each" "$options" "$with_memory" "$i"
+        printf '%s|memory|%d|from then on|||%s\t%s\t%s\tenv=MEMORY_FROM=%d\n' \
+            "$run" "$i" "$each" "$options" "$with_memory" "$i"
     done
 }
 

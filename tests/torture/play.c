@@ -19,12 +19,15 @@
  *     rounds=COUNT   so often the actors after the target come again
  *     holds=COUNT    descriptors that a server has in the end if none is lost
  *
+ * A file that ends in .socket is each FOLDER's own, so that two can play.
+ *
  * A line is printed for each, with tabs between: the label; how many faults
- * fired (lines with INJECTED in FOLDER/log); what the target was doing when it
- * was ready (`listening`, `capturing`, or `-`); how it ended (`exit 1`, `signal
- * 11`, `hung`); whether it had to be told to (`told`, or `-`); the descriptors
- * it had then; its standard output and error; then what the others printed, and
- * how they ended, and the same for each round. Newlines and tabs are `\n` and
+ * fired (lines with INJECTED in FOLDER/log), and whose, where that is told;
+ * what the target was doing when it was ready (`listening`, `capturing`, or
+ * `-`); how it ended (`exit 1`, `signal 11`, `hung`); whether it had to be told
+ * to (`told`, or `-`); the descriptors it had then; its standard output and
+ * error; then what the others printed, and how they ended, and the same for
+ * each round. Newlines and tabs are `\n` and
  * `\t`, and a port that somebody listens on is {port}.
  */
 #define _GNU_SOURCE
@@ -300,6 +303,30 @@ static long settled_descriptors(pid_t pid, long expected) {
 
 /* ---- a scene --------------------------------------------------------------*/
 
+/* The command as it is to run here: for the caller to free. */
+static char *own_command(const struct play *play, const char *command) {
+    char *all = NULL;
+    size_t length;
+    FILE *out = open_memstream(&all, &length);
+    if (out == NULL)
+        err(1, "open_memstream");
+    while (*command != '\0') {
+        size_t word = strcspn(command, " ");
+        const char *end = command + word;
+        const char *name = memrchr(command, '/', word);
+        if (name != NULL && end - name > 7 &&
+            memcmp(end - 7, ".socket", 7) == 0)
+            fprintf(out, "%s%.*s", play->folder, (int)(end - name), name);
+        else
+            fprintf(out, "%.*s", (int)word, command);
+        for (command = end; *command == ' '; command++)
+            fputc(' ', out);
+    }
+    if (fclose(out) != 0)
+        err(1, "open_memstream");
+    return all;
+}
+
 static void read_scene(struct play *play) {
     char line[1024];
     const char *path = option(play, "scene");
@@ -322,11 +349,9 @@ static void read_scene(struct play *play) {
         (void)snprintf(actor->error, sizeof actor->error, "%s/%zu.err",
                        play->folder, play->count);
         if (play->count == 0 && option(play, "first") != NULL)
-            actor->command = strdup(option(play, "first"));
+            actor->command = own_command(play, option(play, "first"));
         else
-            actor->command = strdup(command);
-        if (actor->command == NULL)
-            err(1, "strdup");
+            actor->command = own_command(play, command);
         play->count++;
     }
     (void)fclose(file);
@@ -473,7 +498,8 @@ static void print_escaped(FILE *out, const char *text, const char *port) {
     }
 }
 
-static long count_fired(const struct play *play) {
+/* Where the library memory.so made a fault, `whose` is who met it first. */
+static long count_fired(const struct play *play, char whose[64]) {
     char path[512];
     long fired = 0;
     char *line = NULL;
@@ -481,7 +507,8 @@ static long count_fired(const struct play *play) {
     (void)snprintf(path, sizeof path, "%s/log", play->folder);
     FILE *log = fopen(path, "re");
     while (log != NULL && getline(&line, &room, log) > 0)
-        fired += strstr(line, "INJECTED") != NULL;
+        if (strstr(line, "INJECTED") != NULL && fired++ == 0)
+            (void)sscanf(line, "INJECTED %*s %62s", whose);
     free(line);
     if (log != NULL)
         (void)fclose(log);
@@ -492,7 +519,10 @@ static void report(const struct play *play) {
     const struct actor *target = play->target;
     FILE *out = stdout;
     char *text;
-    fprintf(out, "%s\t%ld\t%s\t", play->options[0], count_fired(play),
+    char whose[64] = "";
+    long fired = count_fired(play, whose);
+    fprintf(out, "%s\t%ld%s%s\t%s\t", play->options[0], fired,
+            *whose != '\0' ? " " : "", whose,
             target->ready ? target->doing : "-");
     if (target->hung)
         fputs("hung", out);

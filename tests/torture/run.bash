@@ -65,7 +65,7 @@ run_one() {
 
 # torture_target SCENE TARGET: all parts, for that actor of that scene.
 torture_target() {
-    local options made datagrams='' kind=client holds
+    local options made datagrams='' kind=client each='' tls='' holds
     run=${1##*-}.$2 # it begins the label of each of its runs
     options="scene=$1"$'\t'"target=$2"$'\t'rounds=4
     local begin=${EPOCHREALTIME/./}
@@ -80,6 +80,10 @@ torture_target() {
         plan_trace | run_one >/dev/null
         cp "$folder/slot-0/log" "$folder/trace-$run"
         plan_calls "$folder/trace-$run" >>"$folder/plan-$run"
+        # A child for each client: what the server meets, each of them does.
+        ! grep -qE ' (clone|v?fork)\(' "$folder/trace-$run" ||
+            grep -q 'CLONE_VM' "$folder/trace-$run" || each=each
+        ! grep -q 'openat(.*/libssl' "$folder/trace-$run" || tls=1
         grep -q 'socket(AF_INET6\{0,1\}, SOCK_DGRAM.*IPPROTO_IP' \
             "$folder/trace-$run" &&
             ! grep -q 'socket(.*SOCK_STREAM' "$folder/trace-$run" &&
