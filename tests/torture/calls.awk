@@ -31,6 +31,7 @@ FILENAME ~ /errors$/ {
     if (/\((getaddrinfo|getnameinfo|freeaddrinfo)\+/ ||
         (depth == 2 && /libc[.]so|ld-linux/ && current ~ /^(munmap|madvise|mprotect|futex) /))
         tell(current, "libc")
+    if (/lib(crypto|ssl)[.]so/) tell(current, "openssl")
     if (match($0, "[(](" modules ")_[a-z0-9_]+[+]"))
         tell(current, substr($0, RSTART + 1, RLENGTH - 2))
     if (current ~ /^close / && depth == 1 && /\(close\+/ && !(current in own_close))

@@ -9,7 +9,8 @@
 #     said     it did not, and said in which call, and why
 #     excused  tests/torture/known says why nothing else can be
 #     floor    what broke is libc's own, inside of getaddrinfo or of its threads;
-#              or OpenSSL or the loader gave another reason for want of memory
+#              or OpenSSL or the loader made a call, or had no memory, and gave
+#              another reason
 #     half     it did not, and said so, but not in which call, or not why
 # and what must not be:
 #     crash hang wrong silent dead unserved lost
@@ -68,6 +69,7 @@ part == "reference" {
 {
     verdict = judge()
     if (made_by("libc") && verdict ~ /^(crash|hang|wrong|silent|half)$/) verdict = "floor"
+    if (verdict == "half" && made_by("openssl") && $8 ~ /ssl|SSL/) verdict = "floor"
     if (part == "memory" && verdict == "half" && $2 ~ /libcrypto|libssl|ld-linux/) verdict = "floor"
     printf "%s\t%s\t%s\t%s\t%s\n", verdict, $1, $4, $8, $7
 }

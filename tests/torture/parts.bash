@@ -70,17 +70,47 @@ waits_for_ever() {
         [[ $1 == @(stall|deaf|swallow|silent|mute) ]]
 }
 
+# fits PEER KIND: they speak of the same things. Who speaks TLS meets those who
+# don't, too.
+fits() {
+    [[ -x $BUILD/tests/$1 ]] || return 1
+    case $1 in
+    *-udp) [[ -n $datagrams ]] ;;
+    *-unix) [[ -n $path ]] ;;
+    *-tls-client) [[ -n $tls && $2 == server ]] ;;
+    *-tls) [[ -n $tls ]] ;;
+    *) [[ -z $datagrams && -z $path ]] ;;
+    esac
+}
+
+# plan_paths PEER KIND: as plan_peers, where the address is a path.
+plan_paths() {
+    local face
+    while read -r face; do
+        if [[ $2 == server ]]; then
+            printf '%s|peers|%s\t%s\tpeer=%s\n' "$run" "$1 $face" "$options" \
+                "$BUILD/tests/$1 connect $path $face"
+        else
+            replace_peer "$1 serve $path $face"
+        fi
+    done < <("$BUILD/tests/$1" faces)
+}
+
 # plan_peers KIND: with each face of each rude peer; KIND is server or client.
 plan_peers() {
     local peer name face options_of
     for peer in tests/peers/rude*.c; do
         name=${peer##*/}
         name=${name%.c}
-        [[ $name != *-udp || -n $datagrams ]] || continue
-        [[ $name == *-udp || -z $datagrams ]] || continue
+        fits "$name" "$1" || continue
+        if [[ $name == *-unix ]]; then
+            plan_paths "$name" "$1"
+            continue
+        fi
         while read -r face; do
             [[ $face ]] || continue
             for options_of in "" "-n 1" "-n 60000"; do
+                [[ $name != *-tls* || -z $options_of ]] || continue
                 [[ $options_of != "-n 60000" || $face != dribble ]] || continue
                 if [[ $1 == server ]]; then
                     printf '%s|peers|%s\t%s\tpeer=%s\n' "$run" \
@@ -93,7 +123,7 @@ plan_peers() {
             done
         done < <("$BUILD/tests/$name" faces)
     done
-    [[ -z $datagrams ]] || return 0
+    [[ -z $datagrams && -z $path ]] || return 0
     if [[ $1 == server ]]; then
         plan_crowd
     else
@@ -113,10 +143,11 @@ plan_crowd() {
     done
 }
 
-# replace_peer COMMAND: that in the place of who comes first.
+# replace_peer COMMAND: that in the place of who comes first. A program that
+# takes no deadline has one of its own, ten seconds at most.
 replace_peer() {
-    printf '%s|peers|%s\t%s\tfirst=%s\n' "$run" "$1" "$options" \
-        "$BUILD/tests/$1"
+    printf '%s|peers|%s\t%s\tfirst=%s\tpatience=%d\n' "$run" "$1" "$options" \
+        "$BUILD/tests/$1" 11000
 }
 
 plan_places() {

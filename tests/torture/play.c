@@ -17,6 +17,7 @@
  *     peer=COMMAND   comes once the target is ready, before the others
  *     stay=1         and stays to the end, not only until it ends, or a moment
  *     rounds=COUNT   so often the actors after the target come again
+ *     patience=MS    so long may it take at least before it is taken to hang
  *     holds=COUNT    descriptors that a server has in the end if none is lost
  *
  * A file that ends in .socket is each FOLDER's own, so that two can play.
@@ -103,17 +104,19 @@ static const char *option(const struct play *play, const char *key) {
     return NULL;
 }
 
-/* A program's deadline in seconds is its option -t, in this workbook. */
-static long patience(const struct actor *actor) {
-    const char *deadline = strstr(actor->command, " -t ");
-    double seconds =
-        deadline != NULL ? strtod(deadline + strlen(" -t "), NULL) : 0;
-    return TARGET_MS + (seconds < 10 ? (long)(seconds * 1000) : 0);
-}
-
 static long number(const struct play *play, const char *key, long otherwise) {
     const char *text = option(play, key);
     return text != NULL ? strtol(text, NULL, 10) : otherwise;
+}
+
+/* A program's deadline in seconds is its option -t, in this workbook. */
+static long patience(const struct play *play, const struct actor *actor) {
+    const char *deadline = strstr(actor->command, " -t ");
+    double seconds =
+        deadline != NULL ? strtod(deadline + strlen(" -t "), NULL) : 0;
+    long otherwise = deadline != NULL ? 0 : number(play, "patience", 0);
+    long allowed = TARGET_MS + (seconds < 10 ? (long)(seconds * 1000) : 0);
+    return allowed > otherwise ? allowed : otherwise;
 }
 
 /* The first bytes of a file, as a string that the caller frees. */
@@ -265,7 +268,8 @@ static void finish(struct actor *actor, long milliseconds) {
 
 /* Until it is ready, or has ended; one that does neither is ended. */
 static void wait_ready(struct play *play, struct actor *actor) {
-    long end = now_ms() + (actor == play->target ? patience(actor) : OTHER_MS);
+    long end =
+        now_ms() + (actor == play->target ? patience(play, actor) : OTHER_MS);
     while (!is_ready(play, actor) && !has_ended(actor)) {
         if (now_ms() >= end)
             finish(actor, 0);
@@ -394,9 +398,7 @@ static void send_peer(struct play *play, struct actor *peer) {
                    play->folder);
     if (option(play, "peer") == NULL || play->target->ended)
         return;
-    peer->command = strdup(option(play, "peer"));
-    if (peer->command == NULL)
-        err(1, "strdup");
+    peer->command = own_command(play, option(play, "peer"));
     start(play, peer);
     if (number(play, "stay", 0)) {
         char port[sizeof play->port];
@@ -419,7 +421,8 @@ static void play_actors(struct play *play, size_t first, struct actor *peer) {
         if (i < last)
             wait_ready(play, actor);
         else
-            finish(actor, actor == play->target ? patience(actor) : OTHER_MS);
+            finish(actor,
+                   actor == play->target ? patience(play, actor) : OTHER_MS);
         if (actor == play->target && i < last) {
             if (actor->ended && !actor->ready)
                 return; /* nobody has anybody to speak to */
@@ -545,6 +548,19 @@ static void report(const struct play *play) {
     (void)fflush(out);
 }
 
+/* What a server that was ended could not remove. */
+static void remove_sockets(const char *path) {
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (dot != NULL && strcmp(dot, ".socket") == 0)
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    if (folder != NULL)
+        (void)closedir(folder);
+}
+
 static void run_line(const char *folder, char *line) {
     struct play play = {.folder = folder, .descriptors = -1};
     char log[512];
@@ -558,6 +574,7 @@ static void run_line(const char *folder, char *line) {
         return;
     (void)snprintf(log, sizeof log, "%s/log", folder);
     (void)unlink(log);
+    remove_sockets(folder);
     read_scene(&play);
     play_actors(&play, 0, &peer);
     play_rounds(&play);
