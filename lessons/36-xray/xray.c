@@ -99,9 +99,10 @@ static int open_wire(void) {
                     0); /* and nothing before bind says of what */
     if (fd < 0)
         return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) < 0 ||
-        bind(fd, (struct sockaddr *)&loopback, sizeof loopback) < 0)
-        err(1, "lo");
+    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) < 0)
+        err(1, "setsockopt SO_TIMESTAMPNS");
+    if (bind(fd, (struct sockaddr *)&loopback, sizeof loopback) < 0)
+        err(1, "bind lo");
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     return fd;

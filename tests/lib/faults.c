@@ -13,6 +13,7 @@
  *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, and a handler
  *     FAULT_CLOCK=60       the time of day is a minute later at each look
  *     FAULT_LOG=FILE       gets a line for each call that failed
+ *     FAULT_ALONE=1        not in programs that this one starts
  *
  *     LD_PRELOAD=build/tests/faults.so FAULT_CALL=... COMMAND
  *
@@ -57,6 +58,11 @@ static int is_chosen(const char *variable, const char *call) {
         chosen += end + (chosen[end] == ',');
     }
     return 0;
+}
+
+__attribute__((constructor)) static void stay_alone(void) {
+    if (getenv("FAULT_ALONE") != NULL)
+        (void)unsetenv("LD_PRELOAD");
 }
 
 static void tell(const char *call) {

@@ -6,6 +6,7 @@
  *     MEMORY_LOG=FILE      a line for each that failed, and who wanted it:
  *                          INJECTED malloc libcrypto.so.3; and for each when
  *                          none is to: made malloc ...
+ *     MEMORY_ALONE=1       not in programs that this one starts
  *
  *     LD_PRELOAD=build/tests/memory.so MEMORY_AT=... COMMAND
  *
@@ -80,6 +81,11 @@ static int fails(const char *call, const void *caller) {
         return 0;
     errno = ENOMEM;
     return 1;
+}
+
+__attribute__((constructor)) static void stay_alone(void) {
+    if (chosen("MEMORY_ALONE"))
+        (void)unsetenv("LD_PRELOAD");
 }
 
 void *malloc(size_t size) {

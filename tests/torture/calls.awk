@@ -6,7 +6,7 @@
 # times running. Where that is little, also the others so, or for good.
 #
 # awk -v run=SCENE.TARGET -v options=KEY=VALUE... -v path=LOG \
-#     -v kind=KIND -v modules=NAME|NAME... -v faults=tests/lib/faults.c, BUILT -f calls.awk \
+#     -v kind=KIND -v follow=-f -v modules=NAME|NAME... -v faults=tests/lib/faults.c, BUILT -f calls.awk \
 #     tests/torture/errors TRACE
 BEGIN {
     number["EINTR"] = 4; number["EIO"] = 5; number["EBADF"] = 9
@@ -120,15 +120,15 @@ function plan(call, first, last, error, how) {
     if (call == "close") {
         if (!((call " " first) in own_close)) return
         printf "%s|calls|%s %d|%s|%s|%s\t%s\tenv=LD_PRELOAD=%s\t" \
-               "env=FAULT_LOG=%s\tenv=FAULT_CALL=close\tenv=FAULT_ERRNO=%d\t" \
+               "env=FAULT_ALONE=1\tenv=FAULT_LOG=%s\tenv=FAULT_CALL=close\tenv=FAULT_ERRNO=%d\t" \
                "env=FAULT_AT=%d\tenv=FAULT_TIMES=%d\n",
                run, call, first, error, call, how "|" by[call " " first],
                options, faults, path, number[error], own_close[call " " first],
                last - first + 1
         return
     }
-    printf "%s|calls|%s %d|%s|%s|%s|%s\t%s\twrap=strace -D -f -qq --seccomp-bpf " \
+    printf "%s|calls|%s %d|%s|%s|%s|%s\t%s\twrap=strace -D %s -qq " \
            "-o %s -e signal=none -e trace=%s -e inject=%s:error=%s:when=%d..%d\n",
            run, call, first, error, call, how, by[call " " first], options,
-           path, call, call, error, first, last
+           follow == "" ? "" : follow " --seccomp-bpf", path, call, call, error, first, last
 }

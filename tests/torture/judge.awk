@@ -49,7 +49,8 @@ FILENAME ~ /varies$/ {
     part = label[2]
     for (i = 7; i <= NF; i++) {
         gsub(/:[0-9][0-9][0-9][0-9]+/, ":PORT", $i)
-        for (v = 1; v <= vary; v++) gsub(varying[v], "(varies)", $i)
+        gsub(/slot-[0-9]+/, "slot", $i)
+        for (v = 1; v <= vary && i != 8; v++) gsub(varying[v], "(varies)", $i)
     }
 }
 
@@ -117,10 +118,12 @@ function judge(    i, all, fault) {
         if ($5 != "told")
             return $4 == "exit 1" && says_why($8) && (label[5] ~ /^write/ ||
                 label[3] ~ /^out /) ? "said" : "dead"
-        # Where each client has a child of the server, each meets the fault.
+        # Where each client has a child of the server, each meets the fault; and
+        # where there is no memory any more, it may be that nobody is served.
         for (i = NF - 1; i <= NF; i++)
             if (i > 9 && !is_known(run " clients", $i) &&
-                (!made_by("each") || $i ~ /^[^ ]+ hung/)) return "unserved"
+                ((!made_by("each") && label[4] != "from then on") ||
+                 $i ~ /^[^ ]+ hung/)) return "unserved"
         if ($6 > holds[run]) return "lost"
         for (i = 10; i <= NF; i++)
             all = all && is_known(run " clients", $i)

@@ -10,8 +10,8 @@ plan_reference() {
 
 # plan_trace: once more, so that strace's log tells which calls there are.
 plan_trace() {
-    printf '%s|trace\t%s\twrap=strace -D -f -qq%s -e signal=none -o @LOG@\n' \
-        "$run" "${options/rounds=4/rounds=0}" "$(tell_callers)"
+    printf '%s|trace\t%s\twrap=strace -D %s -qq%s -e signal=none -o @LOG@\n' \
+        "$run" "${options/rounds=4/rounds=0}" "$follow" "$(tell_callers)"
 }
 
 # Not every strace can.
@@ -24,11 +24,11 @@ tell_callers() {
 plan_calls() {
     local modules
     modules=$(basename -s .c common/*.c | paste -sd '|')
-    awk -v modules="$modules" -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
+    awk -v modules="$modules" -v follow="$follow" -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
         -v faults="$BUILD/tests/faults.so" -f tests/torture/calls.awk tests/torture/errors "$1"
 }
 
-with_memory="env=LD_PRELOAD=$BUILD/tests/memory.so	env=MEMORY_LOG=@LOG@"
+with_memory="env=LD_PRELOAD=$BUILD/tests/memory.so	env=MEMORY_ALONE=1	env=MEMORY_LOG=@LOG@"
 
 plan_memory_count() {
     printf '%s|memory\t%s\t%s\n' "$run" "${options/rounds=4/rounds=0}" \
@@ -47,7 +47,7 @@ plan_memory() {
 }
 
 plan_short() {
-    local i with=env=LD_PRELOAD=$BUILD/tests/faults.so
+    local i with=env=LD_PRELOAD=$BUILD/tests/faults.so$'\t'env=FAULT_ALONE=1
     for i in 200 1000 5000; do
         printf '%s|short|a signal every %d us\t%s\t%s\tenv=FAULT_SIGNALS=%d\n' \
             "$run" "$i" "$options" "$with" "$i"

@@ -65,7 +65,7 @@ run_one() {
 
 # torture_target SCENE TARGET: all parts, for that actor of that scene.
 torture_target() {
-    local options made datagrams='' kind=client each='' tls='' path holds
+    local options made datagrams='' kind=client each='' tls='' path follow=-f holds
     run=${1##*-}.$2 # it begins the label of each of its runs
     path=$(grep -om 1 '[^ ]*[.]socket' "$1") || path=
     options="scene=$1"$'\t'"target=$2"$'\t'rounds=4
@@ -79,6 +79,12 @@ torture_target() {
     : >"$folder/plan-$run"
     if command -v strace >/dev/null; then
         plan_trace | run_one >/dev/null
+        # Who traces others can't have them traced by strace, too.
+        if grep -qE ' ptrace\(' "$folder/slot-0/log"; then
+            follow=
+            plan_trace | run_one >/dev/null
+            sed -i '/^ /! s/^/1 /' "$folder/slot-0/log"
+        fi
         cp "$folder/slot-0/log" "$folder/trace-$run"
         plan_calls "$folder/trace-$run" >>"$folder/plan-$run"
         # A child for each client: what the server meets, each of them does.
