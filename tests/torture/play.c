@@ -2,7 +2,10 @@
  * play: plays scenes, with one actor of each under torture, and tells how that
  * one came through.
  *
- *     play FOLDER <PLAN
+ *     play FOLDER [LEAST SECONDS] <PLAN
+ *
+ * All of the plan; or of its beginning so much as can be played in so many
+ * seconds, and LEAST lines at least.
  *
  * A line of the plan is one run: a label, then KEY=VALUE, with tabs between.
  *
@@ -38,6 +41,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -588,14 +592,19 @@ static void run_line(const char *folder, char *line) {
 int main(int argc, char **argv) {
     char *line = NULL;
     size_t room = 0;
-    if (argc != 2) {
-        fputs("usage: play FOLDER <PLAN\n", stderr);
+    if (argc != 2 && argc != 4) {
+        fputs("usage: play FOLDER [LEAST SECONDS] <PLAN\n", stderr);
         return 2;
     }
+    long least = argc == 4 ? strtol(argv[2], NULL, 10) : LONG_MAX;
+    long end = argc == 4 ? now_ms() + strtol(argv[3], NULL, 10) * 1000 : 0;
     /* strace, which is nobody's child, becomes ours. */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    while (getline(&line, &room, stdin) > 0)
+    for (long played = 0; played < least || now_ms() < end; played++) {
+        if (getline(&line, &room, stdin) <= 0)
+            break;
         run_line(argv[1], line);
+    }
     free(line);
     return 0;
 }

@@ -38,17 +38,19 @@ in_network() {
     "$@"
 }
 
-# run_plan PLAN RESULTS [OPTION...]: on each core a part of it.
+# run_plan PLAN RESULTS LEAST SECONDS [OPTION...]: on each core a part of it, so
+# many lines at least, and more for so many seconds.
 run_plan() {
-    local plan=$1 out=$2 i cores slot
-    shift 2
+    local plan=$1 out=$2 i cores slot least=$3 seconds=$4
+    shift 4
     cores=$(nproc)
+    least=$(((least + cores - 1) / cores))
     for ((i = 0; i < cores; i++)); do
         slot=$folder/slot-$i
         mkdir -p "$slot"
         awk -v i="$i" -v n="$cores" -v path="$slot/log" \
             'NR % n == i { gsub(/@LOG@/, path); print }' "$plan" >"$slot/plan"
-        in_network "$@" -- "$BUILD/tests/play" "$slot" \
+        in_network "$@" -- "$BUILD/tests/play" "$slot" "$least" "$seconds" \
             <"$slot/plan" >"$slot/results" 2>"$slot/errors" &
     done
     wait
@@ -69,11 +71,8 @@ torture_target() {
     run=${1##*-}.$2 # it begins the label of each of its runs
     path=$(grep -om 1 '[^ ]*[.]socket' "$1") || path=
     options="scene=$1"$'\t'"target=$2"$'\t'rounds=4
-    local begin=${EPOCHREALTIME/./}
     plan_reference | run_one >"$folder/reference-$run"
     read_reference || return 0
-    begin=$(((${EPOCHREALTIME/./} - begin) / 3000))
-    ((begin <= slowest)) || slowest=$begin
     cat "$folder/reference-$run" >>"$folder/reference"
     options+=$'\t'holds=$holds
     : >"$folder/plan-$run"
@@ -132,7 +131,7 @@ read_reference() {
 # torture_program NAME PROGRAM SCENE...: unless that has been done.
 torture_program() {
     local name=$1 program=$2 folder=$results/$1 run scene target print
-    local begin=$SECONDS slowest=0 fitted=
+    local begin=$SECONDS played planned
     shift 2
     print=$(cat "$program" "$@" tests/torture/*.* tests/torture/{errors,reasons,varies,known} tests/lib/faults.c \
         tests/lib/memory.c tests/peers/*.c | sha256sum)
@@ -150,15 +149,16 @@ torture_program() {
             torture_target "$folder/scene-${scene##*[-/]}" "$target"
         done < <(targets "$scene" "$program" "${program##*/}")
     done
-    fit_plan
-    run_plan "$folder/plan" "$folder/results"
-    run_plan "$folder/plan-4" "$folder/results" -4
-    run_plan "$folder/plan-68" "$folder/results" -m 68
-    run_plan "$folder/plan-hosts" "$folder/results" -e tests/torture/etc
+    order_plan
+    run_networks
+    run_plan "$folder/plan" "$folder/results" "${budget[least]}" "$(seconds_left)"
+    planned=$(cat "$folder"/plan{,-4,-68,-hosts} | wc -l)
+    echo "$planned" >"$folder/planned"
     judge "$folder/results" >"$folder/verdicts"
     confirm
     echo "$print" >"$folder/done"
-    progress "$name: $(wc -l <"$folder/verdicts") runs in $((SECONDS - begin)) s$fitted"
+    played=$(wc -l <"$folder/verdicts")
+    progress "$name: $played of $planned runs in $((SECONDS - begin)) s"
 }
 
 # with_deadline PROGRAM SCENE: the scene, and PROGRAM has two seconds, where it
@@ -171,24 +171,42 @@ with_deadline() {
     sed "/ -t /! s|[^ ]*${1##*/}|$short|" "$2"
 }
 
+# run_networks: in other networks than the usual; in a short run in one of them.
+run_networks() {
+    local number=${name%%[!0-9]*}
+    local -a all=(4 68 hosts)
+    [[ $mode != short ]] || all=("${all[10#${number:-0} % 3]}")
+    for number in "${all[@]}"; do
+        case $number in
+        4) run_plan "$folder/plan-4" "$folder/results" 99 0 -4 ;;
+        68) run_plan "$folder/plan-68" "$folder/results" 99 0 -m 68 ;;
+        *) run_plan "$folder/plan-hosts" "$folder/results" 99 0 -e tests/torture/etc ;;
+        esac
+    done
+}
+
 judge() {
     awk -v lesson="$name" -f tests/torture/judge.awk tests/torture/reasons \
         tests/torture/varies tests/torture/known "$folder/reference" "$1"
 }
 
-# fit_plan: of each call and each other part a little, evenly, where all would
-# take too long: so many lines at least, also of a scene that is slow.
-fit_plan() {
-    local lines most=${budget[lines]} affordable
-    lines=$(wc -l <"$folder/plan")
-    affordable=$((budget[ms] * $(nproc) / (slowest + 40)))
-    ((affordable >= most)) || affordable=$most
-    ((lines > affordable)) || return 0
-    awk -v all="$lines" -v some="$affordable" \
-        'int(NR * some / all) > int((NR - 1) * some / all)' "$folder/plan" \
-        >"$folder/plan-fit"
-    mv "$folder/plan-fit" "$folder/plan"
-    fitted=", $affordable of $lines"
+# order_plan: in an order of which any beginning is an even choice: the golden
+# section never comes back to where it was.
+order_plan() {
+    awk '{ at = NR * 0.6180339887498949
+           printf "%.9f\t%s\n", at - int(at), $0 }' "$folder/plan" |
+        sort -n | cut -f 2- >"$folder/plan-ordered"
+    mv "$folder/plan-ordered" "$folder/plan"
+}
+
+# seconds_left: for the plan of this program, of what all have, or each.
+seconds_left() {
+    local left=${budget[each]-}
+    if [[ -z $left ]]; then
+        # As much as for each that is still to come; what one leaves, they have.
+        left=$(((ends - SECONDS) / (total - current) - (SECONDS - begin)))
+    fi
+    echo "$((left > 0 ? left : 0))"
 }
 
 # What looks bad is run again: on a busy machine a thing may have come late.
@@ -202,7 +220,7 @@ confirm() {
     grep -vE '\|places\|(no |packets)' "$folder/again" >"$folder/plan-again" ||
         true
     : >"$folder/results-again"
-    run_plan "$folder/plan-again" "$folder/results-again"
+    run_plan "$folder/plan-again" "$folder/results-again" 9999 0
     judge "$folder/results-again" >"$folder/verdicts-again"
     awk -F '\t' 'NR == FNR { if ($1 ~ /^(idle|same|said|half|floor|excused)$/) good[$2] = $0; next }
                  $2 in good { print good[$2]; next } { print }' \
@@ -256,7 +274,7 @@ weigh() {
 compare_strangers() {
     local scene name program current=0 total=0 lesson=99
     local -a done=() known=()
-    local -A budget=([lines]=400 [ms]=40000)
+    local -A budget=([least]=400 [each]=20)
     for scene in tests/torture/compare/*; do
         name=${scene##*/}
         program=${name%%-*}
@@ -293,10 +311,11 @@ choose_scenes() {
 
 torture_lessons() {
     local lesson current=0 total=$(($# * 2))
-    local -A budget=([lines]=240 [ms]=12000)
+    local -A budget=([least]=270 [each]=20)
+    local ends=$((SECONDS + 90))
     if [[ $mode == short ]]; then
         total=$#
-        budget=([lines]=10 [ms]=$((60000 / total)))
+        budget=([least]=8)
     fi
     local -a scenes done=()
     for lesson; do
@@ -319,19 +338,19 @@ torture_lessons() {
 print_table() {
     local folder
     for folder; do
-        awk -F '\t' -v name="${folder##*/}" '
+        awk -F '\t' -v name="${folder##*/}" -v planned="$(<"$folder/planned")" '
             { if ($1 !~ /^(idle|floor|excused)$/) { n[$1]++; all++ } }
-            END { printf "%s %d %d %d %d %d %d %d %d\n", name, all, n["same"],
+            END { printf "%s %d %d %d %d %d %d %d %d %d %d\n", name, NR, planned, all, n["same"],
                   n["said"], n["half"], n["crash"] + n["dead"], n["hang"] + n["unserved"],
                   n["wrong"] + n["silent"], n["lost"] }' "$folder/verdicts"
     done | awk '
-        BEGIN { row = "%-30s %7s %7s %7s %7s %7s %7s %7s %7s\n"
-                printf row, "", "", "did it", "said", "not", "died", "hung", "wrong", "lost"
-                printf row, "program", "fired", "anyway", "why", "why", "", "", "silent", "a fd" }
-        { printf row, $1, $2, $3, $4, $5, $6, $7, $8, $9
-          for (i = 2; i <= 9; i++) sum[i] += $i }
-        END { printf row, "all", sum[2], sum[3], sum[4], sum[5], sum[6], sum[7], sum[8], sum[9]
-              exit sum[6] + sum[7] + sum[8] + sum[9] > 0 }' || {
+        BEGIN { row = "%-27s %6s %6s %6s %6s %5s %5s %5s %5s %6s %5s\n"
+                printf row, "", "", "of", "", "did it", "said", "not", "", "", "wrong", "lost"
+                printf row, "program", "played", "all", "fired", "anyway", "why", "why", "died", "hung", "silent", "a fd" }
+        { printf row, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+          for (i = 2; i <= 11; i++) sum[i] += $i }
+        END { printf row, "all", sum[2], sum[3], sum[4], sum[5], sum[6], sum[7], sum[8], sum[9], sum[10], sum[11]
+              exit sum[8] + sum[9] + sum[10] + sum[11] > 0 }' || {
         echo
         print_findings "$@"
         return 1
