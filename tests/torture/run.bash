@@ -242,6 +242,13 @@ solution_scenes() {
     candidate_scenes "$BUILD/solution/$1" "$folder"
     rm -f "$folder"/chosen-*
     weigh_all "$BUILD/solution/$1" < <(grep -l '^peer:' "$folder"/candidate-*)
+    if [[ -n $weighed && $weighed != *$'\n'* ]]; then
+        # A second one: the same, of a host with a name.
+        sed '/^answer:/ s/ 127[.]0[.]0[.]1 / localhost /' "$weighed" >"$folder/named"
+        cmp -s "$folder/named" "$weighed" ||
+            [[ $(weigh "$folder/named" "$BUILD/solution/$1") == 0* ]] ||
+            echo "$folder/named"
+    fi
     weigh_all "$BUILD/solution/$1" < <(grep -L '^peer:' "$folder"/candidate-*)
 }
 
