@@ -110,10 +110,10 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
 /* True when the same call is to be made again; if not, it may say why. */
 static int retries(const char *call, const char *name, SSL *ssl, int result,
                    struct deadline deadline) {
-    char reason[TLS_REASON_BYTES];
     int answer = tls_wait(ssl, result, deadline);
     if (answer < 0)
-        warnx("%s %s: %s", call, name, tls_explain(ssl, reason));
+        warnx("%s %s: %s", call, name,
+              tls_explain(ssl, (char[TLS_REASON_BYTES]){0}));
     return answer == 1;
 }
 
@@ -122,7 +122,7 @@ static void attend(SSL *ssl, const char *name, int milliseconds) {
     static char piece[PIECE_BYTES];
     struct deadline deadline = deadline_after(milliseconds);
     unsigned long long total = 0;
-    int got, put;
+    int got;
     while ((got = SSL_accept(ssl)) != 1)
         if (!retries("SSL_accept", name, ssl, got, deadline))
             return;
@@ -134,7 +134,7 @@ static void attend(SSL *ssl, const char *name, int milliseconds) {
         while ((got = SSL_read(ssl, piece, sizeof piece)) <= 0)
             if (!retries("SSL_read", name, ssl, got, deadline))
                 break;
-        while (got > 0 && (put = SSL_write(ssl, piece, got)) <= 0)
+        for (int put; got > 0 && (put = SSL_write(ssl, piece, got)) <= 0;)
             if (!retries("SSL_write", name, ssl, put, deadline))
                 got = 0;
         total += got > 0 ? (unsigned)got : 0;
