@@ -30,7 +30,8 @@ struct row {
 struct rows {
     struct row *all;
     size_t count, room;
-    size_t width; /* of a column, in characters */
+    size_t width;    /* of a column, in characters */
+    bool lacks_some; /* for want of memory */
 };
 
 static int compare(const void *left, const void *right) {
@@ -114,8 +115,10 @@ static struct row *add_row(struct rows *rows) {
     if (rows->count == rows->room) {
         size_t room = rows->room == 0 ? 64 : rows->room * 2;
         struct row *all = realloc(rows->all, room * sizeof *all);
-        if (all == NULL)
+        if (all == NULL) {
+            rows->lacks_some = true;
             return NULL;
+        }
         rows->all = all;
         rows->room = room;
     }
@@ -236,11 +239,12 @@ static int64_t beginning(const struct picture *picture) {
     return first;
 }
 
-static void make_rows(struct rows *rows, const struct picture *picture) {
+/* Returns 0; or -1 and ENOMEM, when there are not all. */
+static int make_rows(struct rows *rows, const struct picture *picture) {
     struct moment *moments = calloc(2 * picture->count + 1, sizeof *moments);
     size_t count = 0;
     if (moments == NULL)
-        return;
+        return -1;
     for (size_t i = 0; i < picture->count; i++) {
         const struct picture_event *event = &picture->events[i];
         moments[count++] = (struct moment){event->began, i, false};
@@ -251,6 +255,7 @@ static void make_rows(struct rows *rows, const struct picture *picture) {
     for (size_t i = 0; i < count; i++)
         add_moment(rows, picture, &moments[i]);
     free(moments);
+    return rows->lacks_some ? -1 : 0;
 }
 
 /* Milliseconds since the beginning. */
@@ -342,19 +347,19 @@ static void clear_line(uint32_t *line, const struct rows *rows, size_t columns,
         line[TIME_CHARACTERS + i * rows->width] = BAR;
 }
 
-void picture_write_text(FILE *out, const struct picture *picture, size_t width,
-                        bool unicode) {
+int picture_write_text(FILE *out, const struct picture *picture, size_t width,
+                       bool unicode) {
     size_t columns = places(picture);
     if (columns == 0 || picture->count == 0)
-        return;
+        return 0;
     struct rows rows = {.width = (width - TIME_CHARACTERS) / columns};
     if (rows.width < 16)
         rows.width = 16;
     size_t length = TIME_CHARACTERS + rows.width * columns;
     uint32_t *line = calloc(length + 1, sizeof *line);
     if (line == NULL)
-        return;
-    make_rows(&rows, picture);
+        return -1;
+    int result = make_rows(&rows, picture);
     clear_line(line, &rows, 0, length);
     put_text(line, 0, length, "     ms");
     for (size_t i = 0; i < columns; i++)
@@ -373,6 +378,7 @@ void picture_write_text(FILE *out, const struct picture *picture, size_t width,
     }
     free(line);
     free(rows.all);
+    return result;
 }
 
 /* ---- SVG ------------------------------------------------------------------*/
@@ -460,11 +466,11 @@ static void write_svg_row(FILE *out, const struct rows *rows,
     }
 }
 
-void picture_write_svg(FILE *out, const struct picture *picture) {
+int picture_write_svg(FILE *out, const struct picture *picture) {
     size_t columns = places(picture);
     struct rows rows = {.width =
                             (columns > 2 ? SVG_NARROW : SVG_CHARACTERS) - 1};
-    make_rows(&rows, picture);
+    int result = make_rows(&rows, picture);
     size_t drawn = rows.count;
     if (drawn > MOST_ROWS)
         drawn = MOST_ROWS;
@@ -496,6 +502,7 @@ void picture_write_svg(FILE *out, const struct picture *picture) {
     }
     (void)fputs("</svg>\n", out);
     free(rows.all);
+    return result;
 }
 
 /* ---- the list -------------------------------------------------------------*/

@@ -48,12 +48,14 @@ void picture_sort(struct picture *picture);
 void picture_fold(struct picture *picture);
 
 /* Draws it, width characters wide (40 at the least), with the lines that
- * terminals have if unicode is true, else with ASCII. */
-void picture_write_text(FILE *out, const struct picture *picture, size_t width,
-                        bool unicode);
+ * terminals have if unicode is true, else with ASCII. Returns 0;
+ * or -1 when something is missing, for want of memory. */
+int picture_write_text(FILE *out, const struct picture *picture, size_t width,
+                       bool unicode);
 
-/* Draws it as an SVG image, light or dark as its reader's screen is. */
-void picture_write_svg(FILE *out, const struct picture *picture);
+/* Draws it as an SVG image, light or dark as its reader's screen is. Returns as
+ * picture_write_text does. */
+int picture_write_svg(FILE *out, const struct picture *picture);
 
 /* A line for each event, without times: kind or column, what, state, with tabs
  * between them. For programs that compare. */

@@ -32,17 +32,35 @@ static int end_of(int process, bool is_server) {
 }
 
 /* Room for one more in an array that grows by doubling; NULL and ENOMEM. */
-static void *grow(void *array, size_t count, size_t size) {
+static void *grow(struct record *record, void *array, size_t count,
+                  size_t size) {
     if (count < 16 && count > 0)
         return array;
     if (count >= 16 && (count & (count - 1)) != 0)
         return array;
-    return realloc(array, (count == 0 ? 16 : 2 * count) * size);
+    void *grown = realloc(array, (count == 0 ? 16 : 2 * count) * size);
+    record->no_memory |= grown == NULL;
+    return grown;
+}
+
+/* A stream that makes a text; NULL and ENOMEM. */
+static FILE *open_text(struct record *record, char **text, size_t *length) {
+    FILE *out = open_memstream(text, length);
+    record->no_memory |= out == NULL;
+    return out;
+}
+
+/* It may have had no memory for what was written. */
+static int close_text(struct record *record, FILE *out, char **text) {
+    int result = fclose(out);
+    record->no_memory |= result == EOF || *text == NULL;
+    return *text == NULL ? EOF : result;
 }
 
 int record_add(struct record *record, pid_t pid, int maker, const char *actor) {
     struct record_process *grown =
-        grow(record->processes, (size_t)record->process_count, sizeof *grown);
+        grow(record, record->processes, (size_t)record->process_count,
+             sizeof *grown);
     if (grown == NULL)
         return -1;
     record->processes = grown;
@@ -57,7 +75,7 @@ int record_add(struct record *record, pid_t pid, int maker, const char *actor) {
 static int add_event(struct record *record, const struct picture_event *event) {
     struct picture *picture = &record->picture;
     struct picture_event *grown =
-        grow(picture->events, picture->count, sizeof *grown);
+        grow(record, picture->events, picture->count, sizeof *grown);
     if (grown == NULL)
         return -1;
     picture->events = grown;
@@ -97,7 +115,7 @@ static void add_use(struct record *record, int process, int64_t at,
         endpoint->family != AF_UNIX)
         return;
     struct record_use *grown =
-        grow(record->uses, record->use_count, sizeof *grown);
+        grow(record, record->uses, record->use_count, sizeof *grown);
     if (grown == NULL)
         return;
     record->uses = grown;
@@ -191,11 +209,11 @@ int record_begin(struct record *record, int process, pid_t task, int64_t at,
         .column = end_of(process, accepted || endpoint.listening),
         .began = at,
         .state = ""};
-    FILE *out = open_memstream(&event.text, &length);
+    FILE *out = open_text(record, &event.text, &length);
     if (out == NULL)
         return -1;
     call_write_begin(out, task, call, on_socket ? what : NULL);
-    if (fclose(out) == EOF)
+    if (close_text(record, out, &event.text) == EOF)
         return -1;
     keep_target(task, call, &endpoint);
     if (on_socket) {
@@ -257,11 +275,12 @@ void record_return(struct record *record, int event, pid_t task,
     kept->began = times->began;
     kept->ended = times->ended;
     kept->waited = times->waited;
-    FILE *out = open_memstream(&kept->result, &length);
+    FILE *out = open_text(record, &kept->result, &length);
     if (out == NULL)
         return;
     call_write_result(out, task, call);
-    (void)fclose(out);
+    if (close_text(record, out, &kept->result) == EOF)
+        return;
     keep_state(record, kept, call);
     /* Who connects waits for an answer, however fast that comes. */
     if (call_is(call, "connect") && kept->state[0] != '\0' &&
@@ -281,6 +300,7 @@ void record_note(struct record *record, int process, int64_t at,
     if (event.result == NULL || add_event(record, &event) < 0) {
         free(event.text);
         free(event.result);
+        record->no_memory = true;
     }
 }
 
@@ -349,18 +369,19 @@ void record_frame(struct record *record, int64_t at,
         return;
     }
     struct record_frame *grown =
-        grow(record->frames, record->frame_count, sizeof *grown);
+        grow(record, record->frames, record->frame_count, sizeof *grown);
     if (grown == NULL)
         return;
     record->frames = grown;
-    FILE *out = open_memstream(&frame.text, &length);
+    FILE *out = open_text(record, &frame.text, &length);
     if (out == NULL)
         return;
     if (packet->kind == PACKET_ICMP)
         read_icmp(packet, &frame, out);
     else
         write_segment(out, packet);
-    (void)fclose(out);
+    if (close_text(record, out, &frame.text) == EOF)
+        return;
     while (length > 0 && frame.text[length - 1] == ' ')
         frame.text[--length] = '\0';
     grown[record->frame_count++] = frame;
@@ -432,8 +453,10 @@ static bool speaks_to_itself(const struct record *record, int process) {
     return false;
 }
 
-static int name_column(struct picture *picture, char *name) {
-    char **grown = grow(picture->names, picture->columns, sizeof *grown);
+static int name_column(struct record *record, char *name) {
+    struct picture *picture = &record->picture;
+    char **grown =
+        grow(record, picture->names, picture->columns, sizeof *grown);
     if (grown == NULL) {
         free(name);
         return PICTURE_NOBODY;
@@ -456,13 +479,14 @@ static void add_column(struct record *record, int process) {
                    self->actor, number);
     if (speaks_to_itself(record, process)) {
         if (asprintf(&name, "%s (server)", plain) > 0)
-            self->columns[SERVER] = name_column(&record->picture, name);
+            self->columns[SERVER] = name_column(record, name);
         if (asprintf(&name, "%s (client)", plain) > 0)
-            self->columns[CLIENT] = name_column(&record->picture, name);
+            self->columns[CLIENT] = name_column(record, name);
     } else if (asprintf(&name, "%s", plain) > 0) {
-        self->columns[CLIENT] = name_column(&record->picture, name);
+        self->columns[CLIENT] = name_column(record, name);
         self->columns[SERVER] = self->columns[CLIENT];
     }
+    record->no_memory |= self->columns[CLIENT] < 0 || self->columns[SERVER] < 0;
 }
 
 /* Those with sockets get one, and of an actor without any the first process
@@ -512,9 +536,12 @@ static void adopt_notes(struct record *record) {
             &record->processes[event->column / SIDES];
         char *text;
         if (self->columns[CLIENT] >= 0 || self->maker < 0 ||
-            strncmp(event->text, "killed", 6) != 0 ||
-            asprintf(&text, "its child is %s", event->text) < 0)
+            strncmp(event->text, "killed", 6) != 0)
             continue;
+        if (asprintf(&text, "its child is %s", event->text) < 0) {
+            record->no_memory = true;
+            continue;
+        }
         free(event->text);
         event->text = text;
         event->column = end_of(self->maker, false);

@@ -54,6 +54,7 @@ struct record {
     struct picture
         picture; /* its columns are not in use before record_finish */
     unsigned long left_out; /* calls and frames beyond what is kept */
+    bool no_memory;         /* something else is missing, for want of that */
 };
 
 /* Adds a process; returns its number, or -1 and ENOMEM. */

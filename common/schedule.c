@@ -185,7 +185,7 @@ enum schedule_result schedule_next(struct schedule *schedule,
             return SCHEDULE_OVER;
         if (event->kind != TRACE_NONE) {
             if (keep_event(schedule, event) < 0)
-                return SCHEDULE_OVER;
+                return SCHEDULE_FAILED;
             continue;
         }
         bool unsettled = is_unsettled(schedule);

@@ -52,10 +52,11 @@ struct schedule {
 };
 
 enum schedule_result {
-    SCHEDULE_EVENT, /* something happened */
-    SCHEDULE_IDLE,  /* all wait for something */
-    SCHEDULE_BUSY,  /* somebody computes, and has done so for long */
-    SCHEDULE_OVER,  /* nobody is left (or no memory is: ENOMEM) */
+    SCHEDULE_EVENT,  /* something happened */
+    SCHEDULE_IDLE,   /* all wait for something */
+    SCHEDULE_BUSY,   /* somebody computes, and has done so for long */
+    SCHEDULE_OVER,   /* nobody is left */
+    SCHEDULE_FAILED, /* no memory is left: ENOMEM, and something is lost */
 };
 
 /*

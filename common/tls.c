@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -146,6 +147,14 @@ const char *tls_subject(const SSL *ssl, char *text) {
     return text;
 }
 
+/* It came from the other side. Reasons that all of OpenSSL has in common, such
+ * as want of memory, are numbers above those of alerts. */
+static int is_alert(unsigned long code) {
+    int reason = ERR_GET_REASON(code);
+    return ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
+           reason <= SSL_AD_REASON_OFFSET + UINT8_MAX;
+}
+
 /* Returns NULL when there is nothing in the queue. */
 static const char *queued_reason(unsigned long code) {
     if (code == 0)
@@ -160,7 +169,7 @@ static const char *queued_reason(unsigned long code) {
             return "it does not speak TLS";
         if (reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED)
             return "certificate required"; /* OpenSSL 3.0 has no word for it */
-        if (reason > SSL_AD_REASON_OFFSET)
+        if (is_alert(code))
             return SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET);
     }
     return ERR_reason_error_string(code);
@@ -172,11 +181,12 @@ const char *tls_explain(const SSL *ssl, char *text) {
     long verdict = ssl != NULL ? SSL_get_verify_result(ssl) : X509_V_OK;
     const char *reason = queued_reason(code);
     const char *who = "";
-    if (verdict != X509_V_OK) {
+    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE) {
+        reason = strerror(ENOMEM); /* whatever came of it */
+    } else if (verdict != X509_V_OK) {
         who = "not believed: ";
         reason = X509_verify_cert_error_string(verdict);
-    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
-               ERR_GET_REASON(code) > SSL_AD_REASON_OFFSET) {
+    } else if (is_alert(code)) {
         who = "refused by the other side: ";
     } else if (reason == NULL) {
         reason = error == ETIMEDOUT ? "deadline passed" : strerror(error);

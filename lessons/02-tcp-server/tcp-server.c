@@ -146,13 +146,14 @@ static void echo(int fd, const char *name) {
         }
         total += (size_t)received;
     }
-    (void)printf("%s closed after %llu bytes\n", name, total);
+    if (printf("%s closed after %llu bytes\n", name, total) < 0)
+        warn("standard output");
 }
 
 /* accept(2) fails when a client has gone again, or when descriptors or memory
  * have run out. That is no reason to end, and none to ask again at once: who
- * has no descriptor left would do so a million times a second. main looks in
- * the end whether all lines could be printed. */
+ * has no descriptor left would do so a million times a second. Nor is a line
+ * that cannot be printed; main says in the end that it was not all well. */
 static void serve(int listener) {
     const struct timespec moment = {.tv_nsec = PAUSE_NANOSECONDS};
     while (!stopping) {
@@ -168,7 +169,8 @@ static void serve(int listener) {
         if (fd < 0)
             continue;
         format_name(name, &peer);
-        (void)printf("%s connected\n", name);
+        if (printf("%s connected\n", name) < 0)
+            warn("standard output");
         echo(fd, name);
         if (close(fd) < 0)
             warn("close %s", name);

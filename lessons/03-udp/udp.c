@@ -184,7 +184,8 @@ static void serve(in_port_t port) {
         if (received < 0)
             continue;
         format_name(name, &client);
-        (void)printf("%s sent %zd bytes\n", name, received);
+        if (printf("%s sent %zd bytes\n", name, received) < 0)
+            warn("standard output");
         if (sendto(fd, datagram, (size_t)received, 0,
                    (struct sockaddr *)&client, length) < 0)
             warn("sendto %s", name);

@@ -77,7 +77,7 @@ static int try_address(const struct addrinfo *where, const char *text) {
                     where->ai_protocol);
     if (fd >= 0 && connect(fd, where->ai_addr, where->ai_addrlen) == 0)
         return fd;
-    warn("%s", text);
+    warn("%s %s", fd < 0 ? "socket" : "connect", text);
     if (fd >= 0)
         (void)close(fd); /* nobody is at its other end */
     return -1;

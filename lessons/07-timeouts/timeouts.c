@@ -122,7 +122,7 @@ static int dial(const struct addrinfo *to, long long deadline) {
         int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
         if (fd >= 0 && connect_in_time(fd, to, deadline) == 0)
             return fd;
-        warn("connect %s", name);
+        warn("%s %s", fd < 0 ? "socket" : "connect", name);
         if (fd >= 0)
             (void)close(fd); /* nothing was sent on it that could be lost */
     }

@@ -10,6 +10,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -149,6 +150,8 @@ int main(int argc, char **argv) {
     }
     if (argc - optind != 4)
         usage(stderr, 2);
+    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+        err(1, "standard output");
     const char *ca_file = argv[optind];
     char *name = argv[optind + 1];
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error */

@@ -57,7 +57,8 @@ static int dial(const char *host, const char *port, struct deadline deadline) {
             freeaddrinfo(list);
             return fd;
         }
-        warn("connect %s", addr_format(to->ai_addr, to->ai_addrlen, name));
+        warn("%s %s", fd < 0 ? "socket" : "connect",
+             addr_format(to->ai_addr, to->ai_addrlen, name));
         if (fd >= 0)
             (void)close(fd); /* nothing was sent on it that could be lost */
     }
@@ -210,7 +211,6 @@ int main(int argc, char **argv) {
     report(ssl);
     send_input(ssl, options.name, deadline);
     print_answer(ssl, options.name, deadline);
-
     (void)SSL_shutdown(ssl); /* our close_notify; it may have gone already */
     SSL_free(ssl);
     SSL_CTX_free(context);

@@ -84,11 +84,16 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
     socklen_t length = sizeof own;
     const int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(listener, address, length) < 0 || listen(listener, BACKLOG) < 0 ||
-        getsockname(listener, address, &length) < 0)
-        err(1, "listen 127.0.0.1:%d", port);
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(listener, address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(listener, BACKLOG) < 0)
+        err(1, "listen");
+    if (getsockname(listener, address, &length) < 0)
+        err(1, "getsockname");
     (void)addr_format(address, length, name);
     return listener;
 }

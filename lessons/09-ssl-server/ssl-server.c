@@ -72,8 +72,7 @@ static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
     /* No second handshake; and no ticket, for one key would open them all. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_num_tickets(context, 0); /* in TLS 1.3; cannot fail */
-    /* Who has the key can be us: one that others can read is as good as lost.
-     */
+    /* Who has it can be us: one that others can read is as good as lost. */
     struct stat key;
     if (stat(key_file, &key) == 0 && (key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         errx(1, "key %s: others may use it: its mode is %03o, not 600",
@@ -93,13 +92,17 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr *address = (struct sockaddr *)&own;
     socklen_t length = sizeof own;
-    const int on = 1;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(listener, address, length) < 0 || listen(listener, BACKLOG) < 0 ||
-        getsockname(listener, address, &length) < 0)
-        err(1, "listen 127.0.0.1:%d", port);
+    int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(listener, address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(listener, BACKLOG) < 0)
+        err(1, "listen");
+    if (getsockname(listener, address, &length) < 0)
+        err(1, "getsockname");
     (void)addr_format(address, length, name);
     return listener;
 }
@@ -108,10 +111,9 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
 static int retries(const char *call, const char *name, SSL *ssl, int result,
                    struct deadline deadline) {
     int answer = tls_wait(ssl, result, deadline);
-    if (answer < 0) {
-        char reason[TLS_REASON_BYTES];
-        warnx("%s %s: %s", call, name, tls_explain(ssl, reason));
-    }
+    if (answer < 0)
+        warnx("%s %s: %s", call, name,
+              tls_explain(ssl, (char[TLS_REASON_BYTES]){0}));
     return answer == 1;
 }
 
@@ -124,21 +126,23 @@ static void attend(SSL *ssl, const char *name, int milliseconds) {
     while ((got = SSL_accept(ssl)) != 1)
         if (!retries("SSL_accept", name, ssl, got, deadline))
             return;
-    (void)printf("%s %s %s\n", name, SSL_get_version(ssl),
-                 SSL_get_cipher_name(ssl));
+    if (printf("%s %s %s\n", name, SSL_get_version(ssl),
+               SSL_get_cipher_name(ssl)) < 0)
+        warn("standard output");
     while (got > 0) {
         deadline = deadline_after(milliseconds);
         while ((got = SSL_read(ssl, piece, sizeof piece)) <= 0)
             if (!retries("SSL_read", name, ssl, got, deadline))
                 break;
-        int put;
-        while (got > 0 && (put = SSL_write(ssl, piece, got)) <= 0)
+        for (int put; got > 0 && (put = SSL_write(ssl, piece, got)) <= 0;)
             if (!retries("SSL_write", name, ssl, put, deadline))
                 got = 0;
         total += got > 0 ? (unsigned)got : 0;
     }
-    (void)printf("%s closed after %llu bytes\n", name, total);
-    (void)SSL_shutdown(ssl); /* our close_notify, if it can go */
+    if (printf("%s closed after %llu bytes\n", name, total) < 0)
+        warn("standard output");
+    if (SSL_shutdown(ssl) < 0 && SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN)
+        warn("SSL_shutdown %s", name);
 }
 
 /* Ours: the child's number, or -1. The child's: 0, and it ends when we do. */
@@ -157,24 +161,24 @@ static pid_t fork_child(void) {
 static void serve(int listener, SSL_CTX *context, int milliseconds) {
     for (int children = 0; !stopping;) {
         struct sockaddr_in peer = {0};
-        struct sockaddr *address = (struct sockaddr *)&peer;
-        socklen_t length = sizeof peer;
+        struct sockaddr *from = (struct sockaddr *)&peer;
+        socklen_t size = sizeof peer;
         char name[ADDR_TEXT_BYTES];
         while (waitpid(-1, NULL, children < CLIENTS ? WNOHANG : 0) > 0)
             children--;
         if (children == CLIENTS)
             continue; /* a signal came, and no end of a child */
-        int fd =
-            accept4(listener, address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(listener, from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && errno == EINTR)
             continue;
-        (void)addr_format(address, length, name);
+        (void)addr_format(from, size, name);
         pid_t child = fd < 0 ? -1 : fork_child();
         if (child == 0) {
             (void)close(listener);
             SSL *ssl = SSL_new(context);
-            if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
-                attend(ssl, name, milliseconds);
+            if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
+                refuse("SSL_new", name);
+            attend(ssl, name, milliseconds);
             _exit(0);
         }
         children += child > 0;
@@ -191,12 +195,11 @@ int main(int argc, char **argv) {
     char name[ADDR_TEXT_BYTES];
     int milliseconds = 10 * 1000;
     in_port_t port;
-    for (int option; (option = getopt(argc, argv, "+ht:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+ht:")) != -1;)
         if (option != 't')
             usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
-        if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
+        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
             errx(1, "%s is not a number of seconds up to a day", optarg);
-    }
     argv += optind;
     if (argc - optind != 3)
         usage(stderr, 2);
@@ -213,7 +216,5 @@ int main(int argc, char **argv) {
     serve(listener, context, milliseconds);
     SSL_CTX_free(context);
     (void)close(listener);
-    if (ferror(stdout))
-        errx(1, "standard output: not every line could be written");
     return 0;
 }

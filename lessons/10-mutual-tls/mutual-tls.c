@@ -6,7 +6,6 @@
  *
  * usage: 10-mutual-tls [-t SECONDS] serve PORT CERT KEY CLIENT_CA
  *        10-mutual-tls [-t SECONDS] connect HOST PORT CA [CERT KEY]
- *
  * Left out: who, of all that have a certificate, may come in (the exercise); a
  * key that others can read (09). A process a client is borrowed from 22.
  */
@@ -28,7 +27,6 @@
 #include <unistd.h>
 
 enum { CLIENTS = 512, PAUSE_MS = 100 }; /* at once; after a failed accept */
-
 static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -103,11 +101,16 @@ static int listen_on(in_port_t port) {
     socklen_t length = sizeof own;
     char name[ADDR_TEXT_BYTES];
     int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, address, length) < 0 || listen(fd, CLIENTS) < 0 ||
-        getsockname(fd, address, &length) < 0)
-        err(1, "listen 127.0.0.1:%d", port);
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(fd, address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(fd, CLIENTS) < 0)
+        err(1, "listen");
+    if (getsockname(fd, address, &length) < 0)
+        err(1, "getsockname");
     if (printf("listening on %s\n", addr_format(address, length, name)) < 0)
         err(1, "standard output");
     return fd;
@@ -151,7 +154,7 @@ static int dial(const char *host, const char *port, struct deadline end) {
         errx(1, "%s: %s", host, gai_strerror(error));
     int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
     if (fd < 0 || deadline_connect(end, fd, to->ai_addr, to->ai_addrlen) < 0)
-        err(1, "connect %s, port %s", host, port);
+        err(1, "%s %s, port %s", fd < 0 ? "socket" : "connect", host, port);
     freeaddrinfo(to);
     return fd;
 }
@@ -166,8 +169,9 @@ static void ask(SSL *ssl, const char *who, struct deadline end) {
     warnx("SSL_connect: done, it is %s", tls_subject(ssl, text));
     while (again == 1) {
         int got = SSL_read(ssl, text, sizeof text);
-        if (got > 0)
-            answered = fwrite(text, 1, (size_t)got, stdout) > 0;
+        answered |= got > 0;
+        if (got > 0 && fwrite(text, 1, (size_t)got, stdout) != (size_t)got)
+            err(1, "standard output");
         if (got > 0 && deadline_left(end) == 0) /* it always has more */
             errx(1, "SSL_read %s: deadline passed", who);
         if (got <= 0 && (again = tls_wait(ssl, got, end)) < 0)
@@ -176,6 +180,7 @@ static void ask(SSL *ssl, const char *who, struct deadline end) {
     if (!answered)
         errx(1, "SSL_read %s: it has closed, and accepted nobody", who);
     (void)SSL_shutdown(ssl);
+    SSL_free(ssl);
 }
 
 int main(int argc, char **argv) {
@@ -199,21 +204,17 @@ int main(int argc, char **argv) {
         if (fcntl(fd, F_GETFD) == -1)
             err(1, "descriptor %d", fd);
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* many processes share it */
+    (void)setvbuf(stdout, NULL, server ? _IOLBF : _IONBF, 0); /* it is shared */
     struct deadline deadline = deadline_after(patience);
     SSL_CTX *context = server ? server_context(argv[4], argv + 2)
                               : client_context(argv[3], argv + 4);
     int fd = server ? listen_on(port) : dial(argv[1], argv[2], deadline);
-    SSL *ssl = server ? NULL : tls_client(context, fd, argv[1]);
     if (server)
         serve(context, fd, patience);
     else
-        ask(ssl, argv[1], deadline);
-    SSL_free(ssl);
+        ask(tls_client(context, fd, argv[1]), argv[1], deadline);
     SSL_CTX_free(context);
     if (close(fd) < 0)
         err(1, "close");
-    if (fflush(stdout) == EOF || ferror(stdout))
-        errx(1, "standard output: not everything was written");
     return 0;
 }

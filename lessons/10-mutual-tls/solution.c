@@ -84,11 +84,16 @@ static int listen_on(in_port_t port) {
     char name[ADDR_TEXT_BYTES];
     const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, address, length) < 0 || listen(fd, BACKLOG) < 0 ||
-        getsockname(fd, address, &length) < 0)
-        err(1, "listen 127.0.0.1:%d", port);
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(fd, address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(fd, BACKLOG) < 0)
+        err(1, "listen");
+    if (getsockname(fd, address, &length) < 0)
+        err(1, "getsockname");
     if (printf("listening on %s\n", addr_format(address, length, name)) < 0)
         err(1, "standard output");
     return fd;

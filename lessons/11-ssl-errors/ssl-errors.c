@@ -183,7 +183,10 @@ static void show(int number, SSL_CTX *server, SSL_CTX *client) {
         errx(1, "SSL_ERROR_%s was not provoked", row->name);
     if (row->next == find || number == SSL_ERROR_WANT_READ) {
         obstruct(&pair, SSL_ERROR_NONE);
-        printf("  again: returned %d\n", shake_hands(&pair).result);
+        seen = shake_hands(&pair);
+        printf("  again: returned %d\n", seen.result);
+        if (seen.error != SSL_ERROR_NONE)
+            errx(1, "again: %s, %s", rows[seen.error].name, seen.reason);
     }
     SSL_free(pair.server);
     SSL_free(pair.client);

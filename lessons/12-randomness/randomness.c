@@ -3,7 +3,6 @@
  *
  * Shows the kernel's generator, OpenSSL's, which is seeded from it, and both
  * ends of EGD's protocol, which stood in for a kernel that had none.
- *
  * usage: 12-randomness status|bytes N|egd serve PATH|egd get PATH N
  * Left out: the file that a killed server leaves (18); many clients (24).
  */
@@ -29,7 +28,6 @@ enum {
     KEY_BYTES = 32,   /* of a generator, the kernel's or OpenSSL's */
     TALK_MS = 1000,   /* a conversation takes no longer, on either side */
 };
-
 static const size_t lengths[COMMANDS] = {1, 2, 2, 4, 1}; /* 3 has more */
 static volatile sig_atomic_t listener; /* which the handler shuts */
 
@@ -54,9 +52,11 @@ static void print(const char *label, const unsigned char *bytes, size_t count) {
 }
 
 /* Without a look at the result, what was in bytes before would be the key. */
-static void take_from_openssl(unsigned char *bytes, size_t count) {
-    if (RAND_bytes(bytes, (int)count) != 1)
-        errx(1, "RAND_bytes: OpenSSL's generator is not seeded");
+static int take_from_openssl(unsigned char *bytes, size_t count) {
+    int taken = RAND_bytes(bytes, (int)count) == 1;
+    if (!taken)
+        warnx("RAND_bytes: OpenSSL's generator is not seeded");
+    return taken;
 }
 
 static void show_bytes(size_t count) {
@@ -64,7 +64,8 @@ static void show_bytes(size_t count) {
     if (getrandom(bytes, count, 0) != (ssize_t)count) /* up to 256: whole */
         err(1, "getrandom");
     print("getrandom:  ", bytes, count);
-    take_from_openssl(bytes, count);
+    if (!take_from_openssl(bytes, count))
+        exit(1);
     print("RAND_bytes: ", bytes, count);
 }
 
@@ -111,12 +112,10 @@ static size_t reply_to(const unsigned char *request, unsigned char *reply) {
         memcpy(reply, (unsigned char[]){0, 0, KEY_BYTES * 8 >> 8, 0}, 4);
         return 4;
     case 1: /* So many bytes, if there are: how many, and these. */
-        reply[0] = request[1];
-        take_from_openssl(reply + 1, request[1]);
+        reply[0] = take_from_openssl(reply + 1, request[1]) ? request[1] : 0;
         return 1 + reply[0];
     case 2: /* So many bytes, as soon as there are: these. */
-        take_from_openssl(reply, request[1]);
-        return request[1];
+        return take_from_openssl(reply, request[1]) ? request[1] : 0;
     case 3: /* Here are bytes. No harm in that; but how good are they? */
         RAND_add(request + 4, request[3], 0);
         return 0;
@@ -138,8 +137,8 @@ static void serve_client(int fd) {
             return;
         length = reply_to(request, reply);
         (void)printf("command %d: %zu bytes back\n", request[0], length);
-        /* When this fails, so will the next receive, and say why. */
-        (void)deadline_send(end, fd, (char *)reply, length, &length);
+        if (deadline_send(end, fd, (char *)reply, length, &length) < 0)
+            warn("send");
     }
     if (request[0] >= COMMANDS)
         warnx("there is no command %d", request[0]);
@@ -147,8 +146,7 @@ static void serve_client(int fd) {
 
 /* accept fails from now on, also the one that waits, with EINVAL. */
 static void stop(int signal_number) {
-    (void)signal_number;
-    (void)shutdown(listener, SHUT_RD);
+    (void)signal_number, (void)shutdown(listener, SHUT_RD);
 }
 
 static void egd_serve(const char *path) {
@@ -167,7 +165,7 @@ static void egd_serve(const char *path) {
             break;
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(TALK_MS), -1, 0);
+            (void)deadline_wait(deadline_after(TALK_MS / 10), -1, 0);
             continue;
         }
         serve_client(fd);
@@ -202,6 +200,8 @@ int main(int argc, char **argv) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) == -1) /* our socket would get it: lesson 01 */
             err(1, "descriptor %d", fd);
+    if (OSSL_LIB_CTX_get0_global_default() == NULL)
+        errx(1, "OpenSSL: out of memory"); /* and RAND_bytes would crash */
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, also in a pipe */
     if (argc == 2 && strcmp(argv[1], "status") == 0)

@@ -165,7 +165,8 @@ static void dial(struct connection *to, const char *port) {
             freeaddrinfo(list);
             return;
         }
-        warn("connect %s", addr_format(at->ai_addr, at->ai_addrlen, name));
+        warn("%s %s", to->fd < 0 ? "socket" : "connect",
+             addr_format(at->ai_addr, at->ai_addrlen, name));
         if (to->fd >= 0)
             (void)close(to->fd); /* nothing was sent on it */
     }
@@ -201,7 +202,6 @@ int main(int argc, char **argv) {
         if (fcntl(fd, F_GETFD) == -1)
             err(1, "descriptor %d", fd);
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
-
     struct connection connection = {.host = argv[0],
                                     .deadline = deadline_after(milliseconds),
                                     .receive = receive_plain};

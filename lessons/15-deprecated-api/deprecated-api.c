@@ -7,7 +7,6 @@
  *
  * usage: 15-deprecated-api [NAME...]
  *        15-deprecated-api socket.ssl HOST PORT CAFILE [KEYFILE CERTFILE]
- *
  * The second prints what a server says. Left out: threads (14).
  */
 #define _GNU_SOURCE
@@ -35,8 +34,7 @@ enum {
 #if __has_include(<openssl/ssl.h>) /* try */
 #include "tls.h"
 
-/* What ssl has that socket needs. */
-struct ssl {
+struct ssl { /* what of it socket needs */
     __typeof__(tls_client_context) *tls_client_context;
     __typeof__(tls_use_certificate) *tls_use_certificate;
     __typeof__(tls_client) *tls_client;
@@ -61,9 +59,11 @@ static void *import_library(void) {
     const char module[] = "13-tls.so";
     char path[PATH_MAX];
     ssize_t end = readlink("/proc/self/exe", path, sizeof path - sizeof module);
+    if (end < 0)
+        err(1, "readlink /proc/self/exe");
     while (end > 0 && path[end - 1] != '/')
         end--;
-    memcpy(path + (end > 0 ? end : 0), module, sizeof module);
+    memcpy(path + end, module, sizeof module);
     return dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 }
 
@@ -150,7 +150,7 @@ static int dial(const char *host, const char *port, struct deadline deadline) {
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 ||
         deadline_connect(deadline, fd, list->ai_addr, list->ai_addrlen) < 0)
-        err(1, "connect %s port %s", host, port);
+        err(1, "%s %s port %s", fd < 0 ? "socket" : "connect", host, port);
     freeaddrinfo(list);
     return fd;
 }

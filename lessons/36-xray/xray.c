@@ -99,9 +99,10 @@ static int open_wire(void) {
                     0); /* and nothing before bind says of what */
     if (fd < 0)
         return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) < 0 ||
-        bind(fd, (struct sockaddr *)&loopback, sizeof loopback) < 0)
-        err(1, "lo");
+    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) < 0)
+        err(1, "setsockopt SO_TIMESTAMPNS");
+    if (bind(fd, (struct sockaddr *)&loopback, sizeof loopback) < 0)
+        err(1, "bind lo");
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     return fd;
@@ -174,7 +175,7 @@ static void read_scene(struct xray *xray, const char *path) {
         err(1, "%s", path);
     while (getline(&line, &size, file) >= 0)
         read_actor(xray, line, path);
-    if (ferror(file))
+    if (!feof(file)) /* ferror: or there was no memory for a line */
         err(1, "%s", path);
     if (xray->count == 0)
         errx(1, "%s: nobody in it", path);
@@ -215,6 +216,8 @@ static void start_actor(struct xray *xray) {
     if (task == NULL)
         err(1, "%s", actor->name);
     task->process = record_add(&xray->record, actor->pid, -1, actor->name);
+    if (task->process < 0)
+        err(1, "%s", actor->name);
 }
 
 static struct actor *actor_of(struct xray *xray, pid_t pid) {
@@ -264,6 +267,8 @@ static void add_child(struct xray *xray, const struct trace_event *event,
         is_thread_of(event->child, parent->pid)
             ? maker
             : record_add(&xray->record, event->child, maker, parent->actor);
+    if (child->process < 0)
+        err(1, "task %d", (int)event->child);
 }
 
 static void note_end(struct xray *xray, const struct trace_event *event,
@@ -392,6 +397,8 @@ static void play(struct xray *xray, int milliseconds) {
             read_wire(xray);
         if (result == SCHEDULE_EVENT)
             handle(xray, &event, task);
+        else if (result == SCHEDULE_FAILED)
+            err(1, "what happened next");
         else if (result == SCHEDULE_OVER && xray->started == xray->count)
             break;
         else if (result == SCHEDULE_BUSY)
@@ -430,19 +437,21 @@ static void write_picture(struct xray *xray, const char *path, bool list) {
     if (list) {
         picture_write_list(out, &xray->record.picture);
     } else {
-        picture_write_text(out, &xray->record.picture, columns_of(out),
-                           unicode);
+        if (picture_write_text(out, &xray->record.picture, columns_of(out),
+                               unicode) < 0)
+            xray->record.no_memory = true;
         record_write_foot(out, &xray->record, xray->cut_off);
     }
     if (fflush(out) == EOF || (path != NULL && fclose(out) == EOF))
         err(1, "%s", path == NULL ? "standard output" : path);
 }
 
-static void write_image(const struct xray *xray, const char *path) {
+static void write_image(struct xray *xray, const char *path) {
     FILE *out = fopen(path, "we");
     if (out == NULL)
         err(1, "%s", path);
-    picture_write_svg(out, &xray->record.picture);
+    if (picture_write_svg(out, &xray->record.picture) < 0)
+        xray->record.no_memory = true;
     if (fclose(out) == EOF)
         err(1, "%s", path);
 }
@@ -522,6 +531,8 @@ int main(int argc, char **argv) {
         write_image(&xray, image);
     if (xray.cut_off > 0)
         warnx("the scene did not end in time, and was ended");
+    if (xray.record.no_memory)
+        errx(1, "out of memory: not all that happened is shown");
     int status = xray.cut_off > 0 ? TIMED_OUT : status_of(&xray);
     record_free(&xray.record);
     schedule_free(&xray.schedule);

@@ -294,7 +294,7 @@ END
     start_server peer "$rude" serve whole
     named[1]="LD_PRELOAD=$PWD/$BUILD/tests/faults.so:${named[1]#*=}"
     try "${named[@]}" FAULT_CALL=socket FAULT_ERRNO=97 "$client" host "$PORT"
-    expect_result 0 "07-timeouts: connect 127.0.0.1:$PORT: Address family not \
+    expect_result 0 "07-timeouts: socket 127.0.0.1:$PORT: Address family not \
 supported by protocol"
     "$rude" payload whole | cmp - "$OUT"
 }

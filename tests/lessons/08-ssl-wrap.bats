@@ -294,7 +294,7 @@ is_asleep() {
         expect status 1 "$status"
         [[ $errors == *"08-ssl-wrap: ${call#*:}: Cannot allocate memory" ]]
     done <<END
-socket:connect 127.0.0.1:$PORT
+socket:socket 127.0.0.1:$PORT
 connect:connect 127.0.0.1:$PORT
 poll:connect 127.0.0.1:$PORT
 close:close

@@ -110,14 +110,13 @@ matches() {
     try "${unseeded[@]}" "$program" bytes 16
     expect_result 1 "12-randomness: RAND_bytes: OpenSSL's generator is not seeded"
     matches out "getrandom:  $(hex 16)"
-    for request in 0110 0210; do
-        serve "${unseeded[@]}"
-        talk "$request" end
-        expect_text 'end\n'
-        finish server
-        expect status 1 "$ended"
-        rm "$socket"
-    done
+    serve "${unseeded[@]}" # it has none to give, and none comes
+    talk 0110 end
+    expect_text '00end\n'
+    talk 0210 end
+    expect_text 'end\n'
+    stop server
+    expect status 0 "$ended"
 }
 
 @test "12-randomness bytes prints so many, from two generators, never the same" {
@@ -493,7 +492,7 @@ END
     talk 00 -4
     expect_text '00000100\n'
     look_at_clock
-    ((now - start >= 99))
+    ((now - start >= 9))
     expect_text '12-randomness: accept: Too many open files\n' \
         "$BATS_TEST_TMPDIR/server.err"
 }

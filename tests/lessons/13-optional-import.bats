@@ -305,7 +305,7 @@ has_one_socket() {
         [[ $errors == *"13-optional-import: $(printf "${call#* - }" "$PORT"): \
 Input/output error" ]] || expect "standard error" "$call" "$errors"
     done <<'END'
-1 socket - connect 127.0.0.1:%s
+1 socket - socket 127.0.0.1:%s
 1 connect - connect 127.0.0.1:%s
 1 recv - recv
 1 close - close

@@ -462,7 +462,7 @@ given back" "$(<"$log")"
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=5 "$program" socket.ssl \
             127.0.0.1 "$PORT" "$certs/root.pem"
         expect_result 1 \
-            "15-deprecated-api: connect 127.0.0.1 port $PORT: Input/output error"
+            "15-deprecated-api: $call 127.0.0.1 port $PORT: Input/output error"
     done
     try env LD_PRELOAD="$BUILD/tests/names.so" NAMES_ERROR=-2 "$program" socket.ssl \
         nobody.test 80 "$certs/root.pem"

@@ -385,7 +385,7 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
         expect_result 0 "35-packet-sniffer: $message: Input/output error"
     done <<'END'
 socket/1/socket AF_PACKET
-bind/1/lo
+bind/1/bind lo
 bind/2/bind lo
 getsockname/1/getsockname
 setsockopt/1/setsockopt

@@ -14,6 +14,7 @@
  *     FAULT_LATE=50        what epoll_wait tells of is 50 milliseconds old
  *     FAULT_CLOCK=60       the time of day is a minute later at each look
  *     FAULT_LOG=FILE       gets a line for each call that failed
+ *     FAULT_ALONE=1        not in programs that this one starts
  *
  *     LD_PRELOAD=build/tests/faults.so FAULT_CALL=... COMMAND
  *
@@ -59,6 +60,11 @@ static int is_chosen(const char *variable, const char *call) {
         chosen += end + (chosen[end] == ',');
     }
     return 0;
+}
+
+__attribute__((constructor)) static void stay_alone(void) {
+    if (getenv("FAULT_ALONE") != NULL)
+        (void)unsetenv("LD_PRELOAD");
 }
 
 static void tell(const char *call) {

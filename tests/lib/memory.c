@@ -3,8 +3,10 @@
  *
  *     MEMORY_AT=3          the third one
  *     MEMORY_FROM=3        that one, and all that follow
- *     MEMORY_LOG=FILE      a line for each that failed: INJECTED malloc; and
- *                          for each when none is to: made malloc
+ *     MEMORY_LOG=FILE      a line for each that failed, and who wanted it:
+ *                          INJECTED malloc libcrypto.so.3; and for each when
+ *                          none is to: made malloc ...
+ *     MEMORY_ALONE=1       not in programs that this one starts
  *
  *     LD_PRELOAD=build/tests/memory.so MEMORY_AT=... COMMAND
  *
@@ -52,9 +54,18 @@ static long chosen(const char *name) {
     return text != NULL ? strtol(text, NULL, 10) : 0;
 }
 
+/* The file that has the code at that address. */
+static const char *name_of(const void *caller) {
+    Dl_info from = {0};
+    if (dladdr(caller, &from) == 0 || from.dli_fname == NULL)
+        return "-";
+    const char *name = strrchr(from.dli_fname, '/');
+    return name != NULL ? name + 1 : from.dli_fname;
+}
+
 /* True, with errno set, when it is this allocation's turn to fail. */
-static int fails(const char *call) {
-    char line[64];
+static int fails(const char *call, const void *caller) {
+    char line[128];
     if (in_libc && !chosen("MEMORY_LIBC"))
         return 0;
     long which = atomic_fetch_add(&made, 1) + 1;
@@ -63,8 +74,8 @@ static int fails(const char *call) {
     int failing = which == at || (from != 0 && which >= from);
     if (!failing && (at != 0 || from != 0))
         return 0;
-    (void)snprintf(line, sizeof line, "%s %s\n", failing ? "INJECTED" : "made",
-                   call);
+    (void)snprintf(line, sizeof line, "%s %s %s\n",
+                   failing ? "INJECTED" : "made", call, name_of(caller));
     say(line);
     if (!failing)
         return 0;
@@ -72,26 +83,39 @@ static int fails(const char *call) {
     return 1;
 }
 
+__attribute__((constructor)) static void stay_alone(void) {
+    if (chosen("MEMORY_ALONE"))
+        (void)unsetenv("LD_PRELOAD");
+}
+
 void *malloc(size_t size) {
-    return fails("malloc") ? NULL : __libc_malloc(size);
+    return fails("malloc", __builtin_return_address(0)) ? NULL
+                                                        : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    return fails("calloc") ? NULL : __libc_calloc(count, size);
+    return fails("calloc", __builtin_return_address(0))
+               ? NULL
+               : __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size) {
-    return fails("realloc") ? NULL : __libc_realloc(memory, size);
+    return fails("realloc", __builtin_return_address(0))
+               ? NULL
+               : __libc_realloc(memory, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-    return fails("aligned_alloc") ? NULL : __libc_memalign(alignment, size);
+    return fails("aligned_alloc", __builtin_return_address(0))
+               ? NULL
+               : __libc_memalign(alignment, size);
 }
 
 int posix_memalign(void **memory, size_t alignment, size_t size) {
     int before = errno; /* which this one does not touch */
-    void *got =
-        fails("posix_memalign") ? NULL : __libc_memalign(alignment, size);
+    void *got = fails("posix_memalign", __builtin_return_address(0))
+                    ? NULL
+                    : __libc_memalign(alignment, size);
     errno = before;
     *memory = got != NULL ? got : *memory;
     return got != NULL ? 0 : ENOMEM;

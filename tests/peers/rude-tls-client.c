@@ -3,6 +3,7 @@
  *
  *     rude-tls-client [OPTION...] MANNER PORT
  *     rude-tls-client manners
+ *     rude-tls-client connect MANNER PORT | faces
  *
  * It connects to 127.0.0.1, says `connected from ADDRESS:PORT`, shakes hands,
  * says its payload, drawn from a seed, and hears the echo of each record before
@@ -69,6 +70,7 @@ struct options {
 static _Noreturn void usage(void) {
     fputs("usage: rude-tls-client [OPTION...] MANNER PORT\n"
           "       rude-tls-client manners\n"
+          "       rude-tls-client connect MANNER PORT | faces\n"
           "  -n NAME   asks for that one\n"
           "  -b BYTES  says so many (40)\n"
           "  -s SEED   which ones (1)\n"
@@ -320,10 +322,15 @@ int main(int argc, char **argv) {
     argc -= optind;
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc == 1 && strcmp(argv[0], "manners") == 0) {
+    if (argc == 1 &&
+        (strcmp(argv[0], "manners") == 0 || strcmp(argv[0], "faces") == 0)) {
         for (int i = 0; i < MANNERS; i++)
             puts(manners[i]);
         return 0;
+    }
+    if (argc == 3 && strcmp(argv[0], "connect") == 0) { /* as rude has it */
+        argv++;
+        argc--;
     }
     if (argc != 2 || options.connections < 1)
         usage();

@@ -4,9 +4,12 @@
  *     rude-tls [OPTION...] MANNER CHAIN.pem KEY.pem
  *     rude-tls -j PORT [OPTION...] MANNER [CHAIN.pem KEY.pem]
  *     rude-tls manners
+ *     rude-tls serve MANNER | connect MANNER PORT | faces
  *
- * With -j PORT it is the client of a server there, in the same manner: it shows
- * that one the certificate, and believes it anything. Else:
+ * The last line is how rude is called, too: with the certificate good, or
+ * client, of build/certs. With -j PORT it is the client of a server there, in
+ * the same manner: it shows that one the certificate, and believes it anything.
+ * Else:
  *
  * It says `listening on 127.0.0.1:PORT`, shows each client the certificate, and
  * answers with a line, or the bytes of a file; `manners` lists the ways in
@@ -100,6 +103,7 @@ static _Noreturn void usage(void) {
     fputs("usage: rude-tls [OPTION...] MANNER CHAIN.pem KEY.pem\n"
           "       rude-tls -j PORT [OPTION...] MANNER [CHAIN.pem KEY.pem]\n"
           "       rude-tls manners\n"
+          "       rude-tls serve MANNER | connect MANNER PORT | faces\n"
           "  -p PORT   listens there\n"
           "  -j PORT   does not listen: it is the client of a server there\n"
           "  -c COUNT  connections, one after another (1)\n"
@@ -515,10 +519,24 @@ int main(int argc, char **argv) {
     argc -= optind;
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc == 1 && strcmp(argv[0], "manners") == 0) {
+    if (argc == 1 &&
+        (strcmp(argv[0], "manners") == 0 || strcmp(argv[0], "faces") == 0)) {
         for (int i = 0; i < MANNERS; i++)
             puts(manners[i]);
         return 0;
+    }
+    static char certs[][sizeof "build/certs/client.pem"] = {
+        "build/certs/good.pem", "build/certs/good.key",
+        "build/certs/client.pem", "build/certs/client.key"};
+    char *served[] = {argv[1], certs[0], certs[1]};
+    char *shown[] = {argv[1], certs[2], certs[3]};
+    if (argc == 2 && strcmp(argv[0], "serve") == 0) {
+        argv = served;
+        argc = 3;
+    } else if (argc == 3 && strcmp(argv[0], "connect") == 0) {
+        options.port = (in_port_t)number(argv[2]);
+        options.joins = 1;
+        argv = shown;
     }
     if (argc != 3 && !(options.joins && argc == 1)) /* it may have none */
         usage();

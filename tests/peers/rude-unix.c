@@ -3,6 +3,7 @@
  *
  *     rude-unix serve PATH STEP...     listens, takes one client
  *     rude-unix connect PATH STEP...
+ *     rude-unix faces                  lists some steps that are rude anywhere
  *
  * The steps, one after the other, and then it closes:
  *
@@ -25,6 +26,12 @@
 #include <unistd.h>
 
 enum { MOST_BYTES = 4096 };
+
+static const char *const faces[] = {
+    "",       "end",      "stall",          "00 end",
+    "01 end", "01 stall", "0110 stall",     "0110 end",
+    "02 end", "03 stall", "ffffffffff end", "0404040404040404 stall",
+};
 
 static int serve(int fd, const struct sockaddr_un *own) {
     if (bind(fd, (const struct sockaddr *)own, sizeof *own) < 0)
@@ -68,6 +75,11 @@ static void receive_hex(int fd, unsigned long count) {
 
 int main(int argc, char **argv) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (argc == 2 && strcmp(argv[1], "faces") == 0) {
+        for (size_t i = 0; i < sizeof faces / sizeof *faces; i++)
+            (void)puts(faces[i]);
+        return 0;
+    }
     if (argc < 3 || strlen(argv[2]) >= sizeof address.sun_path)
         errx(2, "usage: rude-unix serve|connect PATH STEP...");
     memcpy(address.sun_path, argv[2], strlen(argv[2]));

@@ -10,8 +10,8 @@ plan_reference() {
 
 # plan_trace: once more, so that strace's log tells which calls there are.
 plan_trace() {
-    printf '%s|trace\t%s\twrap=strace -D -f -qq%s -e signal=none -o @LOG@\n' \
-        "$run" "${options/rounds=4/rounds=0}" "$(tell_callers)"
+    printf '%s|trace\t%s\twrap=strace -D %s -qq%s -e signal=none -o @LOG@\n' \
+        "$run" "${options/rounds=4/rounds=0}" "$follow" "$(tell_callers)"
 }
 
 # Not every strace can.
@@ -22,11 +22,13 @@ tell_callers() {
 }
 
 plan_calls() {
-    awk -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
+    local modules
+    modules=$(basename -s .c common/*.c | paste -sd '|')
+    awk -v modules="$modules" -v follow="$follow" -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
         -v faults="$BUILD/tests/faults.so" -f tests/torture/calls.awk tests/torture/errors "$1"
 }
 
-with_memory="env=LD_PRELOAD=$BUILD/tests/memory.so	env=MEMORY_LOG=@LOG@"
+with_memory="env=LD_PRELOAD=$BUILD/tests/memory.so	env=MEMORY_ALONE=1	env=MEMORY_LOG=@LOG@"
 
 plan_memory_count() {
     printf '%s|memory\t%s\t%s\n' "$run" "${options/rounds=4/rounds=0}" \
@@ -37,15 +39,15 @@ plan_memory_count() {
 plan_memory() {
     local i step=$((($1 + 39) / 40))
     for ((i = 1; i <= $1; i += (i < 20 ? 1 : step))); do
-        printf '%s|memory|%d|once\t%s\t%s\tenv=MEMORY_AT=%d\n' \
-            "$run" "$i" "$options" "$with_memory" "$i"
-        printf '%s|memory|%d|from then on\t%s\t%s\tenv=MEMORY_FROM=%d\n' \
-            "$run" "$i" "$options" "$with_memory" "$i"
+        printf '%s|memory|%d|once|||%s\t%s\t%s\tenv=MEMORY_AT=%d\n' \
+            "$run" "$i" "$each" "$options" "$with_memory" "$i"
+        printf '%s|memory|%d|from then on|||%s\t%s\t%s\tenv=MEMORY_FROM=%d\n' \
+            "$run" "$i" "$each" "$options" "$with_memory" "$i"
     done
 }
 
 plan_short() {
-    local i with=env=LD_PRELOAD=$BUILD/tests/faults.so
+    local i with=env=LD_PRELOAD=$BUILD/tests/faults.so$'\t'env=FAULT_ALONE=1
     for i in 200 1000 5000; do
         printf '%s|short|a signal every %d us\t%s\t%s\tenv=FAULT_SIGNALS=%d\n' \
             "$run" "$i" "$options" "$with" "$i"
@@ -68,17 +70,47 @@ waits_for_ever() {
         [[ $1 == @(stall|deaf|swallow|silent|mute) ]]
 }
 
+# fits PEER KIND: they speak of the same things. Who speaks TLS meets those who
+# don't, too.
+fits() {
+    [[ -x $BUILD/tests/$1 ]] || return 1
+    case $1 in
+    *-udp) [[ -n $datagrams ]] ;;
+    *-unix) [[ -n $path ]] ;;
+    *-tls-client) [[ -n $tls && $2 == server ]] ;;
+    *-tls) [[ -n $tls ]] ;;
+    *) [[ -z $datagrams && -z $path ]] ;;
+    esac
+}
+
+# plan_paths PEER KIND: as plan_peers, where the address is a path.
+plan_paths() {
+    local face
+    while read -r face; do
+        if [[ $2 == server ]]; then
+            printf '%s|peers|%s\t%s\tpeer=%s\n' "$run" "$1 $face" "$options" \
+                "$BUILD/tests/$1 connect $path $face"
+        else
+            replace_peer "$1 serve $path $face"
+        fi
+    done < <("$BUILD/tests/$1" faces)
+}
+
 # plan_peers KIND: with each face of each rude peer; KIND is server or client.
 plan_peers() {
     local peer name face options_of
     for peer in tests/peers/rude*.c; do
         name=${peer##*/}
         name=${name%.c}
-        [[ $name != *-udp || -n $datagrams ]] || continue
-        [[ $name == *-udp || -z $datagrams ]] || continue
+        fits "$name" "$1" || continue
+        if [[ $name == *-unix ]]; then
+            plan_paths "$name" "$1"
+            continue
+        fi
         while read -r face; do
             [[ $face ]] || continue
             for options_of in "" "-n 1" "-n 60000"; do
+                [[ $name != *-tls* || -z $options_of ]] || continue
                 [[ $options_of != "-n 60000" || $face != dribble ]] || continue
                 if [[ $1 == server ]]; then
                     printf '%s|peers|%s\t%s\tpeer=%s\n' "$run" \
@@ -91,7 +123,7 @@ plan_peers() {
             done
         done < <("$BUILD/tests/$name" faces)
     done
-    [[ -z $datagrams ]] || return 0
+    [[ -z $datagrams && -z $path ]] || return 0
     if [[ $1 == server ]]; then
         plan_crowd
     else
@@ -111,10 +143,13 @@ plan_crowd() {
     done
 }
 
-# replace_peer COMMAND: that in the place of who comes first.
+# replace_peer COMMAND: that in the place of who comes first. A program that
+# takes no deadline has one of its own, ten seconds at most, from 07 on.
 replace_peer() {
-    printf '%s|peers|%s\t%s\tfirst=%s\n' "$run" "$1" "$options" \
-        "$BUILD/tests/$1"
+    local patience=0
+    ((10#${lesson%%-*} < 7)) || patience=11000
+    printf '%s|peers|%s\t%s\tfirst=%s\tpatience=%d\n' "$run" "$1" "$options" \
+        "$BUILD/tests/$1" "$patience"
 }
 
 plan_places() {

@@ -2,7 +2,10 @@
  * play: plays scenes, with one actor of each under torture, and tells how that
  * one came through.
  *
- *     play FOLDER <PLAN
+ *     play FOLDER [LEAST SECONDS] <PLAN
+ *
+ * All of the plan; or of its beginning so much as can be played in so many
+ * seconds, and LEAST lines at least.
  *
  * A line of the plan is one run: a label, then KEY=VALUE, with tabs between.
  *
@@ -17,14 +20,18 @@
  *     peer=COMMAND   comes once the target is ready, before the others
  *     stay=1         and stays to the end, not only until it ends, or a moment
  *     rounds=COUNT   so often the actors after the target come again
+ *     patience=MS    so long may it take at least before it is taken to hang
  *     holds=COUNT    descriptors that a server has in the end if none is lost
  *
+ * A file that ends in .socket is each FOLDER's own, so that two can play.
+ *
  * A line is printed for each, with tabs between: the label; how many faults
- * fired (lines with INJECTED in FOLDER/log); what the target was doing when it
- * was ready (`listening`, `capturing`, or `-`); how it ended (`exit 1`, `signal
- * 11`, `hung`); whether it had to be told to (`told`, or `-`); the descriptors
- * it had then; its standard output and error; then what the others printed, and
- * how they ended, and the same for each round. Newlines and tabs are `\n` and
+ * fired (lines with INJECTED in FOLDER/log), and whose, where that is told;
+ * what the target was doing when it was ready (`listening`, `capturing`, or
+ * `-`); how it ended (`exit 1`, `signal 11`, `hung`); whether it had to be told
+ * to (`told`, or `-`); the descriptors it had then; its standard output and
+ * error; then what the others printed, and how they ended, and the same for
+ * each round. Newlines and tabs are `\n` and
  * `\t`, and a port that somebody listens on is {port}.
  */
 #define _GNU_SOURCE
@@ -34,6 +41,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,17 +108,19 @@ static const char *option(const struct play *play, const char *key) {
     return NULL;
 }
 
-/* A program's deadline in seconds is its option -t, in this workbook. */
-static long patience(const struct actor *actor) {
-    const char *deadline = strstr(actor->command, " -t ");
-    double seconds =
-        deadline != NULL ? strtod(deadline + strlen(" -t "), NULL) : 0;
-    return TARGET_MS + (seconds < 10 ? (long)(seconds * 1000) : 0);
-}
-
 static long number(const struct play *play, const char *key, long otherwise) {
     const char *text = option(play, key);
     return text != NULL ? strtol(text, NULL, 10) : otherwise;
+}
+
+/* A program's deadline in seconds is its option -t, in this workbook. */
+static long patience(const struct play *play, const struct actor *actor) {
+    const char *deadline = strstr(actor->command, " -t ");
+    double seconds =
+        deadline != NULL ? strtod(deadline + strlen(" -t "), NULL) : 0;
+    long otherwise = deadline != NULL ? 0 : number(play, "patience", 0);
+    long allowed = TARGET_MS + (seconds < 10 ? (long)(seconds * 1000) : 0);
+    return allowed > otherwise ? allowed : otherwise;
 }
 
 /* The first bytes of a file, as a string that the caller frees. */
@@ -262,7 +272,8 @@ static void finish(struct actor *actor, long milliseconds) {
 
 /* Until it is ready, or has ended; one that does neither is ended. */
 static void wait_ready(struct play *play, struct actor *actor) {
-    long end = now_ms() + (actor == play->target ? patience(actor) : OTHER_MS);
+    long end =
+        now_ms() + (actor == play->target ? patience(play, actor) : OTHER_MS);
     while (!is_ready(play, actor) && !has_ended(actor)) {
         if (now_ms() >= end)
             finish(actor, 0);
@@ -300,6 +311,30 @@ static long settled_descriptors(pid_t pid, long expected) {
 
 /* ---- a scene --------------------------------------------------------------*/
 
+/* The command as it is to run here: for the caller to free. */
+static char *own_command(const struct play *play, const char *command) {
+    char *all = NULL;
+    size_t length;
+    FILE *out = open_memstream(&all, &length);
+    if (out == NULL)
+        err(1, "open_memstream");
+    while (*command != '\0') {
+        size_t word = strcspn(command, " ");
+        const char *end = command + word;
+        const char *name = memrchr(command, '/', word);
+        if (name != NULL && end - name > 7 &&
+            memcmp(end - 7, ".socket", 7) == 0)
+            fprintf(out, "%s%.*s", play->folder, (int)(end - name), name);
+        else
+            fprintf(out, "%.*s", (int)word, command);
+        for (command = end; *command == ' '; command++)
+            fputc(' ', out);
+    }
+    if (fclose(out) != 0)
+        err(1, "open_memstream");
+    return all;
+}
+
 static void read_scene(struct play *play) {
     char line[1024];
     const char *path = option(play, "scene");
@@ -322,11 +357,9 @@ static void read_scene(struct play *play) {
         (void)snprintf(actor->error, sizeof actor->error, "%s/%zu.err",
                        play->folder, play->count);
         if (play->count == 0 && option(play, "first") != NULL)
-            actor->command = strdup(option(play, "first"));
+            actor->command = own_command(play, option(play, "first"));
         else
-            actor->command = strdup(command);
-        if (actor->command == NULL)
-            err(1, "strdup");
+            actor->command = own_command(play, command);
         play->count++;
     }
     (void)fclose(file);
@@ -369,9 +402,7 @@ static void send_peer(struct play *play, struct actor *peer) {
                    play->folder);
     if (option(play, "peer") == NULL || play->target->ended)
         return;
-    peer->command = strdup(option(play, "peer"));
-    if (peer->command == NULL)
-        err(1, "strdup");
+    peer->command = own_command(play, option(play, "peer"));
     start(play, peer);
     if (number(play, "stay", 0)) {
         char port[sizeof play->port];
@@ -394,7 +425,8 @@ static void play_actors(struct play *play, size_t first, struct actor *peer) {
         if (i < last)
             wait_ready(play, actor);
         else
-            finish(actor, actor == play->target ? patience(actor) : OTHER_MS);
+            finish(actor,
+                   actor == play->target ? patience(play, actor) : OTHER_MS);
         if (actor == play->target && i < last) {
             if (actor->ended && !actor->ready)
                 return; /* nobody has anybody to speak to */
@@ -475,7 +507,8 @@ static void print_escaped(FILE *out, const char *text, const char *port) {
     }
 }
 
-static long count_fired(const struct play *play) {
+/* Where the library memory.so made a fault, `whose` is who met it first. */
+static long count_fired(const struct play *play, char whose[64]) {
     char path[512];
     long fired = 0;
     char *line = NULL;
@@ -483,7 +516,8 @@ static long count_fired(const struct play *play) {
     (void)snprintf(path, sizeof path, "%s/log", play->folder);
     FILE *log = fopen(path, "re");
     while (log != NULL && getline(&line, &room, log) > 0)
-        fired += strstr(line, "INJECTED") != NULL;
+        if (strstr(line, "INJECTED") != NULL && fired++ == 0)
+            (void)sscanf(line, "INJECTED %*s %62s", whose);
     free(line);
     if (log != NULL)
         (void)fclose(log);
@@ -494,7 +528,10 @@ static void report(const struct play *play) {
     const struct actor *target = play->target;
     FILE *out = stdout;
     char *text;
-    fprintf(out, "%s\t%ld\t%s\t", play->options[0], count_fired(play),
+    char whose[64] = "";
+    long fired = count_fired(play, whose);
+    fprintf(out, "%s\t%ld%s%s\t%s\t", play->options[0], fired,
+            *whose != '\0' ? " " : "", whose,
             target->ready ? target->doing : "-");
     if (target->hung)
         fputs("hung", out);
@@ -517,6 +554,19 @@ static void report(const struct play *play) {
     (void)fflush(out);
 }
 
+/* What a server that was ended could not remove. */
+static void remove_sockets(const char *path) {
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (dot != NULL && strcmp(dot, ".socket") == 0)
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    if (folder != NULL)
+        (void)closedir(folder);
+}
+
 static void run_line(const char *folder, char *line) {
     struct play play = {.folder = folder, .descriptors = -1};
     char log[512];
@@ -530,6 +580,7 @@ static void run_line(const char *folder, char *line) {
         return;
     (void)snprintf(log, sizeof log, "%s/log", folder);
     (void)unlink(log);
+    remove_sockets(folder);
     read_scene(&play);
     play_actors(&play, 0, &peer);
     play_rounds(&play);
@@ -543,14 +594,19 @@ static void run_line(const char *folder, char *line) {
 int main(int argc, char **argv) {
     char *line = NULL;
     size_t room = 0;
-    if (argc != 2) {
-        fputs("usage: play FOLDER <PLAN\n", stderr);
+    if (argc != 2 && argc != 4) {
+        fputs("usage: play FOLDER [LEAST SECONDS] <PLAN\n", stderr);
         return 2;
     }
+    long least = argc == 4 ? strtol(argv[2], NULL, 10) : LONG_MAX;
+    long end = argc == 4 ? now_ms() + strtol(argv[3], NULL, 10) * 1000 : 0;
     /* strace, which is nobody's child, becomes ours. */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    while (getline(&line, &room, stdin) > 0)
+    for (long played = 0; played < least || now_ms() < end; played++) {
+        if (getline(&line, &room, stdin) <= 0)
+            break;
         run_line(argv[1], line);
+    }
     free(line);
     return 0;
 }

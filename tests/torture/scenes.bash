@@ -49,7 +49,7 @@ if [[ -f /dev/stdin && $1 == */solution/* ]]; then
 fi
 for word; do
     if [[ \$word == /*/* && -f \$word && ! -x \$word && \$before != -o ]]; then
-        cp "\$word" "$3/files/\$\$-\${word##*/}"
+        cp -p "\$word" "$3/files/\$\$-\${word##*/}"
         word=$3/files/\$\$-\${word##*/}
     fi
     [[ \$before != -o ]] || word=/dev/null
@@ -89,10 +89,11 @@ candidate_scenes() {
         $1 != test { test = $1; peer = answer = "" }
         $2 != program {
             if ($3 == "payload" || / faces/) next
-            is_serve = 0
+            is_serve = $2 ~ /rude-tls$/ # unless it is told to join somebody
             for (i = 3; i <= NF; i++) {
                 if ($i == "payload") next
                 if ($i == "serve") is_serve = 1
+                if ($i == "connect" || $i == "-j") is_serve = 0
             }
             if (is_serve) { peer = "peer: " $2 words(3) "\n"; next }
             if (answer != "" && (at = port_at(3))) {
