@@ -51,6 +51,12 @@ static void stop(int signal_number) {
     (void)alarm(1); /* another one, if this was too early: as in 02 */
 }
 
+/* One event a line. */
+static void say(int client, const char *what, const char *name) {
+    if (printf("%d %s%s%s\n", client, what, *name != '\0' ? " " : "", name) < 0)
+        warn("standard output");
+}
+
 static void enqueue(struct client *client, const char *bytes, size_t length) {
     if (length > QUEUE_BYTES - client->queued) {
         client->end = "let go: it does not read";
@@ -81,7 +87,7 @@ static void join(struct chat *chat, struct client *client, char *line) {
         good = good && strcmp(chat->clients[i]->name, line) != 0;
     if (good) {
         memcpy(client->name, line, length); /* zeros are behind it */
-        (void)printf("%d is %s\n", client->fd, line);
+        say(client->fd, "is", line);
         tell(chat, client, " joined", "\n", 1);
     } else { /* and it may try again */
         static const char no[] = "a name is 1 to 16 letters, digits, - and _, "
@@ -134,7 +140,7 @@ static void see_off(struct chat *chat) {
             client->name[0] = '\0';
             i = 0; /* who could take no more of it goes too */
         } else if (client->end != NULL && client->queued == 0) {
-            (void)printf("%d %s\n", client->fd, client->end);
+            say(client->fd, client->end, "");
             (void)close(client->fd);
             free(client);
             chat->clients[--i] = chat->clients[--chat->count];
@@ -153,7 +159,7 @@ static void admit(struct chat *chat, int listener) {
     } else {
         client->fd = fd;
         chat->clients[chat->count++] = client;
-        (void)printf("%d connected\n", fd);
+        say(fd, "connected", "");
     }
 }
 
@@ -185,11 +191,31 @@ static void take_turn(struct chat *chat, int listener) {
         admit(chat, listener);
 }
 
+/* Returns the listener; own has then the port that it has. */
+static int listen_on(struct sockaddr_in *own) {
+    struct sockaddr *address = (struct sockaddr *)own;
+    socklen_t size = sizeof *own;
+    const int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        /* For all that it accepts: no line waits for the ACK of another. */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(fd, address, size) < 0)
+        err(1, "bind 127.0.0.1:%d", ntohs(own->sin_port));
+    if (listen(fd, CLIENTS) < 0)
+        err(1, "listen");
+    if (getsockname(fd, address, &size) < 0)
+        err(1, "getsockname");
+    return fd;
+}
+
 int main(int argc, char **argv) {
     static struct chat chat;
     struct sockaddr_in own = {.sin_family = AF_INET,
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof own;
     if (argc != 2 || strcmp(argv[1], "-h") == 0) {
         fputs("usage: 24-poll-chat PORT\n", argc == 2 ? stdout : stderr);
         return argc == 2 ? 0 : 2;
@@ -201,14 +227,7 @@ int main(int argc, char **argv) {
     (void)signal(SIGTERM, stop);
     (void)signal(SIGALRM, stop);
     (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
-        /* For all that it accepts: no line waits for the ACK of another. */
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0 ||
-        bind(fd, (struct sockaddr *)&own, size) < 0 || listen(fd, 1000) < 0 ||
-        getsockname(fd, (struct sockaddr *)&own, &size) < 0)
-        err(1, "listen 127.0.0.1:%s", argv[1]);
+    const int fd = listen_on(&own);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
         err(1, "standard output");

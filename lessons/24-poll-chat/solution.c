@@ -218,11 +218,30 @@ static void take_turn(struct chat *chat, int listener) {
         admit(chat, listener);
 }
 
+/* Returns the listener; own has then the port that it has. */
+static int listen_on(struct sockaddr_in *own) {
+    struct sockaddr *address = (struct sockaddr *)own;
+    socklen_t size = sizeof *own;
+    const int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(fd, address, size) < 0)
+        err(1, "bind 127.0.0.1:%d", ntohs(own->sin_port));
+    if (listen(fd, CLIENTS) < 0)
+        err(1, "listen");
+    if (getsockname(fd, address, &size) < 0)
+        err(1, "getsockname");
+    return fd;
+}
+
 int main(int argc, char **argv) {
     static struct chat chat;
     struct sockaddr_in own = {.sin_family = AF_INET,
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof own;
     if (argc != 2 || strcmp(argv[1], "-h") == 0) {
         fputs("usage: 24-poll-chat PORT\n", argc == 2 ? stdout : stderr);
         return argc == 2 ? 0 : 2;
@@ -234,14 +253,7 @@ int main(int argc, char **argv) {
     (void)signal(SIGTERM, stop);
     (void)signal(SIGALRM, stop);
     (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
-        /* For all that it accepts: no line waits for the ACK of another. */
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0 ||
-        bind(fd, (struct sockaddr *)&own, size) < 0 || listen(fd, 1000) < 0 ||
-        getsockname(fd, (struct sockaddr *)&own, &size) < 0)
-        err(1, "listen 127.0.0.1:%s", argv[1]);
+    const int fd = listen_on(&own);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
         err(1, "standard output");

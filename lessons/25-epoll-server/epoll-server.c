@@ -66,12 +66,17 @@ static void listen_on(struct server *server, in_port_t port, int backlog) {
     socklen_t length = sizeof own;
     const int on = 1; /* TCP_NODELAY: as in lesson 05 */
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-        bind(fd, address, length) < 0 || listen(fd, backlog) < 0 ||
-        getsockname(fd, address, &length) < 0)
-        err(1, "listen 127.0.0.1:%d", port);
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(fd, address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(fd, backlog) < 0)
+        err(1, "listen");
+    if (getsockname(fd, address, &length) < 0)
+        err(1, "getsockname");
     if (watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0)
         err(1, "epoll_ctl");
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
@@ -133,7 +138,8 @@ static void serve(struct server *server, int fd) {
 static void admit(struct server *server, int fd) {
     int full = server->connected++ == server->limit;
     if (full && !server->full) /* one line, and not one for each of them */
-        (void)printf("full with %d clients\n", server->limit);
+        if (printf("full with %d clients\n", server->limit) < 0)
+            warn("standard output");
     server->full = full || server->spare < 0;
     if (server->full || watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0)
         drop(server, fd, server->full ? NULL : "epoll_ctl");
@@ -203,9 +209,14 @@ int main(int argc, char **argv) {
     server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     server.signals = signalfd(-1, &set, SFD_CLOEXEC);
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (server.spare < 0 || server.signals < 0 || server.epoll < 0 ||
-        watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0)
-        err(1, "open, signalfd, epoll_create1 or epoll_ctl");
+    if (server.spare < 0)
+        err(1, "open /dev/null");
+    if (server.signals < 0)
+        err(1, "signalfd");
+    if (server.epoll < 0)
+        err(1, "epoll_create1");
+    if (watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0)
+        err(1, "epoll_ctl");
     listen_on(&server, parse_number(argv[optind], 0), backlog);
     while (!server.told)
         (void)turn(&server, -1);

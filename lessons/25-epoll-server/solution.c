@@ -50,12 +50,17 @@ static int listen_on(in_port_t port) {
     socklen_t length = sizeof own;
     const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-        bind(fd, address, length) < 0 || listen(fd, SOMAXCONN) < 0 ||
-        getsockname(fd, address, &length) < 0)
-        err(1, "listen 127.0.0.1:%d", port);
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(fd, address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(fd, SOMAXCONN) < 0)
+        err(1, "listen");
+    if (getsockname(fd, address, &length) < 0)
+        err(1, "getsockname");
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0 ||
         fflush(stdout) == EOF)
         err(1, "standard output");

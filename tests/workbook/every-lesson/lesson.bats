@@ -120,7 +120,7 @@ In socket.py|Exercise|Left out|Read on" \
         { echo "$readme has $count lines" >&2 && false; }
     count=$(wc -l <"$program")
     # About 200; the last one has a piece of all the others in it.
-    ((count >= 80 && count <= (10#${LESSON%%-*} == 36 ? 560 : 220))) ||
+    ((count >= 80 && count <= (10#${LESSON%%-*} == 36 ? 560 : 240))) ||
         { echo "$program has $count lines" >&2 && false; }
     count=$(grep -cvE '^ *(#|$)' "lessons/$LESSON/twin.py")
     ((count >= 5 && count <= 22)) ||
