@@ -256,6 +256,9 @@ static void open_crowd(struct load *load, size_t count, size_t size,
         err(1, "timerfd_create");
     if (epoll_ctl(load->crowd.epoll, EPOLL_CTL_ADD, load->timer, &event) < 0)
         err(1, "epoll_ctl");
+    (void)printf("clients    %zu\n", count);
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
 }
 
 /* The warm-up, and the run that counts. */
