@@ -130,21 +130,34 @@ static int prepare(struct crowd *crowd, const char **call) {
     return crowd->epoll;
 }
 
-int crowd_open(struct crowd *crowd, const struct addrinfo *to, size_t count,
-               size_t size, int milliseconds, const char **call) {
-    *crowd = (struct crowd){.count = count, .size = size, .epoll = -1};
-    int result = prepare(crowd, call);
-    while (result >= 0 && crowd->alive < count) {
+/* Connects all that are not connected yet. */
+static int connect_all(struct crowd *crowd, const struct addrinfo *to,
+                       int milliseconds, const char **call) {
+    while (crowd->alive < crowd->count) {
         struct crowd_client *client = &crowd->clients[crowd->alive];
-        client->fd = result = dial(to, crowd->alive, milliseconds, call);
-        if (result < 0)
-            break;
+        client->fd = dial(to, crowd->alive, milliseconds, call);
+        if (client->fd < 0)
+            return -1;
         crowd->alive++;
         release(crowd, client);
         *call = "epoll_ctl";
-        result = watch(crowd, EPOLL_CTL_ADD, EPOLLIN, client);
+        if (watch(crowd, EPOLL_CTL_ADD, EPOLLIN, client) < 0)
+            return -1;
     }
+    return 0;
+}
+
+int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
+               size_t size, int milliseconds, const char **call) {
+    *crowd = (struct crowd){.count = count, .size = size, .epoll = -1};
+    int result = prepare(crowd, call);
+    /* The first address that takes one takes all. */
     if (result >= 0)
+        do
+            result = connect_all(crowd, list, milliseconds, call);
+        while (result < 0 && crowd->alive == 0 &&
+               (list = list->ai_next) != NULL);
+    if (result == 0)
         return 0;
     int error = errno;
     crowd_close(crowd);

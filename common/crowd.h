@@ -53,7 +53,7 @@ struct crowd {
  * takes longer than milliseconds is a failure. Returns 0; or -1 and errno, and
  * in *call the call that failed: then none is connected.
  */
-int crowd_open(struct crowd *crowd, const struct addrinfo *to, size_t count,
+int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
                size_t size, int milliseconds, const char **call);
 
 /* Lets a client that is free send the next request, other bytes each time. Who
