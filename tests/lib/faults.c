@@ -11,6 +11,7 @@
  *     FAULT_SEED=7         not one byte: so many as chance, with that seed,
  * says FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
  *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, and a handler
+ *     FAULT_LATE=50        what epoll_wait tells of is 50 milliseconds old
  *     FAULT_CLOCK=60       the time of day is a minute later at each look
  *     FAULT_LOG=FILE       gets a line for each call that failed
  *
@@ -33,13 +34,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+
+static int timer_fd = -1; /* the descriptor of one */
 
 static long from_environment(const char *name, long otherwise) {
     const char *text = getenv(name);
@@ -179,6 +184,25 @@ int poll(struct pollfd *descriptors, nfds_t count, int milliseconds) {
     return real(descriptors, count, milliseconds);
 }
 
+int epoll_wait(int fd, struct epoll_event *events, int most, int milliseconds) {
+    int (*real)(int, struct epoll_event *, int, int);
+    find("epoll_wait", &real);
+    if (fails("epoll_wait"))
+        return -1;
+    int ready = real(fd, events, most, milliseconds);
+    struct timespec late = {.tv_nsec =
+                                from_environment("FAULT_LATE", 0) * 1000000};
+    if (ready > 0 && late.tv_nsec > 0)
+        (void)nanosleep(&late, NULL);
+    return ready;
+}
+
+int epoll_ctl(int fd, int operation, int other, struct epoll_event *event) {
+    int (*real)(int, int, int, struct epoll_event *);
+    find("epoll_ctl", &real);
+    return fails("epoll_ctl") ? -1 : real(fd, operation, other, event);
+}
+
 /* Says what is left of the time, as Linux does, and others don't. */
 int select(int count, fd_set *restrict readable, fd_set *restrict writable,
            fd_set *restrict exceptional, struct timeval *restrict timeout) {
@@ -250,10 +274,13 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     return fails("recvmsg") ? -1 : real(fd, message, flags);
 }
 
+/* A timer's count comes whole, or not at all: timerfd_create(2). */
 ssize_t read(int fd, void *bytes, size_t length) {
     ssize_t (*real)(int, void *, size_t);
     find("read", &real);
-    return fails("read") ? -1 : real(fd, bytes, shortened("read", length));
+    if (fd != timer_fd)
+        length = shortened("read", length);
+    return fails("read") ? -1 : real(fd, bytes, length);
 }
 
 ssize_t write(int fd, const void *bytes, size_t length) {
@@ -322,6 +349,28 @@ FILE *fopen(const char *restrict path, const char *restrict mode) {
     FILE *(*real)(const char *, const char *);
     find("fopen", &real);
     return fails("fopen") ? NULL : real(path, mode);
+}
+
+int epoll_create1(int flags) {
+    int (*real)(int);
+    find("epoll_create1", &real);
+    return fails("epoll_create1") ? -1 : real(flags);
+}
+
+int timerfd_create(clockid_t clock, int flags) {
+    int (*real)(clockid_t, int);
+    find("timerfd_create", &real);
+    if (fails("timerfd_create"))
+        return -1;
+    timer_fd = real(clock, flags);
+    return timer_fd;
+}
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *value,
+                    struct itimerspec *before) {
+    int (*real)(int, int, const struct itimerspec *, struct itimerspec *);
+    find("timerfd_settime", &real);
+    return fails("timerfd_settime") ? -1 : real(fd, flags, value, before);
 }
 
 /* How much later the time of day is than it should be, at this look. */

@@ -258,7 +258,7 @@ static void serve(const struct model *model) {
 
 int main(int argc, char **argv) {
     struct model model = {
-        .service = 1000, .each = 1, .queue = LONGEST_QUEUE, .runs = 60};
+        .service = 1000, .each = 1, .queue = LONGEST_QUEUE, .runs = LARGEST};
     for (int option;
          (option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:P:")) != -1;) {
         static const char letters[] = "scqxodrmeP";
