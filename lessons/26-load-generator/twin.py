@@ -1,24 +1,27 @@
-"""The closed loop in Python: who has its reply sends the next request."""
+"""An open loop in Python: each client has its share of what is due."""
 
 import asyncio
 import sys
 import time
 
-_, _, clients, _, size, _, seconds, host, port = sys.argv
+_, _, clients, _, rate, _, seconds, host, port = sys.argv
 
 
-async def client(end, latencies):
+async def client(start, numbers, latencies):
     reader, writer = await asyncio.open_connection(host, int(port))
-    while (begun := time.monotonic()) < end:
-        writer.write(b"x" * int(size))
-        await reader.readexactly(int(size))
-        latencies.append(time.monotonic() - begun)
+    for number in numbers:
+        due = start + number / int(rate)
+        await asyncio.sleep(due - time.monotonic())
+        writer.write(bytes(64))
+        await reader.readexactly(64)
+        latencies.append(time.monotonic() - due)
     writer.close()
 
 
 async def main():
-    end, latencies = time.monotonic() + float(seconds), []
-    await asyncio.gather(*(client(end, latencies) for _ in range(int(clients))))
+    start, latencies, total = time.monotonic(), [], int(float(seconds) * int(rate))
+    shares = [range(1 + i, 1 + total, int(clients)) for i in range(int(clients))]
+    await asyncio.gather(*(client(start, share, latencies) for share in shares))
     print(f"p99 {sorted(latencies)[len(latencies) * 99 // 100] * 1e6:.1f} us")
 
 

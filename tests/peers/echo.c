@@ -1,7 +1,7 @@
 /*
  * echo: an echo server for many clients, which is not always honest.
  *
- *     echo [-k BYTES] FACE
+ *     echo [-k BYTES] [-p PORT] FACE
  *     echo faces
  *
  * It sends back what it gets, and from the BYTES-th byte on (of all, 0 unless
@@ -19,7 +19,7 @@
  *     mute     sends nothing any more
  *     pause    does nothing for a fifth of a second, once
  *
- * It takes a port of its own, says `listening on 127.0.0.1:PORT`, and a line
+ * It takes PORT, or any, says `listening on 127.0.0.1:PORT`, and a line
  * for each client that comes: `127.0.0.2 connected`.
  */
 #define _GNU_SOURCE
@@ -68,12 +68,16 @@ struct server {
     char held[PIECE_BYTES];
 };
 
-static int listen_here(void) {
+static int listen_on(in_port_t port) {
+    const int on = 1;
     struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_port = htons(port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof own;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) < 0 ||
+    if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        bind(fd, (struct sockaddr *)&own, sizeof own) < 0 ||
         listen(fd, SOMAXCONN) < 0 ||
         getsockname(fd, (struct sockaddr *)&own, &length) < 0)
         err(1, "listen");
@@ -170,8 +174,10 @@ int main(int argc, char **argv) {
     static struct server server = {.count = 1};
     const size_t all = sizeof faces / sizeof faces[0];
     size_t face = 0;
-    for (int option; (option = getopt(argc, argv, "k:")) != -1;)
-        server.until = strtol(optarg != NULL ? optarg : "0", NULL, 10);
+    long port = 0;
+    for (int option; (option = getopt(argc, argv, "k:p:")) != -1;)
+        if (option == 'k' || option == 'p')
+            *(option == 'k' ? &server.until : &port) = strtol(optarg, NULL, 10);
     if (optind == argc - 1 && strcmp(argv[optind], "faces") == 0) {
         for (face = 0; face < all; face++)
             (void)puts(faces[face]);
@@ -181,11 +187,12 @@ int main(int argc, char **argv) {
            strcmp(argv[optind], faces[face]) != 0)
         face++;
     if (optind != argc - 1 || face == all) {
-        fputs("usage: echo [-k BYTES] FACE | faces\n", stderr);
+        fputs("usage: echo [-k BYTES] [-p PORT] FACE | faces\n", stderr);
         return 2;
     }
     server.face = (enum face)face;
-    server.clients[0] = (struct pollfd){.fd = listen_here(), .events = POLLIN};
+    server.clients[0] =
+        (struct pollfd){.fd = listen_on((in_port_t)port), .events = POLLIN};
     serve(&server);
     return 0;
 }
