@@ -32,7 +32,7 @@ enum { OF_LOAD, OF_SERVER, CLOCKS, NO_CLOCK = -1 };
 enum {
     LARGEST = 1 << 22,  /* number that we take, and of a process: proc(5) */
     WARM_UP = 5,        /* a fifth */
-    PATIENCE_MS = 5000, /* with a connection, and with the last replies */
+    PATIENCE_MS = 2500, /* with a connection, and with the last replies */
     NS_PER_MS = 1000 * 1000,
     NS_PER_SECOND = 1000 * NS_PER_MS,
 };
