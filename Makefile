@@ -69,8 +69,8 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: all tools wrong test pictures lint format sanitize fuzz torture clean \
-    help FORCE
+.PHONY: all tools wrong test bench pictures lint format sanitize fuzz torture \
+    clean help FORCE
 
 all: $(programs) $(exercises) $(solutions) tools $(tls_library) $(if $(missing_lessons),left-out) ## build everything into build/
 
@@ -180,6 +180,14 @@ torture: ## make everything fail that can fail, and see what becomes of it
 	scripts/torture
 	scripts/torture --analysis
 	scripts/torture --flakes
+
+# A stranger that is measured; who has no libuv does without.
+$(BUILD)/bench/libuv-echo: tests/bench/libuv-echo.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c17 $(CFLAGS) -o $@ $< -luv
+
+bench: ## measure 25's echo server against those that one would take from the shelf
+	scripts/bench
 
 pictures: all ## draw each lesson's xray.svg anew, from a real run
 	for lesson in $(lessons); do \

@@ -86,7 +86,7 @@ plain_make() {
 @test "make help names each task" {
     local task
     run -0 plain_make help
-    for task in all test lint format sanitize fuzz torture check-NN clean help; do
+    for task in all test bench lint format sanitize fuzz torture check-NN clean help; do
         [[ $output == *"make $task "* ]]
     done
 }

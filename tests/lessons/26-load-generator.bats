@@ -1,0 +1,364 @@
+#!/usr/bin/env bats
+# 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] [-r RATE] [-p PID] HOST
+# PORT: an echo server, measured.
+#
+# Its twin prints less: one line.
+
+load ../lib/common
+load ../lib/clock
+
+program=$BUILD/26-load-generator
+number='[0-9]*([0-9])?(.+([0-9]))'
+
+# loaded OPTIONS FACE ARGUMENT...: measures a server with that face.
+loaded() {
+    local -a options
+    read -ra options <<<"$1"
+    start_server peer "$BUILD/tests/echo" "${options[@]}" "$2"
+    timed "$program" "${@:3}" 127.0.0.1 "$PORT"
+}
+
+# said KEY: sets value to the number behind it, without its point.
+said() {
+    local key rest
+    value=
+    while read -r key value rest; do
+        value=${value/./}
+        [[ $key != "$1" ]] || return 0
+    done <"$OUT"
+    echo "there is no line $1" >&2
+    cat "$OUT" >&2
+    return 1
+}
+
+# expect_said KEY LEAST MOST: its number is one from LEAST to MOST; times are
+# tenths of a microsecond.
+expect_said() {
+    local value
+    said "$1"
+    ((value >= $2 && value <= $3)) && return
+    echo "$1 is $value, and not from $2 to $3" >&2
+    return 1
+}
+
+# keys: the first word of each line, but for the bars.
+keys() {
+    sed -E '/^ /d; s/ .*//' "$OUT" | paste -sd ' '
+}
+
+rows="p50 p90 p99 p99.9 max"
+
+@test "26-load-generator prints what it has measured, a line each" {
+    local value replies bars before=0 row
+    loaded "" honest -c 3 -s 10 -d 0.1
+    expect_result 0 ""
+    expect lines "clients replies errors rate $rows load" "$(keys)"
+    shopt -s extglob
+    cp "$OUT" "$BATS_TEST_TMPDIR/got.out"
+    mapfile -t bars < <(grep '^ ' "$OUT")
+    ((${#bars[@]} > 0))
+    expect_lines got "clients    3" "replies    $number" "errors     0" \
+        "rate       $number a second" "p50        $number us" \
+        "p90        $number us" "p99        $number us" "p99.9      $number us" \
+        "max        $number us" "load       $number us a reply" \
+        "${bars[@]/*/ * us * [0-9]*}"
+    for row in $rows; do
+        said "$row"
+        ((value >= before && value > 0))
+        before=$value
+    done
+    said replies
+    expect "all that the bars show" "$value" \
+        "$(awk '/^ / { sum += $NF } END { print sum }' "$OUT")"
+    # It took no less than a tenth of a second, and the warm-up is not in it.
+    replies=$value
+    said rate
+    ((replies > 0 && value <= replies * 10 && took >= 12))
+}
+
+@test "26-load-generator sends from 1 byte to 4 MiB, and has them back in pieces" {
+    local size
+    for size in 1 16384 4194304; do
+        loaded "" honest -c 2 -s "$size" -d 0.02
+        expect_result 0 ""
+        expect_said errors 0 0
+        expect_said replies 2 1000000
+        stop_all
+    done
+    loaded "" dribble -c 2 -s 300 -d 0.02
+    expect_result 0 ""
+    expect_said errors 0 0
+}
+
+# Due are 20 in the warm-up, and 100 in the run, of 100 bytes each.
+steady=(-c 2 -s 100 -r 500 -d 0.2)
+
+@test "26-load-generator compares each byte, and counts errors apart" {
+    local face reason
+    local odd="these bytes were not sent"
+    while read -r face reason; do
+        loaded "-k 4000" "$face" "${steady[@]}"
+        expect_result 1 "26-load-generator: recv: $reason"
+        expect_said errors 1 1
+        # The other client goes on. Who gets a byte too many has its reply first.
+        expect_said replies 99 100
+        stop_all
+    done <<END
+flip $odd
+more $odd
+close closed by the server
+reset Connection reset by peer
+END
+    # Two that are on their way are different.
+    loaded "-k 10" swap -c 2 -s 100 -d 0.1
+    expect_result 1 "26-load-generator: recv: $odd"
+    stop_all
+    # In the warm-up: then nothing is measured.
+    loaded "-k 1000" flip "${steady[@]}"
+    expect_result 1 "26-load-generator: recv: $odd"
+    expect lines "clients" "$(keys)"
+}
+
+@test "26-load-generator tells at once of a server that goes away" {
+    loaded "-k 4000" quit -c 3 -s 100 -r 500 -d 0.2
+    expect status 1 "$status"
+    [[ $errors == "26-load-generator: "*": "* && $errors != *$'\n'* ]]
+    expect_said errors 3 3
+    expect_said replies 1 99
+    stop_all
+    loaded "-k 100" quit -c 3 -s 100 -d 3600
+    expect status 1 "$status"
+    expect lines "clients" "$(keys)"
+}
+
+@test "26-load-generator -r sends at that rate, replies or not" {
+    loaded "" honest -c 2 -r 300 -d 0.2
+    expect_result 0 ""
+    expect_said replies 60 60
+    expect_said rate 1 300
+    expect lines "clients replies errors rate $rows ${rows//[pm]/sent-&} load" \
+        "$(keys)"
+    ((took >= 23))
+}
+
+# paused: for a fifth of a second, when 100 of 200 requests are due.
+paused() {
+    loaded "-k 5000" pause -c 2 -s 50 -r 400 -d 0.5
+    expect_result 0 ""
+    expect_said replies 200 200
+    said sent-p90
+    took=$((value / 100)) # in hundredths of a millisecond
+}
+
+@test "26-load-generator -r counts from when a request was due" {
+    # Due while it pauses are 80, each 2.5 ms after the one before: of 200 that
+    # is the 20th and the 60th. Sent are only two, one a client.
+    measured 0 1000 paused
+    expect_said p90 1450000 100000000
+    expect_said p50 1 100000000
+    expect_said max 1950000 100000000
+    expect_said sent-max 1950000 100000000
+}
+
+@test "26-load-generator counts in a closed loop what it sent itself" {
+    # The same server, the same pause; and nobody has noticed.
+    loaded "-k 400" pause -c 2 -s 1 -d 0.4
+    expect_result 0 ""
+    said replies
+    ((value < 400)) || expect_said p90 1 500000
+}
+
+@test "26-load-generator -p tells what a reply costs the server" {
+    local pid
+    start_server peer "$BUILD/tests/echo" honest
+    try "$program" -d 0.1 -p "$(pid_of peer)" 127.0.0.1 "$PORT"
+    expect_result 0 ""
+    expect lines "clients replies errors rate $rows load server" "$(keys)"
+    expect_said server 20 10000000 # 0.20 us; it has two decimals
+    expect_said load 20 10000000
+    bash -c : &
+    pid=$!
+    wait "$pid"
+    try "$program" -p "$pid" 127.0.0.1 "$PORT"
+    expect_result 1 "26-load-generator: there is no process $pid"
+}
+
+@test "26-load-generator comes from eight addresses, and raises its limit" {
+    local i
+    start_server peer "$BUILD/tests/echo" honest
+    # Descriptors: 0 to 2, epoll and the timer; 11 clients.
+    try bash -c 'ulimit -Sn 10 && exec "$@"' - \
+        "$program" -c 11 -d 0.02 127.0.0.1 "$PORT"
+    expect_result 0 ""
+    for ((i = 0; i < 11; i++)); do
+        echo "127.0.0.$((i % 8 + 1)) connected"
+    done >"$BATS_TEST_TMPDIR/connected"
+    tail -n +2 "$BATS_TEST_TMPDIR/peer.out" | cmp - "$BATS_TEST_TMPDIR/connected"
+    try bash -c 'ulimit -n 10 && exec "$@"' - \
+        "$program" -c 11 -d 0.02 127.0.0.1 "$PORT"
+    expect_result 1 \
+        "26-load-generator: socket 127.0.0.1 port $PORT: Too many open files"
+}
+
+@test "26-load-generator has a descriptor for each client, close-on-exec" {
+    local fd flags count=0
+    start_server peer "$BUILD/tests/echo" honest
+    start load "$program" -c 5 -r 1 -d 30 127.0.0.1 "$PORT"
+    wait_for load 'clients *'
+    for fd in "/proc/$(pid_of load)/fd"/*; do
+        [[ $(readlink "$fd") == @(socket|anon_inode):* ]] || continue
+        count=$((count + 1))
+        read -r _ flags < <(grep flags "/proc/$(pid_of load)/fdinfo/${fd##*/}")
+        (((8#$flags & 8#2000000) != 0))
+    done
+    expect "sockets, epoll and timer" 7 "$count"
+}
+
+@test "26-load-generator says who refused it, and tries all addresses of a name" {
+    local named
+    start nobody "$BUILD/tests/rude" refuse
+    wait_for nobody '* on *'
+    port_of nobody
+    try "$program" 127.0.0.1 "$PORT"
+    expect_result 1 "26-load-generator: connect 127.0.0.1 port $PORT: \
+Connection refused"
+    need_faults
+    named=("${faulty[@]/faults/names}" NAMES=host=::1+127.0.0.1)
+    start_server peer "$BUILD/tests/echo" honest
+    try "${named[@]}" NAMES_LOG="$BATS_TEST_TMPDIR/log" "$program" -d 0.02 host \
+        "$PORT"
+    expect_result 0 ""
+    expect_text 'given\ngiven back\n' "$BATS_TEST_TMPDIR/log"
+    try "${named[@]}" "$program" nobody "$PORT"
+    expect_result 1 "26-load-generator: nobody port $PORT: Name or service not \
+known"
+    # One who takes us, and says something else.
+    start_server other "$BUILD/tests/rude" serve whole
+    try "$program" 127.0.0.1 "$PORT"
+    expect_result 1 "26-load-generator: first byte 127.0.0.1 port $PORT: \
+Protocol error"
+}
+
+@test "26-load-generator names the call that failed, and why" {
+    local at call name
+    need_faults
+    start_server peer "$BUILD/tests/echo" honest
+    while read -r at call name; do
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_AT="$at" FAULT_ERRNO=5 \
+            "$program" -c 2 -d 0.02 127.0.0.1 "$PORT"
+        expect_result 1 "26-load-generator: ${name//PORT/127.0.0.1 port $PORT}: \
+Input/output error"
+    done <<'END'
+1 fcntl standard output
+2 fcntl standard output
+1 epoll_create1 epoll_create1 PORT
+2 socket socket PORT
+1 bind bind PORT
+1 setsockopt bind PORT
+1 connect connect PORT
+2 setsockopt setsockopt TCP_NODELAY PORT
+1 send first byte PORT
+2 recv first byte PORT
+1 epoll_ctl epoll_ctl PORT
+1 timerfd_create timerfd_create
+3 epoll_ctl timerfd_create
+2 timerfd_settime timerfd_settime
+3 epoll_wait epoll_wait
+3 send send
+5 recv recv
+END
+}
+
+@test "26-load-generator lives through signals, and pieces of all sizes" {
+    local fault
+    need_faults
+    start_server peer "$BUILD/tests/echo" honest
+    # EINTR; EAGAIN.
+    for fault in "FAULT_CALL=send FAULT_AT=5 FAULT_TIMES=3 FAULT_ERRNO=4" \
+        "FAULT_CALL=send FAULT_AT=5 FAULT_TIMES=3 FAULT_ERRNO=11" \
+        "FAULT_CALL=recv FAULT_AT=5 FAULT_TIMES=3 FAULT_ERRNO=4" \
+        "FAULT_CALL=recv FAULT_AT=5 FAULT_TIMES=3 FAULT_ERRNO=11" \
+        "FAULT_CALL=epoll_wait FAULT_TIMES=3 FAULT_ERRNO=4" \
+        "FAULT_CALL=read FAULT_TIMES=3 FAULT_ERRNO=11" \
+        "FAULT_SHORT=1" "FAULT_SIGNALS=500" "FAULT_CLOCK=60"; do
+        # shellcheck disable=SC2086 # names and values
+        try "${faulty[@]}" $fault "$program" -c 2 -s 40 -r 500 -d 0.05 \
+            127.0.0.1 "$PORT"
+        expect "$fault" "" "$errors"
+        expect "$fault" 0 "$status"
+        expect_said replies 25 25
+        expect_said max 1 300000000 # half a minute: not the time of day's
+    done
+}
+
+@test "26-load-generator says so when standard output is full, gone or closed" {
+    local lost="26-load-generator: standard output"
+    start_server peer "$BUILD/tests/echo" honest
+    run -1 --separate-stderr bash -c '"$@" >/dev/full' - \
+        "$program" -d 0.02 127.0.0.1 "$PORT"
+    expect "full" "$lost: No space left on device" "$stderr"
+    run -1 --separate-stderr bash -c '
+        exec 7> >(:)
+        wait $!
+        "$@" >&7' - "$program" -d 0.02 127.0.0.1 "$PORT"
+    expect "gone" "$lost: Broken pipe" "$stderr"
+    run -1 --separate-stderr bash -c '"$@" >&-' - "$program" 127.0.0.1 "$PORT"
+    expect "closed" "$lost: Bad file descriptor" "$stderr"
+    run -1 bash -c '"$@" 2>&-' - "$program" 127.0.0.1 "$PORT"
+}
+
+@test "26-load-generator takes numbers up to four million, and seconds of a day" {
+    local option bad
+    for option in -c -s -r -p; do
+        for bad in 0 4194305 -1 1x x '' ' 1' +1 99999999999999999999; do
+            try "$program" "$option" "$bad" 127.0.0.1 80
+            expect_result 1 \
+                "26-load-generator: $bad is not a number from 1 to 4194304"
+        done
+    done
+    for bad in 0 86401 x ''; do
+        try "$program" -d "$bad" 127.0.0.1 80
+        expect_result 1 \
+            "26-load-generator: $bad is not a number of seconds up to a day"
+    done
+    # Fewer than one are due, in this time: none is, and none is late.
+    loaded "" honest -r 1 -d 0.02
+    expect_result 0 ""
+    expect_said replies 0 0
+    stop_all
+    loaded "" honest -r 4194304 -c 1 -d 0.001
+    expect_result 0 ""
+    expect_said replies 4201 4201
+    for bad in 65536 x; do
+        try "$program" 127.0.0.1 "$bad"
+        expect_result 1 "26-load-generator: 127.0.0.1 port $bad: \
+Servname not supported for ai_socktype"
+    done
+}
+
+@test "26-load-generator explains itself when asked, and when called wrongly" {
+    local usage="usage: 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] \
+[-r RATE]
+                         [-p PID] HOST PORT"
+    local -a wrong
+    try "$program" -h
+    expect_result 0 ""
+    expect_text "$usage\n"
+    for arguments in "" 127.0.0.1 "127.0.0.1 80 more" "-x 127.0.0.1 80" \
+        "127.0.0.1 80 -c 1" "-c"; do
+        read -ra wrong <<<"$arguments"
+        try "$program" "${wrong[@]}"
+        expect status 2 "$status"
+        [[ $errors == *"$usage" ]]
+        expect_text ''
+    done
+}
+
+@test "26-load-generator's twin in Python measures an open loop" {
+    skip_unless python3
+    start_server peer "$BUILD/tests/echo" honest
+    try python3 lessons/26-load-generator/twin.py -c 2 -r 50 -d 0.1 127.0.0.1 \
+        "$PORT"
+    expect_result 0 ""
+    expect_said p99 1 100000000
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bats
+# What scripts/bench promises: that it measures, and what it prints. How fast
+# anything is, it is not for a test to say.
+
+load ../lib/common
+
+setup_file() {
+    make --silent build/26-load-generator build/tests/private 3>&-
+}
+
+# Python's is the one that is there on each machine that runs these tests.
+quick=(scripts/bench -n 1 -d 0.05 -c 2x10 -c 2x10+3)
+
+@test "scripts/bench prints a table, with a ratio and what it costs" {
+    skip_unless python3
+    run -0 --separate-stderr bounded_for 60 "${quick[@]}" asyncio-protocol \
+        asyncio-streams
+    grep -qE '^20[0-9]{2}-[0-9-]{5}, Linux .*, [0-9]+ cores, ' <<<"$output"
+    grep -qx '2x10' <<<"$output"
+    grep -qx '2x10+3' <<<"$output"
+    expect rows 4 "$(grep -cE '^asyncio-(protocol|streams) +[0-9]+  [0-9.]+ \([0-9.]+-[0-9.]+\) +[0-9.]+ +[0-9.]+ +[0-9]+ +[0-9]+' <<<"$output")"
+    expect "the first, to itself" 2 "$(grep -c '^asyncio-protocol.* 1.00 (1.00-1.00) ' <<<"$output")"
+    # With idle clients: bytes for each, and the speed with them to that without.
+    expect "with idle clients" 2 "$(grep -cE '^asyncio-.* -?[0-9]+ +[0-9]+[.][0-9]{3}$' <<<"$output")"
+}
+
+@test "scripts/bench --csv prints each measurement" {
+    skip_unless python3
+    run -0 --separate-stderr bounded_for 60 "${quick[@]}" --csv asyncio-protocol
+    expect header "case,server,round,requests_a_second,server_us,load_us,p50_us,\
+p99_us,errors,bytes_an_idle_client,requests_a_second_without_idle" "${lines[0]}"
+    expect lines 3 "${#lines[@]}"
+    [[ ${lines[1]} =~ ^2x10,asyncio-protocol,1,[0-9]+(,[0-9.]+){4},0,-,-$ ]]
+    [[ ${lines[2]} =~ ^2x10\+3,asyncio-protocol,1,[0-9]+(,[0-9.]+){4},0,-?[0-9]+,[0-9]+$ ]]
+}
+
+bounded_for() {
+    build/tests/bounded "$@"
+}
+
+@test "scripts/bench measures each server that is installed, and says which is not" {
+    local name
+    run -0 --separate-stderr bounded_for 100 scripts/bench -n 1 -d 0.02 -c 1x1
+    for name in 25-epoll-server libuv asyncio-protocol asyncio-streams \
+        socketserver socat ncat; do
+        [[ $'\n'$output == *$'\n'"$name "* ||
+            $stderr == *"bench: not installed: $name"* ]]
+    done
+}
+
+@test "scripts/bench explains itself, and refuses what it cannot use" {
+    local arguments
+    local -a wrong
+    run -0 scripts/bench -h
+    [[ ${lines[0]} == "usage: scripts/bench "* ]]
+    run -0 scripts/bench --help
+    for arguments in -n "-n 0" "-n x" "-d x" "-d -1" "-c 50" "-c 0x1" "-c 1x" \
+        "-c 1x1+" -x nobody --csvs; do
+        read -ra wrong <<<"$arguments"
+        run -2 --separate-stderr scripts/bench "${wrong[@]}"
+        [[ $stderr == *"usage: scripts/bench "* && -z $output ]]
+    done
+}
+
+@test "scripts/bench leaves nothing behind when it is interrupted" {
+    local pid
+    skip_unless python3
+    start bench scripts/bench --csv -n 9 -d 5 -c 2x10 asyncio-protocol
+    wait_for bench 'case,*'
+    stop bench
+    ((ended != 0))
+}
