@@ -9,6 +9,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,8 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc < 3 || argc % 2 == 0 || count > SERVERS)
         usage(stderr, 2);
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0) /* or a socket would be it */
+        err(1, "standard output");
     for (int i = 0; i < count; i++)
         fds[i] = (struct pollfd){
             .fd = connect_to(&servers[i], argv[1 + 2 * i], argv[2 + 2 * i]),
