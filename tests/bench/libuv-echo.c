@@ -28,7 +28,8 @@ static void check(int result, const char *call) {
 
 static void allocate(uv_handle_t *handle, size_t size, uv_buf_t *buffer) {
     (void)handle;
-    *buffer = uv_buf_init(malloc(size), (unsigned)size);
+    buffer->base = malloc(size);
+    buffer->len = buffer->base == NULL ? 0 : size;
 }
 
 static void release(uv_handle_t *handle) {
