@@ -311,6 +311,7 @@ END
     expect "gone" "$lost: Broken pipe" "$stderr"
     mkfifo "$BATS_TEST_TMPDIR/fifo"
     head -n 1 "$BATS_TEST_TMPDIR/fifo" >"$BATS_TEST_TMPDIR/first" 3>&- &
+    # shellcheck disable=SC2016 # they are the inner shell's
     run -1 --separate-stderr bash -c '"$@" >"$0"' "$BATS_TEST_TMPDIR/fifo" \
         "$program" -d 0.2 127.0.0.1 "$PORT"
     wait $!
