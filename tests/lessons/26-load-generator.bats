@@ -176,6 +176,12 @@ paused() {
     expect lines "clients replies errors rate $rows load server" "$(keys)"
     expect_said server 20 10000000 # 0.20 us; it has two decimals
     expect_said load 20 10000000
+    # What was before is not in it: neither has more than the time that passed.
+    try "$program" -c 1 -r 1000 -d 0.01 -p "$(pid_of peer)" 127.0.0.1 "$PORT"
+    expect_said replies 10 10
+    expect_said load 20 $((100 * 10000))
+    said rate
+    expect_said server 20 $((100 * 10 * 1000000 / value / 10))
     bash -c : &
     pid=$!
     wait "$pid"
@@ -294,14 +300,22 @@ END
 @test "26-load-generator says so when standard output is full, gone or closed" {
     local lost="26-load-generator: standard output"
     start_server peer "$BUILD/tests/echo" honest
-    run -1 --separate-stderr bash -c '"$@" >/dev/full' - \
-        "$program" -d 0.02 127.0.0.1 "$PORT"
+    # That is seen before an hour is spent.
+    run -1 --separate-stderr bounded bash -c '"$@" >/dev/full' - \
+        "$program" -d 3600 127.0.0.1 "$PORT"
     expect "full" "$lost: No space left on device" "$stderr"
     run -1 --separate-stderr bash -c '
         exec 7> >(:)
         wait $!
         "$@" >&7' - "$program" -d 0.02 127.0.0.1 "$PORT"
     expect "gone" "$lost: Broken pipe" "$stderr"
+    mkfifo "$BATS_TEST_TMPDIR/fifo"
+    head -n 1 "$BATS_TEST_TMPDIR/fifo" >"$BATS_TEST_TMPDIR/first" 3>&- &
+    # shellcheck disable=SC2016 # they are the inner shell's
+    run -1 --separate-stderr bash -c '"$@" >"$0"' "$BATS_TEST_TMPDIR/fifo" \
+        "$program" -d 0.2 127.0.0.1 "$PORT"
+    wait $!
+    expect "gone after a line" "$lost: Broken pipe" "$stderr"
     run -1 --separate-stderr bash -c '"$@" >&-' - "$program" 127.0.0.1 "$PORT"
     expect "closed" "$lost: Bad file descriptor" "$stderr"
     run -1 bash -c '"$@" 2>&-' - "$program" 127.0.0.1 "$PORT"
