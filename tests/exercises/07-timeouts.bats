@@ -277,8 +277,8 @@ misses() {
 
 @test "has one deadline for all tries" {
     within 32 fetch_from "" "half-close half-close stall" -t 0.2 -n 4
-    hint "the deadline is worked out once, before the first try: a second try \
-has only what the first one and the pause have left."
+    hint "the deadline is worked out once, before the first try: a later one \
+has only what the tries and pauses before it have left."
     expect_status 1
     expect_less_than 32
 }
