@@ -212,7 +212,8 @@ ${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
     preload pthread_join 'pthread_t a, void **b'
     try "${faulty[@]}" "$cycle"
     expect status 1 "$status"
-    [[ $errors == *"14-import-cycle: pthread_join: Resource temporarily"* ]]
+    [[ $errors == *"14-import-cycle: pthread_join: Resource temporarily"* ]] ||
+        { echo "$errors" >&2 && false; }
     need_faults
     for call in socket close; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=5 "$cycle"
