@@ -142,6 +142,11 @@ stall() {
     done
 }
 
+# all_have_gone: and have complained. Who has gone is looked for at an accept.
+all_have_gone() {
+    ask client && (($(children) < 2))
+}
+
 let_go() {
     for connection in "${connections[@]}"; do
         exec {connection}>&-
@@ -167,7 +172,7 @@ let_go() {
     try "$program" -t 0.1 connect 127.0.0.1 "$PORT" "$certs/root.pem"
     expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: deadline passed"
     let_go
-    until_true eval 'ask client && (($(children) < 2))' # they have all complained
+    until_true all_have_gone
     connections=()
     stall 1
     : >"$BATS_TEST_TMPDIR/server.err"
