@@ -195,6 +195,37 @@ there. Count bytes."
     hears carol "bob left"
 }
 
+@test "keeps nobody waiting who comes after others have left" {
+    local i
+    hint "poll writes revents, and nobody else does: for one who came after it, \
+what is in the array there is another's, or nothing. And recv, when nothing is \
+there, fails with EAGAIN: that is no end."
+    serves
+    join alice
+    for i in 1 2 3; do
+        join bob alice
+        join carol alice bob
+        say carol "$i\n"
+        hears alice "carol: $i"
+        hears bob "carol: $i"
+        go bob
+        hears alice "bob left"
+        hears carol "bob left"
+        go carol
+        hears alice "carol left"
+    done
+    come slow
+    come slower
+    join bob alice
+    say bob 'still there?\n'
+    hears alice "bob: still there?"
+    say slower 'slower\n'
+    hears alice "slower joined"
+    say slow 'slow\n'
+    hears alice "slow joined"
+    hears slower "slow joined"
+}
+
 @test "carries /to NAME text to NAME, and to nobody else" {
     local number=$RANDOM
     hint "\`/to bob text\` goes to bob, as \`alice (private): text\`."
@@ -278,37 +309,6 @@ the rest goes to the queue's front. And who takes a client out of an array in \
 the middle of a walk along it passes over another: mark it, and take it out \
 when the walk is over."
     fi
-}
-
-@test "keeps nobody waiting who comes after others have left" {
-    local i
-    hint "poll writes revents, and nobody else does: for one who came after it, \
-what is in the array there is another's, or nothing. And recv, when nothing is \
-there, fails with EAGAIN: that is no end."
-    serves
-    join alice
-    for i in 1 2 3; do
-        join bob alice
-        join carol alice bob
-        say carol "$i\n"
-        hears alice "carol: $i"
-        hears bob "carol: $i"
-        go bob
-        hears alice "bob left"
-        hears carol "bob left"
-        go carol
-        hears alice "carol left"
-    done
-    come slow
-    come slower
-    join bob alice
-    say bob 'still there?\n'
-    hears alice "bob: still there?"
-    say slower 'slower\n'
-    hears alice "slower joined"
-    say slow 'slow\n'
-    hears alice "slow joined"
-    hears slower "slow joined"
 }
 
 @test "goes on after clients that reset, and keeps no descriptor of any" {
