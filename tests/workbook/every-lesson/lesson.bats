@@ -169,9 +169,17 @@ told() {
 }
 
 # apart: what was called, in its order, and then what was sent, in its own. On a
-# busy machine a segment may leave sooner or later, and a FIN alone or with data.
+# busy machine a segment may leave sooner or later, and a FIN alone or with data;
+# and a server be told to end before it waits again.
 apart() {
-    grep -v ' class="w"' "$1"
+    grep -v ' class="w"' "$1" | awk '
+        { line[++count] = $0 }
+        END {
+            if (line[count] ~ /\.\.\.<\/text>$/)
+                while (line[count--] ~ />    /)
+                    ;
+            for (i = 1; i <= count; i++) print line[i]
+        }'
     sed -n '/ class="w"/!d
         />FIN PSH ACK/ { h; s/FIN PSH ACK/PSH ACK/p; g; s/FIN PSH ACK[^<]*/FIN ACK/; }
         p' "$1"
