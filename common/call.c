@@ -220,6 +220,7 @@ static const struct constant ip_options[] = {
     {IP_MULTICAST_TTL, "IP_MULTICAST_TTL"},
     {IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP"},
     {IP_RECVERR, "IP_RECVERR"},
+    {IP_BIND_ADDRESS_NO_PORT, "IP_BIND_ADDRESS_NO_PORT"},
     {0, NULL}};
 
 static const struct level {

@@ -146,7 +146,8 @@ static void serve_client(int fd) {
 
 /* accept fails from now on, also the one that waits, with EINVAL. */
 static void stop(int signal_number) {
-    (void)signal_number, (void)shutdown(listener, SHUT_RD);
+    (void)signal_number;
+    (void)shutdown(listener, SHUT_RD);
 }
 
 static void egd_serve(const char *path) {
