@@ -96,7 +96,7 @@ them all"
     out=$(printf 'x\rxq' | TERM=xterm timeout -k 1 30 script -qec \
         "stty cols 80; scripts/learn" /dev/null 3>&-)
     [[ $out == *"client"*"server"*"requirements met"*"others"* ]] || {
-        echo "$out" >&2
+        tail -n 30 <<<"$out" >&2
         return 1
     }
 }

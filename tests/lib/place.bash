@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Where checks run, to be quick: sourced by scripts/test and scripts/learn.
+
+# files_in_memory: temporary files need no disk, where memory takes them, and
+# lets programs run from it.
+files_in_memory() {
+    local probe free=0
+    [[ -z ${TMPDIR-} && -w /dev/shm ]] || return 0
+    probe=$(mktemp -d /dev/shm/probe.XXXXXX 2>/dev/null) || return 0
+    printf '#!/bin/sh\n' >"$probe/run"
+    chmod +x "$probe/run"
+    ! "$probe/run" 2>/dev/null || free=$(df -Pm /dev/shm | awk 'END { print $4 }')
+    rm -r "$probe"
+    ((free < 500)) || export TMPDIR=/dev/shm
+}
+
+# allowed_cores: those that this process may use, one a line.
+allowed_cores() {
+    local first last
+    sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status | tr , '\n' |
+        while IFS=- read -r first last; do
+            seq "$first" "${last:-$first}"
+        done
+}
+
+# stay_on CORE: this shell, and all that it starts. Programs that talk to each
+# other then never wake another core, which on a virtual machine costs as much as
+# what they do.
+stay_on() {
+    taskset -p -c "$1" "$BASHPID" >/dev/null 2>&1 || true
+}
