@@ -3,7 +3,7 @@
 CC ?= cc
 BUILD ?= build
 # What a learner may change: `make CFLAGS=-O0` loses no warning and no guard.
-CFLAGS ?= -O2 -g
+CFLAGS ?= -Og -g
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wshadow \
     -Wundef -Wvla -Wimplicit-fallthrough -Wstrict-prototypes \
@@ -97,6 +97,11 @@ $(BUILD)/solution/$1: lessons/$1/solution.c
 check-$(number): ; @scripts/learn check $1
 endef
 $(foreach lesson,$(lessons),$(eval $(call lesson_rules,$(lesson))))
+
+# Of these, speed is the subject.
+ifeq ($(origin CFLAGS),file)
+$(filter $(BUILD)/24-% $(BUILD)/25-% $(BUILD)/26-%,$(programs)): private CFLAGS := -O2 -g
+endif
 
 # A wrong answer is a patch on the solution.
 .SECONDEXPANSION:

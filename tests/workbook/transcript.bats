@@ -43,9 +43,11 @@ compare() {
 }
 
 @test "one altered line of output is noticed, whichever it is" {
-    local line kept
+    local kept line
+    local -a lines=()
     kept=$(<"$readme")
-    for line in $(grep -nvE '^(```|\$|\.\.\.$)' "$readme" | cut -d: -f1); do
+    mapfile -t lines < <(grep -nvE '^(```|\$|\.\.\.$)' "$readme" | cut -d: -f1)
+    for line in "${lines[@]}"; do
         sed "${line}s/\$/!/" <<<"$kept" >"$readme"
         compare 0
         expect "status, line $line" 1 "$status"
@@ -59,7 +61,7 @@ compare() {
     sed '/^two/d' <<<"$kept" >"$readme"
     compare 0
     expect status 1 "$status"
-    sed 's/^1$/&\n1.5/' <<<"$kept" >"$readme"
+    printf '%s\n' "${kept/$'\n1\n...'/$'\n1\n1.5\n2.5'}" >"$readme"
     compare 0
     expect status 1 "$status"
     sed '/^begins/d' <<<"$kept" >"$readme"
