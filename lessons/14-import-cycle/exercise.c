@@ -153,7 +153,7 @@ static void *log_a_line(void *text) {
 
 static void log_at_once(int count) {
     pthread_t threads[MOST_THREADS];
-    char lines[MOST_THREADS][16];
+    char lines[MOST_THREADS][sizeof "line -2147483648"];
     errno = pthread_barrier_init(&all_there, NULL, (unsigned)count);
     if (errno != 0)
         err(1, "pthread_barrier_init");

@@ -85,7 +85,8 @@ static int open_socket(const char *interface, in_port_t port) {
     own.sll_ifindex = (int)if_nametoindex(interface);
     if (own.sll_ifindex == 0 ||
         bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
-        err(1, "%s%s", own.sll_ifindex == 0 ? "" : "bind ", interface);
+        err(1, "%s %s", own.sll_ifindex == 0 ? "if_nametoindex" : "bind",
+            interface);
     if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
     if (own.sll_hatype != ARPHRD_LOOPBACK && own.sll_hatype != ARPHRD_ETHER)

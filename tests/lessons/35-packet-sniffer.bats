@@ -351,7 +351,7 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
 
 @test "35-packet-sniffer names what it cannot use" {
     in_private '"$program" -i nowhere'
-    expect_result 1 "35-packet-sniffer: nowhere: No such device"
+    expect_result 1 "35-packet-sniffer: if_nametoindex nowhere: No such device"
     # Where the system has such an interface, and lets us make one.
     in_private '
         ip tuntap add dev tunnel mode tun 2>/dev/null || exit 0
