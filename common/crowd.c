@@ -26,25 +26,29 @@ static bool is_loopback(const struct addrinfo *to) {
 
 /* IP_BIND_ADDRESS_NO_PORT: the port is chosen when we connect (ip(7)). Chosen
  * now, it would have to be one that nobody has, towards no server at all. */
-static int choose_source(int fd, size_t number) {
+static int choose_source(int fd, size_t number, const char **call) {
     const int on = 1;
     const struct sockaddr_in own = {
         .sin_family = AF_INET,
         .sin_addr.s_addr =
             htonl(INADDR_LOOPBACK + (in_addr_t)(number % CROWD_SOURCES)),
     };
+    *call = "setsockopt IP_BIND_ADDRESS_NO_PORT";
     if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0)
         return -1;
+    *call = "bind";
     return bind(fd, (const struct sockaddr *)&own, sizeof own);
 }
 
 /* Who only connects can fill the queue of a server, and waits a second until
  * the kernel knocks again. One byte there and back, and there is room. */
-static int greet(struct deadline deadline, int fd) {
+static int greet(struct deadline deadline, int fd, const char **call) {
     size_t sent;
     char byte;
+    *call = "send first byte";
     if (deadline_send(deadline, fd, "?", 1, &sent) < 0)
         return -1;
+    *call = "recv first byte";
     ssize_t got = deadline_recv(deadline, fd, &byte, 1);
     if (got == 1 && byte == '?')
         return 0;
@@ -62,8 +66,7 @@ static int dial(const struct addrinfo *to, size_t number, int milliseconds,
     int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    *call = "bind";
-    if (is_loopback(to) && choose_source(fd, number) < 0)
+    if (is_loopback(to) && choose_source(fd, number, call) < 0)
         goto out;
     *call = "connect";
     if (deadline_connect(deadline, fd, to->ai_addr, to->ai_addrlen) < 0)
@@ -71,8 +74,7 @@ static int dial(const struct addrinfo *to, size_t number, int milliseconds,
     *call = "setsockopt TCP_NODELAY";
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         goto out;
-    *call = "first byte";
-    if (greet(deadline, fd) == 0)
+    if (greet(deadline, fd, call) == 0)
         return fd;
 out:;
     int error = errno;

@@ -46,8 +46,6 @@ static int listen_on(in_port_t port) {
     struct sockaddr_in own = {.sin_family = AF_INET,
                               .sin_port = htons(port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr *address = (struct sockaddr *)&own;
-    socklen_t length = sizeof own;
     const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -55,16 +53,21 @@ static int listen_on(in_port_t port) {
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         err(1, "setsockopt");
-    if (bind(fd, address, length) < 0)
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind 127.0.0.1:%d", port);
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
-    if (getsockname(fd, address, &length) < 0)
+    return fd;
+}
+
+static void announce(int fd) {
+    struct sockaddr_in own = {0};
+    socklen_t length = sizeof own;
+    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0 ||
         fflush(stdout) == EOF)
         err(1, "standard output");
-    return fd;
 }
 
 static int watch(const struct server *server, int how, int fd, uint32_t what) {
@@ -105,8 +108,10 @@ static void keep(struct server *server, int fd, const char *end, size_t left) {
     client->owed = copy;
     client->count = (unsigned)left;
     if ((left > 0 && copy == NULL) ||
-        watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN) < 0)
+        watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN) < 0) {
+        warn("%s", left > 0 && copy == NULL ? "malloc" : "epoll_ctl");
         drop(server, fd);
+    }
 }
 
 static void serve(struct server *server, int fd) {
@@ -118,6 +123,8 @@ static void serve(struct server *server, int fd) {
     }
     ssize_t sent = count > 0 ? send(fd, bytes, (size_t)count, 0) : count;
     if (count == 0 || (sent < 0 && errno != EAGAIN && errno != EINTR)) {
+        if (count != 0)
+            warn("%s", count < 0 ? "recv" : "send");
         drop(server, fd);
         return;
     }
@@ -130,19 +137,27 @@ static void serve(struct server *server, int fd) {
              (size_t)(sent < 0 ? count : count - sent));
 }
 
+/* What failed may be over soon; asked again at once, it would keep the
+ * processor busy. */
+static void rest(const char *failed) {
+    warn("%s", failed);
+    (void)deadline_wait(deadline_after(10), -1, 0);
+}
+
 static void accept_all(struct server *server) {
     int fd;
     while ((fd = accept4(server->listener, NULL, NULL,
                          SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        if (fd < DESCRIPTORS && watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) == 0)
+        if (fd < DESCRIPTORS &&
+            watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) == 0) {
             join_ring(server, fd);
-        else
+        } else {
+            warn("epoll_ctl %d", fd);
             (void)close(fd);
+        }
     }
-    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-        warn("accept");
-        (void)deadline_wait(deadline_after(10), -1, 0);
-    }
+    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+        rest("accept");
 }
 
 /* First those who spoke, and if these were all, those who did not: so nobody is
@@ -156,7 +171,7 @@ static _Noreturn void run(struct server *server) {
             patience = deadline_left(server->clients[ring->next].deadline);
         int ready = epoll_wait(server->epoll, events, EVENTS, patience);
         if (ready < 0 && errno != EINTR)
-            err(1, "epoll_wait");
+            rest("epoll_wait");
         int knocks = 0;
         for (int i = 0; i < ready; i++) {
             if (events[i].data.fd == server->listener)
@@ -186,7 +201,8 @@ int main(int argc, char **argv) {
         errx(1, "%s is not a port: 0 to 65535", argv[3]);
     (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
+        files.rlim_cur =
+            files.rlim_max < DESCRIPTORS ? files.rlim_max : DESCRIPTORS;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -195,5 +211,6 @@ int main(int argc, char **argv) {
     server.listener = listen_on(port);
     if (watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN) < 0)
         err(1, "epoll_ctl");
+    announce(server.listener);
     run(&server);
 }

@@ -178,9 +178,10 @@ static void prepare(struct load *load, size_t count, size_t size,
         err(1, "%s %s port %s", call, host, port);
     freeaddrinfo(list);
     load->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (load->timer < 0 ||
-        epoll_ctl(load->crowd.epoll, EPOLL_CTL_ADD, load->timer, &event) < 0)
+    if (load->timer < 0)
         err(1, "timerfd_create");
+    if (epoll_ctl(load->crowd.epoll, EPOLL_CTL_ADD, load->timer, &event) < 0)
+        err(1, "epoll_ctl");
 }
 
 int main(int argc, char **argv) {

@@ -241,7 +241,7 @@ known"
     # One who takes us, and says something else.
     start_server other "$BUILD/tests/rude" serve whole
     try "$program" 127.0.0.1 "$PORT"
-    expect_result 1 "26-load-generator: first byte 127.0.0.1 port $PORT: \
+    expect_result 1 "26-load-generator: recv first byte 127.0.0.1 port $PORT: \
 Protocol error"
 }
 
@@ -252,7 +252,7 @@ Protocol error"
     while read -r at call name; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_AT="$at" FAULT_ERRNO=5 \
             "$program" -c 2 -d 0.02 127.0.0.1 "$PORT"
-        expect_result 1 "26-load-generator: ${name//PORT/127.0.0.1 port $PORT}: \
+        expect_result 1 "26-load-generator: ${name/ PORT/ 127.0.0.1 port $PORT}: \
 Input/output error"
     done <<'END'
 1 fcntl standard output
@@ -260,14 +260,14 @@ Input/output error"
 1 epoll_create1 epoll_create1 PORT
 2 socket socket PORT
 1 bind bind PORT
-1 setsockopt bind PORT
+1 setsockopt setsockopt IP_BIND_ADDRESS_NO_PORT PORT
 1 connect connect PORT
 2 setsockopt setsockopt TCP_NODELAY PORT
-1 send first byte PORT
-2 recv first byte PORT
+1 send send first byte PORT
+2 recv recv first byte PORT
 1 epoll_ctl epoll_ctl PORT
 1 timerfd_create timerfd_create
-3 epoll_ctl timerfd_create
+3 epoll_ctl epoll_ctl
 2 timerfd_settime timerfd_settime
 3 epoll_wait epoll_wait
 3 send send

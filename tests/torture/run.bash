@@ -252,13 +252,13 @@ solution_scenes() {
     weigh_all "$BUILD/solution/$1" < <(grep -L '^peer:' "$folder"/candidate-*)
 }
 
-# weigh_all PROGRAM: of the scenes on standard input, the two best; none when
-# there were some already.
+# weigh_all PROGRAM: of the scenes on standard input, the two best, or a single
+# one that takes long; none when there were some already.
 weigh_all() {
     [[ -z ${weighed-} ]] || return 0
     weighed=$(head -n 12 | while read -r candidate; do
         echo "$(weigh "$candidate" "$1") $candidate"
-    done | sort -k1,1nr -k2,2n | awk '$1 > 0 { print $3 }' | head -n 2)
+    done | sort -k1,1nr -k2,2n | awk '$1 > 1 || ($1 == 1 && NR == 1) { print $3 }' | head -n 2)
     [[ -z $weighed ]] || echo "$weighed"
 }
 
