@@ -18,8 +18,8 @@ setup_file() {
 in_private() {
     said=$BATS_TEST_TMPDIR/said
     : >"$said"
-    export -f sniff sniff_with until_said converse quit
-    export said program inject BUILD BATS_TEST_TMPDIR
+    export -f sniff sniff_with until_said converse quit pause
+    export said program inject BUILD BATS_TEST_TMPDIR BATS_RUN_TMPDIR
     try "$BUILD/tests/private" bash -euc "$@"
 }
 
@@ -38,7 +38,7 @@ sniff_with() {
 # until_said COUNT PATTERN: waits for so many lines of that kind.
 until_said() {
     until (($(grep -cE "$2" "$said") >= $1)) || ! kill -0 "$sniffer"; do
-        sleep 0.01
+        pause
     done 2>/dev/null
 }
 
@@ -50,7 +50,7 @@ converse() {
     "$BUILD/02-tcp-server" 8080 >"$out" &
     server=$!
     until grep -q listening "$out"; do
-        sleep 0.01
+        pause
     done
     "$BUILD/01-tcp-client" 127.0.0.1 8080 hello
     until_said 2 " FIN "
@@ -320,7 +320,7 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
     in_private '
         sniff
         kill -STOP "$sniffer"
-        until grep -q "^State:.T" "/proc/$sniffer/status"; do sleep 0.01; done
+        until grep -q "^State:.T" "/proc/$sniffer/status"; do pause; done
         "$inject" -n 2000 <"$BATS_TEST_TMPDIR/frame"
         kill -CONT "$sniffer"
         until_said 1 "Ethernet"

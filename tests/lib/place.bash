@@ -14,13 +14,13 @@ files_in_memory() {
     ((free < 500)) || export TMPDIR=/dev/shm
 }
 
-# allowed_cores: those that this process may use, one a line.
+# allowed_cores: those that this process may use, one a line; 0 if nobody knows.
 allowed_cores() {
-    local first last
-    sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status | tr , '\n' |
-        while IFS=- read -r first last; do
-            seq "$first" "${last:-$first}"
-        done
+    local first last list
+    list=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status) || true
+    while IFS=- read -r first last; do
+        seq "$first" "${last:-$first}"
+    done < <(tr , '\n' <<<"${list:-0}")
 }
 
 # stay_on CORE: this shell, and all that it starts. Programs that talk to each
