@@ -120,8 +120,8 @@ came() {
     serves 9
     server_pid=$(pid_of server)
     before=$(memory)
-    start deaf "$rude" -n 16000000 connect deaf "$PORT"
-    by_hand "$rude" -n 16000000 connect deaf "$PORT"
+    start deaf "$rude" -n 32000000 connect deaf "$PORT"
+    by_hand "$rude" -n 32000000 connect deaf "$PORT"
     wait_for deaf 'connected from *' || environment "$rude does not run"
     hint "send waits for this client, and all others wait with it: SOCK_NONBLOCK \
 for accept4, and EAGAIN is no error."
