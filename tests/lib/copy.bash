@@ -28,3 +28,40 @@ in_copy() {
     cd "$COPY" || return 1
     rm -rf work
 }
+
+# need_terminal: where the system can make one, for script(1).
+need_terminal() {
+    skip_unless script
+    script -qec true /dev/null >/dev/null 2>&1 </dev/null 3>&- ||
+        skip "this system makes no pseudo-terminal: is /dev/pts mounted?"
+}
+
+# at_desk KEYS [COLUMNS]: as on a terminal, where somebody types KEYS, each when
+# asked for it; sets out.
+at_desk() {
+    local typed status=0 keys=$BATS_TEST_TMPDIR/keys desk=$BATS_TEST_TMPDIR/desk
+    need_terminal
+    mkfifo "$keys"
+    : >"$desk"
+    TERM=xterm build/tests/bounded 30 script -qec \
+        "stty cols ${2:-80}; scripts/learn" /dev/null <"$keys" >"$desk" 2>&1 3>&- &
+    exec 7>"$keys"
+    for ((typed = 0; typed < ${#1}; typed++)); do
+        until_true has_asked $! "$desk" $((typed + 1))
+        printf '%s' "${1:typed:1}" >&7
+    done
+    wait $! || status=$?
+    exec 7>&-
+    rm "$keys"
+    # shellcheck disable=SC2034 # the tests read it
+    out=$(<"$desk")
+    expect "status of the desk" 0 "$status"
+}
+
+# has_asked PID DESK N: it has asked for the Nth key; or has ended.
+has_asked() {
+    local said marks
+    said=$(<"$2")
+    marks=${said//Enter check/}
+    (((${#said} - ${#marks}) / 11 >= $3)) || ! kill -0 "$1" 2>/dev/null
+}

@@ -21,22 +21,6 @@ learn() {
     errors=$(<"$file.err")
 }
 
-# need_terminal: where the system can make one, for script(1).
-need_terminal() {
-    skip_unless script
-    script -qec true /dev/null >/dev/null 2>&1 </dev/null 3>&- ||
-        skip "this system makes no pseudo-terminal: is /dev/pts mounted?"
-}
-
-# at_desk KEYS [COLUMNS]: as on a terminal, where somebody types KEYS.
-at_desk() {
-    local columns=${2:-80}
-    need_terminal
-    # shellcheck disable=SC2094 # script(1) gets the keys through its terminal
-    out=$(printf '%s' "$1" | TERM=xterm timeout -k 1 20 script -qec \
-        "stty cols $columns; scripts/learn" /dev/null 3>&-)
-}
-
 # A good answer to the first lesson.
 answer_well() {
     mkdir -p work
