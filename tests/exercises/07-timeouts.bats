@@ -169,16 +169,16 @@ neither 0 nor 1 second."
 }
 
 @test "ends at the deadline, though a byte comes now and then" {
-    # Bytes at 0, 0.12 and 0.24: who looks at the clock only when a wait is over
+    # Bytes at 0, 0.09 and 0.18: who looks at the clock only when a wait is over
     # ends with the third.
-    within 23 fetch_from "-n 99 -d 120" dribble -t 0.16 -n 1
+    within 17 fetch_from "-n 99 -d 90" dribble -t 0.12 -n 1
     hint "each byte ends one wait, and the next one must be shorter: what poll \
 gets is what is left until the deadline, looked up each time."
     expect_status 1
     expect_output /dev/null
     expect_stderr "*try 1: *deadline passed*"
-    expect_at_least 15
-    expect_less_than 23
+    expect_at_least 11
+    expect_less_than 17
 }
 
 @test "ends at the deadline, though a signal comes each millisecond" {
@@ -276,11 +276,11 @@ misses() {
 }
 
 @test "has one deadline for all tries" {
-    within 32 fetch_from "" "half-close half-close stall" -t 0.2 -n 4
+    within 28 fetch_from "" "half-close half-close stall" -t 0.17 -n 4
     hint "the deadline is worked out once, before the first try: a later one \
 has only what the tries and pauses before it have left."
     expect_status 1
-    expect_less_than 32
+    expect_less_than 28
 }
 
 @test "begins no pause that would end after the deadline" {

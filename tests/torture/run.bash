@@ -265,13 +265,16 @@ weigh_all() {
 # weigh SCENE PROGRAM: how many different calls are made, and how many in all; 0
 # if it does not work, and 1 if that takes long.
 weigh() {
-    local target line begin=${EPOCHREALTIME/./}
+    local target line begin=${EPOCHREALTIME/./} follow=-f
+    # Who traces others can't have them traced by strace, too.
+    ! nm -D "$2" 2>/dev/null | grep -q ' ptrace' || follow=
     target=$(targets "$1" "$2" | head -n 1)
-    line=$(printf 'x\tscene=%s\ttarget=%s\twrap=strace -D -f -qq -o @LOG@\n' \
-        "$1" "$target" | run_one 2>/dev/null)
+    line=$(printf 'x\tscene=%s\ttarget=%s\twrap=strace -D %s -qq -o @LOG@\n' \
+        "$1" "$target" "$follow" | run_one 2>/dev/null)
     if [[ $line == *$'\texit 0\t'* || $line == *$'\tsignal 15\ttold\t'* ]]; then
         begin=$(((${EPOCHREALTIME/./} - begin) / 1000))
-        awk -v took="$begin" '{ sub(/\(.*/, "", $2); if (!seen[$2]++) n++ }
+        awk -v took="$begin" -v call="${follow:+2}" '
+            { name = $(call ? call : 1); sub(/\(.*/, "", name); if (!seen[name]++) n++ }
             END { print (took < 600 ? n + 0 : 1), NR }' "$folder/slot-0/log"
     else
         echo 0 0

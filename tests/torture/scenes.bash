@@ -22,7 +22,7 @@ record_check() {
     for tool in "$BUILD"/tests/*; do
         case ${tool##*/} in
         *.d) ;;
-        rude*) write_recorder "$tool" "$shadow/tests/${tool##*/}" "$2" ;;
+        rude* | queue) write_recorder "$tool" "$shadow/tests/${tool##*/}" "$2" ;;
         *) ln -s "$PWD/$tool" "$shadow/tests/" ;;
         esac
     done
@@ -96,7 +96,7 @@ candidate_scenes() {
                 if ($i == "connect" || $i == "-j") is_serve = 0
             }
             if (is_serve) { peer = "peer: " $2 words(3) "\n"; next }
-            if (answer != "" && (at = port_at(3))) {
+            if ($2 ~ /rude/ && answer != "" && (at = port_at(3))) {
                 $at = "{port}"
                 OFS = "\t"
                 command = $2
