@@ -211,6 +211,13 @@ call_away() {
     expect "lines" 1 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
 }
 
+@test "25-epoll-server takes as many descriptors as it may" {
+    # shellcheck disable=SC2016 # for the other bash to expand
+    start_server server bash -c 'ulimit -Sn 12 && exec "$0" 0' "$server"
+    crowd -c 50
+    said ""
+}
+
 # serve_with DESCRIPTORS: as many as that, and no more, for the server.
 serve_with() {
     # shellcheck disable=SC2016 # for the other bash to expand
@@ -333,6 +340,10 @@ serve_with() {
     local begin i now=0
     for i in 1 2 3 4 5; do # what was late on a busy machine is tried again
         serve
+        come deaf deaf -n 20000000
+        QUEUE=tx until_true has 1 01
+        stop deaf # who was owed something has gone
+        wait_for server '25-epoll-server: send: *' err
         exec 5<>"/dev/tcp/127.0.0.1/$PORT"
         begin=${EPOCHREALTIME/./}
         stop server
