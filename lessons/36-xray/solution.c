@@ -83,10 +83,18 @@ static pid_t start_command(char *const command[]) {
     return pid;
 }
 
+/* It may have been killed since it stopped: then its end is what comes next.
+ * Whatever else fails would leave it standing there, and us waiting. */
+static long unless_gone(long result) {
+    if (result < 0 && errno != ESRCH)
+        err(1, "ptrace"); /* and EXITKILL ends all of them */
+    return result;
+}
+
 static void count_call(pid_t task, unsigned long *counts) {
     struct __ptrace_syscall_info info;
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, task, sizeof info, &info) <= 0 ||
-        info.op != PTRACE_SYSCALL_INFO_ENTRY)
+    long size = ptrace(PTRACE_GET_SYSCALL_INFO, task, sizeof info, &info);
+    if (unless_gone(size) <= 0 || info.op != PTRACE_SYSCALL_INFO_ENTRY)
         return;
     for (size_t i = 0; i < CALLS; i++)
         if (calls[i].number == info.entry.nr)
@@ -99,19 +107,18 @@ static void go_on(pid_t task, int status) {
     int event = status >> 16;
     /* A signal that stops a process has stopped it: only SIGCONT ends that. */
     if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
-        (void)ptrace(PTRACE_LISTEN, task, NULL, NULL);
+        (void)unless_gone(ptrace(PTRACE_LISTEN, task, NULL, NULL));
         return;
     }
     if (event != 0 || signal == SYSCALL_STOP)
         signal = 0; /* this one is ours */
-    /* It may have been killed meanwhile: then its end is what comes next. */
-    (void)ptrace(PTRACE_SYSCALL, task, NULL, signal);
+    (void)unless_gone(ptrace(PTRACE_SYSCALL, task, NULL, signal));
 }
 
 /* Until all have ended. Returns what waitpid(2) said of the command's end. */
 static int count_calls(pid_t command, unsigned long *counts) {
     int status;
-    int last = 0;
+    int last = -1;
     pid_t task;
     while ((task = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
         if (task > 0 && WIFSTOPPED(status)) {
@@ -122,6 +129,8 @@ static int count_calls(pid_t command, unsigned long *counts) {
             last = status;
         }
     }
+    if (errno != ECHILD || last < 0)
+        err(1, "waitpid");
     return last;
 }
 

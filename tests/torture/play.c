@@ -113,11 +113,14 @@ static long number(const struct play *play, const char *key, long otherwise) {
     return text != NULL ? strtol(text, NULL, 10) : otherwise;
 }
 
-/* A program's deadline in seconds is its option -t, in this workbook. */
+/* A program's deadline is its option -t, in this workbook: in seconds, or of a
+ * hundred or more in milliseconds. */
 static long patience(const struct play *play, const struct actor *actor) {
     const char *deadline = strstr(actor->command, " -t ");
     double seconds =
         deadline != NULL ? strtod(deadline + strlen(" -t "), NULL) : 0;
+    if (seconds >= 100)
+        seconds /= 1000;
     long otherwise = deadline != NULL ? 0 : number(play, "patience", 0);
     long allowed = TARGET_MS + (seconds < 10 ? (long)(seconds * 1000) : 0);
     return allowed > otherwise ? allowed : otherwise;

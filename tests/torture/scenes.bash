@@ -65,7 +65,8 @@ END
 
 # candidate_scenes PROGRAM FOLDER: files FOLDER/candidate-N from the record. A
 # peer that serves, and then an answer with a port among its arguments; or an
-# answer, and a peer that connects; or an answer alone, or with anybody.
+# answer, and a peer that connects; or an answer alone, or with anybody. What a
+# peer still hears that breaks off tells nothing of the answer.
 candidate_scenes() {
     rm -f "$2"/candidate-*
     awk -F '\t' -v program="$1" -v folder="$2" '
@@ -88,7 +89,7 @@ candidate_scenes() {
         }
         $1 != test { test = $1; peer = answer = "" }
         $2 != program {
-            if ($3 == "payload" || / faces/) next
+            if ($3 == "payload" || / faces/ || /broken-off/) next
             is_serve = $2 ~ /rude-tls$/ # unless it is told to join somebody
             for (i = 3; i <= NF; i++) {
                 if ($i == "payload") next
