@@ -327,7 +327,7 @@ c>s:ACK s>c:FIN+ACK c>s:ACK"
 5 thread exec socket*1 exit 5
 4 exec fork 4 vfork socket*1 exit 2
 6 orphan 6 socket*3
-0 close 1 say hello
+1 close 1 say hello
 0 close 0 close 1 close 2 socket*1
 0 stopped socketpair*1
 0 doomed doomed

@@ -304,7 +304,8 @@ static void do_word(const char *word) {
             spins = spins + 1;
     else
         errx(2, "no such word: %s", word);
-    (void)fflush(stdout);
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
 }
 
 static void *do_words(void *argument) {
@@ -313,8 +314,8 @@ static void *do_words(void *argument) {
         if (do_branch(words))
             return NULL;
         if (words[1] != NULL && strcmp(words[0], "say") == 0) {
-            (void)puts(words[1]);
-            (void)fflush(stdout);
+            if (puts(words[1]) == EOF || fflush(stdout) == EOF)
+                err(1, "standard output");
             words += 2;
         } else if (words[1] != NULL &&
                    do_number(words[0], number_of(words[1]))) {
