@@ -70,6 +70,8 @@ part == "reference" {
 {
     verdict = judge()
     if (made_by("libc") && verdict ~ /^(crash|hang|wrong|silent|half)$/) verdict = "floor"
+    # Whoever called it: what glibc says when no kernel would have said that.
+    if ($8 ~ /^The futex facility returned an unexpected error code/) verdict = "floor"
     if (verdict == "half" && made_by("openssl") && $8 ~ /ssl|SSL/) verdict = "floor"
     # Once without memory, its generator may fail for ever: the server says so.
     if (part == "memory" && verdict == "unserved" && $8 != "" && $2 ~ /libcrypto/) verdict = "floor"
