@@ -265,16 +265,16 @@ weigh_all() {
 # weigh SCENE PROGRAM: how many different calls are made, and how many in all; 0
 # if it does not work, and 1 if that takes long.
 weigh() {
-    local target line begin=${EPOCHREALTIME/./} follow=-f
+    local target line begin=${EPOCHREALTIME/./} follow=-f column=2
     # Who traces others can't have them traced by strace, too.
-    ! nm -D "$2" 2>/dev/null | grep -q ' ptrace' || follow=
+    ! nm -D "$2" 2>/dev/null | grep -q ' ptrace' || { follow='' && column=1; }
     target=$(targets "$1" "$2" | head -n 1)
     line=$(printf 'x\tscene=%s\ttarget=%s\twrap=strace -D %s -qq -o @LOG@\n' \
         "$1" "$target" "$follow" | run_one 2>/dev/null)
     if [[ $line == *$'\texit 0\t'* || $line == *$'\tsignal 15\ttold\t'* ]]; then
         begin=$(((${EPOCHREALTIME/./} - begin) / 1000))
-        awk -v took="$begin" -v call="${follow:+2}" '
-            { name = $(call ? call : 1); sub(/\(.*/, "", name); if (!seen[name]++) n++ }
+        awk -v took="$begin" -v column="$column" '
+            { call = $column; sub(/\(.*/, "", call); if (!seen[call]++) n++ }
             END { print (took < 600 ? n + 0 : 1), NR }' "$folder/slot-0/log"
     else
         echo 0 0
