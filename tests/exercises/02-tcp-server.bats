@@ -88,22 +88,9 @@ listens_at() {
     grep -q ":$port 00000000:0000 0A " /proc/net/tcp
 }
 
-# frozen COMMAND...: while the server is not looking; what COMMAND does has
-# happened before the server's next step.
-frozen() {
-    local pid result=0
-    pid=$(pid_of server)
-    kill -STOP "$pid"
-    until_true is_stopped "$pid"
-    SECONDS_ALLOWED=1 bounded "$@" >/dev/null || result=$?
-    kill -CONT "$pid"
-    return "$result"
-}
-
-is_stopped() {
-    local state
-    read -r _ _ state _ <"/proc/$1/stat"
-    [[ $state == T ]]
+# quick COMMAND...: in a second, without its output.
+quick() {
+    SECONDS_ALLOWED=1 bounded "$@" >/dev/null
 }
 
 # count_descriptors: sets descriptors to how many the server has.
@@ -177,7 +164,7 @@ refuses() {
     HAND+=("kill -STOP \$(pgrep 02-tcp-server); then call it ten times")
     hint "the second argument of listen is how many may wait for accept."
     # shellcheck disable=SC2016 # for the other bash to expand
-    frozen bash -c 'for i in {1..10}; do
+    frozen quick bash -c 'for i in {1..10}; do
         exec {client}<>"/dev/tcp/127.0.0.1/$1" || exit
     done' - "$PORT" || waiting=$?
     expect_true "ten clients could not connect while it was busy" \
@@ -193,13 +180,13 @@ warning."
     by_hand "$rude" -k 0 connect reset "$PORT"
     hint "with a client that has reset, calls fail: ECONNRESET, ENOTCONN. \
 Warn, close, and accept the next one."
-    frozen "$rude" -k 0 connect reset "$PORT"
+    frozen quick "$rude" -k 0 connect reset "$PORT"
     call
     expect_told
     by_hand "$rude" -e -k 0 connect reset "$PORT"
     hint "send to a client that has gone ends you by SIGPIPE, unless you say \
 signal(SIGPIPE, SIG_IGN) or give it MSG_NOSIGNAL. Then it fails with EPIPE."
-    frozen "$rude" -e -k 0 connect reset "$PORT"
+    frozen quick "$rude" -e -k 0 connect reset "$PORT"
     call
     expect_told
 }
@@ -216,7 +203,7 @@ signal(SIGPIPE, SIG_IGN) or give it MSG_NOSIGNAL. Then it fails with EPIPE."
     ! loses_descriptors "$before" ||
         not_yet "it had $before descriptors, and $descriptors when 5 clients \
 more had been served" </dev/null
-    frozen "$rude" -k 0 -c 5 connect reset "$PORT"
+    frozen quick "$rude" -k 0 -c 5 connect reset "$PORT"
     call
     hint "close the descriptor also when send has failed."
     ! loses_descriptors "$before" ||

@@ -48,28 +48,6 @@ is_quiet() {
     ((used - begin < 1000000))
 }
 
-# frozen COMMAND...: while the server is not looking.
-frozen() {
-    kill -STOP "$server_pid"
-    until_true is_stopped
-    "$@"
-    kill -CONT "$server_pid"
-}
-
-is_stopped() {
-    local state
-    read -r _ _ state _ <"/proc/$server_pid/stat"
-    [[ $state == T ]]
-}
-
-# in_state STATE: a connection of the server's port is in that state; 08 is
-# CLOSE_WAIT: what the client said, and its end, have come.
-in_state() {
-    local port
-    printf -v port '%04X' "$PORT"
-    grep -q "[0-9]: 0100007F:$port [0-9A-F:]* $1 " /proc/net/tcp
-}
-
 @test "sends back what its clients say, fifty at once" {
     serves 9
     hint "accept4 until it fails with EAGAIN; epoll_ctl with EPOLL_CTL_ADD for \

@@ -82,22 +82,6 @@ sleeps_in() {
     [[ ${numbers[$1]} == *" $number "* ]]
 }
 
-# frozen COMMAND...: while the server is not looking.
-frozen() {
-    local pid
-    pid=$(pid_of server)
-    kill -STOP "$pid"
-    until_true is_stopped "$pid"
-    "$@"
-    kill -CONT "$pid"
-}
-
-is_stopped() {
-    local state
-    read -r _ _ state _ <"/proc/$1/stat"
-    [[ $state == T ]]
-}
-
 # sockets LOCAL-PORT STATE: prints the rest of each line of /proc/net/tcp about
 # that; 0A is a listener, 06 TIME_WAIT, 01 a connection.
 sockets() {

@@ -505,12 +505,6 @@ print("all is well")
     ((now - began < 300))
 }
 
-is_stopped() {
-    local state
-    read -r _ _ state _ <"/proc/$1/stat"
-    [[ $state == T ]]
-}
-
 # Each wait leaves one line on standard error.
 # ends_or COMMAND...: that, or the client has ended.
 ends_or() {

@@ -84,19 +84,6 @@ has() {
     [[ $(connections "$2") == "$1" ]]
 }
 
-frozen() {
-    kill -STOP "$server_pid"
-    until_true is_stopped
-    "$@"
-    kill -CONT "$server_pid"
-}
-
-is_stopped() {
-    local state
-    read -r _ _ state _ <"/proc/$server_pid/stat"
-    [[ $state == T ]]
-}
-
 @test "25-epoll-server says back what it hears, and nothing of ordinary days" {
     serve
     call whole

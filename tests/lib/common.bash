@@ -189,6 +189,32 @@ has_child() {
     [[ $child ]]
 }
 
+# frozen COMMAND...: while the one that was started as `server` is not looking;
+# what COMMAND does has happened before the server's next step.
+frozen() {
+    local pid result=0
+    pid=$(pid_of server)
+    kill -STOP "$pid"
+    until_true is_stopped "$pid"
+    "$@" || result=$?
+    kill -CONT "$pid"
+    return "$result"
+}
+
+is_stopped() {
+    local state
+    read -r _ _ state _ <"/proc/$1/stat"
+    [[ $state == T ]]
+}
+
+# in_state STATE: a connection of the server at PORT is in that state; 08 is
+# CLOSE_WAIT: what the client said, and its end, have come.
+in_state() {
+    local port
+    printf -v port '%04X' "$PORT"
+    grep -q "[0-9]: 0100007F:$port [0-9A-F:]* $1 " /proc/net/tcp
+}
+
 # expect WHAT EXPECTED GOT: both as strings; says where they first differ.
 expect() {
     [[ $3 == "$2" ]] && return
