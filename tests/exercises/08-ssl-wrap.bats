@@ -91,7 +91,7 @@ expect_heard() {
 }
 
 @test "talks to a server that is who it should be, both ways" {
-    size=40000 server honest good -n 30000
+    size=40000 server honest good -n 30000 -w 20
     draw 30000 input
     INPUT=$BATS_TEST_TMPDIR/input
     hint "this certificate is good: root.pem has the root that it leads to, \

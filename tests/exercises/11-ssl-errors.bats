@@ -41,7 +41,7 @@ ask_in_background() {
 }
 
 @test "prints all that comes, byte for byte" {
-    server honest $((40000 + RANDOM % 1000))
+    server honest $((40000 + RANDOM % 1000)) -w 20
     hint "on a non-blocking socket SSL_connect and SSL_read return -1 whenever \
 they would have to wait. SSL_get_error says for what: SSL_ERROR_WANT_READ is no \
 failure, but to be answered by poll, for POLLIN, and the same call again."

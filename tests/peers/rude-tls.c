@@ -84,6 +84,7 @@ struct options {
     int joins; /* a server at that port, as its client */
     long connections;
     long pause;  /* milliseconds, of dribble */
+    long wait;   /* milliseconds, before its first word */
     long wanted; /* it answers when it has heard so many bytes */
     const char *file;
     FILE *record;
@@ -96,6 +97,7 @@ struct peer {
     SSL *ssl;
     BIO *in, *out;   /* between TLS and the socket */
     size_t heard;    /* bytes, decrypted */
+    int spoke;       /* it has said something */
     const char *end; /* how the client ended, once it has */
 };
 
@@ -110,7 +112,8 @@ static _Noreturn void usage(void) {
           "  -f FILE   what it answers\n"
           "  -n BYTES  answers when it has heard so many (0)\n"
           "  -o FILE   keeps what it heard\n"
-          "  -d MILLISECONDS  pauses after each byte of dribble (50)\n",
+          "  -d MILLISECONDS  pauses after each byte of dribble (50)\n"
+          "  -w MILLISECONDS  waits before its first word (0)\n",
           stderr);
     exit(2);
 }
@@ -151,6 +154,9 @@ static int flush_out(struct peer *peer) {
     int ready;
     while ((ready = BIO_read(peer->out, bytes, sizeof bytes)) > 0) {
         int half = peer->manner == HALF || peer->manner == RESET;
+        if (!peer->spoke)
+            (void)poll(NULL, 0, (int)peer->options->wait);
+        peer->spoke = 1;
         if (send_all(peer, bytes, (size_t)(half ? ready / 2 : ready)) < 0)
             return -1;
         if (half)
@@ -497,6 +503,9 @@ static void set_option(struct options *options, int option) {
     case 'd':
         options->pause = number(optarg);
         break;
+    case 'w':
+        options->wait = number(optarg);
+        break;
     case 'n':
         options->wanted = number(optarg);
         break;
@@ -516,7 +525,7 @@ static void set_option(struct options *options, int option) {
 int main(int argc, char **argv) {
     struct options options = {.connections = 1, .pause = 50};
     int option;
-    while ((option = getopt(argc, argv, "+p:j:c:d:n:f:o:")) != -1)
+    while ((option = getopt(argc, argv, "+p:j:c:d:w:n:f:o:")) != -1)
         set_option(&options, option);
     argv += optind;
     argc -= optind;
