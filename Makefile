@@ -11,7 +11,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wshadow \
     -Wnull-dereference
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
     -fstack-clash-protection -fPIE
-LINKING := $(if $(SANITIZE),,-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+LINKING = $(LINKER) $(if $(SANITIZE),,-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -fno-omit-frame-pointer
 GUARDS := $(if $(SANITIZE),$(SANITIZERS),$(HARDENING))
@@ -34,6 +34,8 @@ ASKS_FOR_TLS := '__has_include.<openssl/'
 # These compilers are known to look in /usr/include; asking one takes longer than
 # all the rest of a `make` that has nothing to do.
 known := $(and $(filter cc gcc clang,$(CC)),$(if $(word 2,$(CC)),,yes))
+# With a library as large as OpenSSL's, gold takes a third of the time of GNU ld.
+LINKER := $(and $(known),$(wildcard /usr/bin/ld.gold),-fuse-ld=gold)
 OPENSSL := $(or $(and $(known),$(wildcard /usr/include/openssl/opensslv.h)),$(shell \
     $(CC) -E -x c -include openssl/opensslv.h /dev/null >/dev/null 2>&1 && echo there))
 tls := $(shell grep -lsE $(USES_TLS) lessons/*/*.c common/*.c tests/*/*.c | \
@@ -112,11 +114,13 @@ $(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution
 	@mkdir -p $(@D)
 	@patch --quiet -o $@ lessons/$(*D)/solution.c $<
 
-# Wrong answers are many, and are built fast: without guards, but for one that
+# What only tests run is built fast: without guards, but for a wrong answer that
 # only they are sure to notice.
-unguarded := $(filter-out %/fd-setsize,$(mistakes))
+ifeq ($(origin CFLAGS),file)
+unguarded := $(helpers) $(exercises) $(filter-out %/fd-setsize,$(mistakes))
 $(unguarded): private CFLAGS := -O0
 $(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
+endif
 $(mistakes): private WARNINGS := -w
 $(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
