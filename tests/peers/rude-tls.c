@@ -154,7 +154,7 @@ static int flush_out(struct peer *peer) {
     int ready;
     while ((ready = BIO_read(peer->out, bytes, sizeof bytes)) > 0) {
         int half = peer->manner == HALF || peer->manner == RESET;
-        if (!peer->spoke)
+        if (!peer->spoke && peer->options->wait > 0)
             (void)poll(NULL, 0, (int)peer->options->wait);
         peer->spoke = 1;
         if (send_all(peer, bytes, (size_t)(half ? ready / 2 : ready)) < 0)
