@@ -21,10 +21,8 @@ WERROR := $(if $(CI),-Werror)
 # with the modules in common/ that lessons have built.
 BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
     $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ \
-    $(firstword $(filter %.c,$^)) $(filter %.a,$^) \
-    $(shell grep -qE $(USES_TLS) $(firstword $(filter %.c,$^)) && \
-        ! grep -qE $(ASKS_FOR_TLS) $(firstword $(filter %.c,$^)) && \
-        echo -lssl -lcrypto)
+    $(source) $(filter %.a,$^) $(if $(filter $(source),$(tls)),-lssl -lcrypto)
+source = $(firstword $(filter %.c,$^))
 
 # OpenSSL is for those who include it. Where this compiler finds no headers of
 # it, lessons that do are left out, and `make` says which. Who asks whether they
@@ -38,8 +36,8 @@ known := $(and $(filter cc gcc clang,$(CC)),$(if $(word 2,$(CC)),,yes))
 LINKER := $(and $(known),$(wildcard /usr/bin/ld.gold),-fuse-ld=gold)
 OPENSSL := $(or $(and $(known),$(wildcard /usr/include/openssl/opensslv.h)),$(shell \
     $(CC) -E -x c -include openssl/opensslv.h /dev/null >/dev/null 2>&1 && echo there))
-tls := $(shell grep -lsE $(USES_TLS) lessons/*/*.c common/*.c tests/*/*.c | \
-    xargs -r grep -LE $(ASKS_FOR_TLS))
+find_tls = $(shell grep -lsE $(USES_TLS) $1 | xargs -r grep -LE $(ASKS_FOR_TLS))
+tls := $(call find_tls,lessons/*/*.c common/*.c tests/*/*.c work/*.c)
 missing := $(if $(OPENSSL),,$(tls))
 missing_lessons := $(sort $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(missing)))))
 CERTS := $(and $(OPENSSL),$(filter lessons/%,$(tls)),$(shell command -v openssl),build/certs/table)
@@ -122,6 +120,7 @@ $(unguarded): private CFLAGS := -O0
 $(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
 endif
 $(mistakes): private WARNINGS := -w
+$(mistakes): private tls = $(call find_tls,$(source))
 $(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
 $(addprefix $(BUILD)/tests/,$(peers)): $(BUILD)/tests/%: tests/peers/%.c
