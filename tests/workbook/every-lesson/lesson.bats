@@ -162,8 +162,8 @@ told() {
 }
 
 # apart: what was called, in its order, and then what was sent, in its own. On a
-# busy machine a segment may leave sooner or later, in two parts, and a FIN alone
-# or with data; and a server be told to end before it waits again.
+# busy machine a segment may leave sooner or later, in two parts or twice, and a
+# FIN alone or with data; and a server be told to end before it waits again.
 apart() {
     grep -v ' class="w"' "$1" | awk '
         { line[++count] = $0 }
@@ -173,9 +173,8 @@ apart() {
                     ;
             for (i = 1; i <= count; i++) print line[i]
         }'
-    sed -n '/ class="w"/!d
-        />FIN PSH ACK/ { h; s/FIN PSH ACK/PSH ACK/p; g; s/FIN PSH ACK[^<]*/FIN ACK/; }
-        p' "$1" | uniq
+    grep ' class="w"' "$1" | uniq | sed '/>FIN PSH ACK/ {
+        h; s/FIN PSH ACK/PSH ACK/p; g; s/FIN PSH ACK[^<]*/FIN ACK/; }' | uniq
 }
 
 @test "$LESSON: its picture is what happens" {
