@@ -215,6 +215,14 @@ in_state() {
     grep -q "[0-9]: 0100007F:$port [0-9A-F:]* $1 " /proc/net/tcp
 }
 
+# wanted_processor: sets wanted to the nanoseconds in which `server` ran or, on a
+# busy machine, waited for its turn to.
+wanted_processor() {
+    local ran waited
+    read -r ran waited _ <"/proc/$(pid_of server)/schedstat"
+    wanted=$((ran + waited))
+}
+
 # expect WHAT EXPECTED GOT: both as strings; says where they first differ.
 expect() {
     [[ $3 == "$2" ]] && return
