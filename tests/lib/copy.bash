@@ -36,6 +36,14 @@ need_terminal() {
         skip "this system makes no pseudo-terminal: is /dev/pts mounted?"
 }
 
+# on_terminal COMMAND: as a learner's shell on a terminal runs it, the plainest
+# one. It finds bats where a learner does: this run of bats has put its own parts
+# into PATH, among them a `bats` that needs a function which only bash hands on.
+on_terminal() {
+    PATH=${PATH//"$BATS_LIBEXEC:"/} SHELL=/bin/sh TERM=xterm \
+        exec build/tests/bounded 30 script -qec "$1" /dev/null
+}
+
 # at_desk KEYS [COLUMNS]: as on a terminal, where somebody types KEYS, each when
 # asked for it; sets out.
 at_desk() {
@@ -43,8 +51,8 @@ at_desk() {
     need_terminal
     mkfifo "$keys"
     : >"$desk"
-    TERM=xterm build/tests/bounded 30 script -qec \
-        "stty cols ${2:-80}; scripts/learn" /dev/null <"$keys" >"$desk" 2>&1 3>&- &
+    on_terminal "stty cols ${2:-80}; scripts/learn" <"$keys" >"$desk" \
+        2>&1 3>&- &
     exec 7>"$keys"
     for ((typed = 0; typed < ${#1}; typed++)); do
         until_true has_asked $! "$desk" $((typed + 1))

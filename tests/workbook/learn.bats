@@ -280,8 +280,8 @@ answer_well() {
     sed 's/return total;/continue;/' "lessons/$first/solution.c" \
         >"work/$first.c"
     mkfifo "$keys"
-    TERM=xterm build/tests/bounded 30 script -qec "scripts/learn check 1" /dev/null \
-        <"$keys" >"$BATS_TEST_TMPDIR/desk" 2>&1 3>&- &
+    on_terminal "scripts/learn check 1" <"$keys" >"$BATS_TEST_TMPDIR/desk" \
+        2>&1 3>&- &
     exec 7>"$keys"
     until_true answer_runs # and goes round its loop
     printf '\003' >&7
