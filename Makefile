@@ -75,7 +75,8 @@ MAKEFLAGS += --no-builtin-rules
 .PHONY: all tools wrong test bench pictures lint format sanitize fuzz torture \
     clean help FORCE
 
-all: $(programs) $(exercises) $(solutions) tools $(tls_library) $(if $(missing_lessons),left-out) ## build everything into build/
+# The longest job first, so that it is not left to run alone.
+all: $(CERTS) $(programs) $(exercises) $(solutions) tools $(tls_library) $(if $(missing_lessons),left-out) ## build everything into build/
 
 tools: $(helpers) $(libraries) $(CERTS) ## build what tests and checks need
 
@@ -112,10 +113,10 @@ $(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution
 	@mkdir -p $(@D)
 	@patch --quiet -o $@ lessons/$(*D)/solution.c $<
 
-# What only tests run is built fast: without guards, but for a wrong answer that
+# What mostly tests run is built fast: without guards, but for a wrong answer that
 # only they are sure to notice.
 ifeq ($(origin CFLAGS),file)
-unguarded := $(helpers) $(exercises) $(filter-out %/fd-setsize,$(mistakes))
+unguarded := $(helpers) $(libraries) $(exercises) $(solutions) $(filter-out %/fd-setsize,$(mistakes))
 $(unguarded): private CFLAGS := -O0
 $(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
 endif
@@ -136,7 +137,7 @@ $(programs) $(exercises) $(solutions) $(helpers) $(mistakes) \
 # address of a socket as a union of all its kinds, which pedants can't match.
 $(libraries): $(BUILD)/tests/%.so: tests/lib/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) -std=c17 -O2 $(filter-out -Wpedantic,$(WARNINGS)) $(WERROR) \
+	$(CC) -std=c17 $(CFLAGS) $(filter-out -Wpedantic,$(WARNINGS)) $(WERROR) \
 	    -shared -fPIC -o $@ $<
 
 # What lesson 13 looks for when it runs.
