@@ -119,6 +119,8 @@ ifeq ($(origin CFLAGS),file)
 unguarded := $(helpers) $(libraries) $(exercises) $(solutions) $(filter-out %/fd-setsize,$(mistakes))
 $(unguarded): private CFLAGS := -O0
 $(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
+# It makes many megabytes.
+$(BUILD)/tests/rude: private CFLAGS := -O1
 endif
 $(mistakes): private WARNINGS := -w
 $(mistakes): private tls = $(call find_tls,$(source))
