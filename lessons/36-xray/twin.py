@@ -8,7 +8,7 @@ import sys
 
 def tell(event, arguments):
     if event.startswith("socket."):
-        print(event, *arguments[1:])
+        print(event, *arguments[1:], flush=True)
 
 
 scene = sys.argv[-1]

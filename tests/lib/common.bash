@@ -10,7 +10,7 @@ SECONDS_ALLOWED=${SECONDS_ALLOWED:-5}
 # doubles the time of all tests, so it is done on demand: TRACE=1 bats FILE.
 [[ -n ${TRACE-} ]] || set +T
 # No test reads a learner's settings, colours or language.
-unset NO_COLOR
+unset NO_COLOR PYTHONUNBUFFERED
 export LC_ALL=C TERM=dumb
 export LSAN_OPTIONS=suppressions=$PWD/tests/lib/leaks:print_suppressions=0
 
