@@ -7,6 +7,7 @@
 
 #include "addr.h"
 #include <err.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,8 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
+    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+        err(1, "standard output");
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
 
     int fd = connect_to(argv[1], argv[2]);

@@ -11,6 +11,7 @@
 #include "tls.h"
 
 #include <err.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <poll.h>
@@ -126,6 +127,8 @@ int main(int argc, char **argv) {
     argv += optind;
     if (argc - optind != 4)
         usage(stderr, 2);
+    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+        err(1, "standard output");
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error */
 
     struct deadline deadline = deadline_after(milliseconds);
