@@ -216,20 +216,21 @@ soon_wakes() {
 }
 
 @test "has no more work on a turn when many are silent" {
-    local i cost few=1000000000 crowded=1000000000
+    local i cost alone
     (($(ulimit -Hn) >= 3000)) || skip "this system allows no 3000 descriptors"
     serves 60
     server_pid=$(pid_of server)
-    for i in 1 2 3 4 5; do # alone, and in a crowd, in turn
+    # Alone, and at once after that in a crowd: the machine is not always equally
+    # fast.
+    for i in 1 2 3 4 5; do
         find_cost 0
-        few=$((cost < few ? cost : few))
+        alone=$cost
         find_cost 2500
-        crowded=$((cost < crowded ? cost : crowded))
-        ((crowded > few * 7 / 5)) || return 0
+        ((cost > alone * 2)) || return 0
     done
     hint "on each turn you look at each client, to see whose time is up. Have a \
 list in the order in which they spoke: then only the first matters."
-    not_yet "a request takes $few ns, and $crowded when 2500 others are silent" \
+    not_yet "a request takes $alone ns, and $cost when 2500 others are silent" \
         </dev/null
 }
 
