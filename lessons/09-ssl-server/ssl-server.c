@@ -74,7 +74,9 @@ static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
     (void)SSL_CTX_set_num_tickets(context, 0); /* in TLS 1.3; cannot fail */
     /* Who has it can be us: one that others can read is as good as lost. */
     struct stat key;
-    if (stat(key_file, &key) == 0 && (key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    if (stat(key_file, &key) < 0)
+        err(1, "key %s", key_file);
+    if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         errx(1, "key %s: others may use it: its mode is %03o, not 600",
              key_file, key.st_mode & ACCESSPERMS);
     if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)

@@ -136,7 +136,8 @@ static void serve_client(int fd) {
             (request[0] == 3 && !receive(end, fd, request + 4, request[3])))
             return;
         length = reply_to(request, reply);
-        (void)printf("command %d: %zu bytes back\n", request[0], length);
+        if (printf("command %d: %zu bytes back\n", request[0], length) < 0)
+            warn("standard output"); /* no reason not to answer */
         if (deadline_send(end, fd, (char *)reply, length, &length) < 0)
             warn("send");
     }
@@ -159,8 +160,10 @@ static void egd_serve(const char *path) {
         err(1, "listen");
     (void)signal(SIGINT, stop);
     (void)signal(SIGTERM, stop);
-    (void)printf("listening on %s\n", path);
-    while (!ferror(stdout)) {
+    int heard = printf("listening on %s\n", path) >= 0;
+    if (!heard)
+        warn("standard output");
+    while (heard) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0 && errno == EINVAL)
             break;
@@ -174,6 +177,8 @@ static void egd_serve(const char *path) {
     }
     if (unlink(path) < 0)
         err(1, "unlink %s", path);
+    if (ferror(stdout))
+        exit(1); /* why, has been said */
 }
 
 /* What RAND_egd did. */

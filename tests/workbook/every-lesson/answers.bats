@@ -67,7 +67,8 @@ trap 'kill \$!; wait \$!; exit' TERM INT
 mkfifo "$tape/\$n.1" "$tape/\$n.2"
 tee "$tape/\$n.out" <"$tape/\$n.1" &
 tee "$tape/\$n.err" <"$tape/\$n.2" >&2 &
-"$PWD/$BUILD/solution/$LESSON" "\$@" >"$tape/\$n.1" 2>"$tape/\$n.2" <&0 &
+"$PWD/$BUILD/tests/bounded" 60 "$PWD/$BUILD/solution/$LESSON" "\$@" \\
+    >"$tape/\$n.1" 2>"$tape/\$n.2" <&0 &
 wait \$!
 status=\$?
 echo \$status >"$tape/\$n.status"
