@@ -113,8 +113,8 @@ $(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution
 	@mkdir -p $(@D)
 	@patch --quiet -o $@ lessons/$(*D)/solution.c $<
 
-# What mostly tests run is built fast: without guards, but for a wrong answer that
-# only they are sure to notice.
+# What mostly tests run is built fast: without guards, but for a wrong answer
+# that only they are sure to notice.
 ifeq ($(origin CFLAGS),file)
 unguarded := $(helpers) $(libraries) $(exercises) $(solutions) $(filter-out %/fd-setsize,$(mistakes))
 $(unguarded): private CFLAGS := -O0

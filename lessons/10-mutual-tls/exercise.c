@@ -82,6 +82,7 @@ static int listen_on(in_port_t port) {
 }
 
 int main(int argc, char **argv) {
+    char reason[TLS_REASON_BYTES];
     in_port_t port;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
@@ -97,15 +98,17 @@ int main(int argc, char **argv) {
     int listener = listen_on(port);
     for (;;) { /* until a signal ends it */
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        SSL *ssl = SSL_new(context);
-        if (fd < 0)
+        if (fd < 0) {
             warn("accept");
-        else if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
-            fail("SSL_new", "client");
-        else
+            (void)deadline_wait(deadline_after(PATIENCE_MS / 10), -1, 0);
+            continue;
+        }
+        SSL *ssl = SSL_new(context);
+        if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
             attend(ssl, names);
+        else
+            warnx("SSL_new: %s", tls_explain(NULL, reason));
         SSL_free(ssl);
-        if (fd >= 0)
-            (void)close(fd);
+        (void)close(fd);
     }
 }

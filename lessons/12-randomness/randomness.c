@@ -160,10 +160,11 @@ static void egd_serve(const char *path) {
         err(1, "listen");
     (void)signal(SIGINT, stop);
     (void)signal(SIGTERM, stop);
-    int heard = printf("listening on %s\n", path) >= 0;
-    if (!heard)
+    if (printf("listening on %s\n", path) < 0) {
         warn("standard output");
-    while (heard) {
+        stop(0);
+    }
+    for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0 && errno == EINVAL)
             break;

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Where checks run, to be quick: sourced by scripts/test and scripts/learn.
+# Where checks and certificates are made, to be quick: sourced by scripts/test,
+# scripts/learn and scripts/certs.
 
 # files_in_memory: temporary files need no disk, where memory takes them, and
 # lets programs run from it.
