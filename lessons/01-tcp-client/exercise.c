@@ -1,13 +1,38 @@
 /*
  * 01 exercise: a daytime client (RFC 867).
  *
- * usage: 01-tcp-client ADDRESS PORT
+ * Long before clocks were set over the network, a program could ask another
+ * machine what time it was. The protocol is named daytime (RFC 867), and it is
+ * very small. The client connects and sends nothing. The server sends the date
+ * and time as text, and closes the connection.
  *
- * Connect, send nothing, copy all that the server says to standard output until
- * it ends, then say on standard error how many bytes that was: `26 bytes`. The
- * README beside this file says the rest.
+ * You write the client. It is called as `01-tcp-client ADDRESS PORT`.
  *
- * What is here compiles and connects to nobody. Your part begins in main.
+ * 1. It connects to the address and port it is given.
+ * 2. It connects to no other address. Given 127.0.0.2, it does not connect to
+ *    127.0.0.1.
+ * 3. It sends nothing.
+ * 4. It copies everything that arrives to standard output. The server may send
+ *    it in many pieces.
+ * 5. It waits for a slow server. There may be a pause between two pieces.
+ * 6. It copies NUL bytes too.
+ * 7. It ends with status 0 when the server closes the connection.
+ * 8. It says on standard error how many bytes arrived. This is one line, such
+ *    as `26 bytes`.
+ * 9. It says why it cannot connect, with status 1. The reason is in words,
+ *    such as "Connection refused".
+ * 10. It reports a reset as an error, with status 1. It first prints what
+ *     arrived before the reset, then the reason in words.
+ * 11. It reports output that cannot be written, with status 1. Two examples
+ *     are a full disk, and a pipe whose reader has ended.
+ * 12. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
+ * 13. It refuses an invalid address or port, with status 1. An address is four
+ *     numbers, as in 127.0.0.1; `127.1` is not enough. A port is a number from
+ *     1 to 65535, in digits alone; `80x` is invalid.
+ *
+ * What is here compiles, checks its arguments, and connects to nobody. Your
+ * part begins in main.
  */
 #define _GNU_SOURCE
 
@@ -26,13 +51,16 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else, 1 to 65535. */
+/* Returns the port that the text names. Ends the program unless the text is a
+ * number from 1 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
-        port > 65535)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
         errx(1, "%s is not a port: 1 to 65535", text);
     return (in_port_t)port;
 }
@@ -44,10 +72,10 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
     in_port_t port = parse_port(argv[2]);
 
-    /* 1. Fill in a struct sockaddr_in: family, port, address. */
-    (void)port;
-    /* 2. socket, connect. Say why, when it fails. */
-    /* 3. recv, write what came, again, until the end. */
-    /* 4. The count, on standard error. */
+    /* 1. Fill in a struct sockaddr_in: the family, the port, the address. */
+    (void)port; /* delete this line when you use the port */
+    /* 2. Call socket and connect. If one fails, say why. */
+    /* 3. Call recv, write what arrived, and repeat until the server closes. */
+    /* 4. Print the count on standard error. */
     return 0;
 }

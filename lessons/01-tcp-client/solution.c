@@ -22,24 +22,29 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else, 1 to 65535. */
+/* Returns the port that the text names. Ends the program unless the text is a
+ * number from 1 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
-        port > 65535)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
         errx(1, "%s is not a port: 1 to 65535", text);
     return (in_port_t)port;
 }
 
-/* Were 1 or 2 free, our socket would get that number. */
+/* If 1 or 2 were closed, our socket would get that number. */
 static void require_output(void) {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
+    }
 }
 
+/* Returns a socket that is connected to that address and port. */
 static int connect_to(const char *address, const char *port) {
     struct sockaddr_in server = {
         .sin_family = AF_INET,
@@ -47,6 +52,7 @@ static int connect_to(const char *address, const char *port) {
     };
     if (inet_pton(AF_INET, address, &server.sin_addr) != 1)
         errx(1, "%s is not an IPv4 address", address);
+
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
@@ -55,7 +61,16 @@ static int connect_to(const char *address, const char *port) {
     return fd;
 }
 
-/* Copies until the server ends its half; returns how many bytes that was. */
+/* Writes the bytes to standard output at once. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Copies everything to standard output until the server closes the connection.
+ * Returns how many bytes that was. */
 static size_t copy_all(int fd) {
     char piece[4096];
     size_t total = 0;
@@ -65,9 +80,7 @@ static size_t copy_all(int fd) {
             err(1, "recv");
         if (received == 0)
             return total;
-        if (fwrite(piece, 1, (size_t)received, stdout) != (size_t)received ||
-            fflush(stdout) == EOF)
-            err(1, "standard output");
+        print_bytes(piece, (size_t)received);
         total += (size_t)received;
     }
 }
@@ -78,11 +91,15 @@ int main(int argc, char **argv) {
     if (argc != 3)
         usage(stderr, 2);
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+
+    /* With SIGPIPE ignored, a write to a pipe without a reader fails, and we
+     * can report it. Otherwise the signal would end us without a message. */
+    (void)signal(SIGPIPE, SIG_IGN);
 
     int fd = connect_to(argv[1], argv[2]);
     size_t total = copy_all(fd);
-    fprintf(stderr, "%zu bytes\n", total);
+    if (fprintf(stderr, "%zu bytes\n", total) < 0)
+        return 1; /* there is nowhere left to say why */
     if (close(fd) < 0)
         err(1, "close");
     return 0;

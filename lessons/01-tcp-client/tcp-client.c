@@ -1,13 +1,14 @@
 /*
- * 01-tcp-client: say one line to a server and print the line it answers.
+ * 01-tcp-client: send one line to a server and print the line it answers.
  *
  * Shows that a connection is a descriptor: a small number, like the one that
- * open(2) gives for a file, that bytes are sent to and received from.
+ * open(2) returns for a file. We send bytes to it and receive bytes from it.
  *
  * usage: 01-tcp-client ADDRESS PORT MESSAGE
  *
- * Left out: names instead of numbers, and IPv6 (04); a deadline (07): a server
- * that never answers keeps this program waiting until you end it.
+ * Left out: names instead of addresses, and IPv6 (lesson 04); a deadline
+ * (lesson 07). A server that never answers keeps this program waiting until
+ * you end it with Ctrl-C.
  */
 #define _GNU_SOURCE
 
@@ -24,8 +25,8 @@
 #include <unistd.h>
 
 enum {
-    PIECE_BYTES = 4096,   /* asked for at once; any size would do */
-    LARGEST_PORT = 65535, /* a port is 16 bits wide: RFC 9293, section 3.1 */
+    PIECE_BYTES = 4096, /* the most that one recv may return; any size works */
+    LARGEST_PORT = 65535, /* a port has 16 bits: RFC 9293, section 3.1 */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -33,60 +34,76 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else, 1 to 65535. atoi(3)
- * would take "80x" for 80 and "http" for 0. */
+/* Returns the port that the text names, in the machine's own byte order. Ends
+ * the program unless the text is a number from 1 to 65535. We don't use
+ * atoi(3), because it takes "80x" for 80 and "http" for 0. */
 static in_port_t parse_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
-        port > LARGEST_PORT)
+
+    /* strtoul(3) accepts blanks and a sign in front; a port has neither. */
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port < 1 || port > LARGEST_PORT)
         errx(1, "%s is not a port: 1 to %d", text, LARGEST_PORT);
     return (in_port_t)port;
 }
 
-/* The address and port in the form the kernel wants them: both with the most
- * significant byte first, whatever this machine's own order is. */
+/* Returns the address and the port in the form that the kernel wants. Both
+ * have their most significant byte first, on every machine. */
 static struct sockaddr_in parse_address(const char *address, const char *port) {
-    struct sockaddr_in where = {
+    struct sockaddr_in server = {
         .sin_family = AF_INET,
         .sin_port = htons(parse_port(port)),
     };
-    if (inet_pton(AF_INET, address, &where.sin_addr) != 1)
+    if (inet_pton(AF_INET, address, &server.sin_addr) != 1)
         errx(1,
              "%s is not an IPv4 address such as 127.0.0.1: names come in "
              "lesson 04",
              address);
-    return where;
+    return server;
 }
 
-/* The lowest free number is the next one given. Were 1 or 2 free, our socket
- * would get it, and what we print would go to the peer. */
+/* Ends the program if its standard output or standard error is closed. The
+ * kernel gives a new socket the lowest free number. If 1 were free, our socket
+ * would get it, and everything we print would go to the server. */
 static void require_output(void) {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
-}
-
-/* send(2) may take fewer bytes than it was given: it says how many. */
-static void send_all(int fd, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t sent = send(fd, bytes, length, 0);
-        if (sent < 0)
-            err(1, "send");
-        bytes += sent;
-        length -= (size_t)sent;
     }
 }
 
-/* Prints what comes, up to and with the first newline. The line may come in
- * any number of pieces, and something else may follow it in the last one.
- * Nothing is kept, so a line of any length takes no more memory than this. */
+/* Sends all the bytes. One send(2) may take only a part of them: it returns
+ * how many it took, and we call it again with the rest. */
+static void send_all(int fd, const char *bytes, size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        ssize_t sent = send(fd, bytes + done, length - done, 0);
+        if (sent < 0)
+            err(1, "send");
+        done += (size_t)sent;
+    }
+}
+
+/* Writes the bytes to standard output at once: without fflush(3) they would
+ * wait in a buffer of this program, and an error would not show until its
+ * end. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Prints what the server sends, up to the first newline and with it. The line
+ * may arrive in any number of pieces. Each piece is printed when it arrives, so
+ * a line of any length needs no more memory than one piece. */
 static void print_line(int fd) {
     char piece[PIECE_BYTES];
-    const char *newline = NULL;
 
-    while (newline == NULL) {
+    for (;;) {
         ssize_t received = recv(fd, piece, sizeof piece, 0);
         if (received < 0)
             err(1, "recv");
@@ -94,11 +111,13 @@ static void print_line(int fd) {
             errx(1, "peer closed before the end of the line");
 
         size_t length = (size_t)received;
-        newline = memchr(piece, '\n', length);
-        if (newline != NULL)
-            length = (size_t)(newline - piece) + 1;
-        if (fwrite(piece, 1, length, stdout) != length || fflush(stdout) == EOF)
-            err(1, "standard output");
+        const char *newline = memchr(piece, '\n', length);
+        if (newline != NULL) {
+            /* Something may follow the newline in this piece: not ours. */
+            print_bytes(piece, (size_t)(newline - piece) + 1);
+            return;
+        }
+        print_bytes(piece, length);
     }
 }
 
@@ -111,9 +130,11 @@ int main(int argc, char **argv) {
     char *message = argv[3];
     require_output();
 
-    /* A write to a peer or a pipe that has gone is to fail with EPIPE, which we
-     * report, and not to end us without a word. */
-    (void)signal(SIGPIPE, SIG_IGN); /* fails only for a signal there is not */
+    /* A write to a connection or a pipe whose other end is closed normally
+     * kills the program with SIGPIPE, without a message. When we ignore the
+     * signal, the write fails with EPIPE instead, and we can say so. The call
+     * itself fails only for a signal number that does not exist. */
+    (void)signal(SIGPIPE, SIG_IGN);
 
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -121,8 +142,9 @@ int main(int argc, char **argv) {
     if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0)
         err(1, "connect %s:%s", argv[1], argv[2]);
 
-    /* C ends a text with a NUL; this protocol ends it with a newline. So the
-     * one takes the other's place, and from here on there are only bytes. */
+    /* C marks the end of a string with a NUL byte. In our protocol a line ends
+     * with a newline, so we put the newline where the NUL is. From here on the
+     * message is no C string any more, only bytes and their number. */
     size_t length = strlen(message);
     message[length] = '\n';
     send_all(fd, message, length + 1);
