@@ -1,13 +1,42 @@
 /*
- * 02 exercise: a server that tells each client who it is.
+ * 02 exercise: a server that tells each client who the client is.
  *
- * usage: 02-tcp-server PORT      (0: any free port)
+ * A program cannot easily find out under which address and port others see it.
+ * But a server can tell it, because `accept` gives the server the client's
+ * address. In this exercise you write such a server. It tells each client who
+ * the client is, and closes the connection.
  *
- * Say `listening on 127.0.0.1:PORT`, then to each client that connects `you are
- * ADDRESS:PORT`, the client's own, and close. The README beside this file says
- * the rest.
+ * Your program is called as `02-tcp-server PORT`. If PORT is 0, it takes any
+ * port that is free.
  *
- * What is here compiles and listens to nobody. Your part begins in main.
+ * 1. It says where it listens. Its first line is `listening on
+ *    127.0.0.1:PORT`, with the port that it really has, also when it was
+ *    started with 0. The line is printed at once, also when standard output is
+ *    a file.
+ * 2. It listens on 127.0.0.1 only.
+ * 3. It tells a client the client's own address and port, and closes the
+ *    connection. This is one line, such as `you are 127.0.0.1:54321`, with a
+ *    newline.
+ * 4. It serves one client after another. It does not wait until a client sends
+ *    something or closes its side.
+ * 5. It lets ten clients wait while it is busy.
+ * 6. It goes on after clients that reset the connection. Some clients are gone
+ *    before it can tell them anything.
+ * 7. It closes the descriptor of each client, also when sending to the client
+ *    failed.
+ * 8. It goes on when accept fails. It says why on standard error, and waits at
+ *    least a hundredth of a second before it calls `accept` again.
+ * 9. It can be started again at once on the same port.
+ * 10. It says why it cannot listen, with status 1. The reason is in words,
+ *     such as "Address already in use", and it does not print the line of
+ *     requirement 1.
+ * 11. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
+ * 12. It refuses an invalid port, with status 1. A port is a number from 0 to
+ *     65535, in digits alone.
+ *
+ * What is here compiles, checks its arguments, and listens nowhere. Your part
+ * begins in main.
  */
 #define _GNU_SOURCE
 
@@ -26,13 +55,16 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else, 0 to 65535. */
+/* Returns the port that the text names. Ends the program unless the text is a
+ * number from 0 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 ||
-        port > 65535)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port > 65535)
         errx(1, "%s is not a port: 0 to 65535", text);
     return (in_port_t)port;
 }
@@ -44,9 +76,9 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
     in_port_t port = parse_port(argv[1]);
 
-    /* 1. socket, setsockopt, bind to 127.0.0.1 and the port, listen. */
-    (void)port;
-    /* 2. getsockname, and say where you listen. */
-    /* 3. For ever: accept, say who it is, close. */
+    /* 1. Call socket, setsockopt, bind (to 127.0.0.1 and the port), listen. */
+    (void)port; /* delete this line when you use the port */
+    /* 2. Call getsockname, and print where you listen. */
+    /* 3. For ever: accept a client, tell it who it is, close. */
     return 0;
 }

@@ -1,13 +1,14 @@
 /*
- * 02-tcp-server: send every client back what it sends, one client at a time.
+ * 02-tcp-server: send each client back what it sends, one client at a time.
  *
  * Shows that a listener makes descriptors: accept(2) takes the next connection
- * from a queue that the kernel fills, whether we are looking or not.
+ * out of a queue, and the kernel fills that queue without our program.
  *
  * usage: 02-tcp-server PORT      (0: any free port)
  *
- * Left out: a client that says nothing, or reads nothing, keeps its turn for
- * ever; a deadline comes in 07, and a turn beside it in 22. IPv6: 17.
+ * Left out: a deadline (lesson 07), and several clients at the same time
+ * (lesson 24). A client that sends nothing, or reads nothing, keeps its turn
+ * for ever. IPv6 is left out too (lesson 04).
  */
 #define _GNU_SOURCE
 
@@ -25,13 +26,14 @@
 #include <unistd.h>
 
 enum {
-    PIECE_BYTES = 1 << 16, /* asked for at once; any size would do */
-    BACKLOG = 128,         /* connections that may wait for accept */
-    LARGEST_PORT = 65535,  /* a port is 16 bits wide: RFC 9293, section 3.1 */
+    PIECE_BYTES = 65536, /* the most that one recv may return; any size works */
+    BACKLOG = 128,       /* connections that may wait for accept */
+    LARGEST_PORT = 65535, /* a port has 16 bits: RFC 9293, section 3.1 */
     PAUSE_NANOSECONDS = 100 * 1000 * 1000, /* after an accept that failed */
     NAME_BYTES = sizeof "255.255.255.255:65535",
 };
 
+/* Set by the signal handler: the server is to end. */
 static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -39,105 +41,119 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else, 0 to 65535. */
+/* Returns the port that the text names. Ends the program unless the text is a
+ * number from 0 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 ||
-        port > LARGEST_PORT)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port > LARGEST_PORT)
         errx(1, "%s is not a port: 0 to %d", text, LARGEST_PORT);
     return (in_port_t)port;
 }
 
-/* Were 1 or 2 free, a socket would get that number: see lesson 01. */
+/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
 static void require_output(void) {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
+    }
 }
 
-/* A signal wakes the call that sleeps: it fails with EINTR. One that lands
- * between our look at the flag and that call wakes nobody, so another one
- * follows each second until we have gone. */
-static void stop(int signal_number) {
+/* The signal handler. A signal also interrupts a system call that sleeps: the
+ * call fails with EINTR. But a signal that arrives after we looked at
+ * `stopping`, and before the call sleeps, interrupts nothing. So the handler
+ * asks for another signal, SIGALRM, in one second, and that signal for the
+ * next one, until we have ended. */
+static void request_stop(int signal_number) {
     (void)signal_number;
     stopping = 1;
     (void)alarm(1);
 }
 
-/* Without SA_RESTART, which would send a woken call back to sleep. None of
- * these calls fails for a signal that there is. */
+/* We do not set SA_RESTART: with it, the kernel would restart an interrupted
+ * call, and the server would go on sleeping. These calls fail only for a
+ * signal number that does not exist. */
 static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = stop};
+    struct sigaction action = {.sa_handler = request_stop};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
+    /* A client that has left is an error of send, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* Writes ADDRESS:PORT, as people read them, into name. With room for the
- * longest, neither call has a way to fail. */
-static void format_name(char name[NAME_BYTES], const struct sockaddr_in *end) {
-    char address[INET_ADDRSTRLEN];
-    (void)inet_ntop(AF_INET, &end->sin_addr, address, sizeof address);
-    (void)snprintf(name, NAME_BYTES, "%s:%d", address, ntohs(end->sin_port));
+/* Writes ADDRESS:PORT, as people read it, into name. The longest one fits, so
+ * neither call can fail. */
+static void format_name(char name[NAME_BYTES],
+                        const struct sockaddr_in *address) {
+    char number[INET_ADDRSTRLEN];
+    (void)inet_ntop(AF_INET, &address->sin_addr, number, sizeof number);
+    (void)snprintf(name, NAME_BYTES, "%s:%d", number, ntohs(address->sin_port));
 }
 
-/* Returns a socket that the kernel queues connections on; writes its name. */
+/* Returns a listener at 127.0.0.1 and this port, and writes its name. */
 static int listen_on(in_port_t port, char name[NAME_BYTES]) {
     struct sockaddr_in own = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    socklen_t length = sizeof own;
-    const int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0)
         err(1, "socket");
-    /* Or the port stays taken for a minute when we were the first to close: the
-     * kernel keeps what is left of such a connection, in TIME_WAIT. */
+
+    /* Without this, bind fails while a connection of an earlier server on this
+     * port is in TIME_WAIT: tcp(7), and section 3.6 of RFC 9293. */
+    const int on = 1;
     if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         err(1, "setsockopt SO_REUSEADDR");
     if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind 127.0.0.1:%d", port);
     if (listen(listener, BACKLOG) < 0)
         err(1, "listen");
-    /* Who asks for port 0 gets another one: which? */
+
+    /* For port 0 the kernel has chosen a port. This call tells us which. */
+    socklen_t length = sizeof own;
     if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
     format_name(name, &own);
     return listener;
 }
 
-/* Returns 0, or -1 and errno: EINTR when we were told to stop. A client that
- * never reads keeps us here until it goes. */
+/* Sends all the bytes. Returns 0, or -1 and errno; EINTR means that the server
+ * is to end. A client that never reads keeps us here until it leaves. */
 static int send_all(int fd, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t sent = send(fd, bytes, length, 0);
-        if (sent < 0 && (errno != EINTR || stopping))
+    size_t done = 0;
+    while (done < length) {
+        ssize_t sent = send(fd, bytes + done, length - done, 0);
+        if (sent >= 0)
+            done += (size_t)sent;
+        else if (errno != EINTR || stopping)
             return -1;
-        if (sent < 0)
-            continue;
-        bytes += sent;
-        length -= (size_t)sent;
     }
     return 0;
 }
 
-/* One client's turn: until it ends its half or fails, or we are to stop. */
-static void echo(int fd, const char *name) {
+/* Sends the client back what it sends, until it closes its side, or a call
+ * fails, or the server is to end. Returns how many bytes that was. */
+static unsigned long long echo(int fd, const char *name) {
     char piece[PIECE_BYTES];
     unsigned long long total = 0;
+
     while (!stopping) {
         ssize_t received = recv(fd, piece, sizeof piece, 0);
         if (received < 0 && errno == EINTR)
-            continue;
-        if (received < 0)
+            continue; /* look at `stopping` */
+        if (received < 0) {
             warn("recv from %s", name);
-        if (received <= 0)
+            break;
+        }
+        if (received == 0)
             break;
         if (send_all(fd, piece, (size_t)received) < 0) {
             if (errno != EINTR)
@@ -146,34 +162,43 @@ static void echo(int fd, const char *name) {
         }
         total += (size_t)received;
     }
-    if (printf("%s closed after %llu bytes\n", name, total) < 0)
-        warn("standard output");
+    return total;
 }
 
-/* accept(2) fails when a client has gone again, or when descriptors or memory
- * have run out. That is no reason to end, and none to ask again at once: who
- * has no descriptor left would do so a million times a second. Nor is a line
- * that cannot be printed; main says in the end that it was not all well. */
+/* Serves one client from its first byte to its last, and closes its
+ * descriptor. A report that cannot be printed is no reason to stop serving;
+ * main says it at the end. */
+static void serve_client(int fd, const struct sockaddr_in *peer) {
+    char name[NAME_BYTES];
+    format_name(name, peer);
+
+    if (printf("%s connected\n", name) < 0)
+        warn("standard output");
+    unsigned long long total = echo(fd, name);
+    if (printf("%s closed after %llu bytes\n", name, total) < 0)
+        warn("standard output");
+    if (close(fd) < 0)
+        warn("close %s", name);
+}
+
+/* Takes one client after another, until the server is to end. accept(2) fails,
+ * for example, when the process has no descriptor left. That passes, so it does
+ * not end the server. But the next call would fail at once, and a million
+ * others after it, so we wait a moment first. */
 static void serve(int listener) {
-    const struct timespec moment = {.tv_nsec = PAUSE_NANOSECONDS};
+    const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
+
     while (!stopping) {
         struct sockaddr_in peer = {0};
         socklen_t length = sizeof peer;
-        char name[NAME_BYTES];
         int fd =
             accept4(listener, (struct sockaddr *)&peer, &length, SOCK_CLOEXEC);
-        if (fd < 0 && errno != EINTR) {
+        if (fd >= 0) {
+            serve_client(fd, &peer);
+        } else if (errno != EINTR) {
             warn("accept");
-            (void)nanosleep(&moment, NULL); /* or less: a signal is welcome */
+            (void)nanosleep(&pause, NULL); /* a signal may end it earlier */
         }
-        if (fd < 0)
-            continue;
-        format_name(name, &peer);
-        if (printf("%s connected\n", name) < 0)
-            warn("standard output");
-        echo(fd, name);
-        if (close(fd) < 0)
-            warn("close %s", name);
     }
 }
 
@@ -188,14 +213,16 @@ int main(int argc, char **argv) {
 
     char name[NAME_BYTES];
     int listener = listen_on(port, name);
-    /* Line by line, into a file too; it fails only for a mode there is not. */
+    /* Print each line at once, also into a file or a pipe. This call fails only
+     * for a mode that does not exist. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (printf("listening on %s\n", name) < 0)
         err(1, "standard output");
     serve(listener);
     if (close(listener) < 0)
         err(1, "close");
-    /* No reason to leave clients alone; but one to say so when all is done. */
+    /* A report that could not be printed did not stop us, but it is an error.
+     */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0;

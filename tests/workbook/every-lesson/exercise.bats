@@ -27,7 +27,7 @@ words() {
 # A requirement of the README begins with "It" and the test's name.
 @test "$LESSON: its requirements are the tests of its check, in their order" {
     diff <(tests/lib/exercise-text "$readme" |
-        awk '/^[0-9]+\. / { printf "\n" } { printf "%s ", $0 }' |
+        awk '/^[0-9]+\. / { print "" } { $1 = $1; printf "%s ", $0 } END { print "" }' |
         sed -nE 's/^[0-9]+\. It ([^.:]*)[.:] .*/\1/p') \
         <(sed -n 's/^@test "\(.*\)" {$/\1/p' "tests/exercises/$LESSON.bats") >&2
 }

@@ -1,0 +1,140 @@
+/*
+ * sockets: list this machine's IPv4 TCP sockets that have a given local port.
+ *
+ *     sockets PORT
+ *
+ * The kernel shows them in /proc/net/tcp, in hexadecimal: see proc(5). This
+ * program prints the same facts in words, a line for each socket:
+ *
+ *     STATE        TO SEND  TO READ  INODE    PEER
+ *     LISTEN             0        1  48291    -
+ *     ESTABLISHED        0        7  0        127.0.0.1:52610
+ *
+ * The listeners come first, then the connections in the order of their peers'
+ * ports. The columns TO SEND and TO READ are numbers of bytes that wait in the
+ * kernel. For a listener, TO READ is the number of connections that wait for
+ * accept(2). The inode is 0 while no process has a descriptor for the socket.
+ */
+#define _GNU_SOURCE
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    LARGEST_PORT = 65535,
+    MOST_SOCKETS = 1024,
+    LINE_BYTES = 512,
+    STATE_LISTEN = 10, /* as <netinet/tcp.h> numbers the states */
+    STATES = 13,
+};
+
+struct tcp_socket {
+    unsigned state;
+    uint32_t to_send; /* bytes */
+    uint32_t to_read; /* bytes, or connections of a listener */
+    uint64_t inode;
+    struct in_addr peer_address;
+    unsigned peer_port; /* in the machine's own byte order */
+};
+
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: sockets PORT\n", out);
+    exit(status);
+}
+
+static unsigned parse_port(const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long port = strtoul(text, &end, 10);
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port < 1 || port > LARGEST_PORT)
+        errx(1, "%s is not a port: 1 to %d", text, LARGEST_PORT);
+    return (unsigned)port;
+}
+
+static const char *name_of_state(unsigned state) {
+    static const char *const names[STATES] = {
+        "?",         "ESTABLISHED", "SYN_SENT",     "SYN_RECV",   "FIN_WAIT1",
+        "FIN_WAIT2", "TIME_WAIT",   "CLOSE",        "CLOSE_WAIT", "LAST_ACK",
+        "LISTEN",    "CLOSING",     "NEW_SYN_RECV",
+    };
+    return state < STATES ? names[state] : "?";
+}
+
+/* Reads one line of /proc/net/tcp into *found. Returns 1 if it is a socket with
+ * this local port, else 0. The kernel prints an address as the four bytes lie
+ * in memory, taken for one number, and a port in the usual order. */
+static int parse_line(const char *line, unsigned port,
+                      struct tcp_socket *found) {
+    uint32_t peer_address;
+    unsigned local_port;
+    int fields =
+        sscanf(line,
+               " %*u: %*x:%x %" SCNx32 ":%x %x %" SCNx32 ":%" SCNx32
+               " %*x:%*x %*x %*u %*u %" SCNu64,
+               &local_port, &peer_address, &found->peer_port, &found->state,
+               &found->to_send, &found->to_read, &found->inode);
+    if (fields != 7 || local_port != port)
+        return 0;
+    found->peer_address.s_addr = peer_address;
+    return 1;
+}
+
+static int compare_sockets(const void *left, const void *right) {
+    const struct tcp_socket *a = left;
+    const struct tcp_socket *b = right;
+    int a_listens = a->state == STATE_LISTEN;
+    int b_listens = b->state == STATE_LISTEN;
+    if (a_listens != b_listens)
+        return a_listens ? -1 : 1;
+    if (a->peer_port != b->peer_port)
+        return a->peer_port < b->peer_port ? -1 : 1;
+    return 0;
+}
+
+static void print_socket(const struct tcp_socket *shown) {
+    char address[INET_ADDRSTRLEN];
+    (void)inet_ntop(AF_INET, &shown->peer_address, address, sizeof address);
+    printf("%-12s %7" PRIu32 "  %7" PRIu32 "  %-8" PRIu64 " ",
+           name_of_state(shown->state), shown->to_send, shown->to_read,
+           shown->inode);
+    if (shown->state == STATE_LISTEN)
+        puts("-");
+    else
+        printf("%s:%u\n", address, shown->peer_port);
+}
+
+int main(int argc, char **argv) {
+    static struct tcp_socket found[MOST_SOCKETS];
+    char line[LINE_BYTES];
+    size_t count = 0;
+
+    if (argc != 2)
+        usage(stderr, 2);
+    unsigned port = parse_port(argv[1]);
+    FILE *table = fopen("/proc/net/tcp", "re");
+    if (table == NULL)
+        err(1, "/proc/net/tcp");
+    while (count < MOST_SOCKETS && fgets(line, sizeof line, table) != NULL) {
+        if (parse_line(line, port, &found[count]))
+            count++;
+    }
+    if (ferror(table))
+        err(1, "/proc/net/tcp");
+    (void)fclose(table); /* it was only read */
+
+    qsort(found, count, sizeof found[0], compare_sockets);
+    puts("STATE        TO SEND  TO READ  INODE    PEER");
+    for (size_t i = 0; i < count; i++)
+        print_socket(&found[i]);
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+    return 0;
+}
