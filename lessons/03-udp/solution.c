@@ -20,35 +20,45 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TIME_BYTES = 4, TRIES = 3 };
+enum {
+    TIME_BYTES = 4,
+    TRIES = 3,
+    WAIT_SECONDS = 1, /* how long each try waits for an answer */
+};
 
-/* The seconds of RFC 868 begin with 1900, those of time_t with 1970. */
-static const time_t SECONDS_TO_1970 = 2208988800;
+/* RFC 868 counts seconds from 1900, and time_t counts them from 1970. */
+static const int64_t SECONDS_TO_1970 = 2208988800;
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 03-udp ADDRESS PORT\n", out);
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else, 1 to 65535. */
+/* Returns the port that the text names. Ends the program unless the text is a
+ * number from 1 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
-        port > 65535)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
         errx(1, "%s is not a port: 1 to 65535", text);
     return (in_port_t)port;
 }
 
-static int open_to(const char *address, const char *port) {
+/* Returns a socket that is connected to the server, and waits for at most
+ * WAIT_SECONDS in recv. */
+static int connect_to(const char *address, const char *port) {
     struct sockaddr_in server = {
         .sin_family = AF_INET,
         .sin_port = htons(parse_port(port)),
     };
     if (inet_pton(AF_INET, address, &server.sin_addr) != 1)
         errx(1, "%s is not an IPv4 address", address);
-    const struct timeval wait = {.tv_sec = 1};
+
+    const struct timeval wait = {.tv_sec = WAIT_SECONDS};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
@@ -59,21 +69,25 @@ static int open_to(const char *address, const char *port) {
     return fd;
 }
 
-/* Asks, and returns the seconds since 1900 that the server answers. */
+/* Returns the seconds since 1900 that the server answers. */
 static uint32_t ask(int fd) {
-    unsigned char reply[TIME_BYTES + 1]; /* with room to see one too long */
-    uint32_t seconds;
+    /* One byte more than an answer has. In a buffer of four, a longer answer
+     * would be cut to four bytes and look right. */
+    unsigned char reply[TIME_BYTES + 1];
 
     for (int try = 1; try <= TRIES; try++) {
         if (send(fd, "", 0, 0) < 0)
             err(1, "send");
         ssize_t received = recv(fd, reply, sizeof reply, 0);
-        if (received < 0 && errno != EAGAIN && errno != EINTR)
-            err(1, "recv");
-        if (received < 0)
-            continue;
+        if (received < 0) {
+            if (errno != EAGAIN && errno != EINTR)
+                err(1, "recv");
+            continue; /* no answer came: try again */
+        }
         if (received != TIME_BYTES)
-            errx(1, "the reply is not %d bytes long", TIME_BYTES);
+            errx(1, "the answer is not %d bytes long", TIME_BYTES);
+
+        uint32_t seconds;
         memcpy(&seconds, reply, sizeof seconds);
         return ntohl(seconds);
     }
@@ -81,28 +95,33 @@ static uint32_t ask(int fd) {
 }
 
 static void print_date(uint32_t seconds) {
-    time_t when = (time_t)seconds - SECONDS_TO_1970;
+    /* Before 1970 this is negative, so it needs a type with a sign. */
+    time_t when = (time_t)((int64_t)seconds - SECONDS_TO_1970);
     struct tm date;
     char text[sizeof "1900-01-01 00:00:00 UTC"];
 
     if (gmtime_r(&when, &date) == NULL)
         err(1, "gmtime_r");
     (void)strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &date);
-    if (printf("%s\n", text) < 0 || fflush(stdout) == EOF)
+    if (printf("%s\n", text) < 0)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
         err(1, "standard output");
 }
 
 int main(int argc, char **argv) {
-    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+    /* If standard output were closed, our socket would get its number. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
 
-    int fd = open_to(argv[1], argv[2]);
-    print_date(ask(fd));
+    int fd = connect_to(argv[1], argv[2]);
+    uint32_t seconds = ask(fd);
+    print_date(seconds);
     if (close(fd) < 0)
         err(1, "close");
     return 0;

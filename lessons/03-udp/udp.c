@@ -1,15 +1,18 @@
 /*
- * 03-udp: send a datagram and print its answer, or be the one who answers.
+ * 03-udp: send a datagram and print the answer; or be the server that answers.
  *
  * Shows that a datagram arrives whole, or cut, or not at all.
  *
- * usage: 03-udp serve PORT       (0: any free port)
+ * usage: 03-udp serve [-b BYTES] PORT       (0: any free port)
  *        03-udp send ADDRESS PORT MESSAGE
  *
- * The message goes out without newline or NUL; a newline follows the answer.
+ * With -b, the server receives at most BYTES bytes of each datagram. The
+ * message is sent without a newline and without a NUL. A newline is printed
+ * after the answer.
  *
- * Left out: a clock, so a signal cuts a wait short (07); a number in each
- * question, so a late answer passes for the next one's (30); names, IPv6 (04).
+ * Left out: a clock, so a signal makes one wait shorter (lesson 07); a number
+ * in each question, so a late answer is taken for the answer to the next try;
+ * names and IPv6 (lesson 04).
  */
 #define _GNU_SOURCE
 
@@ -27,63 +30,73 @@
 #include <unistd.h>
 
 enum {
-    LARGEST_DATAGRAM = 65507, /* 65535 less IP's header of 20, UDP's of 8 */
+    LARGEST_DATAGRAM = 65507, /* 65535 - 20 (header of IP) - 8 (of UDP) */
     LARGEST_PORT = 65535,
     TRIES = 3,
-    WAIT_SECONDS = 1, /* for an answer, each time */
+    WAIT_SECONDS = 1, /* how long each try waits for an answer */
     NAME_BYTES = sizeof "255.255.255.255:65535",
 };
 
+/* Set by the signal handler: the server is to end. */
 static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
-    fprintf(out, "usage: 03-udp serve PORT\n"
+    fprintf(out, "usage: 03-udp serve [-b BYTES] PORT\n"
                  "       03-udp send ADDRESS PORT MESSAGE\n");
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else. */
-static in_port_t parse_port(const char *text, unsigned long lowest) {
+/* Returns the number that the text is. Ends the program unless it is one from
+ * least to most, in digits alone; `noun` says what it should be. */
+static unsigned long parse_number(const char *text, const char *noun,
+                                  unsigned long least, unsigned long most) {
     char *end;
     errno = 0;
-    unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 ||
-        port < lowest || port > LARGEST_PORT)
-        errx(1, "%s is not a port: %lu to %d", text, lowest, LARGEST_PORT);
-    return (in_port_t)port;
+    unsigned long number = strtoul(text, &end, 10);
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || number < least || number > most)
+        errx(1, "%s is not a %s: %lu to %lu", text, noun, least, most);
+    return number;
 }
 
+/* If 1 or 2 were closed, our socket would get that number: see lesson 01. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
+/* Writes ADDRESS:PORT, as people read it, into name. */
+static void format_name(char name[NAME_BYTES],
+                        const struct sockaddr_in *address) {
+    char number[INET_ADDRSTRLEN];
+    (void)inet_ntop(AF_INET, &address->sin_addr, number, sizeof number);
+    (void)snprintf(name, NAME_BYTES, "%s:%d", number, ntohs(address->sin_port));
+}
+
+/* The client. */
+
 static struct sockaddr_in parse_address(const char *address, const char *port) {
-    struct sockaddr_in where = {
+    struct sockaddr_in server = {
         .sin_family = AF_INET,
-        .sin_port = htons(parse_port(port, 1)),
+        .sin_port =
+            htons((in_port_t)parse_number(port, "port", 1, LARGEST_PORT)),
     };
-    if (inet_pton(AF_INET, address, &where.sin_addr) != 1)
+    if (inet_pton(AF_INET, address, &server.sin_addr) != 1)
         errx(1,
              "%s is not an IPv4 address such as 127.0.0.1: names come in "
              "lesson 04",
              address);
-    return where;
+    return server;
 }
 
-/* Were 1 or 2 free, our socket would get that number: see lesson 01. */
-static void require_output(void) {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
-            err(1, "descriptor %d", fd);
-}
-
-/* Writes ADDRESS:PORT, as people read them, into name. */
-static void format_name(char name[NAME_BYTES], const struct sockaddr_in *peer) {
-    char address[INET_ADDRSTRLEN];
-    (void)inet_ntop(AF_INET, &peer->sin_addr, address, sizeof address);
-    (void)snprintf(name, NAME_BYTES, "%s:%d", address, ntohs(peer->sin_port));
-}
-
-/* connect(2) sends nothing here. It tells our own kernel whom we speak with: a
- * datagram from anybody else is no longer for us, and news that our peer's
- * port is closed is the next call's error (udp(7)). */
-static int open_to(const struct sockaddr_in *server, const char *name) {
+/* Returns a socket that is connected to the server, and waits for at most
+ * WAIT_SECONDS in recv. On a UDP socket, connect(2) sends nothing. It tells our
+ * own kernel who our peer is: see udp(7). */
+static int connect_to(const struct sockaddr_in *server, const char *name) {
     const struct timeval wait = {.tv_sec = WAIT_SECONDS};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -95,117 +108,149 @@ static int open_to(const struct sockaddr_in *server, const char *name) {
     return fd;
 }
 
-/* Returns the length of the answer. Question or answer may get lost, which
- * looks the same from here: then the question goes out again. */
-static size_t ask(int fd, const char *name, const char *message, char *answer) {
+/* Sends the message until an answer comes, at most TRIES times. Returns how
+ * many bytes of `answer` the answer fills. When none comes, the message may
+ * have been lost, or the answer: we can't tell which, so we send it again. */
+static size_t ask(int fd, const char *name, const char *message,
+                  char answer[LARGEST_DATAGRAM]) {
     for (int try = 1; try <= TRIES; try++) {
         if (try > 1)
             warnx("no answer: try %d of %d", try, TRIES);
         if (send(fd, message, strlen(message), 0) < 0)
             err(1, "send to %s", name);
+
         ssize_t received = recv(fd, answer, LARGEST_DATAGRAM, 0);
         if (received >= 0)
             return (size_t)received;
-        /* EAGAIN: the second is over. EINTR: a signal came, and one second
-         * more after each of them might be a wait without an end. */
+        /* EAGAIN: the second is over. EINTR: a signal came. To wait a whole
+         * second again after each signal could be a wait without end. */
         if (errno != EAGAIN && errno != EINTR)
             err(1, "recv from %s", name);
     }
     errx(1, "no answer from %s in %d tries", name, TRIES);
 }
 
-static void send_message(struct sockaddr_in server, const char *message) {
-    static char answer[LARGEST_DATAGRAM + 1];
+static int send_main(const char *address, const char *port,
+                     const char *message) {
+    static char answer[LARGEST_DATAGRAM + 1]; /* and a newline */
     char name[NAME_BYTES];
+    struct sockaddr_in server = parse_address(address, port);
     format_name(name, &server);
-    int fd = open_to(&server, name);
+
+    int fd = connect_to(&server, name);
     size_t length = ask(fd, name, message, answer);
-    answer[length++] = '\n';
-    if (fwrite(answer, 1, length, stdout) != length || fflush(stdout) == EOF)
+    answer[length] = '\n';
+    length++;
+    if (fwrite(answer, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
         err(1, "standard output");
     if (close(fd) < 0)
         err(1, "close");
+    return 0;
 }
 
-/* As in lesson 02: wakes the call that sleeps; rings again each second, for the
- * one that began to sleep a moment after the first signal. */
-static void stop(int signal_number) {
+/* The server. */
+
+/* The signal handler, as in lesson 02: it also asks for a signal each second,
+ * in case the first one came just before a call that sleeps. */
+static void request_stop(int signal_number) {
     (void)signal_number;
     stopping = 1;
     (void)alarm(1);
 }
 
+/* These calls fail only for a signal number that does not exist. */
 static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = stop};
+    struct sigaction action = {.sa_handler = request_stop};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
 }
 
-/* No listen, no accept, and no SO_REUSEADDR: without connections there is no
- * TIME_WAIT, and here that option would let two servers share a port. */
+/* Returns a socket with this port at 127.0.0.1, and writes its name. It does
+ * not set SO_REUSEADDR. UDP has no connections, so it has no TIME_WAIT, and the
+ * option would allow a second server on the same port. */
 static int bind_to(in_port_t port, char name[NAME_BYTES]) {
-    struct sockaddr_in address = {
+    struct sockaddr_in own = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    socklen_t length = sizeof address;
+    socklen_t length = sizeof own;
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind 127.0.0.1:%d", port);
-    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
-    format_name(name, &address);
+    format_name(name, &own);
     return fd;
 }
 
-/* Each datagram is its own conversation. An answer that can't be sent is one
- * more datagram lost: its client will ask again. */
-static void serve(in_port_t port) {
+/* Receives one datagram, of which it takes at most `most` bytes, and sends
+ * these bytes back. If that fails, the answer is lost, as any datagram may be:
+ * the client will ask again. */
+static void answer_one(int fd, size_t most) {
     static char datagram[LARGEST_DATAGRAM];
+    char name[NAME_BYTES];
+    struct sockaddr_in client = {0};
+    socklen_t length = sizeof client;
+
+    ssize_t received =
+        recvfrom(fd, datagram, most, 0, (struct sockaddr *)&client, &length);
+    if (received < 0) {
+        if (errno != EINTR)
+            warn("recvfrom");
+        return;
+    }
+    format_name(name, &client);
+    if (printf("%s sent %zd bytes\n", name, received) < 0)
+        warn("standard output");
+    if (sendto(fd, datagram, (size_t)received, 0, (struct sockaddr *)&client,
+               length) < 0)
+        warn("sendto %s", name);
+}
+
+static int serve_main(in_port_t port, size_t most) {
     char name[NAME_BYTES];
     catch_signals();
     int fd = bind_to(port, name);
-    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, also in a pipe */
+    /* Print each line at once, also into a file or a pipe. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (printf("listening on %s\n", name) < 0)
         err(1, "standard output");
 
-    while (!stopping) {
-        struct sockaddr_in client = {0};
-        socklen_t length = sizeof client;
-        ssize_t received = recvfrom(fd, datagram, sizeof datagram, 0,
-                                    (struct sockaddr *)&client, &length);
-        if (received < 0 && errno != EINTR)
-            warn("recvfrom");
-        if (received < 0)
-            continue;
-        format_name(name, &client);
-        if (printf("%s sent %zd bytes\n", name, received) < 0)
-            warn("standard output");
-        if (sendto(fd, datagram, (size_t)received, 0,
-                   (struct sockaddr *)&client, length) < 0)
-            warn("sendto %s", name);
-    }
+    while (!stopping)
+        answer_one(fd, most);
+
     if (close(fd) < 0)
         err(1, "close");
-    if (ferror(stdout)) /* no reason to leave clients alone, but to say so */
+    /* A report that could not be printed did not stop us, but is an error. */
+    if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
+    return 0;
 }
 
 int main(int argc, char **argv) {
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    /* A pipe whose reader has ended is an error, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
+
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc == 3 && strcmp(argv[1], "serve") == 0)
-        serve(parse_port(argv[2], 0));
-    else if (argc == 5 && strcmp(argv[1], "send") == 0)
-        send_message(parse_address(argv[2], argv[3]), argv[4]);
-    else
+    if (argc == 5 && strcmp(argv[1], "send") == 0)
+        return send_main(argv[2], argv[3], argv[4]);
+    if (argc < 3 || strcmp(argv[1], "serve") != 0)
         usage(stderr, 2);
-    return 0;
+
+    size_t most = LARGEST_DATAGRAM;
+    if (argc == 5 && strcmp(argv[2], "-b") == 0)
+        most = parse_number(argv[3], "number of bytes", 1, LARGEST_DATAGRAM);
+    else if (argc != 3)
+        usage(stderr, 2);
+    unsigned long port = parse_number(argv[argc - 1], "port", 0, LARGEST_PORT);
+    return serve_main((in_port_t)port, most);
 }

@@ -1,19 +1,25 @@
 /*
- * sockets: list this machine's IPv4 TCP sockets that have a given local port.
+ * sockets: list this machine's IPv4 sockets that have a given local port.
  *
- *     sockets PORT
+ *     sockets PORT       TCP
+ *     sockets -u PORT    UDP
  *
- * The kernel shows them in /proc/net/tcp, in hexadecimal: see proc(5). This
- * program prints the same facts in words, a line for each socket:
+ * The kernel shows them in /proc/net/tcp and /proc/net/udp, in hexadecimal: see
+ * proc(5). This program prints the same facts in words, a line for each socket:
  *
  *     STATE        TO SEND  TO READ  INODE    PEER
  *     LISTEN             0        1  48291    -
  *     ESTABLISHED        0        7  0        127.0.0.1:52610
  *
+ *     TO READ  DROPPED  INODE
+ *       61184        8  48307
+ *
  * The listeners come first, then the connections in the order of their peers'
- * ports. The columns TO SEND and TO READ are numbers of bytes that wait in the
- * kernel. For a listener, TO READ is the number of connections that wait for
- * accept(2). The inode is 0 while no process has a descriptor for the socket.
+ * ports. TO SEND and TO READ are numbers of bytes that wait in the kernel. For
+ * a listener, TO READ is the number of connections that wait for accept(2). For
+ * UDP, TO READ is the memory that the waiting datagrams take, and DROPPED is
+ * how many datagrams the kernel has thrown away. The inode is 0 while no
+ * process has a descriptor for the socket.
  */
 #define _GNU_SOURCE
 
@@ -25,6 +31,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     LARGEST_PORT = 65535,
@@ -34,17 +41,20 @@ enum {
     STATES = 13,
 };
 
-struct tcp_socket {
+enum protocol { TCP, UDP };
+
+struct shown_socket {
     unsigned state;
     uint32_t to_send; /* bytes */
     uint32_t to_read; /* bytes, or connections of a listener */
+    uint64_t dropped; /* datagrams; UDP alone */
     uint64_t inode;
     struct in_addr peer_address;
     unsigned peer_port; /* in the machine's own byte order */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: sockets PORT\n", out);
+    fputs("usage: sockets [-u] PORT\n", out);
     exit(status);
 }
 
@@ -68,11 +78,12 @@ static const char *name_of_state(unsigned state) {
     return state < STATES ? names[state] : "?";
 }
 
-/* Reads one line of /proc/net/tcp into *found. Returns 1 if it is a socket with
- * this local port, else 0. The kernel prints an address as the four bytes lie
- * in memory, taken for one number, and a port in the usual order. */
+/* Reads one line of the kernel's table into *found. Returns 1 if it is a socket
+ * with this local port, else 0. The kernel prints an address as the number that
+ * its four bytes are in this machine's memory, and a port in the usual order.
+ */
 static int parse_line(const char *line, unsigned port,
-                      struct tcp_socket *found) {
+                      struct shown_socket *found) {
     uint32_t peer_address;
     unsigned local_port;
     int fields =
@@ -87,9 +98,20 @@ static int parse_line(const char *line, unsigned port,
     return 1;
 }
 
+/* Returns the number at the end of the line. In /proc/net/udp this is how many
+ * datagrams were dropped. */
+static uint64_t last_number(const char *line) {
+    size_t length = strcspn(line, "\n");
+    while (length > 0 && line[length - 1] == ' ')
+        length--;
+    while (length > 0 && line[length - 1] != ' ')
+        length--;
+    return strtoull(line + length, NULL, 10);
+}
+
 static int compare_sockets(const void *left, const void *right) {
-    const struct tcp_socket *a = left;
-    const struct tcp_socket *b = right;
+    const struct shown_socket *a = left;
+    const struct shown_socket *b = right;
     int a_listens = a->state == STATE_LISTEN;
     int b_listens = b->state == STATE_LISTEN;
     if (a_listens != b_listens)
@@ -99,7 +121,7 @@ static int compare_sockets(const void *left, const void *right) {
     return 0;
 }
 
-static void print_socket(const struct tcp_socket *shown) {
+static void print_tcp(const struct shown_socket *shown) {
     char address[INET_ADDRSTRLEN];
     (void)inet_ntop(AF_INET, &shown->peer_address, address, sizeof address);
     printf("%-12s %7" PRIu32 "  %7" PRIu32 "  %-8" PRIu64 " ",
@@ -111,29 +133,54 @@ static void print_socket(const struct tcp_socket *shown) {
         printf("%s:%u\n", address, shown->peer_port);
 }
 
-int main(int argc, char **argv) {
-    static struct tcp_socket found[MOST_SOCKETS];
+static void print_udp(const struct shown_socket *shown) {
+    printf("%7" PRIu32 "  %7" PRIu64 "  %" PRIu64 "\n", shown->to_read,
+           shown->dropped, shown->inode);
+}
+
+/* Reads the sockets with this local port into found. Returns their number. */
+static size_t read_sockets(enum protocol protocol, unsigned port,
+                           struct shown_socket found[MOST_SOCKETS]) {
+    const char *path = protocol == UDP ? "/proc/net/udp" : "/proc/net/tcp";
     char line[LINE_BYTES];
     size_t count = 0;
 
-    if (argc != 2)
-        usage(stderr, 2);
-    unsigned port = parse_port(argv[1]);
-    FILE *table = fopen("/proc/net/tcp", "re");
+    FILE *table = fopen(path, "re");
     if (table == NULL)
-        err(1, "/proc/net/tcp");
+        err(1, "%s", path);
     while (count < MOST_SOCKETS && fgets(line, sizeof line, table) != NULL) {
-        if (parse_line(line, port, &found[count]))
+        if (parse_line(line, port, &found[count])) {
+            found[count].dropped = last_number(line);
             count++;
+        }
     }
     if (ferror(table))
-        err(1, "/proc/net/tcp");
+        err(1, "%s", path);
     (void)fclose(table); /* it was only read */
+    return count;
+}
+
+int main(int argc, char **argv) {
+    static struct shown_socket found[MOST_SOCKETS];
+    enum protocol protocol = TCP;
+
+    if (argc == 3 && strcmp(argv[1], "-u") == 0)
+        protocol = UDP;
+    else if (argc != 2)
+        usage(stderr, 2);
+    size_t count = read_sockets(protocol, parse_port(argv[argc - 1]), found);
 
     qsort(found, count, sizeof found[0], compare_sockets);
-    puts("STATE        TO SEND  TO READ  INODE    PEER");
-    for (size_t i = 0; i < count; i++)
-        print_socket(&found[i]);
+    if (protocol == UDP)
+        puts("TO READ  DROPPED  INODE");
+    else
+        puts("STATE        TO SEND  TO READ  INODE    PEER");
+    for (size_t i = 0; i < count; i++) {
+        if (protocol == UDP)
+            print_udp(&found[i]);
+        else
+            print_tcp(&found[i]);
+    }
     if (fflush(stdout) == EOF)
         err(1, "standard output");
     return 0;
