@@ -1,15 +1,15 @@
 /*
- * 04-addresses: print all addresses that a name has, and the bytes of each.
+ * 04-addresses: print all addresses of a name, and the bytes of each.
  *
- * Shows what getaddrinfo(3) makes of a name: a family, a type and a protocol,
- * which socket(2) wants, and the bytes that connect(2) or bind(2) wants.
+ * Shows what getaddrinfo(3) returns for a name: a family, a type and a protocol
+ * for socket(2), and the bytes of an address for connect(2) or bind(2).
  *
  * usage: 04-addresses [-4|-6] [-u] HOST [PORT]
  *     -4, -6  only addresses of that family
- *     -u      only for datagrams (SOCK_DGRAM); else for every type there is
+ *     -u      only for datagrams (SOCK_DGRAM); otherwise for every type
  *
- * Left out: how a name server is asked (30); which of the addresses to take
- * (the exercise, and 16).
+ * Left out: how a name server is asked; which of the addresses to use (the
+ * exercise tries them one after another).
  */
 #define _GNU_SOURCE
 
@@ -26,23 +26,24 @@
 #include <unistd.h>
 
 enum {
-    LARGEST_PORT = 65535, /* a port is 16 bits wide: RFC 9293, section 3.1 */
-    FIELDS = 5,           /* the most that an address of ours has */
+    LARGEST_PORT = 65535, /* a port has 16 bits: RFC 9293, section 3.1 */
+    MOST_FIELDS = 5,      /* of an address, in the families that we know */
 };
 
+/* One part of an address in memory, such as the port. */
 struct field {
     const char *name;
-    size_t start;
-    size_t length;
+    size_t start;  /* its first byte */
+    size_t length; /* in bytes */
 };
 
-/* The kernel takes an address as so many bytes. Their first two are the family,
- * and say what the others are: ip(7), ipv6(7). */
+/* What the bytes of an address mean: see ip(7) and ipv6(7). The first two are
+ * always the family. */
 struct family {
     int number;
     const char *name;
-    size_t address; /* where it starts */
-    struct field fields[FIELDS];
+    size_t address_start; /* the first byte of the address proper */
+    struct field fields[MOST_FIELDS];
 };
 
 static const struct family families[] = {
@@ -62,39 +63,60 @@ static const struct family families[] = {
       {"address", offsetof(struct sockaddr_in6, sin6_addr), 16},
       {"scope", offsetof(struct sockaddr_in6, sin6_scope_id), 4}}},
 };
+enum { FAMILIES = sizeof families / sizeof families[0] };
+
+/* What the command line asks for. */
+struct options {
+    int family; /* AF_UNSPEC: any */
+    int type;   /* 0: any */
+    const char *host;
+    const char *port; /* NULL: none was given */
+};
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 04-addresses [-4|-6] [-u] HOST [PORT]\n", out);
     exit(status);
 }
 
-/* Digits and nothing else, 0 to 65535. getaddrinfo takes 65536 for port 0 and
- * "+80" for 80, and says nothing. */
+/* Ends the program unless the text is a number from 0 to 65535, in digits
+ * alone. getaddrinfo(3) does not check this: it takes 65536 for port 0, and
+ * "+80" for 80. */
 static void require_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 ||
-        port > LARGEST_PORT)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port > LARGEST_PORT)
         errx(1, "%s is not a port: 0 to %d", text, LARGEST_PORT);
 }
 
-/* The caller frees the list. A failure is the value returned, with words of its
- * own: most of the time errno has nothing to do with it. */
-static struct addrinfo *look_up(const char *host, const char *port, int family,
-                                int type) {
+/* Returns the addresses that the options ask for, as a list that the caller
+ * gives to freeaddrinfo(3). getaddrinfo(3) is no system call: it returns its
+ * own error numbers, and errno counts only for one of them, EAI_SYSTEM. */
+static struct addrinfo *look_up(const struct options *options) {
     struct addrinfo hints = {
-        .ai_flags = AI_NUMERICSERV, /* "http" for 80 is more than we teach */
-        .ai_family = family,        /* AF_UNSPEC: any */
-        .ai_socktype = type,        /* 0: any */
+        .ai_flags = AI_NUMERICSERV, /* the port is a number, no word */
+        .ai_family = options->family,
+        .ai_socktype = options->type,
     };
     struct addrinfo *list;
-    int error = getaddrinfo(host, port, &hints, &list);
+    int error = getaddrinfo(options->host, options->port, &hints, &list);
     if (error == EAI_SYSTEM)
-        err(1, "getaddrinfo %s", host);
+        err(1, "getaddrinfo %s", options->host);
     if (error != 0)
-        errx(1, "getaddrinfo %s: %s", host, gai_strerror(error));
+        errx(1, "getaddrinfo %s: %s", options->host, gai_strerror(error));
     return list;
+}
+
+/* Returns what we know of this family. Ends the program for any other. */
+static const struct family *find_family(int number) {
+    for (size_t i = 0; i < FAMILIES; i++) {
+        if (families[i].number == number)
+            return &families[i];
+    }
+    errx(1, "an address of family %d", number);
 }
 
 static const char *type_name(int type) {
@@ -123,11 +145,13 @@ static const char *protocol_name(int protocol) {
     }
 }
 
-/* The bytes as they lie in memory, each field on a line of its own. */
+/* Prints the bytes as they are in memory, a line for each field. */
 static void print_fields(const struct family *family,
                          const unsigned char *bytes) {
-    for (size_t i = 0; i < FIELDS && family->fields[i].name != NULL; i++) {
+    for (size_t i = 0; i < MOST_FIELDS; i++) {
         const struct field *field = &family->fields[i];
+        if (field->name == NULL)
+            return; /* this family has fewer fields */
         printf("   %-9s", field->name);
         for (size_t byte = 0; byte < field->length; byte++)
             printf(" %02x", bytes[field->start + byte]);
@@ -135,7 +159,7 @@ static void print_fields(const struct family *family,
     }
 }
 
-/* The way back, from an address to a name; not every address has one. */
+/* Prints the name that belongs to the address. Not every address has one. */
 static void print_name(const struct addrinfo *answer) {
     char name[NI_MAXHOST];
     int error = getnameinfo(answer->ai_addr, answer->ai_addrlen, name,
@@ -147,13 +171,11 @@ static void print_name(const struct addrinfo *answer) {
 }
 
 static void print_answer(int number, const struct addrinfo *answer) {
-    const struct family *family = &families[answer->ai_family == AF_INET6];
+    const struct family *family = find_family(answer->ai_family);
     const unsigned char *bytes = (const unsigned char *)answer->ai_addr;
     char address[INET6_ADDRSTRLEN];
 
-    if (answer->ai_family != family->number)
-        errx(1, "an address of family %d", answer->ai_family);
-    if (inet_ntop(family->number, bytes + family->address, address,
+    if (inet_ntop(family->number, bytes + family->address_start, address,
                   sizeof address) == NULL)
         err(1, "inet_ntop");
     printf("%-2d %-8s %-11s %-11s %s\n", number, family->name,
@@ -165,33 +187,48 @@ static void print_answer(int number, const struct addrinfo *answer) {
         err(1, "standard output");
 }
 
-int main(int argc, char **argv) {
-    int family = AF_UNSPEC;
-    int type = 0;
-    int option;
-    opterr = 0; /* usage says it all */
-    while ((option = getopt(argc, argv, "+46uh")) != -1) {
+static struct options parse_options(int argc, char **argv) {
+    struct options options = {.family = AF_UNSPEC};
+    opterr = 0; /* our usage says what is wrong */
+
+    for (;;) {
+        int option = getopt(argc, argv, "+46uh");
+        if (option == -1)
+            break;
         if (option == 'h' && argc == 2)
             usage(stdout, 0);
-        else if ((option == '4' || option == '6') && family == AF_UNSPEC)
-            family = option == '4' ? AF_INET : AF_INET6;
+        if (option == '4' && options.family == AF_UNSPEC)
+            options.family = AF_INET;
+        else if (option == '6' && options.family == AF_UNSPEC)
+            options.family = AF_INET6;
         else if (option == 'u')
-            type = SOCK_DGRAM;
+            options.type = SOCK_DGRAM;
         else
             usage(stderr, 2);
     }
-    argv += optind;
-    argc -= optind;
-    if (argc < 1 || argc > 2)
+    int words = argc - optind;
+    if (words != 1 && words != 2)
         usage(stderr, 2);
-    if (argc == 2)
-        require_port(argv[1]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    options.host = argv[optind];
+    if (words == 2) {
+        options.port = argv[optind + 1];
+        require_port(options.port);
+    }
+    return options;
+}
 
-    struct addrinfo *list = look_up(argv[0], argv[1], family, type);
-    int number = 1;
-    for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
-        print_answer(number++, a);
+int main(int argc, char **argv) {
+    struct options options = parse_options(argc, argv);
+    /* A pipe whose reader has ended is an error, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
+
+    struct addrinfo *list = look_up(&options);
+    int number = 0;
+    for (const struct addrinfo *answer = list; answer != NULL;
+         answer = answer->ai_next) {
+        number++;
+        print_answer(number, answer);
+    }
     freeaddrinfo(list);
     return 0;
 }

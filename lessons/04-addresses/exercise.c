@@ -1,14 +1,38 @@
 /*
- * 04 exercise: connect to any address of a name.
+ * 04 exercise: connect to the first address of a name that answers.
  *
- * usage: 04-addresses HOST PORT
+ * A server may have several addresses, and some of them may not work from
+ * where you are. A good client tries them all. You write one that connects to
+ * the first address that answers, and says which one that was.
  *
- * Try each address that getaddrinfo gives, in its order, until one answers: say
- * on standard error which failed and why, `127.0.0.1:8004: Connection refused`,
- * and on standard output which one answered, `connected to [::1]:8004`. The
- * README beside this file says the rest.
+ * Your program is called as `04-addresses HOST PORT`.
  *
- * What is here compiles, and tries nobody. Your part begins in main.
+ * 1. It connects to an address that is given as a number. Then it prints
+ *    `connected to 127.0.0.1:8004` on standard output, and nothing else there,
+ *    and ends with status 0.
+ * 2. It tries the next address when one fails, until one answers.
+ * 3. It reports each address that failed, in the order of the list. This is a
+ *    line on standard error that ends in the address, the port and the reason:
+ *    `127.0.0.1:8004: Connection refused`.
+ * 4. It tries both families, and writes IPv6 in brackets: `[::1]:8004`.
+ * 5. It stops at the first address that answers.
+ * 6. It ends with status 1 when none answers. Then it prints nothing on
+ *    standard output.
+ * 7. It closes what failed before it tries the next address.
+ * 8. It counts an address as failed when socket itself fails for it. It
+ *    reports that in the same way, and tries the next one.
+ * 9. It says why a name has no address, in the words of getaddrinfo, with
+ *    status 1.
+ * 10. It gives the whole list back once, whether an address answered or none.
+ * 11. It reports output that cannot be written, with status 1. An example is a
+ *     full disk.
+ * 12. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
+ * 13. It refuses an invalid port, with status 1. A port is a number from 1 to
+ *     65535, in digits alone.
+ *
+ * What is here compiles, checks its arguments, and tries no address. Your part
+ * begins in main.
  */
 #define _GNU_SOURCE
 
@@ -28,13 +52,16 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else, 1 to 65535. */
+/* Ends the program unless the text is a number from 1 to 65535, in digits
+ * alone. */
 static void require_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
-        port > 65535)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
         errx(1, "%s is not a port: 1 to 65535", text);
 }
 
@@ -44,11 +71,11 @@ int main(int argc, char **argv) {
     if (argc != 3)
         usage(stderr, 2);
     require_port(argv[2]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
 
-    /* 1. getaddrinfo, for streams. Its own reason, when it fails. */
-    /* 2. For each address of the list: socket, connect. */
-    /* 3. It failed: say which one, and why. Close what is of no use. */
-    /* 4. It answered: say which one. Give the list back. */
+    /* 1. Call getaddrinfo, for streams. If it fails, print its own reason. */
+    /* 2. For each address of the list: call socket, then connect. */
+    /* 3. If one of them fails: say for which address, and why. Close. */
+    /* 4. If both succeed: say which address answered. Give the list back. */
     return 0;
 }

@@ -29,17 +29,20 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* A port from the command line: digits and nothing else, 1 to 65535. */
+/* Ends the program unless the text is a number from 1 to 65535, in digits
+ * alone. */
 static void require_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
-        port > 65535)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
         errx(1, "%s is not a port: 1 to 65535", text);
 }
 
-/* The caller frees the list. */
+/* Returns the list of addresses. The caller gives it to freeaddrinfo(3). */
 static struct addrinfo *look_up(const char *host, const char *port) {
     struct addrinfo hints = {
         .ai_flags = AI_NUMERICSERV,
@@ -55,8 +58,9 @@ static struct addrinfo *look_up(const char *host, const char *port) {
     return list;
 }
 
-/* 127.0.0.1:80 or [::1]:80; text has TEXT_BYTES. */
-static const char *in_words(const struct addrinfo *where, char *text) {
+/* Writes 127.0.0.1:80 or [::1]:80 into text. */
+static void format_address(const struct addrinfo *where,
+                           char text[TEXT_BYTES]) {
     char host[HOST_BYTES];
     char port[PORT_BYTES];
     int error =
@@ -68,42 +72,58 @@ static const char *in_words(const struct addrinfo *where, char *text) {
         (void)snprintf(text, TEXT_BYTES, "[%s]:%s", host, port);
     else
         (void)snprintf(text, TEXT_BYTES, "%s:%s", host, port);
-    return text;
 }
 
-/* Returns a connected socket; or -1, and has said why not. */
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
 static int try_address(const struct addrinfo *where, const char *text) {
     int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC,
                     where->ai_protocol);
-    if (fd >= 0 && connect(fd, where->ai_addr, where->ai_addrlen) == 0)
-        return fd;
-    warn("%s %s", fd < 0 ? "socket" : "connect", text);
-    if (fd >= 0)
-        (void)close(fd); /* nobody is at its other end */
+    if (fd < 0) {
+        warn("socket %s", text);
+        return -1;
+    }
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", text);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the addresses in order. Returns a connected socket, and writes the
+ * address that answered into text; or returns -1 if none did. */
+static int try_all(const struct addrinfo *list, char text[TEXT_BYTES]) {
+    for (const struct addrinfo *where = list; where != NULL;
+         where = where->ai_next) {
+        format_address(where, text);
+        int fd = try_address(where, text);
+        if (fd >= 0)
+            return fd;
+    }
     return -1;
 }
 
 int main(int argc, char **argv) {
-    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+    /* If standard output were closed, our socket would get its number. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
     require_port(argv[2]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
 
     char text[TEXT_BYTES];
-    int fd = -1;
     struct addrinfo *list = look_up(argv[1], argv[2]);
-    for (const struct addrinfo *where = list; where != NULL && fd < 0;
-         where = where->ai_next)
-        fd = try_address(where, in_words(where, text));
+    int fd = try_all(list, text);
     freeaddrinfo(list);
     if (fd < 0)
-        return 1;
+        return 1; /* try_address has said why */
 
-    printf("connected to %s\n", text);
+    if (printf("connected to %s\n", text) < 0)
+        err(1, "standard output");
     if (fflush(stdout) == EOF)
         err(1, "standard output");
     if (close(fd) < 0)
