@@ -1,4 +1,4 @@
-/* stream: lines and whole messages over what has neither. */
+/* stream: reads lines and whole messages from a connection that has neither. */
 #define _GNU_SOURCE
 
 #include "stream.h"
@@ -7,28 +7,33 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Sees to it that there are unread bytes; recv is called only when there are
- * none. so_far is how much the caller has of what it reads: whether an end of
- * stream comes between two of them, or in the middle of one. */
-static enum stream_result fill(struct stream *stream, size_t so_far) {
+/*
+ * Returns STREAM_OK when the buffer has unread bytes. If it has none, it calls
+ * recv first. so_far is how many bytes the caller already has of its line or
+ * message: when the stream ends, this tells whether it ends before one
+ * (STREAM_END) or inside one (STREAM_CUT).
+ */
+static enum stream_result fill_buffer(struct stream *stream, size_t so_far) {
     ssize_t received;
 
     if (stream->start < stream->end)
-        return STREAM_LINE;
+        return STREAM_OK;
     do {
         stream->receives++;
         received = recv(stream->fd, stream->buffer, sizeof stream->buffer, 0);
     } while (received < 0 && errno == EINTR);
     if (received < 0)
         return STREAM_ERROR;
+    if (received == 0 && so_far > 0)
+        return STREAM_CUT;
     if (received == 0)
-        return so_far == 0 ? STREAM_END : STREAM_CUT;
+        return STREAM_END;
     stream->start = 0;
     stream->end = (size_t)received;
-    return STREAM_LINE;
+    return STREAM_OK;
 }
 
-/* Takes the first count of the unread bytes. */
+/* Moves the first count unread bytes out of the buffer. */
 static void take(struct stream *stream, char *bytes, size_t count) {
     memcpy(bytes, stream->buffer + stream->start, count);
     stream->start += count;
@@ -42,8 +47,8 @@ enum stream_result stream_read_line(struct stream *stream, char *line,
                                     size_t limit, size_t *length) {
     *length = 0;
     while (*length < limit) {
-        enum stream_result result = fill(stream, *length);
-        if (result != STREAM_LINE)
+        enum stream_result result = fill_buffer(stream, *length);
+        if (result != STREAM_OK)
             return result;
         const char *unread = stream->buffer + stream->start;
         size_t count = smaller(stream->end - stream->start, limit - *length);
@@ -62,14 +67,14 @@ enum stream_result stream_read_exactly(struct stream *stream, char *bytes,
                                        size_t length, size_t *got) {
     *got = 0;
     while (*got < length) {
-        enum stream_result result = fill(stream, *got);
-        if (result != STREAM_LINE)
+        enum stream_result result = fill_buffer(stream, *got);
+        if (result != STREAM_OK)
             return result;
         size_t count = smaller(stream->end - stream->start, length - *got);
         take(stream, bytes + *got, count);
         *got += count;
     }
-    return STREAM_LINE;
+    return STREAM_OK;
 }
 
 int stream_write_all(int fd, const char *bytes, size_t length, size_t *sent) {

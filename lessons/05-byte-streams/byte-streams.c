@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 
 #include "addr.h"
+#include "number.h"
 #include "stream.h"
 #include <err.h>
 #include <fcntl.h>
@@ -31,6 +32,7 @@ enum {
     LINE_BYTES = 1024,        /* the longest line we read, with its newline */
     LARGEST_DRAWN = 6,        /* piece, when the size is drawn */
     PAUSE_MILLISECONDS = 100, /* unless -p says otherwise */
+    LARGEST_NUMBER = 65535,   /* of a port, and enough for all others */
 };
 
 static const char lines[] = "one\ntwo\nten\n";
@@ -42,12 +44,11 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* None of our numbers needs to be larger than a port may be. */
-static in_port_t parse_number(const char *text) {
-    in_port_t number;
-    if (addr_parse_port(text, strlen(text), 0, &number) < 0)
-        errx(1, "%s is not a number: 0 to 65535", text);
-    return number;
+static unsigned parse_number(const char *text) {
+    unsigned long long number;
+    if (number_parse(text, 0, LARGEST_NUMBER, &number) < 0)
+        errx(1, "%s is not a number: 0 to %d", text, LARGEST_NUMBER);
+    return (unsigned)number;
 }
 
 /* Were 1 or 2 free, a socket would get that number: see lesson 01. */
@@ -161,7 +162,7 @@ static _Noreturn void serve(const char *port, char **sizes,
     (void)signal(SIGINT, stop);
     (void)signal(SIGTERM, stop);
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, also in a pipe */
-    int listener = listen_on(parse_number(port));
+    int listener = listen_on((in_port_t)parse_number(port));
     for (char **next = sizes;; next = *next == NULL ? sizes : next) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {

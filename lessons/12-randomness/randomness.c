@@ -8,8 +8,8 @@
  */
 #define _GNU_SOURCE
 
-#include "addr.h"
 #include "deadline.h"
+#include "number.h"
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -38,10 +38,10 @@ static _Noreturn void usage(FILE *out, int status) {
 }
 
 static size_t parse_count(const char *text) {
-    in_port_t n;
-    if (addr_parse_port(text, strlen(text), 1, &n) < 0 || n > MOST_BYTES)
+    unsigned long long count;
+    if (number_parse(text, 1, MOST_BYTES, &count) < 0)
         errx(1, "%s is not a number of bytes: 1 to %d", text, MOST_BYTES);
-    return n;
+    return (size_t)count;
 }
 
 static void print(const char *label, const unsigned char *bytes, size_t count) {

@@ -9,11 +9,12 @@
  */
 #define _GNU_SOURCE
 
-#include "addr.h"
 #include "deadline.h"
+#include "number.h"
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,10 +48,10 @@ static _Noreturn void usage(FILE *out, int status) {
 }
 
 static in_port_t parse_number(const char *text, unsigned smallest) {
-    in_port_t number;
-    if (addr_parse_port(text, strlen(text), smallest, &number) < 0)
+    unsigned long long number;
+    if (number_parse(text, smallest, UINT16_MAX, &number) < 0)
         errx(1, "%s is not a number: %u to 65535", text, smallest);
-    return number;
+    return (in_port_t)number;
 }
 
 static int watch(const struct server *server, int how, int fd, uint32_t what) {

@@ -99,8 +99,14 @@ static void send_piece(int fd, const char *text) {
 
 /* One READ, and the line about it. */
 static void read_one(struct stream *stream, const char *read) {
-    static const char *const results[] = {"LINE", "END", "CUT", "TOO_LONG",
-                                          "ERROR"};
+    static const char *const results[] = {
+        [STREAM_OK] = "OK",
+        [STREAM_LINE] = "LINE",
+        [STREAM_END] = "END",
+        [STREAM_CUT] = "CUT",
+        [STREAM_TOO_LONG] = "TOO_LONG",
+        [STREAM_ERROR] = "ERROR",
+    };
     const char *colon = strchr(read, ':');
     if (colon == NULL)
         usage();

@@ -1,11 +1,16 @@
 /*
  * tell-tls: what the functions of common/tls make of what they are given.
  *
- *     tell-tls client CAFILE CRLFILE NAME PORT    shakes hands, and reads a
- * line tell-tls server CHAIN KEY PORT              does so with a client of it
+ *     tell-tls client CAFILE CRLFILE NAME PORT
+ *     tell-tls server CHAIN KEY PORT
  *
- * As a server it connects, too, so that a test needs only one that listens. "-"
- * for a file is NULL. Prints what came of it, or why not, in tell-tls's words.
+ * Makes a handshake as the client of a server at PORT, and prints what it
+ * sends; or makes it as a server. That connects, too, so that a test needs only
+ * a peer that listens. "-" for a file is NULL. Prints what came of it, or the
+ * words of tls_explain.
+ *
+ * Before each function of common/tls, there is an old error in OpenSSL's queue:
+ * it must not be taken for one of the calls that follow.
  */
 #define _GNU_SOURCE
 
@@ -14,6 +19,7 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +41,10 @@ static _Noreturn void tell(const SSL *ssl) {
     exit(fflush(stdout) == EOF);
 }
 
+static void leave_old_error(void) {
+    ERR_raise(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT);
+}
+
 static const char *file_or_null(const char *name) {
     return strcmp(name, "-") == 0 ? NULL : name;
 }
@@ -54,22 +64,40 @@ static int connected(const char *port, struct deadline deadline) {
 
 static void converse(SSL *ssl, struct deadline deadline) {
     char piece[PIECE_BYTES];
-    int result;
-    while ((result = SSL_do_handshake(ssl)) != 1)
-        if (tls_wait(ssl, result, deadline) != 1)
-            tell(ssl);
+    enum tls_result state = TLS_RETRY;
+    leave_old_error();
+    if (tls_handshake(ssl, deadline) < 0)
+        tell(ssl);
     printf("%s\n", SSL_get_version(ssl));
-    for (;;) {
-        result = SSL_read(ssl, piece, sizeof piece);
-        int answer = result > 0 ? 1 : tls_wait(ssl, result, deadline);
-        if (answer < 0)
-            tell(ssl);
-        if (answer == 0)
-            break;
-        if (result > 0)
-            (void)fwrite(piece, 1, (size_t)result, stdout);
+    while (state == TLS_RETRY) {
+        int got = SSL_read(ssl, piece, sizeof piece);
+        if (got > 0)
+            (void)fwrite(piece, 1, (size_t)got, stdout);
+        else
+            state = tls_wait(ssl, got, deadline);
     }
+    if (state == TLS_FAILED)
+        tell(ssl);
     puts("the end");
+}
+
+static SSL_CTX *make_context(int serves, char **files) {
+    leave_old_error();
+    if (serves)
+        return tls_server_context(files[0], files[1]);
+    return tls_client_context(file_or_null(files[0]), file_or_null(files[1]));
+}
+
+/* NAME is NULL for a server. */
+static SSL *make_connection(SSL_CTX *context, int fd, const char *name) {
+    if (name != NULL) {
+        leave_old_error();
+        return tls_client(context, fd, name);
+    }
+    SSL *ssl = SSL_new(context);
+    if (ssl != NULL && SSL_set_fd(ssl, fd) != 1)
+        tell(NULL);
+    return ssl;
 }
 
 int main(int argc, char **argv) {
@@ -78,21 +106,13 @@ int main(int argc, char **argv) {
         usage();
     (void)signal(SIGPIPE, SIG_IGN);
     struct deadline deadline = deadline_after(MILLISECONDS);
-    SSL_CTX *context = serves ? tls_server_context(argv[2], argv[3])
-                              : tls_client_context(file_or_null(argv[2]),
-                                                   file_or_null(argv[3]));
+    SSL_CTX *context = make_context(serves, argv + 2);
     if (context == NULL)
         tell(NULL);
     int fd = connected(argv[argc - 1], deadline);
-    SSL *ssl = serves ? SSL_new(context) : tls_client(context, fd, argv[4]);
+    SSL *ssl = make_connection(context, fd, serves ? NULL : argv[4]);
     if (ssl == NULL)
         tell(NULL);
-    if (serves && SSL_set_fd(ssl, fd) != 1)
-        tell(NULL);
-    if (serves)
-        SSL_set_accept_state(ssl);
-    else
-        SSL_set_connect_state(ssl);
     converse(ssl, deadline);
     SSL_free(ssl);
     SSL_CTX_free(context);

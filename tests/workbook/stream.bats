@@ -92,24 +92,24 @@ END 0 4\n'
 }
 
 @test "stream_read_exactly reads so many bytes, and keeps what follows" {
-    tells 'LINE 5 2 hello
-LINE 1 2 ,
-LINE 0 2
-LINE 3 2 \n\0x
+    tells 'OK 5 2 hello
+OK 1 2 ,
+OK 0 2
+OK 3 2 \n\0x
 END 0 3' 'hel' 'lo,\n\0x' -- exactly:5 exactly:1 exactly:0 exactly:3 exactly:1
     tells 'END 0 1
-LINE 0 1' -- exactly:3 exactly:0
+OK 0 1' -- exactly:3 exactly:0
     tells 'CUT 4 2 four
 END 0 3' 'four' -- exactly:5 exactly:5
     local x
     printf -v x '%010000d' 0
-    tells "LINE 9999 3 ${x:1}
+    tells "OK 9999 3 ${x:1}
 CUT 1 4 0" -b "$x" -- exactly:9999 exactly:2
 }
 
 @test "stream_read_exactly and stream_read_line read from the same stream" {
     tells 'LINE 3 1 5:\n
-LINE 5 1 a\nb\nc
+OK 5 1 a\nb\nc
 LINE 2 1 d\n' '5:\na\nb\ncd\n' -- line:9 exactly:5 line:9
 }
 
@@ -118,7 +118,7 @@ LINE 2 1 d\n' '5:\na\nb\ncd\n' -- line:9 exactly:5 line:9
     try "${faulty[@]}" FAULT_CALL=recv FAULT_AT=2 \
         "$tell" 'on' 'e' -- exactly:3 exactly:1
     expect_result 0 ""
-    expect_text 'ERROR 2 2 on (Input/output error)\nLINE 1 3 e\n'
+    expect_text 'ERROR 2 2 on (Input/output error)\nOK 1 3 e\n'
 }
 
 @test "stream_write_all sends all, also a byte at a time" {
