@@ -1,19 +1,20 @@
 /*
- * bounded: run a command, but not for ever, and say how it ended.
+ * bounded: runs a command for a limited time, and reports how it ended.
  *
  *     bounded [-r REPORT] SECONDS COMMAND [ARGUMENT...]
  *
- * Every program that a test starts is started by this one. The command's
- * status becomes ours; 128 + N when signal N ended it, as a shell has it; 124
- * when its time was up, or SIGUSR1 said that it is. SIGINT and SIGTERM are
- * passed on. When we die, however we die, the command dies with us: no test
- * leaves a process behind.
+ * Tests start every program through this one. Our exit status is:
+ *   - the command's own status, if it exited by itself;
+ *   - 128 + N if signal N ended it, as in a shell;
+ *   - 124 if its time was up, or if SIGUSR1 told us to act as if it was.
+ * We forward SIGINT and SIGTERM to the command. If we die, for any reason, the
+ * kernel kills the command too, so no test leaves a process behind.
  *
- * A command that did not end by itself is described in REPORT, a line for a
- * reader: the signal that ended it, or what it was doing when its time was up.
- * timeout(1) can tell none of that, which is why this exists. The system call
- * that a process sleeps in is in /proc/PID/syscall; only its parent may read
- * that on every system, and here we are the parent.
+ * If the command did not end by itself, we write one line to REPORT: the signal
+ * that ended it, or the system call in which it was waiting when its time was
+ * up. timeout(1) reports neither, so the tests need this program. The system
+ * call is in /proc/PID/syscall. On every system the parent of a process may
+ * read that file, and we are the parent.
  */
 #define _GNU_SOURCE
 
@@ -35,10 +36,10 @@ enum { PATIENCE_SECONDS = 3 };
 struct call {
     long number;
     const char *name;
-    int on_descriptor; /* its first argument is one */
+    int on_descriptor; /* whether its first argument is a descriptor */
 };
 
-/* The calls that a program of this workbook may sleep in. */
+/* The calls in which a program of this workbook may wait. */
 static const struct call calls[] = {
     {SYS_read, "read", 1},
     {SYS_write, "write", 1},
@@ -80,18 +81,20 @@ static const struct call calls[] = {
 static volatile sig_atomic_t child;
 static volatile sig_atomic_t time_is_up;
 
-/* Who does not heed it within some seconds is ended all the same. */
-static void pass_on(int signal_number) {
+/* The alarm kills the command if it does not end within PATIENCE_SECONDS. */
+static void forward_signal(int signal_number) {
     int saved = errno;
     (void)kill((pid_t)child, signal_number);
     (void)alarm(PATIENCE_SECONDS);
     errno = saved;
 }
 
-static void ring(int signal_number) {
+/* The signal may arrive after main has checked the flag, but before waitpid
+ * waits. So we order another signal: it interrupts waitpid a second later. */
+static void set_time_is_up(int signal_number) {
     (void)signal_number;
     time_is_up = 1;
-    (void)alarm(1); /* in case we looked at the flag a moment ago */
+    (void)alarm(1);
 }
 
 static _Noreturn void usage(void) {
@@ -99,13 +102,13 @@ static _Noreturn void usage(void) {
     exit(2);
 }
 
-/* Says in words what system call the line of /proc/PID/syscall stands for. */
-static void describe(FILE *report, const char *line) {
+/* Writes in words which system call a line of /proc/PID/syscall stands for. */
+static void describe_call(FILE *report, const char *line) {
     char *end;
     long number = strtol(line, &end, 10);
     unsigned long argument = strtoul(end, NULL, 16);
 
-    if (end == line) { /* "running" */
+    if (end == line) { /* not a number, but the word "running" */
         fputs("it was waiting for nothing: it was going round a loop\n",
               report);
         return;
@@ -122,8 +125,8 @@ static void describe(FILE *report, const char *line) {
     fprintf(report, "it was in system call %ld\n", number);
 }
 
-/* Looks at what the command is doing now. Best effort: the line is for people,
- * and some systems hide it. */
+/* Writes what the command is doing now. Some systems hide that. Then the report
+ * stays empty, which is no failure: the line is only a help for the reader. */
 static void report_hang(const char *path) {
     char name[64];
     (void)snprintf(name, sizeof name, "/proc/%d/syscall", (int)child);
@@ -135,7 +138,7 @@ static void report_hang(const char *path) {
     if (syscall_file != NULL) {
         char line[256];
         if (fgets(line, sizeof line, syscall_file) != NULL)
-            describe(report, line);
+            describe_call(report, line);
         (void)fclose(syscall_file);
     }
     (void)fclose(report);
@@ -145,49 +148,40 @@ static void report_signal(const char *path, int signal_number) {
     FILE *report = fopen(path, "we");
     if (report == NULL)
         err(CANNOT_RUN, "%s", path);
-    fprintf(report, "it was ended by signal %d%s (%s)\n", signal_number,
-            signal_number == SIGPIPE ? ", SIGPIPE" : "",
+    const char *name = "";
+    if (signal_number == SIGPIPE)
+        name = ", SIGPIPE";
+    fprintf(report, "it was ended by signal %d%s (%s)\n", signal_number, name,
             strsignal(signal_number));
     (void)fclose(report);
 }
 
-static void catch (int signal_number, void (*handler)(int)) {
+static void set_handler(int signal_number, void (*handler)(int)) {
     struct sigaction action = {.sa_handler = handler};
     (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(signal_number, &action, NULL); /* fails for no real one */
+    /* It fails only for a number that is not a signal's. */
+    (void)sigaction(signal_number, &action, NULL);
 }
 
-static _Noreturn void become(char **command, pid_t parent) {
+static _Noreturn void run_command(char **command, pid_t parent) {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) /* it died before we could say so */
+    /* If the parent died before prctl, the kernel will not signal us. */
+    if (getppid() != parent)
         _exit(CANNOT_RUN);
-    /* A shell starts what runs in its background with SIGINT ignored. */
+    /* A shell starts its background commands with SIGINT ignored. */
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGPIPE, SIG_DFL);
     (void)execvp(command[0], command);
     err(CANNOT_RUN, "%s", command[0]);
 }
 
-int main(int argc, char **argv) {
-    const char *report = "/dev/null";
-    int option;
-    while ((option = getopt(argc, argv, "+r:")) != -1) {
-        if (option != 'r')
-            usage();
-        report = optarg;
-    }
-    if (argc - optind < 2)
-        usage();
-    char *end;
-    double seconds = strtod(argv[optind], &end);
-    if (*end != '\0' || !(seconds > 0 && seconds < 1e6))
-        usage();
-
-    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+/* Starts the command in a child, and sets our handlers. */
+static pid_t start_command(char **command) {
+    sigset_t all;
+    sigset_t before;
     pid_t parent = getpid();
-    /* The command may be heard of, and we be told to end it, before we have got
-     * any further than fork: until then, signals wait. */
-    sigset_t all, before;
+    /* A signal could arrive right after fork, before the handlers are set. So
+     * we block all signals until then. */
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
@@ -195,20 +189,27 @@ int main(int argc, char **argv) {
         err(CANNOT_RUN, "fork");
     if (pid == 0) {
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
-        become(argv + optind + 1, parent);
+        run_command(command, parent);
     }
     child = pid;
-    catch (SIGINT, pass_on);
-    catch (SIGTERM, pass_on);
-    catch (SIGALRM, ring);
-    catch (SIGUSR1, ring);
+    set_handler(SIGINT, forward_signal);
+    set_handler(SIGTERM, forward_signal);
+    set_handler(SIGALRM, set_time_is_up);
+    set_handler(SIGUSR1, set_time_is_up);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}
 
-    long microseconds = (long)((seconds - (double)(long)seconds) * 1e6);
-    struct itimerval when = {.it_value = {(long)seconds, microseconds}};
+static void start_timer(double seconds) {
+    long whole = (long)seconds;
+    long microseconds = (long)((seconds - (double)whole) * 1e6);
+    struct itimerval when = {.it_value = {whole, microseconds}};
     if (setitimer(ITIMER_REAL, &when, NULL) < 0)
         err(CANNOT_RUN, "setitimer");
+}
 
+/* Waits until the command ends or its time is up. Returns our exit status. */
+static int wait_for_command(pid_t pid, const char *report) {
     int status;
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR)
@@ -224,4 +225,27 @@ int main(int argc, char **argv) {
         return WEXITSTATUS(status);
     report_signal(report, WTERMSIG(status));
     return SIGNALLED + WTERMSIG(status);
+}
+
+int main(int argc, char **argv) {
+    const char *report = "/dev/null";
+    for (;;) {
+        int option = getopt(argc, argv, "+r:");
+        if (option == -1)
+            break;
+        if (option != 'r')
+            usage();
+        report = optarg;
+    }
+    if (argc - optind < 2)
+        usage();
+    char *end;
+    double seconds = strtod(argv[optind], &end);
+    if (*end != '\0' || !(seconds > 0 && seconds < 1e6))
+        usage();
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    pid_t pid = start_command(argv + optind + 1);
+    start_timer(seconds);
+    return wait_for_command(pid, report);
 }

@@ -1,15 +1,17 @@
 /*
- * captures: files as a packet sniffer leaves them, the same ones each time they
- * are asked for.
+ * captures: writes capture files for a packet sniffer to read.
  *
  *     captures [-s SEED] [-k BYTES] [-a ANSWER] FACE
  *     captures faces
  *
- * Writes a pcap file to standard output, of TCP connections between addresses,
- * at times and with numbers that are drawn from SEED. What is to be said of it,
- * the ends of the first handshake and its three times, goes into the file
- * ANSWER. -k keeps so many bytes only. What is special about a file is its
- * FACE, below.
+ * It writes a pcap file to standard output. The file holds TCP connections
+ * whose addresses, times and sequence numbers are drawn from SEED, so the same
+ * SEED always gives the same file. FACE says what is special about the file;
+ * the table `faces` below has them all, and `captures faces` lists their names.
+ *
+ * With -a we write to the file ANSWER what a sniffer has to find: the two ends
+ * of the first complete handshake, and the times of its three segments. With -k
+ * we write only the first BYTES bytes of the file.
  */
 #define _GNU_SOURCE
 
@@ -21,8 +23,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The flags of a TCP segment. */
 enum {
-    FIN = 1,
     SYN = 2,
     RST = 4,
     PSH = 8,
@@ -30,37 +32,61 @@ enum {
 };
 
 enum {
-    HEADER_BYTES = 24,
+    ETHERTYPE_IPV4 = 0x0800,
+    ETHERTYPE_ARP = 0x0806,
+    ETHERTYPE_IPV6 = 0x86dd,
+    HOP_LIMIT = 64,
+    IPV4_BYTES = 20, /* the header */
+    TCP_BYTES = 20,  /* the header */
+    TCP_WORDS = 5,   /* its length, as the header itself gives it */
+    UDP_BYTES = 8,   /* the header */
+    DNS_PORT = 53,
+    WINDOW = 0xffff,
+    LINK_ETHERNET = 1,
+    LINK_WIRELESS = 105,
     LARGEST_FRAME = 262144,
     NS_PER_US = 1000,
     NS_PER_SECOND = 1000000000,
 };
 
+/* The first number of a file says which unit its times have. */
+static const uint32_t magic_microseconds = 0xa1b2c3d4;
+static const uint32_t magic_nanoseconds = 0xa1b23c4d;
+
+/* The three segments of a handshake. */
+enum step { STEP_SYN, STEP_SYN_ACK, STEP_ACK, STEPS };
+
+enum direction { TO_SERVER, TO_CLIENT };
+
 struct file {
     uint64_t seed;
-    long long clock; /* nanoseconds; each packet comes a little later */
-    int is_swapped;  /* the largest byte of a number comes first */
-    int is_fine;     /* nanoseconds, not microseconds */
-    int is_six;
+    long long clock; /* nanoseconds; each packet is sent a little later */
+    int is_swapped;  /* numbers are written with their highest byte first */
+    int is_fine;     /* times have nanoseconds, not microseconds */
+    int is_ipv6;
     unsigned link;
-    long cut; /* so many bytes of each frame are kept; 0: all */
+    size_t cut; /* only this many bytes of each frame are captured; 0: all */
     uint8_t *bytes;
     size_t length;
     size_t room;
-    long long times[3]; /* of the handshake to be found */
-    char ends[128];     /* "" when there is none */
+    long long times[STEPS]; /* of the handshake that a sniffer has to find */
+    char ends[128];         /* its ends; "" if there is no such handshake */
 };
 
-/* Both ends of a connection, and the numbers they count from. */
+/* Both ends of a connection, and their initial sequence numbers. */
 struct pair {
-    uint8_t client[16], server[16];
-    unsigned client_port, server_port;
-    uint32_t client_number, server_number;
+    uint8_t client[16];
+    uint8_t server[16];
+    unsigned client_port;
+    unsigned server_port;
+    uint32_t client_number;
+    uint32_t server_number;
 };
 
-/* Numbers that nobody could guess, and everybody can have again: splitmix64. */
+/* The next pseudo-random number, by splitmix64: from 0 up to below - 1. */
 static uint32_t draw(struct file *file, uint32_t below) {
-    uint64_t z = file->seed += 0x9e3779b97f4a7c15;
+    file->seed += 0x9e3779b97f4a7c15;
+    uint64_t z = file->seed;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return (uint32_t)((z ^ (z >> 31)) % below);
@@ -77,27 +103,29 @@ static void put(struct file *file, const void *bytes, size_t length) {
     file->length += length;
 }
 
-/* Numbers of the file are in the order of the machine that wrote it. */
+/* A capture file has the byte order of the machine that wrote it. */
 static void put32(struct file *file, uint32_t number) {
     uint8_t bytes[4];
-    for (int i = 0; i < 4; i++)
-        bytes[file->is_swapped ? 3 - i : i] = (uint8_t)(number >> 8 * i);
+    for (int i = 0; i < 4; i++) {
+        int place = file->is_swapped ? 3 - i : i;
+        bytes[place] = (uint8_t)(number >> 8 * i);
+    }
     put(file, bytes, sizeof bytes);
 }
 
 static void put_header(struct file *file) {
-    uint8_t version[] = {2, 0, 4, 0};
-    put32(file, file->is_fine ? 0xa1b23c4d : 0xa1b2c3d4);
-    if (file->is_swapped)
-        memcpy(version, (uint8_t[]){0, 2, 0, 4}, sizeof version);
-    put(file, version, sizeof version);
-    put32(file, 0);
-    put32(file, 0);
+    /* Version 2.4, as two numbers of 16 bits. */
+    static const uint8_t version[] = {2, 0, 4, 0};
+    static const uint8_t swapped_version[] = {0, 2, 0, 4};
+    put32(file, file->is_fine ? magic_nanoseconds : magic_microseconds);
+    put(file, file->is_swapped ? swapped_version : version, sizeof version);
+    put32(file, 0); /* the time zone */
+    put32(file, 0); /* the accuracy of the times */
     put32(file, LARGEST_FRAME);
     put32(file, file->link);
 }
 
-/* A record: its header, and what was captured of the frame. */
+/* Puts a record: its header, and the bytes captured of the frame. */
 static void put_frame(struct file *file, const uint8_t *frame, size_t length,
                       size_t captured) {
     uint32_t fraction = (uint32_t)(file->clock % NS_PER_SECOND);
@@ -108,79 +136,99 @@ static void put_frame(struct file *file, const uint8_t *frame, size_t length,
     put(file, frame, captured);
 }
 
+/* Moves the clock on, by at least so many nanoseconds and some more. */
 static void wait_ns(struct file *file, long long least, uint32_t more) {
     file->clock += least + draw(file, more);
 }
 
-static void pass(struct file *file) {
+static void wait_a_moment(struct file *file) {
     wait_ns(file, NS_PER_US, 300 * NS_PER_US);
 }
 
+/* Writes a number in network byte order. Returns the place after it. */
 static uint8_t *network16(uint8_t *at, unsigned number) {
-    *at++ = (uint8_t)(number >> 8);
-    *at++ = (uint8_t)number;
-    return at;
+    at[0] = (uint8_t)(number >> 8);
+    at[1] = (uint8_t)number;
+    return at + 2;
 }
 
 static uint8_t *network32(uint8_t *at, uint32_t number) {
-    return network16(network16(at, number >> 16), number & 0xffff);
+    at = network16(at, number >> 16);
+    return network16(at, number & 0xffff);
 }
 
-/* Ethernet and IP, from one address to another, around length bytes more. */
+/* Writes the headers of Ethernet and IP for a packet with length bytes after
+ * them. Returns the place after the headers. */
 static uint8_t *put_headers(const struct file *file, uint8_t *at,
                             const uint8_t *from, const uint8_t *to,
                             unsigned protocol, size_t length) {
     static const uint8_t hardware[] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
-    size_t address = file->is_six ? 16 : 4;
+    size_t address_bytes = file->is_ipv6 ? 16 : 4;
     memcpy(at, hardware, sizeof hardware);
-    at = network16(at + sizeof hardware, file->is_six ? 0x86dd : 0x0800);
-    if (file->is_six) {
-        at = network32(at, 0x60000000);
+    at += sizeof hardware;
+    if (file->is_ipv6) {
+        at = network16(at, ETHERTYPE_IPV6);
+        at = network32(at, 0x60000000); /* version 6 */
         at = network16(at, (unsigned)length);
-        at = network16(at, protocol << 8 | 64);
+        at = network16(at, protocol << 8 | HOP_LIMIT);
     } else {
-        at = network16(at, 0x4500);
-        at = network16(at, (unsigned)length + 20);
-        at = network32(at, 0x00014000);
-        at = network16(at, 64U << 8 | protocol);
-        at = network16(at, 0);
+        at = network16(at, ETHERTYPE_IPV4);
+        at = network16(at, 0x4500); /* version 4, a header of 5 words */
+        at = network16(at, (unsigned)length + IPV4_BYTES);
+        at = network32(at, 0x00014000); /* number 1, not to be fragmented */
+        at = network16(at, (unsigned)HOP_LIMIT << 8 | protocol);
+        at = network16(at, 0); /* no checksum */
     }
-    memcpy(at, from, address);
-    memcpy(at + address, to, address);
-    return at + 2 * address;
+    memcpy(at, from, address_bytes);
+    at += address_bytes;
+    memcpy(at, to, address_bytes);
+    return at + address_bytes;
 }
 
-/* A segment of the client's (or the server's), with length bytes of payload. */
+/* Puts a TCP segment with length bytes of payload. */
 static void put_segment(struct file *file, const struct pair *pair,
-                        int is_clients, unsigned flags, uint32_t sequence,
-                        uint32_t acknowledgement, size_t length) {
+                        enum direction direction, unsigned flags,
+                        uint32_t sequence, uint32_t acknowledgement,
+                        size_t length) {
     uint8_t frame[2000] = {0};
-    unsigned from = is_clients ? pair->client_port : pair->server_port;
-    unsigned to = is_clients ? pair->server_port : pair->client_port;
-    uint8_t *at = put_headers(
-        file, frame, is_clients ? pair->client : pair->server,
-        is_clients ? pair->server : pair->client, IPPROTO_TCP, 20 + length);
-    at = network16(network16(at, from), to);
-    at = network32(network32(at, sequence), acknowledgement);
-    at = network32(network16(network16(at, 0x5000 | flags), 0xffff), 0);
+    const uint8_t *from = pair->client;
+    const uint8_t *to = pair->server;
+    unsigned from_port = pair->client_port;
+    unsigned to_port = pair->server_port;
+    if (direction == TO_CLIENT) {
+        from = pair->server;
+        to = pair->client;
+        from_port = pair->server_port;
+        to_port = pair->client_port;
+    }
+    uint8_t *at =
+        put_headers(file, frame, from, to, IPPROTO_TCP, TCP_BYTES + length);
+    at = network16(at, from_port);
+    at = network16(at, to_port);
+    at = network32(at, sequence);
+    at = network32(at, acknowledgement);
+    at = network16(at, (unsigned)TCP_WORDS << 12 | flags);
+    at = network16(at, WINDOW);
+    at = network32(at, 0); /* no checksum, nothing urgent */
     for (size_t i = 0; i < length; i++)
-        *at++ = (uint8_t)('a' + draw(file, 26));
-    length = (size_t)(at - frame);
-    size_t captured = file->cut > 0 ? (size_t)file->cut : length;
-    put_frame(file, frame, length, captured < length ? captured : length);
+        at[i] = (uint8_t)('a' + draw(file, 26));
+    size_t frame_length = (size_t)(at - frame) + length;
+    size_t captured = frame_length;
+    if (file->cut > 0 && file->cut < frame_length)
+        captured = file->cut;
+    put_frame(file, frame, frame_length, captured);
 }
 
 static struct pair draw_pair(struct file *file) {
-    struct pair pair = {
-        .client = {10},
-        .client_number = draw(file, 1U << 31) + 1000,
-        .server = {10},
-        .server_number = draw(file, 1U << 31) + 1000,
-        .client_port = 32768 + draw(file, 28000),
-        .server_port = 1 + draw(file, 9999),
-    };
-    if (file->is_six)
-        pair.client[0] = pair.server[0] = 0xfd;
+    struct pair pair = {.client = {10}, .server = {10}};
+    pair.client_port = 32768 + draw(file, 28000);
+    pair.server_port = 1 + draw(file, 9999);
+    pair.client_number = draw(file, 1U << 31) + 1000;
+    pair.server_number = draw(file, 1U << 31) + 1000;
+    if (file->is_ipv6) {
+        pair.client[0] = 0xfd;
+        pair.server[0] = 0xfd;
+    }
     for (int i = 1; i < 16; i++) {
         pair.client[i] = (uint8_t)(draw(file, 127) + 1);
         pair.server[i] = (uint8_t)(draw(file, 127) + 128);
@@ -188,71 +236,78 @@ static struct pair draw_pair(struct file *file) {
     return pair;
 }
 
-/* The three of a handshake, each a while after the one before. */
 static void put_syn(struct file *file, const struct pair *pair) {
-    put_segment(file, pair, 1, SYN, pair->client_number, 0, 0);
+    put_segment(file, pair, TO_SERVER, SYN, pair->client_number, 0, 0);
 }
 
 static void put_syn_ack(struct file *file, const struct pair *pair) {
-    put_segment(file, pair, 0, SYN | ACK, pair->server_number,
+    put_segment(file, pair, TO_CLIENT, SYN | ACK, pair->server_number,
                 pair->client_number + 1, 0);
 }
 
 static void put_ack(struct file *file, const struct pair *pair, size_t length) {
-    put_segment(file, pair, 1, ACK | (length > 0 ? PSH : 0),
-                pair->client_number + 1, pair->server_number + 1, length);
+    unsigned flags = ACK;
+    if (length > 0)
+        flags |= PSH;
+    put_segment(file, pair, TO_SERVER, flags, pair->client_number + 1,
+                pair->server_number + 1, length);
 }
 
-/* Some of what else there is on a network. */
+/* Puts packets that are no part of any handshake. */
 static void put_noise(struct file *file) {
+    enum { PAYLOAD = 40, CAPTURED = 80, ARP_FRAME = 60 };
     uint8_t frame[100] = {0};
     struct pair pair = draw_pair(file);
-    uint8_t *at =
-        put_headers(file, frame, pair.client, pair.server, IPPROTO_UDP, 8 + 40);
-    at = network16(network16(at, pair.client_port), 53);
-    (void)network16(at, 8 + 40);
-    put_frame(file, frame, sizeof frame - 20, sizeof frame - 20);
-    pass(file);
-    /* A connection that began before anybody looked. */
+    /* A question to a name server. */
+    uint8_t *at = put_headers(file, frame, pair.client, pair.server,
+                              IPPROTO_UDP, UDP_BYTES + PAYLOAD);
+    at = network16(at, pair.client_port);
+    at = network16(at, DNS_PORT);
+    (void)network16(at, UDP_BYTES + PAYLOAD);
+    put_frame(file, frame, CAPTURED, CAPTURED);
+    wait_a_moment(file);
+    /* A connection that began before the capture did. */
     put_ack(file, &pair, 10);
-    pass(file);
-    put_segment(file, &pair, 0, ACK, pair.server_number + 1,
+    wait_a_moment(file);
+    put_segment(file, &pair, TO_CLIENT, ACK, pair.server_number + 1,
                 pair.client_number + 11, 0);
-    pass(file);
+    wait_a_moment(file);
+    /* An ARP request, to the broadcast address. */
     memset(frame, 0, sizeof frame);
     memset(frame, 0xff, 6);
-    (void)network16(frame + 12, 0x0806);
-    put_frame(file, frame, 60, 60);
-    pass(file);
+    (void)network16(frame + 12, ETHERTYPE_ARP);
+    put_frame(file, frame, ARP_FRAME, ARP_FRAME);
+    wait_a_moment(file);
 }
 
-static void note(struct file *file, int which) {
-    file->times[which] = file->clock;
+static void store_time(struct file *file, enum step step) {
+    file->times[step] = file->clock;
 }
 
-static void name_ends(struct file *file, const struct pair *pair) {
-    int family = file->is_six ? AF_INET6 : AF_INET;
+static void store_ends(struct file *file, const struct pair *pair) {
+    int family = file->is_ipv6 ? AF_INET6 : AF_INET;
     char client[INET6_ADDRSTRLEN];
     char server[INET6_ADDRSTRLEN];
     (void)inet_ntop(family, pair->client, client, sizeof client);
     (void)inet_ntop(family, pair->server, server, sizeof server);
+    /* An IPv6 address stands in brackets. */
     (void)snprintf(file->ends, sizeof file->ends,
-                   file->is_six ? "[%s]:%u > [%s]:%u" : "%s:%u > %s:%u", client,
-                   pair->client_port, server, pair->server_port);
+                   file->is_ipv6 ? "[%s]:%u > [%s]:%u" : "%s:%u > %s:%u",
+                   client, pair->client_port, server, pair->server_port);
 }
 
-/* The handshake that is to be found. */
+/* Puts the handshake that a sniffer has to find. */
 static void put_handshake(struct file *file, const struct pair *pair) {
-    name_ends(file, pair);
-    note(file, 0);
+    store_ends(file, pair);
+    store_time(file, STEP_SYN);
     put_syn(file, pair);
-    pass(file);
-    note(file, 1);
+    wait_a_moment(file);
+    store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, pair);
-    pass(file);
-    note(file, 2);
+    wait_a_moment(file);
+    store_time(file, STEP_ACK);
     put_ack(file, pair, 0);
-    pass(file);
+    wait_a_moment(file);
 }
 
 static void make_plain(struct file *file) {
@@ -262,205 +317,219 @@ static void make_plain(struct file *file) {
     put_ack(file, &pair, 20);
     put_noise(file);
     pair = draw_pair(file);
-    put_syn(file, &pair); /* another one, later */
+    put_syn(file, &pair); /* a second handshake, which is not asked for */
     put_syn_ack(file, &pair);
     put_ack(file, &pair, 0);
 }
 
-/* Over the turn of a second, and with few microseconds: 0.000042, 1.000007. */
+/* The handshake goes over the turn of a second, and its times have zeros after
+ * the point, such as 0.000042 and 1.000007. */
 static void make_slow(struct file *file) {
     struct pair pair = draw_pair(file);
     file->clock -= file->clock % NS_PER_SECOND + 2750;
-    name_ends(file, &pair);
-    note(file, 0);
+    store_ends(file, &pair);
+    store_time(file, STEP_SYN);
     put_syn(file, &pair);
     wait_ns(file, 10LL * NS_PER_US, 80 * NS_PER_US);
-    note(file, 1);
+    store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, &pair);
     wait_ns(file, (1LL + draw(file, 9)) * NS_PER_SECOND, 9 * NS_PER_US);
-    note(file, 2);
+    store_time(file, STEP_ACK);
     put_ack(file, &pair, 0);
 }
 
-/* Nobody answers the first one. The second is refused, the third given up by
- * the client; and the fourth is between the ends of the first. */
+/* The first SYN is not answered. The second is refused. The third is answered,
+ * but then the client resets the connection. Only the fourth handshake is
+ * complete; it has the same two ends as the first. */
 static void make_unanswered(struct file *file) {
     struct pair first = draw_pair(file);
     struct pair other = draw_pair(file);
     put_syn(file, &first);
-    pass(file);
+    wait_a_moment(file);
     put_syn(file, &other);
-    pass(file);
-    put_segment(file, &other, 0, RST | ACK, 0, other.client_number + 1, 0);
-    pass(file);
+    wait_a_moment(file);
+    put_segment(file, &other, TO_CLIENT, RST | ACK, 0, other.client_number + 1,
+                0);
+    wait_a_moment(file);
     other = draw_pair(file);
     put_syn(file, &other);
-    pass(file);
+    wait_a_moment(file);
     put_syn_ack(file, &other);
-    pass(file);
-    put_segment(file, &other, 1, RST, other.client_number + 1, 0, 0);
-    pass(file);
-    put_segment(file, &other, 1, RST | ACK, other.client_number + 1,
+    wait_a_moment(file);
+    put_segment(file, &other, TO_SERVER, RST, other.client_number + 1, 0, 0);
+    wait_a_moment(file);
+    put_segment(file, &other, TO_SERVER, RST | ACK, other.client_number + 1,
                 other.server_number + 1, 0);
-    pass(file);
+    wait_a_moment(file);
     first.client_number += 1000 + draw(file, 100000);
     put_handshake(file, &first);
 }
 
-/* Two at once, to the same server: the first to begin is the last to end. And
- * before the ACK, one of the same ends that acknowledges something else. */
+/* Two handshakes with the same server overlap: the first to begin is the last
+ * to end. Before its ACK come segments of the same two ends that acknowledge
+ * other numbers. */
 static void make_crossed(struct file *file) {
     struct pair one = draw_pair(file);
     struct pair two = one;
     two.client_port++;
     two.client_number += 5000;
     two.server_number += 7000;
-    name_ends(file, &one);
-    note(file, 0);
+    store_ends(file, &one);
+    store_time(file, STEP_SYN);
     put_syn(file, &one);
-    pass(file);
+    wait_a_moment(file);
     put_syn(file, &two);
-    pass(file);
+    wait_a_moment(file);
     put_syn_ack(file, &two);
-    pass(file);
-    /* Of a connection that these ends had before: not this one's numbers. */
-    put_segment(file, &one, 0, SYN | ACK, one.server_number - 3000,
+    wait_a_moment(file);
+    /* This SYN ACK is from an earlier connection of the same two ends, so its
+     * numbers do not fit. */
+    put_segment(file, &one, TO_CLIENT, SYN | ACK, one.server_number - 3000,
                 one.client_number - 2999, 0);
-    pass(file);
-    put_segment(file, &one, 0, ACK, one.server_number + 1,
+    wait_a_moment(file);
+    put_segment(file, &one, TO_CLIENT, ACK, one.server_number + 1,
                 one.client_number + 1, 0);
-    pass(file);
-    note(file, 1);
+    wait_a_moment(file);
+    store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, &one);
-    pass(file);
+    wait_a_moment(file);
     put_ack(file, &two, 0);
-    pass(file);
-    put_segment(file, &one, 1, ACK, one.client_number + 1,
+    wait_a_moment(file);
+    put_segment(file, &one, TO_SERVER, ACK, one.client_number + 1,
                 one.server_number - 2999, 0);
-    pass(file);
-    put_segment(file, &one, 1, ACK, one.client_number - 2999,
+    wait_a_moment(file);
+    put_segment(file, &one, TO_SERVER, ACK, one.client_number - 2999,
                 one.server_number + 1, 0);
-    pass(file);
-    note(file, 2);
+    wait_a_moment(file);
+    store_time(file, STEP_ACK);
     put_ack(file, &one, 0);
 }
 
 /* The SYN is sent three times, the SYN ACK and the ACK twice. */
 static void make_again(struct file *file) {
     struct pair pair = draw_pair(file);
-    name_ends(file, &pair);
-    note(file, 0);
+    store_ends(file, &pair);
+    store_time(file, STEP_SYN);
     put_syn(file, &pair);
     wait_ns(file, NS_PER_SECOND, 20000 * NS_PER_US);
     put_syn(file, &pair);
     wait_ns(file, 2LL * NS_PER_SECOND, 20000 * NS_PER_US);
     put_syn(file, &pair);
-    pass(file);
-    note(file, 1);
+    wait_a_moment(file);
+    store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, &pair);
     wait_ns(file, NS_PER_SECOND, 20000 * NS_PER_US);
     put_syn_ack(file, &pair);
-    pass(file);
-    note(file, 2);
+    wait_a_moment(file);
+    store_time(file, STEP_ACK);
     put_ack(file, &pair, 0);
-    pass(file);
+    wait_a_moment(file);
     put_ack(file, &pair, 0);
 }
 
-/* The next number after the last one is 0. */
+/* The initial sequence numbers are the largest ones, so the next number is 0.
+ */
 static void make_wrapped(struct file *file) {
     struct pair pair = draw_pair(file);
-    pair.client_number = pair.server_number = UINT32_MAX;
+    pair.client_number = UINT32_MAX;
+    pair.server_number = UINT32_MAX;
     put_noise(file);
     put_handshake(file, &pair);
 }
 
-/* Of each frame only the headers were captured; the ACK has data, too. */
+/* Only the headers of each frame are captured. The ACK carries data. */
 static void make_headers(struct file *file) {
     struct pair pair = draw_pair(file);
     struct pair other = draw_pair(file);
     file->cut = 54;
     put_ack(file, &other, 700);
-    pass(file);
-    name_ends(file, &pair);
-    note(file, 0);
+    wait_a_moment(file);
+    store_ends(file, &pair);
+    store_time(file, STEP_SYN);
     put_syn(file, &pair);
-    pass(file);
+    wait_a_moment(file);
     put_ack(file, &other, 900);
-    pass(file);
-    note(file, 1);
+    wait_a_moment(file);
+    store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, &pair);
-    pass(file);
-    note(file, 2);
+    wait_a_moment(file);
+    store_time(file, STEP_ACK);
     put_ack(file, &pair, 500);
-    pass(file);
+    wait_a_moment(file);
     put_ack(file, &pair, 300);
 }
 
-/* The ACK is cut before its flags. What stands behind it, in a buffer that was
- * used before or in the file, would make it look like one: the flags of another
- * ACK, or the seconds of the next packet, 50 10 in the file. */
+/* The first ACK is cut before its flags, so a sniffer must not count it. If the
+ * sniffer reads past the cut, it finds bytes that look like the flags of an
+ * ACK: in its buffer those of the packet before, and in the file the seconds of
+ * the next packet, which are written as 50 10. */
 static void make_stale(struct file *file) {
     struct pair pair = draw_pair(file);
     struct pair other = draw_pair(file);
     long long seconds = file->clock / NS_PER_SECOND;
     seconds = (seconds & ~0xffffLL) | 0x1050;
     file->clock = seconds * NS_PER_SECOND + file->clock % 100000000;
-    name_ends(file, &pair);
-    note(file, 0);
+    store_ends(file, &pair);
+    store_time(file, STEP_SYN);
     put_syn(file, &pair);
-    pass(file);
-    note(file, 1);
+    wait_a_moment(file);
+    store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, &pair);
-    pass(file);
+    wait_a_moment(file);
     put_ack(file, &other, 0);
-    pass(file);
+    wait_a_moment(file);
     file->cut = 46;
     put_ack(file, &pair, 0);
-    pass(file);
+    wait_a_moment(file);
     file->cut = 0;
     put_ack(file, &other, 0);
-    pass(file);
-    note(file, 2);
+    wait_a_moment(file);
+    store_time(file, STEP_ACK);
     put_ack(file, &pair, 33);
 }
 
-/* A frame as large as may be, and one that is larger than that. */
 static void put_giant(struct file *file, size_t length) {
     uint8_t *frame = calloc(length, 1);
     if (frame == NULL)
         err(1, "calloc");
     put_frame(file, frame, length, length);
     free(frame);
-    pass(file);
+    wait_a_moment(file);
 }
 
+/* The first frame is as large as a frame may be. */
 static void make_largest(struct file *file) {
     put_giant(file, LARGEST_FRAME);
     make_plain(file);
 }
 
+/* The last frame is one byte larger than a frame may be. */
 static void make_larger(struct file *file) {
     make_plain(file);
     put_giant(file, LARGEST_FRAME + 1);
 }
 
-/* Its length says 4294967295 bytes, or 2147483648. */
+/* A record claims to hold 4294967295 or 2147483648 bytes. */
 static void make_endless(struct file *file) {
     make_plain(file);
     put32(file, 1);
     put32(file, 1);
-    put32(file, draw(file, 2) == 0 ? UINT32_MAX : 1U << 31);
+    uint32_t captured = UINT32_MAX;
+    if (draw(file, 2) != 0)
+        captured = 1U << 31;
+    put32(file, captured);
     put32(file, 60);
     put_noise(file);
 }
 
+/* The only handshake is refused. */
 static void make_none(struct file *file) {
     struct pair pair = draw_pair(file);
     put_noise(file);
     put_syn(file, &pair);
-    pass(file);
-    put_segment(file, &pair, 0, RST | ACK, 0, pair.client_number + 1, 0);
+    wait_a_moment(file);
+    put_segment(file, &pair, TO_CLIENT, RST | ACK, 0, pair.client_number + 1,
+                0);
 }
 
 static void make_empty(struct file *file) {
@@ -470,48 +539,58 @@ static void make_empty(struct file *file) {
 static const struct face {
     const char *name;
     void (*make)(struct file *file);
-    int is_swapped, is_fine, is_six;
+    int is_swapped;
+    int is_fine;
+    int is_ipv6;
     unsigned link;
 } faces[] = {
-    {"plain", make_plain, 0, 0, 0, 1},
-    {"six", make_plain, 0, 0, 1, 1},
-    {"swapped", make_plain, 1, 0, 0, 1},
-    {"fine", make_plain, 0, 1, 0, 1},
-    {"fine-swapped", make_plain, 1, 1, 0, 1},
-    {"slow", make_slow, 0, 0, 0, 1},
-    {"fine-slow", make_slow, 0, 1, 0, 1},
-    {"unanswered", make_unanswered, 0, 0, 0, 1},
-    {"crossed", make_crossed, 0, 0, 0, 1},
-    {"again", make_again, 0, 0, 0, 1},
-    {"wrapped", make_wrapped, 0, 0, 0, 1},
-    {"headers", make_headers, 0, 0, 0, 1},
-    {"stale", make_stale, 0, 0, 0, 1},
-    {"largest", make_largest, 0, 0, 0, 1},
-    {"larger", make_larger, 0, 0, 0, 1},
-    {"endless", make_endless, 0, 0, 0, 1},
-    {"none", make_none, 0, 0, 0, 1},
-    {"empty", make_empty, 0, 0, 0, 1},
-    {"wireless", make_plain, 0, 0, 0, 105},
+    {"plain", make_plain, 0, 0, 0, LINK_ETHERNET},
+    {"six", make_plain, 0, 0, 1, LINK_ETHERNET},
+    {"swapped", make_plain, 1, 0, 0, LINK_ETHERNET},
+    {"fine", make_plain, 0, 1, 0, LINK_ETHERNET},
+    {"fine-swapped", make_plain, 1, 1, 0, LINK_ETHERNET},
+    {"slow", make_slow, 0, 0, 0, LINK_ETHERNET},
+    {"fine-slow", make_slow, 0, 1, 0, LINK_ETHERNET},
+    {"unanswered", make_unanswered, 0, 0, 0, LINK_ETHERNET},
+    {"crossed", make_crossed, 0, 0, 0, LINK_ETHERNET},
+    {"again", make_again, 0, 0, 0, LINK_ETHERNET},
+    {"wrapped", make_wrapped, 0, 0, 0, LINK_ETHERNET},
+    {"headers", make_headers, 0, 0, 0, LINK_ETHERNET},
+    {"stale", make_stale, 0, 0, 0, LINK_ETHERNET},
+    {"largest", make_largest, 0, 0, 0, LINK_ETHERNET},
+    {"larger", make_larger, 0, 0, 0, LINK_ETHERNET},
+    {"endless", make_endless, 0, 0, 0, LINK_ETHERNET},
+    {"none", make_none, 0, 0, 0, LINK_ETHERNET},
+    {"empty", make_empty, 0, 0, 0, LINK_ETHERNET},
+    {"wireless", make_plain, 0, 0, 0, LINK_WIRELESS},
 };
 
 enum { FACES = sizeof faces / sizeof *faces };
 
-/* A file has no parts smaller than its unit. */
-static long long microseconds(const struct file *file, long long time) {
-    return file->is_fine ? (time - file->times[0]) / NS_PER_US
-                         : time / NS_PER_US - file->times[0] / NS_PER_US;
+/* How many microseconds a segment came after the SYN. If the file has only
+ * microseconds, each time is rounded down before we subtract, as a sniffer
+ * never sees the rest. */
+static long long microseconds_after_syn(const struct file *file,
+                                        enum step step) {
+    long long time = file->times[step];
+    long long start = file->times[STEP_SYN];
+    if (file->is_fine)
+        return (time - start) / NS_PER_US;
+    return time / NS_PER_US - start / NS_PER_US;
 }
 
 static void write_answer(const struct file *file, const char *path) {
-    static const char *const names[] = {"SYN", "SYN ACK", "ACK"};
+    static const char *const names[STEPS] = {"SYN", "SYN ACK", "ACK"};
     FILE *out = fopen(path, "we");
     if (out == NULL)
         err(1, "%s", path);
-    if (*file->ends != '\0')
+    if (*file->ends != '\0') {
         fprintf(out, "%s\n", file->ends);
-    for (int i = 0; *file->ends != '\0' && i < 3; i++) {
-        long long us = microseconds(file, file->times[i]);
-        fprintf(out, "%s %lld.%06lld\n", names[i], us / 1000000, us % 1000000);
+        for (int step = STEP_SYN; step < STEPS; step++) {
+            long long us = microseconds_after_syn(file, (enum step)step);
+            fprintf(out, "%s %lld.%06lld\n", names[step], us / 1000000,
+                    us % 1000000);
+        }
     }
     if (fclose(out) == EOF)
         err(1, "%s", path);
@@ -531,16 +610,36 @@ static _Noreturn void usage(void) {
     exit(2);
 }
 
+static int list_faces(void) {
+    for (size_t i = 0; i < FACES; i++)
+        puts(faces[i].name);
+    return fflush(stdout) == EOF ? 1 : 0;
+}
+
+/* Makes the whole file in memory. */
+static void make_file(struct file *file, const struct face *face) {
+    file->is_swapped = face->is_swapped;
+    file->is_fine = face->is_fine;
+    file->is_ipv6 = face->is_ipv6;
+    file->link = face->link;
+    long long seconds = 1500000000LL + draw(file, 250000000);
+    file->clock = seconds * NS_PER_SECOND + draw(file, NS_PER_SECOND);
+    put_header(file);
+    face->make(file);
+}
+
 int main(int argc, char **argv) {
     struct file file = {.seed = 1};
-    size_t kept = SIZE_MAX;
+    size_t most = SIZE_MAX;
     const char *answer = NULL;
-    int option;
-    while ((option = getopt(argc, argv, "s:k:a:")) != -1) {
+    for (;;) {
+        int option = getopt(argc, argv, "s:k:a:");
+        if (option == -1)
+            break;
         if (option == 's')
             file.seed = strtoull(optarg, NULL, 10);
         else if (option == 'k')
-            kept = strtoull(optarg, NULL, 10);
+            most = strtoull(optarg, NULL, 10);
         else if (option == 'a')
             answer = optarg;
         else
@@ -548,24 +647,15 @@ int main(int argc, char **argv) {
     }
     if (argc - optind != 1)
         usage();
-    if (strcmp(argv[optind], "faces") == 0) {
-        for (size_t i = 0; i < FACES; i++)
-            puts(faces[i].name);
-        return fflush(stdout) == EOF;
-    }
-    const struct face *face = find_face(argv[optind]);
-    file.is_swapped = face->is_swapped;
-    file.is_fine = face->is_fine;
-    file.is_six = face->is_six;
-    file.link = face->link;
-    file.clock = (1500000000LL + draw(&file, 250000000)) * NS_PER_SECOND +
-                 draw(&file, NS_PER_SECOND);
-    put_header(&file);
-    face->make(&file);
+    if (strcmp(argv[optind], "faces") == 0)
+        return list_faces();
+    make_file(&file, find_face(argv[optind]));
     if (answer != NULL)
         write_answer(&file, answer);
-    (void)fwrite(file.bytes, 1, file.length < kept ? file.length : kept,
-                 stdout);
+    size_t length = file.length < most ? file.length : most;
+    size_t written = fwrite(file.bytes, 1, length, stdout);
     free(file.bytes);
-    return fflush(stdout) == EOF || ferror(stdout);
+    if (written != length || fflush(stdout) == EOF)
+        return 1;
+    return 0;
 }
