@@ -1,17 +1,22 @@
 /*
- * 05-byte-streams: say three lines, cut into pieces; read lines, however cut.
+ * 05-byte-streams: send three lines, cut into pieces; read lines, whatever the
+ * pieces are.
  *
- * Shows that a stream has no messages: how often one side called send(2) says
- * nothing about how often the other has to call recv(2). What later lessons
- * need of it is a module, common/stream.c: read that one too.
+ * Shows that a stream has no messages: how often one side calls send(2) says
+ * nothing about how often the other side calls recv(2). The part that later
+ * lessons need is the module common/stream.c, which belongs to this lesson.
  *
  * usage: 05-byte-streams [-s SEED] [-p PAUSE] serve PORT [SIZE]...
  *        05-byte-streams read HOST PORT
  *
- * The server cuts into pieces of SIZE bytes, another SIZE for each client; 0,
- * or none, means sizes drawn from SEED. Then it waits for PAUSE milliseconds.
+ * The server cuts the lines into pieces of SIZE bytes. The first SIZE is for
+ * the first client, the second for the second, and so on; after the last one,
+ * the first comes again. A SIZE of 0, or none at all, means that the size of
+ * each piece is random; SEED makes the same random sizes again. After each
+ * piece the server waits for PAUSE milliseconds.
  *
- * Left out: a client that speaks may lose lines (06); a deadline (07).
+ * Left out: a client that sends something may lose lines (lesson 06); a
+ * deadline (lesson 07).
  */
 #define _GNU_SOURCE
 
@@ -30,9 +35,9 @@
 
 enum {
     LINE_BYTES = 1024,        /* the longest line we read, with its newline */
-    LARGEST_DRAWN = 6,        /* piece, when the size is drawn */
+    LARGEST_RANDOM_SIZE = 6,  /* of a piece, in bytes */
+    LARGEST_NUMBER = 65535,   /* of a seed, a pause, or a size */
     PAUSE_MILLISECONDS = 100, /* unless -p says otherwise */
-    LARGEST_NUMBER = 65535,   /* of a port, and enough for all others */
 };
 
 static const char lines[] = "one\ntwo\nten\n";
@@ -44,6 +49,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
+/* Returns the number that the text is. Ends the program unless it is one from 0
+ * to LARGEST_NUMBER, in digits alone. */
 static unsigned parse_number(const char *text) {
     unsigned long long number;
     if (number_parse(text, 0, LARGEST_NUMBER, &number) < 0)
@@ -51,78 +58,136 @@ static unsigned parse_number(const char *text) {
     return (unsigned)number;
 }
 
-/* Were 1 or 2 free, a socket would get that number: see lesson 01. */
+/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
 static void require_output(void) {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
+    }
 }
 
-/* Tries the host's addresses, in their order, until one answers. */
-static int connect_to(const char *host, const char *port) {
+/* The reader. */
+
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("%s %s", fd < 0 ? "socket" : "connect",
-             addr_format(at->ai_addr, at->ai_addrlen, name));
-        if (fd >= 0)
-            (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
-/* Prints each line, and before it how many calls of recv it took. */
-static void print_lines(int fd) {
+/* Prints how many calls of recv a line took, and the line. */
+static void print_line(unsigned long receives, const char *line,
+                       size_t length) {
+    (void)printf("%lu recv: ", receives);
+    (void)fwrite(line, 1, length, stdout);
+    (void)fflush(stdout);
+    if (ferror(stdout)) /* one of the three has failed */
+        err(1, "standard output");
+}
+
+/* Reads and prints lines until the peer closes the connection. */
+static void read_lines(int fd) {
     struct stream stream = {.fd = fd};
-    enum stream_result result;
     char line[LINE_BYTES];
     size_t length;
-    do {
+
+    for (;;) {
         stream.receives = 0;
-        result = stream_read_line(&stream, line, sizeof line, &length);
-        if (result == STREAM_ERROR)
-            err(1, "recv");
-        if (result == STREAM_TOO_LONG)
-            errx(1, "no newline within %d bytes", LINE_BYTES);
-        if (result == STREAM_CUT)
+        switch (stream_read_line(&stream, line, sizeof line, &length)) {
+        case STREAM_LINE:
+            print_line(stream.receives, line, length);
+            break;
+        case STREAM_END:
+            print_line(stream.receives, "(end)\n", strlen("(end)\n"));
+            return;
+        case STREAM_CUT:
             errx(1, "peer ended after %zu bytes of a line", length);
-        (void)printf("%lu recv: %s", stream.receives,
-                     result == STREAM_END ? "(end)\n" : "");
-        (void)fwrite(line, 1, length, stdout);
-        if (ferror(stdout) || fflush(stdout) == EOF)
-            err(1, "standard output");
-    } while (result == STREAM_LINE);
-    if (close(fd) < 0)
-        err(1, "close");
+        case STREAM_TOO_LONG:
+            errx(1, "no newline within %d bytes", LINE_BYTES);
+        default:
+            err(1, "recv");
+        }
+    }
 }
 
-/* As in lesson 02; TCP_NODELAY: no small piece waits here for an ACK. tcp(7) */
+static int read_main(const char *host, const char *port) {
+    int fd = connect_to(host, port);
+    read_lines(fd);
+    if (close(fd) < 0)
+        err(1, "close");
+    return 0;
+}
+
+/* The server. */
+
+/* What the command line says about the pieces. */
+struct pieces {
+    char **sizes; /* a text for each size */
+    size_t count; /* how many sizes there are */
+    struct timespec pause;
+};
+
+/* The signal handler. It may end the program at once, because the kernel closes
+ * all our descriptors, and there is nothing else to put in order. */
+static void end_now(int signal_number) {
+    (void)signal_number;
+    _exit(0);
+}
+
+/* Returns a listener at 127.0.0.1, as in lesson 02, and prints its name.
+ * Without TCP_NODELAY, a small piece would wait in the kernel until the piece
+ * before it has been acknowledged: tcp(7). */
 static int listen_on(in_port_t port) {
     struct sockaddr_in own = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    socklen_t length = sizeof own;
     const int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0)
         err(1, "socket");
-    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        err(1, "setsockopt");
-    if (bind(listener, (struct sockaddr *)&own, length) < 0)
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt TCP_NODELAY");
+    if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind 127.0.0.1:%d", port);
     if (listen(listener, SOMAXCONN) < 0)
         err(1, "listen");
+    socklen_t length = sizeof own;
     if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
     if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
@@ -130,72 +195,96 @@ static int listen_on(in_port_t port) {
     return listener;
 }
 
-/* Says the lines, size bytes at a time; 0 stands for a size drawn each time. */
-static void say_lines(int fd, size_t size, const struct timespec *pause) {
-    size_t sent = 0;
+static size_t random_size(void) {
+    return 1 + (size_t)lrand48() % LARGEST_RANDOM_SIZE;
+}
+
+/* Sends the three lines in pieces of `size` bytes; 0 means that each piece gets
+ * a random size. Reports the sizes, as far as the client took the pieces. */
+static void send_lines(int fd, size_t size, const struct timespec *pause) {
+    size_t total = strlen(lines);
+    size_t done = 0;
+
     (void)printf("pieces:");
-    for (const char *piece = lines; *piece != '\0'; piece += sent) {
-        size_t drawn = 1 + (size_t)lrand48() % LARGEST_DRAWN;
-        size_t length = strnlen(piece, size > 0 ? size : drawn);
-        if (stream_write_all(fd, piece, length, &sent) < 0) {
+    while (done < total) {
+        size_t length = size > 0 ? size : random_size();
+        if (length > total - done)
+            length = total - done;
+        size_t sent;
+        if (stream_write_all(fd, lines + done, length, &sent) < 0) {
             warn("send");
             break;
         }
+        done += length;
         (void)printf(" %zu", length);
         (void)nanosleep(pause, NULL); /* so that each piece travels alone */
     }
     if (printf("\n") < 0)
-        warn("standard output"); /* no reason not to serve who comes next */
+        warn("standard output"); /* the next client is served all the same */
 }
 
-/* There is nothing to undo: what we hold, the kernel closes. */
-static void stop(int signal_number) {
-    (void)signal_number;
-    _exit(0);
-}
-
-/* One client at a time. After the last SIZE comes the first again. */
-static _Noreturn void serve(const char *port, char **sizes,
-                            const struct timespec *pause) {
-    for (char **size = sizes; *size != NULL; size++)
-        (void)parse_number(*size); /* wrong ones are refused now, not later */
-    (void)signal(SIGINT, stop);
-    (void)signal(SIGTERM, stop);
-    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, also in a pipe */
-    int listener = listen_on((in_port_t)parse_number(port));
-    for (char **next = sizes;; next = *next == NULL ? sizes : next) {
+/* Serves one client after another, for ever. */
+static _Noreturn void serve_clients(int listener, const struct pieces *pieces) {
+    size_t clients = 0;
+    for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
             warn("accept");
-            (void)nanosleep(pause, NULL);
+            (void)nanosleep(&pieces->pause, NULL);
             continue;
         }
-        say_lines(fd, *next != NULL ? parse_number(*next++) : 0, pause);
-        (void)close(fd); /* whatever it says: this client's turn is over */
+        size_t size = 0;
+        if (pieces->count > 0)
+            size = parse_number(pieces->sizes[clients % pieces->count]);
+        clients++;
+        send_lines(fd, size, &pieces->pause);
+        (void)close(fd); /* an error here changes nothing for other clients */
     }
+}
+
+static int serve_main(const char *text, const struct pieces *pieces) {
+    in_port_t port = (in_port_t)parse_number(text);
+    for (size_t i = 0; i < pieces->count; i++)
+        (void)parse_number(pieces->sizes[i]); /* a wrong one ends us now */
+
+    (void)signal(SIGINT, end_now);
+    (void)signal(SIGTERM, end_now);
+    /* Print each line at once, also into a file or a pipe. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    serve_clients(listen_on(port), pieces);
 }
 
 int main(int argc, char **argv) {
     unsigned milliseconds = PAUSE_MILLISECONDS;
-    int option;
+
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
-    while ((option = getopt(argc, argv, "+hs:p:")) != -1) {
-        if (option == 's')
-            srand48(parse_number(optarg));
+    /* A pipe whose reader has ended is an error, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    for (;;) {
+        int option = getopt(argc, argv, "+hs:p:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 's')
+            srand48((long)parse_number(optarg));
         else if (option == 'p')
             milliseconds = parse_number(optarg);
         else
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
+            usage(stderr, 2);
     }
-    argc -= optind;
-    argv += optind;
-    struct timespec pause = {.tv_sec = milliseconds / 1000,
-                             .tv_nsec = milliseconds % 1000 * 1000000L};
-    if (argc >= 2 && strcmp(argv[0], "serve") == 0)
-        serve(argv[1], argv + 2, &pause);
-    if (argc != 3 || strcmp(argv[0], "read") != 0)
+    int words = argc - optind;
+    char **word = argv + optind;
+
+    if (words == 3 && strcmp(word[0], "read") == 0)
+        return read_main(word[1], word[2]);
+    if (words < 2 || strcmp(word[0], "serve") != 0)
         usage(stderr, 2);
-    print_lines(connect_to(argv[1], argv[2]));
-    return 0;
+    struct pieces pieces = {
+        .sizes = word + 2,
+        .count = (size_t)(words - 2),
+        .pause = {.tv_sec = milliseconds / 1000,
+                  .tv_nsec = milliseconds % 1000 * 1000000L},
+    };
+    return serve_main(word[1], &pieces);
 }

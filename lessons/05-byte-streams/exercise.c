@@ -27,25 +27,43 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Tries the host's addresses, in their order, until one answers. */
-static int connect_to(const char *host, const char *port) {
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("%s %s", fd < 0 ? "socket" : "connect",
-             addr_format(at->ai_addr, at->ai_addrlen, name));
-        if (fd >= 0)
-            (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
 int main(int argc, char **argv) {
@@ -53,13 +71,13 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
 
     int fd = connect_to(argv[1], argv[2]);
-    (void)LARGEST_MESSAGE;
+    (void)LARGEST_MESSAGE; /* delete this line when you use the limit */
     /* 1. Read the length: digits, and then a colon. */
-    /* 2. Read that many bytes, and the comma. Print them. */
-    /* 3. Go on with the next, until the peer has ended. */
+    /* 2. Read so many bytes, and the comma. Print the bytes. */
+    /* 3. Go on with the next netstring, until the peer closes. */
     if (close(fd) < 0)
         err(1, "close");
     return 0;

@@ -15,16 +15,17 @@
 #include <unistd.h>
 
 enum {
-    LARGEST_MESSAGE = 100000,
+    LARGEST_MESSAGE = 100000, /* bytes */
     BUFFER_BYTES = LARGEST_MESSAGE + sizeof "100000:,",
 };
 
+/* What the bytes that have arrived begin with. */
 enum verdict { WHOLE, NOT_YET, WRONG_LENGTH, NO_COMMA };
 
 struct netstring {
     const char *message;
     size_t length; /* of the message */
-    size_t taken;  /* by the netstring: digits, colon and comma too */
+    size_t taken;  /* bytes of the netstring: with digits, colon and comma */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -32,77 +33,113 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Tries the host's addresses, in their order, until one answers. */
-static int connect_to(const char *host, const char *port) {
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("%s %s", fd < 0 ? "socket" : "connect",
-             addr_format(at->ai_addr, at->ai_addrlen, name));
-        if (fd >= 0)
-            (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
-/* Looks for one netstring at the start of the bytes. NOT_YET: nothing is wrong
- * so far, but there has to be more. Only WHOLE sets *found. */
+/* Looks for one netstring at the start of the bytes. NOT_YET means that nothing
+ * is wrong so far, but more bytes have to come. Only WHOLE sets *found. */
 static enum verdict parse_netstring(const char *bytes, size_t size,
                                     struct netstring *found) {
     size_t length = 0;
     size_t at = 0;
-    for (; at < size && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
-        if (at > 0 && length == 0) /* 0 is a length, 00 and 05 are none */
+
+    while (at < size && bytes[at] >= '0' && bytes[at] <= '9') {
+        if (at > 0 && length == 0) /* a zero in front: 0 is right, 05 is not */
             return WRONG_LENGTH;
         length = length * 10 + (size_t)(bytes[at] - '0');
-        if (length > LARGEST_MESSAGE) /* before a digit more could overflow */
+        if (length > LARGEST_MESSAGE) /* before one more digit can overflow */
             return WRONG_LENGTH;
+        at++;
     }
     if (at == size)
         return NOT_YET;
     if (at == 0 || bytes[at] != ':')
         return WRONG_LENGTH;
-    at++;
-    if (size - at <= length) /* the comma takes a byte too */
+    at++; /* the colon */
+
+    if (size - at <= length) /* the comma needs a byte too */
         return NOT_YET;
     if (bytes[at + length] != ',')
         return NO_COMMA;
-    *found = (struct netstring){bytes + at, length, at + length + 1};
+    found->message = bytes + at;
+    found->length = length;
+    found->taken = at + length + 1;
     return WHOLE;
 }
 
-/* Prints all messages that are whole. Returns how many bytes they took. */
-static size_t print_messages(const char *bytes, size_t size) {
-    struct netstring found;
-    enum verdict verdict;
-    size_t taken = 0;
-    while ((verdict = parse_netstring(bytes + taken, size - taken, &found)) ==
-           WHOLE) {
-        (void)fwrite(found.message, 1, found.length, stdout);
-        (void)putchar('\n');
-        taken += found.taken;
-    }
-    if (ferror(stdout) || fflush(stdout) == EOF)
+static void print_message(const struct netstring *found) {
+    if (fwrite(found->message, 1, found->length, stdout) != found->length)
         err(1, "standard output");
-    if (verdict == WRONG_LENGTH)
-        errx(1, "wrong length: 0 to %d, in digits, then a colon",
-             LARGEST_MESSAGE);
-    if (verdict == NO_COMMA)
-        errx(1, "no comma after a message");
-    return taken;
+    if (putchar('\n') == EOF)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
 }
 
+/* Prints all messages that are whole. Returns how many bytes their netstrings
+ * took. Ends the program at a netstring that is wrong. */
+static size_t print_messages(const char *bytes, size_t size) {
+    size_t taken = 0;
+    for (;;) {
+        struct netstring found;
+        switch (parse_netstring(bytes + taken, size - taken, &found)) {
+        case WHOLE:
+            print_message(&found);
+            taken += found.taken;
+            break;
+        case NOT_YET:
+            return taken;
+        case WRONG_LENGTH:
+            errx(1, "wrong length: 0 to %d, in digits, then a colon",
+                 LARGEST_MESSAGE);
+        case NO_COMMA:
+            errx(1, "no comma after a message");
+        }
+    }
+}
+
+/* Reads netstrings until the peer closes the connection. The buffer begins with
+ * the bytes of a netstring that is not whole yet. */
 static void read_messages(int fd) {
     static char buffer[BUFFER_BYTES];
     size_t filled = 0;
+
     for (;;) {
         ssize_t received = recv(fd, buffer + filled, sizeof buffer - filled, 0);
         if (received < 0)
@@ -123,9 +160,10 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+    /* If standard output were closed, our socket would get its number. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
 
     int fd = connect_to(argv[1], argv[2]);
     read_messages(fd);
