@@ -18,10 +18,10 @@ GUARDS := $(if $(SANITIZE),$(SANITIZERS),$(HARDENING))
 WERROR := $(if $(CI),-Werror)
 
 # One step from source to program: every program here is one file, linked
-# with the modules in common/ that lessons have built.
+# with the modules beside it, and with those in common/ that lessons have built.
 BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
     $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ \
-    $(source) $(filter %.a,$^) $(if $(filter $(source),$(tls)),-lssl -lcrypto)
+    $(source) $(filter %.o %.a,$^) $(if $(filter $(source),$(tls)),-lssl -lcrypto)
 source = $(firstword $(filter %.c,$^))
 
 # OpenSSL is for those who include it. Where this compiler finds no headers of
@@ -93,8 +93,11 @@ wrong: $(mistakes) ## build the wrong answers that the checks must catch
 # A lesson NN-name has its program in lessons/NN-name/name.c.
 number = $(firstword $(subst -, ,$1))
 name = $(patsubst $(number)-%,%,$1)
+# The modules in a lesson's folder that are its own: all other C files there.
+modules = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/$(name).c %/exercise.c \
+    %/solution.c,$(wildcard lessons/$1/*.c)))
 define lesson_rules
-$(BUILD)/$1: lessons/$1/$(name).c
+$(BUILD)/$1: lessons/$1/$(name).c $(modules)
 $(BUILD)/exercise/$1: lessons/$1/exercise.c
 $(BUILD)/solution/$1: lessons/$1/solution.c
 .PHONY: check-$(number)
@@ -135,6 +138,10 @@ $(programs) $(exercises) $(solutions) $(helpers) $(mistakes) \
 	@mkdir -p $(@D)
 	$(BUILD_PROGRAM)
 
+# Two modules of lessons have tests of their own.
+$(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
+$(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
+
 # Preloaded by tests, so without what belongs to a program. glibc declares the
 # address of a socket as a union of all its kinds, which pedants can't match.
 $(libraries): $(BUILD)/tests/%.so: tests/lib/%.c $(BUILD)/flags
@@ -150,6 +157,11 @@ $(BUILD)/13-tls.so: common/tls.c common/deadline.c common/tls.h common/deadline.
 $(BUILD)/common/%.o: common/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/lessons/%.o: lessons/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) -Icommon -MMD -MP \
+	    -c -o $@ $<
 
 $(BUILD)/common.a: $(objects)
 	$(AR) rcs $@ $^
@@ -171,7 +183,8 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	@mkdir -p $(fuzz)/corpus/$*
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	    -o $@ $< $(filter-out $(tls),$(wildcard common/*.c))
+	    -o $@ $< $(filter-out $(tls),$(wildcard common/*.c)) \
+	    $(wildcard lessons/36-xray/$*.c)
 
 .PHONY: $(fuzzers:%=fuzz-%)
 $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%
@@ -235,4 +248,4 @@ help: ## say this
 	@awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
 	    Makefile
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hello.h"
+#include "../../lessons/36-xray/hello.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hello.h"
+#include "../../lessons/36-xray/hello.h"
 
 int main(int argc, char **argv) {
     if (argc != 2 && argc != 3)

@@ -1,5 +1,5 @@
 /*
- * tell-histogram: what the functions of common/histogram make of what they are
+ * tell-histogram: what the functions of histogram.h make of what they are
  * given.
  *
  *     tell-histogram PERMILLE... <VALUES    percentiles of these values
@@ -9,7 +9,7 @@
  */
 #define _GNU_SOURCE
 
-#include "histogram.h"
+#include "../../lessons/26-load-generator/histogram.h"
 
 #include <err.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# common/hello: what can be seen of TLS on the wire, by a table.
+# lessons/36-xray/hello: what can be seen of TLS on the wire, by a table.
 
 load ../lib/common
 

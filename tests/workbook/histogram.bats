@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# common/histogram, function by function.
+# lessons/26-load-generator/histogram, function by function.
 
 load ../lib/common
 
