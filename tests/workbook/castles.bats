@@ -64,7 +64,8 @@ borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
     for lesson in $(lessons); do
         calls_of "$lesson"
     done >"$BATS_TEST_TMPDIR/calls"
-    expect "announced twice" "" "$(sort "$BATS_TEST_TMPDIR/calls" | uniq -d)"
+    expect_equal "announced twice" "" \
+        "$(sort "$BATS_TEST_TMPDIR/calls" | uniq -d)"
 }
 
 @test "the table in README.md has every lesson, and no other" {

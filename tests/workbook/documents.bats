@@ -17,7 +17,7 @@ setup() {
         PATH="${PATH//"$BATS_LIBEXEC:"/}" \
         tests/lib/transcript README.md >&2 || status=$?
     ((status != 125)) || skip "this system allows no private network"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
 }
 
 @test "every link in the texts beside the lessons leads somewhere" {
@@ -52,5 +52,5 @@ setup() {
             grep -oE '(>|-[osw] |cp [^ ]+ |tee )(build|work)/[^ ;]+' |
             sed 's/^.*[> ]//' | sort -u
     done | sort | uniq -d)
-    expect "written by more than one" "" "$shared"
+    expect_equal "written by more than one" "" "$shared"
 }

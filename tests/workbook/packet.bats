@@ -82,7 +82,7 @@ udp6="[fd00::1]:1000 > [fd00::2]:53"
     says_of "$tcp4 TCP seq 1, 1 byte" "$eth4 $(four 61 6) $(tcp 0 0 0 a)" \
         "0101010101010101010101010101010101010101 61"
     expect_all
-    expect numbers "seq 4294967294 ack 2147483649 win 65535" \
+    expect_equal numbers "seq 4294967294 ack 2147483649 win 65535" \
         "$("$tell" -e <<<"$eth4 $(four 40 6) $(tcp 16 4294967294 2147483649)" |
             sed -n '$p')"
 }
@@ -217,8 +217,8 @@ udp6="[fd00::1]:1000 > [fd00::2]:53"
 # every_length FRAME CUT DAMAGED: what it says of all beginnings of a frame.
 every_length() {
     "$tell" -e <<<"$1" >"$BATS_TEST_TMPDIR/told"
-    expect "cut" "$2" "$(sed -n 1p "$BATS_TEST_TMPDIR/told")"
-    expect "damaged" "$3" "$(sed -n 2p "$BATS_TEST_TMPDIR/told")"
+    expect_equal "cut" "$2" "$(sed -n 1p "$BATS_TEST_TMPDIR/told")"
+    expect_equal "damaged" "$3" "$(sed -n 2p "$BATS_TEST_TMPDIR/told")"
 }
 
 @test "packet_parse reads no byte more than there is, cut where it may be" {

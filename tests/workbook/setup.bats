@@ -39,9 +39,9 @@ setup_as_user() {
 
 @test "setup says nothing where nothing is missing" {
     run -0 --separate-stderr scripts/setup
-    expect output "" "$output$stderr"
+    expect_equal output "" "$output$stderr"
     run -0 --separate-stderr scripts/setup test
-    expect output "" "$output$stderr"
+    expect_equal output "" "$output$stderr"
 }
 
 @test "setup costs under 50 ms where nothing is missing" {
@@ -61,7 +61,7 @@ setup_as_user() {
     pretend apt-get
     ((EUID == 0)) || skip "not root"
     setup_on_it
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     [[ $stderr == *"missing: bats (checks your exercises, runs the tests)"* ]]
     [[ $(<"$BATS_TEST_TMPDIR/told") == "apt-get update"$'\n'"apt-get install \
 -y --no-install-recommends "*bats* ]]
@@ -73,7 +73,7 @@ setup_as_user() {
         machine cc make
         pretend "$manager"
         setup_as_user
-        expect status 1 "$status"
+        expect_equal status 1 "$status"
         [[ $stderr == *"missing: bats ("*"setup: to install: su -c '$manager "* ]]
         [[ ! -e $BATS_TEST_TMPDIR/told ]]
         rm "$BIN/$manager"
@@ -86,12 +86,12 @@ setup_as_user() {
     # shellcheck disable=SC2016 # expanded when it runs
     pretend sudo '[[ $1 == -n ]] || "$@"'
     setup_as_user
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     grep -q '^apt-get install ' "$BATS_TEST_TMPDIR/told"
     rm "$BATS_TEST_TMPDIR/told"
     pretend sudo 'exit 1'
     setup_as_user
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $stderr == *"setup: to install: sudo apt-get install "* ]]
     run ! grep -q '^apt-get' "$BATS_TEST_TMPDIR/told"
 }
@@ -99,7 +99,7 @@ setup_as_user() {
 @test "setup says so when it knows no package manager" {
     machine cc make
     setup_on_it
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $stderr == *"setup: no package manager that it knows: apt-get dnf "* ]]
 }
 
@@ -118,7 +118,7 @@ setup_as_user() {
 @test "setup doctor tells what is there, what is missing, and what works" {
     machine cc make
     setup_on_it doctor
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     [[ $output == *"there    cc "*"missing  bats "*"(needed to learn)"* ]]
     [[ $output == *"Works without bats: "* ]]
 }

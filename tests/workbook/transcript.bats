@@ -38,8 +38,8 @@ compare() {
 
 @test "a transcript of what happens is taken" {
     compare
-    expect status 0 "$status"
-    expect output "5 commands" "$output"
+    expect_equal status 0 "$status"
+    expect_equal output "5 commands" "$output"
 }
 
 @test "one altered line of output is noticed, whichever it is" {
@@ -50,7 +50,7 @@ compare() {
     for line in "${lines[@]}"; do
         sed "${line}s/\$/!/" <<<"$kept" >"$readme"
         compare 0
-        expect "status, line $line" 1 "$status"
+        expect_equal "status, line $line" 1 "$status"
         [[ $output == *"but said:"* ]]
     done
 }
@@ -60,17 +60,17 @@ compare() {
     kept=$(<"$readme")
     sed '/^two/d' <<<"$kept" >"$readme"
     compare 0
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     printf '%s\n' "${kept/$'\n1\n...'/$'\n1\n1.5\n2.5'}" >"$readme"
     compare 0
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     sed '/^begins/d' <<<"$kept" >"$readme"
     compare 0
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
 }
 
 @test "a command that does not end is noticed" {
     sed -i '/echo >pipe/d' "$readme"
     compare 0
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
 }

@@ -52,7 +52,7 @@ private() {
     local said=$BATS_TEST_TMPDIR/said
     private tests/lib/transcript "$readme" >"$said" || { cat "$said" >&2 && false; }
     # Each command was typed; but for Python's, where there is none.
-    expect commands "$(grep -c '^\$ ' "$readme")" \
+    expect_equal commands "$(grep -c '^\$ ' "$readme")" \
         "$(awk '/^not run/ { n++ } END { print n + $1 }' "$said")"
 }
 
@@ -89,13 +89,13 @@ sources() {
 }
 
 @test "$LESSON: its sections are the ones every lesson has, in their order" {
-    expect sections "The question|Predict|Run it|X-ray|How it works|Break it|\
+    expect_equal sections "The question|Predict|Run it|X-ray|How it works|Break it|\
 In socket.py|Exercise|Left out|Read on" \
         "$(sed -n 's/^## //p' "$readme" | paste -sd '|')"
     [[ $(head -n 1 "$readme") == "# ${LESSON%%-*} · "* ]]
     # shellcheck disable=SC2016 # backquotes of Markdown
     grep -qF "\`scripts/learn check ${LESSON%%-*}\`" "$readme"
-    expect "folded hints" 3 "$(grep -c '<summary>Hint [123]' "$readme")"
+    expect_equal "folded hints" 3 "$(grep -c '<summary>Hint [123]' "$readme")"
     for part in "You will build" "New calls" Needs About; do
         grep -qF "**$part**" "$readme"
     done
@@ -277,7 +277,7 @@ play() {
     last=${names[final]}
     finish "$last"
     # shellcheck disable=SC2154 # finish sets it
-    expect "status of $last" 0 "$ended"
+    expect_equal "status of $last" 0 "$ended"
     stop_all
     mkdir "$1"
     for name in "${names[@]}"; do
