@@ -38,7 +38,7 @@ borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
         [[ -n $builder ]]
         for lesson in $(lessons); do
             if ((10#${lesson%%-*} < 10#${builder#lesson })); then
-                run ! grep -l "\"${module#common/}\"" "lessons/$lesson"/*.c
+                run ! grep -l "\"${module#common/}\"" "lessons/$lesson"/*.[ch]
             fi
         done
     done

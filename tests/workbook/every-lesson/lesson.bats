@@ -56,10 +56,12 @@ private() {
         "$(awk '/^not run/ { n++ } END { print n + $1 }' "$said")"
 }
 
-# sources: the program, and the modules that the lesson builds.
+# sources: the program, and the modules that the lesson builds, for itself or
+# for later ones.
 sources() {
     local header builder
-    echo "$program"
+    printf '%s\n' "lessons/$LESSON"/*.[ch] |
+        grep -v -e /exercise.c -e /solution.c
     for header in common/*.h; do
         builder=$(grep -oE 'lesson [0-9]{2}' "$header" | head -n 1)
         [[ $builder != "lesson ${LESSON%%-*}" ]] || echo "${header%.h}".[hc]
