@@ -5,7 +5,8 @@ load ../lib/common
 
 # calls_of LESSON: the calls that its README says are new, a line each.
 calls_of() {
-    sed -n '/\*\*New calls\*\*/,/\*\*Needs\*\*/p' "lessons/$1/README.md" |
+    tr '\n' ' ' <"lessons/$1/README.md" |
+        sed 's/.*\*\*New calls\*\*//; s/\*\*Needs\*\*.*//' |
         grep -oE '[A-Za-z0-9_]+\([23]' | sed 's/(.//'
 }
 
