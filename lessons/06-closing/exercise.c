@@ -26,25 +26,43 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Tries the host's addresses, in their order, until one answers. */
-static int connect_to(const char *host, const char *port) {
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            err(1, "socket");
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("connect %s", addr_format(at->ai_addr, at->ai_addrlen, name));
-        (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
 int main(int argc, char **argv) {
@@ -54,9 +72,9 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
 
     int fd = connect_to(argv[1], argv[2]);
-    /* 1. read(STDIN_FILENO, ...), send, again, until the input ends. */
-    /* 2. End your half: the peer waits for that, and then answers. */
-    /* 3. recv, write what came, again, until the peer has ended. */
+    /* 1. Call read(STDIN_FILENO, ...) and send, until the input ends. */
+    /* 2. End the sending half: the peer waits for that before it answers. */
+    /* 3. Call recv and write what came, until the peer closes. */
     if (close(fd) < 0)
         err(1, "close");
     return 0;

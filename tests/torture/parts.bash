@@ -23,7 +23,7 @@ tell_callers() {
 
 plan_calls() {
     local modules
-    modules=$(basename -s .c common/*.c | paste -sd '|')
+    modules=$(basename -s .h common/*.h lessons/*/*.h | paste -sd '|')
     awk -v modules="$modules" -v follow="$follow" -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
         -v faults="$BUILD/tests/faults.so" -f tests/torture/calls.awk tests/torture/errors "$1"
 }

@@ -5,7 +5,8 @@ load ../lib/common
 
 # calls_of LESSON: the calls that its README says are new, a line each.
 calls_of() {
-    sed -n '/\*\*New calls\*\*/,/\*\*Needs\*\*/p' "lessons/$1/README.md" |
+    tr '\n' ' ' <"lessons/$1/README.md" |
+        sed 's/.*\*\*New calls\*\*//; s/\*\*Needs\*\*.*//' |
         grep -oE '[A-Za-z0-9_]+\([23]' | sed 's/(.//'
 }
 
@@ -38,7 +39,7 @@ borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
         [[ -n $builder ]]
         for lesson in $(lessons); do
             if ((10#${lesson%%-*} < 10#${builder#lesson })); then
-                run ! grep -l "\"${module#common/}\"" "lessons/$lesson"/*.c
+                run ! grep -l "\"${module#common/}\"" "lessons/$lesson"/*.[ch]
             fi
         done
     done
