@@ -156,7 +156,7 @@ static void show(const struct frame *frame, struct packet_numbers *numbers,
         (long long)(frame->time.tv_sec - since.tv_sec) * NS_PER_SECOND +
         frame->time.tv_nsec - since.tv_nsec;
     (void)packet_parse(&packet, frame->bytes, frame->captured, frame->length);
-    packet_count(numbers, &packet);
+    packet_make_relative(numbers, &packet);
     /* Whoever sets the clock back sends later packets before the first. */
     if (printf("%s%lld.%06lld %s\n", ns < 0 ? "-" : "",
                llabs(ns) / NS_PER_SECOND, llabs(ns) % NS_PER_SECOND / 1000,

@@ -248,7 +248,7 @@ every_length() {
 54 an IPv6 length beyond the frame; 98 no flaw"
 }
 
-@test "packet_count makes numbers relative, each end's to its own first one" {
+@test "packet_make_relative makes numbers relative, each end's to its own first one" {
     local four six other
     four="$eth4 $(four 40 6)"
     six="$eth6 $(six 20 6)"
@@ -278,7 +278,7 @@ every_length() {
     expect_all
 }
 
-@test "packet_count remembers 64 connections, and forgets the oldest" {
+@test "packet_make_relative remembers 64 connections, and forgets the oldest" {
     local i frame
     for ((i = 0; i <= 64; i++)); do
         printf -v frame '%s %04x 0050 00000064 00000000 5002 ffff 0000 0000' \
