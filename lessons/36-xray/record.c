@@ -2,6 +2,7 @@
 
 #include "record.h"
 
+#include "bytes.h"
 #include "hello.h"
 
 #include <errno.h>
@@ -134,9 +135,9 @@ static void add_use(struct record *record, int process, int64_t at,
 
 static bool is_on_socket(const struct trace_call *call, pid_t pid,
                          struct endpoint *endpoint) {
-    enum call_use use = call_use(call->number);
+    enum call_use use = call_use(call);
     *endpoint = (struct endpoint){0};
-    return (use == CALL_ON || use == CALL_DATA) &&
+    return (use == CALL_ON_SOCKET || use == CALL_ON_STREAM) &&
            endpoint_read(pid, (int)call->arguments[0], endpoint) == 0;
 }
 
@@ -191,11 +192,11 @@ int record_begin(struct record *record, int process, pid_t task, int64_t at,
     if (call_is(call, "exit_group"))
         self->leaving = at;
     bool on_socket = is_on_socket(call, self->pid, &endpoint);
-    enum call_use use = call_use(call->number);
+    enum call_use use = call_use(call);
     self->uses_sockets |=
         on_socket || call_is(call, "socket") || call_is(call, "socketpair");
-    if (!all && (!on_socket || is_question(call)) && use != CALL_SOCKET &&
-        (use != CALL_DATA || call->arguments[0] > STDERR_FILENO))
+    if (!all && (!on_socket || is_question(call)) && use != CALL_ALWAYS &&
+        (use != CALL_ON_STREAM || call->arguments[0] > STDERR_FILENO))
         return -1;
     if (record->picture.count >= MOST_EVENTS) {
         record->left_out++;
@@ -244,11 +245,11 @@ static void keep_state(struct record *record, struct picture_event *event,
     int fd = (int)call->arguments[0];
     bool made = call->result >= 0 &&
                 (call_is(call, "accept") || call_is(call, "accept4"));
-    enum call_use use = call_use(call->number);
+    enum call_use use = call_use(call);
     struct endpoint endpoint;
     if (made || (call_is(call, "socket") && call->result >= 0))
         fd = (int)call->result;
-    else if (use != CALL_ON && use != CALL_DATA)
+    else if (use != CALL_ON_SOCKET && use != CALL_ON_STREAM)
         return;
     if (endpoint_read(record->processes[process].pid, fd, &endpoint) == 0) {
         hide_data(record, &endpoint, event->result);
@@ -326,9 +327,9 @@ static void write_segment(FILE *out, const struct packet *packet) {
         return;
     }
     if (packet->payload_length > 0 || packet->kind == PACKET_UDP)
-        call_write_data(out, packet->payload, packet->payload_captured,
+        bytes_write(out, packet->payload, packet->payload_captured,
                         packet->payload_length);
-    if (packet->payload_length > CALL_DATA_BYTES)
+    if (packet->payload_length > BYTES_AS_TEXT)
         (void)fprintf(out, " %zu bytes", packet->payload_length);
 }
 

@@ -1,0 +1,397 @@
+#define _GNU_SOURCE
+
+#include "argument.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netpacket/packet.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "constant.h"
+#include "memory.h"
+#include "trace.h"
+
+enum {
+    TYPE_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK,
+    MICROSECONDS = 1000,   /* in a millisecond */
+    NANOSECONDS = 1000000, /* in a millisecond */
+};
+
+/* What the value number i of the argument points to. */
+static struct memory memory_at(const struct argument *argument, size_t i) {
+    return (struct memory){argument->task, argument->values[i]};
+}
+
+/* Reads an int of the program's; returns whether it could be read. */
+static bool read_int(struct memory memory, int *value) {
+    size_t got = trace_read(memory.task, memory.address, value, sizeof *value);
+    return got == sizeof *value;
+}
+
+/* ---- numbers --------------------------------------------------------------*/
+
+static void write_descriptor(FILE *out, const struct argument *argument) {
+    (void)fprintf(out, "%d", (int)argument->values[0]);
+}
+
+static void write_number(FILE *out, const struct argument *argument) {
+    (void)fprintf(out, "%" PRId64, (int64_t)argument->values[0]);
+}
+
+static void write_hex(FILE *out, const struct argument *argument) {
+    (void)fprintf(out, "0x%" PRIx64, argument->values[0]);
+}
+
+static void write_domain(FILE *out, const struct argument *argument) {
+    constant_write(out, CONSTANT_DOMAIN, (unsigned)argument->values[0]);
+}
+
+static void write_type(FILE *out, const struct argument *argument) {
+    unsigned value = (unsigned)argument->values[0];
+    unsigned flags = value & (unsigned)TYPE_FLAGS;
+    constant_write(out, CONSTANT_TYPE, value & ~flags);
+    constant_write_flags(out, CONSTANT_TYPE_FLAG, flags, "|");
+}
+
+static void write_protocol(FILE *out, const struct argument *argument) {
+    (void)fprintf(out, "%u", (unsigned)argument->values[0]);
+}
+
+static void write_accept_flags(FILE *out, const struct argument *argument) {
+    constant_write_flags(out, CONSTANT_TYPE_FLAG, (unsigned)argument->values[0],
+                         "");
+}
+
+static void write_message_flags(FILE *out, const struct argument *argument) {
+    constant_write_flags(out, CONSTANT_MESSAGE_FLAG,
+                         (unsigned)argument->values[0], "");
+}
+
+static void write_shutdown(FILE *out, const struct argument *argument) {
+    constant_write(out, CONSTANT_SHUTDOWN, (unsigned)argument->values[0]);
+}
+
+static void write_fcntl(FILE *out, const struct argument *argument) {
+    uint64_t command = argument->values[0];
+    uint64_t value = argument->values[1];
+    constant_write(out, CONSTANT_FCNTL_COMMAND, (unsigned)command);
+    if (command == F_SETFL)
+        constant_write_flags(out, CONSTANT_FILE_FLAG, (unsigned)value, ", ");
+    else if (command == F_SETFD && (value & FD_CLOEXEC) != 0)
+        (void)fputs(", FD_CLOEXEC", out);
+    else if (command == F_SETFD)
+        (void)fputs(", 0", out);
+}
+
+static void write_ioctl(FILE *out, const struct argument *argument) {
+    int value = 0;
+    constant_write(out, CONSTANT_IOCTL_REQUEST, (unsigned)argument->values[0]);
+    if (argument->values[0] == FIONBIO &&
+        read_int(memory_at(argument, 1), &value))
+        (void)fprintf(out, ", %d", value);
+}
+
+static void write_epoll_command(FILE *out, const struct argument *argument) {
+    constant_write(out, CONSTANT_EPOLL_COMMAND, (unsigned)argument->values[0]);
+}
+
+static void write_milliseconds(FILE *out, const struct argument *argument) {
+    int milliseconds = (int)argument->values[0];
+    if (milliseconds < 0)
+        (void)fputs("for ever", out);
+    else
+        (void)fprintf(out, "%d ms", milliseconds);
+}
+
+/* ---- memory that the call reads -------------------------------------------*/
+
+static void write_text(FILE *out, const struct argument *argument) {
+    memory_write_text(out, memory_at(argument, 0));
+}
+
+static void write_address(FILE *out, const struct argument *argument) {
+    memory_write_address(out, memory_at(argument, 0), argument->values[1]);
+}
+
+static void write_bytes(FILE *out, const struct argument *argument) {
+    memory_write_bytes(out, memory_at(argument, 0), argument->values[1]);
+}
+
+static void write_buffers(FILE *out, const struct argument *argument) {
+    memory_write_buffers(out, memory_at(argument, 0), argument->values[1],
+                         SIZE_MAX);
+}
+
+static void write_message(FILE *out, const struct argument *argument) {
+    memory_write_message(out, memory_at(argument, 0), SIZE_MAX);
+}
+
+static void write_wanted(FILE *out, const struct argument *argument) {
+    memory_write_polled(out, memory_at(argument, 0), argument->values[1],
+                        MEMORY_EVENTS_WANTED);
+}
+
+static void write_selected(FILE *out, const struct argument *argument) {
+    static const char *const names[] = {"read", "write", "except"};
+    const char *separator = "";
+    for (size_t i = 0; i < 3; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "%s%s", separator, names[i]);
+        if (memory_write_set(out, memory_at(argument, 1 + i), name,
+                             argument->values[0]) > 0)
+            separator = ", ";
+    }
+}
+
+static void write_epoll_event(FILE *out, const struct argument *argument) {
+    memory_write_epoll(out, memory_at(argument, 0), 1);
+}
+
+static void write_timespec(FILE *out, const struct argument *argument) {
+    memory_write_time(out, memory_at(argument, 0), NANOSECONDS);
+}
+
+static void write_timeval(FILE *out, const struct argument *argument) {
+    memory_write_time(out, memory_at(argument, 0), MICROSECONDS);
+}
+
+/* ---- options of a socket --------------------------------------------------*/
+
+/* Finds the names of a level's options; returns whether we know any. */
+static bool find_options(int level, enum constant_group *options) {
+    switch (level) {
+    case SOL_SOCKET:
+        *options = CONSTANT_SOCKET_OPTION;
+        return true;
+    case SOL_PACKET:
+        *options = CONSTANT_PACKET_OPTION;
+        return true;
+    case IPPROTO_TCP:
+        *options = CONSTANT_TCP_OPTION;
+        return true;
+    case IPPROTO_IP:
+        *options = CONSTANT_IP_OPTION;
+        return true;
+    case IPPROTO_IPV6:
+        *options = CONSTANT_IPV6_OPTION;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Level and option. The level SOL_SOCKET goes without saying. */
+static void write_option_name(FILE *out, const struct argument *argument) {
+    int level = (int)argument->values[0];
+    unsigned option = (unsigned)argument->values[1];
+    enum constant_group options;
+    if (!find_options(level, &options)) {
+        (void)fprintf(out, "%d, %d", level, (int)option);
+        return;
+    }
+    if (level != SOL_SOCKET) {
+        constant_write(out, CONSTANT_LEVEL, (unsigned)level);
+        (void)fputs(", ", out);
+    }
+    constant_write(out, options, option);
+}
+
+static void write_linger(FILE *out, struct memory memory) {
+    struct linger value = {0};
+    if (trace_read(memory.task, memory.address, &value, sizeof value) ==
+        sizeof value)
+        (void)fprintf(out, ", {%d, %d}", value.l_onoff, value.l_linger);
+}
+
+static void write_option(FILE *out, const struct argument *argument) {
+    int level = (int)argument->values[0];
+    uint64_t option = argument->values[1];
+    struct memory memory = memory_at(argument, 2);
+    enum constant_group options;
+    int value = 0;
+    write_option_name(out, argument);
+    if (!find_options(level, &options) || !read_int(memory, &value))
+        return;
+    if (level == SOL_SOCKET && option == SO_LINGER) {
+        write_linger(out, memory);
+    } else if (level == SOL_SOCKET &&
+               (option == SO_RCVTIMEO || option == SO_SNDTIMEO)) {
+        (void)fputs(", ", out);
+        memory_write_time(out, memory, MICROSECONDS);
+    } else if (argument->values[3] == sizeof value) {
+        (void)fprintf(out, ", %d", value);
+    }
+}
+
+/* ---- memory that the call fills -------------------------------------------*/
+
+/* Of what will come, nothing can be said before but how much may come. */
+static void write_room(FILE *out, const struct argument *argument) {
+    (void)fprintf(out, "%" PRIu64, argument->values[1]);
+}
+
+static void write_dots(FILE *out, const struct argument *argument) {
+    (void)argument; /* the room is in several pieces */
+    (void)fputs("...", out);
+}
+
+static void write_filled_bytes(FILE *out, const struct argument *argument) {
+    memory_write_bytes(out, memory_at(argument, 0), (size_t)argument->result);
+}
+
+static void write_filled_buffers(FILE *out, const struct argument *argument) {
+    memory_write_buffers(out, memory_at(argument, 0), argument->values[1],
+                         (size_t)argument->result);
+}
+
+static void write_filled_message(FILE *out, const struct argument *argument) {
+    memory_write_message(out, memory_at(argument, 0), (size_t)argument->result);
+}
+
+static void write_filled_address(FILE *out, const struct argument *argument) {
+    int length = 0;
+    if (read_int(memory_at(argument, 1), &length))
+        memory_write_address(out, memory_at(argument, 0), (unsigned)length);
+}
+
+static void write_filled_option(FILE *out, const struct argument *argument) {
+    int value = 0;
+    int length = 0;
+    if (!read_int(memory_at(argument, 2), &value) ||
+        !read_int(memory_at(argument, 3), &length) || length != sizeof value)
+        return;
+    if (argument->values[1] != SO_ERROR) {
+        (void)fprintf(out, "[%u]", (unsigned)value);
+        return;
+    }
+    (void)fputc('[', out);
+    constant_write(out, CONSTANT_ERROR, (unsigned)value);
+    (void)fputc(']', out);
+}
+
+static void write_returned(FILE *out, const struct argument *argument) {
+    memory_write_polled(out, memory_at(argument, 0), argument->values[1],
+                        MEMORY_EVENTS_RETURNED);
+}
+
+static void write_filled_epoll(FILE *out, const struct argument *argument) {
+    memory_write_epoll(out, memory_at(argument, 0), (uint64_t)argument->result);
+}
+
+static void write_filled_pair(FILE *out, const struct argument *argument) {
+    struct memory memory = memory_at(argument, 0);
+    int two[2] = {0};
+    if (trace_read(memory.task, memory.address, two, sizeof two) == sizeof two)
+        (void)fprintf(out, "[%d, %d]", two[0], two[1]);
+}
+
+/* ---- the table ------------------------------------------------------------*/
+
+enum before {
+    HIDDEN,
+    SHOWN,
+    SHOWN_UNLESS_ZERO,
+};
+
+enum after {
+    NOT_FILLED,
+    ALWAYS_FILLED,
+    FILLED_IF_POSITIVE, /* the result says how much has come */
+    FILLED_IF_ASKED,    /* neither of the two addresses is NULL */
+};
+
+typedef void writer(FILE *out, const struct argument *argument);
+
+static const struct form {
+    size_t width;
+    enum before before;
+    writer *write_before;
+    enum after after;
+    writer *write_after;
+} forms[] = {
+    [ARG_NONE] = {0, HIDDEN, NULL, NOT_FILLED, NULL},
+    [ARG_HIDDEN] = {1, HIDDEN, NULL, NOT_FILLED, NULL},
+    [ARG_FD] = {1, SHOWN, write_descriptor, NOT_FILLED, NULL},
+    [ARG_NUMBER] = {1, SHOWN, write_number, NOT_FILLED, NULL},
+    [ARG_HEX] = {1, SHOWN, write_hex, NOT_FILLED, NULL},
+    [ARG_TEXT] = {1, SHOWN, write_text, NOT_FILLED, NULL},
+    [ARG_DOMAIN] = {1, SHOWN, write_domain, NOT_FILLED, NULL},
+    [ARG_TYPE] = {1, SHOWN, write_type, NOT_FILLED, NULL},
+    [ARG_PROTOCOL] = {1, SHOWN_UNLESS_ZERO, write_protocol, NOT_FILLED, NULL},
+    [ARG_ADDRESS] = {2, SHOWN_UNLESS_ZERO, write_address, NOT_FILLED, NULL},
+    [ARG_ADDRESS_FILLED] = {2, HIDDEN, NULL, FILLED_IF_ASKED,
+                            write_filled_address},
+    [ARG_ACCEPT_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_accept_flags, NOT_FILLED,
+                          NULL},
+    [ARG_BYTES] = {2, SHOWN, write_bytes, NOT_FILLED, NULL},
+    [ARG_BYTES_FILLED] = {2, SHOWN, write_room, FILLED_IF_POSITIVE,
+                          write_filled_bytes},
+    [ARG_BUFFERS] = {2, SHOWN, write_buffers, NOT_FILLED, NULL},
+    [ARG_BUFFERS_FILLED] = {2, SHOWN, write_dots, FILLED_IF_POSITIVE,
+                            write_filled_buffers},
+    [ARG_MESSAGE] = {1, SHOWN, write_message, NOT_FILLED, NULL},
+    [ARG_MESSAGE_FILLED] = {1, SHOWN, write_dots, FILLED_IF_POSITIVE,
+                            write_filled_message},
+    [ARG_MESSAGE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_message_flags,
+                           NOT_FILLED, NULL},
+    [ARG_OPTION] = {4, SHOWN, write_option, NOT_FILLED, NULL},
+    [ARG_OPTION_FILLED] = {4, SHOWN, write_option_name, ALWAYS_FILLED,
+                           write_filled_option},
+    [ARG_SHUTDOWN] = {1, SHOWN, write_shutdown, NOT_FILLED, NULL},
+    [ARG_FCNTL] = {2, SHOWN, write_fcntl, NOT_FILLED, NULL},
+    [ARG_IOCTL] = {2, SHOWN, write_ioctl, NOT_FILLED, NULL},
+    [ARG_POLLED] = {2, SHOWN, write_wanted, FILLED_IF_POSITIVE, write_returned},
+    [ARG_SELECTED] = {4, SHOWN, write_selected, FILLED_IF_POSITIVE,
+                      write_selected},
+    [ARG_EPOLL_COMMAND] = {1, SHOWN, write_epoll_command, NOT_FILLED, NULL},
+    [ARG_EPOLL_EVENT] = {1, SHOWN, write_epoll_event, NOT_FILLED, NULL},
+    [ARG_EPOLL_FILLED] = {2, SHOWN, write_room, FILLED_IF_POSITIVE,
+                          write_filled_epoll},
+    [ARG_PAIR_FILLED] = {1, HIDDEN, NULL, ALWAYS_FILLED, write_filled_pair},
+    [ARG_MILLISECONDS] = {1, SHOWN, write_milliseconds, NOT_FILLED, NULL},
+    [ARG_TIMESPEC] = {1, SHOWN, write_timespec, NOT_FILLED, NULL},
+    [ARG_TIMEVAL] = {1, SHOWN, write_timeval, NOT_FILLED, NULL},
+};
+
+size_t argument_width(enum argument_kind kind) {
+    return forms[kind].width;
+}
+
+bool argument_is_shown(const struct argument *argument) {
+    switch (forms[argument->kind].before) {
+    case SHOWN:
+        return true;
+    case SHOWN_UNLESS_ZERO:
+        return argument->values[0] != 0;
+    case HIDDEN:
+        break;
+    }
+    return false;
+}
+
+void argument_write(FILE *out, const struct argument *argument) {
+    forms[argument->kind].write_before(out, argument);
+}
+
+static bool is_filled(const struct argument *argument) {
+    switch (forms[argument->kind].after) {
+    case ALWAYS_FILLED:
+        return true;
+    case FILLED_IF_POSITIVE:
+        return argument->result > 0;
+    case FILLED_IF_ASKED:
+        return argument->values[0] != 0 && argument->values[1] != 0;
+    case NOT_FILLED:
+        break;
+    }
+    return false;
+}
+
+void argument_write_filled(FILE *out, const struct argument *argument) {
+    if (!is_filled(argument))
+        return;
+    (void)fputc(' ', out);
+    forms[argument->kind].write_after(out, argument);
+}

@@ -1,0 +1,67 @@
+#include "bytes.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* Characters that have a letter in C, and these letters. */
+static const char special[] = "\n\r\t\\\"";
+static const char letters[] = "nrt\\\"";
+
+static bool is_printable(uint8_t byte) {
+    return byte >= 32 && byte <= 126;
+}
+
+/* The letter that C has for a byte after a backslash, or 0 for none. */
+static char letter_of(uint8_t byte) {
+    if (byte == 0)
+        return 0; /* strchr would find the end of the table */
+    const char *found = strchr(special, byte);
+    return found == NULL ? 0 : letters[found - special];
+}
+
+static bool is_text(const uint8_t *bytes, size_t count) {
+    size_t unreadable = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!is_printable(bytes[i]) && letter_of(bytes[i]) == 0)
+            unreadable++;
+    return unreadable * 4 <= count;
+}
+
+static void write_text(FILE *out, const uint8_t *bytes, size_t count) {
+    (void)fputc('"', out);
+    for (size_t i = 0; i < count; i++) {
+        char letter = letter_of(bytes[i]);
+        if (letter != 0)
+            (void)fprintf(out, "\\%c", letter);
+        else if (is_printable(bytes[i]))
+            (void)fputc(bytes[i], out);
+        else
+            (void)fprintf(out, "\\x%02x", bytes[i]);
+    }
+    (void)fputc('"', out);
+}
+
+static void write_hex(FILE *out, const uint8_t *bytes, size_t count) {
+    (void)fputc('<', out);
+    for (size_t i = 0; i < count; i++)
+        (void)fprintf(out, "%02x", bytes[i]);
+    (void)fputc('>', out);
+}
+
+static size_t smaller(size_t one, size_t other) {
+    return one < other ? one : other;
+}
+
+void bytes_write(FILE *out, const uint8_t *bytes, size_t at_hand,
+                 size_t length) {
+    size_t known = smaller(at_hand, length);
+    size_t shown = smaller(known, BYTES_AS_TEXT);
+    if (is_text(bytes, shown)) {
+        write_text(out, bytes, shown);
+    } else {
+        shown = smaller(shown, BYTES_AS_HEX);
+        write_hex(out, bytes, shown);
+    }
+    if (length > shown)
+        (void)fputs("...", out);
+}

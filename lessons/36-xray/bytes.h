@@ -1,0 +1,25 @@
+/*
+ * bytes: data as a reader can read it: as text where it is text, or else as
+ * hexadecimal digits. Built by lesson 36.
+ */
+#ifndef XRAY_BYTES_H
+#define XRAY_BYTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+    BYTES_AS_TEXT = 24, /* so many bytes of a text are shown at the most */
+    BYTES_AS_HEX = 12,  /* so many of what is not text */
+};
+
+/*
+ * Writes the first bytes of data that is length bytes long, of which at_hand
+ * are known: as a C string, "hello\n", or as <0102> if more than a quarter of
+ * them are not printable. Three dots follow if not all of length is shown.
+ */
+void bytes_write(FILE *out, const uint8_t *bytes, size_t at_hand,
+                 size_t length);
+
+#endif

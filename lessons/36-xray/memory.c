@@ -1,0 +1,203 @@
+#define _GNU_SOURCE
+
+#include "memory.h"
+
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "bytes.h"
+#include "constant.h"
+#include "endpoint.h"
+#include "trace.h"
+
+enum {
+    MOST_BUFFERS = 8,  /* of an array of iovec, so many are looked at */
+    MOST_EVENTS = 16,  /* of an array of events */
+    TEXT_BYTES = 96,   /* of a C string */
+    PAGE_BYTES = 4096, /* the smallest page of any machine */
+    FAMILY_BYTES = sizeof(sa_family_t),
+    PATH_AT = offsetof(struct sockaddr_un, sun_path),
+};
+
+/* Copies size bytes from there; returns how many could be read. */
+static size_t read_bytes(struct memory memory, void *bytes, size_t size) {
+    return trace_read(memory.task, memory.address, bytes, size);
+}
+
+/* Copies up to count elements of an array from there; returns how many could
+ * be read as a whole. */
+static size_t read_array(struct memory memory, void *array, uint64_t count,
+                         size_t room, size_t size) {
+    size_t wanted = room;
+    if (count < room)
+        wanted = (size_t)count;
+    return read_bytes(memory, array, wanted * size) / size;
+}
+
+void memory_write_bytes(FILE *out, struct memory memory, size_t length) {
+    uint8_t bytes[BYTES_AS_TEXT];
+    size_t wanted = sizeof bytes;
+    if (length < sizeof bytes)
+        wanted = length;
+    size_t got = read_bytes(memory, bytes, wanted);
+    bytes_write(out, bytes, got, length);
+}
+
+void memory_write_text(FILE *out, struct memory memory) {
+    char text[TEXT_BYTES] = "";
+    /* Nothing beyond its page: the next page may not exist, and then nothing
+     * at all would be copied. */
+    size_t wanted = PAGE_BYTES - memory.address % PAGE_BYTES;
+    if (wanted > sizeof text)
+        wanted = sizeof text;
+    size_t got = read_bytes(memory, text, wanted);
+    (void)fprintf(out, "\"%.*s\"", (int)strnlen(text, got), text);
+}
+
+/* ---- addresses ------------------------------------------------------------*/
+
+static void write_internet_address(FILE *out,
+                                   const struct sockaddr_storage *address) {
+    struct packet_end end = {{0}, 0};
+    char text[ENDPOINT_TEXT_BYTES];
+    endpoint_keep(address, &end);
+    (void)fputs(endpoint_format(address->ss_family, &end, false, text), out);
+}
+
+static void write_unix_address(FILE *out,
+                               const struct sockaddr_storage *address,
+                               size_t length) {
+    const char *path = (const char *)address + PATH_AT;
+    if (length <= PATH_AT)
+        return; /* a socket without a name */
+    size_t room = length - PATH_AT;
+    if (path[0] == '\0')
+        (void)fprintf(out, "@%.*s", (int)(room - 1), path + 1);
+    else
+        (void)fprintf(out, "%.*s", (int)strnlen(path, room), path);
+}
+
+void memory_write_address(FILE *out, struct memory memory, uint64_t length) {
+    struct sockaddr_storage address = {0};
+    size_t wanted = sizeof address;
+    if (length < sizeof address)
+        wanted = (size_t)length;
+    if (memory.address == 0)
+        return;
+    if (read_bytes(memory, &address, wanted) < FAMILY_BYTES)
+        return;
+    switch (address.ss_family) {
+    case AF_INET:
+    case AF_INET6:
+        write_internet_address(out, &address);
+        break;
+    case AF_UNIX:
+        write_unix_address(out, &address, wanted);
+        break;
+    default:
+        constant_write(out, CONSTANT_DOMAIN, address.ss_family);
+        break;
+    }
+}
+
+/* ---- buffers and messages -------------------------------------------------*/
+
+void memory_write_buffers(FILE *out, struct memory memory, uint64_t count,
+                          size_t most) {
+    struct iovec buffers[MOST_BUFFERS] = {0};
+    uint8_t bytes[BYTES_AS_TEXT];
+    size_t got = 0;
+    size_t length = 0;
+    size_t known =
+        read_array(memory, buffers, count, MOST_BUFFERS, sizeof buffers[0]);
+    for (size_t i = 0; i < known && length < most; i++) {
+        struct memory buffer = {memory.task, (uintptr_t)buffers[i].iov_base};
+        size_t wanted = sizeof bytes - got;
+        if (wanted > buffers[i].iov_len)
+            wanted = buffers[i].iov_len;
+        got += read_bytes(buffer, bytes + got, wanted);
+        length += buffers[i].iov_len;
+    }
+    if (length > most)
+        length = most;
+    bytes_write(out, bytes, got, length);
+}
+
+void memory_write_message(FILE *out, struct memory memory, size_t most) {
+    struct msghdr message = {0};
+    if (read_bytes(memory, &message, sizeof message) != sizeof message)
+        return;
+    struct memory buffers = {memory.task, (uintptr_t)message.msg_iov};
+    struct memory name = {memory.task, (uintptr_t)message.msg_name};
+    memory_write_buffers(out, buffers, (uint64_t)message.msg_iovlen, most);
+    if (message.msg_name != NULL && message.msg_namelen > 0) {
+        (void)fputc(' ', out);
+        memory_write_address(out, name, message.msg_namelen);
+    }
+    if (message.msg_controllen > 0)
+        (void)fprintf(out, " and %zu bytes of control",
+                      (size_t)message.msg_controllen);
+}
+
+/* ---- waiting --------------------------------------------------------------*/
+
+void memory_write_time(FILE *out, struct memory memory, long per_millisecond) {
+    long value[2] = {0};
+    if (memory.address == 0)
+        (void)fputs("for ever", out);
+    else if (read_bytes(memory, value, sizeof value) == sizeof value)
+        (void)fprintf(out, "%ld ms",
+                      value[0] * 1000 + value[1] / per_millisecond);
+}
+
+void memory_write_polled(FILE *out, struct memory memory, uint64_t count,
+                         enum memory_events events) {
+    struct pollfd all[MOST_EVENTS] = {0};
+    const char *separator = "";
+    size_t known = read_array(memory, all, count, MOST_EVENTS, sizeof all[0]);
+    (void)fputc('[', out);
+    for (size_t i = 0; i < known; i++) {
+        short shown = all[i].events;
+        if (events == MEMORY_EVENTS_RETURNED)
+            shown = all[i].revents;
+        if (events == MEMORY_EVENTS_RETURNED && shown == 0)
+            continue; /* nothing has happened on this one */
+        (void)fprintf(out, "%s%d", separator, all[i].fd);
+        constant_write_flags(out, CONSTANT_POLL_EVENT, (unsigned short)shown,
+                             " ");
+        separator = ", ";
+    }
+    (void)fputc(']', out);
+}
+
+void memory_write_epoll(FILE *out, struct memory memory, uint64_t count) {
+    struct epoll_event all[MOST_EVENTS] = {0};
+    const char *separator = "";
+    size_t known = read_array(memory, all, count, MOST_EVENTS, sizeof all[0]);
+    (void)fputc('[', out);
+    for (size_t i = 0; i < known; i++) {
+        constant_write_flags(out, CONSTANT_EPOLL_EVENT, all[i].events,
+                             separator);
+        separator = ", ";
+    }
+    (void)fputc(']', out);
+}
+
+int memory_write_set(FILE *out, struct memory memory, const char *name,
+                     uint64_t count) {
+    enum { WORD_BITS = 8 * sizeof(unsigned long) };
+    unsigned long set[FD_SETSIZE / WORD_BITS] = {0};
+    if (memory.address == 0 || read_bytes(memory, set, sizeof set) == 0)
+        return 0;
+    int written = fprintf(out, "%s", name);
+    for (unsigned fd = 0; fd < count && fd < FD_SETSIZE; fd++)
+        if ((set[fd / WORD_BITS] >> (fd % WORD_BITS) & 1) != 0)
+            written += fprintf(out, " %u", fd);
+    return written;
+}
