@@ -50,7 +50,8 @@ torments := $(basename $(notdir $(wildcard tests/torture/*.c)))
 fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch])
-scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash) \
+scripts := $(filter-out scripts/lib,$(wildcard scripts/*)) \
+    $(wildcard scripts/lib/*.bash .ci/run tests/mutate tests/lib/*.bash) \
     $(wildcard tests/torture/*.bash) tests/lib/transcript \
     tests/torture/tls-matrix
 suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
@@ -85,7 +86,7 @@ left-out:
 	@echo 'make: left out, for want of the headers of OpenSSL: $(missing_lessons)'
 
 # What servers and clients show each other; whatever is built, one set of them.
-build/certs/table: scripts/certs
+build/certs/table: scripts/certs scripts/lib/certificates scripts/lib/sign.bash
 	@scripts/certs
 
 wrong: $(mistakes) ## build the wrong answers that the checks must catch
@@ -203,7 +204,7 @@ test: ## run every test
 	scripts/test
 
 sanitize: ## run the tests again under address and undefined-behaviour sanitizers
-	SANITIZE=1 BUILD=build/asan scripts/test tests/lessons tests/exercises
+	SANITIZE=1 scripts/test tests/lessons tests/exercises
 
 torture: ## make everything fail that can fail, and see what becomes of it
 	scripts/torture
@@ -220,7 +221,7 @@ bench: ## measure 25's echo server against those that one would take from the sh
 
 pictures: all ## draw each lesson's xray.svg anew, from a real run
 	for lesson in $(lessons); do \
-	    MAKEFLAGS= scripts/xray -s lessons/$$lesson/xray.svg $$lesson || exit 1; \
+	    scripts/xray -s lessons/$$lesson/xray.svg $$lesson || exit 1; \
 	done
 
 lint: ## check format and style of all C and all shell

@@ -161,7 +161,7 @@ answer_well() {
 @test "learn check blames the machine, not the learner, for what it lacks" {
     local bare=$BATS_TEST_TMPDIR/bin tool
     mkdir "$bare"
-    for tool in bash sed awk cat mkdir cp grep cut dirname tput make cc fold \
+    for tool in bash sed awk cat mkdir cp grep cut readlink tput make cc fold \
         sha256sum sort env rm mv id mktemp touch nproc; do
         ln -s "$(command -v "$tool")" "$bare/$tool"
     done

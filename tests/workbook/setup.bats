@@ -8,9 +8,9 @@ machine() {
     local tool
     BIN=$BATS_TEST_TMPDIR/bin
     mkdir -p "$BIN"
-    for tool in bash env cat dirname unshare "$@"; do
+    for tool in bash env cat readlink unshare "$@"; do
         case $tool in
-        bash | env | cat | dirname) ln -sf "$(type -P "$tool")" "$BIN/$tool" ;;
+        bash | env | cat | readlink) ln -sf "$(type -P "$tool")" "$BIN/$tool" ;;
         *) ln -sf "$(type -P true)" "$BIN/$tool" ;;
         esac
     done
@@ -32,6 +32,7 @@ setup_on_it() {
 setup_as_user() {
     sed 's/EUID/1000/g' scripts/setup >"$BATS_TEST_TMPDIR/setup"
     mkdir -p "$BATS_TEST_TMPDIR/scripts"
+    cp -R scripts/lib "$BATS_TEST_TMPDIR/scripts/"
     mv "$BATS_TEST_TMPDIR/setup" "$BATS_TEST_TMPDIR/scripts/setup"
     run --separate-stderr env PATH="$BIN" bash \
         "$BATS_TEST_TMPDIR/scripts/setup" "$@" </dev/null
@@ -127,5 +128,5 @@ setup_as_user() {
     run -0 scripts/setup --help
     [[ $output == "usage: scripts/setup "* ]]
     run -2 scripts/setup dance
-    [[ $output == "usage: scripts/setup "* ]]
+    [[ $output == "setup: no such purpose: dance"*"usage: scripts/setup "* ]]
 }
