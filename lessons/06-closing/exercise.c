@@ -1,13 +1,35 @@
 /*
- * 06 exercise: say everything, end your half, hear everything.
+ * 06 exercise: send everything, end the sending half, receive everything.
  *
- * usage: 06-closing HOST PORT
+ * Some servers answer only when they have heard everything: a program that
+ * sorts lines must have all of them first. The client tells such a server
+ * "that was all" with a half-close, and then reads the answer. You write this
+ * client. It sends its standard input, and prints the answer.
  *
- * Connect, copy standard input to the peer, end your half, and copy its answer
- * to standard output, until it has ended too. The README beside this file says
- * the rest.
+ * It is called as `06-closing HOST PORT`. The part that connects is given.
  *
- * What is here compiles, connects, and says nothing. Your part begins after
+ * 1. It copies standard input to the peer, byte for byte.
+ * 2. It sends all of its input before it waits for an answer, also a megabyte
+ *    of it.
+ * 3. It ends its sending half when its input has ended. The peer may wait for
+ *    this before it answers.
+ * 4. It prints the whole answer. It goes on until the peer closes.
+ * 5. It copies every byte of the answer. NUL bytes may be among them.
+ * 6. It copies a megabyte each way.
+ * 7. It reports a reset as an error, with status 1. It first prints what
+ *    arrived before the reset, then the reason in words.
+ * 8. It reports a peer that has gone, with status 1. It is not ended by
+ *    SIGPIPE.
+ * 9. It reports input that cannot be read, with status 1. An example is a
+ *    folder as standard input.
+ * 10. It reports output that cannot be written, with status 1. An example is a
+ *     full disk.
+ * 11. It says why it cannot connect, with status 1. The part that is given
+ *     does this.
+ * 12. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
+ *
+ * What is here compiles, connects, and sends nothing. Your part begins after
  * that, in main.
  */
 #define _GNU_SOURCE

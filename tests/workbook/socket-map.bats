@@ -105,7 +105,7 @@ rows_with_lessons() {
     skip_unless python3
     names_in_python socket >"$BATS_TEST_TMPDIR/names"
     grep -qx socket.socket.recv "$BATS_TEST_TMPDIR/names"
-    expect "not in $map" "" "$(missing_in_map <"$BATS_TEST_TMPDIR/names")"
+    expect_equal "not in $map" "" "$(missing_in_map <"$BATS_TEST_TMPDIR/names")"
 }
 
 @test "the map has every public name of the installed Python's ssl" {
@@ -113,11 +113,11 @@ rows_with_lessons() {
     python3 -c 'import ssl' 2>/dev/null || skip "this Python has no ssl"
     names_in_python ssl >"$BATS_TEST_TMPDIR/names"
     grep -qx ssl.SSLSocket.unwrap "$BATS_TEST_TMPDIR/names"
-    expect "not in $map" "" "$(missing_in_map <"$BATS_TEST_TMPDIR/names")"
+    expect_equal "not in $map" "" "$(missing_in_map <"$BATS_TEST_TMPDIR/names")"
 }
 
 @test "the map has no name twice" {
-    expect "twice in $map" "" "$(names_in_map | sort | uniq -d)"
+    expect_equal "twice in $map" "" "$(names_in_map | sort | uniq -d)"
 }
 
 @test "each row of the map names lessons, or a planned one, or says none" {
@@ -160,7 +160,7 @@ rows_with_lessons() {
     waiting=$(rows | grep -c ', not written yet$')
     stated=$(sed -n '/^## The map/,/^###/p' "$map" | tr '\n' ' ' |
         grep -oE 'At present, [0-9]+ rows')
-    expect "$map says" "At present, $waiting rows" "$stated"
+    expect_equal "$map says" "At present, $waiting rows" "$stated"
 }
 
 @test "each call that the map puts beside a lesson is in that lesson" {
