@@ -340,10 +340,15 @@ static const char *action_name(enum action action) {
     return names[action];
 }
 
-/* Writes how a call ended: `send = 5`, or `send = -1 EPIPE, SIGPIPE`. Ends the
+static const char *who_name(enum who who) {
+    return who == CLIENT ? "client" : "server";
+}
+
+/* Writes how a step ended: `send = 5`, or `send = -1 EPIPE, SIGPIPE`. Ends the
  * program at an error that does not belong to this lesson. */
-static void format_result(char *text, size_t size, const char *call,
+static void format_result(char text[STATE_COLUMN], struct step step,
                           ssize_t result) {
+    const char *call = action_name(step.action);
     const char *error = "";
     const char *signal_name = "";
     if (result < 0 && errno == EPIPE)
@@ -351,11 +356,11 @@ static void format_result(char *text, size_t size, const char *call,
     else if (result < 0 && errno == ECONNRESET)
         error = " ECONNRESET";
     else if (result < 0)
-        err(1, "%s", call);
+        err(1, "%s %s", who_name(step.who), call);
     if (got_sigpipe)
         signal_name = ", SIGPIPE";
     got_sigpipe = 0;
-    (void)snprintf(text, size, "%s = %zd%s%s", call, result, error,
+    (void)snprintf(text, STATE_COLUMN, "%s = %zd%s%s", call, result, error,
                    signal_name);
 }
 
@@ -374,9 +379,9 @@ static void print_state(const struct side *side, int width) {
 /* Prints one line, when both sides are at rest. */
 static void print_step(enum who who, const char *result,
                        struct side sides[SIDES]) {
-    const char *who_name = who == CLIENT ? "client" : "server";
     wait_for_rest(sides);
-    printf("%s %-*s", who_name, STATE_COLUMN - (int)strlen("client "), result);
+    printf("%s %-*s", who_name(who), STATE_COLUMN - (int)strlen("client "),
+           result);
     print_state(&sides[CLIENT], STATE_WIDTH);
     print_state(&sides[SERVER], 0);
     putchar('\n');
@@ -393,8 +398,7 @@ static void play(const struct ending *ending, in_port_t port) {
     for (size_t i = 0; i < ending->count; i++) {
         struct step step = ending->steps[i];
         ssize_t returned = perform(step, sides);
-        format_result(result, sizeof result, action_name(step.action),
-                      returned);
+        format_result(result, step, returned);
         print_step(step.who, result, sides);
     }
 }

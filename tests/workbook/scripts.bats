@@ -33,11 +33,11 @@ list_scripts() {
     local file
     for file in $(list_scripts); do
         echo "$file" >&2
-        expect "first line" '#!/usr/bin/env bash' "$(head -n 1 "$file")"
+        expect_equal "first line" '#!/usr/bin/env bash' "$(head -n 1 "$file")"
         [[ $(sed -n 2p "$file") == "# "* ]]
         grep -q '^\[ -n "${BASH_VERSION-}" \] ||' "$file"
         grep -qx 'set -euo pipefail' "$file"
-        expect "last line" 'main "$@"' "$(tail -n 1 "$file")"
+        expect_equal "last line" 'main "$@"' "$(tail -n 1 "$file")"
     done
 }
 
@@ -46,7 +46,7 @@ list_scripts() {
     run -0 xargs awk '/^[a-z_]+\(\) *[{(]/ && before !~ /^#/ && !/^(main|usage)\(/ {
         print FILENAME ": " $0 } { before = $0 }' \
         < <(list_scripts && ls scripts/lib/*.bash)
-    expect "without one" "" "$output"
+    expect_equal "without one" "" "$output"
 }
 
 # tell_all [SETTING]: what some commands say and return, in no order, and without
@@ -95,10 +95,10 @@ tell_all() {
     cd "$folder"
     for name in ./desk ./tools/learn tools/learn "$PWD/desk"; do
         run -0 "$name" which 1
-        expect "$name" 01-tcp-client "$output"
+        expect_equal "$name" 01-tcp-client "$output"
     done
     PATH=$folder:$PATH run -0 desk which 1
-    expect "by PATH" 01-tcp-client "$output"
+    expect_equal "by PATH" 01-tcp-client "$output"
 }
 
 @test "a shell that is not bash is told so in one line" {
@@ -107,12 +107,12 @@ tell_all() {
     for file in $(list_scripts); do
         name=${file##*/}
         run -2 dash "$file"
-        expect "$name" "$name: this needs bash: type scripts/$name" "$output"
+        expect_equal "$name" "$name: this needs bash: type scripts/$name" "$output"
     done
 }
 
 @test "bash under the name of sh does as bash does" {
     ln -s "$(type -P bash)" "$folder/sh"
     run -0 "$folder/sh" scripts/learn which 1
-    expect lesson 01-tcp-client "$output"
+    expect_equal lesson 01-tcp-client "$output"
 }

@@ -150,7 +150,7 @@ rows_with_lessons() {
     done
     for number in $(rows | sed -n 's/.*lesson \([0-9]*\), not written yet$/\1/p' |
         sort -u); do
-        expect "lessons that are written now" "" \
+        expect_equal "lessons that are written now" "" \
             "$(compgen -G "lessons/$number-*" || true)"
     done
 }
