@@ -52,7 +52,7 @@ answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch])
 scripts := $(filter-out scripts/lib,$(wildcard scripts/*)) \
     $(wildcard scripts/lib/*.bash .ci/run tests/mutate tests/lib/*.bash) \
-    $(wildcard tests/torture/*.bash) tests/lib/transcript \
+    $(wildcard tests/torture/*.bash) tests/lib/exercise-text \
     tests/torture/tls-matrix
 suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 

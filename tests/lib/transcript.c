@@ -53,8 +53,9 @@ enum { COLUMNS = 80, ROWS = 40 };
 enum { LIMIT_MS = 20000 };
 /* A person presses a key again when nothing seems to happen. */
 enum { PRESS_AGAIN_MS = 1000 };
-/* How long to wait before we look again whether a process has ended. */
-enum { LOOK_AGAIN_MS = 20 };
+/* What nothing tells us, whether a process has started or ended, is looked at
+ * that often. */
+enum { LOOK_AGAIN_MS = 20, SLOW_START_MS = 1000 };
 enum { CTRL_C = 'C' & 31, CTRL_D = 'D' & 31, CTRL_Z = 'Z' & 31 };
 
 /* The shell's two prompts: characters that nothing else says. */
@@ -826,8 +827,11 @@ static void type_line(struct desk *desk, struct terminal *terminal,
     add_expected(terminal, step);
     terminal->key = '\0';
     terminal->continued = false;
-    write_bytes(terminal, step->text, strlen(step->text));
-    write_bytes(terminal, "\n", 1);
+    struct text line = {0};
+    append(&line, step->text, strlen(step->text));
+    append(&line, "\n", 1);
+    write_bytes(terminal, line.bytes, line.length);
+    clear(&line);
 }
 
 static bool has_python(void) {
@@ -852,11 +856,18 @@ static bool run_command(struct desk *desk, struct terminal *terminal,
 }
 
 /* Before a key or a line of input: what came before it must have been said, and
- * a program must be running. */
+ * a program must be running. A shell that has read its command line and not yet
+ * started the program would take the key for its own; a reader is never that
+ * fast. A command of the shell itself, such as read, never has a process, so
+ * we do not wait for that longer than a reader does. */
 static bool reach_program(struct desk *desk, struct terminal *terminal,
                           const struct step *step) {
     if (!reach(desk, terminal, SAID_SO_FAR))
         return false;
+    long long end = now_ms() + SLOW_START_MS;
+    while (!terminal->prompted && now_ms() < end &&
+           tcgetpgrp(terminal->fd) == terminal->shell)
+        read_terminals(desk, LOOK_AGAIN_MS);
     if (!terminal->prompted)
         return true;
     fprintf(stderr, "%s:%d: nothing runs in terminal %d\n", desk->script->path,
