@@ -178,7 +178,8 @@ by_hand() {
         printf -v line '%q ' "$@"
         line=${line% }
     fi
-    HAND+=("${line//${PORT:-none}/$HAND_PORT}")
+    [[ -z ${PORT-} ]] || line=${line//"$PORT"/$HAND_PORT}
+    HAND+=("$line")
 }
 
 # next_run: what follows in the same test is another run: what was started is
