@@ -6,9 +6,9 @@
  * Each line of standard input is a frame, in hexadecimal digits, blanks between
  * them or not; before it may stand CAPTURED/LENGTH, where those are not its
  * size. Prints for each what packet_format says of it, its numbers counted by
- * packet_make_relative. With -e, of each frame at every length: which lengths have
- * which flaw, first where only the capture is cut, then where the frame is; and
- * the numbers as they are.
+ * packet_make_relative. With -e, of each frame at every length: which lengths
+ * have which flaw, first where only the capture is cut, then where the frame
+ * is; and the numbers as they are.
  *
  * A frame is put into a buffer that ends where the captured bytes do, so that a
  * sanitizer sees one byte too far.
