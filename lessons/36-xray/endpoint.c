@@ -15,9 +15,18 @@
 #include <unistd.h>
 
 static const char *const state_names[] = {
-    "",           "ESTABLISHED", "SYN_SENT",  "SYN_RECV",
-    "FIN_WAIT1",  "FIN_WAIT2",   "TIME_WAIT", "CLOSE",
-    "CLOSE_WAIT", "LAST_ACK",    "LISTEN",    "CLOSING",
+    [0] = "",
+    [TCP_ESTABLISHED] = "ESTABLISHED",
+    [TCP_SYN_SENT] = "SYN_SENT",
+    [TCP_SYN_RECV] = "SYN_RECV",
+    [TCP_FIN_WAIT1] = "FIN_WAIT1",
+    [TCP_FIN_WAIT2] = "FIN_WAIT2",
+    [TCP_TIME_WAIT] = "TIME_WAIT",
+    [TCP_CLOSE] = "CLOSE",
+    [TCP_CLOSE_WAIT] = "CLOSE_WAIT",
+    [TCP_LAST_ACK] = "LAST_ACK",
+    [TCP_LISTEN] = "LISTEN",
+    [TCP_CLOSING] = "CLOSING",
 };
 
 void endpoint_keep(const struct sockaddr_storage *from,
@@ -35,63 +44,81 @@ void endpoint_keep(const struct sockaddr_storage *from,
     }
 }
 
-static int number_option(int fd, int name) {
+/* The value of an option of the socket itself, or 0 if there is none. */
+static int read_option(int fd, int option) {
     int value = 0;
     socklen_t length = sizeof value;
-    (void)getsockopt(fd, SOL_SOCKET, name, &value, &length);
+    if (getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0)
+        return 0;
     return value;
 }
 
 static void read_tcp(int fd, struct endpoint *endpoint) {
     struct tcp_info info = {0};
     socklen_t length = sizeof info;
-    int queued = 0;
+    int unsent = 0;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
         return;
     endpoint->state = info.tcpi_state;
     endpoint->window = info.tcpi_snd_cwnd;
     endpoint->round_trip = info.tcpi_rtt;
-    if (!endpoint->listening && ioctl(fd, TIOCOUTQ, &queued) == 0)
-        endpoint->unacknowledged = (unsigned)queued;
+    /* A listener has no bytes of its own, and says EINVAL. */
+    if (!endpoint->listening && ioctl(fd, TIOCOUTQ, &unsent) == 0)
+        endpoint->unacknowledged = (unsigned)unsent;
 }
 
-/* All that one of our own descriptors tells. */
+/* Reads all that a socket of our own tells. Returns 0, or -1 for none. */
 static int read_socket(int fd, struct endpoint *endpoint) {
-    struct sockaddr_storage name = {0};
-    socklen_t length = sizeof name;
+    struct sockaddr_storage local = {0};
+    struct sockaddr_storage peer = {0};
+    socklen_t local_length = sizeof local;
+    socklen_t peer_length = sizeof peer;
     struct stat status;
-    if (fstat(fd, &status) < 0 || !S_ISSOCK(status.st_mode) ||
-        getsockname(fd, (struct sockaddr *)&name, &length) < 0)
+    if (fstat(fd, &status) < 0 || !S_ISSOCK(status.st_mode))
+        return -1;
+    if (getsockname(fd, (struct sockaddr *)&local, &local_length) < 0)
         return -1;
     endpoint->inode = status.st_ino;
-    endpoint->family = name.ss_family;
-    endpoint_keep(&name, &endpoint->local);
-    endpoint->type = number_option(fd, SO_TYPE);
-    endpoint->listening = number_option(fd, SO_ACCEPTCONN) != 0;
-    name = (struct sockaddr_storage){0};
-    length = sizeof name;
-    endpoint->connected =
-        getpeername(fd, (struct sockaddr *)&name, &length) == 0;
-    endpoint_keep(&name, &endpoint->peer);
-    if (number_option(fd, SO_PROTOCOL) == IPPROTO_TCP)
+    endpoint->family = local.ss_family;
+    endpoint->type = read_option(fd, SO_TYPE);
+    endpoint->listening = read_option(fd, SO_ACCEPTCONN) != 0;
+    endpoint_keep(&local, &endpoint->local);
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) == 0) {
+        endpoint->connected = true;
+        endpoint_keep(&peer, &endpoint->peer);
+    }
+    if (read_option(fd, SO_PROTOCOL) == IPPROTO_TCP)
         read_tcp(fd, endpoint);
     return 0;
 }
 
-int endpoint_read(pid_t process, int fd, struct endpoint *endpoint) {
+/* Whether a descriptor is one of a socket, by the name that /proc has for it:
+ * "socket:[12345]". Most are not, and then we need not borrow them. */
+static bool is_socket(pid_t process, int fd) {
+    static const char prefix[] = "socket:";
     char path[64];
     char target[16];
-    *endpoint = (struct endpoint){0};
-    /* Most are no sockets: that is seen without borrowing them. */
+    size_t length = strlen(prefix);
     (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process, fd);
-    ssize_t length = readlink(path, target, sizeof target);
-    if (length < 7 || memcmp(target, "socket:", 7) != 0)
-        return -1;
+    ssize_t got = readlink(path, target, sizeof target);
+    return got >= (ssize_t)length && memcmp(target, prefix, length) == 0;
+}
+
+/* Returns a descriptor of our own for the same socket, or -1. */
+static int borrow(pid_t process, int fd) {
     int handle = (int)syscall(SYS_pidfd_open, process, 0);
     if (handle < 0)
         return -1;
     int copy = (int)syscall(SYS_pidfd_getfd, handle, fd, 0);
     (void)close(handle);
+    return copy;
+}
+
+int endpoint_read(pid_t process, int fd, struct endpoint *endpoint) {
+    *endpoint = (struct endpoint){0};
+    if (!is_socket(process, fd))
+        return -1;
+    int copy = borrow(process, fd);
     if (copy < 0)
         return -1;
     int result = read_socket(copy, endpoint);
@@ -99,11 +126,15 @@ int endpoint_read(pid_t process, int fd, struct endpoint *endpoint) {
     return result;
 }
 
-/* The address and port of one side, as the files of proc_net(5) have them: each
- * four bytes of the address as one number of this machine's. */
-static void file_form(int family, const struct packet_end *end, char *text) {
+/* ---- connections without a descriptor -------------------------------------*/
+
+/* Writes one end as the files of /proc/net have it (proc(5)): each four bytes
+ * of the address as one number of this machine's, and the port. */
+static void format_for_file(int family, const struct packet_end *end,
+                            char *text) {
+    size_t words = family == AF_INET ? 1 : 4;
     size_t length = 0;
-    for (size_t i = 0; i < (family == AF_INET ? 1 : 4); i++) {
+    for (size_t i = 0; i < words; i++) {
         uint32_t word;
         memcpy(&word, end->address + sizeof word * i, sizeof word);
         length += (size_t)sprintf(text + length, "%08" PRIX32, word);
@@ -112,28 +143,36 @@ static void file_form(int family, const struct packet_end *end, char *text) {
 }
 
 unsigned endpoint_state_after(const struct endpoint *endpoint) {
-    char local[48], peer[48], line[512];
+    const char *path = "/proc/net/tcp";
+    char local[48];
+    char peer[48];
+    char line[512];
     unsigned state = 0;
-    FILE *file = fopen(
-        endpoint->family == AF_INET ? "/proc/net/tcp" : "/proc/net/tcp6", "re");
+    if (endpoint->family == AF_INET6)
+        path = "/proc/net/tcp6";
+    FILE *file = fopen(path, "re");
     if (file == NULL)
         return 0;
-    file_form(endpoint->family, &endpoint->local, local);
-    file_form(endpoint->family, &endpoint->peer, peer);
+    format_for_file(endpoint->family, &endpoint->local, local);
+    format_for_file(endpoint->family, &endpoint->peer, peer);
     while (state == 0 && fgets(line, sizeof line, file) != NULL) {
-        char ours[48], theirs[48], number[4];
-        if (sscanf(line, "%*s %47s %47s %3s", ours, theirs, number) == 3 &&
-            strcmp(ours, local) == 0 && strcmp(theirs, peer) == 0)
+        char from[48];
+        char to[48];
+        char number[4];
+        if (sscanf(line, "%*s %47s %47s %3s", from, to, number) == 3 &&
+            strcmp(from, local) == 0 && strcmp(to, peer) == 0)
             state = (unsigned)strtoul(number, NULL, 16);
     }
     (void)fclose(file);
     return state;
 }
 
+/* ---- words ----------------------------------------------------------------*/
+
 const char *endpoint_state_name(unsigned state) {
-    return state < sizeof state_names / sizeof state_names[0]
-               ? state_names[state]
-               : "?";
+    if (state >= sizeof state_names / sizeof state_names[0])
+        return "?";
+    return state_names[state];
 }
 
 bool endpoint_same(const struct packet_end *one,
@@ -142,46 +181,63 @@ bool endpoint_same(const struct packet_end *one,
            memcmp(one->address, other->address, sizeof one->address) == 0;
 }
 
-const char *endpoint_format(int family, const struct packet_end *end,
-                            bool brief, char *text) {
+static bool is_loopback(const struct packet_end *end) {
     static const uint8_t loopback4[16] = {127, 0, 0, 1};
     static const uint8_t loopback6[16] = {[15] = 1};
+    return memcmp(end->address, loopback4, sizeof loopback4) == 0 ||
+           memcmp(end->address, loopback6, sizeof loopback6) == 0;
+}
+
+const char *endpoint_format(int family, const struct packet_end *end,
+                            enum endpoint_form form, char *text) {
     char address[INET6_ADDRSTRLEN] = "";
-    if (!brief || (memcmp(end->address, loopback4, 16) != 0 &&
-                   memcmp(end->address, loopback6, 16) != 0))
-        (void)inet_ntop(family, end->address, address, sizeof address);
-    (void)snprintf(text, ENDPOINT_TEXT_BYTES,
-                   family == AF_INET6 && address[0] != '\0' ? "[%s]:%u"
-                                                            : "%s:%u",
-                   address, end->port);
+    if (form == ENDPOINT_BRIEF && is_loopback(end)) {
+        (void)snprintf(text, ENDPOINT_TEXT_BYTES, ":%u", end->port);
+        return text;
+    }
+    (void)inet_ntop(family, end->address, address, sizeof address);
+    if (family == AF_INET6)
+        (void)snprintf(text, ENDPOINT_TEXT_BYTES, "[%s]:%u", address,
+                       end->port);
+    else
+        (void)snprintf(text, ENDPOINT_TEXT_BYTES, "%s:%u", address, end->port);
     return text;
+}
+
+static const char *kind_of(const struct endpoint *endpoint) {
+    if (endpoint->listening)
+        return "listener";
+    switch (endpoint->family) {
+    case AF_UNIX:
+        return "unix";
+    case AF_NETLINK:
+        return "netlink";
+    case AF_PACKET:
+        return "packet";
+    default:
+        break;
+    }
+    if (endpoint->type == SOCK_DGRAM)
+        return "udp";
+    if (endpoint->state != 0)
+        return "tcp";
+    return "socket";
 }
 
 const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
                               char *text) {
-    const char *kind = "socket";
-    if (endpoint->family == AF_UNIX)
-        kind = "unix";
-    else if (endpoint->family == AF_NETLINK)
-        kind = "netlink";
-    else if (endpoint->family == AF_PACKET)
-        kind = "packet";
-    else if (endpoint->type == SOCK_DGRAM)
-        kind = "udp";
-    else if (endpoint->state != 0)
-        kind = "tcp";
-    if (endpoint->listening)
-        kind = "listener";
-    if (endpoint->connected && !endpoint->listening &&
-        (endpoint->family == AF_INET || endpoint->family == AF_INET6)) {
-        char peer[ENDPOINT_TEXT_BYTES];
-        (void)snprintf(
-            text, ENDPOINT_TEXT_BYTES, "%s%s %.40s",
-            endpoint->type == SOCK_DGRAM ? "udp " : "",
-            accepted ? "from" : "to",
-            endpoint_format(endpoint->family, &endpoint->peer, true, peer));
-    } else {
-        (void)snprintf(text, ENDPOINT_TEXT_BYTES, "%s", kind);
+    bool is_internet =
+        endpoint->family == AF_INET || endpoint->family == AF_INET6;
+    if (!is_internet || !endpoint->connected || endpoint->listening) {
+        (void)snprintf(text, ENDPOINT_TEXT_BYTES, "%s", kind_of(endpoint));
+        return text;
     }
+    const char *protocol = endpoint->type == SOCK_DGRAM ? "udp " : "";
+    const char *direction = accepted ? "from" : "to";
+    char peer[ENDPOINT_TEXT_BYTES];
+    (void)endpoint_format(endpoint->family, &endpoint->peer, ENDPOINT_BRIEF,
+                          peer);
+    (void)snprintf(text, ENDPOINT_TEXT_BYTES, "%s%s %.40s", protocol, direction,
+                   peer);
     return text;
 }

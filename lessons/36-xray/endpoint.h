@@ -2,8 +2,8 @@
  * endpoint: what another process's socket is, and what state its kernel side is
  * in. Built by lesson 36, on pidfd_getfd(2) and TCP_INFO.
  */
-#ifndef COMMON_ENDPOINT_H
-#define COMMON_ENDPOINT_H
+#ifndef XRAY_ENDPOINT_H
+#define XRAY_ENDPOINT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,41 +16,56 @@
 enum { ENDPOINT_TEXT_BYTES = 64 };
 
 struct endpoint {
-    uint64_t inode; /* the same for all descriptors of one socket */
-    int family, type;
-    bool listening, connected;
-    struct packet_end local, peer; /* AF_INET and AF_INET6 only */
-    /* TCP only, as TCP_INFO has it: */
-    unsigned state;      /* TCP_ESTABLISHED and so on; 0 for what is no TCP */
-    unsigned window;     /* congestion window, in segments */
-    unsigned round_trip; /* in microseconds */
+    uint64_t inode; /* the number of its file: one for each socket, however
+                       many descriptors it has */
+    int family;     /* AF_INET and so on */
+    int type;       /* SOCK_STREAM and so on */
+    bool listening;
+    bool connected;
+    struct packet_end local; /* AF_INET and AF_INET6 only */
+    struct packet_end peer;  /* likewise */
+    /* Of TCP only, as TCP_INFO has it (tcp(7)): */
+    unsigned state;          /* TCP_ESTABLISHED and so on; 0: not TCP */
+    unsigned window;         /* congestion window, in segments */
+    unsigned round_trip;     /* in microseconds */
     unsigned unacknowledged; /* in bytes */
 };
 
 /*
- * Reads what descriptor fd of a process that we trace is. Returns 0, or -1 when
- * it is no socket, or when we may not look. Leaves no copy of it open: the next
- * close of it is its last.
+ * Reads what descriptor fd of a process that we trace is. Returns 0; or -1 if
+ * it is not a socket, or if we are not allowed to look. No copy of it stays
+ * open: so the process's own close(2) is still the last one.
  */
 int endpoint_read(pid_t process, int fd, struct endpoint *endpoint);
 
-/* The state of a TCP socket of this network that has no descriptor any more,
- * from /proc/net/tcp: 0 when there is none between these two. */
+/* The state of a TCP connection that no descriptor belongs to any more, from
+ * /proc/net/tcp (proc(5)): 0 if there is none between these two ends. */
 unsigned endpoint_state_after(const struct endpoint *endpoint);
 
-/* "ESTABLISHED" and so on (RFC 9293, section 3.3.2). */
+/* "ESTABLISHED" and so on (RFC 9293, section 3.3.2); "" for 0. */
 const char *endpoint_state_name(unsigned state);
 
-/* What it is, in few words: "listener", "to :8080", "udp". accepted says that
- * it came from accept(2). Writes ENDPOINT_TEXT_BYTES at most; returns text. */
+/*
+ * Writes in few words what it is: "listener", "to :8080", "udp". accepted says
+ * that accept(2) has made it: then "from :8080". text has ENDPOINT_TEXT_BYTES.
+ * Returns text.
+ */
 const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
                               char *text);
 
-/* "127.0.0.1:80", "[::1]:80"; on the loopback ":80" when brief. */
-const char *endpoint_format(int family, const struct packet_end *end,
-                            bool brief, char *text);
+/* How much of an address is written. */
+enum endpoint_form {
+    ENDPOINT_WHOLE, /* "127.0.0.1:80", "[::1]:80" */
+    ENDPOINT_BRIEF, /* ":80" on the loopback, all of it elsewhere */
+};
 
-/* Writes an AF_INET or AF_INET6 address to *end; another leaves it as it is. */
+/* Writes one end of a socket of family AF_INET or AF_INET6 to text, which has
+ * ENDPOINT_TEXT_BYTES. Returns text. */
+const char *endpoint_format(int family, const struct packet_end *end,
+                            enum endpoint_form form, char *text);
+
+/* Copies an address of AF_INET or AF_INET6 to *end. Any other address leaves
+ * *end as it is. */
 void endpoint_keep(const struct sockaddr_storage *from, struct packet_end *end);
 
 /* Whether both are the same address and port. */

@@ -67,7 +67,8 @@ static void write_internet_address(FILE *out,
     struct packet_end end = {{0}, 0};
     char text[ENDPOINT_TEXT_BYTES];
     endpoint_keep(address, &end);
-    (void)fputs(endpoint_format(address->ss_family, &end, false, text), out);
+    (void)fputs(endpoint_format(address->ss_family, &end, ENDPOINT_WHOLE, text),
+                out);
 }
 
 static void write_unix_address(FILE *out,

@@ -1,38 +1,43 @@
 /*
  * picture: what several processes did, and what crossed the wire between them,
- * in one order of time: as text, and as SVG. Built by lesson 36.
+ * in one order of time. Built by lesson 36. The modules text and svg draw it.
  */
-#ifndef COMMON_PICTURE_H
-#define COMMON_PICTURE_H
+#ifndef XRAY_PICTURE_H
+#define XRAY_PICTURE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
+/* In the place of a column: a process that we do not watch. */
 enum { PICTURE_NOBODY = -1 };
 
 enum picture_kind {
-    PICTURE_CALL,    /* a system call of column */
-    PICTURE_SEGMENT, /* from column to the column `to` */
-    PICTURE_NOTE, /* something else that column did, or that was done to it */
+    PICTURE_CALL,    /* a system call of the process in column */
+    PICTURE_SEGMENT, /* what was sent from column to the column `to` */
+    PICTURE_NOTE,    /* something else that happened to that process */
 };
 
 struct picture_event {
     enum picture_kind kind;
-    int column; /* whose; PICTURE_NOBODY: of somebody we don't watch */
-    int to;
-    int64_t began, ended;    /* in nanoseconds; ended is 0 while it has not */
-    bool waited;             /* it kept its process waiting: drawn twice */
-    char *text;              /* "recv(3 to :80, 100", "SYN ACK": malloc(3)ed */
-    char *result;            /* " = 6 \"hello\\n\"", or NULL */
-    const char *state;       /* "ESTABLISHED", or "" */
-    unsigned unacknowledged; /* in bytes */
+    int column;    /* or PICTURE_NOBODY */
+    int to;        /* of a segment: its receiver, or PICTURE_NOBODY */
+    int64_t began; /* nanoseconds on CLOCK_REALTIME */
+    int64_t ended; /* likewise; 0 while a call has not returned */
+    bool waited;   /* other things happened during the call: it is drawn in two
+                      rows, where it began and where it returned */
+    char *text;    /* "recv(3 to :80, 100", "SYN ACK": malloc(3)ed */
+    char *result;  /* " = 6 \"hello\\n\"": malloc(3)ed; NULL before it */
+    const char *state;       /* "ESTABLISHED", or "": never freed */
+    unsigned unacknowledged; /* bytes that were sent and not acknowledged */
 };
 
-/* The caller fills it in, events in any order, and gives it to picture_free.
- * Its columns are drawn from the last to the first: who was started first, the
- * server, stands at the right. */
+/*
+ * The caller fills it in, with its events in any order, and gives it to
+ * picture_free. The columns are drawn from the last to the first: the process
+ * that was started first, the server, stands at the right.
+ */
 struct picture {
     size_t columns;
     char **names; /* of the columns: malloc(3)ed, as the array is */
@@ -43,24 +48,25 @@ struct picture {
 /* Brings the events into the order in which they began. */
 void picture_sort(struct picture *picture);
 
-/* Puts one line in the place of calls that are the same as the one before,
- * three at the least, with nothing between them. Sort it first. */
-void picture_fold(struct picture *picture);
+/*
+ * Where three or more calls in a row are the same in all that is shown of them,
+ * keeps the first, and a note that says how many followed. The picture must be
+ * sorted. Returns 0, or -1 and ENOMEM: then some of them are left as they are.
+ */
+int picture_fold(struct picture *picture);
 
-/* Draws it, width characters wide (40 at the least), with the lines that
- * terminals have if unicode is true, else with ASCII. Returns 0;
- * or -1 when something is missing, for want of memory. */
-int picture_write_text(FILE *out, const struct picture *picture, size_t width,
-                       bool unicode);
+/* The name of a column, or "others" for PICTURE_NOBODY. */
+const char *picture_name(const struct picture *picture, int column);
 
-/* Draws it as an SVG image, light or dark as its reader's screen is. Returns as
- * picture_write_text does. */
-int picture_write_svg(FILE *out, const struct picture *picture);
+/* When the first event began. */
+int64_t picture_beginning(const struct picture *picture);
 
-/* A line for each event, without times: kind or column, what, state, with tabs
- * between them. For programs that compare. */
+/* Writes a line for each event, without its time, for programs that compare:
+ * the name of its column (or `wire`), what it is, and the state, with tabs
+ * between them. */
 void picture_write_list(FILE *out, const struct picture *picture);
 
+/* Frees all that the picture owns, and makes it empty. */
 void picture_free(struct picture *picture);
 
 #endif

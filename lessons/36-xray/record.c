@@ -328,7 +328,7 @@ static void write_segment(FILE *out, const struct packet *packet) {
     }
     if (packet->payload_length > 0 || packet->kind == PACKET_UDP)
         bytes_write(out, packet->payload, packet->payload_captured,
-                        packet->payload_length);
+                    packet->payload_length);
     if (packet->payload_length > BYTES_AS_TEXT)
         (void)fprintf(out, " %zu bytes", packet->payload_length);
 }
@@ -574,7 +574,7 @@ void record_finish(struct record *record) {
     }
     picture->count = kept;
     picture_sort(picture);
-    picture_fold(picture);
+    record->no_memory |= picture_fold(picture) < 0;
 }
 
 /* ---- what is below the picture --------------------------------------------*/

@@ -9,8 +9,9 @@
 #include <time.h>
 
 enum {
-    PATIENCE_MS = 20, /* who computes for longer does not keep the others */
-    TURNS_IN_A_ROW = 2000, /* nor who makes so many calls without waiting */
+    PATIENCE_MS = 20, /* a task that computes for longer is not waited for */
+    TURNS_IN_A_ROW = 2000, /* then it is another task's turn */
+    FIRST_ROOM = 16,
 };
 
 int64_t schedule_now(void) {
@@ -19,6 +20,14 @@ int64_t schedule_now(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+void schedule_free(struct schedule *schedule) {
+    free(schedule->tasks);
+    free(schedule->events);
+    *schedule = (struct schedule){0};
+}
+
+/* ---- tasks ----------------------------------------------------------------*/
+
 static struct schedule_task *find(struct schedule *schedule, pid_t id) {
     for (size_t i = 0; i < schedule->count; i++)
         if (schedule->tasks[i].id == id)
@@ -26,105 +35,147 @@ static struct schedule_task *find(struct schedule *schedule, pid_t id) {
     return NULL;
 }
 
-struct schedule_task *schedule_add(struct schedule *schedule, pid_t id) {
-    struct schedule_task *task = find(schedule, id);
-    if (task != NULL) /* its first stop was faster than its parent's news */
-        return task;
-    if (schedule->count == schedule->room) {
-        size_t room = schedule->room == 0 ? 16 : schedule->room * 2;
-        struct schedule_task *tasks =
-            realloc(schedule->tasks, room * sizeof *tasks);
-        if (tasks == NULL) {
-            errno = ENOMEM;
-            return NULL;
-        }
-        schedule->tasks = tasks;
-        schedule->room = room;
+/* Makes room for one more task; returns 0, or -1 and ENOMEM. */
+static int grow_tasks(struct schedule *schedule) {
+    if (schedule->count < schedule->room)
+        return 0;
+    size_t room = schedule->room == 0 ? FIRST_ROOM : schedule->room * 2;
+    struct schedule_task *tasks =
+        realloc(schedule->tasks, room * sizeof *tasks);
+    if (tasks == NULL) {
+        errno = ENOMEM;
+        return -1;
     }
-    task = &schedule->tasks[schedule->count++];
-    *task = (struct schedule_task){
-        .id = id, .process = -1, .standing = SCHEDULE_RUNNING};
-    task->resumed = schedule_now();
+    schedule->tasks = tasks;
+    schedule->room = room;
+    return 0;
+}
+
+struct schedule_task *schedule_add(struct schedule *schedule, pid_t id) {
+    /* A new task's first stop may come before its parent's event that tells of
+     * it; then it is here already. */
+    struct schedule_task *task = find(schedule, id);
+    if (task != NULL)
+        return task;
+    if (grow_tasks(schedule) < 0)
+        return NULL;
+    task = &schedule->tasks[schedule->count];
+    schedule->count++;
+    *task = (struct schedule_task){.id = id,
+                                   .process = -1,
+                                   .standing = SCHEDULE_RUNNING,
+                                   .resumed = schedule_now()};
     return task;
 }
 
-void schedule_free(struct schedule *schedule) {
-    free(schedule->tasks);
-    free(schedule->events);
-    *schedule = (struct schedule){0};
-}
-
-/* Those that have ended; until now the caller may have looked at them. */
-static void forget_gone(struct schedule *schedule) {
+/* Removes the tasks that have ended. They are kept until now because the caller
+ * may have looked at them. */
+static void remove_gone(struct schedule *schedule) {
     size_t kept = 0;
-    for (size_t i = 0; i < schedule->count; i++)
-        if (schedule->tasks[i].standing != SCHEDULE_GONE)
-            schedule->tasks[kept++] = schedule->tasks[i];
+    for (size_t i = 0; i < schedule->count; i++) {
+        if (schedule->tasks[i].standing == SCHEDULE_GONE)
+            continue;
+        schedule->tasks[kept] = schedule->tasks[i];
+        kept++;
+    }
     schedule->count = kept;
 }
 
-/* Who an event happened to stands still until it is told to go on. */
-static int keep_event(struct schedule *schedule,
-                      const struct trace_event *event) {
-    struct schedule_task *task = schedule_add(schedule, event->task);
-    if (task == NULL)
+/* ---- events ---------------------------------------------------------------*/
+
+/* Makes room for one more event; returns 0, or -1 and ENOMEM. */
+static int grow_events(struct schedule *schedule) {
+    if (schedule->event_count < schedule->event_room)
+        return 0;
+    size_t room =
+        schedule->event_room == 0 ? FIRST_ROOM : schedule->event_room * 2;
+    struct trace_event *events =
+        realloc(schedule->events, room * sizeof *events);
+    if (events == NULL) {
+        errno = ENOMEM;
         return -1;
-    if (schedule->event_count == schedule->event_room) {
-        size_t room = schedule->event_room == 0 ? 16 : schedule->event_room * 2;
-        struct trace_event *events =
-            realloc(schedule->events, room * sizeof *events);
-        if (events == NULL)
-            return -1;
-        schedule->events = events;
-        schedule->event_room = room;
     }
-    schedule->events[schedule->event_count++] = *event;
+    schedule->events = events;
+    schedule->event_room = room;
+    return 0;
+}
+
+/* Stores an event until its turn comes. Returns 0, or -1 and ENOMEM. */
+static int store_event(struct schedule *schedule,
+                       const struct trace_event *event) {
+    struct schedule_task *task = schedule_add(schedule, event->task);
+    if (task == NULL || grow_events(schedule) < 0)
+        return -1;
+    schedule->events[schedule->event_count] = *event;
+    schedule->event_count++;
     task->standing = SCHEDULE_READY;
     return 0;
 }
 
-/* Which of the kept events is next: that of who runs, then by process number.
- * It is moved to the front. */
-static struct trace_event *front(struct schedule *schedule) {
-    struct trace_event *events = schedule->events + schedule->given++;
-    size_t count = schedule->event_count - schedule->given + 1;
-    size_t best = 0;
-    for (size_t i = 1; i < count && events[best].task != schedule->current; i++)
-        if (events[i].task == schedule->current ||
-            events[i].task < events[best].task)
-            best = i;
-    struct trace_event chosen = events[best];
-    events[best] = events[0];
-    events[0] = chosen;
-    return events;
+/* Whether an event goes before another one: that of the current task first,
+ * then in the order of process numbers. */
+static bool goes_before(const struct schedule *schedule,
+                        const struct trace_event *one,
+                        const struct trace_event *other) {
+    if (other->task == schedule->current)
+        return false;
+    return one->task == schedule->current || one->task < other->task;
 }
 
-static struct schedule_task *give(struct schedule *schedule,
-                                  struct trace_event *event) {
-    *event = *front(schedule);
-    if (schedule->given == schedule->event_count)
-        schedule->given = schedule->event_count = 0;
+/* Takes out the stored event that goes before all others. There must be one. */
+static struct trace_event take_event(struct schedule *schedule) {
+    struct trace_event *events = schedule->events;
+    size_t first = schedule->given;
+    size_t best = first;
+    for (size_t i = first + 1; i < schedule->event_count; i++)
+        if (goes_before(schedule, &events[i], &events[best]))
+            best = i;
+    struct trace_event taken = events[best];
+    events[best] = events[first];
+    schedule->given++;
+    if (schedule->given == schedule->event_count) {
+        schedule->given = 0;
+        schedule->event_count = 0;
+    }
+    return taken;
+}
+
+/* Gives the next stored event to the caller. Returns whose it is, or NULL and
+ * ENOMEM. */
+static struct schedule_task *give_event(struct schedule *schedule,
+                                        struct trace_event *event) {
+    *event = take_event(schedule);
     struct schedule_task *task = schedule_add(schedule, event->task);
     if (task == NULL)
         return NULL;
-    task->turn = ++schedule->turn;
-    if (event->kind == TRACE_END)
-        task->standing = SCHEDULE_GONE;
-    if (event->kind == TRACE_ENTER) {
+    schedule->turn++;
+    task->turn = schedule->turn;
+    switch (event->kind) {
+    case TRACE_ENTER:
         task->call = event->call;
         task->in_call = true;
         task->waited = false;
-    } else if (event->kind == TRACE_RETURN) {
+        break;
+    case TRACE_RETURN:
         task->call.result = event->call.result;
         event->call = task->call;
         task->in_call = false;
+        break;
+    case TRACE_END:
+        task->standing = SCHEDULE_GONE;
+        break;
+    default:
+        break;
     }
     task->event = *event;
     return task;
 }
 
-/* Whether some task is on its way to its next stop: those that wait in a system
- * call are not, be it that somebody's call has just woken them. */
+/* ---- turns ----------------------------------------------------------------*/
+
+/* Looks at what each task does. Returns whether one of them is on its way to
+ * its next stop: it runs, sleeps in the kernel for a moment ('D'), or has just
+ * stopped or ended, and trace_next will tell of that. */
 static bool is_unsettled(struct schedule *schedule) {
     bool unsettled = false;
     for (size_t i = 0; i < schedule->count; i++) {
@@ -132,7 +183,6 @@ static bool is_unsettled(struct schedule *schedule) {
         if (task->standing == SCHEDULE_READY)
             continue;
         char state = trace_state(task->id);
-        /* A zombie's end is about to be told. */
         if (state != '\0' && strchr("RDtZ", state) != NULL) {
             task->standing = SCHEDULE_RUNNING;
             unsettled = true;
@@ -143,29 +193,39 @@ static bool is_unsettled(struct schedule *schedule) {
     return unsettled;
 }
 
-/* Who is to go on: who did last, or else who has been ready longest. */
-static struct schedule_task *choose(struct schedule *schedule) {
+/* The task that has been ready longest, or NULL if none is. */
+static struct schedule_task *longest_ready(struct schedule *schedule) {
     struct schedule_task *chosen = NULL;
-    struct schedule_task *current = find(schedule, schedule->current);
-    if (current != NULL && current->standing == SCHEDULE_READY &&
-        ++schedule->in_a_row < TURNS_IN_A_ROW)
-        return current;
-    schedule->in_a_row = 0;
     for (size_t i = 0; i < schedule->count; i++) {
         struct schedule_task *task = &schedule->tasks[i];
-        if (task->standing == SCHEDULE_READY && task->process >= 0 &&
-            (chosen == NULL || task->turn < chosen->turn))
+        if (task->standing != SCHEDULE_READY || task->process < 0)
+            continue;
+        if (chosen == NULL || task->turn < chosen->turn)
             chosen = task;
     }
     return chosen;
 }
 
-/* Who sleeps in a call while others go on, or while nobody can, has waited. */
+/* The task that shall go on: the current one while it can, but not for ever. */
+static struct schedule_task *choose(struct schedule *schedule) {
+    struct schedule_task *current = find(schedule, schedule->current);
+    if (current != NULL && current->standing == SCHEDULE_READY) {
+        schedule->in_a_row++;
+        if (schedule->in_a_row < TURNS_IN_A_ROW)
+            return current;
+    }
+    schedule->in_a_row = 0;
+    return longest_ready(schedule);
+}
+
+/* A task that sleeps in its call now, while another one goes on or none can,
+ * has waited. */
 static void mark_waiting(struct schedule *schedule) {
-    for (size_t i = 0; i < schedule->count; i++)
-        schedule->tasks[i].waited |=
-            schedule->tasks[i].standing == SCHEDULE_WAITING &&
-            schedule->tasks[i].in_call;
+    for (size_t i = 0; i < schedule->count; i++) {
+        struct schedule_task *task = &schedule->tasks[i];
+        if (task->standing == SCHEDULE_WAITING && task->in_call)
+            task->waited = true;
+    }
 }
 
 static void resume(struct schedule *schedule, struct schedule_task *task) {
@@ -175,36 +235,72 @@ static void resume(struct schedule *schedule, struct schedule_task *task) {
     trace_resume(&task->event, schedule->filtered);
 }
 
-enum schedule_result schedule_next(struct schedule *schedule,
-                                   struct trace_event *event,
-                                   struct schedule_task **task) {
-    int64_t began = schedule_now();
-    forget_gone(schedule);
-    while (schedule->event_count == 0 || schedule->given == 0) {
-        if (trace_next(event) < 0 && schedule->event_count == 0)
-            return SCHEDULE_OVER;
-        if (event->kind != TRACE_NONE) {
-            if (keep_event(schedule, event) < 0)
-                return SCHEDULE_FAILED;
-            continue;
+/* Stores all events that have happened. Returns SCHEDULE_EVENT if any is
+ * stored, SCHEDULE_IDLE if none is, or why it cannot go on. */
+static enum schedule_result store_events(struct schedule *schedule) {
+    struct trace_event event;
+    for (;;) {
+        if (trace_next(&event) < 0) {
+            if (schedule->event_count == 0)
+                return SCHEDULE_OVER;
+            return SCHEDULE_EVENT;
         }
+        if (event.kind == TRACE_NONE)
+            break;
+        if (store_event(schedule, &event) < 0)
+            return SCHEDULE_FAILED;
+    }
+    return schedule->event_count > 0 ? SCHEDULE_EVENT : SCHEDULE_IDLE;
+}
+
+/* Lets the next task go on. Returns SCHEDULE_EVENT if one does, or why none
+ * can. */
+static enum schedule_result resume_next(struct schedule *schedule,
+                                        bool unsettled) {
+    if (schedule->count == 0) /* we may have children that we do not trace */
+        return SCHEDULE_OVER;
+    mark_waiting(schedule);
+    struct schedule_task *next = choose(schedule);
+    if (next == NULL)
+        return unsettled ? SCHEDULE_BUSY : SCHEDULE_IDLE;
+    resume(schedule, next);
+    return SCHEDULE_EVENT;
+}
+
+/* Waits until an event is stored and no task runs any more, letting tasks go on
+ * while there is none. Returns SCHEDULE_EVENT, or why there is none. */
+static enum schedule_result wait_for_events(struct schedule *schedule) {
+    int64_t began = schedule_now();
+    for (;;) {
+        enum schedule_result stored = store_events(schedule);
+        if (stored == SCHEDULE_OVER || stored == SCHEDULE_FAILED)
+            return stored;
         bool unsettled = is_unsettled(schedule);
-        bool patient = schedule_now() - began < (int64_t)PATIENCE_MS * 1000000;
-        if (unsettled && patient) {
+        int64_t waited = schedule_now() - began;
+        if (unsettled && waited < (int64_t)PATIENCE_MS * 1000000) {
             (void)sched_yield();
             continue;
         }
-        if (schedule->event_count > 0)
-            break;
-        if (schedule->count == 0) /* but for children that are none of ours */
-            return SCHEDULE_OVER;
-        mark_waiting(schedule);
-        struct schedule_task *next = choose(schedule);
-        if (next == NULL)
-            return unsettled ? SCHEDULE_BUSY : SCHEDULE_IDLE;
-        resume(schedule, next);
+        if (stored == SCHEDULE_EVENT)
+            return SCHEDULE_EVENT;
+        enum schedule_result resumed = resume_next(schedule, unsettled);
+        if (resumed != SCHEDULE_EVENT)
+            return resumed;
         began = schedule_now();
     }
-    *task = give(schedule, event);
-    return *task == NULL ? SCHEDULE_OVER : SCHEDULE_EVENT;
+}
+
+enum schedule_result schedule_next(struct schedule *schedule,
+                                   struct trace_event *event,
+                                   struct schedule_task **task) {
+    remove_gone(schedule);
+    /* Events that were stored together are all given out before we look for
+     * others. */
+    if (schedule->given == 0) {
+        enum schedule_result result = wait_for_events(schedule);
+        if (result != SCHEDULE_EVENT)
+            return result;
+    }
+    *task = give_event(schedule, event);
+    return *task == NULL ? SCHEDULE_FAILED : SCHEDULE_EVENT;
 }

@@ -18,18 +18,20 @@ enum {
     OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
               PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP |
               PTRACE_O_EXITKILL,
-    SYSCALL_STOP = SIGTRAP | 0x80, /* what TRACESYSGOOD makes of SIGTRAP */
-    CANNOT_RUN = 127,
-    MOST_NUMBERS = 200,
+    SYSCALL_STOP = SIGTRAP | 0x80, /* by PTRACE_O_TRACESYSGOOD */
+    CANNOT_RUN = 127,              /* as a shell has it */
     CLOSE_ON_EXEC = 1 << 2, /* CLOSE_RANGE_CLOEXEC of linux/close_range.h */
 };
 
-/* One step of a program for the kernel's own small machine, and such a program:
- * as in linux/filter.h and linux/seccomp.h, which not every C library brings.
- */
-struct step {
+/* ---- the filter -----------------------------------------------------------*/
+
+/* One instruction for the kernel's packet filter, which also decides about
+ * calls, and a program of them. They are as in linux/filter.h, which not every
+ * C library brings. */
+struct instruction {
     uint16_t code;
-    uint8_t if_true, if_false; /* so many steps are passed over */
+    uint8_t if_true;  /* so many instructions are skipped */
+    uint8_t if_false; /* likewise */
     uint32_t value;
 };
 
@@ -37,55 +39,93 @@ struct program { /* the kernel reads it */
     // cppcheck-suppress unusedStructMember
     unsigned short count;
     // cppcheck-suppress unusedStructMember
-    struct step *steps;
+    struct instruction *instructions;
 };
 
+/* From linux/filter.h and linux/seccomp.h. */
 enum {
-    LOAD_NUMBER = 0x20, /* the word at offset `value`: 0 is the call's number */
+    LOAD_WORD = 0x20, /* of struct seccomp_data, at offset `value` */
     JUMP_IF_EQUAL = 0x15,
     RETURN = 0x06,
     ALLOW = 0x7fff0000, /* SECCOMP_RET_ALLOW */
     STOP = 0x7ff00000,  /* SECCOMP_RET_TRACE */
     FILTER_MODE = 2,    /* SECCOMP_MODE_FILTER */
+    CALL_NUMBER = 0,    /* the offset of the call's number */
+    MOST_INSTRUCTIONS = TRACE_MOST_NUMBERS + 3,
 };
 
-/* It is run at each call: is its number one of ours? */
+/* Installs the program that the kernel runs at each call of this process: it
+ * compares the call's number with all of the filter, and stops the process if
+ * one is the same. Returns 0, or -1 and errno. */
 static int install(const struct trace_filter *filter) {
-    struct step steps[MOST_NUMBERS + 3];
-    unsigned short count = 0;
-    steps[count++] = (struct step){LOAD_NUMBER, 0, 0, 0};
-    for (size_t i = 0; i < filter->count && i < MOST_NUMBERS; i++)
-        steps[count++] = (struct step){
-            JUMP_IF_EQUAL, (uint8_t)(filter->count - i), 0, filter->numbers[i]};
-    steps[count++] = (struct step){RETURN, 0, 0, ALLOW};
-    steps[count++] = (struct step){RETURN, 0, 0, STOP};
-    struct program program = {count, steps};
+    struct instruction instructions[MOST_INSTRUCTIONS];
+    struct program program = {0, instructions};
+    size_t count = filter->count;
+    if (count > TRACE_MOST_NUMBERS) {
+        errno = EINVAL;
+        return -1;
+    }
+    instructions[0] = (struct instruction){LOAD_WORD, 0, 0, CALL_NUMBER};
+    for (size_t i = 0; i < count; i++) {
+        /* Behind the comparisons that are left stands ALLOW, then STOP. */
+        uint8_t to_stop = (uint8_t)(count - i);
+        instructions[i + 1] =
+            (struct instruction){JUMP_IF_EQUAL, to_stop, 0, filter->numbers[i]};
+    }
+    instructions[count + 1] = (struct instruction){RETURN, 0, 0, ALLOW};
+    instructions[count + 2] = (struct instruction){RETURN, 0, 0, STOP};
+    program.count = (unsigned short)(count + 3);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
     return prctl(PR_SET_SECCOMP, FILTER_MODE, &program, 0, 0);
 }
 
-/* The new process waits until somebody traces it, and becomes the program. */
+/* ---- starting -------------------------------------------------------------*/
+
+/* Reads from a pipe until its other end is closed. */
+static void wait_for_end(int pipe) {
+    char byte;
+    ssize_t got;
+    do
+        got = read(pipe, &byte, 1);
+    while (got < 0 && errno == EINTR);
+}
+
+/* Makes the signals as a new program expects them. */
+static void restore_signals(void) {
+    sigset_t none;
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the new process: waits at the gate until it is traced, then becomes the
+ * program. */
 static _Noreturn void become(char *const command[], int output,
                              const struct trace_filter *filter, int gate) {
-    char byte;
-    while (read(gate, &byte, 1) < 0 && errno == EINTR) {
-    }
+    wait_for_end(gate);
     if (output >= 0) {
         (void)dup2(output, STDIN_FILENO);
         (void)dup2(output, STDOUT_FILENO);
-        /* Whatever else we have: its first descriptor is 3, as ever. */
+        /* Otherwise the program's first descriptor would not be 3 wherever we
+         * have inherited others. */
         (void)syscall(SYS_close_range, 3U, ~0U, CLOSE_ON_EXEC);
     }
-    (void)signal(SIGPIPE, SIG_DFL);
-    (void)signal(SIGINT, SIG_DFL);
-    sigset_t none;
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    restore_signals();
     if (filter == NULL || install(filter) == 0)
         (void)execvp(command[0], command);
     (void)fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
     _exit(CANNOT_RUN);
+}
+
+/* Begins to trace a process; returns 0, or -1 and errno. */
+static int seize(pid_t pid) {
+    if (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) < 0)
+        return -1;
+    if (ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0)
+        return -1;
+    return 0;
 }
 
 pid_t trace_start(char *const command[], int output,
@@ -99,48 +139,58 @@ pid_t trace_start(char *const command[], int output,
         become(command, output, filter, gate[0]);
     }
     (void)close(gate[0]);
-    if (pid > 0 && (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) < 0 ||
-                    ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0)) {
+    if (pid > 0 && seize(pid) < 0) {
         int reason = errno;
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, NULL, 0);
         errno = reason;
         pid = -1;
     }
-    (void)close(gate[1]);
+    (void)close(gate[1]); /* this opens the gate */
     return pid;
 }
 
-/* A stop at a system call: at its beginning, or at its return? */
+/* ---- events ---------------------------------------------------------------*/
+
+/* Reads at which call a task has stopped, and whether it begins or returns. */
 static void read_call(struct trace_event *event) {
     struct __ptrace_syscall_info info;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, event->task, sizeof info, &info) <= 0)
         return;
-    /* A filter's stop tells the same as one at a beginning, in the same place.
-     */
-    if (info.op == PTRACE_SYSCALL_INFO_ENTRY ||
-        info.op == PTRACE_SYSCALL_INFO_SECCOMP) {
+    switch (info.op) {
+    case PTRACE_SYSCALL_INFO_ENTRY:
+    case PTRACE_SYSCALL_INFO_SECCOMP: /* its fields lie in the same places */
         event->kind = TRACE_ENTER;
         event->call.number = info.entry.nr;
         memcpy(event->call.arguments, info.entry.args,
                sizeof event->call.arguments);
-    } else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+        break;
+    case PTRACE_SYSCALL_INFO_EXIT:
         event->kind = TRACE_RETURN;
         event->call.result = info.exit.rval;
+        break;
+    default:
+        break;
     }
 }
 
-/* A stop that is none at a system call: ptrace(2) tells them apart. */
-static void read_stop(struct trace_event *event, int status) {
-    unsigned long message = 0;
-    switch (status >> 16) {
+static void read_child(struct trace_event *event) {
+    unsigned long child = 0;
+    if (ptrace(PTRACE_GETEVENTMSG, event->task, NULL, &child) < 0)
+        return;
+    event->kind = TRACE_CHILD;
+    event->child = (pid_t)child;
+}
+
+/* Reads any other reason for a stop: ptrace(2) has them in the third byte of
+ * the status. */
+static void read_stop(struct trace_event *event) {
+    int signal = WSTOPSIG(event->status);
+    switch (event->status >> 16) {
     case PTRACE_EVENT_FORK:
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE:
-        if (ptrace(PTRACE_GETEVENTMSG, event->task, NULL, &message) == 0) {
-            event->kind = TRACE_CHILD;
-            event->child = (pid_t)message;
-        }
+        read_child(event);
         break;
     case PTRACE_EVENT_SECCOMP:
         read_call(event);
@@ -149,11 +199,12 @@ static void read_stop(struct trace_event *event, int status) {
         event->kind = TRACE_EXEC;
         break;
     case PTRACE_EVENT_STOP: /* new, interrupted, or stopped by a signal */
-        event->listen = WSTOPSIG(status) != SIGTRAP;
+        event->stopped_by_signal = signal != SIGTRAP;
         break;
     default:
         event->kind = TRACE_SIGNAL;
-        event->signal = WSTOPSIG(status);
+        event->signal = signal;
+        break;
     }
 }
 
@@ -173,20 +224,24 @@ int trace_next(struct trace_event *event) {
     else if (WSTOPSIG(status) == SYSCALL_STOP)
         read_call(event);
     else
-        read_stop(event, status);
+        read_stop(event);
     return 0;
 }
 
 void trace_resume(const struct trace_event *event, bool filtered) {
     pid_t task = event->task;
-    /* ESRCH: it was killed while it stood still. Its end will be told. */
-    if (event->listen)
-        (void)ptrace(PTRACE_LISTEN, task, NULL, event->signal);
-    else if (filtered && event->kind != TRACE_ENTER) /* the filter stops it */
+    /* Each of these fails with ESRCH if the task was killed while it stood
+     * still. Then trace_next tells of its end. */
+    if (event->stopped_by_signal)
+        (void)ptrace(PTRACE_LISTEN, task, NULL, NULL);
+    else if (filtered && event->kind != TRACE_ENTER)
+        /* The filter stops it at the next call. */
         (void)ptrace(PTRACE_CONT, task, NULL, event->signal);
     else
         (void)ptrace(PTRACE_SYSCALL, task, NULL, event->signal);
 }
+
+/* ---- looking at a task ----------------------------------------------------*/
 
 char trace_state(pid_t task) {
     char path[64];
@@ -200,7 +255,8 @@ char trace_state(pid_t task) {
     if (got <= 0)
         return 0;
     line[got] = '\0';
-    /* The program's name, in parentheses, may hold anything. */
+    /* Before the letter stands the program's name in parentheses, which may
+     * have parentheses of its own. */
     const char *name_end = strrchr(line, ')');
     if (name_end == NULL || strlen(name_end) < 3)
         return 0;
@@ -210,10 +266,14 @@ char trace_state(pid_t task) {
 size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length) {
     struct iovec ours = {bytes, length};
     struct iovec theirs = {NULL, length};
-    uintptr_t place = (uintptr_t)address; /* no pointer of ours */
+    uintptr_t place = (uintptr_t)address;
+    /* It points into the memory of the other process, so it is not made into
+     * a pointer of ours by a cast. */
     memcpy(&theirs.iov_base, &place, sizeof place);
     ssize_t got = process_vm_readv(task, &ours, 1, &theirs, 1, 0);
-    return got < 0 ? 0 : (size_t)got;
+    if (got < 0)
+        return 0;
+    return (size_t)got;
 }
 
 const char *trace_signal_name(int signal) {

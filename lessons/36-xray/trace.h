@@ -1,9 +1,9 @@
 /*
- * trace: what a process asks of the kernel, seen from outside. Built by
- * lesson 36, on ptrace(2).
+ * trace: what another process asks of the kernel. Built by lesson 36, on
+ * ptrace(2).
  */
-#ifndef COMMON_TRACE_H
-#define COMMON_TRACE_H
+#ifndef XRAY_TRACE_H
+#define XRAY_TRACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,69 +12,81 @@
 
 /* One system call, at its beginning or at its return. */
 struct trace_call {
-    uint64_t number; /* SYS_connect and so on: see syscall(2) */
+    uint64_t number; /* SYS_connect and so on: syscall(2) */
     uint64_t arguments[6];
-    int64_t result; /* a negative one is an errno */
+    int64_t result; /* at its return; a negative one is an errno */
 };
 
+/* Why a task has stopped. A task is a process, or a thread of one. */
 enum trace_kind {
-    TRACE_NONE,   /* nobody has stopped */
-    TRACE_ENTER,  /* it stands before a system call */
-    TRACE_RETURN, /* and behind it */
-    TRACE_CHILD,  /* it has made a process or a thread, `child` */
+    TRACE_NONE,   /* nothing has happened */
+    TRACE_ENTER,  /* it is about to make a system call */
+    TRACE_RETURN, /* the call has returned */
+    TRACE_CHILD,  /* it has made another task, `child` */
     TRACE_EXEC,   /* it has become another program */
-    TRACE_SIGNAL, /* a signal has come for it */
-    TRACE_STOP,   /* it stands still for another reason */
-    TRACE_END,    /* it has ended, with `status` as waitpid(2) tells it */
+    TRACE_SIGNAL, /* a signal has been sent to it */
+    TRACE_STOP,   /* another reason, which does not matter here */
+    TRACE_END,    /* it has ended, with `status` */
 };
 
 struct trace_event {
     enum trace_kind kind;
-    pid_t task; /* a process, or a thread of one */
-    struct trace_call call;
-    pid_t child;
-    int signal; /* to be handed on by trace_resume; 0 for none */
-    int status;
-    bool listen; /* a stop that only SIGCONT ends */
+    pid_t task;
+    struct trace_call call; /* with TRACE_ENTER; the result with TRACE_RETURN */
+    pid_t child;            /* with TRACE_CHILD */
+    int signal;             /* with TRACE_SIGNAL: trace_resume passes it on */
+    int status;             /* with TRACE_END, as waitpid(2) has it */
+    bool stopped_by_signal; /* only SIGCONT lets it go on */
 };
 
-/* The calls at which a program is to stand still, by number: NULL is all. */
+enum { TRACE_MOST_NUMBERS = 200 };
+
+/* The calls at which a program stops. */
 struct trace_filter {
     const uint32_t *numbers;
-    size_t count; /* 200 at the most */
+    size_t count; /* at most TRACE_MOST_NUMBERS */
 };
 
 /*
- * Starts a program that is traced from its first instruction on, and whatever
- * it starts. command as for execvp(3); output is a descriptor for its standard
- * input and output, or -1 for all of ours. Returns its process, or -1 and
- * errno. It stands still until trace_resume, as after any event. When the
- * tracer ends, all that it traces is killed. With a filter the kernel itself
- * passes over all other calls, at full speed (seccomp(2)); no program that it
- * becomes gets any new rights by set-user-ID then.
+ * Starts a program that is traced from its first instruction on, with whatever
+ * it starts in turn. command is as for execvp(3). output is a descriptor for
+ * its standard input and output; if it is -1, the program has ours, and all our
+ * descriptors that are not close-on-exec.
+ *
+ * With a filter, the program stops only at the calls that the filter names: the
+ * kernel lets all others pass at full speed (seccomp(2)). Then no program that
+ * it becomes gets new rights by set-user-ID. Without a filter, NULL, it stops
+ * at all calls.
+ *
+ * Returns its process ID; or -1 and errno, and then nothing runs. The program
+ * stands still until trace_resume, as after any event. When the tracer ends,
+ * the kernel kills all that it traces.
  */
 pid_t trace_start(char *const command[], int output,
                   const struct trace_filter *filter);
 
 /*
- * What has happened to one that we trace, if anything has: returns 0, with
- * TRACE_NONE for nothing yet; or -1 and ECHILD when nobody is left. Who stopped
- * goes on only by trace_resume.
+ * Looks, without waiting, for the next event of any task that we trace. Returns
+ * 0, with the kind TRACE_NONE if nothing has happened; or -1 and ECHILD if we
+ * have no task left. After any other event but TRACE_END the task stands still
+ * until trace_resume.
  */
 int trace_next(struct trace_event *event);
 
-/* Lets it go on to the next event, with the signal it was stopped by; filtered
- * says whether it was started with a filter. */
+/* Lets a task go on after an event, until its next one. filtered says whether
+ * it was started with a filter. */
 void trace_resume(const struct trace_event *event, bool filtered);
 
-/* Where a task is: 'R' runs, 'S' waits in a system call, 't' stands still
- * for us, 'Z' has ended; 0 when it is not there (proc(5), stat). */
+/* What a task does: 'R' it runs, 'S' it waits in a system call, 't' it stands
+ * still for us, 'Z' it has ended, and other letters of proc(5), stat; 0 if
+ * there is no such task. */
 char trace_state(pid_t task);
 
 /* "SIGTERM" and so on, or "signal 40". The text is good until the next call. */
 const char *trace_signal_name(int signal);
 
-/* Copies length bytes from its memory. Returns how many could be read. */
+/* Copies length bytes from an address in a task's memory. Returns how many
+ * could be read: 0 if the address is wrong, or if we are not allowed to. */
 size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length);
 
 #endif

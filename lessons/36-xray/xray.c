@@ -38,6 +38,8 @@
 #include "picture.h"
 #include "record.h"
 #include "schedule.h"
+#include "svg.h"
+#include "text.h"
 #include "trace.h"
 
 enum {
@@ -437,8 +439,8 @@ static void write_picture(struct xray *xray, const char *path, bool list) {
     if (list) {
         picture_write_list(out, &xray->record.picture);
     } else {
-        if (picture_write_text(out, &xray->record.picture, columns_of(out),
-                               unicode) < 0)
+        if (text_draw(out, &xray->record.picture, columns_of(out),
+                      unicode ? TEXT_UNICODE : TEXT_ASCII) < 0)
             xray->record.no_memory = true;
         record_write_foot(out, &xray->record, xray->cut_off);
     }
@@ -450,7 +452,7 @@ static void write_image(struct xray *xray, const char *path) {
     FILE *out = fopen(path, "we");
     if (out == NULL)
         err(1, "%s", path);
-    if (picture_write_svg(out, &xray->record.picture) < 0)
+    if (svg_draw(out, &xray->record.picture) < 0)
         xray->record.no_memory = true;
     if (fclose(out) == EOF)
         err(1, "%s", path);

@@ -1,0 +1,245 @@
+#include "row.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MARGINS = 3,         /* the lifeline, a space before the text, one after */
+    UNACKNOWLEDGED = 16, /* characters that ", N unacked" may take */
+    FIRST_ROOM = 64,
+    CALL_BYTES = 1024,
+};
+
+static const char indent[] = "    "; /* of the second row of a text */
+
+/* ---- places ---------------------------------------------------------------*/
+
+static bool has_strangers(const struct picture *picture) {
+    for (size_t i = 0; i < picture->count; i++) {
+        const struct picture_event *event = &picture->events[i];
+        if (event->column == PICTURE_NOBODY)
+            return true;
+        if (event->kind == PICTURE_SEGMENT && event->to == PICTURE_NOBODY)
+            return true;
+    }
+    return false;
+}
+
+size_t row_places(const struct picture *picture) {
+    if (has_strangers(picture))
+        return picture->columns + 1;
+    return picture->columns;
+}
+
+/* The last column stands at the left, and those that we do not watch at the
+ * right of all columns. */
+static size_t place_of(const struct picture *picture, int column) {
+    if (column == PICTURE_NOBODY)
+        return picture->columns;
+    return picture->columns - 1 - (size_t)column;
+}
+
+const char *row_name_at(const struct picture *picture, size_t place) {
+    int column = PICTURE_NOBODY;
+    if (place < picture->columns)
+        column = (int)(picture->columns - 1 - place);
+    return picture_name(picture, column);
+}
+
+/* ---- rows -----------------------------------------------------------------*/
+
+/* Returns a new row at the end, or NULL: then rows->lacks_some says so. */
+static struct row *add_row(struct rows *rows) {
+    if (rows->count == rows->room) {
+        size_t room = rows->room == 0 ? FIRST_ROOM : rows->room * 2;
+        struct row *all = realloc(rows->all, room * sizeof *all);
+        if (all == NULL) {
+            rows->lacks_some = true;
+            return NULL;
+        }
+        rows->all = all;
+        rows->room = room;
+    }
+    struct row *row = &rows->all[rows->count];
+    *row = (struct row){.state = ""};
+    rows->count++;
+    return row;
+}
+
+/* How much of a text fits into room characters: all of it, or as much as ends
+ * at a blank. A result stays beside its equals sign. */
+static size_t first_line(const char *text, size_t room) {
+    size_t length = strlen(text);
+    if (length <= room)
+        return length;
+    for (size_t at = room; at > room / 3; at--)
+        if (text[at] == ' ' && text[at - 1] != '=')
+            return at;
+    return room;
+}
+
+/* Puts the state behind the text in the last row, or below it if there is no
+ * room. */
+static void add_state(struct rows *rows, size_t place,
+                      const struct picture_event *event) {
+    struct row *last = &rows->all[rows->count - 1];
+    size_t needed = strlen(last->text) + 2 + strlen(event->state);
+    if (event->unacknowledged > 0)
+        needed += UNACKNOWLEDGED;
+    if (needed > rows->width - MARGINS) {
+        last = add_row(rows);
+        if (last == NULL)
+            return;
+        last->from = place;
+        last->to = place;
+    }
+    last->state = event->state;
+    last->unacknowledged = event->unacknowledged;
+}
+
+/* A text that stands at one place, for an event. */
+struct entry {
+    const struct picture_event *event;
+    size_t place;
+    int64_t since;
+    bool has_state;
+};
+
+/* Adds a text on as many rows as it needs; text must not be empty. */
+static void add_text(struct rows *rows, const struct entry *entry,
+                     const char *text) {
+    size_t room = rows->width - MARGINS;
+    const char *before = "";
+    bool is_first = true;
+    do {
+        size_t length = first_line(text, room - strlen(before));
+        struct row *row = add_row(rows);
+        if (row == NULL)
+            return;
+        if (entry->event->kind == PICTURE_NOTE)
+            row->kind = ROW_NOTE;
+        row->has_time = is_first;
+        row->since = entry->since;
+        row->from = entry->place;
+        row->to = entry->place;
+        (void)snprintf(row->text, sizeof row->text, "%s%.*s", before,
+                       (int)length, text);
+        text += length;
+        if (*text == ' ')
+            text++;
+        is_first = false;
+        before = indent;
+    } while (*text != '\0');
+    if (entry->has_state && entry->event->state[0] != '\0')
+        add_state(rows, entry->place, entry->event);
+}
+
+static void add_segment(struct rows *rows, const struct picture *picture,
+                        const struct picture_event *event, int64_t since) {
+    struct row *row = add_row(rows);
+    if (row == NULL)
+        return;
+    row->has_time = true;
+    row->since = since;
+    row->from = place_of(picture, event->column);
+    row->to = place_of(picture, event->to);
+    if (row->from != row->to)
+        row->kind = ROW_ARROW;
+    (void)snprintf(row->text, sizeof row->text, "%s", event->text);
+}
+
+/* ---- in the order of time -------------------------------------------------*/
+
+enum phase {
+    BEGINNING,
+    RETURN, /* of a call that waited */
+};
+
+/* When a row of an event is due. */
+struct moment {
+    int64_t at;
+    size_t event;
+    enum phase phase;
+};
+
+static int compare_moments(const void *left, const void *right) {
+    const struct moment *one = left;
+    const struct moment *other = right;
+    if (one->at != other->at)
+        return one->at < other->at ? -1 : 1;
+    if (one->event != other->event)
+        return one->event < other->event ? -1 : 1;
+    return 0;
+}
+
+static void add_moment(struct rows *rows, const struct picture *picture,
+                       const struct moment *moment) {
+    const struct picture_event *event = &picture->events[moment->event];
+    struct entry entry = {.event = event,
+                          .place = place_of(picture, event->column),
+                          .since = moment->at - picture_beginning(picture),
+                          .has_state = true};
+    const char *close = event->kind == PICTURE_CALL ? ")" : "";
+    char text[CALL_BYTES];
+    if (event->kind == PICTURE_SEGMENT) {
+        add_segment(rows, picture, event, entry.since);
+        return;
+    }
+    if (moment->phase == RETURN) {
+        int name_length = (int)strcspn(event->text, "(");
+        (void)snprintf(text, sizeof text, "... %.*s%s", name_length,
+                       event->text, event->result);
+    } else if (event->waited || event->result == NULL) {
+        const char *dots = event->kind == PICTURE_CALL ? " ..." : "";
+        entry.has_state = false;
+        (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, dots);
+    } else {
+        (void)snprintf(text, sizeof text, "%s%s%s", event->text, close,
+                       event->result);
+    }
+    add_text(rows, &entry, text);
+}
+
+int row_make(struct rows *rows, const struct picture *picture, size_t width) {
+    *rows = (struct rows){.width = width};
+    struct moment *moments = calloc(2 * picture->count + 1, sizeof *moments);
+    size_t count = 0;
+    if (moments == NULL)
+        return -1;
+    for (size_t i = 0; i < picture->count; i++) {
+        const struct picture_event *event = &picture->events[i];
+        moments[count] = (struct moment){event->began, i, BEGINNING};
+        count++;
+        if (event->waited && event->result != NULL) {
+            moments[count] = (struct moment){event->ended, i, RETURN};
+            count++;
+        }
+    }
+    qsort(moments, count, sizeof *moments, compare_moments);
+    for (size_t i = 0; i < count; i++)
+        add_moment(rows, picture, &moments[i]);
+    free(moments);
+    return rows->lacks_some ? -1 : 0;
+}
+
+/* ---- what both drawings write ---------------------------------------------*/
+
+void row_format_time(const struct row *row, char *text, size_t size) {
+    text[0] = '\0';
+    if (row->has_time)
+        (void)snprintf(text, size, "%7.2f", (double)row->since / 1e6);
+}
+
+void row_format_state(const struct row *row, char *text, size_t size) {
+    if (row->unacknowledged > 0)
+        (void)snprintf(text, size, "%s, %u unacked", row->state,
+                       row->unacknowledged);
+    else
+        (void)snprintf(text, size, "%s", row->state);
+}
+
+void row_free(struct rows *rows) {
+    free(rows->all);
+    *rows = (struct rows){0};
+}

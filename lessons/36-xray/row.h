@@ -1,0 +1,67 @@
+/*
+ * row: a picture as rows of text and arrows, which text and svg both draw.
+ * Built by lesson 36.
+ *
+ * The columns of a picture stand at places, which are numbered from the left. A
+ * text that is too long for its column takes several rows.
+ */
+#ifndef XRAY_ROW_H
+#define XRAY_ROW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "picture.h"
+
+enum { ROW_TEXT_BYTES = 512 };
+
+enum row_kind {
+    ROW_CALL,  /* a call, or a part of one */
+    ROW_NOTE,  /* something else that happened to a process */
+    ROW_ARROW, /* a segment, from one place to another */
+};
+
+struct row {
+    enum row_kind kind;
+    bool has_time; /* false in the second row of a text that takes several */
+    int64_t since; /* nanoseconds since the picture's beginning */
+    size_t from;   /* the place of a text, or where an arrow begins */
+    size_t to;     /* where an arrow ends */
+    char text[ROW_TEXT_BYTES];
+    const char *state; /* at the right edge of the column; "" for none */
+    unsigned unacknowledged;
+};
+
+struct rows {
+    struct row *all; /* malloc(3)ed */
+    size_t count;
+    size_t room;
+    size_t width;    /* of a column, in characters */
+    bool lacks_some; /* for want of memory */
+};
+
+/* How many places there are: one for each column, and one more if the picture
+ * has segments to or from a process that we do not watch. */
+size_t row_places(const struct picture *picture);
+
+/* The name of the column at a place. */
+const char *row_name_at(const struct picture *picture, size_t place);
+
+/*
+ * Makes the rows of a picture whose columns are width characters wide, 16 at
+ * the least. Returns 0; or -1 and ENOMEM, and some rows are missing then. The
+ * caller gives them to row_free in either case.
+ */
+int row_make(struct rows *rows, const struct picture *picture, size_t width);
+
+/* Writes the row's time in milliseconds, 7 characters wide at the least, or
+ * nothing if it has none. */
+void row_format_time(const struct row *row, char *text, size_t size);
+
+/* Writes the row's state: "ESTABLISHED, 100 unacked", or nothing. */
+void row_format_state(const struct row *row, char *text, size_t size);
+
+void row_free(struct rows *rows);
+
+#endif

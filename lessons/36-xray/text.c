@@ -1,0 +1,175 @@
+#include "text.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "row.h"
+
+enum {
+    TIME_WIDTH = 9, /* "12345.67 " before the first column */
+    NARROWEST = 16, /* of a column */
+    ARROW_ENDS = 4, /* two dashes, or one and the head; two blanks */
+};
+
+/* Characters of Unicode, and what stands for them in ASCII. */
+enum {
+    BAR = 0x2502,
+    DASH = 0x2500,
+    RIGHT = 0x25b6,
+    LEFT = 0x25c0,
+};
+
+/* A line of the drawing, before it is written: one number a character. */
+struct line {
+    uint32_t *characters;
+    size_t length;
+};
+
+static void write_ascii(FILE *out, uint32_t character) {
+    switch (character) {
+    case BAR:
+        (void)fputc('|', out);
+        break;
+    case DASH:
+        (void)fputc('-', out);
+        break;
+    case LEFT:
+        (void)fputc('<', out);
+        break;
+    case RIGHT:
+        (void)fputc('>', out);
+        break;
+    default:
+        (void)fputc((int)character, out);
+        break;
+    }
+}
+
+/* UTF-8 (RFC 3629, section 3): one byte, or three of a character as ours. */
+static void write_utf8(FILE *out, uint32_t character) {
+    if (character < 0x100) {
+        (void)fputc((int)character, out);
+        return;
+    }
+    (void)fputc((int)(0xe0 | character >> 12), out);
+    (void)fputc((int)(0x80 | (character >> 6 & 0x3f)), out);
+    (void)fputc((int)(0x80 | (character & 0x3f)), out);
+}
+
+/* Writes a line without the blanks at its end. */
+static void write_line(FILE *out, const struct line *line,
+                       enum text_characters characters) {
+    size_t length = line->length;
+    while (length > 0 && line->characters[length - 1] == ' ')
+        length--;
+    for (size_t i = 0; i < length; i++) {
+        if (characters == TEXT_UNICODE)
+            write_utf8(out, line->characters[i]);
+        else
+            write_ascii(out, line->characters[i]);
+    }
+    (void)fputc('\n', out);
+}
+
+/* Puts a text at a position, and nothing at `end` or behind it. */
+static void put_text(struct line *line, size_t at, size_t end,
+                     const char *text) {
+    while (*text != '\0' && at < end) {
+        line->characters[at] = (unsigned char)*text;
+        at++;
+        text++;
+    }
+}
+
+/* Puts an arrow between two lifelines. Its label stands in the middle; three
+ * dots stand for what has no room. */
+static void put_arrow(struct line *line, size_t from, size_t to,
+                      const char *label) {
+    size_t left = from < to ? from : to;
+    size_t right = from < to ? to : from;
+    size_t room = right - left - 1 - ARROW_ENDS;
+    size_t length = strlen(label);
+    for (size_t i = left + 1; i < right; i++)
+        line->characters[i] = DASH;
+    if (from < to)
+        line->characters[right - 1] = RIGHT;
+    else
+        line->characters[left + 1] = LEFT;
+    if (length > room)
+        length = room;
+    size_t at = left + 1 + (room + ARROW_ENDS - length) / 2;
+    line->characters[at - 1] = ' ';
+    line->characters[at + length] = ' ';
+    put_text(line, at, at + length, label);
+    if (length < strlen(label))
+        put_text(line, at + length - 3, at + length, "...");
+}
+
+/* A lifeline's position. */
+static size_t position(const struct rows *rows, size_t place) {
+    return TIME_WIDTH + place * rows->width;
+}
+
+static void put_row(struct line *line, const struct rows *rows,
+                    const struct row *row) {
+    char time[32];
+    char state[64];
+    row_format_time(row, time, sizeof time);
+    put_text(line, 0, TIME_WIDTH, time);
+    if (row->kind == ROW_ARROW) {
+        put_arrow(line, position(rows, row->from), position(rows, row->to),
+                  row->text);
+        return;
+    }
+    size_t left = position(rows, row->from);
+    size_t right = left + rows->width;
+    put_text(line, left + 2, right - 1, row->text);
+    row_format_state(row, state, sizeof state);
+    put_text(line, right - 1 - strlen(state), right, state);
+}
+
+/* Makes a line of blanks, with the lifelines of so many places. */
+static void clear_line(struct line *line, const struct rows *rows,
+                       size_t places) {
+    for (size_t i = 0; i < line->length; i++)
+        line->characters[i] = ' ';
+    for (size_t i = 0; i < places; i++)
+        line->characters[position(rows, i)] = BAR;
+}
+
+static void put_names(struct line *line, const struct rows *rows,
+                      const struct picture *picture) {
+    size_t places = row_places(picture);
+    put_text(line, 0, TIME_WIDTH, "     ms");
+    for (size_t i = 0; i < places; i++)
+        put_text(line, position(rows, i), position(rows, i + 1) - 1,
+                 row_name_at(picture, i));
+}
+
+int text_draw(FILE *out, const struct picture *picture, size_t width,
+              enum text_characters characters) {
+    size_t places = row_places(picture);
+    struct rows rows;
+    if (places == 0 || picture->count == 0)
+        return 0;
+    size_t column = (width - TIME_WIDTH) / places;
+    if (column < NARROWEST)
+        column = NARROWEST;
+    struct line line = {.length = TIME_WIDTH + column * places};
+    line.characters = calloc(line.length + 1, sizeof *line.characters);
+    if (line.characters == NULL)
+        return -1;
+    int result = row_make(&rows, picture, column);
+    clear_line(&line, &rows, 0);
+    put_names(&line, &rows, picture);
+    write_line(out, &line, characters);
+    for (size_t i = 0; i < rows.count; i++) {
+        clear_line(&line, &rows, places);
+        put_row(&line, &rows, &rows.all[i]);
+        write_line(out, &line, characters);
+    }
+    free(line.characters);
+    row_free(&rows);
+    return result;
+}
