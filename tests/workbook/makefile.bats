@@ -69,6 +69,15 @@ touched_since() {
     [[ $output == *"is up to date."* ]]
 }
 
+@test "make warns a learner of a mistake, but in CI, too, takes no error of it" {
+    mkdir work
+    cp lessons/01-tcp-client/solution.c work/01-tcp-client.c
+    run -0 plain_make -n CI=true build/work/01-tcp-client
+    grep -q -e '-Werror .* -o build/common/addr.o ' <<<"$output"
+    grep -q ' -o build/work/01-tcp-client ' <<<"$output"
+    run ! grep -e '-Werror .* -o build/work/' <<<"$output"
+}
+
 # All of it is built with both by .ci/run.
 
 @test "make works under clang without a warning" {
