@@ -62,7 +62,7 @@ COMMON := $(if $(objects),$(BUILD)/common.a)
 programs := $(addprefix $(BUILD)/,$(lessons))
 exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
-helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools) $(torments))
+helpers := $(peers:%=$(BUILD)/peers/%) $(addprefix $(BUILD)/tests/,$(tools) $(torments))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
 tls_library := $(and $(OPENSSL),$(filter 13-%,$(lessons)),$(BUILD)/13-tls.so)
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
@@ -124,7 +124,7 @@ unguarded := $(helpers) $(libraries) $(exercises) $(solutions) $(filter-out %/fd
 $(unguarded): private CFLAGS := -O0
 $(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
 # It makes many megabytes.
-$(BUILD)/tests/rude: private CFLAGS := -O1
+$(BUILD)/peers/rude: private CFLAGS := -O1
 endif
 $(mistakes): private WARNINGS := -w
 $(mistakes): private tls = $(call find_tls,$(source))
@@ -132,7 +132,7 @@ $(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
 # A learner is warned, in CI too.
 $(addprefix $(BUILD)/work/,$(answers)): private WERROR :=
-$(addprefix $(BUILD)/tests/,$(peers)): $(BUILD)/tests/%: tests/peers/%.c
+$(peers:%=$(BUILD)/peers/%): $(BUILD)/peers/%: tests/peers/%.c
 $(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
 $(addprefix $(BUILD)/tests/,$(torments)): $(BUILD)/tests/%: tests/torture/%.c
 
@@ -167,10 +167,11 @@ $(BUILD)/lessons/%.o: lessons/%.c $(BUILD)/flags
 	    -c -o $@ $<
 
 $(BUILD)/common.a: $(objects)
+	@rm -f $@
 	$(AR) rcs $@ $^
 
 # Another compiler or another flag builds everything anew.
-flags := $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS)
+flags := $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) $(notdir $(objects))
 ifneq ($(flags),$(file <$(BUILD)/flags))
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

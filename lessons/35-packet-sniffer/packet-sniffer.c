@@ -2,8 +2,8 @@
  * 35-packet-sniffer: prints what crosses a network interface, a line a packet.
  *
  * Shows a socket that gets the frames themselves, with all their headers:
- * packet(7). A program in the kernel, which common/filter.c writes, drops the
- * frames that we did not ask for. common/packet.c reads what the others say.
+ * packet(7). A program in the kernel, which filter.c writes, drops the frames
+ * that we did not ask for. common/packet.c reads what the others say.
  * Both modules are built in this lesson, so read them too.
  *
  * usage: 35-packet-sniffer [-i INTERFACE] [-c COUNT] [-w FILE] [-p PORT]

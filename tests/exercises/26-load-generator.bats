@@ -6,7 +6,7 @@
 load ../lib/exercise
 load ../lib/clock
 
-queue=$BUILD/tests/queue
+queue=$BUILD/peers/queue
 patience=5000
 
 # ask LIMIT OPTION...: an answer looks for the highest rate of a server with these
@@ -171,16 +171,16 @@ milliseconds after the start: do not end before." -- test "$took" -ge 14
     expect_none --hint "Each request is answered by a line, but here the server \
 closed before the last reply of the second run. Nothing can be said then: end with \
 status 1."
-    start_server rude "$BUILD/tests/rude" serve garbage ||
-        environment "$BUILD/tests/rude cannot listen on 127.0.0.1"
+    start_server rude "$BUILD/peers/rude" serve garbage ||
+        environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     HAND=()
-    by_hand "$BUILD/tests/rude" -p "$PORT" serve garbage
+    by_hand "$BUILD/peers/rude" -p "$PORT" serve garbage
     answer -l 50000 -t 1000 127.0.0.1 "$PORT"
     expect_none --hint "$sense_hint"
     : >"$BATS_TEST_TMPDIR/sense"
     printf '%d okay\n' "$RANDOM" >"$BATS_TEST_TMPDIR/sense"
-    start_server rude "$BUILD/tests/rude" -f "$BATS_TEST_TMPDIR/sense" serve \
-        whole || environment "$BUILD/tests/rude cannot listen on 127.0.0.1"
+    start_server rude "$BUILD/peers/rude" -f "$BATS_TEST_TMPDIR/sense" serve \
+        whole || environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     answer -l 50000 -t 1000 127.0.0.1 "$PORT"
     expect_none --hint "$sense_hint"
 }
@@ -224,8 +224,8 @@ there are too few arguments or too many, or an option is missing or unknown."
 nothing else, and are from 1 to 1000000000. atoi stops at the first letter and \
 reports no error."
     done
-    start nobody "$BUILD/tests/rude" refuse
-    wait_for nobody '* on *' || environment "$BUILD/tests/rude has no port"
+    start nobody "$BUILD/peers/rude" refuse
+    wait_for nobody '* on *' || environment "$BUILD/peers/rude has no port"
     port_of nobody
     answer -l 1000 -t 1000 127.0.0.1 "$PORT"
     expect_none --hint "Nobody listens there, so connect returns -1: say why, and \
