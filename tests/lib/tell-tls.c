@@ -1,11 +1,13 @@
 /*
  * tell-tls: what the functions of common/tls make of what they are given.
  *
- *     tell-tls client CAFILE CRLFILE NAME PORT    shakes hands, and reads a
- * line tell-tls server CHAIN KEY PORT              does so with a client of it
+ *     tell-tls client CAFILE CRLFILE NAME PORT
+ *     tell-tls server CHAIN KEY PORT
  *
- * As a server it connects, too, so that a test needs only one that listens. "-"
- * for a file is NULL. Prints what came of it, or why not, in tell-tls's words.
+ * It does the handshake, and prints what it reads until the end. The server
+ * connects to PORT, too, so a test needs only a peer that listens. A file "-"
+ * stands for NULL. If something fails, it prints the reason as tls_explain
+ * gives it.
  */
 #define _GNU_SOURCE
 
@@ -29,10 +31,10 @@ static _Noreturn void usage(void) {
     exit(2);
 }
 
-static _Noreturn void tell(const SSL *ssl) {
+static _Noreturn void explain(const SSL *ssl) {
     char text[TLS_REASON_BYTES];
     puts(tls_explain(ssl, text));
-    exit(fflush(stdout) == EOF);
+    exit(fflush(stdout) == EOF ? 1 : 0);
 }
 
 static const char *file_or_null(const char *name) {
@@ -46,56 +48,86 @@ static int connected(const char *port, struct deadline deadline) {
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || deadline_connect(deadline, fd, (struct sockaddr *)&peer,
-                                   sizeof peer) < 0)
+    if (fd < 0)
+        err(1, "socket");
+    if (deadline_connect(deadline, fd, (struct sockaddr *)&peer, sizeof peer) <
+        0)
         err(1, "connect");
     return fd;
 }
 
-static void converse(SSL *ssl, struct deadline deadline) {
-    char piece[PIECE_BYTES];
-    int result;
-    while ((result = SSL_do_handshake(ssl)) != 1)
-        if (tls_wait(ssl, result, deadline) != 1)
-            tell(ssl);
-    printf("%s\n", SSL_get_version(ssl));
+static void do_handshake(SSL *ssl, struct deadline deadline) {
     for (;;) {
-        result = SSL_read(ssl, piece, sizeof piece);
-        int answer = result > 0 ? 1 : tls_wait(ssl, result, deadline);
+        int result = SSL_do_handshake(ssl);
+        if (result == 1)
+            break;
+        if (tls_wait(ssl, result, deadline) != 1)
+            explain(ssl);
+    }
+    printf("%s\n", SSL_get_version(ssl));
+}
+
+static void print_all(SSL *ssl, struct deadline deadline) {
+    char piece[PIECE_BYTES];
+    for (;;) {
+        int got = SSL_read(ssl, piece, sizeof piece);
+        if (got > 0) {
+            (void)fwrite(piece, 1, (size_t)got, stdout);
+            continue;
+        }
+        int answer = tls_wait(ssl, got, deadline);
         if (answer < 0)
-            tell(ssl);
+            explain(ssl);
         if (answer == 0)
             break;
-        if (result > 0)
-            (void)fwrite(piece, 1, (size_t)result, stdout);
     }
     puts("the end");
 }
 
-int main(int argc, char **argv) {
-    int serves = argc == 5 && strcmp(argv[1], "server") == 0;
-    if (!serves && (argc != 6 || strcmp(argv[1], "client") != 0))
-        usage();
-    (void)signal(SIGPIPE, SIG_IGN);
-    struct deadline deadline = deadline_after(MILLISECONDS);
-    SSL_CTX *context = serves ? tls_server_context(argv[2], argv[3])
-                              : tls_client_context(file_or_null(argv[2]),
-                                                   file_or_null(argv[3]));
-    if (context == NULL)
-        tell(NULL);
-    int fd = connected(argv[argc - 1], deadline);
-    SSL *ssl = serves ? SSL_new(context) : tls_client(context, fd, argv[4]);
-    if (ssl == NULL)
-        tell(NULL);
-    if (serves && SSL_set_fd(ssl, fd) != 1)
-        tell(NULL);
-    if (serves)
-        SSL_set_accept_state(ssl);
-    else
-        SSL_set_connect_state(ssl);
-    converse(ssl, deadline);
+static void converse(SSL *ssl, struct deadline deadline) {
+    do_handshake(ssl, deadline);
+    print_all(ssl, deadline);
     SSL_free(ssl);
+}
+
+static void be_client(char **files, const char *name, const char *port) {
+    struct deadline deadline = deadline_after(MILLISECONDS);
+    SSL_CTX *context =
+        tls_client_context(file_or_null(files[0]), file_or_null(files[1]));
+    if (context == NULL)
+        explain(NULL);
+    int fd = connected(port, deadline);
+    SSL *ssl = tls_client(context, fd, name);
+    if (ssl == NULL)
+        explain(NULL);
+    SSL_set_connect_state(ssl);
+    converse(ssl, deadline);
     SSL_CTX_free(context);
     (void)close(fd);
-    return fflush(stdout) == EOF;
+}
+
+static void be_server(char **files, const char *port) {
+    struct deadline deadline = deadline_after(MILLISECONDS);
+    SSL_CTX *context = tls_server_context(files[0], files[1]);
+    if (context == NULL)
+        explain(NULL);
+    int fd = connected(port, deadline);
+    SSL *ssl = SSL_new(context);
+    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
+        explain(NULL);
+    SSL_set_accept_state(ssl);
+    converse(ssl, deadline);
+    SSL_CTX_free(context);
+    (void)close(fd);
+}
+
+int main(int argc, char **argv) {
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc == 6 && strcmp(argv[1], "client") == 0)
+        be_client(argv + 2, argv[4], argv[5]);
+    else if (argc == 5 && strcmp(argv[1], "server") == 0)
+        be_server(argv + 2, argv[4]);
+    else
+        usage();
+    return fflush(stdout) == EOF ? 1 : 0;
 }
