@@ -62,7 +62,7 @@ COMMON := $(if $(objects),$(BUILD)/common.a)
 programs := $(addprefix $(BUILD)/,$(lessons))
 exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
-helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools) $(torments))
+helpers := $(peers:%=$(BUILD)/peers/%) $(addprefix $(BUILD)/tests/,$(tools) $(torments))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
 tls_library := $(and $(OPENSSL),$(filter 13-%,$(lessons)),$(BUILD)/13-tls.so)
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
@@ -124,13 +124,13 @@ unguarded := $(helpers) $(libraries) $(exercises) $(solutions) $(filter-out %/fd
 $(unguarded): private CFLAGS := -O0
 $(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
 # It makes many megabytes.
-$(BUILD)/tests/rude: private CFLAGS := -O1
+$(BUILD)/peers/rude: private CFLAGS := -O1
 endif
 $(mistakes): private WARNINGS := -w
 $(mistakes): private tls = $(call find_tls,$(source))
 $(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
-$(addprefix $(BUILD)/tests/,$(peers)): $(BUILD)/tests/%: tests/peers/%.c
+$(peers:%=$(BUILD)/peers/%): $(BUILD)/peers/%: tests/peers/%.c
 $(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
 $(addprefix $(BUILD)/tests/,$(torments)): $(BUILD)/tests/%: tests/torture/%.c
 

@@ -108,7 +108,7 @@ end with status 0."
 }
 
 @test "says why it cannot connect, with status 1" {
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
     answer 127.0.0.1 "$PORT"

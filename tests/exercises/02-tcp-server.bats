@@ -4,7 +4,7 @@
 
 load ../lib/exercise
 
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # call [OPTION...]: a client that says nothing, and listens until the server
 # closes; or several, one after another, with an option -c. What they are to be

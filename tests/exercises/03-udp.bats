@@ -22,9 +22,9 @@ date_of() {
 server() {
     local -a options
     read -ra options <<<"$1"
-    start_server peer "$BUILD/tests/rude-udp" "${options[@]}" serve "$2" ||
+    start_server peer "$BUILD/peers/rude-udp" "${options[@]}" serve "$2" ||
         environment "rude-udp cannot listen on 127.0.0.1"
-    by_hand "$BUILD/tests/rude-udp" "${options[@]}" -p "$PORT" serve "$2"
+    by_hand "$BUILD/peers/rude-udp" "${options[@]}" -p "$PORT" serve "$2"
 }
 
 # expect_date SECONDS: the date of these seconds since 1900 was printed. What was
@@ -181,7 +181,7 @@ datagram is no reason to give up."
     local refused_hint="The other kernel reports that nobody listens at that \
 port, but only to a socket that has called connect(2). Then recv fails with \
 ECONNREFUSED: print that with err(3), and do not ask again."
-    start refuser "$BUILD/tests/rude-udp" refuse
+    start refuser "$BUILD/peers/rude-udp" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
     answer 127.0.0.1 "$PORT"
@@ -234,7 +234,7 @@ standard error that no answer came."
         --hint "When no answer came to the third try, say so on standard error: \
 errx(1, ...)." -- test -n "$errors"
     HAND=()
-    by_hand "$BUILD/tests/rude-udp -p $HAND_PORT serve stranger"
+    by_hand "$BUILD/peers/rude-udp -p $HAND_PORT serve stranger"
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT"
     judge misled
     expect_end --hint "A stranger's datagram is no answer, and it does not begin \
@@ -250,7 +250,7 @@ date for it."
 # to its time in hundredths of a second, and asked to how often it asked.
 ask_in_vain() {
     local began now stranger_port
-    start_server other "$BUILD/tests/rude-udp" serve stranger
+    start_server other "$BUILD/peers/rude-udp" serve stranger
     stranger_port=$PORT
     server "" mute
     by_hand "$PROGRAM" 127.0.0.1 "$PORT"

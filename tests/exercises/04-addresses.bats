@@ -88,9 +88,9 @@ expect_connected_to() {
 
 # somebody [COUNT]: a server for so many clients (1); sets PORT.
 somebody() {
-    start_server peer "$BUILD/tests/rude" -c "${1:-1}" serve whole ||
+    start_server peer "$BUILD/peers/rude" -c "${1:-1}" serve whole ||
         environment "rude cannot listen on 127.0.0.1"
-    by_hand "$BUILD/tests/rude" -c "${1:-1}" -p "$PORT" serve whole
+    by_hand "$BUILD/peers/rude" -c "${1:-1}" -p "$PORT" serve whole
 }
 
 # is_met: somebody has been connected to, which he may say a moment later.
@@ -100,7 +100,7 @@ is_met() {
 
 # nobody: sets PORT to one at which nobody listens.
 nobody() {
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
 }

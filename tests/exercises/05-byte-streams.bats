@@ -9,7 +9,7 @@ load ../lib/exercise
 peers() {
     while (($# > 0)); do
         : >"$BATS_TEST_TMPDIR/$1.said"
-        start "$1" "$BUILD/tests/rude" -f "$BATS_TEST_TMPDIR/$1.said" \
+        start "$1" "$BUILD/peers/rude" -f "$BATS_TEST_TMPDIR/$1.said" \
             -k 9999999 -c "$2" serve "$1"
         shift 2
     done
@@ -19,7 +19,7 @@ peers() {
 # TEXT. Sets PORT, and what to do by hand.
 will_say() {
     wait_for "$1" 'listening on *' ||
-        environment "$BUILD/tests/rude cannot listen on 127.0.0.1"
+        environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     port_of "$1"
     # shellcheck disable=SC2059 # it is a format
     printf "$2" >"$BATS_TEST_TMPDIR/$1.said"
@@ -28,7 +28,7 @@ will_say() {
     stall | reset) set -- "$1" "-k 9999999 " ;;
     *) set -- "$1" "" ;;
     esac
-    HAND+=("$BUILD/tests/rude -f /tmp/said -p $HAND_PORT $2""serve $1")
+    HAND+=("$BUILD/peers/rude -f /tmp/said -p $HAND_PORT $2""serve $1")
 }
 
 # hear FACE TEXT: runs the learner's program against that peer.
@@ -223,7 +223,7 @@ fflush(stdout). Call it after each message." -- says answer "$WORD"
 }
 
 @test "says why it cannot connect, with status 1" {
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
     answer 127.0.0.1 "$PORT"

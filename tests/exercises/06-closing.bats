@@ -9,9 +9,9 @@ load ../lib/exercise
 input() {
     local seed=$((RANDOM * 32768 + RANDOM + 2))
     INPUT=$BATS_TEST_TMPDIR/input
-    "$BUILD/tests/rude" -s "$seed" -n "$1" payload garbage >"$INPUT" ||
-        environment "$BUILD/tests/rude does not run"
-    by_hand "$BUILD/tests/rude -s $seed -n $1 payload garbage >input"
+    "$BUILD/peers/rude" -s "$seed" -n "$1" payload garbage >"$INPUT" ||
+        environment "$BUILD/peers/rude does not run"
+    by_hand "$BUILD/peers/rude -s $seed -n $1 payload garbage >input"
 }
 
 # talk: an answer with that input; sets what `answer` sets. It may meet faults:
@@ -207,7 +207,7 @@ Check what fwrite and fflush return."
 }
 
 @test "says why it cannot connect, with status 1" {
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
     answer 127.0.0.1 "$PORT"

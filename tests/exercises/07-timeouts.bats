@@ -14,21 +14,21 @@ peers() {
     read -ra options <<<"-s $((RANDOM * 32768 + RANDOM + 2)) $1"
     shift
     PAYLOAD=$BATS_TEST_TMPDIR/payload
-    "$BUILD/tests/rude" "${options[@]}" payload "${!#}" >"$PAYLOAD" ||
-        environment "$BUILD/tests/rude does not run"
-    start_server peer "$BUILD/tests/rude" "${options[@]}" serve "$@" ||
-        environment "$BUILD/tests/rude cannot listen on 127.0.0.1"
-    by_hand "$BUILD/tests/rude" "${options[@]}" -p "$PORT" serve "$@"
+    "$BUILD/peers/rude" "${options[@]}" payload "${!#}" >"$PAYLOAD" ||
+        environment "$BUILD/peers/rude does not run"
+    start_server peer "$BUILD/peers/rude" "${options[@]}" serve "$@" ||
+        environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
+    by_hand "$BUILD/peers/rude" "${options[@]}" -p "$PORT" serve "$@"
 }
 
 # nobody refuse: a port where every SYN is refused. nobody swallow: one where
 # none is answered.
 nobody() {
     HAND=()
-    start nobody "$BUILD/tests/rude" "$1"
-    wait_for nobody '* on *' || environment "$BUILD/tests/rude has no port"
+    start nobody "$BUILD/peers/rude" "$1"
+    wait_for nobody '* on *' || environment "$BUILD/peers/rude has no port"
     port_of nobody
-    [[ $1 == refuse ]] || by_hand "$BUILD/tests/rude" -p "$PORT" "$1"
+    [[ $1 == refuse ]] || by_hand "$BUILD/peers/rude" -p "$PORT" "$1"
 }
 
 # fetch ARGUMENT...: an answer, asked for a line from PORT, perhaps with a fault

@@ -6,15 +6,15 @@
 load ../lib/exercise
 
 certs=build/certs
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 taken=server.example
 faulty=()
 
 # draw BYTES NAME: that many bytes that nobody has seen before, in file NAME.
 draw() {
-    "$BUILD/tests/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$1" payload \
+    "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$1" payload \
         garbage >"$BATS_TEST_TMPDIR/$2" ||
-        environment "$BUILD/tests/rude does not run"
+        environment "$BUILD/peers/rude does not run"
 }
 
 # server MANNER CERTIFICATE [OPTION...]: that one, whose answer is in $ANSWER,
@@ -238,11 +238,11 @@ deadline is for its answer, too."
     done
     faulty=()
     HAND=()
-    start nobody "$BUILD/tests/rude" swallow
+    start nobody "$BUILD/peers/rude" swallow
     wait_for nobody 'swallowing on *' ||
-        environment "$BUILD/tests/rude has no port"
+        environment "$BUILD/peers/rude has no port"
     port_of nobody
-    HAND=("$BUILD/tests/rude -p $HAND_PORT swallow")
+    HAND=("$BUILD/peers/rude -p $HAND_PORT swallow")
     ask -t 0.05
     expect_end --hint "Nobody answers here, so connect waits for minutes. Call \
 deadline_connect instead of connect."

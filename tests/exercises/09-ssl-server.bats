@@ -7,7 +7,7 @@ load ../lib/exercise
 
 certs=build/certs
 wrap=$BUILD/08-ssl-wrap
-rude=$BUILD/tests/rude-tls-client
+rude=$BUILD/peers/rude-tls-client
 
 # serves FIRST [NAME CERTIFICATE]...: the answer, with these certificates.
 serves() {

@@ -6,7 +6,7 @@
 load ../lib/exercise
 
 certs=build/certs
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 
 # invite NAME...: the learner's server, which has these on its list, and
 # somebody who never comes.

@@ -6,7 +6,7 @@
 load ../lib/exercise
 
 certs=build/certs
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 name=server.example
 
 # server MANNER BYTES [OPTION...]: that one, which answers with so many bytes
@@ -16,8 +16,8 @@ server() {
     HAND=()
     [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
     ANSWER=$BATS_TEST_TMPDIR/answer
-    "$BUILD/tests/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$2" payload \
-        garbage >"$ANSWER" || environment "$BUILD/tests/rude does not run"
+    "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$2" payload \
+        garbage >"$ANSWER" || environment "$BUILD/peers/rude does not run"
     start_server peer "$rude_tls" -f "$ANSWER" "${@:3}" "$1" \
         "$certs/$certificate.pem" "$certs/$certificate.key" ||
         environment "$rude_tls cannot listen on 127.0.0.1"

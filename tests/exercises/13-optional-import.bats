@@ -47,8 +47,8 @@ no_zlib() {
 # draw BYTES: an input that nobody has seen before is in $INPUT.
 draw() {
     INPUT=$BATS_TEST_TMPDIR/input
-    "$BUILD/tests/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$1" payload \
-        garbage >"$INPUT" || environment "$BUILD/tests/rude does not run"
+    "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$1" payload \
+        garbage >"$INPUT" || environment "$BUILD/peers/rude does not run"
     SHOWN="head -c $1 /dev/urandom"
 }
 

@@ -27,12 +27,12 @@ HOST+=.test
 # it to what is to be tried by hand.
 ports=0
 serve() {
-    start_server "$1" "$BUILD/tests/rude" -s "$((RANDOM + 2))" "${@:3}" \
+    start_server "$1" "$BUILD/peers/rude" -s "$((RANDOM + 2))" "${@:3}" \
         serve "$2" || environment "rude cannot listen on 127.0.0.1"
     printf -v "$1" '%s' "$PORT"
     HAND_PORT=80${lesson%%-*}
     HAND_PORT=$((HAND_PORT + 100 * ports))
-    HAND+=("$BUILD/tests/rude -p $HAND_PORT ${*:3} serve $2")
+    HAND+=("$BUILD/peers/rude -p $HAND_PORT ${*:3} serve $2")
     shown[PORT]=$HAND_PORT
     ports=$((ports + 1))
 }
@@ -178,7 +178,7 @@ servers have ended." -- is_running answer
 
 # Whoever knocks at port $PORT is refused.
 nobody() {
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
 }

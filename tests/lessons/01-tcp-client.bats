@@ -4,7 +4,7 @@
 load ../lib/common
 
 client=$BUILD/01-tcp-client
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # against FACE [OPTION...]: the client says hello to a rude server.
 against() {

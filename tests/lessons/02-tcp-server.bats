@@ -5,7 +5,7 @@ load ../lib/common
 
 server=$BUILD/02-tcp-server
 client=$BUILD/01-tcp-client
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # serve [COMMAND...]: the server on a port of its own, behind that command.
 serve() {
@@ -624,6 +624,6 @@ says_times() {
     need_faults
     start_server server "${faulty[@]}" FAULT_SHORT=send \
         "$BUILD/solution/02-tcp-server" 0
-    try "$BUILD/tests/rude" -k 0 -o "$BATS_TEST_TMPDIR/told" connect stall "$PORT"
+    try "$BUILD/peers/rude" -k 0 -o "$BATS_TEST_TMPDIR/told" connect stall "$PORT"
     [[ $(<"$BATS_TEST_TMPDIR/told") =~ ^"you are 127.0.0.1:"[0-9]+$ ]]
 }

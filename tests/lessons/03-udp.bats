@@ -6,7 +6,7 @@
 load ../lib/common
 
 udp=$BUILD/03-udp
-rude=$BUILD/tests/rude-udp
+rude=$BUILD/peers/rude-udp
 vain="03-udp: no answer: try 2 of 3
 03-udp: no answer: try 3 of 3
 03-udp: no answer from 127.0.0.1:%s in 3 tries"
@@ -656,7 +656,7 @@ as 127.0.0.1: names come in lesson 04"
 
 @test "03's solution does not take its socket for standard output" {
     [[ -x $BUILD/solution/03-udp ]] || skip "it is not built"
-    start_server peer "$BUILD/tests/rude-udp" serve whole
+    start_server peer "$BUILD/peers/rude-udp" serve whole
     # shellcheck disable=SC2016 # for that shell
     try bash -c 'exec "$@" >&-' - "$BUILD/solution/03-udp" 127.0.0.1 "$PORT"
     expect_result 1 "03-udp: standard output: Bad file descriptor"

@@ -318,7 +318,7 @@ socket.socket().connect(("two", port))'
 
 @test "04's solution does not take its socket for standard output" {
     [[ -x $BUILD/solution/04-addresses ]] || skip "it is not built"
-    start_server peer "$BUILD/tests/rude" serve whole
+    start_server peer "$BUILD/peers/rude" serve whole
     # shellcheck disable=SC2016 # for that shell
     try bash -c 'exec "$@" >&-' - "$BUILD/solution/04-addresses" 127.0.0.1 "$PORT"
     expect_result 1 "04-addresses: standard output: Bad file descriptor"

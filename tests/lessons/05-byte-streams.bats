@@ -5,7 +5,7 @@
 load ../lib/common
 
 program=$BUILD/05-byte-streams
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 three=(one two ten)
 
 # serve ARGUMENT...: starts the server on a port of the kernel's, without pauses

@@ -239,7 +239,7 @@ run_on() {
 }
 
 @test "06-closing says which port is taken" {
-    start_server peer "$BUILD/tests/rude" serve whole
+    start_server peer "$BUILD/peers/rude" serve whole
     try "$program" reset "$PORT"
     expect_result 1 "06-closing: bind 127.0.0.1:$PORT: Address already in use"
     expect_output --text ''

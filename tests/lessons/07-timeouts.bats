@@ -5,7 +5,7 @@ load ../lib/common
 load ../lib/clock
 
 client=$BUILD/07-timeouts
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # against FACE [OPTION...]: a line is asked for, with $limit for all.
 against() {

@@ -7,7 +7,7 @@ load ../lib/common
 load ../lib/clock
 
 client=$BUILD/08-ssl-wrap
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 certs=build/certs
 hello='hello from behind the certificate\n'
 
@@ -75,8 +75,8 @@ hostname mismatch"
 }
 
 @test "08-ssl-wrap sends its input, all of it, and prints the answer, all" {
-    "$BUILD/tests/rude" -s 7 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/in"
-    "$BUILD/tests/rude" -s 8 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/answer"
+    "$BUILD/peers/rude" -s 7 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/in"
+    "$BUILD/peers/rude" -s 8 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/answer"
     server honest good -n 100000 -o "$BATS_TEST_TMPDIR/heard" \
         -f "$BATS_TEST_TMPDIR/answer"
     OUT=$BATS_TEST_TMPDIR/out
@@ -239,7 +239,7 @@ peer" ]]
 
 @test "08-ssl-wrap says who refused it, or that a name means nothing" {
     local named
-    start nobody "$BUILD/tests/rude" refuse
+    start nobody "$BUILD/peers/rude" refuse
     wait_for nobody 'refusing on *'
     port_of nobody
     ask

@@ -6,7 +6,7 @@ load ../lib/common
 load ../lib/clock
 
 program=$BUILD/09-ssl-server
-rude=$BUILD/tests/rude-tls-client
+rude=$BUILD/peers/rude-tls-client
 certs=build/certs
 
 setup_file() {

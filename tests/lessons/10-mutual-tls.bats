@@ -6,7 +6,7 @@ load ../lib/common
 load ../lib/clock
 
 program=$BUILD/10-mutual-tls
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 certs=build/certs
 ours=("$certs/good.pem" "$certs/good.key" "$certs/root.pem")
 readme=lessons/10-mutual-tls/README.md
@@ -319,7 +319,7 @@ ${name#*:}"
         expect_equal "status" 1 "$status"
         [[ $errors == "10-mutual-tls: $call"*": No buffer space available" ]]
     done
-    start nobody "$BUILD/tests/rude" refuse
+    start nobody "$BUILD/peers/rude" refuse
     wait_for nobody 'refusing on *'
     port_of nobody
     ask

@@ -7,7 +7,7 @@ load ../lib/common
 load ../lib/clock
 
 program=$BUILD/12-randomness
-rude=$BUILD/tests/rude-unix
+rude=$BUILD/peers/rude-unix
 
 # serve [COMMAND...]: starts the daemon; its socket is $socket.
 serve() {

@@ -7,7 +7,7 @@
 load ../lib/common
 
 client=$BUILD/13-optional-import
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 certs=build/certs
 unheard="13-optional-import: TLS was asked for: nobody is called without"
 plain="plain text: nobody has proved who this is"
@@ -70,7 +70,7 @@ tls() {
     choose with
     [[ -z ${host-} ]] ||
         settings+=(LD_PRELOAD="$BUILD/tests/names.so" NAMES="$host=127.0.0.1")
-    start_server peer "$BUILD/tests/rude-tls" -d "${pause_ms:-20}" "$1" \
+    start_server peer "$BUILD/peers/rude-tls" -d "${pause_ms:-20}" "$1" \
         "$certs/$2.pem" "$certs/$2.key"
     try env "${settings[@]}" "$client" -s "${@:3}" "${host:-127.0.0.1}" "$PORT"
     stop_all
@@ -143,7 +143,7 @@ verified: this is 127.0.0.1"
     expect_said 1 "*SSL_connect 127.0.0.1: *"
     expect_output --text ''
     # The roots of this machine vouch for none of ours.
-    start_server peer "$BUILD/tests/rude-tls" honest "$certs/good.pem" \
+    start_server peer "$BUILD/peers/rude-tls" honest "$certs/good.pem" \
         "$certs/good.key"
     try env -u SSL_CERT_FILE "$client" -s 127.0.0.1 "$PORT"
     expect_said 1 "*not believed: unable to get local issuer certificate"
@@ -415,7 +415,7 @@ TLS was asked for: nobody is called without"
 @test "13-optional-import's twin verifies, too" {
     choose with
     skip_unless python3
-    start_server peer "$BUILD/tests/rude-tls" -c 2 honest "$certs/good.pem" \
+    start_server peer "$BUILD/peers/rude-tls" -c 2 honest "$certs/good.pem" \
         "$certs/good.key"
     twin "os.environ['SSL_CERT_FILE'] = '$certs/root.pem'
 run('-s', '127.0.0.1', '$PORT')

@@ -305,7 +305,7 @@ assert context.check_hostname and context.verify_mode == ssl.CERT_REQUIRED'
 
 # serve MANNER CERTIFICATE [OPTION...]: a TLS server; sets PORT.
 serve() {
-    start_server peer "$BUILD/tests/rude-tls" "${@:3}" "$1" "$certs/$2.pem" \
+    start_server peer "$BUILD/peers/rude-tls" "${@:3}" "$1" "$certs/$2.pem" \
         "$certs/$2.key"
 }
 
@@ -458,7 +458,7 @@ given back" "$(<"$log")"
             127.0.0.1 80 "$certs/root.pem"
         [[ $status == 1 && $errors == "15-deprecated-api: setenv: "* ]]
     fi
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *'
     port_of refuser
     try "$program" socket.ssl 127.0.0.1 "$PORT" "$certs/root.pem"
@@ -538,7 +538,7 @@ deprecated: use tls_client().*/\1/p")"
         expect_equal found 2 "$(grep -c 'opening file=.*13-tls' <<<"$errors")"
     # One that lacks what we want of it is an error, and not the lack of TLS.
     echo 'int tls_client_context;' | cc -xc -shared -o "$here/13-tls.so" -
-    start refuser "$BUILD/tests/rude" serve stall
+    start refuser "$BUILD/peers/rude" serve stall
     wait_for refuser 'listening on *'
     port_of refuser
     try "$here/15-deprecated-api" socket.ssl 127.0.0.1 "$PORT" "$certs/root.pem"

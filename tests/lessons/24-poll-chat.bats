@@ -7,8 +7,8 @@ load ../lib/common
 load ../lib/clock
 
 program=$BUILD/24-poll-chat
-rude=$BUILD/tests/rude
-chatters=$BUILD/tests/chatters
+rude=$BUILD/peers/rude
+chatters=$BUILD/peers/chatters
 LINE_BYTES=1024
 QUEUE_BYTES=262144
 

@@ -4,8 +4,8 @@
 load ../lib/common
 
 server=$BUILD/25-epoll-server
-rude=$BUILD/tests/rude
-many=$BUILD/tests/many
+rude=$BUILD/peers/rude
+many=$BUILD/peers/many
 
 # serve [OPTION...]: the server on a port of its own, behind faulty, if set.
 serve() {
@@ -13,7 +13,7 @@ serve() {
     server_pid=$(pid_of server)
 }
 
-# crowd OPTION...: clients of build/tests/many that all get back what they say.
+# crowd OPTION...: clients of build/peers/many that all get back what they say.
 crowd() {
     try "$many" -s 7 "$@" "$PORT"
     expect_result 0 ""

@@ -14,7 +14,7 @@ number='[0-9]*([0-9])?(.+([0-9]))'
 loaded() {
     local -a options
     read -ra options <<<"$1"
-    start_server peer "$BUILD/tests/echo" "${options[@]}" "$2"
+    start_server peer "$BUILD/peers/echo" "${options[@]}" "$2"
     timed "$program" "${@:3}" 127.0.0.1 "$PORT"
 }
 
@@ -171,7 +171,7 @@ paused() {
 
 @test "26-load-generator -p tells what a reply costs the server" {
     local pid
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     try "$program" -d 0.1 -p "$(pid_of peer)" 127.0.0.1 "$PORT"
     expect_result 0 ""
     expect_equal lines "clients replies errors rate $rows load server" "$(keys)"
@@ -192,7 +192,7 @@ paused() {
 
 @test "26-load-generator comes from eight addresses, and raises its limit" {
     local i
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     # Descriptors: 0 to 2, epoll and the timer; 11 clients.
     try bash -c 'ulimit -Sn 10 && exec "$@"' - \
         "$program" -c 11 -d 0.02 127.0.0.1 "$PORT"
@@ -209,7 +209,7 @@ paused() {
 
 @test "26-load-generator has a descriptor for each client, close-on-exec" {
     local fd flags count=0
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     start load "$program" -c 5 -r 1 -d 30 127.0.0.1 "$PORT"
     wait_for load 'clients *'
     for fd in "/proc/$(pid_of load)/fd"/*; do
@@ -223,7 +223,7 @@ paused() {
 
 @test "26-load-generator says who refused it, and tries all addresses of a name" {
     local named
-    start nobody "$BUILD/tests/rude" refuse
+    start nobody "$BUILD/peers/rude" refuse
     wait_for nobody '* on *'
     port_of nobody
     try "$program" 127.0.0.1 "$PORT"
@@ -231,7 +231,7 @@ paused() {
 Connection refused"
     need_faults
     named=("${faulty[@]/faults/names}" NAMES=host=::1+127.0.0.1)
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     try "${named[@]}" NAMES_LOG="$BATS_TEST_TMPDIR/log" "$program" -d 0.02 host \
         "$PORT"
     expect_result 0 ""
@@ -240,7 +240,7 @@ Connection refused"
     expect_result 1 "26-load-generator: nobody port $PORT: Name or service not \
 known"
     # One who takes us, and says something else.
-    start_server other "$BUILD/tests/rude" serve whole
+    start_server other "$BUILD/peers/rude" serve whole
     try "$program" 127.0.0.1 "$PORT"
     expect_result 1 "26-load-generator: recv first byte 127.0.0.1 port $PORT: \
 Protocol error"
@@ -249,7 +249,7 @@ Protocol error"
 @test "26-load-generator names the call that failed, and why" {
     local at call name
     need_faults
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     while read -r at call name; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_AT="$at" FAULT_ERRNO=5 \
             "$program" -c 2 -d 0.02 127.0.0.1 "$PORT"
@@ -279,7 +279,7 @@ END
 @test "26-load-generator lives through signals, and pieces of all sizes" {
     local fault
     need_faults
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     # EINTR; EAGAIN.
     for fault in "FAULT_CALL=send FAULT_AT=5 FAULT_TIMES=3 FAULT_ERRNO=4" \
         "FAULT_CALL=send FAULT_AT=5 FAULT_TIMES=3 FAULT_ERRNO=11" \
@@ -300,7 +300,7 @@ END
 
 @test "26-load-generator says so when standard output is full, gone or closed" {
     local lost="26-load-generator: standard output"
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     # That is seen before an hour is spent.
     run -1 --separate-stderr bounded bash -c '"$@" >/dev/full' - \
         "$program" -d 3600 127.0.0.1 "$PORT"
@@ -371,7 +371,7 @@ Servname not supported for ai_socktype"
 
 @test "26-load-generator's twin in Python measures an open loop" {
     skip_unless python3
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     try python3 lessons/26-load-generator/twin.py -c 2 -r 50 -d 0.1 127.0.0.1 \
         "$PORT"
     expect_result 0 ""

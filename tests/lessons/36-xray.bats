@@ -6,7 +6,7 @@
 load ../lib/common
 
 xray=$BUILD/36-xray
-traced=$BUILD/tests/traced
+traced=$BUILD/peers/traced
 # Nothing looks for leaks in what is traced: that would need a second tracer.
 [[ $BUILD != *asan* ]] || export ASAN_OPTIONS=detect_leaks=0:handle_segv=0
 SECONDS_ALLOWED=10
@@ -350,7 +350,7 @@ END
 
 @test "36-xray -t ends what hangs, and says who waits for what, since when" {
     draw -t 0.3 <<END
-server: $BUILD/tests/rude serve stall
+server: $BUILD/peers/rude serve stall
 client: $BUILD/01-tcp-client 127.0.0.1 {port} hello
 END
     expect_result 124 "36-xray: the scene did not end in time, and was ended"

@@ -193,7 +193,7 @@ next_run() {
 # a payload that nobody has seen before; sets PORT; the payload is in
 # $PAYLOAD. OPTIONS is one string, possibly empty.
 peer() {
-    local program=$BUILD/tests/$1
+    local program=$BUILD/peers/$1
     local -a options
     read -ra options <<<"$2"
     options=(-s "$((RANDOM * 32768 + RANDOM + 2))" "${options[@]}")

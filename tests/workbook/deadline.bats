@@ -5,7 +5,7 @@ load ../lib/common
 load ../lib/clock
 
 tell=$BUILD/tests/tell-deadline
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # tells TEXT ARGUMENT...: that is what tell-deadline prints.
 tells() {

@@ -74,14 +74,14 @@ touched_since() {
 @test "make works under clang without a warning" {
     skip_unless clang
     run -0 --separate-stderr plain_make CC=clang BUILD=build/clang \
-        build/clang/01-tcp-client build/clang/tests/rude
+        build/clang/01-tcp-client build/clang/peers/rude
     expect_equal "standard error" "" "$stderr"
 }
 
 @test "make works with musl without a warning" {
     skip_unless musl-gcc
     run -0 --separate-stderr plain_make CC=musl-gcc BUILD=build/musl \
-        build/musl/01-tcp-client build/musl/tests/rude
+        build/musl/01-tcp-client build/musl/peers/rude
     expect_equal "standard error" "" "$stderr"
 }
 

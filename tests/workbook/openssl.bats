@@ -32,10 +32,10 @@ exercise)/08-|-lssl|scripts/certs' <<<"$output" | grep -v 'left out')"
 @test "make links OpenSSL to who needs it, and to nobody else" {
     local program
     skip_unless ldd
-    for program in 08-ssl-wrap tests/rude-tls; do
+    for program in 08-ssl-wrap peers/rude-tls; do
         [[ ! -e $BUILD/$program ]] || ldd "$BUILD/$program" | grep -q libssl
     done
-    for program in 01-tcp-client 07-timeouts tests/rude tests/bounded; do
+    for program in 01-tcp-client 07-timeouts peers/rude tests/bounded; do
         expect_equal "$program" "" "$(ldd "$BUILD/$program" | grep libssl)"
     done
 }

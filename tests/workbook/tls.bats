@@ -11,7 +11,7 @@ setup_file() {
 }
 
 server() {
-    start_server peer "$BUILD/tests/rude-tls" -c 9 "$1" "$certs/${2:-good}.pem" \
+    start_server peer "$BUILD/peers/rude-tls" -c 9 "$1" "$certs/${2:-good}.pem" \
         "$certs/${2:-good}.key"
 }
 
@@ -91,7 +91,7 @@ END
 }
 
 @test "tls_server_context makes a server that tells who does not speak TLS" {
-    start_server peer "$BUILD/tests/rude" serve garbage
+    start_server peer "$BUILD/peers/rude" serve garbage
     try "$tell" server "$certs/good.pem" "$certs/good.key" "$PORT"
     told "it does not speak TLS"
 }
