@@ -165,10 +165,11 @@ $(BUILD)/lessons/%.o: lessons/%.c $(BUILD)/flags
 	    -c -o $@ $<
 
 $(BUILD)/common.a: $(objects)
+	@rm -f $@
 	$(AR) rcs $@ $^
 
 # Another compiler or another flag builds everything anew.
-flags := $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS)
+flags := $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) $(notdir $(objects))
 ifneq ($(flags),$(file <$(BUILD)/flags))
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

@@ -2,8 +2,8 @@
  * 35-packet-sniffer: what crosses an interface, a line a packet.
  *
  * Shows the wire itself: packet(7) gives us frames as they are. A program in
- * the kernel, common/filter.c, drops what we did not ask for; what a frame says
- * is read by common/packet.c. Both are built here: read them too.
+ * the kernel drops what we did not ask for: filter.c, beside this file. What a
+ * frame says is read by common/packet.c. Both are built here: read them too.
  *
  * usage: 35-packet-sniffer [-i INTERFACE] [-c COUNT] [-w FILE] [-p PORT]
  *

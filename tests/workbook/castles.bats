@@ -45,6 +45,18 @@ borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
     done
 }
 
+# A module that only its builder includes belongs into that lesson's folder. The
+# solution of the builder counts as little as its program.
+@test "each module in common/ is included by a lesson that did not build it" {
+    local module builder others
+    for module in common/*.h; do
+        builder=$(grep -oE 'lesson [0-9]{2}' "$module" | head -n 1)
+        others=$(grep -l "\"${module#common/}\"" lessons/*/*.[ch] |
+            grep -v "^lessons/${builder#lesson }-") ||
+            { echo "no lesson but its builder includes $module" >&2 && false; }
+    done
+}
+
 @test "a lesson's programs make no call before the lesson that teaches it" {
     local lesson call known=" $borrowed "
     for lesson in $(lessons); do
