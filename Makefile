@@ -50,8 +50,9 @@ torments := $(basename $(notdir $(wildcard tests/torture/*.c)))
 fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
 sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch])
-scripts := $(wildcard scripts/* .ci/run tests/mutate tests/lib/*.bash) \
-    $(wildcard tests/torture/*.bash) tests/lib/transcript \
+scripts := $(filter-out scripts/lib,$(wildcard scripts/*)) \
+    $(wildcard scripts/lib/*.bash .ci/run tests/mutate tests/lib/*.bash) \
+    $(wildcard tests/torture/*.bash) tests/lib/exercise-text \
     tests/torture/tls-matrix
 suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 
@@ -61,7 +62,7 @@ COMMON := $(if $(objects),$(BUILD)/common.a)
 programs := $(addprefix $(BUILD)/,$(lessons))
 exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
 solutions := $(addprefix $(BUILD)/solution/,$(lessons))
-helpers := $(addprefix $(BUILD)/tests/,$(peers) $(tools) $(torments))
+helpers := $(peers:%=$(BUILD)/peers/%) $(addprefix $(BUILD)/tests/,$(tools) $(torments))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
 tls_library := $(and $(OPENSSL),$(filter 13-%,$(lessons)),$(BUILD)/13-tls.so)
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
@@ -85,7 +86,7 @@ left-out:
 	@echo 'make: left out, for want of the headers of OpenSSL: $(missing_lessons)'
 
 # What servers and clients show each other; whatever is built, one set of them.
-build/certs/table: scripts/certs
+build/certs/table: scripts/certs scripts/lib/certificates scripts/lib/sign.bash
 	@scripts/certs
 
 wrong: $(mistakes) ## build the wrong answers that the checks must catch
@@ -123,13 +124,13 @@ unguarded := $(helpers) $(libraries) $(exercises) $(solutions) $(filter-out %/fd
 $(unguarded): private CFLAGS := -O0
 $(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
 # It makes many megabytes.
-$(BUILD)/tests/rude: private CFLAGS := -O1
+$(BUILD)/peers/rude: private CFLAGS := -O1
 endif
 $(mistakes): private WARNINGS := -w
 $(mistakes): private tls = $(call find_tls,$(source))
 $(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
-$(addprefix $(BUILD)/tests/,$(peers)): $(BUILD)/tests/%: tests/peers/%.c
+$(peers:%=$(BUILD)/peers/%): $(BUILD)/peers/%: tests/peers/%.c
 $(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
 $(addprefix $(BUILD)/tests/,$(torments)): $(BUILD)/tests/%: tests/torture/%.c
 
@@ -164,10 +165,11 @@ $(BUILD)/lessons/%.o: lessons/%.c $(BUILD)/flags
 	    -c -o $@ $<
 
 $(BUILD)/common.a: $(objects)
+	@rm -f $@
 	$(AR) rcs $@ $^
 
 # Another compiler or another flag builds everything anew.
-flags := $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS)
+flags := $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) $(notdir $(objects))
 ifneq ($(flags),$(file <$(BUILD)/flags))
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
@@ -203,7 +205,7 @@ test: ## run every test
 	scripts/test
 
 sanitize: ## run the tests again under address and undefined-behaviour sanitizers
-	SANITIZE=1 BUILD=build/asan scripts/test tests/lessons tests/exercises
+	SANITIZE=1 scripts/test tests/lessons tests/exercises
 
 torture: ## make everything fail that can fail, and see what becomes of it
 	scripts/torture
@@ -220,7 +222,7 @@ bench: ## measure 25's echo server against those that one would take from the sh
 
 pictures: all ## draw each lesson's xray.svg anew, from a real run
 	for lesson in $(lessons); do \
-	    MAKEFLAGS= scripts/xray -s lessons/$$lesson/xray.svg $$lesson || exit 1; \
+	    scripts/xray -s lessons/$$lesson/xray.svg $$lesson || exit 1; \
 	done
 
 lint: ## check format and style of all C and all shell

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <time.h>
 
 enum { MS_PER_SECOND = 1000, NS_PER_MS = 1000 * 1000 };
@@ -15,41 +16,52 @@ static int fail(int error) {
     return -1;
 }
 
-int deadline_parse(const char *text, size_t length, int *milliseconds) {
-    int64_t sum = 0;               /* in milliseconds */
-    int64_t worth = MS_PER_SECOND; /* of the digit before; 0: finer than that */
-    int has_point = 0;
-    int has_digit = 0;
-    int rest = 0;
-    for (size_t i = 0; i < length; i++) {
-        int digit = text[i] - '0';
-        if (text[i] == '.' && !has_point) {
-            has_point = 1;
-            continue;
-        }
-        if (digit < 0 || digit > 9)
-            return fail(EINVAL);
-        has_digit = 1;
-        if (has_point) {
-            worth /= 10;
-            sum += digit * worth;
-            rest |= worth == 0 && digit != 0;
-        } else if (sum <= DEADLINE_LONGEST_MS) { /* more might overflow */
-            sum = sum * 10 + digit * worth;
-        }
+/* What deadline_parse has read so far. */
+struct seconds {
+    int64_t milliseconds;
+    int64_t place_value; /* in milliseconds, of the last digit read */
+    bool has_digit;
+    bool has_point;
+    bool has_rest; /* less than a millisecond is left over */
+};
+
+static void add_digit(struct seconds *read, int64_t digit) {
+    read->has_digit = true;
+    if (read->has_point) {
+        read->place_value /= 10; /* 0 from the fourth place on */
+        read->milliseconds += digit * read->place_value;
+        if (read->place_value == 0 && digit != 0)
+            read->has_rest = true;
+    } else if (read->milliseconds <= DEADLINE_LONGEST_MS) {
+        /* Larger ones stay as they are: they are too large already, and might
+         * overflow. */
+        read->milliseconds = read->milliseconds * 10 + digit * MS_PER_SECOND;
     }
-    if (!has_digit)
+}
+
+int deadline_parse(const char *text, size_t length, int *milliseconds) {
+    struct seconds read = {.place_value = MS_PER_SECOND};
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '.' && !read.has_point)
+            read.has_point = true;
+        else if (text[i] >= '0' && text[i] <= '9')
+            add_digit(&read, text[i] - '0');
+        else
+            return fail(EINVAL);
+    }
+    if (!read.has_digit)
         return fail(EINVAL);
-    sum += rest;
-    if (sum == 0 || sum > DEADLINE_LONGEST_MS)
+    if (read.has_rest)
+        read.milliseconds++;
+    if (read.milliseconds == 0 || read.milliseconds > DEADLINE_LONGEST_MS)
         return fail(ERANGE);
-    *milliseconds = (int)sum;
+    *milliseconds = (int)read.milliseconds;
     return 0;
 }
 
 static int64_t now(void) {
     struct timespec time;
-    /* Fails only for a clock that there is not: clock_gettime(2). */
+    /* It fails only for a clock that does not exist: clock_gettime(2). */
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (int64_t)time.tv_sec * MS_PER_SECOND * NS_PER_MS + time.tv_nsec;
 }
@@ -60,7 +72,9 @@ struct deadline deadline_after(int milliseconds) {
 
 int deadline_left(struct deadline deadline) {
     int64_t left = deadline.nanoseconds - now();
-    return left > 0 ? (int)((left + NS_PER_MS - 1) / NS_PER_MS) : 0;
+    if (left <= 0)
+        return 0;
+    return (int)((left + NS_PER_MS - 1) / NS_PER_MS); /* rounded up */
 }
 
 int deadline_wait(struct deadline deadline, int fd, short events) {
@@ -70,10 +84,12 @@ int deadline_wait(struct deadline deadline, int fd, short events) {
         if (left == 0)
             return fail(ETIMEDOUT);
         int ready = poll(&waiting, 1, left);
-        if (ready > 0)
-            return (waiting.revents & POLLNVAL) != 0 ? fail(EBADF) : 0;
         if (ready < 0 && errno != EINTR)
             return -1;
+        if (ready > 0 && (waiting.revents & POLLNVAL) != 0)
+            return fail(EBADF);
+        if (ready > 0)
+            return 0;
     }
 }
 
@@ -84,17 +100,23 @@ int deadline_connect(struct deadline deadline, int fd,
         return -1;
     if (connect(fd, address, length) == 0)
         return 0;
-    if (errno != EINPROGRESS || deadline_wait(deadline, fd, POLLOUT) < 0)
+    if (errno != EINPROGRESS)
         return -1;
+    if (deadline_wait(deadline, fd, POLLOUT) < 0)
+        return -1;
+
+    /* It is over, but did it succeed? SO_ERROR says that: socket(7). */
     int error;
     socklen_t size = sizeof error;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         return -1;
-    return error == 0 ? 0 : fail(error);
+    if (error != 0)
+        return fail(error);
+    return 0;
 }
 
-/* MSG_DONTWAIT, because what poll(2) saw may be gone when we ask for it, as
- * select(2) says under BUGS; then we wait again. */
+/* MSG_DONTWAIT, because what poll(2) saw may be gone when we call recv, as
+ * select(2) says under BUGS. recv fails with EAGAIN then, and we wait again. */
 ssize_t deadline_recv(struct deadline deadline, int fd, void *bytes,
                       size_t length) {
     ssize_t received;

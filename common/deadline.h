@@ -1,6 +1,6 @@
 /*
  * deadline: one point in time, and calls that end when it has come, however
- * often they are woken before. Built by lesson 07.
+ * often they wake up before it. Built by lesson 07.
  */
 #ifndef COMMON_DEADLINE_H
 #define COMMON_DEADLINE_H
@@ -12,54 +12,80 @@
 
 enum { DEADLINE_LONGEST_MS = 24 * 60 * 60 * 1000 }; /* a day */
 
-/* A point on CLOCK_MONOTONIC, which nobody can set. */
+/* A point in time by CLOCK_MONOTONIC, which nobody can set: clock_gettime(2).
+ * Copy it as you like; there is nothing to free. */
 struct deadline {
     int64_t nanoseconds;
 };
 
 /*
- * Reads a number of seconds, such as "2" or "0.25", from text[0] to
- * text[length - 1]: decimal digits, and a point before, after or among them.
- * Returns 0 and milliseconds, rounded up, in *milliseconds; or -1, and EINVAL
- * for what is no such number, ERANGE for 0 and for more than a day.
+ * Reads a number of seconds, such as "2" or "0.25", from the length bytes at
+ * text, which need no NUL behind them: decimal digits, at least one, and at
+ * most one point before, between or behind them.
+ *
+ * Returns 0 and puts the milliseconds into *milliseconds, rounded up: at least
+ * 1, at most DEADLINE_LONGEST_MS. Otherwise it returns -1, leaves *milliseconds
+ * as it was, and sets errno: EINVAL when text has another form, ERANGE when the
+ * number is 0 or above a day.
  */
 int deadline_parse(const char *text, size_t length, int *milliseconds);
 
-/* The deadline that is so many milliseconds from now; 0 or fewer: now. */
+/* Returns the deadline that is so many milliseconds from now. With 0 or a
+ * negative number, it has passed already. */
 struct deadline deadline_after(int milliseconds);
 
-/* The milliseconds left until then, rounded up and never negative: fit for
- * poll(2). 0 means that the deadline has passed, and nothing else does. */
+/* Returns the milliseconds that are left until the deadline, rounded up, as
+ * poll(2) takes them. It returns 0 when the deadline has passed, and never
+ * before that; it is never negative. */
 int deadline_left(struct deadline deadline);
 
 /*
- * Waits until fd is ready for events (POLLIN, POLLOUT), or has an error or a
- * hang-up that the next call on it will report. Returns 0; or -1, and ETIMEDOUT
- * when the deadline has passed, be fd ready or not: who always has something
- * for us must not keep us for ever. EINTR is not an error. With a negative fd
- * it is a pause until then.
+ * Waits until fd is ready for one of the events, POLLIN or POLLOUT or both, or
+ * has an error or a hang-up, which the next call on fd then reports. When a
+ * signal interrupts it (EINTR), it goes on waiting for the time that is left.
+ * With a negative fd there is nothing to wait for: it is a pause that ends at
+ * the deadline.
+ *
+ * Returns 0 when fd is ready. Otherwise it returns -1 and sets errno: ETIMEDOUT
+ * when the deadline has passed, EBADF when fd is not open, or an error of
+ * poll(2). After the deadline it is ETIMEDOUT even if fd is ready: otherwise a
+ * peer that always has something to say could keep us for ever.
  */
 int deadline_wait(struct deadline deadline, int fd, short events);
 
 /*
- * Connects fd, as connect(2) does, and leaves it non-blocking. Returns 0, or
- * -1 and errno; after that, fd is of no use but to be closed by its owner.
+ * Makes the socket fd non-blocking, and connects it to the address, which has
+ * length bytes, as connect(2) does.
+ *
+ * Returns 0 when it is connected. Otherwise it returns -1 with errno ETIMEDOUT,
+ * which can be our deadline or the kernel's own, or with another error of
+ * connect(2), fcntl(2) or poll(2). fd is of no more use then, but it stays
+ * open: its owner closes it.
  */
 int deadline_connect(struct deadline deadline, int fd,
                      const struct sockaddr *address, socklen_t length);
 
 /*
- * As recv(2) without flags: returns how many bytes came, 0 at the end, or -1
- * and errno. Asks before each call, not only when there is nothing to read,
- * whether the deadline has passed. fd may be blocking or not.
+ * Receives what has come from the socket fd, as recv(2) without flags does:
+ * length bytes at most, into bytes, which has room for them. fd may be blocking
+ * or not.
+ *
+ * Returns how many bytes it received, or 0 when the peer has ended the stream.
+ * Otherwise it returns -1 with errno ETIMEDOUT, or an error of recv(2) or
+ * poll(2). It looks at the clock before each call, and not only when there is
+ * nothing to receive; so ETIMEDOUT does not mean that nothing has come.
  */
 ssize_t deadline_recv(struct deadline deadline, int fd, void *bytes,
                       size_t length);
 
 /*
- * Sends all of length bytes, however few each send(2) takes. Returns 0, or -1
- * and errno; *sent says how far it came. A peer that has gone is EPIPE, never
- * SIGPIPE. fd may be blocking or not.
+ * Sends all length bytes to the socket fd: send(2) may take only a part of
+ * them, and is then called again for the rest. fd may be blocking or not.
+ *
+ * Returns 0 when the kernel has taken all. Otherwise it returns -1 with errno
+ * ETIMEDOUT, or an error of send(2) or poll(2). Either way *sent is the number
+ * of bytes that the kernel took. A peer that has gone is the error EPIPE or
+ * ECONNRESET, and never the signal SIGPIPE.
  */
 int deadline_send(struct deadline deadline, int fd, const char *bytes,
                   size_t length, size_t *sent);

@@ -1,4 +1,4 @@
-/* packet: what a frame on the wire says, header by header. */
+/* packet: reads what a frame on the wire says, header by header. */
 #define _GNU_SOURCE
 
 #include "packet.h"
@@ -10,31 +10,40 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { /* bytes of a header without its options */
-       ETHERNET_BYTES = 14,
-       TAG_BYTES = 4,
-       IPV4_BYTES = 20,
-       IPV6_BYTES = 40,
-       TCP_BYTES = 20,
-       UDP_BYTES = 8,
-       ICMP_BYTES = 8,
-       EXTENSION_BYTES = 8,
+/* The bytes of each header, without its options. */
+enum {
+    ETHERNET_BYTES = 14,
+    TAG_BYTES = 4,
+    IPV4_BYTES = 20,
+    IPV6_BYTES = 40,
+    TCP_BYTES = 20,
+    UDP_BYTES = 8,
+    ICMP_BYTES = 8,
+    EXTENSION_BYTES = 8,
 };
 
-enum { /* what a frame carries */
-       ETHERTYPE_IPV4 = 0x0800,
-       ETHERTYPE_IPV6 = 0x86dd,
-       ETHERTYPE_TAG = 0x8100,
-       ETHERTYPE_OUTER_TAG = 0x88a8,
+/* What a frame carries. */
+enum {
+    ETHERTYPE_IPV4 = 0x0800,
+    ETHERTYPE_IPV6 = 0x86dd,
+    ETHERTYPE_TAG = 0x8100,
+    ETHERTYPE_OUTER_TAG = 0x88a8,
 };
 
-enum { IPV4_MORE_FRAGMENTS = 0x2000, IPV4_OFFSET = 0x1fff, IPV6_OFFSET = ~7 };
+/* The 16 bits about fragments. The offset is the low 13 of them in IPv4, and the
+ * high 13 in IPv6. */
+enum {
+    IPV4_MORE_FRAGMENTS = 0x2000,
+    IPV4_OFFSET = 0x1fff,
+    IPV6_MORE_FRAGMENTS = 0x0001,
+    IPV6_OFFSET = 0xfff8,
+};
 
-/* What is left to read: length bytes were sent, captured of them we have. */
+/* The part of the frame that we have not read yet. */
 struct rest {
     const uint8_t *bytes;
-    size_t captured;
-    size_t length;
+    size_t captured; /* so many bytes are there to be read */
+    size_t length;   /* so many bytes were sent; never less than captured */
 };
 
 /* The wire is big-endian, whatever this machine is. */
@@ -46,28 +55,31 @@ static uint32_t read32(const uint8_t *bytes) {
     return (uint32_t)read16(bytes) << 16 | read16(bytes + 2);
 }
 
-static int flawed(struct packet *packet, const char *flaw) {
+static int set_flaw(struct packet *packet, const char *flaw) {
     packet->flaw = flaw;
     return -1;
 }
 
-/* Before any byte is read: are there that many? If not, who is to blame? */
-static int need(struct packet *packet, const struct rest *rest, size_t bytes,
-                const char *cut, const char *damaged) {
+/* Every header asks this before it is read: are there so many bytes? If not,
+ * either the packet is too short (damaged), or only the capture is (cut). */
+static int require_bytes(struct packet *packet, const struct rest *rest,
+                         size_t bytes, const char *cut, const char *damaged) {
     if (rest->length < bytes)
-        return flawed(packet, damaged);
+        return set_flaw(packet, damaged);
     if (rest->captured < bytes)
-        return flawed(packet, cut);
+        return set_flaw(packet, cut);
     return 0;
 }
 
-static void skip(struct rest *rest, size_t bytes) {
+/* Passes over a header that require_bytes has found to be there. */
+static void skip_bytes(struct rest *rest, size_t bytes) {
     rest->bytes += bytes;
     rest->captured -= bytes;
     rest->length -= bytes;
 }
 
-/* A frame may be longer than what it carries: short ones are padded. */
+/* Cuts off what stands behind the first length bytes. A frame may be longer
+ * than the packet in it, because Ethernet pads short ones. */
 static void shorten(struct rest *rest, size_t length) {
     rest->length = length;
     if (rest->captured > length)
@@ -84,7 +96,7 @@ static int parse_payload(struct packet *packet, const struct rest *rest) {
 static int parse_tcp(struct packet *packet, struct rest *rest) {
     static const char cut[] = "cut in the TCP header";
     static const char damaged[] = "too short for its TCP header";
-    if (need(packet, rest, TCP_BYTES, cut, damaged) < 0)
+    if (require_bytes(packet, rest, TCP_BYTES, cut, damaged) < 0)
         return -1;
     const uint8_t *tcp = rest->bytes;
     packet->from.port = (in_port_t)read16(tcp);
@@ -94,48 +106,53 @@ static int parse_tcp(struct packet *packet, struct rest *rest) {
     packet->flags = tcp[13] & 0x3f;
     packet->window = (uint16_t)read16(tcp + 14);
 
-    size_t header = (size_t)(tcp[12] >> 4) * 4; /* with its options */
+    /* How long the header is, with its options, in words of 4 bytes. */
+    size_t header = (size_t)(tcp[12] >> 4) * 4;
     if (header < TCP_BYTES)
-        return flawed(packet, "a TCP header of under 20 bytes");
-    if (need(packet, rest, header, cut, damaged) < 0)
+        return set_flaw(packet, "a TCP header of under 20 bytes");
+    if (require_bytes(packet, rest, header, cut, damaged) < 0)
         return -1;
-    skip(rest, header);
+    skip_bytes(rest, header);
     return parse_payload(packet, rest);
 }
 
 static int parse_udp(struct packet *packet, struct rest *rest) {
-    if (need(packet, rest, UDP_BYTES, "cut in the UDP header",
-             "too short for its UDP header") < 0)
+    if (require_bytes(packet, rest, UDP_BYTES, "cut in the UDP header",
+                      "too short for its UDP header") < 0)
         return -1;
     packet->from.port = (in_port_t)read16(rest->bytes);
     packet->to.port = (in_port_t)read16(rest->bytes + 2);
 
-    size_t length = read16(rest->bytes + 4);
+    size_t length = read16(rest->bytes + 4); /* with this header */
     if (length < UDP_BYTES)
-        return flawed(packet, "a UDP length of under 8 bytes");
+        return set_flaw(packet, "a UDP length of under 8 bytes");
+    /* In a first fragment, it is the length of the whole datagram. */
     if (length > rest->length && !packet->is_fragment)
-        return flawed(packet, "a UDP length beyond its packet");
+        return set_flaw(packet, "a UDP length beyond its packet");
     if (length < rest->length)
         shorten(rest, length);
-    skip(rest, UDP_BYTES);
+    skip_bytes(rest, UDP_BYTES);
     return parse_payload(packet, rest);
 }
 
 static int parse_icmp(struct packet *packet, struct rest *rest) {
-    if (need(packet, rest, ICMP_BYTES, "cut in the ICMP header",
-             "too short for its ICMP header") < 0)
+    if (require_bytes(packet, rest, ICMP_BYTES, "cut in the ICMP header",
+                      "too short for its ICMP header") < 0)
         return -1;
     packet->icmp_type = rest->bytes[0];
     packet->icmp_code = rest->bytes[1];
-    skip(rest, ICMP_BYTES);
+    skip_bytes(rest, ICMP_BYTES);
     return parse_payload(packet, rest);
 }
 
-/* The one thing that IPv4 and IPv6 carry alike. Of a datagram in fragments,
- * only the first has the header that says the ports. */
+/* What IPv4 and IPv6 carry is the same, but for ICMP. Only the first fragment
+ * of a datagram, at offset 0, has the header that says the ports. */
 static int parse_carried(struct packet *packet, struct rest *rest,
                          unsigned fragment_offset) {
-    unsigned icmp = packet->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    unsigned icmp = IPPROTO_ICMP;
+    if (packet->family == AF_INET6)
+        icmp = IPPROTO_ICMPV6;
+
     packet->kind = PACKET_IP;
     if (fragment_offset > 0)
         return parse_payload(packet, rest);
@@ -157,11 +174,11 @@ static int parse_carried(struct packet *packet, struct rest *rest,
 static int parse_ipv4(struct packet *packet, struct rest *rest) {
     static const char cut[] = "cut in the IPv4 header";
     static const char damaged[] = "too short for its IPv4 header";
-    if (need(packet, rest, IPV4_BYTES, cut, damaged) < 0)
+    if (require_bytes(packet, rest, IPV4_BYTES, cut, damaged) < 0)
         return -1;
     const uint8_t *ip = rest->bytes;
     if (ip[0] >> 4 != 4)
-        return flawed(packet, "an IPv4 header of another version");
+        return set_flaw(packet, "an IPv4 header of another version");
     packet->family = AF_INET;
     packet->protocol = ip[9];
     memcpy(packet->from.address, ip + 12, 4);
@@ -169,89 +186,115 @@ static int parse_ipv4(struct packet *packet, struct rest *rest) {
     unsigned fragment = read16(ip + 6);
     packet->is_fragment = (fragment & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET)) != 0;
 
-    size_t header = (size_t)(ip[0] & 15) * 4; /* with its options */
-    size_t length = read16(ip + 2);
+    /* How long the header is, with its options, in words of 4 bytes. */
+    size_t header = (size_t)(ip[0] & 15) * 4;
+    size_t length = read16(ip + 2); /* of the packet, with this header */
     if (header < IPV4_BYTES)
-        return flawed(packet, "an IPv4 header of under 20 bytes");
+        return set_flaw(packet, "an IPv4 header of under 20 bytes");
     if (length < header)
-        return flawed(packet, "an IPv4 length below its header's");
+        return set_flaw(packet, "an IPv4 length below its header's");
     if (length > rest->length)
-        return flawed(packet, "an IPv4 length beyond the frame");
+        return set_flaw(packet, "an IPv4 length beyond the frame");
     shorten(rest, length);
-    if (need(packet, rest, header, cut, damaged) < 0)
+    if (require_bytes(packet, rest, header, cut, damaged) < 0)
         return -1;
-    skip(rest, header);
+    skip_bytes(rest, header);
     return parse_carried(packet, rest, fragment & IPV4_OFFSET);
 }
 
-/* IPv6 chains headers: each names the kind of the next one. Those that stand
- * between IPv6 and what it carries all begin with that, and their own length;
- * in which unit it is, is the one thing to know of each. */
+static bool is_extension(unsigned protocol) {
+    switch (protocol) {
+    case IPPROTO_HOPOPTS:
+    case IPPROTO_ROUTING:
+    case IPPROTO_DSTOPTS:
+    case IPPROTO_FRAGMENT:
+    case IPPROTO_AH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The length of an extension header stands in its second byte, which does not
+ * count the first 8 bytes; but each kind has a unit of its own. */
+static size_t extension_length(unsigned protocol, const uint8_t *extension) {
+    switch (protocol) {
+    case IPPROTO_FRAGMENT:
+        return EXTENSION_BYTES; /* always: RFC 8200, section 4.5 */
+    case IPPROTO_AH:
+        return EXTENSION_BYTES + (size_t)extension[1] * 4; /* RFC 4302, 2.2 */
+    default:
+        return EXTENSION_BYTES + (size_t)extension[1] * 8; /* RFC 8200, 4.3 */
+    }
+}
+
+/* Between the IPv6 header and what it carries there may be others. Each says in
+ * its first byte of which kind the next one is: RFC 8200, section 4. */
 static int parse_extensions(struct packet *packet, struct rest *rest) {
     static const char cut[] = "cut in an IPv6 extension header";
     static const char damaged[] = "too short for its IPv6 extension header";
     unsigned offset = 0;
-    for (;;) {
-        int is_fragment = packet->protocol == IPPROTO_FRAGMENT;
-        int is_authentication = packet->protocol == IPPROTO_AH;
-        if (offset > 0 || (packet->protocol != IPPROTO_HOPOPTS &&
-                           packet->protocol != IPPROTO_ROUTING &&
-                           packet->protocol != IPPROTO_DSTOPTS &&
-                           !is_fragment && !is_authentication))
-            return parse_carried(packet, rest, offset);
-        if (need(packet, rest, EXTENSION_BYTES, cut, damaged) < 0)
+
+    /* What follows in a later fragment is no header. */
+    while (offset == 0 && is_extension(packet->protocol)) {
+        if (require_bytes(packet, rest, EXTENSION_BYTES, cut, damaged) < 0)
             return -1;
         const uint8_t *extension = rest->bytes;
-        size_t length = 8 + (size_t)extension[1] * 8; /* RFC 8200, 4.3 */
-        if (is_authentication)
-            length = 8 + (size_t)extension[1] * 4; /* RFC 4302, 2.2 */
-        if (is_fragment) {
-            length = EXTENSION_BYTES;
-            offset = read16(extension + 2) & (unsigned)IPV6_OFFSET;
-            packet->is_fragment = (read16(extension + 2) & ~6U) != 0;
+        size_t length = extension_length(packet->protocol, extension);
+        if (packet->protocol == IPPROTO_FRAGMENT) {
+            unsigned fragment = read16(extension + 2);
+            offset = fragment & IPV6_OFFSET;
+            packet->is_fragment =
+                (fragment & (IPV6_MORE_FRAGMENTS | IPV6_OFFSET)) != 0;
         }
-        if (need(packet, rest, length, cut, damaged) < 0)
+        if (require_bytes(packet, rest, length, cut, damaged) < 0)
             return -1;
         packet->protocol = extension[0];
-        skip(rest, length);
+        skip_bytes(rest, length);
     }
+    return parse_carried(packet, rest, offset);
 }
 
 static int parse_ipv6(struct packet *packet, struct rest *rest) {
-    if (need(packet, rest, IPV6_BYTES, "cut in the IPv6 header",
-             "too short for its IPv6 header") < 0)
+    if (require_bytes(packet, rest, IPV6_BYTES, "cut in the IPv6 header",
+                      "too short for its IPv6 header") < 0)
         return -1;
     const uint8_t *ip = rest->bytes;
     if (ip[0] >> 4 != 6)
-        return flawed(packet, "an IPv6 header of another version");
+        return set_flaw(packet, "an IPv6 header of another version");
     packet->family = AF_INET6;
     packet->protocol = ip[6];
     memcpy(packet->from.address, ip + 8, 16);
     memcpy(packet->to.address, ip + 24, 16);
 
     size_t length = read16(ip + 4); /* without this header */
-    skip(rest, IPV6_BYTES);
+    skip_bytes(rest, IPV6_BYTES);
     if (length > rest->length)
-        return flawed(packet, "an IPv6 length beyond the frame");
+        return set_flaw(packet, "an IPv6 length beyond the frame");
     shorten(rest, length);
     return parse_extensions(packet, rest);
 }
 
 int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
                  size_t length) {
-    struct rest rest = {frame, captured, length > captured ? length : captured};
+    struct rest rest = {.bytes = frame, .captured = captured, .length = length};
+    if (rest.length < captured)
+        rest.length = captured;
     memset(packet, 0, sizeof *packet);
-    if (need(packet, &rest, ETHERNET_BYTES, "cut in the Ethernet header",
-             "too short for an Ethernet header") < 0)
+    if (require_bytes(packet, &rest, ETHERNET_BYTES,
+                      "cut in the Ethernet header",
+                      "too short for an Ethernet header") < 0)
         return -1;
-    unsigned type = read16(frame + 12); /* after where to and where from */
-    skip(&rest, ETHERNET_BYTES);
+    /* Before the type stand two addresses of 6 bytes: to and from. */
+    unsigned type = read16(frame + 12);
+    skip_bytes(&rest, ETHERNET_BYTES);
     while (type == ETHERTYPE_TAG || type == ETHERTYPE_OUTER_TAG) {
-        if (need(packet, &rest, TAG_BYTES, "cut in a tag of a virtual network",
-                 "too short for its tag of a virtual network") < 0)
+        if (require_bytes(packet, &rest, TAG_BYTES,
+                          "cut in a tag of a virtual network",
+                          "too short for its tag of a virtual network") < 0)
             return -1;
         type = read16(rest.bytes + 2);
-        skip(&rest, TAG_BYTES);
+        skip_bytes(&rest, TAG_BYTES);
     }
     packet->ethertype = type;
     if (type == ETHERTYPE_IPV4)
@@ -261,78 +304,112 @@ int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
     return parse_payload(packet, &rest);
 }
 
-static int is_same_end(const struct packet_end *a, const struct packet_end *b) {
+static bool is_same_end(const struct packet_end *a,
+                        const struct packet_end *b) {
     return a->port == b->port &&
            memcmp(a->address, b->address, sizeof a->address) == 0;
 }
 
-/* What is noted of these two ends, whichever is which; if nothing, they take
- * the place of those that were noted first. */
-static struct packet_conversation *
-find_conversation(struct packet_numbers *numbers, const struct packet *packet) {
+static bool is_between(const struct packet_connection *connection,
+                       const struct packet_end *a, const struct packet_end *b) {
+    return is_same_end(&connection->sides[0].end, a) &&
+           is_same_end(&connection->sides[1].end, b);
+}
+
+/* Finds the connection to which a packet belongs, in either direction. If it is
+ * new, it takes the place of the oldest. */
+static struct packet_connection *find_connection(struct packet_numbers *numbers,
+                                                 const struct packet *packet) {
     const struct packet_end *from = &packet->from;
     const struct packet_end *to = &packet->to;
-    for (size_t i = 0; i < PACKET_CONVERSATIONS; i++) {
-        struct packet_conversation *at = &numbers->conversations[i];
-        if (at->family == packet->family && ((is_same_end(&at->ends[0], from) &&
-                                              is_same_end(&at->ends[1], to)) ||
-                                             (is_same_end(&at->ends[0], to) &&
-                                              is_same_end(&at->ends[1], from))))
-            return at;
+    for (size_t i = 0; i < PACKET_CONNECTIONS; i++) {
+        struct packet_connection *known = &numbers->connections[i];
+        if (known->family != packet->family)
+            continue;
+        if (is_between(known, from, to) || is_between(known, to, from))
+            return known;
     }
-    struct packet_conversation *next = &numbers->conversations[numbers->next];
-    numbers->next = (numbers->next + 1) % PACKET_CONVERSATIONS;
-    *next = (struct packet_conversation){.family = packet->family,
-                                         .ends = {*from, *to}};
-    return next;
+    struct packet_connection *new = &numbers->connections[numbers->next];
+    numbers->next = (numbers->next + 1) % PACKET_CONNECTIONS;
+    memset(new, 0, sizeof *new);
+    new->family = packet->family;
+    new->sides[0].end = *from;
+    new->sides[1].end = *to;
+    return new;
 }
 
-static void count_from(struct packet_conversation *conversation, int end,
-                       uint32_t zero) {
-    conversation->is_known[end] = 1;
-    conversation->zero[end] = zero;
+static void set_base(struct packet_side *side, uint32_t base) {
+    side->has_base = true;
+    side->base = base;
 }
 
-void packet_count(struct packet_numbers *numbers, struct packet *packet) {
-    int is_syn = (packet->flags & PACKET_SYN) != 0;
-    int is_ack = (packet->flags & PACKET_ACK) != 0;
+/* Sequence numbers go round: 0 comes after the largest. As they are unsigned,
+ * subtraction does what is needed then. */
+void packet_make_relative(struct packet_numbers *numbers,
+                          struct packet *packet) {
     if (packet->kind != PACKET_TCP || packet->flaw != NULL)
         return;
-    struct packet_conversation *at = find_conversation(numbers, packet);
-    int own = !is_same_end(&at->ends[0], &packet->from);
-    int other = !own;
-    if (is_syn || !at->is_known[own])
-        count_from(at, own, packet->sequence - !is_syn);
-    if (is_syn && !is_ack) /* then the other end has yet to begin */
-        at->is_known[other] = 0;
-    if (is_ack && !at->is_known[other])
-        count_from(at, other, packet->acknowledgement - 1);
-    packet->sequence -= at->zero[own];
+    bool is_syn = (packet->flags & PACKET_SYN) != 0;
+    bool is_ack = (packet->flags & PACKET_ACK) != 0;
+    struct packet_connection *connection = find_connection(numbers, packet);
+    struct packet_side *from = &connection->sides[0];
+    struct packet_side *to = &connection->sides[1];
+    if (!is_same_end(&from->end, &packet->from)) {
+        from = &connection->sides[1];
+        to = &connection->sides[0];
+    }
+
+    if (is_syn)
+        set_base(from, packet->sequence);
+    else if (!from->has_base)
+        set_base(from, packet->sequence - 1);
+    /* A SYN without ACK opens a new connection between the same two ends: what
+     * we knew of the other side belongs to an older one. */
+    if (is_syn && !is_ack)
+        to->has_base = false;
+    if (is_ack && !to->has_base)
+        set_base(to, packet->acknowledgement - 1);
+
+    packet->sequence -= from->base;
     if (is_ack)
-        packet->acknowledgement -= at->zero[other];
+        packet->acknowledgement -= to->base;
+}
+
+static const char *format_ipv4_end(const struct packet_end *end, char *text) {
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(end->port),
+    };
+    memcpy(&address.sin_addr, end->address, sizeof address.sin_addr);
+    return addr_format((const struct sockaddr *)&address, sizeof address, text);
+}
+
+static const char *format_ipv6_end(const struct packet_end *end, char *text) {
+    struct sockaddr_in6 address = {
+        .sin6_family = AF_INET6,
+        .sin6_port = htons(end->port),
+    };
+    memcpy(&address.sin6_addr, end->address, sizeof address.sin6_addr);
+    return addr_format((const struct sockaddr *)&address, sizeof address, text);
 }
 
 const char *packet_format_end(const struct packet *packet,
                               const struct packet_end *end, char *text) {
-    struct sockaddr_in four = {.sin_family = AF_INET,
-                               .sin_port = htons(end->port)};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6,
-                               .sin6_port = htons(end->port)};
-    memcpy(&four.sin_addr, end->address, sizeof four.sin_addr);
-    memcpy(&six.sin6_addr, end->address, sizeof six.sin6_addr);
     if (packet->kind != PACKET_TCP && packet->kind != PACKET_UDP)
         return inet_ntop(packet->family, end->address, text, PACKET_TEXT_BYTES);
     if (packet->family == AF_INET)
-        return addr_format((const struct sockaddr *)&four, sizeof four, text);
-    return addr_format((const struct sockaddr *)&six, sizeof six, text);
+        return format_ipv4_end(end, text);
+    return format_ipv6_end(end, text);
 }
 
+/* A text of PACKET_TEXT_BYTES that is being written. */
 struct text {
     char *bytes;
     size_t length;
 };
 
-/* What does not fit is left out; but everything does. */
+/* Appends to the text. What does not fit would be cut off, but everything that
+ * we write does fit. */
 __attribute__((format(printf, 2, 3))) static void add(struct text *text,
                                                       const char *format, ...) {
     size_t room = PACKET_TEXT_BYTES - text->length;
@@ -340,40 +417,66 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text,
     va_start(arguments, format);
     int length = vsnprintf(text->bytes + text->length, room, format, arguments);
     va_end(arguments);
-    if (length > 0)
-        text->length += (size_t)length < room ? (size_t)length : room - 1;
+    if (length < 0)
+        return;
+    if ((size_t)length >= room)
+        text->length = PACKET_TEXT_BYTES - 1;
+    else
+        text->length += (size_t)length;
+}
+
+static void add_ends(struct text *text, const struct packet *packet) {
+    char from[PACKET_TEXT_BYTES];
+    char to[PACKET_TEXT_BYTES];
+    (void)packet_format_end(packet, &packet->from, from);
+    (void)packet_format_end(packet, &packet->to, to);
+    add(text, "%s > %s ", from, to);
+}
+
+static void add_kind(struct text *text, const struct packet *packet) {
+    switch (packet->kind) {
+    case PACKET_TCP:
+        add(text, "TCP");
+        break;
+    case PACKET_UDP:
+        add(text, "UDP");
+        break;
+    case PACKET_ICMP:
+        add(text, packet->family == AF_INET ? "ICMP" : "ICMPv6");
+        break;
+    case PACKET_IP:
+    case PACKET_OTHER: /* IP, too, where only a part of it could be read */
+        if (packet->family != 0)
+            add(text, "IP protocol %u", packet->protocol);
+        else
+            add(text, "Ethernet type 0x%04x", packet->ethertype);
+        break;
+    }
 }
 
 static void add_tcp(struct text *text, const struct packet *packet) {
-    static const char *const names[] = {"FIN", "SYN", "RST",
-                                        "PSH", "ACK", "URG"};
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-        if (packet->flags & 1U << i)
-            add(text, " %s", names[i]);
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } flags[] = {
+        {PACKET_FIN, "FIN"}, {PACKET_SYN, "SYN"}, {PACKET_RST, "RST"},
+        {PACKET_PSH, "PSH"}, {PACKET_ACK, "ACK"}, {PACKET_URG, "URG"},
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if ((packet->flags & flags[i].flag) != 0)
+            add(text, " %s", flags[i].name);
     add(text, " seq %u", packet->sequence);
-    if (packet->flags & PACKET_ACK)
+    if ((packet->flags & PACKET_ACK) != 0)
         add(text, " ack %u", packet->acknowledgement);
 }
 
 const char *packet_format(const struct packet *packet, char *bytes) {
-    struct text text = {bytes, 0};
-    int is_whole = packet->flaw == NULL;
-    *bytes = '\0';
-    if (packet->family != 0) {
-        char end[PACKET_TEXT_BYTES];
-        add(&text, "%s", packet_format_end(packet, &packet->from, end));
-        add(&text, " > %s ", packet_format_end(packet, &packet->to, end));
-    }
-    if (packet->kind == PACKET_TCP)
-        add(&text, "TCP");
-    else if (packet->kind == PACKET_UDP)
-        add(&text, "UDP");
-    else if (packet->kind == PACKET_ICMP)
-        add(&text, packet->family == AF_INET ? "ICMP" : "ICMPv6");
-    else if (packet->family != 0)
-        add(&text, "IP protocol %u", packet->protocol);
-    else
-        add(&text, "Ethernet type 0x%04x", packet->ethertype);
+    struct text text = {.bytes = bytes};
+    bool is_whole = packet->flaw == NULL;
+    bytes[0] = '\0';
+    if (packet->family != 0)
+        add_ends(&text, packet);
+    add_kind(&text, packet);
     if (is_whole && packet->kind == PACKET_TCP)
         add_tcp(&text, packet);
     if (is_whole && packet->kind == PACKET_ICMP)
@@ -382,9 +485,10 @@ const char *packet_format(const struct packet *packet, char *bytes) {
         add(&text, ", a fragment");
     if (!is_whole)
         add(&text, ": %s", packet->flaw);
+    else if (packet->payload_length == 1)
+        add(&text, ", 1 byte");
     else
-        add(&text, ", %zu byte%s", packet->payload_length,
-            packet->payload_length == 1 ? "" : "s");
+        add(&text, ", %zu bytes", packet->payload_length);
     if (packet->payload_captured < packet->payload_length)
         add(&text, ", cut after %zu", packet->payload_captured);
     return bytes;

@@ -1,14 +1,47 @@
 /*
  * 05 exercise: a reader of netstrings.
  *
- * usage: 05-byte-streams HOST PORT
+ * A newline is one way to mark the end of a message. But then a message cannot
+ * contain a newline. There is another way: say how long the message is, before
+ * you send it. A netstring is such a message. It consists of the length in
+ * digits, a colon, the bytes of the message, and a comma. For example,
+ * `5:hello,` is the message `hello`, and `0:,` is the empty message.
  *
- * Connect, send nothing, and print each message that comes, `5:hello,` and the
- * like, on a line of its own, until the peer ends. The README beside this file
- * says the rest, and what is to become of netstrings that are none.
+ * You write a program that reads netstrings, and prints each message on a line
+ * of its own. It is called as `05-byte-streams HOST PORT`. The part that
+ * connects is given.
+ *
+ * 1. It prints each message on a line of its own, sends nothing, and ends with
+ *    status 0 when the peer closes.
+ * 2. It prints all messages, in whatever pieces they arrive. Empty messages
+ *    count too.
+ * 3. It prints every byte of a message as it is. A message may contain commas,
+ *    newlines and NUL bytes.
+ * 4. It takes messages of up to 100000 bytes, and refuses a longer one as soon
+ *    as it has read the length. What it prints about this on standard error
+ *    contains the word "length". The status is 1. The messages before the
+ *    wrong one are printed.
+ * 5. It refuses a length that no integer can hold, and one that has no end. It
+ *    does not wait for a colon that may never come.
+ * 6. It refuses a length that is not written as it should be, as soon as the
+ *    wrong byte has arrived. A sign, a blank, a zero in front as in `05`, no
+ *    digit at all, or another byte in place of the colon is wrong.
+ * 7. It refuses a message without its comma, and does not print it. The error
+ *    contains the word "comma", and the status is 1.
+ * 8. It reports an end in the middle of a netstring, with status 1. The error
+ *    contains the word "end". A reset is reported with its reason, such as
+ *    "Connection reset by peer".
+ * 9. It prints a message as soon as it is whole. It does not wait for the next
+ *    one.
+ * 10. It says why it cannot connect, with status 1. The part that is given
+ *     does this.
+ * 11. It reports output that cannot be written, with status 1. An example is a
+ *     full disk.
+ * 12. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
  *
  * What is here compiles, connects, and reads nothing. Your part begins after
- * that, in main, and with the functions that you put before it.
+ * that, in main. Put your own functions before main.
  */
 #define _GNU_SOURCE
 

@@ -1,12 +1,15 @@
 /*
  * 06-closing: end a connection in one of five ways, and look at both sides.
  *
- * Plays client and server itself, over a real connection on 127.0.0.1 (port 0:
- * any). After each call it prints what that returned, and each side's state.
+ * The program is client and server at the same time, over a real connection on
+ * 127.0.0.1. After each call it prints what the call returned, and in which TCP
+ * state each side is then.
  *
  * usage: 06-closing in-turn|half-close|reset|unread|killed PORT
+ *        (PORT 0: any free port)
  *
- * Left out: the segments, which no socket shows; a sniffer does (35).
+ * Left out: the segments. A socket does not show them; a sniffer does (lesson
+ * 35).
  */
 #define _GNU_SOURCE
 
@@ -23,41 +26,110 @@
 #include <time.h>
 #include <unistd.h>
 
-/* An ending's name, and what is done in it: a side, and its call. */
-static const char *const endings[6][12] = {
-    {"in-turn", "client send", "server recv", "server close", "client recv",
-     "client close"},
-    {"half-close", "client send", "client shutdown", "server recv",
-     "server recv", "server send", "client recv", "server close", "client recv",
-     "client close"},
-    {"reset", "server setsockopt", "server close", "client recv", "client send",
-     "client recv"},
-    {"unread", "client send", "server send", "server close", "client recv",
-     "client send", "client recv"},
-    {"killed", "client send", "server recv", "server fork", "server kill",
-     "client recv", "client send", "client send"},
+enum who { CLIENT, SERVER, SIDES };
+
+/* What a side can do. */
+enum action {
+    CLOSE,
+    FORK,     /* let another process have the server's descriptor */
+    KILL,     /* end that process with SIGKILL */
+    LINGER,   /* set SO_LINGER, so that close sends a reset */
+    RECV,     /* receive what is there */
+    SEND,     /* send five bytes */
+    SHUTDOWN, /* end only the sending half */
 };
 
-/* By their numbers in netinet/tcp.h; 0 is ours. */
-static const char *const states[] = {
+/* One line of the table that we print. */
+struct step {
+    enum who who;
+    enum action action;
+};
+
+enum {
+    MOST_STEPS = 9,    /* of an ending */
+    HEARD_BYTES = 64,  /* room for what one recv returns */
+    MOST_LOOKS = 5000, /* a millisecond apart, until both sides are at rest */
+    STATE_COLUMN = 34, /* where the client's state is printed */
+    STATE_WIDTH = 15,  /* and how wide it is */
+    LARGEST_PORT = 65535,
+};
+
+struct ending {
+    const char *name;
+    size_t count; /* of steps */
+    struct step steps[MOST_STEPS];
+};
+
+static const struct ending endings[] = {
+    {"in-turn",
+     5,
+     {{CLIENT, SEND},
+      {SERVER, RECV},
+      {SERVER, CLOSE},
+      {CLIENT, RECV},
+      {CLIENT, CLOSE}}},
+    {"half-close",
+     9,
+     {{CLIENT, SEND},
+      {CLIENT, SHUTDOWN},
+      {SERVER, RECV},
+      {SERVER, RECV},
+      {SERVER, SEND},
+      {CLIENT, RECV},
+      {SERVER, CLOSE},
+      {CLIENT, RECV},
+      {CLIENT, CLOSE}}},
+    {"reset",
+     5,
+     {{SERVER, LINGER},
+      {SERVER, CLOSE},
+      {CLIENT, RECV},
+      {CLIENT, SEND},
+      {CLIENT, RECV}}},
+    {"unread",
+     6,
+     {{CLIENT, SEND},
+      {SERVER, SEND},
+      {SERVER, CLOSE},
+      {CLIENT, RECV},
+      {CLIENT, SEND},
+      {CLIENT, RECV}}},
+    {"killed",
+     7,
+     {{CLIENT, SEND},
+      {SERVER, RECV},
+      {SERVER, FORK},
+      {SERVER, KILL},
+      {CLIENT, RECV},
+      {CLIENT, SEND},
+      {CLIENT, SEND}}},
+};
+enum { ENDINGS = sizeof endings / sizeof endings[0] };
+
+/* The states, by their numbers in <netinet/tcp.h>. Number 0 is ours: the kernel
+ * knows no such connection any more. */
+enum { STATE_NONE = 0 };
+static const char *const state_names[] = {
     "none",       "ESTABLISHED", "SYN_SENT",  "SYN_RECV",
     "FIN_WAIT1",  "FIN_WAIT2",   "TIME_WAIT", "CLOSE",
     "CLOSE_WAIT", "LAST_ACK",    "LISTEN",    "CLOSING",
 };
 
-enum { LOOKS = 5000 }; /* a millisecond apart, until both sides rest */
-
+/* One side of the connection. */
 struct side {
-    in_port_t port;
-    int fd;    /* -1: we have none */
-    pid_t pid; /* that has one, when we haven't */
-    char heard[64];
-    char state[sizeof "(ESTABLISHED)"];
+    in_port_t port; /* in the machine's own byte order */
+    int fd;         /* -1: this program has no descriptor for it any more */
+    pid_t child;    /* the process that has one instead; 0: there is none */
+    int state;      /* an index of state_names */
+    int unacked;    /* segments that the peer has not acknowledged */
 };
 
-static volatile sig_atomic_t pipe_signal;
-static void note_signal(int signal_number) {
-    pipe_signal = signal_number;
+/* Set by the handler of SIGPIPE. */
+static volatile sig_atomic_t got_sigpipe;
+
+static void note_sigpipe(int signal_number) {
+    (void)signal_number;
+    got_sigpipe = 1;
 }
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -66,137 +138,289 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-static int must(const char *call, int result) {
-    if (result < 0)
-        err(1, "%s", call);
-    return result;
+/* Returns the ending of that name, or NULL. */
+static const struct ending *find_ending(const char *name) {
+    for (size_t i = 0; i < ENDINGS; i++) {
+        if (strcmp(endings[i].name, name) == 0)
+            return &endings[i];
+    }
+    return NULL;
 }
 
-/* Both ends of a connection, with a descriptor each. */
-static void open_connection(struct side *client, struct side *server) {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(server->port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    struct sockaddr *at = (struct sockaddr *)&address;
-    socklen_t length = sizeof address;
-    const int type = SOCK_STREAM | SOCK_CLOEXEC, on = 1;
-    int listener = must("socket", socket(AF_INET, type, 0));
-    must("setsockopt SO_REUSEADDR",
-         setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
-    if (bind(listener, at, length) < 0)
-        err(1, "bind 127.0.0.1:%d", server->port);
-    must("listen", listen(listener, 1));
-    must("getsockname", getsockname(listener, at, &length));
-    server->port = ntohs(address.sin_port);
-    client->fd = must("socket", socket(AF_INET, type, 0));
-    must("connect", connect(client->fd, at, length));
-    server->fd = must("accept", accept4(listener, at, &length, SOCK_CLOEXEC));
-    client->port = ntohs(address.sin_port);
-    must("close", close(listener));
+/* Returns a listener at 127.0.0.1, and writes its address into *address. */
+static int listen_on(in_port_t port, struct sockaddr_in *address) {
+    socklen_t length = sizeof *address;
+    const int on = 1;
+    address->sin_family = AF_INET;
+    address->sin_port = htons(port);
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (bind(listener, (struct sockaddr *)address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(listener, 1) < 0)
+        err(1, "listen");
+    if (getsockname(listener, (struct sockaddr *)address, &length) < 0)
+        err(1, "getsockname");
+    return listener;
 }
 
-/* A connection's line there: this end, the other end, the state, all in hex. */
-static int state_in_table(in_port_t own, in_port_t other) {
-    char line[256], ends[sizeof "1F90 0100007F:1F90 "];
-    const char *found = NULL;
+/* Makes a connection, and gives each side its descriptor and its port. */
+static void open_connection(in_port_t port, struct side sides[SIDES]) {
+    struct sockaddr_in server = {0};
+    struct sockaddr_in client = {0};
+    socklen_t length = sizeof client;
+
+    int listener = listen_on(port, &server);
+    sides[CLIENT].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (sides[CLIENT].fd < 0)
+        err(1, "socket");
+    if (connect(sides[CLIENT].fd, (struct sockaddr *)&server, sizeof server) <
+        0)
+        err(1, "connect");
+    sides[SERVER].fd =
+        accept4(listener, (struct sockaddr *)&client, &length, SOCK_CLOEXEC);
+    if (sides[SERVER].fd < 0)
+        err(1, "accept");
+    if (close(listener) < 0)
+        err(1, "close");
+    sides[CLIENT].port = ntohs(client.sin_port);
+    sides[SERVER].port = ntohs(server.sin_port);
+}
+
+/* Returns the state that /proc/net/tcp shows for the connection from port `own`
+ * to port `peer`, both at 127.0.0.1; STATE_NONE if it shows none. A line there
+ * has the two ends and the state, in hexadecimal: see proc(5). */
+static int find_state(in_port_t own, in_port_t peer) {
+    char ends[sizeof "1F90 0100007F:1F90 "];
+    char line[256];
+    int state = STATE_NONE;
+
     (void)snprintf(ends, sizeof ends, "%04X %08X:%04X ", own,
-                   htonl(INADDR_LOOPBACK), other);
+                   htonl(INADDR_LOOPBACK), peer);
     FILE *table = fopen("/proc/net/tcp", "re");
     if (table == NULL)
         err(1, "/proc/net/tcp");
-    while (found == NULL && fgets(line, sizeof line, table) != NULL)
-        found = strstr(line, ends);
+    while (state == STATE_NONE && fgets(line, sizeof line, table) != NULL) {
+        const char *found = strstr(line, ends);
+        if (found != NULL)
+            state = (int)strtol(found + strlen(ends), NULL, 16);
+    }
     if (ferror(table))
         err(1, "/proc/net/tcp");
-    (void)fclose(table); /* nothing was written */
-    return found != NULL ? (int)strtol(found + strlen(ends), NULL, 16) : 0;
+    (void)fclose(table); /* it was only read */
+    return state;
 }
 
-/* True when nobody waits for an acknowledgement, and both sides agree whether
- * it is over: then nothing more happens by itself. */
-static int are_at_rest(struct side sides[2]) {
-    int waiting = 0, over = 0;
-    for (int i = 0; i < 2; i++) {
-        struct side *side = &sides[i];
-        struct tcp_info info = {0};
-        socklen_t length = sizeof info;
-        if (side->fd >= 0)
-            must("getsockopt TCP_INFO",
-                 getsockopt(side->fd, IPPROTO_TCP, TCP_INFO, &info, &length));
-        int state = side->fd >= 0 ? info.tcpi_state
-                                  : state_in_table(side->port, sides[!i].port);
-        (void)snprintf(side->state, sizeof side->state,
-                       side->fd >= 0 ? " %s" : "(%s)", states[state]);
-        waiting |= info.tcpi_unacked > 0 || state == TCP_FIN_WAIT1 ||
-                   state == TCP_LAST_ACK;
-        over += state == 0 || state == TCP_CLOSE || state == TCP_TIME_WAIT;
+/* Asks the kernel for the state of a side: through its descriptor if we have
+ * one, and in the kernel's table if we don't. */
+static void look_at(struct side *side, in_port_t peer) {
+    side->unacked = 0;
+    if (side->fd < 0) {
+        side->state = find_state(side->port, peer);
+        return;
     }
-    return !waiting && over != 1;
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    if (getsockopt(side->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        err(1, "getsockopt TCP_INFO");
+    side->state = info.tcpi_state;
+    side->unacked = (int)info.tcpi_unacked;
 }
 
-static ssize_t perform(const char *step, struct side sides[2]) {
-    struct side *side = &sides[*step == 's'];
-    const char *call = step + sizeof "client"; /* and a blank */
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    int fd = side->fd;
-    if (strcmp(call, "send") == 0)
-        return send(fd, "hello", strlen("hello"), 0);
-    if (strcmp(call, "recv") == 0)
-        return recv(fd, side->heard, sizeof side->heard, 0);
-    if (strcmp(call, "shutdown") == 0)
-        return shutdown(fd, SHUT_WR);
-    if (strcmp(call, "setsockopt") == 0)
-        return setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    if (strcmp(call, "kill") == 0)
-        return -(side->pid < 1 || kill(side->pid, SIGKILL) < 0 ||
-                 wait(NULL) < 0);
-    if (strcmp(call, "fork") == 0 && (side->pid = must(step, fork())) == 0) {
-        (void)close(sides[0].fd); /* or we would be the client, too */
-        _exit((int)recv(fd, side->heard, sizeof side->heard, 0));
+/* Is this side still waiting for an acknowledgement? */
+static int is_waiting(const struct side *side) {
+    return side->unacked > 0 || side->state == TCP_FIN_WAIT1 ||
+           side->state == TCP_LAST_ACK;
+}
+
+/* Has this side finished with the connection? */
+static int is_over(const struct side *side) {
+    return side->state == STATE_NONE || side->state == TCP_CLOSE ||
+           side->state == TCP_TIME_WAIT;
+}
+
+/* Nothing more happens by itself when neither side waits, and both sides agree
+ * whether the connection is over. */
+static int are_at_rest(struct side sides[SIDES]) {
+    look_at(&sides[CLIENT], sides[SERVER].port);
+    look_at(&sides[SERVER], sides[CLIENT].port);
+    if (is_waiting(&sides[CLIENT]) || is_waiting(&sides[SERVER]))
+        return 0;
+    return is_over(&sides[CLIENT]) == is_over(&sides[SERVER]);
+}
+
+static void wait_for_rest(struct side sides[SIDES]) {
+    const struct timespec millisecond = {.tv_nsec = 1000000};
+    for (int looks = 0; looks < MOST_LOOKS; looks++) {
+        if (are_at_rest(sides))
+            return;
+        (void)nanosleep(&millisecond, NULL);
     }
+    errx(1, "the connection does not come to rest");
+}
+
+static ssize_t receive(int fd) {
+    char heard[HEARD_BYTES];
+    return recv(fd, heard, sizeof heard, 0);
+}
+
+/* Starts a process that has the server's descriptor, and closes ours. Returns
+ * 0, or -1 and errno. fork(2) copies this process: in the copy it returns 0,
+ * and here it returns the number of the copy. */
+static int fork_server(struct side sides[SIDES]) {
+    pid_t child = fork();
+    if (child < 0)
+        return -1;
+    if (child == 0) {
+        /* The copy has the client's descriptor too. Only we shall have it. */
+        (void)close(sides[CLIENT].fd);
+        (void)receive(sides[SERVER].fd); /* waits until it is killed */
+        _exit(0);
+    }
+    sides[SERVER].child = child;
+    int result = close(sides[SERVER].fd);
+    sides[SERVER].fd = -1;
+    return result;
+}
+
+/* Kills that process, and waits until it has ended. Returns 0, or -1 and
+ * errno. */
+static int kill_server(const struct side *server) {
+    if (kill(server->child, SIGKILL) < 0)
+        return -1;
+    if (waitpid(server->child, NULL, 0) < 0)
+        return -1;
+    return 0;
+}
+
+static int close_side(struct side *side) {
+    int result = close(side->fd);
     side->fd = -1;
-    return close(fd);
+    return result;
 }
 
-/* One row, once the kernel has come to rest. */
-static void show(const char *step, ssize_t result, struct side sides[2]) {
-    const char *error = errno == EPIPE ? " EPIPE" : " ECONNRESET";
-    if (result >= 0)
-        error = "";
-    else if (errno != EPIPE && errno != ECONNRESET)
-        err(1, "%s", step);
-    for (int looks = 0; !are_at_rest(sides); looks++) {
-        if (looks == LOOKS)
-            errx(1, "%s: no rest after it", step);
-        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+static int set_linger(int fd) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+/* Does one step. Returns what its call returned. */
+static ssize_t perform(struct step step, struct side sides[SIDES]) {
+    struct side *side = &sides[step.who];
+    switch (step.action) {
+    case CLOSE:
+        return close_side(side);
+    case FORK:
+        return fork_server(sides);
+    case KILL:
+        return kill_server(side);
+    case LINGER:
+        return set_linger(side->fd);
+    case RECV:
+        return receive(side->fd);
+    case SEND:
+        return send(side->fd, "hello", strlen("hello"), 0);
+    case SHUTDOWN:
+        return shutdown(side->fd, SHUT_WR);
     }
-    int width = printf("%s = %zd%s%s", step, result, error,
-                       pipe_signal != 0 ? ", SIGPIPE" : "");
-    printf("%*s%-15s%s\n", 34 - width, "", sides[0].state, sides[1].state);
-    pipe_signal = 0;
+    errx(1, "no such action: %d", step.action);
+}
+
+static const char *action_name(enum action action) {
+    static const char *const names[] = {
+        [CLOSE] = "close",       [FORK] = "fork", [KILL] = "kill",
+        [LINGER] = "setsockopt", [RECV] = "recv", [SEND] = "send",
+        [SHUTDOWN] = "shutdown",
+    };
+    return names[action];
+}
+
+static const char *who_name(enum who who) {
+    return who == CLIENT ? "client" : "server";
+}
+
+/* Writes how a step ended: `send = 5`, or `send = -1 EPIPE, SIGPIPE`. Ends the
+ * program at an error that does not belong to this lesson. */
+static void format_result(char text[STATE_COLUMN], struct step step,
+                          ssize_t result) {
+    const char *call = action_name(step.action);
+    const char *error = "";
+    const char *signal_name = "";
+    if (result < 0 && errno == EPIPE)
+        error = " EPIPE";
+    else if (result < 0 && errno == ECONNRESET)
+        error = " ECONNRESET";
+    else if (result < 0)
+        err(1, "%s %s", who_name(step.who), call);
+    if (got_sigpipe)
+        signal_name = ", SIGPIPE";
+    got_sigpipe = 0;
+    (void)snprintf(text, STATE_COLUMN, "%s = %zd%s%s", call, result, error,
+                   signal_name);
+}
+
+/* Prints a state. It is in parentheses if we have no descriptor, and have read
+ * it in the kernel's table. */
+static void print_state(const struct side *side, int width) {
+    char text[sizeof "(ESTABLISHED)"];
+    const char *name = state_names[side->state];
+    if (side->fd >= 0)
+        (void)snprintf(text, sizeof text, " %s", name);
+    else
+        (void)snprintf(text, sizeof text, "(%s)", name);
+    printf("%-*s", width, text);
+}
+
+/* Prints one line, when both sides are at rest. */
+static void print_step(enum who who, const char *result,
+                       struct side sides[SIDES]) {
+    wait_for_rest(sides);
+    printf("%s %-*s", who_name(who), STATE_COLUMN - (int)strlen("client "),
+           result);
+    print_state(&sides[CLIENT], STATE_WIDTH);
+    print_state(&sides[SERVER], 0);
+    putchar('\n');
+}
+
+static void play(const struct ending *ending, in_port_t port) {
+    struct side sides[SIDES] = {0};
+    char result[STATE_COLUMN];
+
+    open_connection(port, sides);
+    printf("%*s client %-7d server %d\n", STATE_COLUMN, "", sides[CLIENT].port,
+           sides[SERVER].port);
+    print_step(CLIENT, "connect = 0", sides);
+    for (size_t i = 0; i < ending->count; i++) {
+        struct step step = ending->steps[i];
+        ssize_t returned = perform(step, sides);
+        format_result(result, step, returned);
+        print_step(step.who, result, sides);
+    }
 }
 
 int main(int argc, char **argv) {
-    struct side sides[2] = {0}; /* the client and the server */
-    int i = 0;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    while (strcmp(argv[1], endings[i][0]) != 0)
-        if (endings[++i][0] == NULL)
-            usage(stderr, 2);
-    if (addr_parse_port(argv[2], strlen(argv[2]), 0, &sides[1].port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", argv[2]);
-    (void)signal(SIGPIPE, note_signal); /* it would end us otherwise */
-    open_connection(&sides[0], &sides[1]);
-    printf("%34s client %-7d server %d\n", "", sides[0].port, sides[1].port);
-    show("client connect", 0, sides);
-    for (const char *const *step = endings[i] + 1; *step != NULL; step++)
-        show(*step, perform(*step, sides), sides);
-    if (fflush(stdout) == EOF || ferror(stdout))
+    const struct ending *ending = find_ending(argv[1]);
+    if (ending == NULL)
+        usage(stderr, 2);
+    in_port_t port;
+    if (addr_parse_port(argv[2], strlen(argv[2]), 0, &port) < 0)
+        errx(1, "%s is not a port: 0 to %d", argv[2], LARGEST_PORT);
+
+    /* Without a handler, SIGPIPE would end us. We want to report it. */
+    (void)signal(SIGPIPE, note_sigpipe);
+    play(ending, port);
+    if (fflush(stdout) == EOF)
         err(1, "standard output");
+    if (ferror(stdout))
+        errx(1, "standard output: not every line could be written");
     return 0;
 }

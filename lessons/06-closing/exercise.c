@@ -1,13 +1,35 @@
 /*
- * 06 exercise: say everything, end your half, hear everything.
+ * 06 exercise: send everything, end the sending half, receive everything.
  *
- * usage: 06-closing HOST PORT
+ * Some servers answer only when they have heard everything: a program that
+ * sorts lines must have all of them first. The client tells such a server
+ * "that was all" with a half-close, and then reads the answer. You write this
+ * client. It sends its standard input, and prints the answer.
  *
- * Connect, copy standard input to the peer, end your half, and copy its answer
- * to standard output, until it has ended too. The README beside this file says
- * the rest.
+ * It is called as `06-closing HOST PORT`. The part that connects is given.
  *
- * What is here compiles, connects, and says nothing. Your part begins after
+ * 1. It copies standard input to the peer, byte for byte.
+ * 2. It sends all of its input before it waits for an answer, also a megabyte
+ *    of it.
+ * 3. It ends its sending half when its input has ended. The peer may wait for
+ *    this before it answers.
+ * 4. It prints the whole answer. It goes on until the peer closes.
+ * 5. It copies every byte of the answer. NUL bytes may be among them.
+ * 6. It copies a megabyte each way.
+ * 7. It reports a reset as an error, with status 1. It first prints what
+ *    arrived before the reset, then the reason in words.
+ * 8. It reports a peer that has gone, with status 1. It is not ended by
+ *    SIGPIPE.
+ * 9. It reports input that cannot be read, with status 1. An example is a
+ *    folder as standard input.
+ * 10. It reports output that cannot be written, with status 1. An example is a
+ *     full disk.
+ * 11. It says why it cannot connect, with status 1. The part that is given
+ *     does this.
+ * 12. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
+ *
+ * What is here compiles, connects, and sends nothing. Your part begins after
  * that, in main.
  */
 #define _GNU_SOURCE
@@ -26,25 +48,43 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Tries the host's addresses, in their order, until one answers. */
-static int connect_to(const char *host, const char *port) {
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            err(1, "socket");
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("connect %s", addr_format(at->ai_addr, at->ai_addrlen, name));
-        (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
 int main(int argc, char **argv) {
@@ -54,9 +94,9 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
 
     int fd = connect_to(argv[1], argv[2]);
-    /* 1. read(STDIN_FILENO, ...), send, again, until the input ends. */
-    /* 2. End your half: the peer waits for that, and then answers. */
-    /* 3. recv, write what came, again, until the peer has ended. */
+    /* 1. Call read(STDIN_FILENO, ...) and send, until the input ends. */
+    /* 2. End the sending half: the peer waits for that before it answers. */
+    /* 3. Call recv and write what came, until the peer closes. */
     if (close(fd) < 0)
         err(1, "close");
     return 0;

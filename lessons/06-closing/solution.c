@@ -1,6 +1,6 @@
 /*
- * 06 solution: say everything, end your half, hear everything; one good answer
- * of many.
+ * 06 solution: send everything, end the sending half, receive everything; one
+ * good answer of many.
  *
  * usage: 06-closing HOST PORT
  */
@@ -18,60 +18,90 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1 << 16 }; /* copied at once; any size would do */
+enum { PIECE_BYTES = 65536 }; /* the most that is copied at once */
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 06-closing HOST PORT\n", out);
     exit(status);
 }
 
-/* Tries the host's addresses, in their order, until one answers. */
-static int connect_to(const char *host, const char *port) {
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            err(1, "socket");
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("connect %s", addr_format(at->ai_addr, at->ai_addrlen, name));
-        (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
-/* Sends standard input, whole, and then the end of it. */
+/* Writes the bytes to standard output at once. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Sends everything that comes from standard input, and then a FIN. */
 static void send_input(int fd) {
     static char piece[PIECE_BYTES];
-    ssize_t got;
-    while ((got = read(STDIN_FILENO, piece, sizeof piece)) > 0) {
+    for (;;) {
+        ssize_t got = read(STDIN_FILENO, piece, sizeof piece);
+        if (got < 0)
+            err(1, "standard input");
+        if (got == 0)
+            break;
         size_t sent;
         if (stream_write_all(fd, piece, (size_t)got, &sent) < 0)
             err(1, "send");
     }
-    if (got < 0)
-        err(1, "standard input");
-    /* ENOTCONN: it was reset since we last looked. recv will say so. */
+    /* ENOTCONN: the connection was reset in the meantime. Then recv will say
+     * why, so it is no error here. */
     if (shutdown(fd, SHUT_WR) < 0 && errno != ENOTCONN)
         err(1, "shutdown");
 }
 
-/* Prints the answer, whole: until the peer ends its half, too. */
+/* Prints everything that the peer sends, until it closes. */
 static void print_answer(int fd) {
     static char piece[PIECE_BYTES];
-    ssize_t received;
-    while ((received = recv(fd, piece, sizeof piece, 0)) > 0)
-        if (fwrite(piece, 1, (size_t)received, stdout) != (size_t)received ||
-            fflush(stdout) == EOF)
-            err(1, "standard output");
-    if (received < 0)
-        err(1, "recv");
+    for (;;) {
+        ssize_t received = recv(fd, piece, sizeof piece, 0);
+        if (received < 0)
+            err(1, "recv");
+        if (received == 0)
+            return;
+        print_bytes(piece, (size_t)received);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -79,9 +109,10 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+    /* If standard output were closed, our socket would get its number. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
 
     int fd = connect_to(argv[1], argv[2]);
     send_input(fd);

@@ -36,11 +36,14 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
+/* Returns the seconds that the text names, such as "0.5". */
 static double parse_seconds(const char *text) {
     char *end;
     double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || text[strspn(text, "0123456789.")] ||
-        seconds <= 0 || seconds > LONGEST_SECONDS)
+
+    int has_only_digits = text[strspn(text, "0123456789.")] == '\0';
+    int is_all_number = has_only_digits && end != text && *end == '\0';
+    if (!is_all_number || seconds <= 0 || seconds > LONGEST_SECONDS)
         errx(1, "%s is not a number of seconds up to %d", text,
              LONGEST_SECONDS);
     return seconds;
@@ -49,51 +52,56 @@ static double parse_seconds(const char *text) {
 static int parse_tries(const char *text) {
     char *end;
     long tries = strtol(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || tries < 1 ||
-        tries > MOST_TRIES)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || tries < 1 || tries > MOST_TRIES)
         errx(1, "%s is not a number of tries: 1 to %d", text, MOST_TRIES);
     return (int)tries;
 }
 
 /* Returns the exit status. */
-static int fetch_with_retries(const struct addrinfo *to, int tries,
+static int fetch_with_retries(const struct addrinfo *where, int tries,
                               double seconds) {
-    (void)to;
+    (void)where; /* delete these three lines when you use the arguments */
     (void)tries;
     (void)seconds;
-    /* 1. The deadline: a point in time, from clock_gettime. */
-    /* 2. One try: socket, O_NONBLOCK, connect, poll, SO_ERROR; then poll and
-     *    recv, until the line is whole. Say why, when it fails; close. */
-    /* 3. The pause, and the next try; or the end. */
+    /* 1. Work out the deadline: a point in time, from clock_gettime. */
+    /* 2. Make one try: socket, O_NONBLOCK, connect, poll, SO_ERROR; then poll
+     *    and recv, until the line is whole. Close. If it failed, say why. */
+    /* 3. Pause, and make the next try; or end. */
     return 0;
 }
 
 int main(int argc, char **argv) {
     double seconds = 0;
     int tries = 0;
-    in_port_t port;
-    int option;
-    while ((option = getopt(argc, argv, "+ht:n:")) != -1) {
-        if (option == 't')
+    for (;;) {
+        int option = getopt(argc, argv, "+ht:n:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 't')
             seconds = parse_seconds(optarg);
         else if (option == 'n')
             tries = parse_tries(optarg);
         else
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
+            usage(stderr, 2);
     }
     if (argc - optind != 2 || seconds <= 0 || tries == 0)
         usage(stderr, 2);
-    const char *host_text = argv[optind];
-    const char *port_text = argv[optind + 1];
-    if (addr_parse_port(port_text, strlen(port_text), 1, &port) < 0)
-        errx(1, "%s is not a port: 1 to 65535", port_text);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    const char *host = argv[optind];
+    const char *port = argv[optind + 1];
+    in_port_t number;
+    if (addr_parse_port(port, strlen(port), 1, &number) < 0)
+        errx(1, "%s is not a port: 1 to 65535", port);
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
 
     struct addrinfo *list;
-    int error =
-        addr_resolve(host_text, port_text, AF_UNSPEC, SOCK_STREAM, &list);
+    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
-        errx(1, "%s: %s", host_text, gai_strerror(error));
+        errx(1, "%s: %s", host, gai_strerror(error));
     int status = fetch_with_retries(list, tries, seconds);
     freeaddrinfo(list);
     return status;

@@ -28,7 +28,10 @@ enum {
     FIRST_PAUSE = 50 * NS_PER_MS,
 };
 
+/* Why a try has failed, when no system call says so. */
 static const char late[] = "deadline passed";
+static const char cut[] = "closed before the end of the line";
+static const char too_long[] = "line too long";
 
 struct line {
     size_t length;
@@ -40,12 +43,14 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns nanoseconds. */
+/* Returns the nanoseconds that the text names in seconds, such as "0.5". */
 static long long parse_seconds(const char *text) {
     char *end;
     double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || text[strspn(text, "0123456789.")] ||
-        seconds <= 0 || seconds > LONGEST_SECONDS)
+
+    int has_only_digits = text[strspn(text, "0123456789.")] == '\0';
+    int is_all_number = has_only_digits && end != text && *end == '\0';
+    if (!is_all_number || seconds <= 0 || seconds > LONGEST_SECONDS)
         errx(1, "%s is not a number of seconds up to %d", text,
              LONGEST_SECONDS);
     return (long long)(seconds * NS_PER_SECOND);
@@ -54,12 +59,16 @@ static long long parse_seconds(const char *text) {
 static int parse_tries(const char *text) {
     char *end;
     long tries = strtol(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || tries < 1 ||
-        tries > MOST_TRIES)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || tries < 1 || tries > MOST_TRIES)
         errx(1, "%s is not a number of tries: 1 to %d", text, MOST_TRIES);
     return (int)tries;
 }
 
+/* Returns the nanoseconds since some moment in the past, by a clock that cannot
+ * be set. */
 static long long now(void) {
     struct timespec time;
     if (clock_gettime(CLOCK_MONOTONIC, &time) < 0)
@@ -67,15 +76,18 @@ static long long now(void) {
     return (long long)time.tv_sec * NS_PER_SECOND + time.tv_nsec;
 }
 
-/* Rounded up: 0 only when the deadline has passed. */
+/* Returns how long poll(2) may still wait, rounded up. It is 0 only when the
+ * deadline has passed. */
 static int milliseconds_left(long long deadline) {
     long long left = deadline - now();
-    return left > 0 ? (int)((left + NS_PER_MS - 1) / NS_PER_MS) : 0;
+    if (left <= 0)
+        return 0;
+    return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* Returns 0 when the deadline has passed. Without a descriptor (-1), a pause
- * until then. */
-static int is_ready_in_time(int fd, short events, long long deadline) {
+/* Waits until fd is ready for the events. Returns 1 if it is, and 0 if the
+ * deadline has passed. With -1 for fd, it only waits for the deadline. */
+static int wait_until_ready(int fd, short events, long long deadline) {
     struct pollfd waiting = {.fd = fd, .events = events};
     for (;;) {
         int left = milliseconds_left(deadline);
@@ -86,34 +98,46 @@ static int is_ready_in_time(int fd, short events, long long deadline) {
             return 1;
         if (ready < 0 && errno != EINTR)
             err(1, "poll");
+        /* A signal came, or the time is over: look at the clock again. */
     }
 }
 
-/* Returns NULL, or why there is no connection. */
-static const char *connect_in_time(int fd, const struct addrinfo *to,
-                                   long long deadline) {
+/* After this, no call on fd waits. Instead it fails with EAGAIN, or connect
+ * with EINPROGRESS. */
+static void set_nonblocking(int fd) {
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        err(1, "fcntl");
-    if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
+    if (flags < 0)
+        err(1, "fcntl F_GETFL");
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        err(1, "fcntl F_SETFL");
+}
+
+/* Connects fd to the address. Returns NULL, or why that failed. */
+static const char *connect_in_time(int fd, const struct addrinfo *where,
+                                   long long deadline) {
+    set_nonblocking(fd);
+    if (connect(fd, where->ai_addr, where->ai_addrlen) == 0)
         return NULL;
     if (errno != EINPROGRESS)
         return strerror(errno);
-    if (!is_ready_in_time(fd, POLLOUT, deadline))
+    if (!wait_until_ready(fd, POLLOUT, deadline))
         return late;
+
     int error;
     socklen_t length = sizeof error;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         err(1, "getsockopt SO_ERROR");
-    return error == 0 ? NULL : strerror(error);
+    if (error != 0)
+        return strerror(error);
+    return NULL;
 }
 
-/* Returns NULL, or why there is no whole line. */
+/* Reads one line into *line. Returns NULL, or why there is no whole line. */
 static const char *read_line(int fd, struct line *line, long long deadline) {
     line->length = 0;
     while (line->length < LINE_BYTES) {
         char *end = line->bytes + line->length;
-        if (!is_ready_in_time(fd, POLLIN, deadline))
+        if (!wait_until_ready(fd, POLLIN, deadline))
             return late;
         ssize_t received = recv(fd, end, LINE_BYTES - line->length, 0);
         if (received < 0 && errno == EAGAIN)
@@ -121,7 +145,8 @@ static const char *read_line(int fd, struct line *line, long long deadline) {
         if (received < 0)
             return strerror(errno);
         if (received == 0)
-            return "closed before the end of the line";
+            return cut;
+
         const char *newline = memchr(end, '\n', (size_t)received);
         if (newline != NULL) {
             line->length = (size_t)(newline - line->bytes) + 1;
@@ -129,18 +154,19 @@ static const char *read_line(int fd, struct line *line, long long deadline) {
         }
         line->length += (size_t)received;
     }
-    return "line too long";
+    return too_long;
 }
 
-/* Returns 1 when the line is there; 0 when this try has failed, and says why.
- */
-static int fetch(const struct addrinfo *to, int number, struct line *line,
+/* Makes one try. Returns 1 if the line is there. Or it says why this try has
+ * failed, and returns 0. */
+static int fetch(const struct addrinfo *where, int number, struct line *line,
                  long long deadline) {
-    int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
+    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
+
     const char *call = "connect";
-    const char *reason = connect_in_time(fd, to, deadline);
+    const char *reason = connect_in_time(fd, where, deadline);
     if (reason == NULL) {
         call = "recv";
         reason = read_line(fd, line, deadline);
@@ -152,51 +178,65 @@ static int fetch(const struct addrinfo *to, int number, struct line *line,
     return reason == NULL;
 }
 
-/* Returns the exit status. */
-static int fetch_with_retries(const struct addrinfo *to, int tries,
-                              long long deadline) {
-    struct line line;
+/* Tries again and again, with pauses. Returns 1 if the line is there, and 0 if
+ * no try is left, or no time. */
+static int fetch_with_retries(const struct addrinfo *where, int tries,
+                              struct line *line, long long deadline) {
     long long pause = FIRST_PAUSE;
-    for (int number = 1; !fetch(to, number, &line, deadline); number++) {
-        if (number == tries || now() + pause > deadline)
+    for (int number = 1; number <= tries; number++) {
+        if (fetch(where, number, line, deadline))
             return 1;
-        (void)is_ready_in_time(-1, 0, now() + pause); /* nothing ever is */
+        long long next = now() + pause;
+        if (number == tries || next > deadline)
+            return 0;
+        (void)wait_until_ready(-1, 0, next); /* always ends at that time */
         pause *= 2;
     }
-    if (fwrite(line.bytes, 1, line.length, stdout) != line.length ||
-        fflush(stdout) == EOF)
-        err(1, "standard output");
     return 0;
+}
+
+static void print_line(const struct line *line) {
+    if (fwrite(line->bytes, 1, line->length, stdout) != line->length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
 }
 
 int main(int argc, char **argv) {
     long long duration = -1;
     int tries = 0;
-    in_port_t port;
-    int option;
-    while ((option = getopt(argc, argv, "+ht:n:")) != -1) {
-        if (option == 't')
+    for (;;) {
+        int option = getopt(argc, argv, "+ht:n:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 't')
             duration = parse_seconds(optarg);
         else if (option == 'n')
             tries = parse_tries(optarg);
         else
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
+            usage(stderr, 2);
     }
     if (argc - optind != 2 || duration < 0 || tries == 0)
         usage(stderr, 2);
-    const char *host_text = argv[optind];
-    const char *port_text = argv[optind + 1];
-    if (addr_parse_port(port_text, strlen(port_text), 1, &port) < 0)
-        errx(1, "%s is not a port: 1 to 65535", port_text);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    const char *host = argv[optind];
+    const char *port = argv[optind + 1];
+    in_port_t port_number;
+    if (addr_parse_port(port, strlen(port), 1, &port_number) < 0)
+        errx(1, "%s is not a port: 1 to 65535", port);
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
 
     long long deadline = now() + duration;
     struct addrinfo *list;
-    int error =
-        addr_resolve(host_text, port_text, AF_UNSPEC, SOCK_STREAM, &list);
+    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
-        errx(1, "%s: %s", host_text, gai_strerror(error));
-    int status = fetch_with_retries(list, tries, deadline);
+        errx(1, "%s: %s", host, gai_strerror(error));
+    struct line line;
+    int found = fetch_with_retries(list, tries, &line, deadline);
     freeaddrinfo(list);
-    return status;
+    if (!found)
+        return 1; /* fetch has said why */
+    print_line(&line);
+    return 0;
 }

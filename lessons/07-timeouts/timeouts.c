@@ -1,14 +1,16 @@
 /*
- * 07-timeouts: print one line that a server says, before a point in time.
+ * 07-timeouts: print one line that a server sends, before a point in time.
  *
- * Shows a deadline, not a timeout: how long a call may still wait is worked out
- * anew before each call, from one point in time. Neither a peer that says a
- * byte now and then nor a storm of signals can move it.
+ * Shows a deadline instead of a timeout. Before each call that may wait, the
+ * program works out how much time is left until one point in time. So neither
+ * a server that sends a byte now and then nor a storm of signals can make it
+ * wait longer.
  *
  * usage: 07-timeouts [-t SECONDS] HOST PORT      (5 seconds unless given)
  *
- * Left out: looking up a name takes part of the time, but nothing cuts that
- * short (30); the first address of HOST may take all of it (16).
+ * Left out: looking up a name takes a part of the time too, but our deadline
+ * cannot interrupt it. And if the first address of HOST never answers, no time
+ * is left for the second.
  */
 #define _GNU_SOURCE
 
@@ -26,8 +28,8 @@
 #include <unistd.h>
 
 enum {
-    PIECE_BYTES = 4096,
-    LONGEST_SECONDS = 24 * 60 * 60,
+    PIECE_BYTES = 4096,             /* the most that one recv may return */
+    LONGEST_SECONDS = 24 * 60 * 60, /* a day */
     NS_PER_MS = 1000 * 1000,
     NS_PER_SECOND = 1000 * NS_PER_MS,
 };
@@ -37,26 +39,32 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns nanoseconds. strtod(3) alone would take "nan", "1e3" and " 1". */
+/* Returns the nanoseconds that the text names in seconds, such as "0.5". Ends
+ * the program unless the text is a positive number, at most a day. strtod(3)
+ * alone would also take "nan", "1e3" and " 1". */
 static long long parse_seconds(const char *text) {
     char *end;
     double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || text[strspn(text, "0123456789.")] ||
-        seconds <= 0 || seconds > LONGEST_SECONDS)
+
+    int has_only_digits = text[strspn(text, "0123456789.")] == '\0';
+    int is_all_number = has_only_digits && end != text && *end == '\0';
+    if (!is_all_number || seconds <= 0 || seconds > LONGEST_SECONDS)
         errx(1, "%s is not a number of seconds up to %d", text,
              LONGEST_SECONDS);
     return (long long)(seconds * NS_PER_SECOND);
 }
 
-/* Were 1 or 2 free, our socket would get that number: see lesson 01. */
+/* If 1 or 2 were closed, our socket would get that number: see lesson 01. */
 static void require_output(void) {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
+    }
 }
 
-/* Nanoseconds since some moment before we began. Nobody can set this clock; the
- * time of day jumps when somebody sets it right (clock_gettime(2)). */
+/* Returns the nanoseconds since some moment in the past. This clock cannot be
+ * set. The time of day can: it jumps when somebody corrects it. See
+ * clock_gettime(2). */
 static long long now(void) {
     struct timespec time;
     if (clock_gettime(CLOCK_MONOTONIC, &time) < 0)
@@ -64,17 +72,20 @@ static long long now(void) {
     return (long long)time.tv_sec * NS_PER_SECOND + time.tv_nsec;
 }
 
-/* What poll(2) may still wait, rounded up: half a millisecond is not nothing,
- * and 0 is to mean that the deadline has passed. */
+/* Returns how long poll(2) may still wait. The result is rounded up, so that
+ * half a millisecond is 1. It is 0 only when the deadline has passed. */
 static int milliseconds_left(long long deadline) {
     long long left = deadline - now();
-    return left > 0 ? (int)((left + NS_PER_MS - 1) / NS_PER_MS) : 0;
+    if (left <= 0)
+        return 0;
+    return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* Returns 1 when fd is ready, or has an error that the next call on it will
- * report; 0 when the deadline has passed. That is asked before each wait, also
- * where there is none: who always has something to say is not to keep us. */
-static int is_ready_in_time(int fd, short events, long long deadline) {
+/* Waits until fd is ready for the events. Returns 1 if it is, or if it has an
+ * error that the next call on it will report. Returns 0 if the deadline has
+ * passed. We look at the clock first, even if fd is ready already: otherwise a
+ * server that never stops sending could keep us for ever. */
+static int wait_until_ready(int fd, short events, long long deadline) {
     struct pollfd waiting = {.fd = fd, .events = events};
     for (;;) {
         int left = milliseconds_left(deadline);
@@ -85,80 +96,125 @@ static int is_ready_in_time(int fd, short events, long long deadline) {
             return 1;
         if (ready < 0 && errno != EINTR)
             err(1, "poll");
+        /* A signal came, or the time is over: look at the clock again. */
     }
 }
 
-/* From here on no call on fd waits: it fails, with EAGAIN or EINPROGRESS. */
+/* After this, no call on fd waits. Instead it fails with EAGAIN, or connect
+ * with EINPROGRESS. */
 static void set_nonblocking(int fd) {
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        err(1, "fcntl");
+    if (flags < 0)
+        err(1, "fcntl F_GETFL");
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        err(1, "fcntl F_SETFL");
 }
 
-/* Returns 0, or -1 and errno: ETIMEDOUT when the deadline has passed. */
-static int connect_in_time(int fd, const struct addrinfo *to,
+/* Connects fd to the address. Returns 0, or -1 and errno. The errno is
+ * ETIMEDOUT if the deadline has passed. */
+static int connect_in_time(int fd, const struct addrinfo *where,
                            long long deadline) {
     set_nonblocking(fd);
-    if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
+    if (connect(fd, where->ai_addr, where->ai_addrlen) == 0)
         return 0;
     if (errno != EINPROGRESS)
         return -1;
-    int error = ETIMEDOUT;
-    socklen_t length = sizeof error;
-    /* Writable means that it is over, and not how it went. */
-    if (is_ready_in_time(fd, POLLOUT, deadline) &&
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
-        err(1, "getsockopt SO_ERROR");
-    errno = error;
-    return error == 0 ? 0 : -1;
-}
-
-/* Tries each address in the time that those before it have left. Returns a
- * connected socket. */
-static int dial(const struct addrinfo *to, long long deadline) {
-    char name[ADDR_TEXT_BYTES];
-    for (; to != NULL; to = to->ai_next) {
-        addr_format(to->ai_addr, to->ai_addrlen, name);
-        int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect_in_time(fd, to, deadline) == 0)
-            return fd;
-        warn("%s %s", fd < 0 ? "socket" : "connect", name);
-        if (fd >= 0)
-            (void)close(fd); /* nothing was sent on it that could be lost */
+    if (!wait_until_ready(fd, POLLOUT, deadline)) {
+        errno = ETIMEDOUT;
+        return -1;
     }
-    exit(1);
+
+    /* Now connect has ended. Whether it succeeded is in SO_ERROR. */
+    int error;
+    socklen_t length = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+        err(1, "getsockopt SO_ERROR");
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    return 0;
 }
 
-/* Prints what comes, up to and with the first newline, as lesson 01 does. */
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where, long long deadline) {
+    char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (connect_in_time(fd, where, deadline) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port, long long deadline) {
+    struct addrinfo *list;
+    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
+    if (error != 0)
+        errx(1, "%s: %s", host, gai_strerror(error));
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where, deadline);
+        where = where->ai_next;
+    }
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
+}
+
+/* Writes the bytes to standard output at once. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Prints what the server sends, up to the first newline and with it, as lesson
+ * 01 does. Ends the program if that is not over before the deadline. */
 static void print_line(int fd, long long deadline) {
     char piece[PIECE_BYTES];
-    const char *newline = NULL;
 
-    while (newline == NULL) {
-        if (!is_ready_in_time(fd, POLLIN, deadline))
+    for (;;) {
+        if (!wait_until_ready(fd, POLLIN, deadline))
             errx(1, "recv: deadline passed before the end of the line");
         ssize_t received = recv(fd, piece, sizeof piece, 0);
-        if (received < 0 && errno == EAGAIN) /* gone again: select(2), BUGS */
-            continue;
+        if (received < 0 && errno == EAGAIN)
+            continue; /* poll can be wrong, rarely: select(2), BUGS */
         if (received < 0)
             err(1, "recv");
         if (received == 0)
             errx(1, "peer closed before the end of the line");
 
         size_t length = (size_t)received;
-        newline = memchr(piece, '\n', length);
-        if (newline != NULL)
-            length = (size_t)(newline - piece) + 1;
-        if (fwrite(piece, 1, length, stdout) != length || fflush(stdout) == EOF)
-            err(1, "standard output");
+        const char *newline = memchr(piece, '\n', length);
+        if (newline != NULL) {
+            print_bytes(piece, (size_t)(newline - piece) + 1);
+            return;
+        }
+        print_bytes(piece, length);
     }
 }
 
 int main(int argc, char **argv) {
     const char *seconds = "5";
-    in_port_t port;
-    int option;
-    while ((option = getopt(argc, argv, "+ht:")) != -1) {
+    for (;;) {
+        int option = getopt(argc, argv, "+ht:");
+        if (option == -1)
+            break;
         if (option == 'h')
             usage(stdout, 0);
         if (option != 't')
@@ -167,23 +223,18 @@ int main(int argc, char **argv) {
     }
     if (argc - optind != 2)
         usage(stderr, 2);
-    const char *host_text = argv[optind];
-    const char *port_text = argv[optind + 1];
-    if (addr_parse_port(port_text, strlen(port_text), 1, &port) < 0)
-        errx(1, "%s is not a port: 1 to 65535", port_text);
+    const char *host = argv[optind];
+    const char *port = argv[optind + 1];
+    in_port_t number;
+    if (addr_parse_port(port, strlen(port), 1, &number) < 0)
+        errx(1, "%s is not a port: 1 to 65535", port);
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    /* A pipe whose reader has ended is an error, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
 
     long long deadline = now() + parse_seconds(seconds);
-    struct addrinfo *list;
-    int error =
-        addr_resolve(host_text, port_text, AF_UNSPEC, SOCK_STREAM, &list);
-    if (error != 0)
-        errx(1, "%s: %s", host_text, gai_strerror(error));
-    int fd = dial(list, deadline);
-    freeaddrinfo(list);
+    int fd = connect_to(host, port, deadline);
     print_line(fd, deadline);
-
     if (close(fd) < 0)
         err(1, "close");
     return 0;

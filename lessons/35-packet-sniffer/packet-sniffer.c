@@ -2,8 +2,8 @@
  * 35-packet-sniffer: what crosses an interface, a line a packet.
  *
  * Shows the wire itself: packet(7) gives us frames as they are. A program in
- * the kernel, common/filter.c, drops what we did not ask for; what a frame says
- * is read by common/packet.c. Both are built here: read them too.
+ * the kernel drops what we did not ask for: filter.c, beside this file. What a
+ * frame says is read by common/packet.c. Both are built here: read them too.
  *
  * usage: 35-packet-sniffer [-i INTERFACE] [-c COUNT] [-w FILE] [-p PORT]
  *
@@ -156,7 +156,7 @@ static void show(const struct frame *frame, struct packet_numbers *numbers,
         (long long)(frame->time.tv_sec - since.tv_sec) * NS_PER_SECOND +
         frame->time.tv_nsec - since.tv_nsec;
     (void)packet_parse(&packet, frame->bytes, frame->captured, frame->length);
-    packet_count(numbers, &packet);
+    packet_make_relative(numbers, &packet);
     /* Whoever sets the clock back sends later packets before the first. */
     if (printf("%s%lld.%06lld %s\n", ns < 0 ? "-" : "",
                llabs(ns) / NS_PER_SECOND, llabs(ns) % NS_PER_SECOND / 1000,

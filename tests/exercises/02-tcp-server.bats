@@ -4,7 +4,7 @@
 
 load ../lib/exercise
 
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # call [OPTION...]: a client that says nothing, and listens until the server
 # closes; or several, one after another, with an option -c. What they are to be
@@ -18,7 +18,7 @@ call() {
     start client "$rude" "$@" -k 0 -o "$TOLD" connect stall "$PORT"
     soon has_ended client || {
         hung=1
-        end_server # while the client is there, so that it can be seen waiting
+        end_background # while the client is there, so that it is seen waiting
         stop_all
     }
     while read -r line; do
@@ -35,50 +35,57 @@ has_ended() {
     ! is_running "$1"
 }
 
-# expect_told: each of these clients was told who it is, and nothing else, and
-# then the server closed.
+# expect_told --hint TEXT: each of these clients was told who it is, and nothing
+# else, and then the server closed. What a client was told instead may show a
+# mistake that has a hint of its own.
 expect_told() {
-    [[ -s $WANTED ]] || not_yet "nobody answers at port $PORT" </dev/null
-    hint_at_told
-    cmp -s "$WANTED" "$TOLD" ||
-        not_yet "a client was not told what it should be" \
-            < <(show_difference "$WANTED" "$TOLD")
-    hint "until you close its descriptor, the client waits for more."
-    [[ -n $ending ]] ||
-        not_yet "the server has not closed the connection" </dev/null
-    hint "leave SO_LINGER alone: close does what is wanted."
-    [[ $ending == "end of stream" ]] ||
-        not_yet "the connection did not end, it broke: $ending" </dev/null
+    local hint='' told_hint
+    local -a arguments
+    take_options 0 "$@" || return
+    expect_true "nobody answers at port $PORT" --hint "$hint" -- test -s "$WANTED"
+    if [[ -z $ending && ! -s $TOLD ]]; then
+        fail "a client was told nothing, and the server has not closed" \
+            --hint "Do not wait for a client to speak: it may say nothing and \
+stay for ever. Send the line, close the connection, and accept the next client."
+    fi
+    find_told_hint
+    cmp -s "$WANTED" "$TOLD" || fail "a client was not told what it should be" \
+        --show "$(show_difference "$WANTED" "$TOLD")" --hint "${told_hint:-$hint}"
+    expect_true "the server has not closed the connection" \
+        --hint "A client waits for more until you close its descriptor: call \
+close after send." -- test -n "$ending"
+    expect_true "the connection did not end, it broke: $ending" \
+        --hint "Do not set SO_LINGER: close does what is wanted without it." \
+        -- test "$ending" = "end of stream"
 }
 
-# A mistake that can be seen in what was told gets a hint of its own.
-hint_at_told() {
+# find_told_hint: sets told_hint, if what was told shows the mistake.
+find_told_hint() {
     local wanted told='' port swapped
+    told_hint=
     read -r wanted <"$WANTED"
     port=${wanted##*:}
     swapped=$((port % 256 * 256 + port / 256))
     if ! read -r told <"$TOLD" && [[ $told == "$wanted" ]]; then
-        hint "what you say to a client is a line, and ends with a newline."
+        told_hint="Each client is sent a line, and a line ends with a newline."
         return
     fi
     case $told in
-    '') [[ -n $ending ]] || hint "wait for nobody: a client may say nothing, \
-and stay for ever. Send, close, and accept the next one." ;;
-    "${wanted%:*}:$swapped") hint "a port in a struct sockaddr_in has its most \
-significant byte first: ntohs." ;;
-    *:"$PORT") hint "that is the server's own port. accept writes the \
-client's address where its second argument points; getsockname asks for your \
-own." ;;
-    "you are 0.0.0.0:0") hint "accept writes no more than the third argument \
-allows: set it to the size of the struct before each call." ;;
-    "$wanted") hint "count what you send: strlen does not count a string's \
-NUL, sizeof does." ;;
+    "${wanted%:*}:$swapped") told_hint="sin_port is in network byte order, the \
+most significant byte first. Convert it with ntohs before you print it." ;;
+    *:"$PORT") told_hint="That is the server's own port. accept writes the \
+client's address into the struct that its second argument points to; getsockname \
+gives your own." ;;
+    "you are 0.0.0.0:0") told_hint="accept writes no more bytes than its third \
+argument allows. Set that to the size of the struct before each call." ;;
+    "$wanted") told_hint="Send as many bytes as the line has: strlen does not \
+count the NUL at the end of a string, but sizeof does." ;;
     esac
 }
 
 # by_hand_read ADDRESS: what a shell can do to see the same.
 by_hand_read() {
-    HAND+=("bash -c 'cat </dev/tcp/$1/$HAND_PORT'")
+    by_hand "bash -c 'cat </dev/tcp/$1/$HAND_PORT'"
 }
 
 # listens_at PORT: somebody does, on whatever address.
@@ -110,33 +117,38 @@ loses_descriptors() {
     done
 }
 
+serve_hint="Call socket, bind and listen, then print the line. Call \
+fflush(stdout) after that, because output to a pipe waits in a buffer. Then call \
+accept in a loop that never ends."
+next_hint="After one client comes the next one: call accept again, in a loop that \
+never ends."
+
 @test "says on which port it listens" {
-    hint "socket, bind, listen; then the line, and fflush(stdout): what you \
-print waits in a buffer, unless it goes to a terminal. Then accept, for ever."
-    answer_serves 0
-    hint "port 0 takes any that is free; after bind, getsockname says which."
-    expect_true "it did not say which port it got" [ "$PORT" != 0 ]
-    hint "a port in a struct sockaddr_in has its most significant byte first: \
-htons on its way in, ntohs before you print it."
-    expect_true "nobody listens on port $PORT" listens_at "$PORT"
+    answer_serves 0 --hint "$serve_hint"
+    expect_true "it did not say which port it got" \
+        --hint "For port 0 the kernel chooses a free port. After bind, \
+getsockname says which one: print that." -- [ "$PORT" != 0 ]
+    expect_true "nobody listens on port $PORT" \
+        --hint "sin_port in a struct sockaddr_in is in network byte order: set it \
+with htons, and convert it with ntohs before you print it." \
+        -- listens_at "$PORT"
 }
 
 @test "tells a client its address and port, and closes" {
     local address="127.0.0.$((2 + RANDOM % 250))"
-    answer_serves 0
+    answer_serves 0 --hint "$serve_hint"
     by_hand "$rude" -k 0 -b "$address" -o /dev/stdout connect stall "$PORT"
-    hint "accept writes the client's address, and its port, where its second \
-argument points."
     call -b "$address"
-    expect_told
+    expect_told --hint "accept writes the client's address and port into the \
+struct that its second argument points to: tell the client these two."
 }
 
 @test "listens on 127.0.0.1 only" {
-    answer_serves 0
+    answer_serves 0 --hint "$serve_hint"
     by_hand_read 127.0.0.2
-    hint "INADDR_ANY is every address this machine has. INADDR_LOOPBACK is \
-127.0.0.1; in a struct sockaddr_in it stands in network order: htonl."
-    expect_true "it answers at 127.0.0.2 too" refuses 127.0.0.2
+    expect_true "it answers at 127.0.0.2 too" \
+        --hint "INADDR_ANY means every address of this machine. Use \
+htonl(INADDR_LOOPBACK), which is 127.0.0.1." -- refuses 127.0.0.2
 }
 
 refuses() {
@@ -145,99 +157,95 @@ refuses() {
 
 @test "tells one client after another, also while an earlier one stays" {
     local staying told
-    answer_serves 0
+    answer_serves 0 --hint "$serve_hint"
     by_hand_read 127.0.0.1
     exec {staying}<>"/dev/tcp/127.0.0.1/$PORT" ||
-        not_yet "nobody answers at port $PORT" </dev/null
-    hint "after one client comes the next: accept again."
+        fail "nobody answers at port $PORT" --hint "$serve_hint"
     call -c 20
     exec {staying}>&-
-    expect_told
-    hint "after one client comes the next: accept again."
+    expect_told --hint "$next_hint"
     told=$(wc -l <"$TOLD")
-    expect_true "only $told of 20 clients were served" [ "$told" = 20 ]
+    expect_true "only $told of 20 clients were served" --hint "$next_hint" \
+        -- [ "$told" = 20 ]
 }
 
 @test "lets ten clients wait while it is busy" {
     local waiting=0
-    answer_serves 0
-    HAND+=("kill -STOP \$(pgrep 02-tcp-server); then call it ten times")
-    hint "the second argument of listen is how many may wait for accept."
+    answer_serves 0 --hint "$serve_hint"
+    by_hand "kill -STOP \$(pgrep 02-tcp-server); then call it ten times"
     # shellcheck disable=SC2016 # for the other bash to expand
     frozen quick bash -c 'for i in {1..10}; do
         exec {client}<>"/dev/tcp/127.0.0.1/$1" || exit
     done' - "$PORT" || waiting=$?
     expect_true "ten clients could not connect while it was busy" \
-        [ "$waiting" = 0 ]
-    hint "a client that has left costs you nothing: a send that fails is a \
-warning."
+        --hint "The second argument of listen is the backlog: how many clients \
+may wait for accept. Make it at least 10." -- [ "$waiting" = 0 ]
     call
-    expect_told
+    expect_told --hint "A client that has left is no reason to end: if send \
+fails, warn, close its descriptor, and accept the next client."
 }
 
 @test "goes on after clients that reset" {
-    answer_serves 0
+    answer_serves 0 --hint "$serve_hint"
     by_hand "$rude" -k 0 connect reset "$PORT"
-    hint "with a client that has reset, calls fail: ECONNRESET, ENOTCONN. \
-Warn, close, and accept the next one."
     frozen quick "$rude" -k 0 connect reset "$PORT"
     call
-    expect_told
+    expect_told --hint "After a client has reset the connection, a call for it \
+fails with ECONNRESET or ENOTCONN. Warn, close its descriptor, and accept the \
+next client."
     by_hand "$rude" -e -k 0 connect reset "$PORT"
-    hint "send to a client that has gone ends you by SIGPIPE, unless you say \
-signal(SIGPIPE, SIG_IGN) or give it MSG_NOSIGNAL. Then it fails with EPIPE."
     frozen quick "$rude" -e -k 0 connect reset "$PORT"
     call
-    expect_told
+    expect_told --hint "If send fails with EPIPE, the client has gone. Warn, \
+close its descriptor, and accept the next client."
 }
 
 @test "keeps no descriptor of a client that has been served" {
     local before
-    answer_serves 0
+    answer_serves 0 --hint "$serve_hint"
     call
     count_descriptors
     before=$descriptors
-    HAND+=("ls -l /proc/\$(pgrep 02-tcp-server)/fd")
+    by_hand "ls -l /proc/\$(pgrep 02-tcp-server)/fd"
     call -c 5
-    hint "accept makes a descriptor for each client. close each one."
     ! loses_descriptors "$before" ||
-        not_yet "it had $before descriptors, and $descriptors when 5 clients \
-more had been served" </dev/null
+        fail "it had $before descriptors, and $descriptors when 5 clients \
+more had been served" --hint "accept returns a new descriptor for each client. \
+close each one when you have sent the line."
     frozen quick "$rude" -k 0 -c 5 connect reset "$PORT"
     call
-    hint "close the descriptor also when send has failed."
     ! loses_descriptors "$before" ||
-        not_yet "it had $before descriptors, and $descriptors when 5 clients \
-had reset" </dev/null
+        fail "it had $before descriptors, and $descriptors when 5 clients \
+had reset" --hint "close the client's descriptor also when send has failed."
 }
 
 @test "says why accept fails, waits a moment, and goes on" {
     need_faults
     # ENFILE, whose words are the same in every libc; EMFILE's are not.
     faulty+=(FAULT_CALL="accept,accept4" FAULT_ERRNO=23)
-    answer_serves 0
+    answer_serves 0 --hint "$serve_hint"
     HAND=("(ulimit -n 4; $PROGRAM $HAND_PORT)")
     by_hand_read 127.0.0.1
-    hint "accept fails for reasons that pass: no descriptor is left now, or \
-the client has gone. Warn, and accept again."
     call
-    expect_told
-    hint "accept returns -1 when it fails, and errno says why: warn(\"accept\")."
+    expect_told --hint "accept can fail for reasons that pass: no descriptor is \
+free at the moment, or the client has gone. Warn, and call accept again."
     expect_true "it did not say why: Too many open files" \
-        soon says server '*Too many open files*' err
-    stop_all
+        --hint "accept returns -1 when it fails, and errno has the reason: \
+warn(\"accept\") prints it and goes on." \
+        -- soon says server '*Too many open files*' err
+    next_run
 
     faulty+=(FAULT_TIMES=100000)
-    HAND=()
     BEGIN=${EPOCHREALTIME/./}
-    answer_serves 0
+    answer_serves 0 --hint "$serve_hint"
     HAND=("(ulimit -n 4; $PROGRAM $HAND_PORT)")
     by_hand_read 127.0.0.1
-    hint "what made accept fail lasts for a while. Ask a million times a \
-second, and you keep a processor from the one who could end it: nanosleep."
     # Who asks poll first needs somebody to be there.
     exec 7<>"/dev/tcp/127.0.0.1/$PORT"
-    expect_true "it asked again and again, without a pause" asks_seldom
+    expect_true "it asked again and again, without a pause" \
+        --hint "What made accept fail may last for a while, and without a pause \
+your loop calls it a million times a second. Call nanosleep before the next \
+accept." -- asks_seldom
     exec 7>&-
 }
 
@@ -255,35 +263,39 @@ asks_seldom() {
 
 @test "can be started again at once on the port that it had" {
     local port
-    answer_serves 0
+    answer_serves 0 --hint "$serve_hint"
     port=$PORT
     call
-    expect_told
+    expect_told --hint "$serve_hint"
     stop_all
     HAND=("$PROGRAM $HAND_PORT" "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT'")
-    hint "it closed first, so its side of the connection is in TIME_WAIT, and \
-the port with it. setsockopt SO_REUSEADDR, before bind."
-    answer_serves "$port"
-    hint "the port in the struct sockaddr_in: htons(port)."
-    expect_true "it was told $port and listens on $PORT" [ "$PORT" = "$port" ]
+    answer_serves "$port" --hint "The server closed first, so its old connection \
+is in TIME_WAIT and still holds the port. Set SO_REUSEADDR with setsockopt before \
+bind."
+    expect_true "it was told $port and listens on $PORT" \
+        --hint "Put the port from the command line into the struct sockaddr_in: \
+sin_port = htons(port)." -- [ "$PORT" = "$port" ]
     call
-    expect_told
+    expect_told --hint "$serve_hint"
 }
 
 @test "says why it cannot listen, with status 1" {
-    answer_serves 0
-    hint "bind returns -1 when the port is taken, and errno says why: err(1, \
-\"bind\"). (SO_REUSEPORT would share the port: take SO_REUSEADDR.)"
+    answer_serves 0 --hint "$serve_hint"
     answer "$PORT"
-    expect_status 1
-    expect_stderr "*Address*in use*"
-    hint "listen, like bind, returns -1 when it fails: and say \`listening on\` \
-only after it has succeeded."
+    expect_end --hint "Another server has this port, so bind has to fail. \
+SO_REUSEPORT would share the port: set SO_REUSEADDR and nothing else."
+    expect_status 1 --hint "bind returns -1 when the port is taken. Check that, \
+and end with status 1."
+    expect_stderr "*Address*in use*" --hint "When bind returns -1, errno has the \
+reason: err(1, \"bind\") prints it in words."
     need_faults
     faulty+=(FAULT_CALL=listen FAULT_ERRNO=98)
-    try "${faulty[@]}" "$PROGRAM" 0
-    expect_status 1
-    expect_true "it said \`listening on\` before it was" says_nothing_of_it
+    run_answer "${faulty[@]}" "$PROGRAM" 0
+    expect_status 1 --hint "listen returns -1 when it fails, as bind does. Check \
+that, and end with status 1."
+    expect_true "it said \`listening on\` before it was" \
+        --hint "Print \`listening on\` only after listen has returned 0." \
+        -- says_nothing_of_it
 }
 
 says_nothing_of_it() {
@@ -291,20 +303,15 @@ says_nothing_of_it() {
 }
 
 @test "refuses wrong arguments with its usage, status 2" {
-    hint "argc counts the program's own name too. Usage goes to standard \
-error, and the status is 2."
     answer
-    expect_status 2
-    expect_stderr "usage: *"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage: *" --hint "$usage_hint"
     answer 0 more
-    expect_status 2
-    hint "a port is digits and nothing else, from 0 to 65535. atoi stops at \
-the first letter without a word, and a number that is too large loses its top \
-bits in a port's sixteen."
+    expect_status 2 --hint "$usage_hint"
     answer 0x
-    expect_status 1
+    expect_status 1 --hint "$port_hint"
     answer ""
-    expect_status 1
+    expect_status 1 --hint "$port_hint"
     answer 65536
-    expect_status 1
+    expect_status 1 --hint "$port_hint"
 }

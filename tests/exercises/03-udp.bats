@@ -22,31 +22,19 @@ date_of() {
 server() {
     local -a options
     read -ra options <<<"$1"
-    start_server peer "$BUILD/tests/rude-udp" "${options[@]}" serve "$2" ||
+    start_server peer "$BUILD/peers/rude-udp" "${options[@]}" serve "$2" ||
         environment "rude-udp cannot listen on 127.0.0.1"
-    by_hand "$BUILD/tests/rude-udp" "${options[@]}" -p "$PORT" serve "$2"
+    by_hand "$BUILD/peers/rude-udp" "${options[@]}" -p "$PORT" serve "$2"
 }
 
-# another: the next one has a server of its own.
-another() {
-    stop_all
-    HAND=()
-}
-
-# typed LINE: what to type, where by_hand would quote too much.
-typed() {
-    HAND+=("$1")
-}
-
-# expect_date SECONDS: the date of these seconds since 1900, or the hint for
-# what has been printed in its place.
+# expect_date SECONDS: the date of these seconds since 1900 was printed. What was
+# printed instead may show the mistake.
 expect_date() {
-    local printed='' text
+    local printed='' text date_hint
     date_of "$1"
     IFS= read -r printed <"$OUT" || true
-    [[ $printed == "$text" ]] || hint_for_date "$1" "$printed"
-    echo "$text" >"$BATS_TEST_TMPDIR/date"
-    expect_output "$BATS_TEST_TMPDIR/date"
+    [[ $printed == "$text" ]] || find_date_hint "$1" "$printed"
+    expect_output --text "$text\n" --hint "${date_hint-}"
 }
 
 # is_date PRINTED SECONDS: those seconds, with all their bits, give that date.
@@ -61,34 +49,37 @@ as_signed() {
     signed=$(($1 < 1 << 31 ? $1 : $1 - (1 << 32)))
 }
 
-hint_for_date() {
+# find_date_hint SECONDS PRINTED: sets date_hint to what the printed date shows.
+find_date_hint() {
     local n=$1 swapped signed offset
     swapped=$((n >> 24 | n >> 8 & 0xff00 | (n & 0xff00) << 8))
     swapped=$((swapped | (n & 0xff) << 24))
     as_signed "$swapped"
     if is_date "$2" "$swapped" || is_date "$2" "$signed"; then
-        hint "the most significant byte comes first. Your machine most likely \
-has it last, and ntohl turns the four round, as htons does with a port's two."
+        date_hint="The four bytes come most significant byte first, and your \
+machine most likely stores the least significant one first. Convert them with \
+ntohl."
         return
     fi
     as_signed "$n"
     if is_date "$2" "$signed"; then
-        hint "the seconds have no sign: since 1968 the first of their 32 bits \
-is set, and an int32_t takes that for a minus. A uint32_t does not."
+        date_hint="The seconds have no sign. Since 1968 their first bit is set, \
+and an int32_t takes that for a minus: use a uint32_t."
     elif is_date "$2" $((n + SECONDS_TO_1970)); then
-        hint "the server counts from 1900, time_t from 1970. Between them lie \
-2208988800 seconds."
+        date_hint="The server counts from 1900, but time_t counts from 1970. \
+Subtract the 2208988800 seconds between them."
     elif is_date "$2" $((n + (1 << 32))); then
-        hint "before 1970 a time_t is negative. uint32_t minus 2208988800U is \
-a uint32_t again, and never negative: turn it into a time_t first."
+        date_hint="Before 1970 a time_t is negative, but uint32_t minus \
+2208988800U is a uint32_t again and never negative. Convert the seconds to a \
+time_t first."
     else
-        hint "one line, as in 2026-11-22 14:05:09 UTC: gmtime_r, and then \
-strftime with %Y-%m-%d %H:%M:%S. In a struct tm the years count from 1900, and \
-the months from 0."
+        date_hint="Print one line such as 2026-11-22 14:05:09 UTC: gmtime_r, then \
+strftime with %Y-%m-%d %H:%M:%S. If you use a struct tm yourself, its years count \
+from 1900 and its months from 0."
         for offset in {1..11}; do
             ! is_date "$2" $((n + offset * 3600 + 1800)) ||
-                hint "localtime, mktime and ctime ask where the machine \
-stands. gmtime_r does not."
+                date_hint="localtime, mktime and ctime use the time zone of this \
+machine. Use gmtime_r, which is always UTC."
         done
     fi
 }
@@ -103,28 +94,29 @@ hasten() {
     hasty+=(LD_PRELOAD="$BUILD/tests/faults.so" FAULT_HASTE="$1")
 }
 
+send_hint="Call socket(AF_INET, SOCK_DGRAM, 0), connect, and send. A send of 0 \
+bytes still sends a datagram."
+answered_hint="The first answer is the last one: print it, and end with status 0."
+
 @test "sends an empty datagram to the address and port it is given" {
     server "-t $SECONDS_TO_1970" whole
     answer 127.0.0.1 "$PORT"
-    hint "send(fd, \"\", 0, 0) is a datagram: it has a sender, a receiver, and \
-no bytes. An end of line would be one."
     ! says peer "got [1-9]* bytes from *" ||
-        not_yet "its datagram was not empty" </dev/null
-    hint "socket(AF_INET, SOCK_DGRAM, 0), connect, and send. With no bytes at \
-all, send still sends a datagram."
-    expect_true "no datagram came to port $PORT" \
-        says peer "got 0 bytes from *"
+        fail "its datagram was not empty" --hint "send(fd, \"\", 0, 0) sends an \
+empty datagram. An end of line would be a byte."
+    expect_true "no datagram came to port $PORT" --hint "$send_hint" \
+        -- says peer "got 0 bytes from *"
 }
 
 @test "prints the seconds that it is answered as a date in UTC, and ends" {
     local zone=XYZ-$((1 + RANDOM % 11)):30
     random_between "$SECONDS_TO_1970" $(((1 << 32) - 1))
     server "-c 1 -t $number" whole
-    typed "TZ=$zone $PROGRAM 127.0.0.1 $HAND_PORT"
-    TZ=$zone try "$PROGRAM" 127.0.0.1 "$PORT"
-    hint "the first answer is the last: print it, and return 0."
-    expect_status 0
+    by_hand "TZ=$zone $PROGRAM 127.0.0.1 $HAND_PORT"
+    TZ=$zone run_answer "$PROGRAM" 127.0.0.1 "$PORT"
+    expect_end --hint "$answered_hint"
     expect_date "$number"
+    expect_status 0 --hint "$answered_hint"
 }
 
 @test "knows all the dates that 32 bits can say, from 1900 to 2036" {
@@ -138,113 +130,119 @@ all, send still sends a datagram."
         $((SECONDS_TO_1970 + 1735689599)); do
         server "-c 1 -t $seconds" whole
         answer 127.0.0.1 "$PORT"
-        hint "no number of seconds is wrong: 0 is the first second of 1900."
-        expect_status 0
         expect_date "$seconds"
-        another
+        expect_status 0 --hint "No number of seconds is an error: 0 is the first \
+second of 1900."
+        next_run
     done
 }
 
 @test "refuses an answer that is not four bytes long, with status 1" {
-    local length
+    local length length_hint
     for length in $((1 + RANDOM % 3)) $((5 + RANDOM % 1000)) 0; do
         server "-s $((RANDOM + 2)) -n $length" garbage
         answer 127.0.0.1 "$PORT"
+        length_hint="recv returns how many bytes the datagram has. If they are not \
+four, print no date, say so on standard error, and end with status 1."
         if ((length > 4)); then
-            hint "a longer datagram is cut to the size of the buffer, and recv \
-says nothing of it: a buffer of four bytes can't tell 4 from $length. Have \
-room for one more."
-        else
-            hint "recv returns how many bytes the datagram had. Fewer than \
-four are no time: say so on standard error, print no date, status 1."
+            length_hint="A longer datagram is cut to the size of the buffer, and \
+recv does not say so. Give the buffer room for one more byte than four: then recv \
+returns 5."
         fi
-        expect_end
+        expect_end --hint "A server that answers like this is no time server. Say \
+so on standard error, and end with status 1."
         ((status != 0)) ||
-            not_yet "it took $length bytes for an answer" </dev/null
-        expect_status 1
-        expect_output /dev/null
-        expect_true "it did not say why, on standard error" test -n "$errors"
-        hint "who answers like that is no time server, and to ask again does \
-not help: say why, and end."
-        expect_true "it asked again" \
-            test "$(grep -c '^got' "$BATS_TEST_TMPDIR/peer.out")" -eq 1
-        another
+            fail "it took $length bytes for an answer" --hint "$length_hint"
+        expect_status 1 --hint "$length_hint"
+        expect_output /dev/null --hint "$length_hint"
+        expect_true "it did not say why, on standard error" \
+            --hint "errx(1, ...) prints a message and ends with status 1." \
+            -- test -n "$errors"
+        expect_true "it asked again" --hint "A server that answers like this is \
+no time server, so do not ask it again: say why, and end." \
+            -- test "$(grep -c '^got' "$BATS_TEST_TMPDIR/peer.out")" -eq 1
+        next_run
     done
 }
 
 @test "believes nobody but the server it asked" {
+    local stranger_hint="Anybody may send to your port. Call connect(2), and the \
+kernel passes you only datagrams of your peer; wait for one, because a stranger's \
+datagram is no reason to give up."
     random_between "$SECONDS_TO_1970" $(((1 << 32) - 1))
     server "-c 1 -t $number" stranger-first
     answer 127.0.0.1 "$PORT"
-    hint "anybody may send to your port. After connect(2) the kernel lets only \
-the peer's datagrams in. And a stranger is no reason to give up: here the \
-server's own answer comes right after."
-    expect_status 0
     date_of "$number"
-    echo "$text" >"$BATS_TEST_TMPDIR/date"
-    expect_output "$BATS_TEST_TMPDIR/date"
+    expect_output --text "$text\n" --hint "$stranger_hint"
+    expect_status 0 --hint "$stranger_hint"
 }
 
 @test "says at once that a port is closed, with status 1" {
-    start refuser "$BUILD/tests/rude-udp" refuse
+    local refused_hint="The other kernel reports that nobody listens at that \
+port, but only to a socket that has called connect(2). Then recv fails with \
+ECONNREFUSED: print that with err(3), and do not ask again."
+    start refuser "$BUILD/peers/rude-udp" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
     answer 127.0.0.1 "$PORT"
-    hint "the kernel over there says that nobody lives at that port. Only a \
-socket that has called connect(2) is told: the next recv fails with \
-ECONNREFUSED, which err(3) says in words. To ask again would not help."
-    expect_status 1
-    expect_stderr "*Connection refused*"
-    expect_output /dev/null
+    expect_end --hint "$refused_hint"
+    expect_status 1 --hint "$refused_hint"
+    expect_stderr "*Connection refused*" --hint "$refused_hint"
+    expect_output /dev/null --hint "There is no answer, so print no date."
 }
 
 @test "asks again when no answer has come for a second" {
+    local again_hint="recv waits for ever when nothing comes. Set SO_RCVTIMEO \
+with setsockopt to a struct timeval of one second: then recv fails with EAGAIN \
+after a second, and you send again."
     random_between "$SECONDS_TO_1970" $(((1 << 32) - 1))
     server "-k 1 -c 2 -t $number" silent
     hasten 30
     by_hand "$PROGRAM" 127.0.0.1 "$PORT"
-    try "${hasty[@]}" "$PROGRAM" 127.0.0.1 "$PORT"
+    run_answer "${hasty[@]}" "$PROGRAM" 127.0.0.1 "$PORT"
     # A machine that is very busy may be too slow for a part of a second.
     if ((status != 0 && status != 124)); then
-        another
+        next_run
         server "-k 1 -c 2 -t $number" silent
         answer 127.0.0.1 "$PORT"
     fi
-    hint "recv waits until something comes, which may be never: setsockopt \
-with SO_RCVTIMEO and a struct timeval of one second makes it fail with EAGAIN. \
-Then send again."
-    expect_status 0
+    expect_end --hint "$again_hint"
+    expect_status 0 --hint "$again_hint"
     expect_date "$number"
 }
 
 @test "gives up after three tries of a second each, with status 1" {
     local took asked
+    local tries_hint="Ask three times, and no more. Then say on standard error \
+that there is no answer, and end with status 1."
     ask_in_vain 30
     # Did it wait too long, or was it the machine? Let it take its time.
     if ((status == 1 && asked == 3)) && ! is_in_time; then
-        another
+        next_run
         ask_in_vain 1
     fi
-    hint "a struct timeval has seconds, tv_sec, and millionths, tv_usec. Each \
-of the three waits is one second, the last one too."
-    ((asked > 3)) || expect_end
-    ((asked != 3)) ||
-        expect_true "its three waits were not one second each" is_in_time
-    hint "three tries are enough: then say on standard error that there is no \
-answer, and exit with 1."
-    expect_true "it asked $asked times, and not three times" test "$asked" -eq 3
-    expect_status 1
-    hint "say on standard error that no answer came; standard output is for \
-the date."
-    expect_output /dev/null
-    expect_true "it did not say so on standard error" test -n "$errors"
+    expect_end --hint "$tries_hint"
+    ((asked != 3)) || expect_true "its three waits were not one second each" \
+        --hint "A struct timeval has seconds in tv_sec and microseconds in \
+tv_usec. Each of the three waits is one second, the last one too." -- is_in_time
+    expect_true "it asked $asked times, and not three times" \
+        --hint "$tries_hint" -- test "$asked" -eq 3
+    expect_status 1 --hint "$tries_hint"
+    expect_output /dev/null --hint "Standard output is for the date. Say on \
+standard error that no answer came."
+    expect_true "it did not say so on standard error" \
+        --hint "When no answer came to the third try, say so on standard error: \
+errx(1, ...)." -- test -n "$errors"
     HAND=()
-    typed "$BUILD/tests/rude-udp -p $HAND_PORT serve stranger"
-    typed "$PROGRAM 127.0.0.1 $HAND_PORT"
+    by_hand "$BUILD/peers/rude-udp -p $HAND_PORT serve stranger"
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT"
     judge misled
-    hint "a stranger's answer is none."
-    expect_status 1
-    expect_output /dev/null
+    expect_end --hint "A stranger's datagram is no answer, and it does not begin \
+the second anew."
+    expect_status 1 --hint "A stranger's datagram is no answer: only datagrams of \
+the server count."
+    expect_output /dev/null --hint "A stranger's datagram is no answer: print no \
+date for it."
 }
 
 # ask_in_vain TIMES: asks one who never answers, so many times faster, and at
@@ -252,7 +250,7 @@ the date."
 # to its time in hundredths of a second, and asked to how often it asked.
 ask_in_vain() {
     local began now stranger_port
-    start_server other "$BUILD/tests/rude-udp" serve stranger
+    start_server other "$BUILD/peers/rude-udp" serve stranger
     stranger_port=$PORT
     server "" mute
     by_hand "$PROGRAM" 127.0.0.1 "$PORT"
@@ -278,43 +276,27 @@ ask_in_background() {
 
 # judge NAME: waits for it, and sets what `answer` sets.
 judge() {
-    finish "$1"
-    # shellcheck disable=SC2154 # finish sets it
-    status=$ended
-    OUT=$BATS_TEST_TMPDIR/$1.out
-    errors=$(<"$BATS_TEST_TMPDIR/$1.err")
-    cp "$BATS_TEST_TMPDIR/$1.err" "$BATS_TEST_TMPDIR/err"
-    : >"$BATS_TEST_TMPDIR/ending"
-    [[ ! -e $BATS_TEST_TMPDIR/$1.ending ]] ||
-        cp "$BATS_TEST_TMPDIR/$1.ending" "$BATS_TEST_TMPDIR/ending"
+    finish_answer "$1"
     # shellcheck disable=SC2034 # for the sentence about who did not end
     SECONDS_ALLOWED=5
 }
 
 @test "says so when standard output cannot be written" {
     server "-c 1 -t $SECONDS_TO_1970" whole
-    typed "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
-    status=0
-    bounded "$PROGRAM" 127.0.0.1 "$PORT" >/dev/full \
-        2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
-    hint "printf and fflush return what became of the bytes. Nothing is on its \
-way before fflush: without it the loss shows only at exit."
-    expect_status 1
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
+    expect_status 1 --hint "$output_hint"
 }
 
 @test "refuses wrong arguments with its usage, status 2" {
-    hint "argc counts the program's own name too. Usage goes to standard \
-error, and the status is 2."
     answer
-    expect_status 2
-    expect_stderr "usage: *"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage: *" --hint "$usage_hint"
     answer 127.0.0.1 "80" more
-    expect_status 2
+    expect_status 2 --hint "$usage_hint"
     server "-t $SECONDS_TO_1970" whole
-    hint "a port is digits and nothing else, from 1 to 65535: parse_port in \
-exercise.c knows."
     answer 127.0.0.1 "${PORT}x"
-    expect_status 1
+    expect_status 1 --hint "$port_hint"
     answer 127.0.0.1 "$((PORT + 65536))"
-    expect_status 1
+    expect_status 1 --hint "$port_hint"
 }

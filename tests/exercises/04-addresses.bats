@@ -49,55 +49,48 @@ fi
 # HOST that means these addresses.
 answer_named() {
     local -a with=("LD_PRELOAD=$preloaded" "NAMES=$HOST=$1" "${@:2}")
-    : >"$BATS_TEST_TMPDIR/ending"
     by_hand env "${with[@]}" "$PROGRAM" "$HOST" "$PORT"
-    try env "${with[@]}" "$PROGRAM" "$HOST" "$PORT"
-    case $status in
-    126 | 127) environment "$PROGRAM does not run" ;;
-    esac
+    run_answer env "${with[@]}" "$PROGRAM" "$HOST" "$PORT"
 }
 
-# expect_failures ADDRESS[=REASON]...: the lines on standard error that end in
-# an address and a reason are these, in this order.
+# expect_failures ADDRESS[=REASON]... [--hint TEXT]: the lines on standard error
+# that end in an address and a reason are these, in this order.
 expect_failures() {
-    local line wanted
-    local -a lines=()
+    local line wanted reason i=0 hint=''
+    local -a lines=() arguments
+    take_options + "$@" || return
     while IFS= read -r line; do
         [[ $line != *":$PORT: "* || $line == *"$HOST:$PORT: "* ]] ||
             lines+=("$line")
     done <"$BATS_TEST_TMPDIR/err"
-    local i=0
-    for wanted; do
-        local reason="Connection refused"
+    for wanted in "${arguments[@]}"; do
+        reason="Connection refused"
         [[ $wanted != *=* ]] || reason=${wanted#*=}
         wanted=${wanted%%=*}:$PORT
         # Its beginning may be the program's name, and a call's.
         # shellcheck disable=SC2053 # the reason may be a pattern
-        if [[ ${lines[i]-} != "$wanted: "$reason &&
-            ${lines[i]-} != *" $wanted: "$reason ]]; then
-            printf 'Expected: %s: %s\n     Got: %s\n' "$wanted" \
-                "${reason/\*/...}" "${lines[i]-(no such line)}" |
-                not_yet "line $((i + 1)) about a failed address is not what \
-it should be"
-        fi
+        [[ ${lines[i]-} == "$wanted: "$reason ||
+            ${lines[i]-} == *" $wanted: "$reason ]] ||
+            fail "line $((i + 1)) about a failed address is not what it should \
+be" --show "Expected: $wanted: ${reason/\*/...}
+     Got: ${lines[i]-(no such line)}" --hint "$hint"
         i=$((i + 1))
     done
-    if ((i < ${#lines[@]})); then
-        printf '     Got: %s\n' "${lines[i]}" |
-            not_yet "it says more about addresses that failed than it should"
-    fi
+    ((i == ${#lines[@]})) ||
+        fail "it says more about addresses that failed than it should" \
+            --show "     Got: ${lines[i]}" --hint "$hint"
 }
 
+# expect_connected_to ADDRESS:PORT [--hint TEXT]: it printed that.
 expect_connected_to() {
-    printf 'connected to %s\n' "$1" >"$BATS_TEST_TMPDIR/wanted"
-    expect_output "$BATS_TEST_TMPDIR/wanted"
+    expect_output --text "connected to $1\n" "${@:2}"
 }
 
 # somebody [COUNT]: a server for so many clients (1); sets PORT.
 somebody() {
-    start_server peer "$BUILD/tests/rude" -c "${1:-1}" serve whole ||
+    start_server peer "$BUILD/peers/rude" -c "${1:-1}" serve whole ||
         environment "rude cannot listen on 127.0.0.1"
-    by_hand "$BUILD/tests/rude" -c "${1:-1}" -p "$PORT" serve whole
+    by_hand "$BUILD/peers/rude" -c "${1:-1}" -p "$PORT" serve whole
 }
 
 # is_met: somebody has been connected to, which he may say a moment later.
@@ -107,128 +100,131 @@ is_met() {
 
 # nobody: sets PORT to one at which nobody listens.
 nobody() {
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
 }
+
+connect_hint="getaddrinfo takes a number like a name. Each entry of its list has \
+all that socket and connect need: ai_family, ai_socktype, ai_protocol, ai_addr \
+and ai_addrlen."
+line_hint="Print one line on standard output, connected to ADDRESS:PORT. \
+getnameinfo writes both in numbers with NI_NUMERICHOST and NI_NUMERICSERV."
+next_hint="getaddrinfo returns a list. While connect fails, go on with the entry \
+that ai_next points to, until that is NULL."
+warn_hint="Print one line on standard error for each address that failed; it ends \
+in ADDRESS:PORT: REASON. warn(3) adds the reason from errno: call it before \
+another call changes errno."
+first_hint="Stop at the first address that answers: no other is tried after it."
 
 @test "connects to an address that is given as a number" {
     somebody
     by_hand "$PROGRAM" 127.0.0.1 "$PORT"
     # Asked for a name for the number, this machine has one, like most.
-    try env "LD_PRELOAD=$preloaded" "NAMES=$HOST=127.0.0.1" \
+    run_answer env "LD_PRELOAD=$preloaded" "NAMES=$HOST=127.0.0.1" \
         "$PROGRAM" 127.0.0.1 "$PORT"
-    hint "getaddrinfo takes a number like a name. Its answer has all that \
-socket and connect want: ai_family, ai_socktype, ai_protocol, ai_addr, \
-ai_addrlen."
-    expect_status 0
-    [[ ! -s $OUT ]] || hint "one line on standard output: connected to \
-ADDRESS:PORT, in numbers, as getnameinfo writes them with NI_NUMERICHOST and \
-NI_NUMERICSERV."
-    expect_connected_to "127.0.0.1:$PORT"
-    expect_true "nobody connected to port $PORT" is_met
+    expect_status 0 --hint "$connect_hint"
+    expect_connected_to "127.0.0.1:$PORT" --hint "$line_hint"
+    expect_true "nobody connected to port $PORT" --hint "$connect_hint" -- is_met
 }
 
 @test "tries the next address when one fails, until one answers" {
+    local hint=$next_hint
     somebody
     some $((2 + RANDOM % 3))
     answer_named "$ADDRESSES+127.0.0.1"
-    hint "the answer of getaddrinfo is a list: while connect fails, go on with \
-ai_next, until that is NULL."
-    [[ $(<"$OUT") != "connected to ${ADDRESSES%%+*}:"* ]] || hint "nobody is \
-there. Did connect return 0? Then for SOCK_DGRAM, which sends nothing, so that \
-nobody can refuse it: without a type in the hints, each address comes once for \
-each type."
-    expect_status 0
-    expect_connected_to "127.0.0.1:$PORT"
-    expect_true "nobody connected to port $PORT" is_met
+    [[ $(<"$OUT") != "connected to ${ADDRESSES%%+*}:"* ]] || hint="Nobody listens \
+at this address. Check what connect returns. If it returned 0, the socket was \
+for SOCK_DGRAM, where nobody can refuse: set ai_socktype to SOCK_STREAM in the \
+hints of getaddrinfo."
+    expect_status 0 --hint "$hint"
+    expect_connected_to "127.0.0.1:$PORT" --hint "$hint"
+    expect_true "nobody connected to port $PORT" --hint "$next_hint" -- is_met
 }
 
 @test "reports each address that failed, and why, in the list's order" {
     somebody
     some $((2 + RANDOM % 3))
     answer_named "$ADDRESSES+127.0.0.1"
-    hint "for each failure one line on standard error that ends in \
-ADDRESS:PORT: REASON. err.h has warn, which adds the words of errno and goes \
-on; say which address before another call changes errno."
-    expect_status 0
+    expect_status 0 --hint "$next_hint"
     # shellcheck disable=SC2086 # a word each
-    expect_failures ${ADDRESSES//+/ }
+    expect_failures ${ADDRESSES//+/ } --hint "$warn_hint"
 }
 
 @test "tries both families, and writes IPv6 in brackets" {
     local mapped=::ffff:127.0.0.$((2 + RANDOM % 200))
+    local hint="An address needs a socket of its own family: make a new one for \
+each try, with the ai_family of its entry. AF_UNSPEC in the hints of getaddrinfo \
+asks for both families."
     somebody
     some 2
     answer_named "::1+${ADDRESSES%+*}+$mapped+${ADDRESSES#*+}+127.0.0.1"
-    hint "an address of each family wants a socket of its family: a new one \
-for each try, made from what the list says of it. AF_UNSPEC in the hints asks \
-for both."
     if [[ $errors == *" ::1:"* || $errors == ::1:* ]]; then
-        hint "[::1]:80 is an address and a port. In ::1:80 nobody can tell \
-which colon is the last one of the address: RFC 3986, section 3.2.2."
+        hint="Write an IPv6 address in brackets, [::1]:80. In ::1:80 nobody can \
+tell which colon separates the port (RFC 3986, section 3.2.2)."
     fi
     expect_failures "[::1]=$refused_by_6" "${ADDRESSES%+*}" \
         "[$mapped]=$refused_by_mapped" \
-        "${ADDRESSES#*+}"
-    expect_status 0
-    expect_connected_to "127.0.0.1:$PORT"
+        "${ADDRESSES#*+}" --hint "$hint"
+    expect_status 0 --hint "$hint"
+    expect_connected_to "127.0.0.1:$PORT" --hint "$line_hint"
 }
 
 @test "stops at the first that answers" {
     somebody 2
     some 2
     answer_named "${ADDRESSES%+*}+127.0.0.1+127.0.0.1+${ADDRESSES#*+}"
-    hint "who has answered is the one you wanted: no other is tried after it."
-    expect_status 0
-    expect_failures "${ADDRESSES%+*}"
-    expect_connected_to "127.0.0.1:$PORT"
+    expect_failures "${ADDRESSES%+*}" --hint "$first_hint"
+    expect_connected_to "127.0.0.1:$PORT" --hint "$first_hint"
+    expect_status 0 --hint "One address answered, so the program has done its \
+work: end with status 0."
 }
 
 @test "ends with status 1 when none answers, and has said why of each" {
     nobody
     some $((2 + RANDOM % 3))
     answer_named "$ADDRESSES+127.0.0.1"
-    hint "when the list is at its end and nobody has answered, the program \
-has not done what it was asked: status 1, and nothing on standard output."
-    expect_status 1
+    expect_status 1 --hint "If no address answered by the end of the list, end \
+with status 1."
     # shellcheck disable=SC2086 # a word each
-    expect_failures ${ADDRESSES//+/ } 127.0.0.1
-    expect_output /dev/null
+    expect_failures ${ADDRESSES//+/ } 127.0.0.1 --hint "$warn_hint"
+    expect_output /dev/null --hint "Print nothing on standard output if no \
+address answered."
 }
 
 @test "closes what failed before it tries the next" {
+    local limited=$BATS_TEST_TMPDIR/limited
+    local hint="A socket whose connect failed still holds a descriptor, and here \
+there are only 16 for 40 addresses. close each socket before you try the next \
+address."
     somebody
     some 40
-    local limited=$BATS_TEST_TMPDIR/limited
     # shellcheck disable=SC2016 # for the shell that runs it
     printf '#!/bin/sh\nulimit -n 16\nexec "$@"\n' >"$limited"
     chmod +x "$limited"
-    HAND+=("ulimit -n 16   # in a shell of its own: no more descriptors than 16")
+    by_hand "ulimit -n 16   # in a shell of its own: no more descriptors than 16"
     by_hand env LD_PRELOAD="$names" NAMES="$HOST=$ADDRESSES+127.0.0.1" \
         "$PROGRAM" "$HOST" "$PORT"
-    try "$limited" env LD_PRELOAD="$names" NAMES="$HOST=$ADDRESSES+127.0.0.1" \
-        "$PROGRAM" "$HOST" "$PORT"
-    hint "a socket whose connect failed is still a descriptor. With 16 of them \
-at most, 40 addresses that fail leave none for the one that answers: close \
-each before the next."
+    run_answer "$limited" env LD_PRELOAD="$names" \
+        NAMES="$HOST=$ADDRESSES+127.0.0.1" "$PROGRAM" "$HOST" "$PORT"
     # shellcheck disable=SC2086 # a word each
-    expect_failures ${ADDRESSES//+/ }
-    expect_status 0
-    expect_connected_to "127.0.0.1:$PORT"
+    expect_failures ${ADDRESSES//+/ } --hint "$hint"
+    expect_status 0 --hint "$hint"
+    expect_connected_to "127.0.0.1:$PORT" --hint "$hint"
 }
 
 @test "counts an address for which no socket is to be had as one that failed" {
+    local hint="A machine without IPv6 has no socket for an IPv6 address, so \
+socket returns -1. Report this like an address that refuses, and go on with the \
+next one."
     somebody
     some 1
     preloaded=$names:$BUILD/tests/faults.so
     answer_named "$ADDRESSES+127.0.0.1" FAULT_CALL=socket FAULT_ERRNO=97
-    hint "a machine without IPv6 has no socket for such an address, and says \
-so in socket. The next address may be of another family: report this one as \
-you report who refuses, and go on."
-    expect_status 0
-    expect_failures "$ADDRESSES=Address family not supported by protocol"
-    expect_connected_to "127.0.0.1:$PORT"
+    expect_status 0 --hint "$hint"
+    expect_failures "$ADDRESSES=Address family not supported by protocol" \
+        --hint "$hint"
+    expect_connected_to "127.0.0.1:$PORT" --hint "$hint"
 }
 
 @test "says why a name has no address, in getaddrinfo's own words" {
@@ -242,13 +238,14 @@ you report who refuses, and go on."
     nobody
     answer_named 127.0.0.1 NAMES_ERROR="$error" \
         NAMES_ERRNO="${errno_of[RANDOM % 4]}"
-    hint "getaddrinfo returns its error, and gai_strerror has the words for \
-it. errno is what something else has left there, so err and perror name a \
-reason that is none: errx(1, \"%s: %s\", host, gai_strerror(error))."
-    expect_status 1
+    expect_status 1 --hint "getaddrinfo returns 0 or an error number. If it is \
+not 0, there is no list: end with status 1."
     expect_true "standard error does not say: ${words/|/, or: }" \
-        says_one_of "$words"
-    expect_output /dev/null
+        --hint "getaddrinfo returns its error, and gai_strerror has the words for \
+it. err and perror use errno, which is about something else: write errx(1, \"%s: \
+%s\", host, gai_strerror(error))." -- says_one_of "$words"
+    expect_output /dev/null --hint "Print nothing on standard output if no \
+address answered."
 }
 
 says_one_of() {
@@ -257,62 +254,56 @@ says_one_of() {
 
 @test "gives the list back, whole, whether somebody answered or nobody" {
     local log=$BATS_TEST_TMPDIR/log
-    hint "who calls getaddrinfo gives the list to freeaddrinfo, once, from its \
-first entry: keep that pointer, and go through the list with another."
     somebody
     some 2
     answer_named "$ADDRESSES+127.0.0.1+127.0.0.1" NAMES_LOG="$log"
-    expect_status 0
+    expect_status 0 --hint "$next_hint"
     expect_given_back "$log"
-    stop_all
-    HAND=()
+    next_run
     : >"$log"
     nobody
     answer_named "$ADDRESSES" NAMES_LOG="$log"
-    expect_status 1
+    expect_status 1 --hint "If no address answered by the end of the list, end \
+with status 1."
     expect_given_back "$log"
 }
 
 # Each list, once, and nothing else.
 expect_given_back() {
-    local given back
+    local given back hint="Call freeaddrinfo once for each list, with the pointer \
+to its first entry. Keep that pointer, and go through the list with another."
     given=$(grep -cx given "$1") || true
     back=$(grep -cx "given back" "$1") || true
     HAND[-1]=${HAND[-1]/"$1"/\/dev\/stderr}
     expect_true "it called getaddrinfo $given times, and gave back $back lists" \
-        test "$given" = "$back"
-    expect_true "it gave freeaddrinfo what is no list" \
-        test "$((given + back))" = "$(wc -l <"$1")"
+        --hint "$hint" -- test "$given" = "$back"
+    expect_true "it gave freeaddrinfo what is no list" --hint "$hint" \
+        -- test "$((given + back))" = "$(wc -l <"$1")"
 }
 
 @test "says so when standard output cannot be written" {
     somebody
-    HAND+=("$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?")
-    status=0
-    bounded "$PROGRAM" 127.0.0.1 "$PORT" >/dev/full \
-        2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
-    hint "printf and fflush return what became of the bytes. Nothing is on its \
-way before fflush: without it the loss shows only at exit."
-    expect_status 1
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
+    expect_status 1 --hint "$output_hint"
 }
 
 @test "refuses wrong arguments with its usage, status 2" {
-    hint "argc counts the program's own name too. Usage goes to standard \
-error, and the status is 2."
+    local hint="Check the port yourself: it has digits and nothing else, and is \
+from 1 to 65535. getaddrinfo takes a port plus 65536 for the same port, and \
+reports no error."
     answer
-    expect_status 2
-    expect_stderr "usage: *"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage: *" --hint "$usage_hint"
     answer 127.0.0.1
-    expect_status 2
+    expect_status 2 --hint "$usage_hint"
     answer 127.0.0.1 80 more
-    expect_status 2
+    expect_status 2 --hint "$usage_hint"
     somebody
-    hint "a port is digits and nothing else, from 1 to 65535. getaddrinfo \
-takes 65536 more than a port for the same port, and says nothing."
     answer 127.0.0.1 "${PORT}x"
-    expect_status 1
+    expect_status 1 --hint "$hint"
     answer 127.0.0.1 "$((PORT + 65536))"
-    expect_status 1
+    expect_status 1 --hint "$hint"
     answer 127.0.0.1 "+$PORT"
-    expect_status 1
+    expect_status 1 --hint "$hint"
 }

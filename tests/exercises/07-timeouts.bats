@@ -14,21 +14,21 @@ peers() {
     read -ra options <<<"-s $((RANDOM * 32768 + RANDOM + 2)) $1"
     shift
     PAYLOAD=$BATS_TEST_TMPDIR/payload
-    "$BUILD/tests/rude" "${options[@]}" payload "${!#}" >"$PAYLOAD" ||
-        environment "$BUILD/tests/rude does not run"
-    start_server peer "$BUILD/tests/rude" "${options[@]}" serve "$@" ||
-        environment "$BUILD/tests/rude cannot listen on 127.0.0.1"
-    by_hand "$BUILD/tests/rude" "${options[@]}" -p "$PORT" serve "$@"
+    "$BUILD/peers/rude" "${options[@]}" payload "${!#}" >"$PAYLOAD" ||
+        environment "$BUILD/peers/rude does not run"
+    start_server peer "$BUILD/peers/rude" "${options[@]}" serve "$@" ||
+        environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
+    by_hand "$BUILD/peers/rude" "${options[@]}" -p "$PORT" serve "$@"
 }
 
 # nobody refuse: a port where every SYN is refused. nobody swallow: one where
 # none is answered.
 nobody() {
     HAND=()
-    start nobody "$BUILD/tests/rude" "$1"
-    wait_for nobody '* on *' || environment "$BUILD/tests/rude has no port"
+    start nobody "$BUILD/peers/rude" "$1"
+    wait_for nobody '* on *' || environment "$BUILD/peers/rude has no port"
     port_of nobody
-    [[ $1 == refuse ]] || by_hand "$BUILD/tests/rude" -p "$PORT" "$1"
+    [[ $1 == refuse ]] || by_hand "$BUILD/peers/rude" -p "$PORT" "$1"
 }
 
 # fetch ARGUMENT...: an answer, asked for a line from PORT, perhaps with a fault
@@ -42,13 +42,11 @@ fetch() {
         with=(env LD_PRELOAD="$PWD/$BUILD/tests/faults.so" "$fault")
     fi
     by_hand "${with[@]/"$PWD/"/}" "$PROGRAM" "$@" 127.0.0.1 "$PORT"
-    : >"$BATS_TEST_TMPDIR/ending"
     look_at_clock
     start=$now
-    try "${with[@]}" "$PROGRAM" "$@" 127.0.0.1 "$PORT"
+    run_answer "${with[@]}" "$PROGRAM" "$@" 127.0.0.1 "$PORT"
     look_at_clock
     took=$((now - start))
-    ((status != 126 && status != 127)) || environment "$PROGRAM does not run"
 }
 fault=
 
@@ -76,147 +74,163 @@ within() {
     done
 }
 
+# expect_at_least HUNDREDTHS [--hint TEXT]: it took so long, or longer.
 expect_at_least() {
-    ((took >= $1)) || tell_time | not_yet "it did not wait as long as it should"
+    ((took >= $1)) ||
+        fail "it did not wait as long as it should" --show "$(tell_time)" "${@:2}"
 }
 
+# expect_less_than HUNDREDTHS [--hint TEXT]
 expect_less_than() {
-    ((took < $1)) || tell_time | not_yet "it took too long"
+    ((took < $1)) ||
+        fail "it took too long" --show "$(tell_time)" "${@:2}"
 }
 
 tell_time() {
     printf '     Got: %d.%02d seconds\n' $((took / 100)) $((took % 100))
 }
 
-a_line_is="a line ends with its newline. recv returns what has arrived: a part \
-of a line, or a line and a part of the next."
+line_hint="A line ends with its newline. recv returns what has arrived so far: a \
+part of a line, or a line and a part of the next one."
+left_hint="Each byte ends one wait, and the next wait must be shorter. Before \
+each poll, work out what is left until the deadline, and give it that."
+again_hint="poll fails with EINTR when a signal comes, and that is no failure. \
+Wait again, but only for what is left until the deadline: the whole wait anew \
+would never end here."
+deadline_hint="Work out the deadline once, before the first try. Each later try \
+has only the time that is left until then."
+pause_hint="Compare the end of the pause with the deadline before you sleep: the \
+second pause would end at 0.15 s, after the deadline, so end at once."
+last_hint="After the last try there is nothing to wait for: end at once."
+tries_hint="TRIES is how often your program tries in all."
 
 @test "prints the line that it is sent, and nothing after it" {
     fetch_from "-n 12" dribble -t 5 -n 1
-    hint "$a_line_is"
-    expect_status 0
-    expect_output "$PAYLOAD"
+    expect_output "$PAYLOAD" --hint "$line_hint"
+    expect_status 0 --hint "The line has come: end with status 0."
     fetch_from "" join -t 5 -n 1
-    expect_status 0
     head -n 1 "$PAYLOAD" >"$BATS_TEST_TMPDIR/line"
-    expect_output "$BATS_TEST_TMPDIR/line"
+    expect_output "$BATS_TEST_TMPDIR/line" --hint "$line_hint"
+    expect_status 0 --hint "The line has come: end with status 0."
     fetch_from "-k 40" stall -t 5 -n 1
-    hint "$a_line_is This server says one and then keeps the connection: who \
-waits for its end waits in vain."
-    expect_status 0
-    expect_output "$PAYLOAD"
+    expect_end --hint "This server sends a line and keeps the connection open. Do \
+not wait for its end: the newline is the end of the line."
+    expect_output "$PAYLOAD" --hint "$line_hint"
+    expect_status 0 --hint "The line has come: end with status 0."
 }
 
 @test "prints a line of 4096 bytes, NUL bytes among them, and no longer one" {
+    local long_hint="The peer decides how much it sends, but you decide how much \
+you take. A line of more than 4096 bytes is a failed try, and nothing of it is \
+printed."
     fetch_from "-n 4096" whole -t 5 -n 1
-    hint "4096 bytes with the newline: is there room for all of them?"
-    expect_status 0
-    expect_output "$PAYLOAD"
+    expect_output "$PAYLOAD" --hint "The line has 4096 bytes with its newline: is \
+there room for all of them in your buffer?"
+    expect_status 0 --hint "A line of 4096 bytes with its newline is not too long."
     printf '%d\0%d\n' "$RANDOM" "$RANDOM" >"$BATS_TEST_TMPDIR/nul"
     fetch_from "-f $BATS_TEST_TMPDIR/nul" whole -t 5 -n 1
-    hint "bytes from a socket are no C string: there may be a NUL among them. \
-memchr and fwrite take a length."
-    expect_status 0
-    expect_output "$PAYLOAD"
+    expect_output "$PAYLOAD" --hint "Bytes from a socket are not a C string: a \
+NUL may be among them. Use memchr and fwrite, which take a length."
+    expect_status 0 --hint "A NUL in a line is no error: use memchr, which takes a \
+length, to find the newline."
     fetch_from "-n 4097" whole -t 5 -n 1
-    hint "the peer decides how much it says, and you how much you take: a \
-line of more than 4096 bytes is a failed try, and nothing of it is printed."
-    expect_status 1
-    expect_output /dev/null
+    expect_status 1 --hint "$long_hint"
+    expect_output /dev/null --hint "$long_hint"
 }
 
 @test "says which try failed, in which call, and why" {
+    local cut_hint="recv returned 0 before a newline came, so the line was cut \
+short and the try has failed. Print nothing of the line, and say that recv \
+failed."
     nobody refuse
     fetch -t 5 -n 1
-    hint "poll says POLLOUT when connect is over, and not how it went: that \
-is what getsockopt tells, SOL_SOCKET, SO_ERROR. On standard error: try 1: \
-connect: Connection refused."
-    expect_status 1
-    expect_stderr "*try 1: *connect*Connection refused*"
+    expect_status 1 --hint "poll reports POLLOUT when connect is over, whether it \
+succeeded or not. getsockopt with SOL_SOCKET and SO_ERROR gives its error, or 0."
+    expect_stderr "*try 1: *connect*Connection refused*" --hint "Print on standard \
+error which try failed, in which call, and why: try 1: connect: Connection \
+refused. getsockopt with SO_ERROR gives the reason, strerror its words."
     fetch_from "" half-close -t 5 -n 1
-    hint "recv returned 0, and there was no newline yet: the line was cut \
-short, and the try has failed. Nothing of it is printed."
-    expect_status 1
-    expect_output /dev/null
-    expect_stderr "*try 1: *recv*"
+    expect_status 1 --hint "$cut_hint"
+    expect_output /dev/null --hint "$cut_hint"
+    expect_stderr "*try 1: *recv*" --hint "$cut_hint"
     fetch_from "" reset -t 5 -n 1
-    hint "recv returns -1 when it fails, and errno says why; strerror(errno) \
-says it in words."
-    expect_status 1
-    expect_output /dev/null
-    expect_stderr "*try 1: *Connection reset by peer*"
+    expect_status 1 --hint "recv returns -1 for an error, and a reset is one: the \
+try has failed."
+    expect_output /dev/null --hint "Print nothing of a line that has no newline."
+    expect_stderr "*try 1: *Connection reset by peer*" --hint "When recv returns \
+-1, errno has the reason, and strerror(errno) its words."
 }
 
 @test "does not look at the time of day, which somebody may set" {
+    local hint="The clock was set forward while your program waited. time, \
+gettimeofday and CLOCK_REALTIME give the time of day; use CLOCK_MONOTONIC, which \
+nobody can set."
     fault=FAULT_CLOCK=60
     fetch_from "-n 10" dribble -t 5 -n 1
-    hint "somebody set the clock forward while it waited. time, gettimeofday \
-and CLOCK_REALTIME are the time of day; CLOCK_MONOTONIC can't be set."
-    expect_status 0
-    expect_output "$PAYLOAD"
+    expect_status 0 --hint "$hint"
+    expect_output "$PAYLOAD" --hint "$hint"
 }
 
 @test "ends a connect that nobody answers when the deadline comes" {
+    local hint="Where nobody answers, connect waits for minutes. On a socket with \
+O_NONBLOCK it returns EINPROGRESS at once, and poll for POLLOUT waits as long as \
+you say."
     fetch_from_nobody swallow -t 0.05 -n 1
-    hint "connect waits for minutes where nobody answers, unless the socket \
-has O_NONBLOCK: then it returns EINPROGRESS, and poll waits, as long as you \
-say, for POLLOUT."
-    expect_status 1
-    expect_stderr "*try 1: *deadline passed*"
-    hint "SECONDS may have a fraction: 0.05 is fifty milliseconds, and \
-neither 0 nor 1 second."
-    expect_at_least 4
+    expect_end --hint "$hint"
+    expect_status 1 --hint "$hint"
+    expect_stderr "*try 1: *deadline passed*" --hint "If poll returns 0, the \
+deadline has passed: say so on standard error, with the words deadline passed."
+    expect_at_least 4 --hint "SECONDS may have a fraction: 0.05 is 50 \
+milliseconds, and not 0."
 }
 
 @test "ends at the deadline, though a byte comes now and then" {
     # Bytes at 0, 0.09 and 0.18: who looks at the clock only when a wait is over
     # ends with the third.
     within 17 fetch_from "-n 99 -d 90" dribble -t 0.12 -n 1
-    hint "each byte ends one wait, and the next one must be shorter: what poll \
-gets is what is left until the deadline, looked up each time."
-    expect_status 1
-    expect_output /dev/null
-    expect_stderr "*try 1: *deadline passed*"
-    expect_at_least 11
-    expect_less_than 17
+    expect_end --hint "$left_hint"
+    expect_status 1 --hint "$left_hint"
+    expect_output /dev/null --hint "Print nothing of a line that has no newline."
+    expect_stderr "*try 1: *deadline passed*" --hint "$left_hint"
+    expect_at_least 11 --hint "SECONDS may have a fraction: 0.12 is 120 \
+milliseconds."
+    expect_less_than 17 --hint "$left_hint"
 }
 
 @test "ends at the deadline, though a signal comes each millisecond" {
     fault=FAULT_SIGNALS=1000
     fetch_from "" stall -t 0.05 -n 1
-    hint "a signal ends poll with EINTR: that is no failure. Wait again, but \
-only for what is left until the deadline: who begins the same wait anew with \
-each signal waits for ever."
-    expect_status 1
-    expect_stderr "*try 1: *deadline passed*"
-    expect_at_least 4
+    expect_end --hint "$again_hint"
+    expect_status 1 --hint "$again_hint"
+    expect_stderr "*try 1: *deadline passed*" --hint "$again_hint"
+    expect_at_least 4 --hint "$again_hint"
 }
 
 @test "closes the socket of a failed try, and sleeps while it waits" {
     local pid
     nobody refuse
-    by_hand "$PROGRAM" -t 60 -n 9 127.0.0.1 "$PORT"
-    start answer "$PROGRAM" -t 60 -n 9 127.0.0.1 "$PORT"
-    hint "TRIES is how often it tries in all; and each failed try is a line \
-on standard error."
+    start_answer -t 60 -n 9 127.0.0.1 "$PORT"
     expect_true "it did not say that its first try had failed" \
-        soon says answer "*try 1: *" err
+        --hint "Print a line on standard error for each try that failed, and then \
+pause." -- soon says answer "*try 1: *" err
+    expect_true "it has ended after its first try" --hint "$tries_hint" \
+        -- is_running answer
     pid=$(pid_of answer)
-    hint "a try that failed still has its socket: close it before you pause."
-    expect_true "it pauses with the socket of its first try" soon holds 0
+    expect_true "it pauses with the socket of its first try" \
+        --hint "A try that failed still has its socket: close it before you \
+pause." -- soon holds 0
     stop_all
     peers "" reset stall
-    by_hand "$PROGRAM" -t 60 -n 2 127.0.0.1 "$PORT"
-    start answer "$PROGRAM" -t 60 -n 2 127.0.0.1 "$PORT"
-    hint "TRIES is how often it tries in all."
-    expect_true "it did not try a second time" soon has_met_both
+    start_answer -t 60 -n 2 127.0.0.1 "$PORT"
+    expect_true "it did not try a second time" --hint "$tries_hint" \
+        -- soon has_met_both
     pid=$(pid_of answer)
-    hint "a try that failed still has its socket: close it before the next."
-    expect_true "it holds the socket of its first try" soon holds 1
-    hint "recv on a socket with O_NONBLOCK returns at once, with EAGAIN. Who \
-asks again and again keeps a processor busy with it: poll sleeps until there \
-is something."
-    expect_true "it does not sleep" soon is_asleep
+    expect_true "it holds the socket of its first try" \
+        --hint "A try that failed still has its socket: close it before the next \
+try." -- soon holds 1
+    expect_true "it does not sleep" --hint "recv on a socket with O_NONBLOCK \
+returns EAGAIN at once, so a loop around it keeps a processor busy. Call poll \
+first: it sleeps until something comes." -- soon is_asleep
 }
 
 # soon COMMAND...: within a second or so.
@@ -247,28 +261,27 @@ is_asleep() {
 }
 
 @test "tries again, after 0.05 s, and then after twice as long each time" {
+    local next_hint="If a try fails, make the next one, with a new socket and an \
+empty buffer: what came of the line in one try is of no use in the next."
     fault=FAULT_SIGNALS=1000
     [[ $BUILD != *asan* ]] || fault=
     within 25 fetch_from "" "half-close reset whole" -t 5 -n 3
-    hint "TRIES is how often it tries in all; what came of the line in one try \
-is of no use in the next."
-    expect_status 0
-    expect_output "$PAYLOAD"
-    expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*'
-    hint "0.05 s after the first failed try, 0.1 s after the second. A signal \
-ends a pause too soon, as it ends every wait: pause until a point in time."
-    expect_at_least 14
-    hint "0.05 s after the first failed try, 0.1 s after the second: 0.15 s in \
-all."
-    expect_less_than 25
+    expect_status 0 --hint "$next_hint"
+    expect_output "$PAYLOAD" --hint "$next_hint"
+    expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*' --hint "Print a line \
+on standard error for each try that failed: try 1:, the call, and the reason."
+    expect_at_least 14 --hint "Pause 0.05 s after the first failed try and 0.1 s \
+after the second. A signal ends a sleep too early: sleep again until the point in \
+time is reached."
+    expect_less_than 25 --hint "Pause 0.05 s after the first failed try and 0.1 s \
+after the second: that is 0.15 s in all."
 }
 
 @test "makes no more than TRIES tries, and no pause after the last" {
     within 10 fetch_from_nobody refuse -t 5 -n 1
-    hint "after the last try there is nothing to wait for, and no other try."
-    expect_status 1
-    expect_less_than 10
-    expect_true "there was a second try" misses "try 2:"
+    expect_status 1 --hint "If the last try has failed, end with status 1."
+    expect_less_than 10 --hint "$last_hint"
+    expect_true "there was a second try" --hint "$tries_hint" -- misses "try 2:"
 }
 
 misses() {
@@ -277,60 +290,51 @@ misses() {
 
 @test "has one deadline for all tries" {
     within 28 fetch_from "" "half-close half-close stall" -t 0.17 -n 4
-    hint "the deadline is worked out once, before the first try: a later one \
-has only what the tries and pauses before it have left."
-    expect_status 1
-    expect_less_than 28
+    expect_end --hint "$deadline_hint"
+    expect_status 1 --hint "$deadline_hint"
+    expect_less_than 28 --hint "$deadline_hint"
 }
 
 @test "begins no pause that would end after the deadline" {
     within 12 fetch_from_nobody refuse -t 0.12 -n 9
-    hint "the second pause would end at 0.15 s: compare that with the deadline \
-before you sleep, and end at once."
-    expect_status 1
-    expect_less_than 12
-    expect_true "there was a third try" misses "try 3:"
+    expect_end --hint "$pause_hint"
+    expect_status 1 --hint "$pause_hint"
+    expect_less_than 12 --hint "$pause_hint"
+    expect_true "there was a third try" --hint "$pause_hint" -- misses "try 3:"
 }
 
 @test "says so when standard output cannot be written" {
     peers "" whole
-    HAND+=("$PROGRAM -t 5 -n 1 127.0.0.1 $HAND_PORT >/dev/full; echo \$?")
-    status=0
-    bounded "$PROGRAM" -t 5 -n 1 127.0.0.1 "$PORT" >/dev/full \
-        2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
-    hint "fwrite, printf and fflush return what became of the bytes. Nothing \
-is on its way before fflush: without it the loss shows only at exit."
-    expect_status 1
+    by_hand "$PROGRAM -t 5 -n 1 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" -t 5 -n 1 127.0.0.1 "$PORT"
+    expect_status 1 --hint "$output_hint"
 }
 
 @test "refuses wrong arguments" {
-    local bad
-    hint "usage goes to standard error, and the status is 2: for too few \
-arguments, too many, an option that is missing or that there is not."
+    local bad hint="Print the usage on standard error and end with status 2, if \
+there are too few arguments or too many, or an option is missing or unknown."
     answer -t 1 -n 1 127.0.0.1
-    expect_status 2
-    expect_stderr "*usage: *"
+    expect_status 2 --hint "$hint"
+    expect_stderr "*usage: *" --hint "$hint"
     for bad in "-t 1" "-n 1" "-t 1 -n 1 -x" "-t 1 -n 1 more"; do
         read -ra bad <<<"$bad"
         answer "${bad[@]}" 127.0.0.1 80
-        expect_status 2
+        expect_status 2 --hint "$hint"
     done
     peers "-c 20" whole
-    hint "SECONDS is a decimal number, more than 0 and at most 3600. strtod \
-takes nan for one, and stops at the first letter without a word; atoi, too."
     for bad in 0 nan 3601 1x; do
         fetch -t "$bad" -n 1
-        expect_status 1
+        expect_status 1 --hint "SECONDS is a decimal number, more than 0 and at \
+most 3600. strtod accepts nan, and like atof it stops at the first letter and \
+reports no error: check for both."
     done
-    hint "TRIES is digits and nothing else, from 1 to 100. atoi stops at the \
-first letter without a word."
     for bad in 0 101 1x; do
         fetch -t 1 -n "$bad"
-        expect_status 1
+        expect_status 1 --hint "TRIES has digits and nothing else, and is from 1 \
+to 100. atoi stops at the first letter and reports no error."
     done
-    hint "a port is digits and nothing else, from 1 to 65535."
     for bad in "${PORT}x" $((PORT + 65536)); do
         answer -t 1 -n 1 127.0.0.1 "$bad"
-        expect_status 1
+        expect_status 1 --hint "$port_hint"
     done
 }

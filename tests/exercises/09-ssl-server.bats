@@ -7,11 +7,11 @@ load ../lib/exercise
 
 certs=build/certs
 wrap=$BUILD/08-ssl-wrap
-rude=$BUILD/tests/rude-tls-client
+rude=$BUILD/peers/rude-tls-client
 
 # serves FIRST [NAME CERTIFICATE]...: the answer, with these certificates.
 serves() {
-    [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
+    need_certificates
     local -a files=("$certs/$1.pem" "$certs/$1.key")
     shift
     while (($# > 0)); do
@@ -19,9 +19,13 @@ serves() {
         shift 2
     done
     HAND=()
-    [[ $HINT ]] || hint "make the contexts, then listen, say so, accept, for ever: \
-what main has already. It may end only for what is wrong at its start."
-    answer_serves 0 "${files[@]}"
+    answer_serves 0 "${files[@]}" --hint "Make the contexts, then listen, print \
+the line, and accept in a loop that never ends: main does that already. Your \
+program may end only if something is wrong at its start."
+}
+
+need_certificates() {
+    [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
 }
 
 # ask NAME [OPTION...]: a careful client, which asks for NAME unless that is an
@@ -30,7 +34,7 @@ what main has already. It may end only for what is wrong at its start."
 ask() {
     local -a command=("$wrap" -C "$certs/root.pem" -t 3 "${@:2}" -n "$1"
         127.0.0.1)
-    HAND+=("${command[*]} $HAND_PORT </dev/null")
+    by_hand "${command[*]} $HAND_PORT </dev/null"
     TOLD=$BATS_TEST_TMPDIR/told
     result=0
     "$BUILD/tests/bounded" 4 "${command[@]}" "$PORT" </dev/null >"$TOLD" \
@@ -40,25 +44,48 @@ ask() {
     [[ $said != "it is CN="* ]] || { shown=${said#it is CN=} shown=${shown%%$'\n'*}; }
 }
 
-# expect_shown CERTIFICATE: and that it is a good one for whom it is shown to.
+# expect_shown CERTIFICATE [--hint TEXT]: and that it is a good one for whom it is
+# shown to.
 expect_shown() {
-    [[ $shown == "$1" ]] || not_yet "the client was not shown $1.pem" \
-        <<<"It said: ${said%%$'\n'*}"
+    [[ $shown == "$1" ]] || fail "the client was not shown $1.pem" \
+        --show "It said: ${said%%$'\n'*}" "${@:2}"
 }
 
+# expect_told NAME [--hint TEXT]: the client was told that it asked for NAME, and
+# then that this is the end.
 expect_told() {
     printf 'you asked for %s\n' "$1" >"$BATS_TEST_TMPDIR/wanted"
     cmp -s "$BATS_TEST_TMPDIR/wanted" "$TOLD" ||
-        not_yet "the client was not told what it should be" \
-            < <(show_difference "$BATS_TEST_TMPDIR/wanted" "$TOLD")
-    ((result == 0)) || not_yet "the client was not content with the end" \
-        <<<"It said: ${said##*$'\n'}"
+        fail "the client was not told what it should be" \
+            --show "$(show_difference "$BATS_TEST_TMPDIR/wanted" "$TOLD")" \
+            "${@:2}"
+    ((result == 0)) || fail "the client was not content with the end" \
+        --show "It said: ${said##*$'\n'}" --hint "After the line call \
+SSL_shutdown, which sends close_notify, and then close."
 }
 
-hint_at_unknown() {
-    hint "a name that you don't know is no reason to fail: \
-SSL_TLSEXT_ERR_NOACK, and the first context will do."
-}
+accept_hint="On a socket with O_NONBLOCK, SSL_accept has to be called again, after \
+tls_wait, until it returns 1. Then call SSL_write."
+line_hint="Send one line: you asked for, the name that the client asked for, and \
+a newline. Then call SSL_shutdown, which sends close_notify, and close."
+unknown_hint="A name that you do not know is no reason to fail. Return \
+SSL_TLSEXT_ERR_NOACK from the callback: then the first context is used."
+choose_hint="Set SSL_CTX_set_tlsext_servername_callback on the context that \
+SSL_new gets. In the callback SSL_get_servername returns the name, and \
+SSL_set_SSL_CTX gives this connection the context of that name."
+last_hint="Names are the same only if all of them is the same: compare both to \
+their ends, and not a prefix or a suffix."
+case_hint="Names have no case (RFC 4343), and a client sends what its user typed: \
+compare with strcasecmp."
+handshake_hint="This client did not complete the handshake. Warn, call SSL_free \
+and close, and accept the next client."
+mode_hint="stat(2) gives the rights of a file in st_mode: S_IRWXG for its group, \
+S_IRWXO for all others. A key is for its owner alone, so refuse it if any of these \
+bits is set."
+kind_hint="A context keeps one key of each kind, and does not compare a key of \
+another kind with the certificate. Call SSL_CTX_check_private_key."
+file_hint="A file that is missing or is no certificate has to be reported at once: \
+check what each call returns."
 
 # odd_case NAME: sets odd to it with some letters turned into capitals.
 odd_case() {
@@ -73,79 +100,67 @@ odd_case() {
 }
 
 @test "shows its first certificate, and all that is in the file" {
+    local hint=$accept_hint
     serves good-long-chain
-    hint "a client trusts the root, and has never heard of those between it \
-and you: they stand in CERTFILE behind your own. \
-SSL_CTX_use_certificate_chain_file sends them all, \
-SSL_CTX_use_certificate_file the first."
     ask server.example
-    [[ $said != *"local issuer"* ]] || expect_shown good-long-chain
-    hint "SSL_accept on a socket with O_NONBLOCK is made again, after tls_wait, \
-until it returns 1. Then SSL_write."
-    [[ $said != *"unrecognized name"* ]] || hint_at_unknown
-    expect_shown good-long-chain
-    hint "the line is what the client asked for, a newline, and then \
-close_notify: SSL_shutdown, before close."
-    expect_told server.example
+    [[ $said != *"local issuer"* ]] || hint="A client knows only the root. The \
+certificates between the root and yours stand in CERTFILE behind your own: \
+SSL_CTX_use_certificate_chain_file sends them all, SSL_CTX_use_certificate_file \
+only the first."
+    [[ $said != *"unrecognized name"* ]] || hint=$unknown_hint
+    expect_shown good-long-chain --hint "$hint"
+    expect_told server.example --hint "$line_hint"
 }
 
 @test "shows each client the certificate of the name that it asks for" {
     local -a names=(other.example good-other localhost good)
     ((RANDOM % 2)) || names=(localhost good other.example good-other)
-    hint "SSL_CTX_set_tlsext_servername_callback, on the context that SSL_new \
-gets: in it SSL_get_servername says which name, and SSL_set_SSL_CTX gives this \
-connection the context of that one."
     serves good-wildcard "${names[@]}"
     ask other.example
-    expect_shown good-other
-    expect_told other.example
-    hint "there may be any number of names: compare with each."
+    expect_shown good-other --hint "$choose_hint"
+    expect_told other.example --hint "$line_hint"
     ask localhost
-    expect_shown good
-    hint "a choice is for one connection. SSL_set_SSL_CTX, on the SSL of the \
-callback; what you change in a context is changed for all who come later."
+    expect_shown good --hint "There may be any number of names: compare with each \
+of them."
     ask "w$RANDOM.server.example"
-    expect_shown good-wildcard
+    expect_shown good-wildcard --hint "A choice is for one connection only. Call \
+SSL_set_SSL_CTX with the SSL of the callback; a change to a context would be for \
+all clients that come later."
 }
 
 @test "takes capitals in a name for the same letters" {
     local odd
     odd_case other.example
     serves good "$odd" good-other
-    hint "names have no case (RFC 4343), and a client sends what its user \
-typed: strcasecmp."
     ask other.example
-    expect_shown good-other
+    expect_shown good-other --hint "$case_hint"
     odd_case other.example
     ask "$odd"
-    expect_shown good-other
-    hint "say what the client wrote, as it wrote it."
-    expect_told "$odd"
+    expect_shown good-other --hint "$case_hint"
+    expect_told "$odd" --hint "Send the name as the client wrote it, with its \
+capitals."
 }
 
 @test "shows the first certificate for a name that it does not have" {
     local name="w$RANDOM.server.example"
     serves good-wildcard other.example good-other
-    hint_at_unknown
     ask "$name"
-    expect_shown good-wildcard
-    expect_told "$name"
+    expect_shown good-wildcard --hint "$unknown_hint"
+    expect_told "$name" --hint "$line_hint"
     stop_all
     serves good-wildcard server.example good-other www.server.exampl good-other \
         ww good-other www.server.example.org good-other
-    hint "one name is another to its last letter: no prefix, no suffix, no part \
-of it will do. Compare all of both."
     ask www.server.example
-    expect_shown good-wildcard
+    expect_shown good-wildcard --hint "$last_hint"
 }
 
 @test "shows the first certificate to a client that asks for nobody" {
+    local hint="A client that connects to an address asks for no name, and \
+SSL_get_servername returns NULL: check for that in the callback and after it."
     serves good other.example good-other
-    hint "who connects to an address asks for no name, and SSL_get_servername \
-returns NULL: in the callback, and after it."
     ask 127.0.0.1
-    expect_shown good
-    expect_told nobody
+    expect_shown good --hint "$hint"
+    expect_told nobody --hint "$hint"
 }
 
 # rudely MANNER [OPTION...]: a client like that, which is over then.
@@ -158,81 +173,73 @@ rudely() {
 @test "goes on after clients that vanish, or make no sense" {
     local manner
     serves good other.example good-other
-    hint "this client came no further than the handshake. For you that is a \
-warning, SSL_free and close; then the next one."
     for manner in vanish reset rsa-only broken-off; do
         rudely "$manner" -n other.example
-        expect_true "it has ended, after a client like that" is_running server
+        expect_true "it has ended, after a client like that" \
+            --hint "$handshake_hint" -- is_running server
     done
     ask other.example
-    expect_shown good-other
-    expect_told other.example
+    expect_shown good-other --hint "$handshake_hint"
+    expect_told other.example --hint "$handshake_hint"
 }
 
 @test "has a second for each client, and not more" {
     serves good
-    hint "this client begins a handshake, and stays. accept4 with SOCK_NONBLOCK \
-gave you a socket that SSL_accept does not sleep on; tls_wait does, until the \
-deadline."
-    HAND+=("$rude half $HAND_PORT")
+    by_hand "$rude half $HAND_PORT"
     start slow "$rude" half "$PORT"
     wait_for slow 'all is said' || environment "$rude does not run"
     ask 127.0.0.1
-    expect_shown good
+    expect_shown good --hint "Another client began a handshake and then said \
+nothing. accept4 with SOCK_NONBLOCK gives you a socket on which SSL_accept does \
+not wait; tls_wait waits, but only until the deadline."
 }
 
 @test "speaks nothing older than TLS 1.2, whatever name it is asked for" {
     serves good other.example good-other
-    hint "TLS 1.1 has been dead since RFC 8996: \
-SSL_CTX_set_min_proto_version, on every context."
     rudely tls-1.1 -n other.example
-    expect_true "it speaks TLS 1.1" says rude 'no handshake: *'
-    hint "CBC is open to those who can try: ECDHE and AEAD only, \
-SSL_CTX_set_cipher_list."
+    expect_true "it speaks TLS 1.1" --hint "RFC 8996 forbids TLS 1.1. Call \
+SSL_CTX_set_min_proto_version on every context." -- says rude 'no handshake: *'
     rudely cbc-only -n other.example
-    expect_true "it takes a cipher that is no AEAD" says rude 'no handshake: *'
+    expect_true "it takes a cipher that is no AEAD" --hint "Ciphers in CBC mode \
+can be attacked. Allow only ECDHE with an AEAD cipher, with \
+SSL_CTX_set_cipher_list on every context." -- says rude 'no handshake: *'
 }
 
-# refuses_files FILE...: as its certificates and keys.
+# refuses_files FILE... [--hint TEXT]: as its certificates and keys.
 refuses_files() {
+    local hint=''
+    local -a arguments
+    take_options + "$@" || return
     HAND=()
-    answer 0 "$@"
-    if ((status == 124)); then
-        not_yet "it listens, in spite of that" </dev/null
-    fi
-    expect_status 1
-    expect_stderr "?*"
+    answer 0 "${arguments[@]}"
+    expect_end --hint "It listens in spite of that. $hint"
+    expect_status 1 --hint "$hint"
+    expect_stderr "?*" --hint "Say on standard error what is wrong with the file, \
+before you end."
 }
 
 @test "refuses a private key that others may read" {
     local mode key=$BATS_TEST_TMPDIR/loose.key
     SECONDS_ALLOWED=1
-    [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
+    need_certificates
     cp "$certs/good.key" "$key"
-    hint "stat(2) says who may use a file: st_mode has S_IRWXG for its group, \
-and S_IRWXO for all others. A key is for its owner alone."
     for mode in 640 604; do
         chmod "$mode" "$key"
-        refuses_files "$certs/good.pem" "$key"
+        refuses_files "$certs/good.pem" "$key" --hint "$mode_hint"
     done
-    hint "each key is a key: look at those of the names, too."
     refuses_files "$certs/good.pem" "$certs/good.key" other.example \
-        "$certs/good-other.pem" "$key"
+        "$certs/good-other.pem" "$key" --hint "Check the keys of the other names \
+as you check the first key."
 }
 
 @test "refuses a key that is not the certificate's" {
     SECONDS_ALLOWED=1
-    [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
-    hint "SSL_CTX_use_PrivateKey_file returns what it thinks of the key: look."
-    refuses_files "$certs/good.pem" "$certs/client.key"
-    hint "a context keeps a key of each kind, and a key of another kind than \
-your certificate's is not held against it until you ask: \
-SSL_CTX_check_private_key."
-    refuses_files "$certs/good.pem" "$certs/good-rsa.key"
+    need_certificates
+    refuses_files "$certs/good.pem" "$certs/client.key" --hint \
+        "SSL_CTX_use_PrivateKey_file returns 1 if it accepts the key: check that."
+    refuses_files "$certs/good.pem" "$certs/good-rsa.key" --hint "$kind_hint"
     refuses_files "$certs/good.pem" "$certs/good.key" other.example \
-        "$certs/good-other.pem" "$certs/good-rsa.key"
-    hint "a file that is not there, or no certificate, is to be said at once: \
-look at what each call returns."
+        "$certs/good-other.pem" "$certs/good-rsa.key" --hint "$kind_hint"
     refuses_files "$certs/good.pem" "$certs/good.key" other.example \
-        "$certs/none.pem" "$certs/good.key"
+        "$certs/none.pem" "$certs/good.key" --hint "$file_hint"
 }

@@ -6,7 +6,7 @@
 load ../lib/exercise
 
 certs=build/certs
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 
 # invite NAME...: the learner's server, which has these on its list, and
 # somebody who never comes.
@@ -14,7 +14,8 @@ invite() {
     [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
     welcomed=()
     answer_serves 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem" "$@" \
-        "$RANDOM.example"
+        "$RANDOM.example" --hint "Listen, print the line, and call fflush(stdout). \
+Then accept clients in a loop that never ends."
 }
 
 # come CERTIFICATE [MANNER]: a client shows that one, or `none`, and hears what
@@ -33,20 +34,23 @@ come() {
     bounded "$rude_tls" -j "$PORT" -n 99999 -o "$TOLD" "${2:-mute}" "${own[@]}" \
         </dev/null >"$BATS_TEST_TMPDIR/client" 2>&1 3>&- || true
     : >"$BATS_TEST_TMPDIR/ending" # that was the client's
-    is_running server || not_yet "it has ended" </dev/null
+    expect_true "it has ended" --hint "Whatever a client does, the server goes on: \
+warn, call SSL_free and close, and accept the next one." -- is_running server
 }
 
-# is_welcome CERTIFICATE NAME: and is told so, and is printed.
+# is_welcome CERTIFICATE NAME [--hint TEXT]: and is told so, and is printed.
 is_welcome() {
     come "$1"
     echo "welcome $2" >"$BATS_TEST_TMPDIR/wanted"
     cmp -s "$BATS_TEST_TMPDIR/wanted" "$TOLD" ||
-        not_yet "a client with $1.pem was not told what it should be" \
-            < <(show_difference "$BATS_TEST_TMPDIR/wanted" "$TOLD")
+        fail "a client with $1.pem was not told what it should be" \
+            --show "$(show_difference "$BATS_TEST_TMPDIR/wanted" "$TOLD")" \
+            "${@:3}"
     welcomed+=("welcome $2")
-    soon prints_welcomes ||
-        not_yet "on standard output is not what it should be" \
-            < <(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")
+    soon prints_welcomes || fail "what it printed is not what it should be" \
+        --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
+        --hint "Print the line that you send to a client on standard output, too, \
+and call fflush(stdout) after it."
 }
 
 print_wanted() {
@@ -57,145 +61,148 @@ prints_welcomes() {
     cmp -s <(print_wanted) "$BATS_TEST_TMPDIR/server.out"
 }
 
-# is_refused CERTIFICATE [MANNER]: it hears nothing at all, and is not printed.
+# is_refused CERTIFICATE [MANNER] [--hint TEXT]: it hears nothing at all, and is
+# not printed.
 is_refused() {
-    come "$@"
-    [[ ! -s $TOLD ]] || not_yet "a client with $1.pem was told something" \
-        < <(head -n 1 "$TOLD" | tr -c '[:print:]\n' '?' | sed 's/^/Told: /')
-    prints_welcomes ||
-        not_yet "it printed that it has let in one with $1.pem" \
-            < <(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")
-    says_why || not_yet "it does not say why on standard error" </dev/null
+    local hint=''
+    local -a arguments
+    take_options + "$@" || return
+    come "${arguments[@]}"
+    [[ ! -s $TOLD ]] || fail "a client with $1.pem was told something" \
+        --show "$(head -n 1 "$TOLD" | tr -c '[:print:]\n' '?' | sed 's/^/Told: /')" \
+        --hint "$hint"
+    prints_welcomes || fail "it printed that it has let in one with $1.pem" \
+        --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
+        --hint "$hint"
+    expect_true "it does not say why on standard error" --hint "Warn about each \
+client that you refuse, and say why." \
+        -- soon test -s "$BATS_TEST_TMPDIR/server.err"
     : >"$BATS_TEST_TMPDIR/server.err"
-}
-
-says_why() {
-    soon test -s "$BATS_TEST_TMPDIR/server.err"
 }
 
 # goes_on: after all that, somebody who is on the list is welcome.
 goes_on() {
-    hint "that one must not cost the next one anything."
-    is_welcome client alice.example
+    is_welcome client alice.example --hint "A client that was refused must not \
+change anything for the next one: alice.example is on the list."
 }
 
+whole_hint="alice.example.org and malice.example are other names. Compare names \
+from their first letter to their last, with their length."
+
 @test "welcomes who has a certificate with a name that is on the list" {
-    hint "the certificate is good, and made out to alice.example, which is one \
-of the NAMEs: X509_check_host, with SSL_get0_peer_certificate, once for each \
-NAME. Say the one that it is."
+    local hint="The certificate is good, and made out to a NAME on the list. Call \
+X509_check_host on SSL_get0_peer_certificate once for each NAME, and send the NAME \
+that fits."
     invite bob.example alice.example
-    is_welcome client alice.example
-    is_welcome client-bob bob.example
-    is_welcome client alice.example
+    is_welcome client alice.example --hint "$hint"
+    is_welcome client-bob bob.example --hint "$hint"
+    is_welcome client alice.example --hint "$hint"
 }
 
 @test "refuses who has no certificate" {
     invite alice.example
-    hint "SSL_VERIFY_PEER asks for one. Who has none comes in all the same: \
-SSL_VERIFY_FAIL_IF_NO_PEER_CERT belongs to it."
-    is_refused none
+    is_refused none --hint "SSL_VERIFY_PEER asks for a certificate, but a client \
+without one is accepted all the same. Add SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
     goes_on
 }
 
 @test "refuses a certificate that CLIENT_CA does not vouch for as a client's" {
     local name
     invite alice.example
-    hint "this one has the right name. But it is expired, or signed by a \
-stranger, or its chain is cut short, or it is a server's: SSL_accept knows, if \
-SSL_CTX_set_verify has SSL_VERIFY_PEER, and no callback that returns 1 \
-whatever OpenSSL thinks (its first argument)."
     for name in client-expired client-unknown-root client-no-chain \
         server-as-client; do
-        is_refused "$name"
+        is_refused "$name" --hint "The name is right, but the certificate is \
+expired, or its chain is wrong, or it is for a server. With SSL_VERIFY_PEER in \
+SSL_CTX_set_verify SSL_accept fails; do not give it a callback that always returns \
+1."
     done
     goes_on
 }
 
 @test "says nothing to who is not on the list" {
-    hint "a good certificate says who it is, and not that he may come in. \
-Nothing is sent, not even a greeting, before you have found the name on the \
-list: in TLS the client takes the first answer for a yes."
+    local hint="A good certificate says who a client is, and not that it may come \
+in. Send nothing, not even a greeting, before you have found its name on the list."
     invite bob.example
-    is_refused client
-    is_refused client-more-and-name
-    is_welcome client-bob bob.example
+    is_refused client --hint "$hint"
+    is_refused client-more-and-name --hint "$whole_hint"
+    is_welcome client-bob bob.example --hint "A client that was refused must not \
+change anything for the next one: bob.example is on the list."
 }
 
 @test "welcomes nobody before the handshake is over" {
     invite alice.example
-    hint "a certificate is public, everybody can show Alice's. That one has her \
-key is proved later in the handshake: decide after SSL_accept has returned 1, \
-and not in a callback during it."
-    is_refused client impostor
+    is_refused client impostor --hint "Anybody can show Alice's certificate; that \
+a client has the key to it is proved only at the end of the handshake. Decide \
+after SSL_accept has returned 1, and not in a callback."
     goes_on
 }
 
 @test "takes a name for the same only if all of it is" {
     invite alice.guests.example alice.example
-    hint "alice.example.org is somebody else, and so is malice.example: a name \
-is compared from its first letter to its last, its length included."
-    is_refused client-name-and-more
-    is_refused client-more-and-name
-    is_refused client-shorter
-    hint "*.guests.example is a certificate for many servers, and on your list \
-is alice.guests.example, one client: X509_CHECK_FLAG_NO_WILDCARDS."
-    is_refused client-wildcard
+    is_refused client-name-and-more --hint "$whole_hint"
+    is_refused client-more-and-name --hint "$whole_hint"
+    is_refused client-shorter --hint "$whole_hint"
+    is_refused client-wildcard --hint "*.guests.example would fit many names, but \
+your list has one client, alice.guests.example. Give X509_check_host the flag \
+X509_CHECK_FLAG_NO_WILDCARDS."
     goes_on
 }
 
 @test "looks at DNS names among the alternative names only" {
+    local subject_hint="The CN of the subject was never meant for this. Give \
+X509_check_host the flag X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, or read the \
+alternative names with X509_get_ext_d2i and NID_subject_alt_name."
+    local kind_hint="Alternative names are of several kinds, and a URI or a mail \
+address is no DNS name. The type of a GENERAL_NAME says what it is: compare only \
+GEN_DNS."
     invite alice.example
-    hint "what stands in the subject, CN, was never meant for this; the \
-alternative names are: X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, or \
-X509_get_ext_d2i with NID_subject_alt_name."
-    is_refused client-name-in-subject
-    is_refused client-other-in-subject
-    hint "there are alternative names of many kinds, and a URI or an address of \
-mail is no DNS name: the type of each GENERAL_NAME says what it is, GEN_DNS."
-    is_refused client-name-as-uri
-    is_refused client-name-as-mail
+    is_refused client-name-in-subject --hint "$subject_hint"
+    is_refused client-other-in-subject --hint "$subject_hint"
+    is_refused client-name-as-uri --hint "$kind_hint"
+    is_refused client-name-as-mail --hint "$kind_hint"
     goes_on
 }
 
 @test "is not deceived by what a name has in it" {
     invite alice.example
-    hint "this name goes on after a NUL, where strcmp stops. An ASN1_STRING has \
-a length: compare that, too."
-    is_refused client-name-with-nul
-    hint "this is one name, 'xxx, DNS:alice.example'. Written out as text it \
-looks like two: compare the names, and never the text of them all."
-    is_refused client-name-with-comma
+    is_refused client-name-with-nul --hint "This name goes on after a NUL, where \
+strcmp stops. An ASN1_STRING has a length: compare that, too."
+    is_refused client-name-with-comma --hint "This certificate has one name, \
+'xxx, DNS:alice.example', which as text looks like two. Compare one name at a \
+time, and never the text of all of them."
     goes_on
 }
 
 @test "looks at all the names of a certificate" {
     invite alice.example
-    hint "a certificate may have many names. This one's first is \
-carol.example, and its second alice.example."
-    is_welcome client-two-names alice.example
+    is_welcome client-two-names alice.example --hint "A certificate may have many \
+names: here carol.example comes first, and then alice.example. Compare all of them \
+with the list."
 }
 
 @test "takes capital letters for small ones" {
+    local hint="Names have no case: Alice.EXAMPLE and alice.example are the same \
+name (RFC 4343). Send the one that is on your list."
     invite alice.example
-    hint "Alice.EXAMPLE and alice.example are the same name: RFC 4343. You say \
-the one that is on your list."
-    is_welcome client-capitals alice.example
+    is_welcome client-capitals alice.example --hint "$hint"
     stop_all
     invite BOB.Example
-    is_welcome client-bob BOB.Example
+    is_welcome client-bob BOB.Example --hint "$hint"
 }
 
 @test "refuses a NAME that is none, and a CLIENT_CA that it cannot read" {
-    local name
-    hint "X509_check_host takes .example for all names that end so, and that is \
-no name on a list. Look at the NAMEs before you listen."
+    local name dot_hint="X509_check_host takes an empty name for any name, and \
+.example for all names that end so. Refuse such a NAME before you listen."
+    local file_hint="Check what SSL_CTX_load_verify_file returns: if it is not 1, \
+the file was not read, so say why and end with status 1."
     for name in '' .example; do
         SECONDS_ALLOWED=0.5 answer 0 "$certs/good.pem" "$certs/good.key" \
             "$certs/root.pem" alice.example "$name"
-        expect_status 1
+        SECONDS_ALLOWED=0.5 expect_end --hint "$dot_hint"
+        expect_status 1 --hint "$dot_hint"
     done
-    hint "SSL_CTX_load_verify_file returns 1, or it has not read the file."
     SECONDS_ALLOWED=0.5 answer 0 "$certs/good.pem" "$certs/good.key" \
         "$BATS_TEST_TMPDIR/none" alice.example
-    expect_status 1
+    SECONDS_ALLOWED=0.5 expect_end --hint "$file_hint"
+    expect_status 1 --hint "$file_hint"
 }

@@ -6,7 +6,7 @@
 load ../lib/exercise
 
 certs=build/certs
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 name=server.example
 
 # server MANNER BYTES [OPTION...]: that one, which answers with so many bytes
@@ -16,8 +16,8 @@ server() {
     HAND=()
     [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
     ANSWER=$BATS_TEST_TMPDIR/answer
-    "$BUILD/tests/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$2" payload \
-        garbage >"$ANSWER" || environment "$BUILD/tests/rude does not run"
+    "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$2" payload \
+        garbage >"$ANSWER" || environment "$BUILD/peers/rude does not run"
     start_server peer "$rude_tls" -f "$ANSWER" "${@:3}" "$1" \
         "$certs/$certificate.pem" "$certs/$certificate.key" ||
         environment "$rude_tls cannot listen on 127.0.0.1"
@@ -31,58 +31,66 @@ ask() {
     stop_all
 }
 
-# ask_in_background [OPTION...]: the same, without waiting for its end.
-ask_in_background() {
-    set -- "$@" "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
-    by_hand "$PROGRAM" "$@"
-    : >"$BATS_TEST_TMPDIR/ending"
-    start answer "$PROGRAM" "$@"
+# start_ask [OPTION...]: the same, without waiting for its end.
+start_ask() {
+    start_answer "$@" "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
     OUT=$BATS_TEST_TMPDIR/answer.out
 }
 
+want_read_hint="On a non-blocking socket SSL_connect and SSL_read return -1 \
+instead of waiting. If SSL_get_error says SSL_ERROR_WANT_READ, that is no failure: \
+wait with poll for POLLIN, and make the same call again."
+pending_hint="TLS takes a whole record off the socket, up to 16384 bytes, and \
+poll does not see the bytes that TLS still holds (SSL_pending tells). Call \
+SSL_read first, and wait only after SSL_ERROR_WANT_READ; call fflush after you \
+print."
+sleep_hint="After SSL_ERROR_WANT_READ, wait with poll for POLLIN: it sleeps until \
+something comes. If you call SSL_read again at once, sleep for fixed times, or \
+wait for POLLOUT, your program keeps waking up."
+first_hint="The program has to print what has come before it waits for more: see \
+that requirement."
+close_hint="SSL_read returned 0 or less: ask SSL_get_error. SSL_ERROR_ZERO_RETURN \
+is close_notify, the end that the server itself has sent; anything else is an \
+error, and anybody on the way could have made it."
+queue_hint="The FILE that could not be written left an error in OpenSSL's queue, \
+and SSL_get_error looks there first. Call ERR_clear_error before each call of SSL."
+
 @test "prints all that comes, byte for byte" {
+    local all_hint="One SSL_read returns at most one record: call it until \
+SSL_get_error says SSL_ERROR_ZERO_RETURN. The bytes may contain a NUL, so use \
+fwrite, which takes a length."
     server honest $((40000 + RANDOM % 1000)) -w 20
-    hint "on a non-blocking socket SSL_connect and SSL_read return -1 whenever \
-they would have to wait. SSL_get_error says for what: SSL_ERROR_WANT_READ is no \
-failure, but to be answered by poll, for POLLIN, and the same call again."
     ask
-    expect_status 0
-    hint "one SSL_read gives what one record has left, and no more than you \
-asked for: go on until SSL_get_error says SSL_ERROR_ZERO_RETURN. What comes may \
-have a NUL in it: fwrite takes a length."
-    expect_output "$ANSWER"
+    expect_status 0 --hint "$want_read_hint"
+    expect_output "$ANSWER" --hint "$all_hint"
     server dribble 30 -d 0
     ask
-    expect_status 0
-    expect_output "$ANSWER"
+    expect_status 0 --hint "$want_read_hint"
+    expect_output "$ANSWER" --hint "$all_hint"
     server honest 0
-    hint "a server may end, with close_notify, before it has said anything."
     ask
-    expect_status 0
-    expect_output "$ANSWER"
+    expect_status 0 --hint "A server may send close_notify before any other byte. \
+That is a good end: status 0."
+    expect_output "$ANSWER" --hint "The server has said nothing: print nothing."
 }
 
 @test "hears NAME, and nobody else" {
-    local CERTIFICATE
-    hint "tls_client_context and tls_client make SSL_connect fail when the \
-certificate is not NAME's: SSL_ERROR_SSL is no call to try again."
+    local CERTIFICATE hint="tls_client_context and tls_client make SSL_connect \
+fail if the certificate is not for NAME. Then SSL_get_error says SSL_ERROR_SSL: \
+say why, and end with status 1."
     for CERTIFICATE in wrong-name self-signed; do
         server honest 100
         ask
-        expect_status 1
-        expect_output /dev/null
+        expect_status 1 --hint "$hint"
+        expect_output /dev/null --hint "$hint"
     done
 }
 
 @test "prints what has come before it waits for more" {
     server stall $((9000 + RANDOM % 1000))
-    ask_in_background
-    hint "TLS takes a whole record off the socket, up to 16384 bytes, and gives \
-you the piece that you asked for: SSL_pending says how many it still has, and \
-poll, which looks at the socket, knows nothing of them. Call SSL_read first; \
-wait only when it says SSL_ERROR_WANT_READ. And fflush what you print."
+    start_ask
     soon is_printed_or_ended || true
-    expect_output "$ANSWER"
+    expect_output "$ANSWER" --hint "$pending_hint"
 }
 
 is_printed_or_ended() {
@@ -92,21 +100,19 @@ is_printed_or_ended() {
 @test "sleeps while it waits" {
     local pid before after
     server stall 100
-    ask_in_background
-    hint "first of all it has to print what came: see the requirement before."
+    start_ask
     soon is_printed_or_ended || true
-    expect_output "$ANSWER"
+    expect_output "$ANSWER" --hint "$first_hint"
     pid=$(pid_of answer)
-    hint "SSL_ERROR_WANT_READ means: wait until the socket can be read. Who \
-calls SSL_read again at once is told the same, a million times a second; who \
-naps in between wakes for nothing, and comes late. poll sleeps until there is \
-something: for POLLIN, and not for POLLOUT, which a socket nearly always is."
-    soon is_asleep_or_ended || tell_work | not_yet "it never sleeps"
-    expect_true "it has ended, and the server has not" is_running answer
+    soon is_asleep_or_ended ||
+        fail "it never sleeps" --show "$(tell_work)" --hint "$sleep_hint"
+    expect_true "it has ended, and the server has not" --hint "$want_read_hint" \
+        -- is_running answer
     before=$(work)
     read -rt 0.1 <>"$BATS_RUN_TMPDIR/never" || true
     after=$(work)
-    ((after - before <= 4)) || tell_work | not_yet "it keeps waking up"
+    ((after - before <= 4)) ||
+        fail "it keeps waking up" --show "$(tell_work)" --hint "$sleep_hint"
 }
 
 is_asleep() {
@@ -135,96 +141,92 @@ tell_work() {
 }
 
 @test "waits to write, when that is what a call wants" {
+    local hint="SSL_ERROR_WANT_WRITE means that the call has something to send and \
+the socket took nothing. Wait for POLLOUT, and make the same call again; POLLIN \
+would never come."
     need_faults
     server honest 100
-    hint "SSL_ERROR_WANT_WRITE: the call has something to send, and the socket \
-took nothing. Wait for POLLOUT, and make the same call again. Whoever waits for \
-POLLIN then waits for a server that waits for him."
     by_hand env "LD_PRELOAD=$BUILD/tests/faults.so" FAULT_CALL=write \
         FAULT_ERRNO=11 "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
-    try "${faulty[@]}" FAULT_CALL=write FAULT_ERRNO=11 "$PROGRAM" \
+    run_answer "${faulty[@]}" FAULT_CALL=write FAULT_ERRNO=11 "$PROGRAM" \
         "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
-    expect_status 0
-    expect_output "$ANSWER"
+    expect_end --hint "$hint"
+    expect_status 0 --hint "$hint"
+    expect_output "$ANSWER" --hint "$hint"
 }
 
 @test "takes no end for the end but close_notify" {
     server cut 300
     ask
-    hint "SSL_read returned 0, and that may be two things: SSL_ERROR_ZERO_RETURN \
-is close_notify, the only end that the server itself has said; SSL_ERROR_SSL is \
-an end that anybody on the way can make. Ask SSL_get_error."
-    expect_status 1
-    expect_output "$ANSWER"
-    expect_stderr "*cut short*"
+    expect_status 1 --hint "$close_hint"
+    expect_output "$ANSWER" --hint "Print each piece as it comes: what came before \
+the error is to be printed, too."
+    expect_stderr "*cut short*" --hint "Say on standard error that the connection \
+was cut short: tls_explain has these words. Ask SSL_get_error first, because errno \
+has the reason only for SSL_ERROR_SYSCALL."
 }
 
 @test "says which error broke the connection" {
     server broken-off 300
     ask
-    hint "SSL_ERROR_SYSCALL: the reason is in errno, if you look before another \
-call changes it, and OpenSSL's queue is empty. A reset is not the end."
-    expect_status 1
-    expect_stderr "*Connection reset by peer*"
+    expect_status 1 --hint "SSL_ERROR_SYSCALL is an error of the socket, here a \
+reset. A reset is not the end: say why, and end with status 1."
+    expect_stderr "*Connection reset by peer*" --hint "For SSL_ERROR_SYSCALL the \
+reason is in errno and OpenSSL's queue is empty. Read errno before another call \
+changes it."
     server spoilt 300
     ask
-    hint "SSL_ERROR_SSL: the reason is in OpenSSL's queue, and errno is about \
-something else. tls_explain says it, or ERR_reason_error_string of \
-ERR_peek_error. What came before it is printed."
-    expect_status 1
-    expect_output "$ANSWER"
-    expect_stderr "*bad record mac*"
+    expect_status 1 --hint "SSL_ERROR_SSL is an error of TLS: say why, and end \
+with status 1."
+    expect_output "$ANSWER" --hint "Print each piece as it comes: what came before \
+the error is to be printed, too."
+    expect_stderr "*bad record mac*" --hint "For SSL_ERROR_SSL the reason is in \
+OpenSSL's queue, and errno is about something else. Ask SSL_get_error which error \
+it is; tls_explain, or ERR_reason_error_string of ERR_peek_error, has the words."
 }
 
 @test "gives up when its time is over" {
-    local manner
-    hint "deadline_wait returns -1 when the deadline has passed: then it is \
-over, with status 1, and the words deadline passed."
+    local manner hint="deadline_wait returns -1 when the deadline has passed. Then \
+say deadline passed on standard error, and end with status 1."
     for manner in silent mute; do
         server "$manner" 1
         ask -t 0.1
-        expect_status 1
-        expect_stderr "*deadline passed*"
+        expect_end --hint "$hint"
+        expect_status 1 --hint "$hint"
+        expect_stderr "*deadline passed*" --hint "$hint"
     done
 }
 
 @test "takes no old error for a new one" {
     local pid missing=$BATS_TEST_TMPDIR/no/such/folder
     server stall 100
-    hint "that FILE could not be written has left an error in OpenSSL's queue. \
-SSL_get_error looks there first, and takes it for the last call's: \
-ERR_clear_error, before each call."
-    ask_in_background -k "$missing"
+    start_ask -k "$missing"
     soon is_printed_or_ended || true
-    expect_output "$ANSWER"
+    expect_output "$ANSWER" --hint "$queue_hint"
     pid=$(pid_of answer)
     soon is_asleep_or_ended || true
-    cp "$BATS_TEST_TMPDIR/answer.err" "$BATS_TEST_TMPDIR/err"
-    expect_true "it did not wait for what comes next" is_asleep
+    expect_true "it did not wait for what comes next" --hint "$queue_hint" \
+        -- is_asleep
     stop_all
     server cut 100
     ask -k "$missing"
-    expect_status 1
-    expect_stderr "*cut short*"
+    expect_status 1 --hint "$queue_hint"
+    expect_stderr "*cut short*" --hint "$queue_hint"
     server honest 100
     ask -k "$missing"
-    expect_status 0
-    expect_output "$ANSWER"
+    expect_status 0 --hint "$queue_hint"
+    expect_output "$ANSWER" --hint "$queue_hint"
 }
 
 @test "says so when standard output cannot be written" {
     server honest 100
-    HAND+=("$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT >/dev/full; echo \$?")
-    status=0
-    bounded "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 "$PORT" >/dev/full \
-        2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
-    hint "fwrite and fflush return what became of the bytes."
-    expect_status 1
+    by_hand "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
+    expect_status 1 --hint "$output_hint"
 }
 
 @test "refuses wrong arguments" {
-    hint "usage goes to standard error, and the status is 2."
     answer "$certs/root.pem" "$name" 127.0.0.1
-    expect_status 2
-    expect_stderr "*usage: *"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "*usage: *" --hint "$usage_hint"
 }

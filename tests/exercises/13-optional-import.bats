@@ -47,8 +47,8 @@ no_zlib() {
 # draw BYTES: an input that nobody has seen before is in $INPUT.
 draw() {
     INPUT=$BATS_TEST_TMPDIR/input
-    "$BUILD/tests/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$1" payload \
-        garbage >"$INPUT" || environment "$BUILD/tests/rude does not run"
+    "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$1" payload \
+        garbage >"$INPUT" || environment "$BUILD/peers/rude does not run"
     SHOWN="head -c $1 /dev/urandom"
 }
 
@@ -85,73 +85,76 @@ compressed() {
 
 # answer_reads [-d]: an answer whose standard input is $INPUT.
 answer_reads() {
-    local program=${PROGRAM_NOW:-$PROGRAM}
-    HAND+=("$SHOWN |${ZLIB_IS+ ZLIB_IS=$ZLIB_IS}${ZLIB_FAILS+ \
-ZLIB_FAILS=$ZLIB_FAILS} LD_LIBRARY_PATH=$hand_shelf $PROGRAM${*:+ }$* | od -c")
-    about=answer
-    OUT=$BATS_TEST_TMPDIR/out
-    status=0
-    : >"$BATS_TEST_TMPDIR/ending"
-    LD_LIBRARY_PATH=$shelf bounded "${faulty[@]}" "$program" "$@" \
-        <"$INPUT" >"$OUT" 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
-    ((status != 126 && status != 127)) || environment "$program does not run"
-    IFS= read -rd '' errors <"$BATS_TEST_TMPDIR/err" || errors=${errors%$'\n'}
+    by_hand "$SHOWN |${ZLIB_IS+ ZLIB_IS=$ZLIB_IS}${ZLIB_FAILS+ \
+ZLIB_FAILS=$ZLIB_FAILS} LD_LIBRARY_PATH=$hand_shelf $PROGRAM${*:+ }$* | od -c"
+    LD_LIBRARY_PATH=$shelf run_answer "${faulty[@]}" \
+        "${PROGRAM_NOW:-$PROGRAM}" "$@"
 }
 
-# packs KIND: that is what becomes of $INPUT.
+# packs KIND [--hint TEXT]: that is what becomes of $INPUT.
 packs() {
     expected "$1"
     answer_reads
-    expect_status 0
-    expect_output "$WANTED"
+    expect_status 0 "${@:2}"
+    expect_output "$WANTED" "${@:2}"
 }
 
-# expect_error: it fails, says why, and prints nothing.
+# expect_error [--hint TEXT]: it fails, says why, and prints nothing.
 expect_error() {
-    expect_status 1
-    expect_true "it printed something, and had failed" is_empty "$OUT"
-    expect_true "it does not say why" says_why
+    expect_status 1 "$@"
+    expect_output /dev/null --hint "Print nothing on standard output if the \
+program fails: first check everything, then print."
+    expect_true "it does not say why" --hint "Say on standard error what is wrong, \
+before you end." -- test -n "$errors"
 }
 
-is_empty() {
-    [[ ! -s $1 ]]
-}
-
-says_why() {
-    [[ -n $errors ]]
-}
-
-# expect_reason PATTERN: it says what is missing.
+# expect_reason PATTERN [--hint TEXT]: it says what is missing.
 expect_reason() {
-    expect_stderr "*no zlib: *$1*"
+    expect_stderr "*no zlib: *$1*" "${@:2}"
 }
+
+pack_hint="The first line is zlib, a blank, and the length of the input; then come \
+the bytes that compress wrote, as many as *to_length says after it. compress needs \
+as much room as compressBound returns."
+plain_hint="dlopen returned NULL, so there is no zlib. That is no error here: \
+write a plain message, and end with status 0."
+missing_hint="dlsym returns NULL for a function that is missing, and a call of \
+NULL crashes. Look up all four before you call one: if one is missing, there is \
+no zlib."
+old_hint="A zlib may be too old: it has to be 1.2.11 or newer. Call zlibVersion, \
+and compare number by number; as text, 1.2.9 would be greater than 1.2.11."
+new_hint="1.3 and 1.10 are newer than 1.2.11. Compare number by number, and take \
+0 for a number that is left out."
+other_hint="If the first number is another one, nothing is known about this zlib: \
+do without it."
+unpack_hint="A message is a line and bytes. Give the bytes after the newline to \
+uncompress: it returns as many as the line says."
+without_hint="Without zlib nobody can read this message. Say why, end with status \
+1, and do not print its bytes as they are."
+believe_hint="The message comes from somebody else, so check it before you believe \
+it: LENGTH is decimal digits, at most 65536, and exactly so many bytes must come \
+out."
+most_hint="More than 65536 bytes of input are an error: do not pack a part of it."
 
 @test "packs with zlib, when that is to be had" {
     zlib_is 1.2.13
     draw "$((RANDOM % 5000 + 1000))"
-    hint "the first line is zlib, a blank, and how long the input is; then \
-comes what compress gave: as many bytes as *to_length says then. compress wants \
-the room that compressBound asks for. Any byte may be in it, NUL too."
-    packs zlib
+    packs zlib --hint "$pack_hint"
     text ''
-    packs zlib
+    packs zlib --hint "$pack_hint"
     [[ $BUILD != *asan* ]] || return 0
     faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=read)
     draw 100
-    hint "read may give fewer bytes than there are to come, from a pipe or a \
-socket: only 0 is the end. read_all, in exercise.c, has them all."
-    packs zlib
+    packs zlib --hint "read may return fewer bytes than there are to come, and only \
+0 is the end. read_all in exercise.c reads all of them."
 }
 
 @test "packs plain text, when there is no zlib, and says so" {
     no_zlib
     draw "$((RANDOM % 5000 + 1000))"
-    hint "dlopen has returned NULL. That is no error here: the message is \
-plain, and the status 0."
-    packs plain
-    hint "who gets less than he could have should know why: a line on standard \
-error, no zlib: and what dlerror says."
-    expect_reason libz.so.1
+    packs plain --hint "$plain_hint"
+    expect_reason libz.so.1 --hint "Say why the message is plain, in a line on \
+standard error: no zlib: and what dlerror returns."
 }
 
 @test "does without zlib, when a function is missing in it" {
@@ -159,51 +162,43 @@ error, no zlib: and what dlerror says."
     draw 100
     for name in zlibVersion compressBound compress uncompress; do
         zlib_is 1.2.13 "$(rename "$name")"
-        hint "dlsym returns NULL for what is not there, and to call that is the \
-end. Ask for all four before you call one of them: without one of them there is \
-no zlib."
-        packs plain
-        hint "say which one is missing: dlerror knows."
-        expect_reason "$name"
+        packs plain --hint "$missing_hint"
+        expect_reason "$name" --hint "Say which function is missing: no zlib: and \
+what dlerror returns."
     done
 }
 
 @test "does without a zlib that is too old, and takes what is newer" {
-    local version
+    local version reason_hint="Say which version it is: no zlib: and a sentence \
+that has what zlibVersion returns."
     draw 100
     for version in 1.2.10 1.2.9 1.1.4 0.95.12; do
         zlib_is "$version"
-        hint "a function that is there may be one of long ago: 1.2.11 is asked \
-for at least. Call zlibVersion, and compare number by number: as text, 1.2.9 is \
-the greater one."
-        packs plain
-        expect_reason "$version"
+        packs plain --hint "$old_hint"
+        expect_reason "$version" --hint "$reason_hint"
     done
     for version in 1.2.11 1.2.12.1-motley 1.3 1.10.1; do
         zlib_is "$version"
-        hint "1.3 is newer than 1.2.11, though it has no third number, and 1.10 \
-newer than 1.2: compare number by number, and what is left out is 0."
-        packs zlib
+        packs zlib --hint "$new_hint"
     done
     zlib_is 2.0.1
-    hint "another first number says that nothing is as it was: a zlib 2 is none \
-for you."
-    packs plain
-    expect_reason 2.0.1
+    packs plain --hint "$other_hint"
+    expect_reason 2.0.1 --hint "$reason_hint"
 }
 
 @test "takes an error of compress for an error, and not for no zlib" {
     zlib_is 1.2.13
     export ZLIB_FAILS=compress
     draw 100
-    hint "zlib was found, and then compress returned something other than 0. \
-That is no absence: status 1, a reason, and no plain message. It is what else is \
-for: try holds the import, and nothing more."
     answer_reads
-    expect_error
+    expect_error --hint "zlib was found, but compress returned an error, which is \
+anything but 0. Say so and end with status 1: a plain message is only for a \
+missing zlib."
 }
 
 @test "unpacks both kinds" {
+    local plain_hint="A plain message needs no zlib: print the bytes after its \
+first line."
     zlib_is 1.2.13
     draw 5000
     cp "$INPUT" "$BATS_TEST_TMPDIR/original"
@@ -211,20 +206,17 @@ for: try holds the import, and nothing more."
     cp "$WANTED" "$BATS_TEST_TMPDIR/plain"
     expected zlib
     INPUT=$WANTED
-    HAND+=("printf hello | LD_LIBRARY_PATH=$hand_shelf $PROGRAM >$hand_shelf/5")
+    by_hand "printf hello | LD_LIBRARY_PATH=$hand_shelf $PROGRAM >$hand_shelf/5"
     SHOWN="cat $hand_shelf/5"
-    hint "a message is a line, and bytes: those behind the newline go to \
-uncompress, and as many as it says come out."
     answer_reads -d
-    expect_status 0
-    expect_output "$BATS_TEST_TMPDIR/original"
+    expect_status 0 --hint "$unpack_hint"
+    expect_output "$BATS_TEST_TMPDIR/original" --hint "$unpack_hint"
     no_zlib
     INPUT=$BATS_TEST_TMPDIR/plain
     SHOWN="printf 'plain 5\\nhello'"
-    hint "a plain message needs no zlib."
     answer_reads -d
-    expect_status 0
-    expect_output "$BATS_TEST_TMPDIR/original"
+    expect_status 0 --hint "$plain_hint"
+    expect_output "$BATS_TEST_TMPDIR/original" --hint "$plain_hint"
 }
 
 @test "does not unpack with zlib what zlib is missing for" {
@@ -240,48 +232,40 @@ uncompress, and as many as it says come out."
         no-uncompress) zlib_is 1.2.13 "$(rename uncompress)" ;;
         old) zlib_is 1.2.3 ;;
         esac
-        hint "without zlib nobody can read this message: status 1, and why. Its \
-bytes as they are would be rubbish that looks like an answer."
         answer_reads -d
-        expect_error
-        expect_reason ''
+        expect_error --hint "$without_hint"
+        expect_reason '' --hint "Say why there is no zlib: no zlib: and the reason."
     done
 }
 
 @test "refuses a message that is not what it says" {
     local bad
     zlib_is 1.2.13
-    hint "the message comes from somebody else. LENGTH is decimal digits, at \
-most 65536, and as many bytes must come out, no more and no fewer: look before \
-you believe it."
     for bad in 'plain 5\nhell' 'plain 5\nhello!' 'plain 5' 'plain \nhello' \
         'plain 5x\nhello' 'plain +5\nhello' 'plain 18446744073709551621\nhello' \
         'gzip 5\nhello' ''; do
         text "$bad"
         answer_reads -d
-        expect_error
+        expect_error --hint "$believe_hint"
     done
     for bad in 'zlib 5\nzabc' 'zlib 2\nzabc' 'zlib 65537\nzabc'; do
         text "$bad"
         answer_reads -d
-        expect_error
+        expect_error --hint "$believe_hint"
     done
-    hint "uncompress returns what became of it, and anything but 0 is an error."
     text 'zlib 3\nabc'
     answer_reads -d
-    expect_error
+    expect_error --hint "uncompress returns 0, or an error: check that."
 }
 
 @test "packs up to 65536 bytes" {
     zlib_is 1.2.13
     draw 65536
-    hint "the room that compress wants is more than the input has: \
-compressBound says how much."
-    packs zlib
+    packs zlib --hint "compress needs more room than the input has: compressBound \
+returns how much."
     draw 65537
-    hint "more than 65536 bytes are an error, and not what fits."
     answer_reads
-    expect_error
+    expect_error --hint "$most_hint"
 }
 
 @test "builds, and finds zlib, where there is no zlib.h" {
@@ -291,41 +275,34 @@ compressBound says how much."
         environment "nobody knows what $PROGRAM is made of"
     sed 's/zlib\.h/no-zlib.h/' "$source" >"$bare.c"
     zlib_is 1.2.13
-    HAND+=("sed 's/zlib\\.h/no-zlib.h/' $source >$hand_shelf/bare.c; cc -Icommon \
--o $hand_shelf/bare $hand_shelf/bare.c $BUILD/common.a")
-    about=answer
-    hint "zlib.h may be missing where your program is built: #if \
-__has_include(<zlib.h>), or do without. The four functions are in exercise.c, \
-and pointers to them need no header."
+    by_hand "sed 's/zlib\\.h/no-zlib.h/' $source >$hand_shelf/bare.c; cc -Icommon \
+-o $hand_shelf/bare $hand_shelf/bare.c $BUILD/common.a"
+    about=
     : >"$BATS_TEST_TMPDIR/ending"
     cc -std=c17 -w -Icommon -o "$bare" "$bare.c" "$BUILD/common.a" \
         2>"$BATS_TEST_TMPDIR/err" ||
-        not_yet "it does not build without zlib.h" </dev/null
+        fail "it does not build without zlib.h" --hint "zlib.h may be missing \
+where your program is built: write #if __has_include(<zlib.h>), or do not include \
+it. The pointers to the four functions in exercise.c need no header."
     draw 100
     PROGRAM_NOW=$bare
-    hint "zlib.h is for the compiler. That it was missing then says nothing \
-about what there is now: libz.so.1 is looked for when the program runs."
-    packs zlib
+    packs zlib --hint "Whether zlib.h was there when the program was built says \
+nothing about libz.so.1 when it runs. Call dlopen in any case."
 }
 
 @test "says so when standard output cannot be written" {
     no_zlib
     draw 100
-    hint "printf, fwrite and fflush return what became of the bytes."
-    HAND+=("$SHOWN | $PROGRAM >/dev/full; echo \$?")
-    about=answer
-    status=0
-    : >"$BATS_TEST_TMPDIR/ending"
-    LD_LIBRARY_PATH=$shelf bounded "$PROGRAM" <"$INPUT" >/dev/full \
-        2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
-    expect_status 1
+    by_hand "$SHOWN | $PROGRAM >/dev/full; echo \$?"
+    LD_LIBRARY_PATH=$shelf run_answer_to /dev/full "$PROGRAM"
+    expect_status 1 --hint "$output_hint"
 }
 
 @test "refuses wrong arguments" {
-    hint "usage goes to standard error, and the status is 2."
     answer -x
-    expect_status 2
-    expect_stderr "*usage: *"
+    expect_status 2 --hint "Print the usage and end with status 2, if there is an \
+option that you do not know: getopt returns '?' for it."
+    expect_stderr "*usage: *" --hint "$usage_hint"
     answer -d more
-    expect_status 2
+    expect_status 2 --hint "$usage_hint"
 }

@@ -20,19 +20,26 @@ word() {
     printf -v WORD 'w%x=%d' "$((RANDOM * 32768 + RANDOM))" "$RANDOM"
 }
 
-# expect_logged LINE...: these lines are logged, in whatever order.
+# expect_logged LINE... [--hint TEXT]: these lines are logged, in whatever order.
 expect_logged() {
-    printf '%s\n' "$@" | sort >"$BATS_TEST_TMPDIR/wanted"
+    local hint=''
+    local -a arguments
+    take_options + "$@" || return
+    printf '%s\n' "${arguments[@]}" | sort >"$BATS_TEST_TMPDIR/wanted"
     grep -av ' starts$' "$OUT" | sort >"$BATS_TEST_TMPDIR/logged" || true
-    expect_output "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/logged"
+    cmp -s "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/logged" ||
+        fail "what it logged is not what it should be" --show "$(show_difference \
+            "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/logged")" --hint "$hint"
 }
 
-# expect_starts: each module has started, once.
+# expect_starts [--hint TEXT]: each module has started, once.
 expect_starts() {
     printf '%s\n' "clock starts" "config starts" "log starts" \
         >"$BATS_TEST_TMPDIR/wanted"
     grep -a ' starts$' "$OUT" | sort >"$BATS_TEST_TMPDIR/starts" || true
-    expect_output "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/starts"
+    cmp -s "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/starts" ||
+        fail "not each module has started once" --show "$(show_difference \
+            "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/starts")" "$@"
 }
 
 # lines COUNT: sets LINES_OUT to what so many threads log.
@@ -44,19 +51,28 @@ lines() {
     done
 }
 
-circle="log asks clock for the time, clock asks config for the zone, and \
-config is not ready: it is on its way to log. "
+circle="log asks clock for the time, clock asks config for the zone, and config \
+is not ready, because it is calling log."
+line_hint="A line is its time, a blank, and its text. The time is seconds, plus \
+3600 for each hour of zone."
+ended_hint="Nothing failed: end with status 0."
+once_hint="Between the look at a flag and its change, other threads run, and each \
+of them starts the module again. pthread_once calls a function once for all \
+threads."
+wait_hint="A flag that is set when the body begins says that the module is ready \
+while its body is still running. Other threads must wait until the body has \
+returned: pthread_once makes them wait."
+told_hint="Log each unknown setting once, from one thread: do it at a place that \
+only one thread reaches."
 
 @test "logs a line at the time and in the zone that it is told" {
     local SECONDS_SET ZONE TIME
     draw
     answer 1 "seconds=$SECONDS_SET" "zone=$ZONE"
-    hint "a line is its time, a blank, and its text. The time is seconds, and \
-3600 more for each hour of zone."
-    expect_status 0
-    expect_logged "$TIME line 1"
-    hint "each module says that it starts, when its body runs: say_start."
-    expect_starts
+    expect_status 0 --hint "$ended_hint"
+    expect_logged "$TIME line 1" --hint "$line_hint"
+    expect_starts --hint "Each module says that it starts when its body runs: call \
+say_start in the body, and nowhere else."
 }
 
 @test "has the time right beyond the year 2038" {
@@ -65,11 +81,10 @@ config is not ready: it is on its way to log. "
     SECONDS_SET=$((SECONDS_SET + (2 + RANDOM % 99) * 4294967296))
     TIME=$((SECONDS_SET + 3600 * ZONE))
     answer 1 "zone=$ZONE" "seconds=$SECONDS_SET"
-    hint "clock_now returns long long; who found it by name and calls it as if \
-it returned int gets half of it, and no compiler sees both. A declaration that \
-was copied has drifted: have one, and let all who need it use that."
-    expect_status 0
-    expect_logged "$TIME line 1"
+    expect_status 0 --hint "$ended_hint"
+    expect_logged "$TIME line 1" --hint "clock_now returns long long, but the copy \
+of its declaration says int, and no compiler sees both: the copy has drifted. Have \
+one declaration, and let all who need it use that."
 }
 
 @test "says of a setting that it is unknown, at the right time" {
@@ -78,17 +93,16 @@ was copied has drifted: have one, and let all who need it use that."
     word && first=$WORD
     word && second=$WORD
     answer 1 "$first" "seconds=$SECONDS_SET" "$second" "zone=$ZONE"
-    hint "$circle""And one that waits for a start in which it is itself waits \
-for ever. config's body need not log: it can keep what is unknown, until \
-somebody asks who is ready."
-    expect_status 0
-    hint "a setting that is neither seconds nor zone is logged: its time, \
-unknown setting:, and the setting as it was given."
-    expect_true "it does not name each unknown setting" names "$first" "$second"
-    hint "$circle""A guard ends the circle, and hides that: what it lets pass \
-is half ready. Log what is unknown when all have started."
+    expect_end --hint "$circle A module that waits for its own start waits for \
+ever: keep the unknown settings in config's body, and log them later."
+    expect_status 0 --hint "$ended_hint"
+    expect_true "it does not name each unknown setting" --hint "A setting that is \
+neither seconds nor zone is logged: its time, unknown setting:, and the setting as \
+it was given." -- names "$first" "$second"
     expect_logged "$TIME unknown setting: $first" \
-        "$TIME unknown setting: $second" "$TIME line 1"
+        "$TIME unknown setting: $second" "$TIME line 1" \
+        --hint "$circle A guard stops the endless calls, but lets a module be used \
+before it is ready. Log the unknown settings when all modules have started."
 }
 
 names() {
@@ -102,23 +116,17 @@ names() {
     local SECONDS_SET ZONE TIME
     draw
     answer $((16 + RANDOM % 16)) "zone=$ZONE" "seconds=$SECONDS_SET"
-    hint "between the look at a flag and the change of it there is time for \
-other threads, and each of them starts the module again. pthread_once calls a \
-function once for all threads."
-    expect_status 0
-    expect_starts
+    expect_status 0 --hint "$ended_hint"
+    expect_starts --hint "$once_hint"
 }
 
 @test "lets no thread use a module before that has started" {
     local SECONDS_SET ZONE TIME LINES_OUT count=$((16 + RANDOM % 16))
     draw
     answer "$count" "seconds=$SECONDS_SET" "zone=$ZONE"
-    hint "a flag that is set when the body begins tells the other threads that \
-the module is ready, and its body is still running. They must wait until it \
-has returned: pthread_once has them wait."
     lines "$count"
-    expect_status 0
-    expect_logged "${LINES_OUT[@]}"
+    expect_status 0 --hint "$ended_hint"
+    expect_logged "${LINES_OUT[@]}" --hint "$wait_hint"
 }
 
 @test "says once that a setting is unknown, however many lines there are" {
@@ -126,11 +134,10 @@ has returned: pthread_once has them wait."
     draw
     word
     answer "$count" "seconds=$SECONDS_SET" "$WORD" "zone=$ZONE"
-    hint "what is unknown is said once for all, by one thread: where it is \
-said must be where only one comes by."
     lines "$count"
-    expect_status 0
-    expect_logged "$TIME unknown setting: $WORD" "${LINES_OUT[@]}"
+    expect_status 0 --hint "$ended_hint"
+    expect_logged "$TIME unknown setting: $WORD" "${LINES_OUT[@]}" \
+        --hint "$told_hint"
 }
 
 @test "starts nothing that nobody needs" {
@@ -138,8 +145,8 @@ said must be where only one comes by."
     draw
     word
     answer 0 "seconds=$SECONDS_SET" "$WORD" "zone=$ZONE"
-    hint "with no thread there is no line, and with no line nobody needs log, \
-or what log needs. Start a module at the first call that needs it, not before."
-    expect_status 0
-    expect_output /dev/null
+    expect_status 0 --hint "$ended_hint"
+    expect_output /dev/null --hint "Without a thread there is no line, so nobody \
+needs log, or what log needs. Start a module at the first call that needs it, and \
+not before."
 }

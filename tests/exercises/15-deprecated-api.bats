@@ -27,12 +27,12 @@ HOST+=.test
 # it to what is to be tried by hand.
 ports=0
 serve() {
-    start_server "$1" "$BUILD/tests/rude" -s "$((RANDOM + 2))" "${@:3}" \
+    start_server "$1" "$BUILD/peers/rude" -s "$((RANDOM + 2))" "${@:3}" \
         serve "$2" || environment "rude cannot listen on 127.0.0.1"
     printf -v "$1" '%s' "$PORT"
     HAND_PORT=80${lesson%%-*}
     HAND_PORT=$((HAND_PORT + 100 * ports))
-    HAND+=("$BUILD/tests/rude -p $HAND_PORT ${*:3} serve $2")
+    HAND+=("$BUILD/peers/rude -p $HAND_PORT ${*:3} serve $2")
     shown[PORT]=$HAND_PORT
     ports=$((ports + 1))
 }
@@ -40,36 +40,56 @@ shown=()
 
 # by_hand COMMAND...: as in exercise.bash, with the ports of these servers.
 by_hand() {
-    local command port
-    printf -v command '%q ' "$@"
+    local line=$1 port
+    if (($# > 1)); then
+        printf -v line '%q ' "$@"
+        line=${line% }
+    fi
     for port in "${!shown[@]}"; do
-        command=${command//$port/${shown[port]}}
+        line=${line//$port/${shown[port]}}
     done
-    HAND+=("${command% }")
+    HAND+=("$line")
 }
 
 # answer_named ADDRESSES ARGUMENT...: with a HOST that means these addresses.
 answer_named() {
     local -a with=("LD_PRELOAD=$names" "NAMES=$HOST=$1")
-    : >"$BATS_TEST_TMPDIR/ending"
     by_hand env "${with[@]}" "$PROGRAM" "${@:2}"
-    try env "${with[@]}" "$PROGRAM" "${@:2}"
-    ((status != 126 && status != 127)) || environment "$PROGRAM does not run"
+    run_answer env "${with[@]}" "$PROGRAM" "${@:2}"
 }
 
-# expect_said LINE...: it has printed that, and nothing else.
+# expect_said PORT BYTES [--hint TEXT]: it has printed that it connected to that
+# port of 127.0.0.1, and how much was said there, and nothing else.
 expect_said() {
-    printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/wanted"
-    expect_output "$BATS_TEST_TMPDIR/wanted"
+    expect_output --text "connected to 127.0.0.1:$1
+127.0.0.1:$1 said $2 bytes\n" "${@:3}"
 }
+
+all_hint="The program of 1999 does this already: keep it so."
+name_hint="Here gethostbyname knows no name, because it is out of date. \
+getaddrinfo takes a name or a number, and a port."
+list_hint="A name may have several addresses, so getaddrinfo returns a list. If \
+connect fails, try the next address, with a new socket."
+buffer_hint="The next call of inet_ntoa overwrites its static buffer, and a \
+function of your own with a static buffer does the same. Give each server a buffer \
+of its own."
+six_hint="AF_INET and struct sockaddr_in are for IPv4 alone. Ask getaddrinfo for \
+AF_UNSPEC, and take the family for socket, and the address and length for connect, \
+from its answer."
+brackets_hint="Write an IPv6 address in brackets, [::1]:80, because it has colons \
+of its own. It is also longer: INET_ADDRSTRLEN has no room for it, and \
+INET6_ADDRSTRLEN has."
+set_hint="An fd_set of select has room for descriptors 0 to 1023, and FD_SET \
+writes beyond its end for any other. Use poll, which takes any descriptor."
+pause_hint="There are two pauses of a tenth of a second. usleep took 100000 \
+microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
 
 @test "connects to a server, and says how much that said before its end" {
     local one bytes=$((5000 + RANDOM))
     serve one whole -n "$bytes"
     answer 127.0.0.1 "$one"
-    hint "that is what the program of 1999 does, and it should go on doing it."
-    expect_status 0
-    expect_said "connected to 127.0.0.1:$one" "127.0.0.1:$one said $bytes bytes"
+    expect_status 0 --hint "$all_hint"
+    expect_said "$one" "$bytes" --hint "$all_hint"
 }
 
 @test "knows each server by its own address, to the end" {
@@ -78,10 +98,7 @@ expect_said() {
     serve two whole -n 20
     serve three whole -n 30
     answer 127.0.0.1 "$one" 127.0.0.1 "$two" 127.0.0.1 "$three"
-    hint "what a static buffer holds, the next call overwrites: that is why \
-inet_ntoa is dead. A function of yours with a static buffer is another one; \
-give each server a buffer of its own."
-    expect_status 0
+    expect_status 0 --hint "$all_hint"
     # Which of them ends first is theirs to say.
     {
         sed '/ said /d' "$OUT"
@@ -92,89 +109,76 @@ give each server a buffer of its own."
     done >"$BATS_TEST_TMPDIR/wanted"
     printf '127.0.0.1:%s\n' "$one said 10 bytes" "$two said 20 bytes" \
         "$three said 30 bytes" >>"$BATS_TEST_TMPDIR/wanted"
-    expect_output "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/sorted"
+    OUT=$BATS_TEST_TMPDIR/sorted
+    expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$buffer_hint"
 }
 
 @test "hears all servers at once, and prints at once" {
     local one two
     serve one stall
     serve two whole -n 10
-    by_hand "$PROGRAM" 127.0.0.1 "$one" 127.0.0.1 "$two"
-    start answer "$PROGRAM" 127.0.0.1 "$one" 127.0.0.1 "$two"
+    start_answer 127.0.0.1 "$one" 127.0.0.1 "$two"
     soon says_or_ended answer "* said *" || true
-    cp "$BATS_TEST_TMPDIR/answer.err" "$BATS_TEST_TMPDIR/err"
-    hint "the first server is silent, and the second has ended. poll takes all \
-descriptors, as select did, and says which of them have something. A line is \
-out when it has been flushed."
     expect_true "it does not say that the second server has ended" \
-        says answer "127.0.0.1:$two said 10 bytes"
-    hint "the first one has not ended: it is only silent."
-    expect_true "it did not wait for the first server" is_running answer
+        --hint "The first server is silent and the second has ended. poll takes \
+all descriptors, as select did, and tells which are ready; call fflush(stdout) \
+after each line." -- says answer "127.0.0.1:$two said 10 bytes"
+    expect_true "it did not wait for the first server" \
+        --hint "The first server has not ended, it is only silent: wait until all \
+servers have ended." -- is_running answer
 }
 
 @test "finds a server by its name, at whichever of its addresses" {
     local one
     serve one whole -n 10
     answer_named 127.0.0.1 "$HOST" "$one"
-    hint "gethostbyname knows no name here, because it is dead. getaddrinfo \
-takes a name or a number, and a port."
-    expect_status 0
-    expect_said "connected to 127.0.0.1:$one" "127.0.0.1:$one said 10 bytes"
-    stop_all
-    HAND=()
+    expect_status 0 --hint "$name_hint"
+    expect_said "$one" 10 --hint "$name_hint"
+    next_run
     serve one whole -n 10
     answer_named 127.0.0.91+127.0.0.92+127.0.0.1 "$HOST" "$one"
-    hint "a name has several addresses: getaddrinfo gives a list. Who does not \
-answer at the first may do so at the next, with a new socket."
-    expect_status 0
-    expect_said "connected to 127.0.0.1:$one" "127.0.0.1:$one said 10 bytes"
+    expect_status 0 --hint "$list_hint"
+    expect_said "$one" 10 --hint "$list_hint"
 }
 
 @test "speaks IPv6 as well" {
-    local one two address=::ffff:127.0.0.1
+    local one two address=::ffff:127.0.0.1 hint=$six_hint
     [[ -e /proc/net/if_inet6 ]] || skip "this machine has no IPv6"
     serve one whole -n 10
     answer "$address" "$one"
-    hint "AF_INET is IPv4 alone, and so is struct sockaddr_in. Ask getaddrinfo \
-for AF_UNSPEC, and take from its answer the family for socket, and address and \
-length for connect."
-    expect_status 0
-    grep -q '^connected to 127' "$OUT" || hint "an IPv6 address has colons of \
-its own, so it stands in brackets: [::1]:80. It is longer, too: INET_ADDRSTRLEN \
-has no room for it."
-    expect_said "connected to [$address]:$one" "[$address]:$one said 10 bytes"
-    stop_all
-    HAND=()
+    expect_status 0 --hint "$six_hint"
+    grep -q '^connected to 127' "$OUT" || hint=$brackets_hint
+    expect_output --text "connected to [$address]:$one
+[$address]:$one said 10 bytes\n" --hint "$hint"
+    next_run
     serve one whole -n 10
     serve two whole -n 20
     answer_named "$address" "$HOST" "$one" 127.0.0.1 "$two"
-    hint "a name may have an IPv6 address and no other."
-    expect_status 0
+    expect_status 0 --hint "A name may have an IPv6 address and no other."
     expect_true "it did not say which address it has found" \
-        grep -qxF "[$address]:$one said 10 bytes" "$OUT"
+        --hint "$brackets_hint" -- grep -qxF "[$address]:$one said 10 bytes" "$OUT"
 }
 
 @test "takes a socket whose number is 1024 or more" {
     local one first=$((1024 + RANDOM % 64))
     (($(ulimit -Hn) > 1200)) || skip "no more descriptors are to be had here"
     serve one whole -n 10
-    HAND+=("bash -c 'for fd in {3..$((first - 1))}; do eval \"exec \
-\$fd</dev/null\"; done; $PROGRAM 127.0.0.1 ${shown[one]}'")
+    by_hand "bash -c 'for fd in {3..$((first - 1))}; do eval \"exec \
+\$fd</dev/null\"; done; $PROGRAM 127.0.0.1 ${shown[one]}'"
     # shellcheck disable=SC2016 # these are another shell's
-    try bash -c 'ulimit -Sn 1200
+    run_answer bash -c 'ulimit -Sn 1200
         for ((fd = 3; fd < '"$first"'; fd++)); do
             eval "exec $fd</dev/null"
         done
         exec "$@"' - "$PROGRAM" 127.0.0.1 "$one"
-    hint "a set of select has room for descriptors 0 to 1023. FD_SET writes \
-behind its end for any other, and most do not even notice. poll takes any."
-    expect_status 0
-    expect_said "connected to 127.0.0.1:$one" "127.0.0.1:$one said 10 bytes"
+    expect_end --hint "$set_hint"
+    expect_status 0 --hint "$set_hint"
+    expect_said "$one" 10 --hint "$set_hint"
 }
 
 # Whoever knocks at port $PORT is refused.
 nobody() {
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
 }
@@ -190,30 +194,25 @@ nobody() {
         "$PROGRAM" 127.0.0.1 "$one"
     nobody
     timed "$PROGRAM" 127.0.0.1 "$PORT"
-    HAND+=("$PROGRAM 127.0.0.1 9   # where nobody listens")
-    hint "when it has failed three times, it says with whom, and why: connect \
-127.0.0.1:80: Connection refused."
-    expect_status 1
-    expect_stderr "*127.0.0.1:$PORT*Connection refused*"
-    hint "two pauses of a tenth of a second: usleep took microseconds, 100000 of \
-them. nanosleep takes seconds, and nanoseconds: 100000000."
+    by_hand "$PROGRAM 127.0.0.1 9   # where nobody listens"
+    expect_status 1 --hint "If three tries have failed, end with status 1."
+    expect_stderr "*127.0.0.1:$PORT*Connection refused*" --hint "If three tries \
+have failed, say with whom and why: connect 127.0.0.1:80: Connection refused."
     expect_true "it gave up after 0.$(printf %02d "$took") seconds" \
-        [ "$took" -ge 19 ]
-    finish answer
-    OUT=$BATS_TEST_TMPDIR/answer.out
-    cp "$BATS_TEST_TMPDIR/answer.err" "$BATS_TEST_TMPDIR/err"
-    hint "a later try may succeed: each has a new socket."
-    expect_said "connected to 127.0.0.1:$one" "127.0.0.1:$one said 10 bytes"
+        --hint "$pause_hint" -- [ "$took" -ge 19 ]
+    finish_answer
+    expect_said "$one" 10 --hint "A later try may succeed: make a new socket for \
+each try."
 }
 
 @test "does not take a reset for the end" {
     local one
     serve one reset -k 5
     answer 127.0.0.1 "$one"
-    hint "recv has three answers: bytes, 0 for the end, and -1 for a failure. \
-The status is 1 then; on standard error, who it was, and why."
-    expect_status 1
-    expect_stderr "*127.0.0.1:$one*Connection reset by peer*"
+    expect_status 1 --hint "$reset_hint"
+    expect_stderr "*127.0.0.1:$one*Connection reset by peer*" --hint "recv \
+returned -1, and errno has the reason: say on standard error which server it was, \
+and why."
 }
 
 # holds_call NAME: PROGRAM has that name in its table of what it wants of libc,
@@ -223,20 +222,20 @@ holds_call() {
 }
 
 @test "calls none of the dead" {
-    local call one
+    local call one hint="Replace the call by the one that the lesson names. To \
+silence the compiler's warning leaves the call as it was."
     [[ $BUILD != *asan* ]] || skip "the sanitizers know all of them"
     [[ -r $PROGRAM ]] || environment "$PROGRAM cannot be read"
-    HAND+=("nm -uD $PROGRAM")
+    by_hand "nm -uD $PROGRAM"
     for call in gethostbyname gethostbyaddr inet_addr inet_aton inet_ntoa \
         usleep bcopy bzero; do
-        hint "the warning was there for a reason. Who silences it has the same \
-program as before, and nobody who says so: replace the call."
-        expect_true "it still calls $call" without_call "$call"
+        expect_true "it still calls $call" --hint "$hint" -- without_call "$call"
     done
     need_faults
     serve one whole -n 10
-    try "${faulty[@]}" FAULT_CALL=select FAULT_TIMES=9 "$PROGRAM" 127.0.0.1 "$one"
-    expect_true "it still calls select" [ "$status" = 0 ]
+    run_answer "${faulty[@]}" FAULT_CALL=select FAULT_TIMES=9 "$PROGRAM" \
+        127.0.0.1 "$one"
+    expect_true "it still calls select" --hint "$hint" -- [ "$status" = 0 ]
 }
 
 without_call() {
@@ -244,25 +243,25 @@ without_call() {
 }
 
 @test "says what it cannot use" {
-    hint "argc counts the program's own name too. Usage goes to standard error, \
-and the status is 2: there is a PORT for each HOST, and there are 1 to 8."
+    local usage_hint="There is a PORT for each HOST, and there are 1 to 8 of them. \
+For any other number of arguments print the usage on standard error, and end with \
+status 2."
     answer
-    expect_status 2
-    expect_stderr "usage: *"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage: *" --hint "$usage_hint"
     answer 127.0.0.1
-    expect_status 2
+    expect_status 2 --hint "$usage_hint"
     answer_named 127.0.0.1 "$HOST" 80 "$HOST"
-    expect_status 2
+    expect_status 2 --hint "$usage_hint"
     answer a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8 i 9
-    expect_status 2
-    hint "getaddrinfo returns an error of its own, and gai_strerror has words \
-for it."
+    expect_status 2 --hint "$usage_hint"
     answer_named 127.0.0.1 "no.$HOST" 80
-    expect_status 1
-    expect_stderr "*no.$HOST*"
-    hint "a port is digits and nothing else, from 1 to 65535."
+    expect_status 1 --hint "getaddrinfo returns 0 or an error number. If it is not \
+0, say why, and end with status 1."
+    expect_stderr "*no.$HOST*" --hint "Say which name has no address, and why: \
+gai_strerror has the words for what getaddrinfo returns."
     answer 127.0.0.1 80x
-    expect_status 1
+    expect_status 1 --hint "$port_hint"
     answer 127.0.0.1 65616
-    expect_status 1
+    expect_status 1 --hint "$port_hint"
 }

@@ -4,8 +4,8 @@
 
 load ../lib/exercise
 
-rude=$BUILD/tests/rude
-chatters=$BUILD/tests/chatters
+rude=$BUILD/peers/rude
+chatters=$BUILD/peers/chatters
 no="a name is 1 to 16 letters, digits, - and _, not taken"
 
 setup_file() {

@@ -5,8 +5,8 @@
 
 load ../lib/exercise
 
-many=$BUILD/tests/many
-rude=$BUILD/tests/rude
+many=$BUILD/peers/many
+rude=$BUILD/peers/rude
 
 # serves SECONDS: the answer, with that limit.
 serves() {
@@ -15,7 +15,7 @@ ever."
     answer_serves -i "$1" 0
 }
 
-# crowd OPTION...: clients of build/tests/many, to their end. Sets status and
+# crowd OPTION...: clients of build/peers/many, to their end. Sets status and
 # errors; what they said is in $OUT.
 crowd() {
     by_hand "$many" "$@" "$PORT"

@@ -6,7 +6,7 @@
 load ../lib/exercise
 load ../lib/clock
 
-queue=$BUILD/tests/queue
+queue=$BUILD/peers/queue
 patience=5000
 
 # ask LIMIT OPTION...: an answer looks for the highest rate of a server with these
@@ -169,17 +169,17 @@ CLOCK_REALTIME are the time of day; CLOCK_MONOTONIC can't be set."
     hint "each line that you send is answered by one. The server closed before \
 the last answer of the second run: there is nothing to be learned from it."
     expect_none
-    start_server rude "$BUILD/tests/rude" serve garbage ||
-        environment "$BUILD/tests/rude cannot listen on 127.0.0.1"
+    start_server rude "$BUILD/peers/rude" serve garbage ||
+        environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     HAND=()
-    by_hand "$BUILD/tests/rude" -p "$PORT" serve garbage
+    by_hand "$BUILD/peers/rude" -p "$PORT" serve garbage
     answer -l 50000 -t 1000 127.0.0.1 "$PORT"
     hint "this was no number, followed by ok or busy: don't take it for one."
     expect_none
     : >"$BATS_TEST_TMPDIR/sense"
     printf '%d okay\n' "$RANDOM" >"$BATS_TEST_TMPDIR/sense"
-    start_server rude "$BUILD/tests/rude" -f "$BATS_TEST_TMPDIR/sense" serve \
-        whole || environment "$BUILD/tests/rude cannot listen on 127.0.0.1"
+    start_server rude "$BUILD/peers/rude" -f "$BATS_TEST_TMPDIR/sense" serve \
+        whole || environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     answer -l 50000 -t 1000 127.0.0.1 "$PORT"
     expect_none
 }
@@ -232,8 +232,8 @@ arguments, too many, an option that is missing or that there is not."
         expect_status 1
     done
     hint "nobody listens there: say so, with status 1."
-    start nobody "$BUILD/tests/rude" refuse
-    wait_for nobody '* on *' || environment "$BUILD/tests/rude has no port"
+    start nobody "$BUILD/peers/rude" refuse
+    wait_for nobody '* on *' || environment "$BUILD/peers/rude has no port"
     port_of nobody
     answer -l 1000 -t 1000 127.0.0.1 "$PORT"
     expect_none

@@ -5,7 +5,7 @@
 
 load ../lib/exercise
 
-captures=$BUILD/tests/captures
+captures=$BUILD/peers/captures
 
 # capture FACE [OPTION...]: a file that nobody has seen before. Sets SEED, and
 # FILE; what is to be said of it is in $BATS_TEST_TMPDIR/wanted.

@@ -4,7 +4,7 @@
 
 load ../lib/exercise
 
-traced=$BUILD/tests/traced
+traced=$BUILD/peers/traced
 # Two tracers are one too many: nothing looks for leaks in what is traced.
 [[ $BUILD != *asan* ]] || export ASAN_OPTIONS=detect_leaks=0:handle_segv=0
 

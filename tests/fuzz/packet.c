@@ -41,7 +41,7 @@ static void try_text(struct packet_numbers *numbers, struct packet packet) {
     char text[PACKET_TEXT_BYTES];
     require(packet_format(&packet, text) == text);
     require(strlen(text) < 200); /* a line, and never cut */
-    packet_count(numbers, &packet);
+    packet_make_relative(numbers, &packet);
     require(packet_format(&packet, text) == text);
 }
 

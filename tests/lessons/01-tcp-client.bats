@@ -4,7 +4,7 @@
 load ../lib/common
 
 client=$BUILD/01-tcp-client
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # against FACE [OPTION...]: the client says hello to a rude server.
 against() {
@@ -23,47 +23,47 @@ payload() {
 @test "01-tcp-client sends its message and a newline, and prints the answer" {
     against whole
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
     finish peer
-    expect_text 'hello\n' "$BATS_TEST_TMPDIR/heard"
+    expect_output --text 'hello\n' --in "$BATS_TEST_TMPDIR/heard"
 }
 
 @test "01-tcp-client prints a line that comes a byte at a time" {
     against dribble
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "01-tcp-client prints one line when two come at once" {
     against join
     expect_result 0 ""
     head -n 1 "$(payload)" >"$BATS_TEST_TMPDIR/line"
-    expect_bytes "$BATS_TEST_TMPDIR/line"
+    expect_output "$BATS_TEST_TMPDIR/line"
 }
 
 @test "01-tcp-client prints what came, and says so, when the line has no end" {
     against half-close
     expect_result 1 "01-tcp-client: peer closed before the end of the line"
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "01-tcp-client prints nothing when the server closes without a word" {
     against half-close -k 0
     expect_result 1 "01-tcp-client: peer closed before the end of the line"
-    expect_text ''
+    expect_output --text ''
 }
 
 @test "01-tcp-client reports a reset, after what came before it" {
     against reset
     expect_result 1 "01-tcp-client: recv: Connection reset by peer"
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "01-tcp-client waits, in recv, for a server that stalls" {
     SECONDS_ALLOWED=0.5 against stall
-    expect status 124 "$status"
+    expect_equal status 124 "$status"
     [[ $(<"$BATS_TEST_TMPDIR/ending") == "it was waiting in recv on "* ]]
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "01-tcp-client is content with an answer from a server that never reads" {
@@ -71,20 +71,20 @@ payload() {
     "$rude" -s 7 payload deaf >"$BATS_TEST_TMPDIR/payload"
     try "$client" 127.0.0.1 "$PORT" hello
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "01-tcp-client takes a flood in no more memory than a line" {
     against flood
     expect_result 1 "01-tcp-client: peer closed before the end of the line"
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "01-tcp-client prints garbage as it is, up to its first newline" {
     against garbage
     expect_result 0 ""
     head -n 1 "$(payload)" >"$BATS_TEST_TMPDIR/line"
-    expect_bytes "$BATS_TEST_TMPDIR/line"
+    expect_output "$BATS_TEST_TMPDIR/line"
 }
 
 @test "01-tcp-client meets each of the rude peer's faces above" {
@@ -98,13 +98,13 @@ payload() {
     printf 'a\0b\0\0c\nd' >"$BATS_TEST_TMPDIR/nul"
     against whole -f "$BATS_TEST_TMPDIR/nul"
     expect_result 0 ""
-    expect_text 'a\0000b\0000\0000c\n'
+    expect_output --text 'a\0000b\0000\0000c\n'
 }
 
 @test "01-tcp-client prints a line of a million bytes" {
     against whole -n 1000000
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "01-tcp-client sends a long message whole, also a byte at a time" {
@@ -117,7 +117,7 @@ payload() {
         try "${faulty[@]}" "$fault" "$client" 127.0.0.1 "$PORT" "$message"
         expect_result 0 ""
         finish peer
-        expect_text "$message\n" "$BATS_TEST_TMPDIR/heard"
+        expect_output --text "$message\n" --in "$BATS_TEST_TMPDIR/heard"
     done
 }
 
@@ -126,7 +126,7 @@ payload() {
     try "$client" 127.0.0.1 "$PORT" ''
     expect_result 0 ""
     finish peer
-    expect_text '\n' "$BATS_TEST_TMPDIR/heard"
+    expect_output --text '\n' --in "$BATS_TEST_TMPDIR/heard"
 }
 
 # A server that is somebody else's work, and echoes a line.
@@ -163,7 +163,7 @@ c.sendall(c.makefile("rb").readline())'
         stranger "$name"
         try "$client" 127.0.0.1 "$PORT" "hello, $name"
         expect_result 0 ""
-        expect_text "hello, $name\n"
+        expect_output --text "hello, $name\n"
         stop_all
         count=$((count + 1))
     done
@@ -198,16 +198,18 @@ c.sendall(c.makefile("rb").readline())'
     start_server peer "$rude" -l -c 3 serve whole
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$client" 127.0.0.1 "$PORT" hello
-    expect "full" "$stderr" \
-        "01-tcp-client: standard output: No space left on device"
+    expect_equal "full" \
+        "01-tcp-client: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c '
         exec 7> >(:)
         wait $!
         exec "$@" >&7' - "$client" 127.0.0.1 "$PORT" hello
-    expect "gone" "$stderr" "01-tcp-client: standard output: Broken pipe"
+    expect_equal "gone" "01-tcp-client: standard output: Broken pipe" "$stderr"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - \
         "$client" 127.0.0.1 "$PORT" hello
-    expect "closed" "$stderr" "01-tcp-client: descriptor 1: Bad file descriptor"
+    expect_equal "closed" "01-tcp-client: descriptor 1: Bad file descriptor" \
+        "$stderr"
     run -1 bounded bash -c 'exec "$@" 2>&-' - "$client" 127.0.0.1 "$PORT" hello
 }
 
@@ -257,12 +259,12 @@ as 127.0.0.1: names come in lesson 04"
     local usage="usage: 01-tcp-client ADDRESS PORT MESSAGE"
     try "$client" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     try "$client"
     expect_result 2 "$usage"
     try "$client" 127.0.0.1 80
     expect_result 2 "$usage"
     try "$client" 127.0.0.1 80 hello world
     expect_result 2 "$usage"
-    expect_text ''
+    expect_output --text ''
 }

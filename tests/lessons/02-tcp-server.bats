@@ -5,7 +5,7 @@ load ../lib/common
 
 server=$BUILD/02-tcp-server
 client=$BUILD/01-tcp-client
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # serve [COMMAND...]: the server on a port of its own, behind that command.
 serve() {
@@ -40,14 +40,14 @@ name_of() {
 
 # expect_echo: the client heard all that it said, and nothing else.
 expect_echo() {
-    expect_bytes "$BATS_TEST_TMPDIR/payload" "$BATS_TEST_TMPDIR/heard"
+    expect_output "$BATS_TEST_TMPDIR/payload" --in "$BATS_TEST_TMPDIR/heard"
 }
 
 # expect_served: another client still gets its turn.
 expect_served() {
     try "$client" 127.0.0.1 "$PORT" "still there?"
     expect_result 0 ""
-    expect_text 'still there?\n'
+    expect_output --text 'still there?\n'
 }
 
 # said ERRORS: all that the server has said on standard error; waits for it.
@@ -55,7 +55,7 @@ said() {
     local all
     until_true has_said "$1" || {
         all=$(<"$BATS_TEST_TMPDIR/server.err")
-        expect "standard error" "$1" "$all"
+        expect_equal "standard error" "$1" "$all"
     }
 }
 
@@ -108,9 +108,10 @@ descriptors() {
     serve
     call whole
     expect_echo
-    expect_text "connected from $NAME\ngot 40 bytes, then end of stream\n"
+    expect_output \
+        --text "connected from $NAME\ngot 40 bytes, then end of stream\n"
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     expect_lines server "listening on 127.0.0.1:$PORT" "$NAME connected" \
         "$NAME closed after 40 bytes"
     said ""
@@ -174,7 +175,8 @@ descriptors() {
     before=$(descriptors)
     try "$rude" -s 7 -c 200 -o "$BATS_TEST_TMPDIR/heard" connect whole "$PORT"
     expect_result 0 ""
-    expect "answers" 200 "$(grep -c 'got 40 bytes, then end of stream' "$OUT")"
+    expect_equal "answers" 200 \
+        "$(grep -c 'got 40 bytes, then end of stream' "$OUT")"
     try "$rude" -c 20 connect reset "$PORT"
     expect_result 0 ""
     expect_served
@@ -210,13 +212,14 @@ for i, (s, said) in enumerate(clients):
 print("all is well")
 ' "$PORT"
     expect_result 0 ""
-    expect_text 'all is well\n'
+    expect_output --text 'all is well\n'
     expect_served
-    expect "resets" 10 "$(grep -c 'Connection reset by peer' \
+    expect_equal "resets" 10 "$(grep -c 'Connection reset by peer' \
         "$BATS_TEST_TMPDIR/server.err")"
     stop server
-    expect "status" 0 "$ended"
-    expect "turns" 251 "$(grep -c connected "$BATS_TEST_TMPDIR/server.out")"
+    expect_equal "status" 0 "$ended"
+    expect_equal "turns" 251 \
+        "$(grep -c connected "$BATS_TEST_TMPDIR/server.out")"
 }
 
 @test "02-tcp-server serves socat and ncat" {
@@ -250,7 +253,8 @@ stranger_ncat() {
     come third whole -n 7
     # Two wait for accept, which has made no file for them: their inode is 0.
     until_true waiting 2
-    expect "sockets without a file" 2 "$(sockets "$PORT" 0[18] | grep -c ' 0$')"
+    expect_equal "sockets without a file" 2 \
+        "$(sockets "$PORT" 0[18] | grep -c ' 0$')"
     expect_lines server "listening on *" "127.0.0.1:* connected"
     stop first
     finish second
@@ -305,7 +309,7 @@ stranger_ncat() {
     start_server twin python3 lessons/02-tcp-server/twin.py 0
     try "$rude" -k 0 connect reset "$PORT"
     finish twin
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     says twin 'ConnectionResetError: *' err
 }
 
@@ -338,8 +342,8 @@ stranger_ncat() {
     "$rude" -s 7 payload stall >"$BATS_TEST_TMPDIR/payload"
     until_true cmp -s "$BATS_TEST_TMPDIR/payload" "$BATS_TEST_TMPDIR/heard"
     SECONDS_ALLOWED=0.2 try "$client" 127.0.0.1 "$PORT" hello
-    expect status 124 "$status"
-    expect_text ''
+    expect_equal status 124 "$status"
+    expect_output --text ''
     stop first
     wait_for server "$NAME closed after 20 bytes"
     expect_served
@@ -351,7 +355,7 @@ stranger_ncat() {
     wait_for server "$NAME connected"
     until_true sleeps_in send
     SECONDS_ALLOWED=0.2 try "$client" 127.0.0.1 "$PORT" hello
-    expect status 124 "$status"
+    expect_equal status 124 "$status"
     stop first
     said "02-tcp-server: send to $NAME: Connection reset by peer"
     expect_served
@@ -370,7 +374,7 @@ stranger_ncat() {
         serve
         until_true sleeps_in accept
         stop server "$signal"
-        expect "status after SIG$signal" 0 "$ended"
+        expect_equal "status after SIG$signal" 0 "$ended"
         expect_lines server "listening on 127.0.0.1:$PORT"
         said ""
     done
@@ -384,7 +388,7 @@ stranger_ncat() {
         wait_for server "$NAME connected"
         until_true sleeps_in recv
         stop server "$signal"
-        expect "status after SIG$signal" 0 "$ended"
+        expect_equal "status after SIG$signal" 0 "$ended"
         finish first
         expect_lines first "*" "got 0 bytes, then end of stream"
         expect_lines server "*" "*" "$NAME closed after 0 bytes"
@@ -397,7 +401,7 @@ stranger_ncat() {
     need_faults
     serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_SIGNAL=15
     finish server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     said ""
 }
 
@@ -408,7 +412,7 @@ stranger_ncat() {
     until_true sleeps_in send
     begin=$EPOCHSECONDS
     stop server TERM
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     ((EPOCHSECONDS - begin <= 3))
     expect_lines server "*" "*" "$NAME closed after * bytes"
     said ""
@@ -421,7 +425,7 @@ stranger_ncat() {
     wait_for server "$NAME connected"
     until_true sleeps_in recv
     stop server
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     said "02-tcp-server: close $NAME: No buffer space available
 02-tcp-server: close: No buffer space available"
 }
@@ -436,7 +440,7 @@ stranger_ncat() {
     finish first
     until_true eval "[[ -n \$(sockets $port 06) ]]"
     start_server server "$server" "$port"
-    expect "port" "$port" "$PORT"
+    expect_equal "port" "$port" "$PORT"
     expect_served
 }
 
@@ -445,7 +449,7 @@ stranger_ncat() {
     serve
     listeners=$(sockets "$PORT" 0A)
     [[ $listeners == "0100007F "* || $listeners == "7F000001 "* ]]
-    expect "listeners" 1 "$(wc -l <<<"$listeners")"
+    expect_equal "listeners" 1 "$(wc -l <<<"$listeners")"
     run -1 bash -c ": <>/dev/tcp/127.0.0.2/$PORT"
     [[ $output == *"Connection refused"* ]]
 }
@@ -453,9 +457,9 @@ stranger_ncat() {
 @test "02-tcp-server says so when its port is taken" {
     serve
     try "$server" "$PORT"
-    expect "status" 1 "$status"
+    expect_equal "status" 1 "$status"
     [[ $errors == "02-tcp-server: bind 127.0.0.1:$PORT: Address "*"in use" ]]
-    expect_text ''
+    expect_output --text ''
     expect_served
 }
 
@@ -470,7 +474,7 @@ stranger_ncat() {
         [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2??????* ]]
         count=$((count + 1))
     done
-    expect "sockets" 2 "$count"
+    expect_equal "sockets" 2 "$count"
 }
 
 @test "02-tcp-server names the call that failed, and why" {
@@ -480,7 +484,7 @@ stranger_ncat() {
         getsockname; do
         try "${faulty[@]}" FAULT_CALL="${call%% *}" FAULT_ERRNO=105 "$server" 0
         expect_result 1 "02-tcp-server: $call: No buffer space available"
-        expect_text ''
+        expect_output --text ''
     done
 }
 
@@ -494,7 +498,7 @@ stranger_ncat() {
         said "02-tcp-server: $call $NAME: No buffer space available"
         expect_served
         stop server
-        expect "status" 0 "$ended"
+        expect_equal "status" 0 "$ended"
     done
 }
 
@@ -516,7 +520,7 @@ stranger_ncat() {
     wait_for server "02-tcp-server: accept: *" err
     call whole
     expect_echo
-    expect "complaints" 1 "$(grep -c '^' "$BATS_TEST_TMPDIR/server.err")"
+    expect_equal "complaints" 1 "$(grep -c '^' "$BATS_TEST_TMPDIR/server.err")"
 }
 
 @test "02-tcp-server outlives a shortage of descriptors, and does not spin" {
@@ -534,7 +538,7 @@ stranger_ncat() {
     expect_lines first "*" "got 40 bytes, then end of stream"
     expect_served
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
 }
 
 # says_times COUNT: it has complained as often, at least.
@@ -549,16 +553,18 @@ says_times() {
     serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_ERRNO=105 FAULT_TIMES=1000
     wait_for server "*accept: No buffer space available" err
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
 }
 
 @test "02-tcp-server says so when standard output cannot take its first line" {
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$server" 0
-    expect "full" "$stderr" \
-        "02-tcp-server: standard output: No space left on device"
+    expect_equal "full" \
+        "02-tcp-server: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$server" 0
-    expect "closed" "$stderr" "02-tcp-server: descriptor 1: Bad file descriptor"
+    expect_equal "closed" "02-tcp-server: descriptor 1: Bad file descriptor" \
+        "$stderr"
     run -1 bounded bash -c 'exec "$@" 2>&-' - "$server" 0
 }
 
@@ -573,7 +579,7 @@ says_times() {
     expect_served
     expect_served
     stop server
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     said_of_output "File too large"
 }
 
@@ -582,7 +588,7 @@ says_times() {
     expect_served
     expect_served
     stop server
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     said_of_output "Broken pipe"
 }
 
@@ -603,14 +609,14 @@ says_times() {
     local usage="usage: 02-tcp-server PORT"
     try "$server" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     try "$server"
     expect_result 2 "$usage"
     try "$server" 80 81
     expect_result 2 "$usage"
     try "$server" -h 80
     expect_result 2 "$usage"
-    expect_text ''
+    expect_output --text ''
 }
 
 @test "02's solution sends its whole line, a byte at a time where it must" {
@@ -618,6 +624,6 @@ says_times() {
     need_faults
     start_server server "${faulty[@]}" FAULT_SHORT=send \
         "$BUILD/solution/02-tcp-server" 0
-    try "$BUILD/tests/rude" -k 0 -o "$BATS_TEST_TMPDIR/told" connect stall "$PORT"
+    try "$BUILD/peers/rude" -k 0 -o "$BATS_TEST_TMPDIR/told" connect stall "$PORT"
     [[ $(<"$BATS_TEST_TMPDIR/told") =~ ^"you are 127.0.0.1:"[0-9]+$ ]]
 }

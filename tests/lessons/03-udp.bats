@@ -6,7 +6,7 @@
 load ../lib/common
 
 udp=$BUILD/03-udp
-rude=$BUILD/tests/rude-udp
+rude=$BUILD/peers/rude-udp
 vain="03-udp: no answer: try 2 of 3
 03-udp: no answer: try 3 of 3
 03-udp: no answer from 127.0.0.1:%s in 3 tries"
@@ -28,20 +28,20 @@ call() {
 
 # expect_echo: the client heard all that it said, and nothing else.
 expect_echo() {
-    expect_bytes "$BATS_TEST_TMPDIR/payload" "$BATS_TEST_TMPDIR/heard"
+    expect_output "$BATS_TEST_TMPDIR/payload" --in "$BATS_TEST_TMPDIR/heard"
 }
 
 # expect_served: another client still gets its answer.
 expect_served() {
     try "$udp" send 127.0.0.1 "$PORT" "still there?"
     expect_result 0 ""
-    expect_text 'still there?\n'
+    expect_output --text 'still there?\n'
 }
 
 # said ERRORS: all that the server has said on standard error; waits for it.
 said() {
     until_true has_said "$1" ||
-        expect "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
+        expect_equal "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
 # has_said PATTERN
@@ -66,13 +66,13 @@ against() {
 expect_answer() {
     expect_result 0 ""
     echo >>"$BATS_TEST_TMPDIR/payload"
-    expect_bytes "$BATS_TEST_TMPDIR/payload"
+    expect_output "$BATS_TEST_TMPDIR/payload"
 }
 
 expect_no_answer() {
     # shellcheck disable=SC2059 # vain has the place of the port
     expect_result 1 "$(printf "$vain" "$PORT")"
-    expect_text ''
+    expect_output --text ''
 }
 
 # need_haste: what `hasty` goes before waits a tenth as long.
@@ -117,11 +117,11 @@ receives() {
     serve
     call whole
     expect_echo
-    expect_text "got 24 bytes from 127.0.0.1:$PORT\n"
+    expect_output --text "got 24 bytes from 127.0.0.1:$PORT\n"
     call whole -n 1
     expect_echo
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     expect_lines server "listening on 127.0.0.1:$PORT" \
         "127.0.0.1:[1-9]* sent 24 bytes" "127.0.0.1:[1-9]* sent 1 bytes"
     said ""
@@ -146,7 +146,7 @@ receives() {
     call whole -f "$BATS_TEST_TMPDIR/nul"
     expect_echo
     call twice
-    expect_text "got 24 bytes from 127.0.0.1:$PORT\n\
+    expect_output --text "got 24 bytes from 127.0.0.1:$PORT\n\
 got 24 bytes from 127.0.0.1:$PORT\n"
     stop server
     expect_lines server "*" "* sent 4096 bytes" "* sent 9 bytes" \
@@ -156,7 +156,7 @@ got 24 bytes from 127.0.0.1:$PORT\n"
 @test "03-udp serve answers the empty datagram and the largest" {
     serve
     call empty
-    expect_text "got 0 bytes from 127.0.0.1:$PORT\n"
+    expect_output --text "got 0 bytes from 127.0.0.1:$PORT\n"
     call garbage -n 65507
     expect_echo
     call garbage -n 65506
@@ -172,13 +172,14 @@ got 24 bytes from 127.0.0.1:$PORT\n"
     call whole
     before=("/proc/$(pid_of server)/fd"/*)
     call whole -c 200
-    expect "answers" 200 "$(grep -c "^got 24 bytes from" "$OUT")"
-    expect_text "$(printf "%.0s$(<"$BATS_TEST_TMPDIR/payload")" {1..200})" \
-        "$BATS_TEST_TMPDIR/heard"
+    expect_equal "answers" 200 "$(grep -c "^got 24 bytes from" "$OUT")"
+    expect_output \
+        --text "$(printf "%.0s$(<"$BATS_TEST_TMPDIR/payload")" {1..200})" \
+        --in "$BATS_TEST_TMPDIR/heard"
     after=("/proc/$(pid_of server)/fd"/*)
-    expect "descriptors" "${#before[@]}" "${#after[@]}"
+    expect_equal "descriptors" "${#before[@]}" "${#after[@]}"
     stop server
-    expect "lines" 202 "$(wc -l <"$BATS_TEST_TMPDIR/server.out")"
+    expect_equal "lines" 202 "$(wc -l <"$BATS_TEST_TMPDIR/server.out")"
 }
 
 @test "03-udp serve goes on after clients that have gone before its answer" {
@@ -186,8 +187,8 @@ got 24 bytes from 127.0.0.1:$PORT\n"
     call deaf -c 50
     expect_served
     stop server
-    expect "status" 0 "$ended"
-    expect "lines" 52 "$(wc -l <"$BATS_TEST_TMPDIR/server.out")"
+    expect_equal "status" 0 "$ended"
+    expect_equal "lines" 52 "$(wc -l <"$BATS_TEST_TMPDIR/server.out")"
     said ""
 }
 
@@ -208,7 +209,7 @@ for client, bytes in zip(clients, said):
 print("all is well")
 ' "$PORT"
         expect_result 0 ""
-        expect_text 'all is well\n'
+        expect_output --text 'all is well\n'
         count=1
     fi
     if command -v socat >/dev/null; then
@@ -232,7 +233,7 @@ print("all is well")
         said "03-udp: sendto 127.0.0.1:[1-9]*: ${error#* }"
         expect_served
         stop server
-        expect "status" 0 "$ended"
+        expect_equal "status" 0 "$ended"
         expect_lines server "*" "* sent 24 bytes" "* sent 12 bytes"
     done
 }
@@ -243,7 +244,7 @@ print("all is well")
     said "03-udp: recvfrom: No buffer space available"
     expect_served
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     expect_lines server "*" "127.0.0.1:* sent 12 bytes"
 }
 
@@ -260,7 +261,7 @@ print("all is well")
         serve
         until_true receives server
         stop server "$signal"
-        expect "status after SIG$signal" 0 "$ended"
+        expect_equal "status after SIG$signal" 0 "$ended"
         expect_lines server "listening on 127.0.0.1:$PORT"
         said ""
     done
@@ -273,7 +274,7 @@ print("all is well")
     began=$now
     serve "${faulty[@]}" FAULT_CALL=recvfrom FAULT_SIGNAL=15
     finish server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     clock
     ((now - began >= 90 && now - began < 400))
 }
@@ -282,7 +283,7 @@ print("all is well")
     serve
     try "$udp" serve "$PORT"
     expect_result 1 "03-udp: bind 127.0.0.1:$PORT: Address already in use"
-    expect_text ''
+    expect_output --text ''
     expect_served
 }
 
@@ -293,7 +294,7 @@ print("all is well")
     expect_served
     stop server
     start_server server "$udp" serve "$port"
-    expect "port" "$port" "$PORT"
+    expect_equal "port" "$port" "$PORT"
     expect_served
 }
 
@@ -314,20 +315,21 @@ print("all is well")
     for call in socket "bind 127.0.0.1:0" getsockname; do
         try "${faulty[@]}" FAULT_CALL="${call%% *}" FAULT_ERRNO=5 "$udp" serve 0
         expect_result 1 "03-udp: $call: Input/output error"
-        expect_text ''
+        expect_output --text ''
     done
     serve "${faulty[@]}" FAULT_CALL=close FAULT_ERRNO=5
     stop server
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     said "03-udp: close: Input/output error"
 }
 
 @test "03-udp serve says so when standard output cannot take its first line" {
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$udp" serve 0
-    expect "full" "$stderr" "03-udp: standard output: No space left on device"
+    expect_equal "full" "03-udp: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$udp" serve 0
-    expect "closed" "$stderr" "03-udp: descriptor 1: Bad file descriptor"
+    expect_equal "closed" "03-udp: descriptor 1: Bad file descriptor" "$stderr"
     run -1 bounded bash -c 'exec "$@" 2>&-' - "$udp" serve 0
 }
 
@@ -336,7 +338,7 @@ print("all is well")
     expect_served
     expect_served
     stop server
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     said "03-udp: standard output: Broken pipe*not every line could be written"
 }
 
@@ -359,7 +361,7 @@ print("all is well")
     against whole
     expect_answer
     expect_lines peer "*" "got 5 bytes from 127.0.0.1:*"
-    expect_text 'hello' "$BATS_TEST_TMPDIR/heard"
+    expect_output --text 'hello' --in "$BATS_TEST_TMPDIR/heard"
 }
 
 @test "03-udp send prints an answer whole: long, short, empty, or garbage" {
@@ -382,14 +384,14 @@ print("all is well")
     start_server peer "$rude" serve echo
     try "$udp" send 127.0.0.1 "$PORT" 'two words'
     expect_result 0 ""
-    expect_text 'two words\n'
+    expect_output --text 'two words\n'
 }
 
 @test "03-udp send sends an empty message as an empty datagram" {
     start_server peer "$rude" serve echo
     try "$udp" send 127.0.0.1 "$PORT" ''
     expect_result 0 ""
-    expect_text '\n'
+    expect_output --text '\n'
     expect_lines peer "*" "got 0 bytes from *"
 }
 
@@ -399,10 +401,10 @@ print("all is well")
     serve
     try "$udp" send 127.0.0.1 "$PORT" "$message"
     expect_result 0 ""
-    expect_text "$message\n"
+    expect_output --text "$message\n"
     try "$udp" send 127.0.0.1 "$PORT" "${message}m"
     expect_result 1 "03-udp: send to 127.0.0.1:$PORT: Message too long"
-    expect_text ''
+    expect_output --text ''
     expect_lines server "*" "* sent 65507 bytes"
 }
 
@@ -424,23 +426,23 @@ print("all is well")
 
     finish client-silent
     clock
-    expect "status" 0 "$ended"
-    expect_bytes "$BATS_TEST_TMPDIR/payload" \
-        "$BATS_TEST_TMPDIR/client-silent.out"
-    expect_text \
+    expect_equal "status" 0 "$ended"
+    expect_output "$BATS_TEST_TMPDIR/payload" \
+        --in "$BATS_TEST_TMPDIR/client-silent.out"
+    expect_output --text \
         "03-udp: no answer: try 2 of 3\n03-udp: no answer: try 3 of 3\n" \
-        "$BATS_TEST_TMPDIR/client-silent.err"
+        --in "$BATS_TEST_TMPDIR/client-silent.err"
     # The clock is read to a hundredth, and the kernel's timer may be as coarse.
     ((now - began >= 196 && now - began < 350))
 
     for port in mute deaf; do
         finish "client-$port"
         clock
-        expect "status" 1 "$ended"
-        expect_text '' "$BATS_TEST_TMPDIR/client-$port.out"
+        expect_equal "status" 1 "$ended"
+        expect_output --text '' --in "$BATS_TEST_TMPDIR/client-$port.out"
         # shellcheck disable=SC2059 # vain has the place of the port
-        expect_text "$(printf "$vain" "${ports[$port]}")\n" \
-            "$BATS_TEST_TMPDIR/client-$port.err"
+        expect_output --text "$(printf "$vain" "${ports[$port]}")\n" \
+            --in "$BATS_TEST_TMPDIR/client-$port.err"
         ((now - began >= 294 && now - began < 450))
     done
     expect_lines silent "*" "got 5 bytes *" "got 5 bytes *" "got 5 bytes *"
@@ -454,7 +456,7 @@ print("all is well")
     start_server peer "$rude" -s 7 serve stranger
     try "${hasty[@]}" "$udp" send 127.0.0.1 "$PORT" hello
     expect_no_answer
-    expect "strangers" 6 \
+    expect_equal "strangers" 6 \
         "$(grep -c '^a stranger answered' "$BATS_TEST_TMPDIR/peer.out")"
 }
 
@@ -464,7 +466,7 @@ print("all is well")
     port_of refuser
     try "$udp" send 127.0.0.1 "$PORT" hello
     expect_result 1 "03-udp: recv from 127.0.0.1:$PORT: Connection refused"
-    expect_text ''
+    expect_output --text ''
 }
 
 @test "03-udp send is told when the port is closed in mid-conversation" {
@@ -482,7 +484,7 @@ print("all is well")
     try "${faulty[@]}" FAULT_CALL=recv FAULT_ERRNO=4 \
         "$udp" send 127.0.0.1 "$PORT" hello
     expect_result 0 "03-udp: no answer: try 2 of 3"
-    expect_text 'hello\n'
+    expect_output --text 'hello\n'
     # In earnest: to be stopped and continued is such a signal.
     start_server peer "$rude" serve mute
     clock
@@ -499,9 +501,10 @@ print("all is well")
     done
     finish client
     clock
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     # shellcheck disable=SC2059 # vain has the place of the port
-    expect_text "$(printf "$vain" "$PORT")\n" "$BATS_TEST_TMPDIR/client.err"
+    expect_output --text "$(printf "$vain" "$PORT")\n" \
+        --in "$BATS_TEST_TMPDIR/client.err"
     ((now - began < 300))
 }
 
@@ -533,7 +536,7 @@ while True:
 '
         try "$udp" send 127.0.0.1 "$PORT" 'hello there'
         expect_result 0 ""
-        expect_text 'ereht olleh\n'
+        expect_output --text 'ereht olleh\n'
         count=1
     fi
     if command -v socat >/dev/null; then
@@ -543,7 +546,7 @@ while True:
         port_of socat
         try "$udp" send 127.0.0.1 "$PORT" 'hello there'
         expect_result 0 ""
-        expect_text 'hello there\n'
+        expect_output --text 'hello there\n'
         count=$((count + 1))
     fi
     ((count > 0)) || skip "neither python3 nor socat is installed"
@@ -575,18 +578,20 @@ while True:
     serve
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$udp" send 127.0.0.1 "$PORT" hello
-    expect "full" "$stderr" "03-udp: standard output: No space left on device"
+    expect_equal "full" "03-udp: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$udp" send 127.0.0.1 "$PORT" "$(printf %65000s x)"
-    expect "full" "$stderr" "03-udp: standard output: No space left on device"
+    expect_equal "full" "03-udp: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c '
         exec 7> >(:)
         wait $!
         exec "$@" >&7' - "$udp" send 127.0.0.1 "$PORT" hello
-    expect "gone" "$stderr" "03-udp: standard output: Broken pipe"
+    expect_equal "gone" "03-udp: standard output: Broken pipe" "$stderr"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - \
         "$udp" send 127.0.0.1 "$PORT" hello
-    expect "closed" "$stderr" "03-udp: descriptor 1: Bad file descriptor"
+    expect_equal "closed" "03-udp: descriptor 1: Bad file descriptor" "$stderr"
     run -1 bounded bash -c 'exec "$@" 2>&-' - \
         "$udp" send 127.0.0.1 "$PORT" hello
 }
@@ -605,7 +610,7 @@ while True:
             count=$((count + 1))
         done
     done
-    expect "sockets" 2 "$count"
+    expect_equal "sockets" 2 "$count"
 }
 
 @test "03-udp send takes addresses in numbers, and says what is wrong" {
@@ -637,7 +642,7 @@ as 127.0.0.1: names come in lesson 04"
        03-udp send ADDRESS PORT MESSAGE"
     try "$udp" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     local -a wrong
     for wrong in "" "serve" "serve 0 0" "send 127.0.0.1 80" \
         "send 127.0.0.1 80 hello world" "listen 0" "recv 127.0.0.1 80 hello" \
@@ -645,13 +650,13 @@ as 127.0.0.1: names come in lesson 04"
         # shellcheck disable=SC2086 # words
         try "$udp" $wrong
         expect_result 2 "$usage"
-        expect_text ''
+        expect_output --text ''
     done
 }
 
 @test "03's solution does not take its socket for standard output" {
     [[ -x $BUILD/solution/03-udp ]] || skip "it is not built"
-    start_server peer "$BUILD/tests/rude-udp" serve whole
+    start_server peer "$BUILD/peers/rude-udp" serve whole
     # shellcheck disable=SC2016 # for that shell
     try bash -c 'exec "$@" >&-' - "$BUILD/solution/03-udp" 127.0.0.1 "$PORT"
     expect_result 1 "03-udp: standard output: Bad file descriptor"

@@ -52,11 +52,11 @@ number() {
 
 # expect_answers LINE...: the first line of each answer.
 expect_answers() {
-    expect answers "$(printf '%s\n' "$@")" "$(grep '^[0-9]' "$OUT")"
+    expect_equal answers "$(printf '%s\n' "$@")" "$(grep '^[0-9]' "$OUT")"
 }
 
 expect_field() {
-    expect "$1" "   $(printf %-9s "$1") $2" "$(grep "^   $1 " "$OUT")"
+    expect_equal "$1" "   $(printf %-9s "$1") $2" "$(grep "^   $1 " "$OUT")"
 }
 
 four='   family    02 00
@@ -77,7 +77,7 @@ fi
 @test "04-addresses prints each answer, its bytes, and the name back" {
     at_home localhost 8080
     expect_result 0 ""
-    expect_text "1  AF_INET6 SOCK_STREAM IPPROTO_TCP ::1
+    expect_output --text "1  AF_INET6 SOCK_STREAM IPPROTO_TCP ::1
 $six
 2  AF_INET6 SOCK_DGRAM  IPPROTO_UDP ::1
 $six
@@ -179,12 +179,12 @@ ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
     at_home nobody.invalid
     expect_result 1 "04-addresses: getaddrinfo nobody.invalid: Name or service \
 not known"
-    expect_text ''
+    expect_output --text ''
     etc nsswitch.conf "hosts: dns"
     in_private "$ETC" "$addresses" nobody.invalid
     expect_result 1 "04-addresses: getaddrinfo nobody.invalid: Temporary \
 failure in name resolution"
-    expect_text ''
+    expect_output --text ''
 }
 
 @test "04-addresses says so when a number is of the other family" {
@@ -218,7 +218,7 @@ in name resolution"
     named three=::1+127.0.0.2+127.0.0.3 NAMES_LOG="$BATS_TEST_TMPDIR/log" -- \
         three
     expect_result 0 ""
-    expect_text 'given\ngiven back\n' "$BATS_TEST_TMPDIR/log"
+    expect_output --text 'given\ngiven back\n' --in "$BATS_TEST_TMPDIR/log"
 }
 
 @test "04-addresses names the call that failed, and why" {
@@ -252,23 +252,24 @@ in name resolution"
     for port in 65536 -1 +80 80x ' 80' '' http 18446744073709551617; do
         number 127.0.0.1 "$port"
         expect_result 1 "04-addresses: $port is not a port: 0 to 65535"
-        expect_text ''
+        expect_output --text ''
     done
 }
 
 @test "04-addresses says so when standard output is full, gone or closed" {
     local -a print=("${no_names[@]}" "$addresses" 127.0.0.1)
     run -1 --separate-stderr bash -c '"$@" >/dev/full' - "${print[@]}"
-    expect "full" "$stderr" \
-        "04-addresses: standard output: No space left on device"
+    expect_equal "full" \
+        "04-addresses: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bash -c '
         exec 7> >(:)
         wait $!
         "$@" >&7' - "${print[@]}"
-    expect "gone" "$stderr" "04-addresses: standard output: Broken pipe"
+    expect_equal "gone" "04-addresses: standard output: Broken pipe" "$stderr"
     run -1 --separate-stderr bash -c '"$@" >&-' - "${print[@]}"
-    expect "closed" "$stderr" \
-        "04-addresses: standard output: Bad file descriptor"
+    expect_equal "closed" "04-addresses: standard output: Bad file descriptor" \
+        "$stderr"
 }
 
 # Its twin prints less than the program: compared here.
@@ -276,7 +277,7 @@ in name resolution"
     skip_unless python3
     in_private tests/lib/etc python3 lessons/04-addresses/twin.py localhost 8080
     expect_result 0 ""
-    expect_text 'AF_INET6 SOCK_STREAM 6 ::1 8080 0 0 localhost
+    expect_output --text 'AF_INET6 SOCK_STREAM 6 ::1 8080 0 0 localhost
 AF_INET6 SOCK_DGRAM 17 ::1 8080 0 0 localhost
 AF_INET6 SOCK_RAW 0 ::1 8080 0 0 localhost
 AF_INET SOCK_STREAM 6 127.0.0.1 8080 localhost
@@ -296,28 +297,28 @@ listener = socket.create_server(("127.0.0.2", 0))
 port = listener.getsockname()[1]
 print(socket.create_connection(("two", port)).getpeername()[0])
 socket.socket().connect(("two", port))'
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == *"Connection refused" ]]
-    expect_text '127.0.0.2\n'
+    expect_output --text '127.0.0.2\n'
 }
 
 @test "04-addresses explains itself when asked, and when called wrongly" {
     local usage="usage: 04-addresses [-4|-6] [-u] HOST [PORT]" wrong
     try "$addresses" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for wrong in "" -u "-4 -6 127.0.0.1" "-6 -4 ::1" "-x 127.0.0.1" \
         "127.0.0.1 80 90" "-h 127.0.0.1" "-4 -4 127.0.0.1"; do
         # shellcheck disable=SC2086 # a word each
         number $wrong
         expect_result 2 "$usage"
-        expect_text ''
+        expect_output --text ''
     done
 }
 
 @test "04's solution does not take its socket for standard output" {
     [[ -x $BUILD/solution/04-addresses ]] || skip "it is not built"
-    start_server peer "$BUILD/tests/rude" serve whole
+    start_server peer "$BUILD/peers/rude" serve whole
     # shellcheck disable=SC2016 # for that shell
     try bash -c 'exec "$@" >&-' - "$BUILD/solution/04-addresses" 127.0.0.1 "$PORT"
     expect_result 1 "04-addresses: standard output: Bad file descriptor"

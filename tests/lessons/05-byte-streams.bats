@@ -5,7 +5,7 @@
 load ../lib/common
 
 program=$BUILD/05-byte-streams
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 three=(one two ten)
 
 # serve ARGUMENT...: starts the server on a port of the kernel's, without pauses
@@ -43,7 +43,7 @@ expect_counts() {
         done
         echo "1 recv: (end)"
     } >"$BATS_TEST_TMPDIR/counts"
-    expect_bytes "$BATS_TEST_TMPDIR/counts"
+    expect_output "$BATS_TEST_TMPDIR/counts"
 }
 
 # read_counted SEED SIZE [PIECE]...: the server cuts into these pieces, and the
@@ -60,7 +60,7 @@ read_counted() {
         wait_for server "pieces:*"
         stop server
         last_pieces
-        (($# == 0)) || expect pieces "$*" "${pieces[*]}"
+        (($# == 0)) || expect_equal pieces "$*" "${pieces[*]}"
         ! expect_counts "${pieces[@]}" || return 0
     done
     return 1
@@ -106,7 +106,8 @@ lines_of() {
         try "$program" read 127.0.0.1 "$PORT"
         expect_result 0 ""
         lines_of "$OUT" >"$BATS_TEST_TMPDIR/lines"
-        expect_text 'one\ntwo\nten\n(end)\n' "$BATS_TEST_TMPDIR/lines"
+        expect_output --text 'one\ntwo\nten\n(end)\n' \
+            --in "$BATS_TEST_TMPDIR/lines"
     done
     stop server
     expect_lines server "listening on 127.0.0.1:$PORT" "pieces: 12" \
@@ -161,7 +162,7 @@ has_said() {
         stop server
         sed 1d "$BATS_TEST_TMPDIR/server.out" >"$BATS_TEST_TMPDIR/cuts$i"
     done
-    expect_bytes "$BATS_TEST_TMPDIR/cuts1" "$BATS_TEST_TMPDIR/cuts2"
+    expect_output "$BATS_TEST_TMPDIR/cuts1" --in "$BATS_TEST_TMPDIR/cuts2"
 }
 
 @test "05-byte-streams serve waits after each piece" {
@@ -183,14 +184,14 @@ has_said() {
     before=$(descriptors server)
     for face in $("$rude" faces); do
         try "$rude" -s 5 connect "$face" "$PORT"
-        expect "status against $face" 0 "$status"
+        expect_equal "status against $face" 0 "$status"
     done
     try "$program" read 127.0.0.1 "$PORT"
     expect_result 0 ""
     # The last one is closed a moment after its last piece.
     until_true same_descriptors server "$before"
     stop server
-    expect status 0 "$ended"
+    expect_equal status 0 "$ended"
 }
 
 descriptors() {
@@ -221,12 +222,12 @@ same_descriptors() {
         "$program" -p 0 serve 0 4
     try "$program" read 127.0.0.1 "$PORT"
     expect_result 0 ""
-    expect_text '1 recv: one\n1 recv: (end)\n'
-    expect error "05-byte-streams: send: Input/output error" \
+    expect_output --text '1 recv: one\n1 recv: (end)\n'
+    expect_equal error "05-byte-streams: send: Input/output error" \
         "$(<"$BATS_TEST_TMPDIR/server.err")"
     try "$program" read 127.0.0.1 "$PORT"
     stop server
-    expect status 0 "$ended"
+    expect_equal status 0 "$ended"
     expect_lines server "listening on *" "pieces: 4" "pieces: 4 4 4"
 }
 
@@ -240,7 +241,7 @@ same_descriptors() {
     expect_result 0 ""
     ((${EPOCHREALTIME/./} - begun >= 5 * 50000))
     printf -v four '05-byte-streams: accept: Too many open files\\n%.0s' {1..4}
-    expect_text "$four" "$BATS_TEST_TMPDIR/server.err"
+    expect_output --text "$four" --in "$BATS_TEST_TMPDIR/server.err"
 }
 
 @test "05-byte-streams serve ends with status 0 on SIGINT and on SIGTERM" {
@@ -248,12 +249,12 @@ same_descriptors() {
     for signal in INT TERM; do
         serve 12
         stop server "$signal"
-        expect "status in accept" 0 "$ended"
+        expect_equal "status in accept" 0 "$ended"
         serve -p 60000 12
         start client "$program" read 127.0.0.1 "$PORT"
         wait_for client '1 recv: one'
         stop server "$signal"
-        expect "status with a client" 0 "$ended"
+        expect_equal "status with a client" 0 "$ended"
         expect_lines server "listening on *" # it was in its pause
         finish client
         stop_all
@@ -268,7 +269,7 @@ same_descriptors() {
     stop server
     port=$PORT # and on it, in TIME_WAIT, what is left of that connection
     start_server server "$program" serve "$port" 12
-    expect "port" "$port" "$PORT"
+    expect_equal "port" "$port" "$PORT"
     try "$program" serve "$port"
     expect_result 1 \
         "05-byte-streams: bind 127.0.0.1:$port: Address already in use"
@@ -300,24 +301,25 @@ same_descriptors() {
         [[ $flags == *2??????* ]] # O_CLOEXEC is 02000000 there
         sockets=$((sockets + 1))
     done
-    expect "sockets" 3 "$sockets"
+    expect_equal "sockets" 3 "$sockets"
 }
 
 @test "05-byte-streams reads from every face of the rude peer" {
     against whole
     expect_result 0 ""
-    expect_text "1 recv: $(<"$BATS_TEST_TMPDIR/payload")\n1 recv: (end)\n"
+    expect_output \
+        --text "1 recv: $(<"$BATS_TEST_TMPDIR/payload")\n1 recv: (end)\n"
     stop_all
     against dribble
     expect_result 0 ""
     lines_of "$OUT" >"$BATS_TEST_TMPDIR/lines"
-    expect_text "$(<"$BATS_TEST_TMPDIR/payload")\n(end)\n" \
-        "$BATS_TEST_TMPDIR/lines"
+    expect_output --text "$(<"$BATS_TEST_TMPDIR/payload")\n(end)\n" \
+        --in "$BATS_TEST_TMPDIR/lines"
     stop_all
     against join
     expect_result 0 ""
     read -r line <"$BATS_TEST_TMPDIR/payload"
-    expect_text "1 recv: $line\n0 recv: $line\n1 recv: (end)\n"
+    expect_output --text "1 recv: $line\n0 recv: $line\n1 recv: (end)\n"
     stop_all
     start_server peer "$rude" -s 5 serve deaf
     "$rude" -s 5 payload deaf >"$BATS_TEST_TMPDIR/payload"
@@ -329,18 +331,18 @@ same_descriptors() {
     printf 'one\ntwo' >"$BATS_TEST_TMPDIR/cut"
     against half-close -f "$BATS_TEST_TMPDIR/cut" -k 7
     expect_result 1 "05-byte-streams: peer ended after 3 bytes of a line"
-    expect_text '1 recv: one\n'
+    expect_output --text '1 recv: one\n'
     stop_all
     against half-close -k 0
     expect_result 0 ""
-    expect_text '1 recv: (end)\n'
+    expect_output --text '1 recv: (end)\n'
 }
 
 @test "05-byte-streams reports a reset, after the lines that came before it" {
     printf 'one\ntwo' >"$BATS_TEST_TMPDIR/cut"
     against reset -f "$BATS_TEST_TMPDIR/cut" -k 7
     expect_result 1 "05-byte-streams: recv: Connection reset by peer"
-    expect_text '1 recv: one\n'
+    expect_output --text '1 recv: one\n'
 }
 
 @test "05-byte-streams prints a line before the next one has come" {
@@ -349,7 +351,7 @@ same_descriptors() {
     start client "$program" read 127.0.0.1 "$PORT"
     wait_for client '1 recv: one'
     stop client
-    expect "status, of one that waited" 143 "$ended"
+    expect_equal "status, of one that waited" 143 "$ended"
 }
 
 @test "05-byte-streams reads garbage as lines, whatever bytes are in it" {
@@ -360,7 +362,7 @@ same_descriptors() {
     lines_of "$OUT" >"$BATS_TEST_TMPDIR/lines"
     { cat "$BATS_TEST_TMPDIR/noise" && echo '(end)'; } \
         >"$BATS_TEST_TMPDIR/expected"
-    expect_bytes "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/lines"
+    expect_output "$BATS_TEST_TMPDIR/expected" --in "$BATS_TEST_TMPDIR/lines"
     stop_all
     against garbage
     expect_result 1 "05-byte-streams: peer ended after \
@@ -370,18 +372,19 @@ $(($(wc -c <"$BATS_TEST_TMPDIR/payload") - \
     printf '\0\n\n\0\0x\0\n' >"$BATS_TEST_TMPDIR/nul"
     against whole -f "$BATS_TEST_TMPDIR/nul"
     expect_result 0 ""
-    expect_text '1 recv: \0000\n0 recv: \n0 recv: \0000\0000x\0000\n'\
+    expect_output --text '1 recv: \0000\n0 recv: \n0 recv: \0000\0000x\0000\n'\
 '1 recv: (end)\n'
 }
 
 @test "05-byte-streams reads lines of 1024 bytes, and not of 1025" {
     against whole -n 1024
     expect_result 0 ""
-    expect_text "1 recv: $(<"$BATS_TEST_TMPDIR/payload")\n1 recv: (end)\n"
+    expect_output \
+        --text "1 recv: $(<"$BATS_TEST_TMPDIR/payload")\n1 recv: (end)\n"
     stop_all
     against whole -n 1025
     expect_result 1 "05-byte-streams: no newline within 1024 bytes"
-    expect_text ''
+    expect_output --text ''
     stop_all
     # It does not wait for more.
     against stall -n 4000 -k 1024
@@ -411,14 +414,16 @@ $(($(wc -c <"$BATS_TEST_TMPDIR/payload") - \
     try "${named[@]}" NAMES="hal=$six+127.0.0.2+127.0.0.1" \
         "$program" read hal "$PORT"
     expect_result 0 "$refused"
-    expect_text '1 recv: one\n0 recv: two\n0 recv: ten\n1 recv: (end)\n'
+    expect_output \
+        --text '1 recv: one\n0 recv: two\n0 recv: ten\n1 recv: (end)\n'
     try "${named[@]}" NAMES="hal=127.0.0.1+$six" \
         NAMES_LOG="$BATS_TEST_TMPDIR/log" "$program" read hal "$PORT"
     expect_result 0 ""
-    expect "list given, and given back" 2 "$(wc -l <"$BATS_TEST_TMPDIR/log")"
+    expect_equal "list given, and given back" 2 \
+        "$(wc -l <"$BATS_TEST_TMPDIR/log")"
     try "${named[@]}" NAMES="hal=$six+127.0.0.2" "$program" read hal "$PORT"
     expect_result 1 "$refused"
-    expect_text ''
+    expect_output --text ''
 }
 
 # need_names: sets named, what goes before NAMES=... COMMAND...
@@ -461,7 +466,7 @@ supported for ai_socktype"
     serve 12
     try bash -c 'ulimit -n 6; exec "$@"' - "${named[@]}" \
         NAMES="hal=${refused}127.0.0.1" "$program" read hal "$PORT"
-    expect "status" 0 "$status"
+    expect_equal "status" 0 "$status"
 }
 
 # shell SCRIPT COMMAND...: fails, with what it says in stderr. The script ends
@@ -476,15 +481,17 @@ shell() {
     serve 12
     read=("$program" read 127.0.0.1 "$PORT")
     shell 'exec "$@" >/dev/full' "${read[@]}"
-    expect "full" "05-byte-streams: standard output: No space left on device" \
+    expect_equal "full" \
+        "05-byte-streams: standard output: No space left on device" \
         "$stderr"
     shell '
         exec 7> >(:)
         wait $!
         exec "$@" >&7' "${read[@]}"
-    expect "gone" "05-byte-streams: standard output: Broken pipe" "$stderr"
+    expect_equal "gone" "05-byte-streams: standard output: Broken pipe" \
+        "$stderr"
     shell 'exec "$@" >&-' "${read[@]}"
-    expect "closed" "05-byte-streams: descriptor 1: Bad file descriptor" \
+    expect_equal "closed" "05-byte-streams: descriptor 1: Bad file descriptor" \
         "$stderr"
     shell 'exec "$@" 2>&-' "${read[@]}"
 }
@@ -492,7 +499,8 @@ shell() {
 # shellcheck disable=SC2016
 @test "05-byte-streams serve says so too" {
     shell 'exec "$@" >/dev/full' "$program" serve 0
-    expect "full" "05-byte-streams: standard output: No space left on device" \
+    expect_equal "full" \
+        "05-byte-streams: standard output: No space left on device" \
         "$stderr"
     # Who listened to it has gone after its first line.
     mkfifo "$BATS_TEST_TMPDIR/pipe"
@@ -512,18 +520,18 @@ shell() {
        05-byte-streams read HOST PORT" arguments
     try "$program" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for arguments in '' serve read 'read 127.0.0.1' 'read 127.0.0.1 80 more' \
         'write 127.0.0.1 80' 'Serve 0'; do
         # shellcheck disable=SC2086 # words
         try "$program" $arguments
         expect_result 2 "$usage"
-        expect_text ''
+        expect_output --text ''
     done
     for arguments in '-x serve 0' '-s' '-p'; do
         # shellcheck disable=SC2086 # words
         try "$program" $arguments
-        expect status 2 "$status"
+        expect_equal status 2 "$status"
         [[ $errors == *"$usage" ]]
     done
 }
@@ -538,7 +546,7 @@ shell() {
         # shellcheck disable=SC2086 # words
         try "$program" $arguments
         expect_result 1 "05-byte-streams: x is not a number: 0 to 65535"
-        expect_text ''
+        expect_output --text ''
     done
 }
 
@@ -548,7 +556,7 @@ shell() {
     serve 5
     try python3 lessons/05-byte-streams/twin.py read 127.0.0.1 "$PORT"
     expect_result 0 ""
-    expect_text 'one\ntwo\nten\n'
+    expect_output --text 'one\ntwo\nten\n'
 }
 
 # The parser of the exercise's solution: a table.
@@ -612,5 +620,5 @@ END
     try "$BUILD/tests/tell-netstring" "${cases[@]}"
     expect_result 0 ""
     printf '%s\n' "${verdicts[@]}" >"$BATS_TEST_TMPDIR/verdicts"
-    expect_bytes "$BATS_TEST_TMPDIR/verdicts"
+    expect_output "$BATS_TEST_TMPDIR/verdicts"
 }

@@ -143,7 +143,7 @@ played() {
 
 @test "the table of 06's README has these five endings, in this order" {
     # shellcheck disable=SC2016 # awk's
-    expect endings "ending --- ${endings[*]}" "$(awk -F ' [|] ' \
+    expect_equal endings "ending --- ${endings[*]}" "$(awk -F ' [|] ' \
         'NF == 7 { print $1 }' lessons/06-closing/README.md | paste -sd ' ')"
 }
 
@@ -160,9 +160,9 @@ played() {
         fins=
         [[ ! ${states[3]} =~ CLOSE_WAIT|TIME_WAIT ]] || fins+="client "
         [[ ! ${states[2]} =~ CLOSE_WAIT|TIME_WAIT ]] || fins+=server
-        expect "FINs" "$fins" "$([[ $client != *FIN* ]] || printf 'client '
+        expect_equal "FINs" "$fins" "$([[ $client != *FIN* ]] || printf 'client '
             [[ $server != *FIN* ]] || printf server)"
-        expect "RSTs" "$(<"$BATS_FILE_TMPDIR/$ending.resets")" \
+        expect_equal "RSTs" "$(<"$BATS_FILE_TMPDIR/$ending.resets")" \
             "$(grep -o RST <<<"$client $server" | wc -l)"
     done
 }
@@ -222,7 +222,7 @@ run_on() {
     run_on 0 in-turn
     first=$PORT
     run_on "$first" in-turn
-    expect port "$first" "$PORT"
+    expect_equal port "$first" "$PORT"
     skip_unless python3
     run -1 python3 -c \
         'import socket, sys; socket.socket().bind(("127.0.0.1", int(sys.argv[1])))' \
@@ -239,10 +239,10 @@ run_on() {
 }
 
 @test "06-closing says which port is taken" {
-    start_server peer "$BUILD/tests/rude" serve whole
+    start_server peer "$BUILD/peers/rude" serve whole
     try "$program" reset "$PORT"
     expect_result 1 "06-closing: bind 127.0.0.1:$PORT: Address already in use"
-    expect_text ''
+    expect_output --text ''
 }
 
 # fails_at ENDING CALL AT MESSAGE: an error in that call ends it, with words.
@@ -305,17 +305,19 @@ nobody_left() {
 
 @test "06-closing says so when standard output is full, gone or closed" {
     run -1 --separate-stderr bash -c '"$@" >/dev/full' - "$program" reset 0
-    expect "full" "$stderr" \
-        "06-closing: standard output: No space left on device"
+    expect_equal "full" "06-closing: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bash -c '
         exec 7> >(:)
         wait $!
         "$@" >&7' - "$program" reset 0
-    expect "gone" "$stderr" "06-closing: standard output: Broken pipe"
+    expect_equal "gone" "06-closing: standard output: Broken pipe" "$stderr"
     run -1 --separate-stderr bash -c '"$@" >&-' - "$program" reset 0
-    expect "closed" "$stderr" "06-closing: standard output: Bad file descriptor"
+    expect_equal "closed" "06-closing: standard output: Bad file descriptor" \
+        "$stderr"
     run -1 --separate-stderr bash -c '"$@" <&- >&-' - "$program" in-turn 0
-    expect "closed" "$stderr" "06-closing: standard output: Bad file descriptor"
+    expect_equal "closed" "06-closing: standard output: Bad file descriptor" \
+        "$stderr"
 }
 
 @test "06-closing takes ports from 0 to 65535, and says what is wrong" {
@@ -337,12 +339,12 @@ nobody_left() {
     local usage="usage: 06-closing in-turn|half-close|reset|unread|killed PORT"
     try "$program" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for arguments in "" "reset" "reset 0 0" "rese 0" "reset2 0" "-h 0"; do
         # shellcheck disable=SC2086 # several words
         try "$program" $arguments
         expect_result 2 "$usage"
-        expect_text ''
+        expect_output --text ''
     done
     try "$program" "" 0
     expect_result 2 "$usage"
@@ -354,7 +356,7 @@ nobody_left() {
     try python3 lessons/06-closing/twin.py 0
     expect_result 0 ""
     # 5, 8 and 7 are FIN_WAIT2, CLOSE_WAIT and CLOSE.
-    expect_text "server recv b'hello' b''
+    expect_output --text "server recv b'hello' b''
 client recv b'hello'
 states 5 8
 client recv b'' state 7\n"
@@ -378,7 +380,7 @@ client recv b'' state 7\n"
         # shellcheck disable=SC2016 # for that shell
         try bash -c 'exec "$1" 127.0.0.1 "$2" <"$3"' - \
             "$BUILD/solution/06-closing" "$PORT" "$BATS_TEST_TMPDIR/input"
-        expect status 124 "$status"
+        expect_equal status 124 "$status"
         [[ $(<"$BATS_TEST_TMPDIR/ending") != "it was waiting in send on "* ]] ||
             return 0
     done

@@ -5,7 +5,7 @@ load ../lib/common
 load ../lib/clock
 
 client=$BUILD/07-timeouts
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # against FACE [OPTION...]: a line is asked for, with $limit for all.
 against() {
@@ -33,13 +33,13 @@ nobody() {
 @test "07-timeouts prints the line that comes, with its newline" {
     against whole
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "07-timeouts prints a line that comes a byte at a time, in time" {
     against dribble
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 # A byte each 0.2 s: at 0, 0.2, 0.4, 0.6, 0.8 s, and the newline after 7.8 s. One
@@ -56,8 +56,8 @@ dribble_at_two() {
         "$PORT"
     for name in quiet stormy; do
         finish "$name"
-        expect status 1 "$ended"
-        expect_text "$late\n" "$BATS_TEST_TMPDIR/$name.err"
+        expect_equal status 1 "$ended"
+        expect_output --text "$late\n" --in "$BATS_TEST_TMPDIR/$name.err"
     done
     look_at_clock
     took=$((now - start))
@@ -78,7 +78,7 @@ dribble_at_two() {
     limit=0.1
     measured 9 25 against stall
     expect_result 1 "$late"
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 drown() {
@@ -106,8 +106,9 @@ knock() {
 @test "07-timeouts waits longer than that when no deadline is given" {
     start_server peer "$rude" serve stall
     SECONDS_ALLOWED=0.15 try "$client" 127.0.0.1 "$PORT"
-    expect status 124 "$status"
-    expect ending "it was waiting in poll" "$(<"$BATS_TEST_TMPDIR/ending")"
+    expect_equal status 124 "$status"
+    expect_equal ending "it was waiting in poll" \
+        "$(<"$BATS_TEST_TMPDIR/ending")"
 }
 
 @test "07-timeouts does not look at the time of day" {
@@ -125,44 +126,44 @@ knock() {
     against join
     expect_result 0 ""
     head -n 1 "$(payload)" >"$BATS_TEST_TMPDIR/line"
-    expect_bytes "$BATS_TEST_TMPDIR/line"
+    expect_output "$BATS_TEST_TMPDIR/line"
 }
 
 @test "07-timeouts prints what came, and says so, when the line has no end" {
     against half-close
     expect_result 1 "07-timeouts: peer closed before the end of the line"
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "07-timeouts prints nothing when the server closes without a word" {
     against half-close -k 0
     expect_result 1 "07-timeouts: peer closed before the end of the line"
-    expect_text ''
+    expect_output --text ''
 }
 
 @test "07-timeouts reports a reset, after what came before it" {
     against reset -d 50
     expect_result 1 "07-timeouts: recv: Connection reset by peer"
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "07-timeouts is content with a server that never reads" {
     against deaf
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "07-timeouts takes a flood in no more memory than a line" {
     against flood
     expect_result 1 "07-timeouts: peer closed before the end of the line"
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "07-timeouts prints garbage as it is, up to its first newline" {
     against garbage
     expect_result 0 ""
     head -n 1 "$(payload)" >"$BATS_TEST_TMPDIR/line"
-    expect_bytes "$BATS_TEST_TMPDIR/line"
+    expect_output "$BATS_TEST_TMPDIR/line"
 }
 
 @test "07-timeouts meets each of the rude peer's faces above" {
@@ -176,10 +177,10 @@ knock() {
     printf 'a\0b\0\0c\nd' >"$BATS_TEST_TMPDIR/nul"
     against whole -f "$BATS_TEST_TMPDIR/nul"
     expect_result 0 ""
-    expect_text 'a\0000b\0000\0000c\n'
+    expect_output --text 'a\0000b\0000\0000c\n'
     against whole -n 1000000
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
 }
 
 @test "07-timeouts says who refused it, at once" {
@@ -199,15 +200,15 @@ names() {
     names ::1+127.0.0.2+127.0.0.1
     start_server peer "$rude" serve whole
     try "${named[@]}" NAMES_LOG="$BATS_TEST_TMPDIR/log" "$client" host "$PORT"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     [[ $errors == "07-timeouts: connect [::1]:$PORT: "*"
 07-timeouts: connect 127.0.0.2:$PORT: Connection refused" ]]
     "$rude" payload whole | cmp - "$OUT"
-    expect_text 'given\ngiven back\n' "$BATS_TEST_TMPDIR/log"
+    expect_output --text 'given\ngiven back\n' --in "$BATS_TEST_TMPDIR/log"
     stop_all
     nobody refuse
     try "${named[@]}" "$client" host "$PORT"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == *"
 07-timeouts: connect 127.0.0.1:$PORT: Connection refused" ]]
 }
@@ -245,10 +246,10 @@ sockets_of() {
     start client "${named[@]}" "$client" host "$PORT"
     wait_for peer connected
     until_true sockets_of client
-    expect sockets 1 "${#sockets[@]}"
+    expect_equal sockets 1 "${#sockets[@]}"
     # O_CLOEXEC is 02000000, O_NONBLOCK 04000 in what fdinfo shows.
     read -r _ flags < <(grep flags "/proc/$(pid_of client)/fdinfo/${sockets[0]}")
-    expect flags 02004002 "$flags"
+    expect_equal flags 02004002 "$flags"
 }
 
 @test "07-timeouts sleeps while it waits" {
@@ -316,15 +317,17 @@ supported by protocol"
     start_server peer "$rude" -c 3 serve whole
     run -1 --separate-stderr bash -c '"$@" >/dev/full' - \
         "$client" 127.0.0.1 "$PORT"
-    expect "full" "$stderr" \
-        "07-timeouts: standard output: No space left on device"
+    expect_equal "full" \
+        "07-timeouts: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bash -c '
         exec 7> >(:)
         wait $!
         "$@" >&7' - "$client" 127.0.0.1 "$PORT"
-    expect "gone" "$stderr" "07-timeouts: standard output: Broken pipe"
+    expect_equal "gone" "07-timeouts: standard output: Broken pipe" "$stderr"
     run -1 --separate-stderr bash -c '"$@" >&-' - "$client" 127.0.0.1 "$PORT"
-    expect "closed" "$stderr" "07-timeouts: descriptor 1: Bad file descriptor"
+    expect_equal "closed" "07-timeouts: descriptor 1: Bad file descriptor" \
+        "$stderr"
     run -1 bash -c '"$@" 2>&-' - "$client" 127.0.0.1 "$PORT"
 }
 
@@ -368,7 +371,7 @@ supported by protocol"
     local usage="usage: 07-timeouts [-t SECONDS] HOST PORT"
     try "$client" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     try "$client"
     expect_result 2 "$usage"
     try "$client" 127.0.0.1
@@ -376,11 +379,11 @@ supported by protocol"
     try "$client" 127.0.0.1 80 more
     expect_result 2 "$usage"
     try "$client" -x 127.0.0.1 80
-    expect status 2 "$status"
+    expect_equal status 2 "$status"
     [[ $errors == *"$usage" ]]
     try "$client" 127.0.0.1 80 -t
     expect_result 2 "$usage"
-    expect_text ''
+    expect_output --text ''
 }
 
 twin=lessons/07-timeouts/twin.py
@@ -393,7 +396,7 @@ twin=lessons/07-timeouts/twin.py
     "$rude" payload whole | cmp - "$OUT"
     start_server peer "$rude" -d 200 serve dribble
     timed python3 "$twin" -t 0.2 127.0.0.1 "$PORT"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     # In recv; or between two of them, when the machine was slow.
     [[ $errors == *"timed out" || $errors == "deadline passed before "* ]]
     ((took >= 19))
@@ -409,7 +412,7 @@ s = socket.create_connection(('127.0.0.1', $PORT), timeout=0.4)
 assert s.getblocking() and not os.get_blocking(s.fileno())
 sys.stdout.buffer.write(s.makefile('rb').readline())"
     expect_result 0 ""
-    expect_bytes "$(payload)"
+    expect_output "$(payload)"
     ((took >= 74)) # five pauses: nearly twice the timeout
 }
 

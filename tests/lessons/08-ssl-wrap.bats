@@ -7,7 +7,7 @@ load ../lib/common
 load ../lib/clock
 
 client=$BUILD/08-ssl-wrap
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 certs=build/certs
 hello='hello from behind the certificate\n'
 
@@ -35,7 +35,7 @@ faulty=()
     expect_result 0 "it is CN=good
 says  CN=root
 TLSv1.3 TLS_AES_256_GCM_SHA384"
-    expect_text "$hello"
+    expect_output --text "$hello"
     wait_for peer 'got *'
     expect_lines peer 'listening on *' 'taken for server.example' TLSv1.3 \
         'got 0 bytes, then close_notify'
@@ -48,20 +48,20 @@ TLSv1.3 TLS_AES_256_GCM_SHA384"
     faulty=()
     server honest good -c 9
     try "${named[@]}" "$client" -C "$certs/root.pem" localhost "$PORT"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     wait_for peer 'taken for localhost'
     try "$client" -C "$certs/root.pem" 127.0.0.1 "$PORT"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     wait_for peer 'taken for nobody'
     try "$client" -C "$certs/root.pem" -n 127.0.0.2 127.0.0.1 "$PORT"
     expect_result 1 "08-ssl-wrap: SSL_connect 127.0.0.2: not believed: IP \
 address mismatch"
     try "$client" -C "$certs/root.pem" -n ::1 127.0.0.1 "$PORT"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     ask -n elsewhere.example
     expect_result 1 "08-ssl-wrap: SSL_connect elsewhere.example: not believed: \
 hostname mismatch"
-    expect_text ''
+    expect_output --text ''
 }
 
 @test "08-ssl-wrap takes no name for any name, and no dot for all below it" {
@@ -75,14 +75,14 @@ hostname mismatch"
 }
 
 @test "08-ssl-wrap sends its input, all of it, and prints the answer, all" {
-    "$BUILD/tests/rude" -s 7 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/in"
-    "$BUILD/tests/rude" -s 8 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/answer"
+    "$BUILD/peers/rude" -s 7 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/in"
+    "$BUILD/peers/rude" -s 8 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/answer"
     server honest good -n 100000 -o "$BATS_TEST_TMPDIR/heard" \
         -f "$BATS_TEST_TMPDIR/answer"
     OUT=$BATS_TEST_TMPDIR/out
     bounded "$client" -C "$certs/root.pem" 127.0.0.1 "$PORT" \
         <"$BATS_TEST_TMPDIR/in" >"$OUT" 2>/dev/null
-    expect_bytes "$BATS_TEST_TMPDIR/answer"
+    expect_output "$BATS_TEST_TMPDIR/answer"
     wait_for peer 'got 100000 bytes, then close_notify'
     cmp "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/heard"
 }
@@ -99,8 +99,8 @@ hostname mismatch"
     printf bc >&8
     exec 8>&-
     finish client
-    expect status 0 "$ended"
-    expect_text "$hello" "$BATS_TEST_TMPDIR/client.out"
+    expect_equal status 0 "$ended"
+    expect_output --text "$hello" --in "$BATS_TEST_TMPDIR/client.out"
     wait_for peer 'got 3 bytes, then close_notify'
 }
 
@@ -109,14 +109,14 @@ hostname mismatch"
     server honest
     faulty+=(FAULT_SHORT=1)
     ask
-    expect status 0 "$status"
-    expect_text "$hello"
+    expect_equal status 0 "$status"
+    expect_output --text "$hello"
 }
 
 @test "08-ssl-wrap trusts this system's roots, and not ours, unless told to" {
     server honest good -c 3
     try env SSL_CERT_FILE="$certs/root.pem" "$client" 127.0.0.1 "$PORT"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     for trust in /dev/null/none "$certs/other-root.pem"; do
         try env SSL_CERT_FILE="$trust" SSL_CERT_DIR=/dev/null \
             "$client" 127.0.0.1 "$PORT"
@@ -138,20 +138,20 @@ unable to get local issuer certificate"
     expect_result 1 "08-ssl-wrap: revoked $BATS_TEST_TMPDIR/none: No such file \
 or directory"
     ask -R "$certs/root.pem"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == "08-ssl-wrap: revoked $certs/root.pem: "* ]]
 }
 
 @test "08-ssl-wrap looks into the list of what is revoked, if it has one" {
     server honest revoked -c 3
     ask
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     ask -R "$certs/crl.pem"
     expect_result 1 "08-ssl-wrap: SSL_connect server.example: not believed: \
 certificate revoked"
     server honest good
     ask -R "$certs/crl.pem"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
 }
 
 # within_time COMMAND...: it ends at a deadline of 0.2 s, and no earlier.
@@ -168,7 +168,7 @@ at_deadline() {
         call=SSL_read
         [[ $manner != silent ]] || call=SSL_connect
         measured 19 60 at_deadline "$manner"
-        expect status 1 "$status"
+        expect_equal status 1 "$status"
         [[ $errors == *"08-ssl-wrap: $call server.example: deadline passed" ]]
     done
 }
@@ -177,7 +177,7 @@ at_deadline() {
     need_faults
     faulty+=(FAULT_SHORT=read)
     at_deadline flood
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     ((took < 300))
     [[ $errors == *"08-ssl-wrap: SSL_read server.example: deadline passed" ]]
 }
@@ -194,27 +194,27 @@ send_zeros() {
 
 @test "08-ssl-wrap ends at the deadline while it sends, or waits for its input" {
     send_zeros 0 # nobody reads what it sends
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == *"08-ssl-wrap: SSL_write 127.0.0.1: deadline passed" ||
         $errors == *"08-ssl-wrap: standard input: Connection timed out" ]]
     mkfifo "$BATS_TEST_TMPDIR/in"
     exec 8<>"$BATS_TEST_TMPDIR/in"
     send_zeros 0 "$BATS_TEST_TMPDIR/in"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == *"08-ssl-wrap: standard input: Connection timed out" ]]
 }
 
 @test "08-ssl-wrap prints what came, and says so, when the answer is cut short" {
     server cut
     ask
-    expect status 1 "$status"
-    expect_text "$hello"
+    expect_equal status 1 "$status"
+    expect_output --text "$hello"
     [[ $errors == *"08-ssl-wrap: SSL_read server.example: cut short: it ended \
 without close_notify" ]]
     server broken-off
     ask
-    expect status 1 "$status"
-    expect_text "$hello"
+    expect_equal status 1 "$status"
+    expect_output --text "$hello"
     [[ $errors == *"08-ssl-wrap: SSL_read server.example: Connection reset by \
 peer" ]]
 }
@@ -239,7 +239,7 @@ peer" ]]
 
 @test "08-ssl-wrap says who refused it, or that a name means nothing" {
     local named
-    start nobody "$BUILD/tests/rude" refuse
+    start nobody "$BUILD/peers/rude" refuse
     wait_for nobody 'refusing on *'
     port_of nobody
     ask
@@ -252,7 +252,7 @@ peer" ]]
     # The first address has nobody; its descriptor is not kept.
     try "${named[@]}" NAMES=host=127.0.0.2+127.0.0.1 "$client" \
         -C "$certs/root.pem" -n server.example host "$PORT"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     [[ $errors == "08-ssl-wrap: connect 127.0.0.2:$PORT: Connection refused"* ]]
 }
 
@@ -274,9 +274,9 @@ sockets_of() {
         -C "$certs/root.pem" -n server.example host "$PORT"
     wait_for client 'TLSv1.3 *' err
     sockets_of client
-    expect sockets 1 "${#sockets[@]}"
+    expect_equal sockets 1 "${#sockets[@]}"
     read -r _ flags < <(grep flags "/proc/$(pid_of client)/fdinfo/${sockets[0]}")
-    expect flags 02004002 "$flags"
+    expect_equal flags 02004002 "$flags"
     until_true is_asleep client
 }
 
@@ -291,7 +291,7 @@ is_asleep() {
     while read -r call; do
         try "${faulty[@]}" FAULT_CALL="${call%%:*}" FAULT_ERRNO=12 "$client" \
             -C "$certs/root.pem" -n server.example 127.0.0.1 "$PORT"
-        expect status 1 "$status"
+        expect_equal status 1 "$status"
         [[ $errors == *"08-ssl-wrap: ${call#*:}: Cannot allocate memory" ]]
     done <<END
 socket:socket 127.0.0.1:$PORT
@@ -321,9 +321,11 @@ memory"
         "$@" >&7 </dev/null' - "$client" -C "$certs/root.pem" 127.0.0.1 "$PORT"
     [[ $stderr == *"08-ssl-wrap: standard output: Broken pipe" ]]
     run -1 --separate-stderr bash -c '"$@" >&-' - "$client" 127.0.0.1 "$PORT"
-    expect "closed" "$stderr" "08-ssl-wrap: descriptor 1: Bad file descriptor"
+    expect_equal "closed" "08-ssl-wrap: descriptor 1: Bad file descriptor" \
+        "$stderr"
     run -1 --separate-stderr bash -c '"$@" <&-' - "$client" 127.0.0.1 "$PORT"
-    expect "closed" "$stderr" "08-ssl-wrap: descriptor 0: Bad file descriptor"
+    expect_equal "closed" "08-ssl-wrap: descriptor 0: Bad file descriptor" \
+        "$stderr"
     run -1 bash -c '"$@" 2>&-' - "$client" 127.0.0.1 "$PORT"
 }
 
@@ -333,7 +335,7 @@ memory"
     status=0
     bounded "$client" -C "$certs/root.pem" 127.0.0.1 "$PORT" </dev/zero \
         >"$OUT" 2>"$BATS_TEST_TMPDIR/err" || status=$?
-    expect status 1 "$status" # and no SIGPIPE
+    expect_equal status 1 "$status" # and no SIGPIPE
     grep -qE 'SSL_write 127.0.0.1: (Connection reset by peer|Broken pipe)' \
         "$BATS_TEST_TMPDIR/err"
 }
@@ -343,14 +345,14 @@ memory"
 [-t SECONDS] HOST PORT"
     try "$client" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for bad in "" 127.0.0.1 "127.0.0.1 80 more" "127.0.0.1 80 -t"; do
         # shellcheck disable=SC2086 # words
         try "$client" $bad
         expect_result 2 "$usage"
     done
     try "$client" -x 127.0.0.1 80
-    expect status 2 "$status"
+    expect_equal status 2 "$status"
     for bad in 0 65536 80x '' http; do
         try "$client" -- 127.0.0.1 "$bad"
         expect_result 1 "08-ssl-wrap: $bad is not a port: 1 to 65535"
@@ -374,7 +376,7 @@ assert s.recv(99) and s.recv(99) == b''"
     server cut
     try python3 lessons/08-ssl-wrap/twin.py -C "$certs/root.pem" \
         -n server.example 127.0.0.1 "$PORT"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     server honest wrong-name
     try python3 lessons/08-ssl-wrap/twin.py -C "$certs/root.pem" \
         -n server.example 127.0.0.1 "$PORT"
@@ -387,6 +389,6 @@ assert s.recv(99) and s.recv(99) == b''"
         server honest "$name"
         try "$old" "$certs/root.pem" server.example 127.0.0.1 "$PORT"
         expect_result 0 "talking to server.example, safely encrypted"
-        expect_text "$hello"
+        expect_output --text "$hello"
     done
 }

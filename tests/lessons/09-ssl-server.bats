@@ -6,7 +6,7 @@ load ../lib/common
 load ../lib/clock
 
 program=$BUILD/09-ssl-server
-rude=$BUILD/tests/rude-tls-client
+rude=$BUILD/peers/rude-tls-client
 certs=build/certs
 
 setup_file() {
@@ -68,25 +68,25 @@ is_over() {
     local bytes
     serve
     call honest
-    expect_text "connected from $NAME\nTLSv1.3 TLS_AES_256_GCM_SHA384 good, \
+    expect_output --text "connected from $NAME\nTLSv1.3 TLS_AES_256_GCM_SHA384 good, \
 a chain of 2\ngot 40 bytes, the same, then close_notify\nall is said\n"
     wait_for server "$NAME closed after 40 bytes"
     expect_lines server "listening on 127.0.0.1:$PORT" \
         "$NAME TLSv1.3 TLS_AES_256_GCM_SHA384" "$NAME closed after 40 bytes"
     call honest -2
-    expect_text "connected from $NAME\nTLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 \
+    expect_output --text "connected from $NAME\nTLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 \
 good, a chain of 2\ngot 40 bytes, the same, then close_notify\nall is said\n"
     for bytes in 0 1 16383 16384 16385 3000000; do
         call honest -b "$bytes"
         grep -qx "got $bytes bytes, the same, then close_notify" "$OUT"
         # Nor was it given a ticket, with which keys would outlive connections.
-        expect "lines" 4 "$(wc -l <"$OUT")"
+        expect_equal "lines" 4 "$(wc -l <"$OUT")"
         wait_for server "$NAME closed after $bytes bytes"
     done
     try "$BUILD/08-ssl-wrap" -C "$certs/root.pem" -n server.example -t 0.2 \
         127.0.0.1 "$PORT"
     [[ $errors == "it is CN=good"* ]]
-    expect "complaints but for the last" "" \
+    expect_equal "complaints but for the last" "" \
         "$(grep -v 'cut short' "$BATS_TEST_TMPDIR/server.err" || true)"
 }
 
@@ -146,7 +146,7 @@ beside_the_slow() {
     serve
     come slow half -c "$1"
     timed "$rude" honest "$PORT"
-    expect "status" 0 "$status"
+    expect_equal "status" 0 "$status"
 }
 
 @test "09-ssl-server serves at once while 100 handshakes are slow" {
@@ -172,7 +172,7 @@ beside_the_slow() {
     # Told to stop while it is full, it does.
     come last half
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     finish slow
 }
 
@@ -188,7 +188,7 @@ beside_the_slow() {
             finish server
         else
             stop server "$signal"
-            expect "status after SIG$signal" 0 "$ended"
+            expect_equal "status after SIG$signal" 0 "$ended"
         fi
         until_true is_over "${child% }"
         finish slow
@@ -223,7 +223,7 @@ has_one_socket() {
     try "$rude" -c 20 vanish "$PORT"
     until_true has_none
     all=("/proc/$(pid_of server)/fd"/*)
-    expect "descriptors" "$before" "${#all[@]}"
+    expect_equal "descriptors" "$before" "${#all[@]}"
     # A child has neither the listener nor the others' connections.
     come slow half -c 3
     until_true has_children
@@ -236,7 +236,7 @@ has_one_socket() {
         try "$program" 0 "$certs/good.pem" "$certs/$name.key"
         expect_result 1 "09-ssl-server: $certs/$name.key is not the key of \
 $certs/good.pem"
-        expect_text ''
+        expect_output --text ''
     done
     cp "$certs/good.key" "$key"
     for mode in 640 620 604 602 644 610 601; do
@@ -273,7 +273,7 @@ small"
     for call in socket setsockopt bind listen getsockname; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$program" 0 \
             "$certs/good.pem" "$certs/good.key"
-        expect "status" 1 "$status"
+        expect_equal "status" 1 "$status"
         [[ $errors == "09-ssl-server: $call"*": No buffer space available" ]]
     done
     for call in accept4:accept fork:fork; do
@@ -282,23 +282,24 @@ small"
         complains "${call#*:}: Too many open files in system"
         expect_served
         stop server
-        expect "status" 0 "$ended"
+        expect_equal "status" 0 "$ended"
     done
     # Again and again: not without a pause, and not beyond SIGTERM.
     serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_ERRNO=23 FAULT_TIMES=100000
     until_true eval "((\$(wc -l <$BATS_TEST_TMPDIR/server.err) >= 2))"
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     (($(wc -l <"$BATS_TEST_TMPDIR/server.err") < 30))
     serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_SIGNAL=15
     finish server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
 }
 
 @test "09-ssl-server says so when standard output cannot be written" {
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - "$program" \
         0 "$certs/good.pem" "$certs/good.key"
-    expect "full" "09-ssl-server: standard output: No space left on device" \
+    expect_equal "full" \
+        "09-ssl-server: standard output: No space left on device" \
         "$stderr"
     serve bash -c 'exec "$@" > >(exec head -n 1)' -
     expect_served
@@ -310,7 +311,7 @@ small"
     local usage="usage: 09-ssl-server [-t SECONDS] PORT CERTFILE KEYFILE" port
     try "$program" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     try "$program" 0 "$certs/good.pem"
     expect_result 2 "$usage"
     try "$program" 0 "$certs/good.pem" "$certs/good.key" more
@@ -333,7 +334,7 @@ small"
     skip_unless sslscan
     serve
     try sslscan --no-colour "127.0.0.1:$PORT"
-    expect "status" 0 "$status"
+    expect_equal "status" 0 "$status"
     for protocol in SSLv2 SSLv3 TLSv1.0 TLSv1.1; do
         grep -qE "^$protocol +disabled" "$OUT"
     done
@@ -385,6 +386,6 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5) as s:
 print("all is well")
 ' "$PORT" "$certs/root.pem"
         expect_result 0 ""
-        expect_text 'all is well\n'
+        expect_output --text 'all is well\n'
     fi
 }

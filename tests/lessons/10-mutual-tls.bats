@@ -6,7 +6,7 @@ load ../lib/common
 load ../lib/clock
 
 program=$BUILD/10-mutual-tls
-rude_tls=$BUILD/tests/rude-tls
+rude_tls=$BUILD/peers/rude-tls
 certs=build/certs
 ours=("$certs/good.pem" "$certs/good.key" "$certs/root.pem")
 readme=lessons/10-mutual-tls/README.md
@@ -32,7 +32,7 @@ ask() {
 accepts() {
     ask "$1"
     expect_result 0 "$done_with_good"
-    expect_text "you are CN=$1\n"
+    expect_output --text "you are CN=$1\n"
     wait_for server "127.0.0.1:* is CN=$1"
 }
 
@@ -54,21 +54,21 @@ rude() {
         ask "${shown#nothing}"
         if [[ $says == 'is '* ]]; then
             expect_result 0 "$done_with_good"
-            expect_text "$hears\n"
+            expect_output --text "$hears\n"
             wait_for server "127.0.0.1:* $says"
         else
             expect_result 1 "$done_with_good
 10-mutual-tls: SSL_read 127.0.0.1: refused by the other side: $hears"
-            expect_text ''
+            expect_output --text ''
             until_true eval "grep -q '$says\$' '$BATS_TEST_TMPDIR/server.err'"
         fi
         count=$((count + 1))
     done < <(sed -n '/^| the client shows/,/^$/p' "$readme" | tail -n +3 | grep .)
-    expect "kinds" 6 "$count"
-    expect "let in" 2 "$(grep -c '' "$BATS_TEST_TMPDIR/server.out")"
+    expect_equal "kinds" 6 "$count"
+    expect_equal "let in" 2 "$(grep -c '' "$BATS_TEST_TMPDIR/server.out")"
     accepts client-bob
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
 }
 
 @test "10-mutual-tls judges every client's certificate that scripts/certs makes" {
@@ -77,7 +77,8 @@ rude() {
     while read -r role name verdict _ _ why; do
         [[ $role == client ]] || continue
         ask "$name"
-        expect "$name" "$([[ $verdict == accept ]] || echo 1)" "${status#0}"
+        expect_equal "$name" "$([[ $verdict == accept ]] || echo 1)" \
+            "${status#0}"
         [[ $verdict == accept ]] ||
             wait_for server "*: SSL_accept 127.0.0.1:*: not believed: $why" err
         count=$((count + 1))
@@ -178,10 +179,10 @@ let_go() {
     : >"$BATS_TEST_TMPDIR/server.err"
     accepts client
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     run ! grep -v -e ' is CN=client$' -e '^listening on ' \
         "$BATS_TEST_TMPDIR/server.out"
-    expect "errors" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
+    expect_equal "errors" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
 @test "10-mutual-tls ends with its server, whatever its clients do" {
@@ -199,7 +200,7 @@ let_go() {
         child=
         until_true has_child "$pid"
         stop bare "$signal"
-        expect "status after SIG$signal" 0 "$ended"
+        expect_equal "status after SIG$signal" 0 "$ended"
         until_true has_ended "$child"
         stop_all
     done
@@ -207,7 +208,7 @@ let_go() {
     faulty+=(FAULT_CALL=accept4 FAULT_SIGNAL=15) # it wakes nobody: the alarm does
     serve
     finish server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
 }
 
 # Whoever has to look after it then may not have looked yet.
@@ -246,7 +247,7 @@ held() {
         call=SSL_read
         [[ $manner != silent ]] || call=SSL_connect
         measured 19 60 held "$manner"
-        expect status 1 "$status"
+        expect_equal status 1 "$status"
         [[ $errors == *"10-mutual-tls: $call 127.0.0.1: deadline passed" ]]
     done
     start_server empty "$rude_tls" -f /dev/null honest "${ours[@]:0:2}"
@@ -259,7 +260,7 @@ held() {
     wait_for honest 'got 0 bytes, then close_notify'
     start_server cut "$rude_tls" cut "${ours[@]:0:2}"
     ask client
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == *"SSL_read 127.0.0.1: cut short"* ]]
 }
 
@@ -284,12 +285,12 @@ ${name#*:}"
         -addext extendedKeyUsage=clientAuth \
         -addext basicConstraints=critical,CA:TRUE \
         -addext keyUsage=critical,digitalSignature,keyCertSign
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     ours[2]=$own.pem
     serve
     try "$program" connect 127.0.0.1 "$PORT" "$certs/root.pem" "$own.pem" "$own.key"
     printf '%s\n' 'you are CN=\1B[2J\0Abob,O=a\,b' >"$own.said"
-    expect_bytes "$own.said"
+    expect_output "$own.said"
 }
 
 @test "10-mutual-tls refuses files that it cannot use" {
@@ -304,9 +305,9 @@ ${name#*:}"
     expect_result 1 "10-mutual-tls: trust $none: No such file or directory"
     try "$program" connect 127.0.0.1 1 "$certs/root.pem" "$certs/client.pem" \
         "$certs/good-rsa.key"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == "10-mutual-tls: show $certs/client.pem: "* ]]
-    expect_text ''
+    expect_output --text ''
 }
 
 @test "10-mutual-tls names the call that failed, and why" {
@@ -315,10 +316,10 @@ ${name#*:}"
     for call in socket setsockopt bind listen getsockname; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$program" serve 0 \
             "${ours[@]}"
-        expect "status" 1 "$status"
+        expect_equal "status" 1 "$status"
         [[ $errors == "10-mutual-tls: $call"*": No buffer space available" ]]
     done
-    start nobody "$BUILD/tests/rude" refuse
+    start nobody "$BUILD/peers/rude" refuse
     wait_for nobody 'refusing on *'
     port_of nobody
     ask
@@ -329,7 +330,7 @@ ${name#*:}"
         try "${faulty[@]}" FAULT_CALL="${call%:*}" FAULT_ERRNO=12 "$program" connect \
             127.0.0.1 "$PORT" "$certs/root.pem" "$certs/client.pem" \
             "$certs/client.key"
-        expect status 1 "$status"
+        expect_equal status 1 "$status"
         [[ $errors == *"10-mutual-tls: ${call#*:}"*": Cannot allocate memory" ]]
     done
     stop_all
@@ -337,7 +338,7 @@ ${name#*:}"
     serve
     unset "faulty[-1]" "faulty[-1]" "faulty[-1]"
     ask client
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     wait_for server "*: SSL_write 127.0.0.1:*: Cannot allocate memory" err
     stop_all
     faulty+=(FAULT_CALL=accept4 FAULT_ERRNO=24 FAULT_TIMES=3)
@@ -371,10 +372,10 @@ ${name#*:}"
         [[ $(readlink "$fd") != socket:* ]] ||
             sockets+=("$(sed -n 's/^flags:\t//p' "${fd/\/fd\///fdinfo/}")")
     done
-    expect "sockets, of the server itself" 02000002 "${sockets[*]}"
+    expect_equal "sockets, of the server itself" 02000002 "${sockets[*]}"
     pid=$(pid_of server)
     child=$(cat "/proc/$pid/task/$pid/children")
-    expect "sockets of a client's process" 1 \
+    expect_equal "sockets of a client's process" 1 \
         "$(readlink "/proc/${child%% *}/fd"/* | grep -c socket:)"
 }
 
@@ -384,7 +385,8 @@ ${name#*:}"
     [[ $stderr == "10-mutual-tls: standard output: No space left on device" ]]
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$program" serve 0 \
         "${ours[@]}"
-    expect closed "10-mutual-tls: descriptor 1: Bad file descriptor" "$stderr"
+    expect_equal closed "10-mutual-tls: descriptor 1: Bad file descriptor" \
+        "$stderr"
     run -1 bounded bash -c 'exec "$@" 2>&-' - "$program" serve 0 "${ours[@]}"
     local log=$BATS_TEST_TMPDIR/log
     # The file may have 1024 bytes: room for the first line, not for the next.
@@ -413,12 +415,12 @@ CLIENT_CA
        10-mutual-tls [-t SECONDS] connect HOST PORT CA [CERT KEY]"
     try "$program" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for bad in "" "serve 0 a b" "connect a 1" "connect a 1 b c" "serve a 1 b" \
         "connect a 1 b c d e" "-t" "-x"; do
         # shellcheck disable=SC2086 # words
         try "$program" $bad
-        expect status 2 "$status"
+        expect_equal status 2 "$status"
         [[ $errors == *"$usage" ]]
     done
     for bad in 65536 80x '' http; do
@@ -435,7 +437,7 @@ CLIENT_CA
     skip_unless sslscan
     serve
     try sslscan --no-colour "127.0.0.1:$PORT"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     for protocol in SSLv2 SSLv3 TLSv1.0 TLSv1.1; do
         grep -qE "^$protocol +disabled" "$OUT"
     done
@@ -453,13 +455,13 @@ CLIENT_CA
         try openssl s_client -quiet -connect "127.0.0.1:$PORT" \
             -cert "$certs/client.pem" -key "$certs/client.key" \
             -cert_chain "$certs/client.pem"
-        expect_text 'you are CN=client\n'
+        expect_output --text 'you are CN=client\n'
         count=$((count + 1))
     fi
     if command -v curl; then
         try curl -qsS --http0.9 --cacert "$certs/root.pem" --cert \
             "$certs/client.pem" --key "$certs/client.key" "https://127.0.0.1:$PORT/"
-        expect_text 'you are CN=client\n'
+        expect_output --text 'you are CN=client\n'
         count=$((count + 1))
     fi
     ((count > 0)) || skip "neither openssl nor curl is installed"
@@ -477,10 +479,10 @@ try:
 except ssl.SSLError as error:
     assert 'CERTIFICATE_REQUIRED' in str(error)
     print('refused')"
-    expect_text 'refused\n'
+    expect_output --text 'refused\n'
     try python3 lessons/10-mutual-tls/twin.py connect 127.0.0.1 "$PORT" \
         "$certs/root.pem"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == TLSv1.3* ]]
     start_server twin python3 -uc "
 import socket, ssl
@@ -499,8 +501,8 @@ for answer in b'', b'hello\n':
     except (ssl.SSLError, OSError) as error:
         print(error)"
     ask
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     ask client
     expect_result 0 "$done_with_good"
-    expect_text 'hello\n'
+    expect_output --text 'hello\n'
 }

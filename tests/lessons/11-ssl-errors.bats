@@ -24,7 +24,7 @@ try_all() {
 @test "11-ssl-errors provokes all thirteen of OpenSSL, and one of Python's" {
     try_all "$program"
     expect_result 0 ""
-    expect_bytes - <<'END'
+    expect_output - <<'END'
 SSL_ERROR_NONE: 0 in OpenSSL, - in Python
   SSL_connect: all is done
   returned 1: SSL_ERROR_NONE
@@ -98,11 +98,11 @@ END
     sed -n 's/^# *define SSL_ERROR_\([A-Z0-9_]*\).*/"\1" SSL_ERROR_\1/p' \
         /usr/include/openssl/ssl.h | cc -E -P -include openssl/ssl.h -x c - |
         grep '^"' | tr -d '"' >"$BATS_TEST_TMPDIR/openssl"
-    expect "how many" 13 "$(wc -l <"$BATS_TEST_TMPDIR/openssl")"
+    expect_equal "how many" 13 "$(wc -l <"$BATS_TEST_TMPDIR/openssl")"
     while read -r name number; do
         grep -q "^SSL_ERROR_$name: $number in OpenSSL, " "$BATS_TEST_TMPDIR/all"
     done <"$BATS_TEST_TMPDIR/openssl"
-    expect "how many" 13 \
+    expect_equal "how many" 13 \
         "$(grep -c ': [0-9]* in OpenSSL' "$BATS_TEST_TMPDIR/all")"
     skip_unless python3
     python3 -c '
@@ -116,13 +116,13 @@ for error in ssl.SSLErrorNumber:
 @test "11-ssl-errors provokes those that it is asked for, in their order" {
     try "$program" EOF WANT_READ EOF
     expect_result 0 ""
-    expect "names" "EOF WANT_READ EOF" \
+    expect_equal "names" "EOF WANT_READ EOF" \
         "$(sed -n 's/^SSL_ERROR_\(.*\):.*/\1/p' "$OUT" | paste -sd ' ')"
     try "$program" NONE none
     expect_result 2 "11-ssl-errors: there is no SSL_ERROR_none"
     try "$program" -h
     expect_result 0 ""
-    expect_text 'usage: 11-ssl-errors [NAME]...\n'
+    expect_output --text 'usage: 11-ssl-errors [NAME]...\n'
 }
 
 @test "11-ssl-errors keeps no descriptor, however often it is asked" {
@@ -135,7 +135,7 @@ for error in ssl.SSLErrorNumber:
         "${names[@]}" "${names[@]}"
     expect_result 0 ""
     cat "$BATS_TEST_TMPDIR"/all{,,} >"$BATS_TEST_TMPDIR/thrice"
-    expect_bytes "$BATS_TEST_TMPDIR/thrice"
+    expect_output "$BATS_TEST_TMPDIR/thrice"
 }
 
 @test "11-ssl-errors says what is missing" {
@@ -162,13 +162,14 @@ int ASYNC_init_thread(void) { return 0; }' |
 @test "11-ssl-errors says so when standard output is full, gone or closed" {
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$program" NONE
-    expect "full" "$stderr" \
-        "11-ssl-errors: standard output: No space left on device"
+    expect_equal "full" \
+        "11-ssl-errors: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c '
         exec 7> >(:)
         wait $!
         exec "$@" >&7' - "$program" NONE
-    expect "gone" "$stderr" "11-ssl-errors: standard output: Broken pipe"
+    expect_equal "gone" "11-ssl-errors: standard output: Broken pipe" "$stderr"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - \
         "$program" NONE
     [[ $stderr == "11-ssl-errors: "* ]]
@@ -178,7 +179,7 @@ int ASYNC_init_thread(void) { return 0; }' |
     skip_unless strace
     try env ASAN_OPTIONS=detect_leaks=0 strace -f -e trace=socketpair -o "$BATS_TEST_TMPDIR/calls" \
         "$program" WANT_READ
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     grep -q 'SOCK_CLOEXEC' "$BATS_TEST_TMPDIR/calls"
 }
 
@@ -186,7 +187,7 @@ int ASYNC_init_thread(void) { return 0; }' |
     skip_unless python3
     try python3 lessons/11-ssl-errors/twin.py
     expect_result 0 ""
-    expect_text 'SSL_ERROR_SSL: 1 SSLError
+    expect_output --text 'SSL_ERROR_SSL: 1 SSLError
 SSL_ERROR_WANT_READ: 2 SSLWantReadError
 SSL_ERROR_ZERO_RETURN: 6 SSLZeroReturnError
 SSL_ERROR_EOF: 8 SSLEOFError\n'

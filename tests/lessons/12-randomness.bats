@@ -7,7 +7,7 @@ load ../lib/common
 load ../lib/clock
 
 program=$BUILD/12-randomness
-rude=$BUILD/tests/rude-unix
+rude=$BUILD/peers/rude-unix
 
 # serve [COMMAND...]: starts the daemon; its socket is $socket.
 serve() {
@@ -36,7 +36,7 @@ against() {
 not_given() {
     expect_result 1 "${1:+12-randomness: $1
 }12-randomness: $socket has not given $2 bytes"
-    expect_text ''
+    expect_output --text ''
 }
 
 # without_seed: sets unseeded, which runs a command with an OpenSSL that has no
@@ -79,7 +79,7 @@ matches() {
             { echo "$line is not ${1-}" >&2 && false; }
         shift
     done
-    expect "lines that are missing" "" "$*"
+    expect_equal "lines that are missing" "" "$*"
 }
 
 # ---- generators -------------------------------------------------------------
@@ -112,11 +112,11 @@ matches() {
     matches out "getrandom:  $(hex 16)"
     serve "${unseeded[@]}" # it has none to give, and none comes
     talk 0110 end
-    expect_text '00end\n'
+    expect_output --text '00end\n'
     talk 0210 end
-    expect_text 'end\n'
+    expect_output --text 'end\n'
     stop server
-    expect status 0 "$ended"
+    expect_equal status 0 "$ended"
 }
 
 @test "12-randomness bytes prints so many, from two generators, never the same" {
@@ -130,7 +130,7 @@ matches() {
     cp "$OUT" "$BATS_TEST_TMPDIR/first"
     try "$program" bytes 16
     cat "$OUT" >>"$BATS_TEST_TMPDIR/first"
-    expect "different ones" 4 \
+    expect_equal "different ones" 4 \
         "$(sed 's/.* //' "$BATS_TEST_TMPDIR/first" | sort -u | wc -l)"
     run ! grep -E '(00){8}' "$BATS_TEST_TMPDIR/first"
 }
@@ -139,10 +139,10 @@ matches() {
     need_faults
     try "${faulty[@]}" FAULT_CALL=getrandom FAULT_ERRNO=38 "$program" bytes 9
     expect_result 1 "12-randomness: getrandom: Function not implemented"
-    expect_text ''
+    expect_output --text ''
     try "${faulty[@]}" FAULT_SHORT=getrandom "$program" bytes 9
-    expect status 1 "$status"
-    expect_text ''
+    expect_equal status 1 "$status"
+    expect_output --text ''
 }
 
 # ---- the daemon --------------------------------------------------------------
@@ -158,7 +158,7 @@ matches() {
         "$(printf %02x ${#pid})$(printf '%s' "$pid" | sed 's/./3&/g')" 00 \
         "ff$(hex 255)" "$(hex 255)" 00000100
     stop server
-    expect status 0 "$ended"
+    expect_equal status 0 "$ended"
     expect_lines server "listening on $socket" \
         "command 0: 4 bytes back" "command 1: 17 bytes back" \
         "command 2: 1 bytes back" "command 3: 0 bytes back" \
@@ -166,7 +166,7 @@ matches() {
         "command 2: 0 bytes back" "command 3: 0 bytes back" \
         "command 1: 256 bytes back" "command 2: 255 bytes back" \
         "command 0: 4 bytes back"
-    expect_text '' "$BATS_TEST_TMPDIR/server.err"
+    expect_output --text '' --in "$BATS_TEST_TMPDIR/server.err"
 }
 
 @test "12-randomness egd serve gives each client other bytes" {
@@ -176,7 +176,7 @@ matches() {
         talk 0110 -17 0210 -16
         cat "$OUT" >>"$BATS_TEST_TMPDIR/all"
     done
-    expect "different ones" 6 "$(sed 's/^10//' "$BATS_TEST_TMPDIR/all" |
+    expect_equal "different ones" 6 "$(sed 's/^10//' "$BATS_TEST_TMPDIR/all" |
         sort -u | wc -l)"
 }
 
@@ -186,8 +186,8 @@ matches() {
     serve "${watched[@]}"
     talk 03ffff04deadbeef 0300080100 00 -4
     stop server
-    expect_text 'RAND_add(deadbeef, 4, 0)\nRAND_add(00, 1, 0)\n' \
-        "$BATS_TEST_TMPDIR/server.err"
+    expect_output --text 'RAND_add(deadbeef, 4, 0)\nRAND_add(00, 1, 0)\n' \
+        --in "$BATS_TEST_TMPDIR/server.err"
 }
 
 @test "12-randomness egd serve takes requests in pieces, and many at once" {
@@ -211,11 +211,11 @@ matches() {
     for wrong in 05 ff 2a; do
         talk "00$wrong" -4 end
         expect_result 0 ""
-        expect_text '00000100\nend\n'
+        expect_output --text '00000100\nend\n'
         wait_for server "12-randomness: there is no command $((16#$wrong))" err
     done
     talk 00 -4
-    expect_text '00000100\n'
+    expect_output --text '00000100\n'
 }
 
 @test "12-randomness egd serve survives who leaves in the middle of a request" {
@@ -226,10 +226,11 @@ matches() {
         expect_result 0 ""
     done
     talk 00 -4
-    expect_text '00000100\n'
+    expect_output --text '00000100\n'
     stop server
-    expect status 0 "$ended"
-    expect "commands heard" 2 "$(grep -c command "$BATS_TEST_TMPDIR/server.out")"
+    expect_equal status 0 "$ended"
+    expect_equal "commands heard" 2 \
+        "$(grep -c command "$BATS_TEST_TMPDIR/server.out")"
 }
 
 descriptors() {
@@ -253,12 +254,12 @@ two_who_stall() {
     until_true at_least_waiting 3
     start third "$rude" connect "$socket.2" 00 -4
     talk 00 -4
-    expect_text '00000100\n'
+    expect_output --text '00000100\n'
     finish third
-    expect_text '00000100\n' "$BATS_TEST_TMPDIR/third.out"
+    expect_output --text '00000100\n' --in "$BATS_TEST_TMPDIR/third.out"
     look_at_clock
     took=$((now - start))
-    expect "descriptors" "$before" "$(descriptors)"
+    expect_equal "descriptors" "$before" "$(descriptors)"
     says server "12-randomness: recv: Connection timed out" err
     says deafened "12-randomness: recv: Connection timed out" err
 }
@@ -281,9 +282,9 @@ at_least_waiting() {
         # O_CLOEXEC is 02000000 in what fdinfo shows.
         [[ $(grep flags "/proc/$(pid_of server)/fdinfo/3") == *2??????* ]]
         stop server "$signal"
-        expect status 0 "$ended"
+        expect_equal status 0 "$ended"
         [[ ! -e $socket ]]
-        expect_text '' "$BATS_TEST_TMPDIR/server.err"
+        expect_output --text '' --in "$BATS_TEST_TMPDIR/server.err"
     done
     serve # and with a client, after its turn
     start stalled "$rude" connect "$socket" 00 -4 stall
@@ -293,7 +294,7 @@ at_least_waiting() {
     is_running server
     stop stalled
     finish server
-    expect status 0 "$ended"
+    expect_equal status 0 "$ended"
     [[ ! -e $socket ]]
 }
 
@@ -307,7 +308,7 @@ has_shut() {
     try "$program" egd serve "$socket"
     expect_result 1 "12-randomness: bind $socket: Address already in use"
     talk 00 -4
-    expect_text '00000100\n'
+    expect_output --text '00000100\n'
     kill -KILL "$(pid_of server)"
     finish server
     try "$program" egd serve "$socket"
@@ -342,12 +343,12 @@ has_shut() {
 @test "12-randomness egd get asks with command 1, and prints what it got" {
     against 4 -2 0401fe00ff end
     expect_result 0 ""
-    expect_text '01fe00ff\n'
+    expect_output --text '01fe00ff\n'
     finish peer
     expect_lines peer "listening on $socket" 0104 end
     against 255 -2 "ff$(printf 'a%.0s' {1..510})" end
     expect_result 0 ""
-    expect_text "$(printf 'a%.0s' {1..510})\n"
+    expect_output --text "$(printf 'a%.0s' {1..510})\n"
     finish peer
     expect_lines peer "listening on $socket" 01ff end
 }
@@ -365,12 +366,12 @@ has_shut() {
 @test "12-randomness egd get takes its bytes as they come" {
     against 4 -2 04 01 fe 00 ff
     expect_result 0 ""
-    expect_text '01fe00ff\n'
+    expect_output --text '01fe00ff\n'
     need_faults
     faulty+=(FAULT_SHORT=1)
     against 4 -1 -1 04abcdef01
     expect_result 0 ""
-    expect_text 'abcdef01\n'
+    expect_output --text 'abcdef01\n'
 }
 
 @test "12-randomness egd get makes up nothing when the daemon vanishes" {
@@ -381,8 +382,8 @@ has_shut() {
     done
     # It closes with a request unread, which is a reset; perhaps before that.
     against 4 04
-    expect status 1 "$status"
-    expect_text ''
+    expect_equal status 1 "$status"
+    expect_output --text ''
 }
 
 @test "12-randomness egd get believes no count but the one it asked for" {
@@ -427,11 +428,11 @@ file or directory"
     matches out "$(hex 255)"
     if command -v socat >/dev/null; then
         try bash -c 'printf "\1\7" | socat -t 2 - UNIX-CONNECT:"$1"' - "$socket"
-        expect "bytes for socat" 8 "$(wc -c <"$OUT")"
+        expect_equal "bytes for socat" 8 "$(wc -c <"$OUT")"
     fi
     if command -v ncat >/dev/null; then
         try bash -c 'printf "\2\7" | ncat -U "$1"' - "$socket"
-        expect "bytes for ncat" 7 "$(wc -c <"$OUT")"
+        expect_equal "bytes for ncat" 7 "$(wc -c <"$OUT")"
     fi
     command -v python3 >/dev/null || return 0
     try python3 lessons/12-randomness/twin.py "$socket" 16
@@ -455,8 +456,8 @@ file or directory"
     while read -r call; do
         try "${faulty[@]}" FAULT_CALL="${call%% *}" FAULT_ERRNO=5 "$program" egd \
             get "$socket" 16
-        expect status 1 "$status"
-        expect "message" "12-randomness: ${call//PATH/$socket}: \
+        expect_equal status 1 "$status"
+        expect_equal "message" "12-randomness: ${call//PATH/$socket}: \
 Input/output error" "${errors%%$'\n'*}"
     done <<'END'
 socket
@@ -478,9 +479,9 @@ END
     rm "$socket" # listen failed when it was there already
     serve "${faulty[@]}" FAULT_CALL=unlink FAULT_ERRNO=5
     stop server
-    expect status 1 "$ended"
-    expect_text "12-randomness: unlink $socket: Input/output error\n" \
-        "$BATS_TEST_TMPDIR/server.err"
+    expect_equal status 1 "$ended"
+    expect_output --text "12-randomness: unlink $socket: Input/output error\n" \
+        --in "$BATS_TEST_TMPDIR/server.err"
 }
 
 @test "12-randomness egd serve goes on after an accept that failed, and a pause" {
@@ -490,11 +491,11 @@ END
     start=$now
     serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_ERRNO=24
     talk 00 -4
-    expect_text '00000100\n'
+    expect_output --text '00000100\n'
     look_at_clock
     ((now - start >= 9))
-    expect_text '12-randomness: accept: Too many open files\n' \
-        "$BATS_TEST_TMPDIR/server.err"
+    expect_output --text '12-randomness: accept: Too many open files\n' \
+        --in "$BATS_TEST_TMPDIR/server.err"
 }
 
 # shell SCRIPT COMMAND...: fails, with what it says in stderr. The script ends
@@ -512,14 +513,17 @@ shell() {
         # shellcheck disable=SC2086 # words
         set -- "$program" $arguments
         shell 'exec "$@" >/dev/full' "$@"
-        expect "full" "12-randomness: standard output: No space left on device" \
+        expect_equal "full" \
+            "12-randomness: standard output: No space left on device" \
             "$stderr"
         shell 'exec 7> >(:)
             wait $!
             exec "$@" >&7' "$@"
-        expect "gone" "12-randomness: standard output: Broken pipe" "$stderr"
+        expect_equal "gone" "12-randomness: standard output: Broken pipe" \
+            "$stderr"
         shell 'exec "$@" >&-' "$@"
-        expect "closed" "12-randomness: descriptor 1: Bad file descriptor" \
+        expect_equal "closed" \
+            "12-randomness: descriptor 1: Bad file descriptor" \
             "$stderr"
         shell 'exec "$@" 2>&-' "$@"
         [[ ! -e $socket.2 ]]
@@ -533,14 +537,14 @@ shell() {
     start server bash -c 'exec "$@" >"$0"' "$BATS_TEST_TMPDIR/pipe" \
         "$program" egd serve "$socket"
     read -r line <"$BATS_TEST_TMPDIR/pipe"
-    expect line "listening on $socket" "$line"
+    expect_equal line "listening on $socket" "$line"
     talk 00 -4
-    expect_text '00000100\n'
+    expect_output --text '00000100\n'
     wait_for server '12-randomness: standard output: Broken pipe' err
     talk 00 -4
-    expect_text '00000100\n'
+    expect_output --text '00000100\n'
     stop server
-    expect status 1 "$ended"
+    expect_equal status 1 "$ended"
     [[ ! -e $socket ]]
 }
 
@@ -551,7 +555,7 @@ shell() {
         expect_result 1 "12-randomness: $count is not a number of bytes: 1 to 255"
         try "$program" egd get "$BATS_TEST_TMPDIR/none" "$count"
         expect_result 1 "12-randomness: $count is not a number of bytes: 1 to 255"
-        expect_text ''
+        expect_output --text ''
     done
 }
 
@@ -560,14 +564,14 @@ shell() {
     usage="usage: 12-randomness status|bytes N|egd serve PATH|egd get PATH N"
     try "$program" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for arguments in '' Status 'status 1' bytes 'bytes 1 2' egd 'egd serve' \
         'egd get' 'egd get x' 'egd get x 1 2' 'egd serve x y' 'egd put x' \
         'egd put x 1' 'serve x' 'get x 1' 'x serve x' '-h -h'; do
         # shellcheck disable=SC2086 # words
         try "$program" $arguments
         expect_result 2 "$usage"
-        expect_text ''
+        expect_output --text ''
     done
 }
 

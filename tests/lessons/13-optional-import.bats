@@ -7,7 +7,7 @@
 load ../lib/common
 
 client=$BUILD/13-optional-import
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 certs=build/certs
 unheard="13-optional-import: TLS was asked for: nobody is called without"
 plain="plain text: nobody has proved who this is"
@@ -58,9 +58,9 @@ choose() {
 
 # expect_said STATUS PATTERN: how the last `try` ended, and all it said.
 expect_said() {
-    expect status "$1" "$status"
+    expect_equal status "$1" "$status"
     # shellcheck disable=SC2053 # the pattern is one
-    [[ $errors == $2 ]] || expect "standard error" "$2" "$errors"
+    [[ $errors == $2 ]] || expect_equal "standard error" "$2" "$errors"
 }
 
 # tls MANNER CERTIFICATE [ARGUMENT...]: asks such a server, through TLS. With
@@ -70,7 +70,7 @@ tls() {
     choose with
     [[ -z ${host-} ]] ||
         settings+=(LD_PRELOAD="$BUILD/tests/names.so" NAMES="$host=127.0.0.1")
-    start_server peer "$BUILD/tests/rude-tls" -d "${pause_ms:-20}" "$1" \
+    start_server peer "$BUILD/peers/rude-tls" -d "${pause_ms:-20}" "$1" \
         "$certs/$2.pem" "$certs/$2.key"
     try env "${settings[@]}" "$client" -s "${@:3}" "${host:-127.0.0.1}" "$PORT"
     stop_all
@@ -97,16 +97,17 @@ $plain"
         try "${program[@]}" -s 127.0.0.1 "$PORT"
         expect_said 1 "$found
 $unheard"
-        expect_text ''
+        expect_output --text ''
         try "${program[@]}" 127.0.0.1 "$PORT"
         wait_for peer 'got *'
-        expect connections 1 "$(grep -c connected "$BATS_TEST_TMPDIR/peer.out")"
+        expect_equal connections 1 \
+            "$(grep -c connected "$BATS_TEST_TMPDIR/peer.out")"
         stop_all
     done
 }
 
 @test "13-optional-import is built without a warning where OpenSSL is missing" {
-    expect make "" "$(<"$BATS_FILE_TMPDIR/make")"
+    expect_equal make "" "$(<"$BATS_FILE_TMPDIR/make")"
     # What can't do without is left out, and this one is linked with nothing.
     run -0 make_bare -nB left-out "$BARE/13-optional-import"
     [[ $output == *"left out, for want of the headers of OpenSSL: "*08-ssl-wrap* ]]
@@ -127,7 +128,7 @@ $unheard"
     tls honest good
     expect_said 0 "TLS: OpenSSL 3.*
 verified: this is 127.0.0.1"
-    expect_text 'hello from behind the certificate\n'
+    expect_output --text 'hello from behind the certificate\n'
     pause_ms=0 tls dribble good
     expect_said 0 "*verified*"
     tls renegotiate good
@@ -140,9 +141,9 @@ verified: this is 127.0.0.1"
     expect_said 1 "*not believed: IP address mismatch"
     tls impostor good
     expect_said 1 "*SSL_connect 127.0.0.1: *"
-    expect_text ''
+    expect_output --text ''
     # The roots of this machine vouch for none of ours.
-    start_server peer "$BUILD/tests/rude-tls" honest "$certs/good.pem" \
+    start_server peer "$BUILD/peers/rude-tls" honest "$certs/good.pem" \
         "$certs/good.key"
     try env -u SSL_CERT_FILE "$client" -s 127.0.0.1 "$PORT"
     expect_said 1 "*not believed: unable to get local issuer certificate"
@@ -156,7 +157,7 @@ verified: this is server.example"
         tls honest "$name"
         expect_said 1 "TLS: OpenSSL 3.*
 13-optional-import: SSL_connect server.example: not believed: $reason"
-        expect_text ''
+        expect_output --text ''
     done <<'END'
 self-signed self-signed certificate
 unknown-root unable to get local issuer certificate
@@ -173,7 +174,7 @@ END
         tls "$manner" good
         expect_said 1 "TLS: OpenSSL 3.*
 13-optional-import: SSL_connect 127.0.0.1: $reason"
-        expect_text ''
+        expect_output --text ''
     done <<'END'
 http it does not speak TLS
 reset Connection reset by peer
@@ -190,7 +191,7 @@ END
     tls cut good
     expect_said 1 "*
 13-optional-import: SSL_read 127.0.0.1: cut short: it ended without close_notify"
-    expect_text 'hello from behind the certificate\n'
+    expect_output --text 'hello from behind the certificate\n'
     tls broken-off good
     expect_said 1 "*SSL_read 127.0.0.1: Connection reset by peer"
 }
@@ -202,7 +203,7 @@ END
         # On a busy machine it may not have come to TLS by then.
         [[ $errors == *": Connection timed out" ]] ||
             expect_said 1 "*13-optional-import: SSL_* 127.0.0.1: deadline passed"
-        expect status 1 "$status"
+        expect_equal status 1 "$status"
     done
     choose any
     for manner in stall flood; do
@@ -241,7 +242,7 @@ $unheard"
     echo 'int none;' | cc -shared -o "$BATS_TEST_TMPDIR/libssl.so.3" -x c -
     start_server peer "$rude" serve whole
     try env LD_LIBRARY_PATH="$BATS_TEST_TMPDIR" "$client" 127.0.0.1 "$PORT"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     [[ $errors == "no TLS: "*13-tls.so*"OPENSSL_3.0.0"*"
 $plain" || $errors == "no TLS: "*13-tls.so*"undefined symbol: "*"
 $plain" ]]
@@ -275,9 +276,9 @@ $plain
     # It says so of the first; and has one socket, which is close-on-exec.
     wait_for client "*connect 127.0.0.2:$PORT: Connection refused" err
     until_true has_one_socket
-    expect_text 'given\ngiven back\n' "$BATS_TEST_TMPDIR/log"
+    expect_output --text 'given\ngiven back\n' --in "$BATS_TEST_TMPDIR/log"
     read -r _ flags < <(grep flags "/proc/$(pid_of client)/fdinfo/3")
-    expect flags 02004002 "$flags"
+    expect_equal flags 02004002 "$flags"
     try "${named[@]}" "${program[@]}" nobody 80
     expect_said 1 "*
 13-optional-import: nobody: Name or service not known"
@@ -300,10 +301,10 @@ has_one_socket() {
         # shellcheck disable=SC2059 # some of them have a place for the port
         try "${faulty[@]}" FAULT_CALL="${call%% *}" FAULT_AT="$at" \
             FAULT_ERRNO=5 "${program[@]}" 127.0.0.1 "$PORT"
-        expect status 1 "$status"
+        expect_equal status 1 "$status"
         # shellcheck disable=SC2059
         [[ $errors == *"13-optional-import: $(printf "${call#* - }" "$PORT"): \
-Input/output error" ]] || expect "standard error" "$call" "$errors"
+Input/output error" ]] || expect_equal "standard error" "$call" "$errors"
     done <<'END'
 1 socket - socket 127.0.0.1:%s
 1 connect - connect 127.0.0.1:%s
@@ -327,7 +328,8 @@ END
     [[ $stderr == *"standard output: Broken pipe" ]]
     run -1 --separate-stderr bash -c '"$@" >&-' - "${program[@]}" 127.0.0.1 \
         "$PORT"
-    expect closed "13-optional-import: descriptor 1: Bad file descriptor" \
+    expect_equal closed \
+        "13-optional-import: descriptor 1: Bad file descriptor" \
         "$stderr"
 }
 
@@ -336,14 +338,14 @@ END
     choose any
     try "${program[@]}" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for bad in "" 127.0.0.1 "127.0.0.1 80 more" -s; do
         read -ra bad <<<"$bad"
         try "${program[@]}" "${bad[@]}"
         expect_result 2 "$usage"
     done
     try "${program[@]}" -x 127.0.0.1 80
-    expect status 2 "$status"
+    expect_equal status 2 "$status"
     [[ $errors == *"$usage" ]]
     for bad in 0 65536 80x; do
         try "${program[@]}" 127.0.0.1 "$bad"
@@ -363,8 +365,8 @@ sys.modules['_ssl'] = None
 import socket
 print(len(socket.socketpair()))
 import ssl"
-    expect status 1 "$status"
-    expect_text '2\n'
+    expect_equal status 1 "$status"
+    expect_output --text '2\n'
     [[ $errors == *"ImportError: "* || $errors == *ModuleNotFoundError:* ]]
 }
 
@@ -383,7 +385,7 @@ except ImportError:
     pass
 else:
     $body"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $(<"$OUT") == "True True" && $errors == *"cannot import name 'RAND_egd'"* ]] ||
         skip "this Python has no _ssl, or RAND_egd"
 }
@@ -413,7 +415,7 @@ TLS was asked for: nobody is called without"
 @test "13-optional-import's twin verifies, too" {
     choose with
     skip_unless python3
-    start_server peer "$BUILD/tests/rude-tls" -c 2 honest "$certs/good.pem" \
+    start_server peer "$BUILD/peers/rude-tls" -c 2 honest "$certs/good.pem" \
         "$certs/good.key"
     twin "os.environ['SSL_CERT_FILE'] = '$certs/root.pem'
 run('-s', '127.0.0.1', '$PORT')
@@ -421,7 +423,7 @@ del os.environ['SSL_CERT_FILE']
 run('-s', '127.0.0.1', '$PORT')"
     [[ $errors != "no TLS: "* ]] || skip "this Python has no _ssl"
     expect_said 1 "TLS: *CERTIFICATE_VERIFY_FAILED*"
-    expect_text 'hello from behind the certificate\n'
+    expect_output --text 'hello from behind the certificate\n'
 }
 
 @test "the solution of 13-optional-import speaks as the real zlib does" {

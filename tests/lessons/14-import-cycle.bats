@@ -17,7 +17,7 @@ main: 8 have it wrapped\n'
     for i in 1 2 3 4 5; do
         try "$cycle"
         expect_result 0 ""
-        expect_text "$said"
+        expect_output --text "$said"
     done
 }
 
@@ -25,10 +25,10 @@ main: 8 have it wrapped\n'
     local usage="usage: 14-import-cycle"
     try "$cycle" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     try "$cycle" more
     expect_result 2 "$usage"
-    expect_text ''
+    expect_output --text ''
     try "$cycle" -h more
     expect_result 2 "$usage"
 }
@@ -70,7 +70,7 @@ headers() {
         esac
     done
     # With guards the first one decides.
-    expect "ssl.h first" "" "$(includes 2 ssl.h socket.h)"
+    expect_equal "ssl.h first" "" "$(includes 2 ssl.h socket.h)"
     for header in socket.h "socket.h ssl.h"; do
         # shellcheck disable=SC2086 # these are words
         ! words=$(includes 2 $header) || false
@@ -82,7 +82,8 @@ headers() {
     for state in 3 4; do
         for header in socket.h ssl.h "socket.h ssl.h" "ssl.h socket.h"; do
             # shellcheck disable=SC2086 # these are words
-            expect "state $state, $header" "" "$(includes "$state" $header)"
+            expect_equal "state $state, $header" "" \
+                "$(includes "$state" $header)"
         done
     done
 }
@@ -96,7 +97,7 @@ modules() {
     compile -DSTATE=3 -o three main.c socket.c ssl.c
     try "$here/three"
     expect_result 0 ""
-    expect_text 'ssl: my body runs
+    expect_output --text 'ssl: my body runs
 main: a socket; 8 threads call socket_ssl
 main: 8 have it wrapped\n'
     ! words=$(compile -DSTATE=3 main.c socket.c) || false
@@ -104,14 +105,14 @@ main: 8 have it wrapped\n'
     compile -DSTATE=4 -o four main.c ssl.c socket.c
     try "$here/four"
     expect_result 0 ""
-    expect_text "$said"
+    expect_output --text "$said"
     # There is no ssl, and who needs none is none the worse.
     compile -DSTATE=4 -o without main.c socket.c
     try "$here/without"
-    expect status 1 "$status"
-    expect errors 8 "$(grep -c "^without: socket_ssl: Function not implemented$" \
+    expect_equal status 1 "$status"
+    expect_equal errors 8 "$(grep -c "^without: socket_ssl: Function not implemented$" \
         "$BATS_TEST_TMPDIR/err")"
-    expect_text 'main: a socket; 8 threads call socket_ssl
+    expect_output --text 'main: a socket; 8 threads call socket_ssl
 main: 0 have it wrapped\n'
 }
 
@@ -192,12 +193,12 @@ END
     preload
     try "${faulty[@]}" "$cycle"
     expect_result 0 "slept 2 ms" # tens of them, once
-    expect_text "$said"
+    expect_output --text "$said"
     for fault in "DATAGRAM:Protocol wrong type for socket" \
         "NO_MEMORY:Cannot allocate memory"; do
         try "${faulty[@]}" "${fault%:*}=1" "$cycle"
-        expect status 1 "$status"
-        expect "${fault%:*}" 8 "$(grep -c "^14-import-cycle: socket_ssl: \
+        expect_equal status 1 "$status"
+        expect_equal "${fault%:*}" 8 "$(grep -c "^14-import-cycle: socket_ssl: \
 ${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
         tail -n 1 "$OUT" | grep -qx "main: 0 have it wrapped"
     done
@@ -211,7 +212,7 @@ ${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
         "14-import-cycle: pthread_create: Resource temporarily unavailable"
     preload pthread_join 'pthread_t a, void **b'
     try "${faulty[@]}" "$cycle"
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == *"14-import-cycle: pthread_join: Resource temporarily"* ]] ||
         { echo "$errors" >&2 && false; }
     need_faults
@@ -220,20 +221,21 @@ ${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
         expect_result 1 "14-import-cycle: $call: Input/output error"
     done
     try "${faulty[@]}" FAULT_CALL=getsockopt FAULT_ERRNO=5 FAULT_TIMES=8 "$cycle"
-    expect status 1 "$status"
-    expect errors 8 "$(grep -c "^14-import-cycle: socket_ssl: Input/output error$" \
+    expect_equal status 1 "$status"
+    expect_equal errors 8 "$(grep -c "^14-import-cycle: socket_ssl: Input/output error$" \
         "$BATS_TEST_TMPDIR/err")"
 }
 
 @test "14-import-cycle says so when standard output is full, gone or closed" {
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - "$cycle"
-    expect full "$stderr" \
-        "14-import-cycle: standard output: No space left on device"
+    expect_equal full \
+        "14-import-cycle: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c '
         exec 7> >(:)
         wait $!
         exec "$@" >&7' - "$cycle"
-    expect gone "$stderr" "14-import-cycle: standard output: Broken pipe"
+    expect_equal gone "14-import-cycle: standard output: Broken pipe" "$stderr"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$cycle"
     [[ $stderr == "14-import-cycle: standard output: "* ]]
 }
@@ -242,7 +244,7 @@ ${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
     skip_unless python3
     try python3 lessons/14-import-cycle/twin.py
     expect_result 0 ""
-    expect_text "cannot import name 'Socket' from partially initialized module \
+    expect_output --text "cannot import name 'Socket' from partially initialized module \
 'plain' (most likely due to a circular import)
 wrapped runs
 plain is there

@@ -52,7 +52,7 @@ compile() {
     # shellcheck disable=SC2086 # these are words
     note $libc
     compile -O2 -D_FORTIFY_SOURCE=3 "$BATS_TEST_TMPDIR/note.c"
-    expect words "" "$words"
+    expect_equal words "" "$words"
 }
 
 # With POSIX.1-2008 and no more there are four that nobody has declared; of the
@@ -73,7 +73,7 @@ standard() {
 'void (void *, unsigned long)'"
         ;;
     esac
-    expect "$compiler" "$is 'inet_aton'
+    expect_equal "$compiler" "$is 'inet_aton'
 $bzero
 $is 'bcopy'
 $is 'usleep'" "$words"
@@ -95,14 +95,14 @@ deprecated() {
     gcc)
         compile "$BATS_TEST_TMPDIR/note.c" -lssl -lcrypto
         mv "$BATS_TEST_TMPDIR/note" "$BATS_TEST_TMPDIR/openssl"
-        expect "$compiler" "'TLSv1_method' is deprecated: Since OpenSSL 1.1.0 \
+        expect_equal "$compiler" "'TLSv1_method' is deprecated: Since OpenSSL 1.1.0 \
 [-Wdeprecated-declarations]
 'RAND_pseudo_bytes' is deprecated: Since OpenSSL 1.1.0 \
 [-Wdeprecated-declarations]" "$words"
         ;;
     *)
         compile -fsyntax-only "$BATS_TEST_TMPDIR/note.c"
-        expect "$compiler" "'TLSv1_method' is deprecated [-Wdeprecated-declarations]
+        expect_equal "$compiler" "'TLSv1_method' is deprecated [-Wdeprecated-declarations]
 'RAND_pseudo_bytes' is deprecated [-Wdeprecated-declarations]" "$words"
         ;;
     esac
@@ -117,7 +117,7 @@ deprecated() {
     each_compiler deprecated
     try "$BATS_TEST_TMPDIR/openssl"
     expect_result 0 ""
-    expect_text 'SSLv23_method
+    expect_output --text 'SSLv23_method
   old: a macro
   new: there
 TLSv1_method
@@ -135,7 +135,7 @@ RAND_pseudo_bytes
     printf '%s\n' 'openssl_conf=a' '[a]' 'random=b' '[b]' 'random=none' \
         >"$BATS_TEST_TMPDIR/cnf"
     try env OPENSSL_CONF="$BATS_TEST_TMPDIR/cnf" "$BATS_TEST_TMPDIR/note"
-    expect_text 'RAND_pseudo_bytes\n  old: weak bytes\n  new: none\n'
+    expect_output --text 'RAND_pseudo_bytes\n  old: weak bytes\n  new: none\n'
 }
 
 @test "15-deprecated-api: old and new, side by side, where the old goes wrong" {
@@ -150,7 +150,7 @@ RAND_pseudo_bytes
     if ! getent services http/tcp ssh/tcp >/dev/null; then # no /etc/services
         services="http: 0" new=
     fi
-    expect_text "gethostbyname
+    expect_output --text "gethostbyname
   old: Unknown host
   new: ::1 is an address
 gethostbyaddr
@@ -197,15 +197,15 @@ int main(void) {
 END
     compile -O0 -U_FORTIFY_SOURCE "$BATS_TEST_TMPDIR/overrun.c"
     case $compiler in
-    gcc) expect "$compiler" "" "$words" ;;
+    gcc) expect_equal "$compiler" "" "$words" ;;
     *) [[ $words == "array index 16 is past the end of the array"* ]] ;;
     esac
     try "$BATS_TEST_TMPDIR/note"
-    expect_text 'next: 1\n'
+    expect_output --text 'next: 1\n'
     "$compiler" -w -O2 -D_FORTIFY_SOURCE=2 -o "$BATS_TEST_TMPDIR/note" \
         "$BATS_TEST_TMPDIR/overrun.c"
     try "$BATS_TEST_TMPDIR/note"
-    expect status 134 "$status"
+    expect_equal status 134 "$status"
     [[ $errors == "*** b"*" ***: terminated" ]]
 }
 
@@ -247,26 +247,29 @@ assert context.check_hostname and context.verify_mode == ssl.CERT_REQUIRED'
     local name
     try "$program" socket.ssl inet_addr
     expect_result 0 ""
-    expect notes "socket.ssl inet_addr" "$(sed -n 's/^    .\* \([a-z]\)/\1/p' "$OUT" | paste -sd ' ')"
+    expect_equal notes "socket.ssl inet_addr" \
+        "$(sed -n 's/^    .\* \([a-z]\)/\1/p' "$OUT" | paste -sd ' ')"
     grep -qx '     \*   since    Python 2.6; never in Python 3' "$OUT"
     grep -qx '     \*   instead  inet_pton(3) \*/' "$OUT"
     try "$program"
     expect_result 0 ""
     # shellcheck disable=SC2086 # these are words
-    expect notes "$(printf '%s\n' $libc $openssl RAND_egd ssl.wrap_socket socket.ssl)" \
+    expect_equal notes \
+        "$(printf '%s\n' $libc $openssl RAND_egd ssl.wrap_socket socket.ssl)" \
         "$(sed -n 's/^    .\* \([A-Za-z]\)/\1/p' "$OUT")"
     for name in since why instead; do
-        expect "$name" 17 "$(grep -c "^     \*   $name  *[A-Za-z]" "$OUT")"
+        expect_equal "$name" 17 \
+            "$(grep -c "^     \*   $name  *[A-Za-z]" "$OUT")"
     done
     try "$program" inet_addr no-such-call
     expect_result 1 "15-deprecated-api: no note on no-such-call"
-    expect_text ''
+    expect_output --text ''
 }
 
 @test "15-deprecated-api explains itself when asked, and says what it can't use" {
     try "$program" -h
     expect_result 0 ""
-    expect_text 'usage: 15-deprecated-api [NAME...]
+    expect_output --text 'usage: 15-deprecated-api [NAME...]
        15-deprecated-api socket.ssl HOST PORT CAFILE [KEYFILE CERTFILE]\n'
     for port in 0 65536 80x ''; do # then these are names
         try "$program" socket.ssl 127.0.0.1 "$port" "$certs/root.pem"
@@ -280,15 +283,18 @@ assert context.check_hostname and context.verify_mode == ssl.CERT_REQUIRED'
 
 @test "15-deprecated-api says so when standard output is full, gone or closed" {
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - "$program"
-    expect full "$stderr" \
-        "15-deprecated-api: standard output: No space left on device"
+    expect_equal full \
+        "15-deprecated-api: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c '
         exec 7> >(:)
         wait $!
         exec "$@" >&7' - "$program"
-    expect gone "$stderr" "15-deprecated-api: standard output: Broken pipe"
+    expect_equal gone "15-deprecated-api: standard output: Broken pipe" \
+        "$stderr"
     run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - "$program"
-    expect closed "$stderr" "15-deprecated-api: descriptor 1: Bad file descriptor"
+    expect_equal closed \
+        "15-deprecated-api: descriptor 1: Bad file descriptor" "$stderr"
     run -1 bounded bash -c 'exec "$@" 2>&-' - "$program"
     run -1 bounded bash -c 'exec "$@" <&-' - "$program"
     serve honest good
@@ -299,7 +305,7 @@ assert context.check_hostname and context.verify_mode == ssl.CERT_REQUIRED'
 
 # serve MANNER CERTIFICATE [OPTION...]: a TLS server; sets PORT.
 serve() {
-    start_server peer "$BUILD/tests/rude-tls" "${@:3}" "$1" "$certs/$2.pem" \
+    start_server peer "$BUILD/peers/rude-tls" "${@:3}" "$1" "$certs/$2.pem" \
         "$certs/$2.key"
 }
 
@@ -322,14 +328,14 @@ before=()
     serve honest good -o "$BATS_TEST_TMPDIR/heard"
     ssl
     expect_result 0 ""
-    expect_text 'hello from behind the certificate\n'
+    expect_output --text 'hello from behind the certificate\n'
     finish peer
     grep -q close_notify "$BATS_TEST_TMPDIR/peer.out"
     head -c 100000 /dev/urandom >"$BATS_TEST_TMPDIR/answer"
     serve honest good -f "$BATS_TEST_TMPDIR/answer"
     ssl
     expect_result 0 ""
-    expect_bytes "$BATS_TEST_TMPDIR/answer"
+    expect_output "$BATS_TEST_TMPDIR/answer"
 }
 
 @test "15-deprecated-api's socket.ssl believes nobody without proof" {
@@ -344,7 +350,7 @@ before=()
         else
             expect_result 1 "15-deprecated-api: ssl 127.0.0.1: not believed: \
 ${certificate#*=}"
-            expect_text ''
+            expect_output --text ''
         fi
         stop_all
     done
@@ -359,7 +365,7 @@ local issuer certificate"
     ssl
     expect_result 1 "15-deprecated-api: ssl read: cut short: it ended without \
 close_notify"
-    expect_text 'hello from behind the certificate\n'
+    expect_output --text 'hello from behind the certificate\n'
     serve bye good
     ssl
     expect_result 1 "15-deprecated-api: ssl 127.0.0.1: Connection reset by peer"
@@ -416,8 +422,8 @@ while True:
     expect_result 0 ""
     grep -q commonName "$OUT"
     ssl
-    expect status 1 "$status"
-    expect_text ''
+    expect_equal status 1 "$status"
+    expect_output --text ''
     ssl "$certs/good.key" "$certs/client.pem"
     expect_result 1 "15-deprecated-api: ssl 127.0.0.1: key values mismatch"
     ssl "$certs/client.key" "$certs/no-such.pem"
@@ -432,13 +438,13 @@ while True:
     serve honest good
     host=x.test ssl
     expect_result 0 ""
-    expect lists "given
+    expect_equal lists "given
 given back" "$(<"$log")"
     # SIGTERM comes when it closes its socket, and not before.
     before=("${faulty[@]}" FAULT_CALL=close FAULT_SIGNAL=15)
     serve honest good
     ssl
-    expect status 143 "$status"
+    expect_equal status 143 "$status"
     finish peer
     grep -q close_notify "$BATS_TEST_TMPDIR/peer.out"
 }
@@ -452,7 +458,7 @@ given back" "$(<"$log")"
             127.0.0.1 80 "$certs/root.pem"
         [[ $status == 1 && $errors == "15-deprecated-api: setenv: "* ]]
     fi
-    start refuser "$BUILD/tests/rude" refuse
+    start refuser "$BUILD/peers/rude" refuse
     wait_for refuser 'refusing on *'
     port_of refuser
     try "$program" socket.ssl 127.0.0.1 "$PORT" "$certs/root.pem"
@@ -494,21 +500,22 @@ callers() {
     # It is not said of itself, but of each that calls it, and of nobody else.
     gcc -g -Icommon -o "$here/callers" "$here/callers.c" common/addr.c \
         common/deadline.c 2>&1 | grep warning: >"$BATS_TEST_TMPDIR/words"
-    expect "gcc's lines" "$(grep -n 'socket_ssl([^)].*;' "$here/callers.c" | sed 's/:.*//')" \
+    expect_equal "gcc's lines" \
+        "$(grep -n 'socket_ssl([^)].*;' "$here/callers.c" | sed 's/:.*//')" \
         "$(sed "s/‘\|’/'/g" "$BATS_TEST_TMPDIR/words" |
             sed -n "s/.*callers.c:\([0-9]*\):[0-9]*: warning: 'socket_ssl' is \
 deprecated: use tls_client().*/\1/p")"
-    expect "gcc's warnings" 67 "$(wc -l <"$BATS_TEST_TMPDIR/words")"
+    expect_equal "gcc's warnings" 67 "$(wc -l <"$BATS_TEST_TMPDIR/words")"
     try "$here/callers"
-    expect status 0 "$status"
-    expect errors $((4 + 3 * 64)) \
+    expect_equal status 0 "$status"
+    expect_equal errors $((4 + 3 * 64)) \
         "$(grep -c 'ssl getpeername: Bad file descriptor' <<<"$errors")"
     # 64 are remembered, so two have said it each time.
-    expect warnings $((64 + 2 * 3)) "$(grep -c "$warned" <<<"$errors")"
+    expect_equal warnings $((64 + 2 * 3)) "$(grep -c "$warned" <<<"$errors")"
     grep -o '0x[0-9a-f]*' <<<"$errors" | head -n 2 | addr2line -e "$here/callers" |
         sed 's/ (.*//; s/.*://' >"$BATS_TEST_TMPDIR/lines"
     wanted=$(grep -nE '/\* (one|two) \*/' "$here/callers.c" | sed 's/:.*//')
-    expect "its lines" "$wanted" "$(<"$BATS_TEST_TMPDIR/lines")"
+    expect_equal "its lines" "$wanted" "$(<"$BATS_TEST_TMPDIR/lines")"
 }
 
 @test "15-deprecated-api has socket.ssl only where TLS is, and looks for it then" {
@@ -519,7 +526,7 @@ deprecated: use tls_client().*/\1/p")"
     expect_result 0 ""
     try "$here/15-deprecated-api" socket.ssl 127.0.0.1 80 "$certs/root.pem"
     said=$errors
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $said == "15-deprecated-api: no socket.ssl: "*"13-tls.so: cannot open shared"* ]]
     try env LD_DEBUG=files "$program" inet_addr
     run ! grep -q 13-tls <<<"$errors"
@@ -528,10 +535,10 @@ deprecated: use tls_client().*/\1/p")"
     serve honest good
     try env LD_DEBUG=files "$program" socket.ssl 127.0.0.1 "$PORT" "$certs/root.pem"
     ! grep -q 'opening file=' <<<"$errors" || # as glibc has it
-        expect found 2 "$(grep -c 'opening file=.*13-tls' <<<"$errors")"
+        expect_equal found 2 "$(grep -c 'opening file=.*13-tls' <<<"$errors")"
     # One that lacks what we want of it is an error, and not the lack of TLS.
     echo 'int tls_client_context;' | cc -xc -shared -o "$here/13-tls.so" -
-    start refuser "$BUILD/tests/rude" serve stall
+    start refuser "$BUILD/peers/rude" serve stall
     wait_for refuser 'listening on *'
     port_of refuser
     try "$here/15-deprecated-api" socket.ssl 127.0.0.1 "$PORT" "$certs/root.pem"

@@ -7,8 +7,8 @@ load ../lib/common
 load ../lib/clock
 
 program=$BUILD/24-poll-chat
-rude=$BUILD/tests/rude
-chatters=$BUILD/tests/chatters
+rude=$BUILD/peers/rude
+chatters=$BUILD/peers/chatters
 LINE_BYTES=1024
 QUEUE_BYTES=262144
 
@@ -49,7 +49,7 @@ hears() {
     local line
     for line in "${@:2}"; do
         IFS= read -rt 20 -u "$descriptor" heard || heard+="(and no more)"
-        expect "what $1 hears" "$line" "$heard"
+        expect_equal "what $1 hears" "$line" "$heard"
     done
 }
 
@@ -58,7 +58,7 @@ hears_end() {
     local -n descriptor=fd_$1
     local status=0
     IFS= read -rt 20 -u "$descriptor" heard || status=$?
-    expect "what $1 hears" "" "$heard"
+    expect_equal "what $1 hears" "" "$heard"
     ((status == 1)) # and not more, which would be that nothing came
 }
 
@@ -103,12 +103,12 @@ crowd() {
     hears alice "carol: bye"
     hears stranger "carol: bye"
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     hears_end alice
     expect_lines server "listening on 127.0.0.1:$PORT" "4 connected" \
         "4 is alice" "5 connected" "5 is bob" "6 connected" "6 is carol" \
         "7 connected" "5 left" "7 is bob"
-    expect "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
+    expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
 @test "24-poll-chat takes names of 1 to 16 letters, digits, - and _, once each" {
@@ -159,7 +159,7 @@ crowd() {
     printf "bob: $(<"$BATS_TEST_TMPDIR/bytes")\n" >"$BATS_TEST_TMPDIR/wanted"
     bounded head -c "$(wc -c <"$BATS_TEST_TMPDIR/wanted")" <&"$fd_carol" \
         >"$BATS_TEST_TMPDIR/got"
-    expect_bytes "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/got"
+    expect_output "$BATS_TEST_TMPDIR/wanted" --in "$BATS_TEST_TMPDIR/got"
     # A byte too many, and who said it is let go.
     say alice "before\n${longest}x"
     hears carol "alice: before" "alice left"
@@ -196,7 +196,7 @@ crowd() {
         common/addr.c common/deadline.c
     start_server server "$BATS_TEST_TMPDIR/freezes" 0
     crowd -t 1 -c 5 -k 2 -n 4500 -b 1000
-    expect "status" 1 "$status"
+    expect_equal "status" 1 "$status"
     [[ $errors == "chatters: frozen: waited 1 s in vain for lines"* ]]
 }
 
@@ -240,7 +240,7 @@ fill() {
         try "$rude" -f "$BATS_TEST_TMPDIR/said" -o "$BATS_TEST_TMPDIR/heard" \
             connect whole "$PORT"
         expect_result 0 ""
-        expect_bytes "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/heard"
+        expect_output "$BATS_TEST_TMPDIR/wanted" --in "$BATS_TEST_TMPDIR/heard"
         wait_for server '4 left'
         [[ -z ${LATER-} && $BUILD != *asan* ]] || return 0
         # Again, with a kernel that takes nothing for a while, and then a byte
@@ -259,7 +259,7 @@ fill() {
 alive() {
     crowd -q
     expect_result 0 ""
-    expect_text '2 clients chat, 0 never read, and stay
+    expect_output --text '2 clients chat, 0 never read, and stay
 10 lines sent, 10 arrived, all in order: 0.0 MB\n'
 }
 
@@ -362,7 +362,7 @@ have_connected() {
         serve "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO="$errno" \
             FAULT_TIMES=3
         alive
-        expect "said of $call" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
+        expect_equal "said of $call" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
         stop server
     done
     # Felt, and said.
@@ -372,10 +372,10 @@ have_connected() {
         read -r call errno said <<<"$call"
         serve "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO="$errno"
         alive
-        expect "$call" "24-poll-chat: ${call%4}: $said" \
+        expect_equal "$call" "24-poll-chat: ${call%4}: $said" \
             "$(<"$BATS_TEST_TMPDIR/server.err")"
         stop server
-        expect "status" 0 "$ended"
+        expect_equal "status" 0 "$ended"
     done
     # One client's end.
     for call in "recv recv from" "send send to"; do
@@ -392,10 +392,10 @@ have_connected() {
         serve env LD_PRELOAD="$BUILD/tests/memory.so" MEMORY_AT="$i"
         alive
         stop server
-        expect "status" 0 "$ended"
+        expect_equal "status" 0 "$ended"
         cat "$BATS_TEST_TMPDIR/server.err" >>"$BATS_TEST_TMPDIR/memory"
     done
-    expect "clients without memory, at first" 2 "$(grep -cx \
+    expect_equal "clients without memory, at first" 2 "$(grep -cx \
         '24-poll-chat: calloc: Cannot allocate memory' "$BATS_TEST_TMPDIR/memory")"
 }
 
@@ -405,7 +405,7 @@ have_connected() {
         serve
         join alice
         stop server "$signal"
-        expect "status after SIG$signal" 0 "$ended"
+        expect_equal "status after SIG$signal" 0 "$ended"
         hears_end alice
         go alice
     done
@@ -413,14 +413,14 @@ have_connected() {
     # A moment before it waits, where it wakes nobody: the alarm does, later.
     serve "${faulty[@]}" FAULT_CALL=poll FAULT_SIGNAL=15
     finish server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
 }
 
 @test "24-poll-chat says what it cannot do" {
     local call port usage="usage: 24-poll-chat PORT"
     try "$program" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     try "$program"
     expect_result 2 "$usage"
     try "$program" 80 81
@@ -436,14 +436,15 @@ have_connected() {
     stop server
     run -1 --separate-stderr bounded bash -c 'exec "$@" >/dev/full' - \
         "$program" 0
-    expect "full" "24-poll-chat: standard output: No space left on device" \
+    expect_equal "full" \
+        "24-poll-chat: standard output: No space left on device" \
         "$stderr"
     run -1 bounded bash -c 'exec "$@" >&-' - "$program" 0
     serve bash -c 'exec "$@" > >(exec head -n 1)' -
     alive
     alive
     stop server
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     need_faults
     for call in socket setsockopt bind listen getsockname; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$program" 0

@@ -4,8 +4,8 @@
 load ../lib/common
 
 server=$BUILD/25-epoll-server
-rude=$BUILD/tests/rude
-many=$BUILD/tests/many
+rude=$BUILD/peers/rude
+many=$BUILD/peers/many
 
 # serve [OPTION...]: the server on a port of its own, behind faulty, if set.
 serve() {
@@ -13,7 +13,7 @@ serve() {
     server_pid=$(pid_of server)
 }
 
-# crowd OPTION...: clients of build/tests/many that all get back what they say.
+# crowd OPTION...: clients of build/peers/many that all get back what they say.
 crowd() {
     try "$many" -s 7 "$@" "$PORT"
     expect_result 0 ""
@@ -25,7 +25,7 @@ call() {
     "$rude" -s 7 "${@:2}" payload "$1" >"$BATS_TEST_TMPDIR/payload"
     try "$rude" -s 7 "${@:2}" -o "$BATS_TEST_TMPDIR/heard" connect "$1" "$PORT"
     expect_result 0 ""
-    expect_bytes "$BATS_TEST_TMPDIR/payload" "$BATS_TEST_TMPDIR/heard"
+    expect_output "$BATS_TEST_TMPDIR/payload" --in "$BATS_TEST_TMPDIR/heard"
 }
 
 # come NAME FACE [OPTION...]: a rude client that stays.
@@ -36,7 +36,7 @@ come() {
 
 # said ERRORS: all that the server has said on standard error.
 said() {
-    expect "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
+    expect_equal "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
 descriptors() {
@@ -95,7 +95,7 @@ has() {
         call whole -n "$bytes"
     done
     stop server
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     expect_lines server "listening on 127.0.0.1:$PORT"
     said ""
 }
@@ -111,7 +111,7 @@ has() {
     try "$rude" -c 20 connect reset "$PORT"
     until_true holds "$before"
     until_true is_quiet
-    expect "resets" 20 "$(grep -cE '^25-epoll-server: (recv|send): (Connection reset by peer|Broken pipe)$' \
+    expect_equal "resets" 20 "$(grep -cE '^25-epoll-server: (recv|send): (Connection reset by peer|Broken pipe)$' \
         "$BATS_TEST_TMPDIR/server.err")"
     expect_lines server "listening on *"
 }
@@ -166,7 +166,7 @@ came() {
     expect_lines server "listening on *" "full with 3 clients"
     echo hello >&5
     read -r line <&5
-    expect "echo" hello "$line"
+    expect_equal "echo" hello "$line"
     exec 5>&-
     until_true holds $((count + 2))
     call whole
@@ -195,7 +195,7 @@ call_away() {
     call_away
     until_true is_quiet
     expect_lines server "listening on *"
-    expect "lines" 1 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
+    expect_equal "lines" 1 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
 }
 
 @test "25-epoll-server takes as many descriptors as it may" {
@@ -221,7 +221,7 @@ serve_with() {
         serve
         call whole -n 7
         stop server
-        expect "status with $errno" 0 "$ended"
+        expect_equal "status with $errno" 0 "$ended"
         need_faults
     done
     for errno in 23 24; do
@@ -263,7 +263,7 @@ serve_with() {
         try "$rude" connect whole "$PORT"
         call whole
         stop server
-        expect "status" 0 "$ended"
+        expect_equal "status" 0 "$ended"
         said "25-epoll-server: $call: Connection reset by peer"
     done
 }
@@ -302,7 +302,7 @@ serve_with() {
         start slow "$many" -c 1 -n 8000000 -b 4096 "$PORT"
         QUEUE=tx until_true has 1 01
         stop server "$signal"
-        expect "status after SIG$signal" 0 "$ended"
+        expect_equal "status after SIG$signal" 0 "$ended"
         finish slow
         expect_lines slow "nothing more fits" "all is well"
         finish idle
@@ -319,7 +319,7 @@ serve_with() {
     begin=${EPOCHREALTIME/./}
     stop server
     now=${EPOCHREALTIME/./}
-    expect "status" 0 "$ended"
+    expect_equal "status" 0 "$ended"
     ((now - begin >= 990000 && now - begin < 5000000))
 }
 
@@ -335,7 +335,7 @@ serve_with() {
         begin=${EPOCHREALTIME/./}
         stop server
         now=${EPOCHREALTIME/./}
-        expect "status" 0 "$ended"
+        expect_equal "status" 0 "$ended"
         ((now - begin > 500000)) || break
     done
     ((now - begin <= 500000))
@@ -382,7 +382,7 @@ crowded() {
         [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
         count=$((count + 1))
     done
-    expect "epoll, signals, listener and a client" 4 "$count"
+    expect_equal "epoll, signals, listener and a client" 4 "$count"
 }
 
 @test "25-epoll-server names the call that failed, and why" {
@@ -392,13 +392,13 @@ crowded() {
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$server" 0
         [[ $call != bind ]] || call="bind 127.0.0.1:0"
         expect_result 1 "25-epoll-server: $call: No buffer space available"
-        expect_text ''
+        expect_output --text ''
     done
     try "${faulty[@]}" FAULT_CALL=epoll_ctl FAULT_ERRNO=105 "$server" 0
     expect_result 1 "25-epoll-server: epoll_ctl: No buffer space available"
     try "${faulty[@]}" FAULT_CALL=epoll_ctl FAULT_AT=2 FAULT_ERRNO=105 "$server" 0
     expect_result 1 "25-epoll-server: epoll_ctl: No buffer space available"
-    expect_text ''
+    expect_output --text ''
     faulty+=(FAULT_CALL=epoll_wait FAULT_ERRNO=105)
     serve
     call whole
@@ -419,12 +419,12 @@ crowded() {
     expect_result 1 "25-epoll-server: standard output: No space left on device"
     # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$0" 0 >&-' "$server"
-    expect "status" 1 "$status"
+    expect_equal "status" 1 "$status"
     start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$server" -m 1 0
     exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT"
     read -r <&6 || true
     stop server
-    expect "status" 1 "$ended"
+    expect_equal "status" 1 "$ended"
     said "25-epoll-server: standard output: Broken pipe
 25-epoll-server: standard output: not every line could be written"
 }
@@ -433,7 +433,7 @@ crowded() {
     local usage="usage: 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT" number
     try "$server" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for arguments in "" "1 2" "-m 1" "-b 1 -m 1"; do
         # shellcheck disable=SC2086 # several words
         try "$server" $arguments

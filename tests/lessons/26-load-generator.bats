@@ -14,7 +14,7 @@ number='[0-9]*([0-9])?(.+([0-9]))'
 loaded() {
     local -a options
     read -ra options <<<"$1"
-    start_server peer "$BUILD/tests/echo" "${options[@]}" "$2"
+    start_server peer "$BUILD/peers/echo" "${options[@]}" "$2"
     timed "$program" "${@:3}" 127.0.0.1 "$PORT"
 }
 
@@ -52,7 +52,7 @@ rows="p50 p90 p99 p99.9 max"
     local value replies bars before=0 row
     loaded "" honest -c 3 -s 10 -d 0.1
     expect_result 0 ""
-    expect lines "clients replies errors rate $rows load" "$(keys)"
+    expect_equal lines "clients replies errors rate $rows load" "$(keys)"
     shopt -s extglob
     cp "$OUT" "$BATS_TEST_TMPDIR/got.out"
     mapfile -t bars < <(grep '^ ' "$OUT")
@@ -68,7 +68,7 @@ rows="p50 p90 p99 p99.9 max"
         before=$value
     done
     said replies
-    expect "all that the bars show" "$value" \
+    expect_equal "all that the bars show" "$value" \
         "$(awk '/^ / { sum += $NF } END { print sum }' "$OUT")"
     # It took no less than a tenth of a second, and the warm-up is not in it.
     replies=$value
@@ -116,19 +116,19 @@ END
     # In the warm-up: then nothing is measured.
     loaded "-k 1000" flip "${steady[@]}"
     expect_result 1 "26-load-generator: recv: $odd"
-    expect lines "clients" "$(keys)"
+    expect_equal lines "clients" "$(keys)"
 }
 
 @test "26-load-generator tells at once of a server that goes away" {
     loaded "-k 4000" quit -c 3 -s 100 -r 500 -d 0.2
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $errors == "26-load-generator: "*": "* && $errors != *$'\n'* ]]
     expect_said errors 3 3
     expect_said replies 1 99
     stop_all
     loaded "-k 100" quit -c 3 -s 100 -d 3600
-    expect status 1 "$status"
-    expect lines "clients" "$(keys)"
+    expect_equal status 1 "$status"
+    expect_equal lines "clients" "$(keys)"
 }
 
 @test "26-load-generator -r sends at that rate, replies or not" {
@@ -136,7 +136,8 @@ END
     expect_result 0 ""
     expect_said replies 60 60
     expect_said rate 1 300
-    expect lines "clients replies errors rate $rows ${rows//[pm]/sent-&} load" \
+    expect_equal lines \
+        "clients replies errors rate $rows ${rows//[pm]/sent-&} load" \
         "$(keys)"
     ((took >= 23))
 }
@@ -170,10 +171,10 @@ paused() {
 
 @test "26-load-generator -p tells what a reply costs the server" {
     local pid
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     try "$program" -d 0.1 -p "$(pid_of peer)" 127.0.0.1 "$PORT"
     expect_result 0 ""
-    expect lines "clients replies errors rate $rows load server" "$(keys)"
+    expect_equal lines "clients replies errors rate $rows load server" "$(keys)"
     expect_said server 20 10000000 # 0.20 us; it has two decimals
     expect_said load 20 10000000
     # What was before is not in it: neither has more than the time that passed.
@@ -191,7 +192,7 @@ paused() {
 
 @test "26-load-generator comes from eight addresses, and raises its limit" {
     local i
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     # Descriptors: 0 to 2, epoll and the timer; 11 clients.
     try bash -c 'ulimit -Sn 10 && exec "$@"' - \
         "$program" -c 11 -d 0.02 127.0.0.1 "$PORT"
@@ -208,7 +209,7 @@ paused() {
 
 @test "26-load-generator has a descriptor for each client, close-on-exec" {
     local fd flags count=0
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     start load "$program" -c 5 -r 1 -d 30 127.0.0.1 "$PORT"
     wait_for load 'clients *'
     for fd in "/proc/$(pid_of load)/fd"/*; do
@@ -217,12 +218,12 @@ paused() {
         read -r _ flags < <(grep flags "/proc/$(pid_of load)/fdinfo/${fd##*/}")
         (((8#$flags & 8#2000000) != 0))
     done
-    expect "sockets, epoll and timer" 7 "$count"
+    expect_equal "sockets, epoll and timer" 7 "$count"
 }
 
 @test "26-load-generator says who refused it, and tries all addresses of a name" {
     local named
-    start nobody "$BUILD/tests/rude" refuse
+    start nobody "$BUILD/peers/rude" refuse
     wait_for nobody '* on *'
     port_of nobody
     try "$program" 127.0.0.1 "$PORT"
@@ -230,16 +231,16 @@ paused() {
 Connection refused"
     need_faults
     named=("${faulty[@]/faults/names}" NAMES=host=::1+127.0.0.1)
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     try "${named[@]}" NAMES_LOG="$BATS_TEST_TMPDIR/log" "$program" -d 0.02 host \
         "$PORT"
     expect_result 0 ""
-    expect_text 'given\ngiven back\n' "$BATS_TEST_TMPDIR/log"
+    expect_output --text 'given\ngiven back\n' --in "$BATS_TEST_TMPDIR/log"
     try "${named[@]}" "$program" nobody "$PORT"
     expect_result 1 "26-load-generator: nobody port $PORT: Name or service not \
 known"
     # One who takes us, and says something else.
-    start_server other "$BUILD/tests/rude" serve whole
+    start_server other "$BUILD/peers/rude" serve whole
     try "$program" 127.0.0.1 "$PORT"
     expect_result 1 "26-load-generator: recv first byte 127.0.0.1 port $PORT: \
 Protocol error"
@@ -248,7 +249,7 @@ Protocol error"
 @test "26-load-generator names the call that failed, and why" {
     local at call name
     need_faults
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     while read -r at call name; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_AT="$at" FAULT_ERRNO=5 \
             "$program" -c 2 -d 0.02 127.0.0.1 "$PORT"
@@ -278,7 +279,7 @@ END
 @test "26-load-generator lives through signals, and pieces of all sizes" {
     local fault
     need_faults
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     # EINTR; EAGAIN.
     for fault in "FAULT_CALL=send FAULT_AT=5 FAULT_TIMES=3 FAULT_ERRNO=4" \
         "FAULT_CALL=send FAULT_AT=5 FAULT_TIMES=3 FAULT_ERRNO=11" \
@@ -290,8 +291,8 @@ END
         # shellcheck disable=SC2086 # names and values
         try "${faulty[@]}" $fault "$program" -c 2 -s 40 -r 500 -d 0.05 \
             127.0.0.1 "$PORT"
-        expect "$fault" "" "$errors"
-        expect "$fault" 0 "$status"
+        expect_equal "$fault" "" "$errors"
+        expect_equal "$fault" 0 "$status"
         expect_said replies 25 25
         expect_said max 1 300000000 # half a minute: not the time of day's
     done
@@ -299,25 +300,25 @@ END
 
 @test "26-load-generator says so when standard output is full, gone or closed" {
     local lost="26-load-generator: standard output"
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     # That is seen before an hour is spent.
     run -1 --separate-stderr bounded bash -c '"$@" >/dev/full' - \
         "$program" -d 3600 127.0.0.1 "$PORT"
-    expect "full" "$lost: No space left on device" "$stderr"
+    expect_equal "full" "$lost: No space left on device" "$stderr"
     run -1 --separate-stderr bash -c '
         exec 7> >(:)
         wait $!
         "$@" >&7' - "$program" -d 0.02 127.0.0.1 "$PORT"
-    expect "gone" "$lost: Broken pipe" "$stderr"
+    expect_equal "gone" "$lost: Broken pipe" "$stderr"
     mkfifo "$BATS_TEST_TMPDIR/fifo"
     head -n 1 "$BATS_TEST_TMPDIR/fifo" >"$BATS_TEST_TMPDIR/first" 3>&- &
     # shellcheck disable=SC2016 # they are the inner shell's
     run -1 --separate-stderr bash -c '"$@" >"$0"' "$BATS_TEST_TMPDIR/fifo" \
         "$program" -d 0.2 127.0.0.1 "$PORT"
     wait $!
-    expect "gone after a line" "$lost: Broken pipe" "$stderr"
+    expect_equal "gone after a line" "$lost: Broken pipe" "$stderr"
     run -1 --separate-stderr bash -c '"$@" >&-' - "$program" 127.0.0.1 "$PORT"
-    expect "closed" "$lost: Bad file descriptor" "$stderr"
+    expect_equal "closed" "$lost: Bad file descriptor" "$stderr"
     run -1 bash -c '"$@" 2>&-' - "$program" 127.0.0.1 "$PORT"
 }
 
@@ -357,20 +358,20 @@ Servname not supported for ai_socktype"
     local -a wrong
     try "$program" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for arguments in "" 127.0.0.1 "127.0.0.1 80 more" "-x 127.0.0.1 80" \
         "127.0.0.1 80 -c 1" "-c"; do
         read -ra wrong <<<"$arguments"
         try "$program" "${wrong[@]}"
-        expect status 2 "$status"
+        expect_equal status 2 "$status"
         [[ $errors == *"$usage" ]]
-        expect_text ''
+        expect_output --text ''
     done
 }
 
 @test "26-load-generator's twin in Python measures an open loop" {
     skip_unless python3
-    start_server peer "$BUILD/tests/echo" honest
+    start_server peer "$BUILD/peers/echo" honest
     try python3 lessons/26-load-generator/twin.py -c 2 -r 50 -d 0.1 127.0.0.1 \
         "$PORT"
     expect_result 0 ""

@@ -94,14 +94,16 @@ said_udp4="10.0.0.1:1000 > 10.0.0.2:80 UDP, 1 byte"
         converse
         quit'
     expect_result 0 ""
-    expect "the client's" hello "$(<"$OUT")"
+    expect_equal "the client's" hello "$(<"$OUT")"
     local c='127.0.0.1:[0-9]+' s='127.0.0.1:8080' n='^[0-9]+\.[0-9]{6}'
     mapfile -t lines < <(sed -E "s/$n/T/; s/127.0.0.1:[0-9]{5}/CLIENT/" "$said")
-    expect 1 "capturing on lo" "${lines[0]}"
-    expect 2 "T CLIENT > $s TCP SYN seq 0, 0 bytes" "${lines[1]}"
-    expect 3 "T $s > CLIENT TCP SYN ACK seq 0 ack 1, 0 bytes" "${lines[2]}"
-    expect 4 "T CLIENT > $s TCP ACK seq 1 ack 1, 0 bytes" "${lines[3]}"
-    expect 5 "T CLIENT > $s TCP PSH ACK seq 1 ack 1, 6 bytes" "${lines[4]}"
+    expect_equal 1 "capturing on lo" "${lines[0]}"
+    expect_equal 2 "T CLIENT > $s TCP SYN seq 0, 0 bytes" "${lines[1]}"
+    expect_equal 3 "T $s > CLIENT TCP SYN ACK seq 0 ack 1, 0 bytes" \
+        "${lines[2]}"
+    expect_equal 4 "T CLIENT > $s TCP ACK seq 1 ack 1, 0 bytes" "${lines[3]}"
+    expect_equal 5 "T CLIENT > $s TCP PSH ACK seq 1 ack 1, 6 bytes" \
+        "${lines[4]}"
     grep -qE "$n $s > $c TCP PSH ACK seq 1 ack 7, 6 bytes$" "$said"
     grep -qE "$n $c > $s TCP FIN ACK seq 7 ack 7, 0 bytes$" "$said"
     grep -qE "$n $s > $c TCP FIN ACK seq 7 ack [78], 0 bytes$" "$said"
@@ -126,7 +128,7 @@ said_udp4="10.0.0.1:1000 > 10.0.0.2:80 UDP, 1 byte"
         "10.0.0.1 > 10.0.0.2 IP protocol 6: an IPv4 length beyond the frame" \
         "Ethernet type 0x0800: too short for its IPv4 header" \
         "$said_tcp4" "9 shown; 9 came through the filter, 0 were lost"
-    expect "the first time" 0.000000 "$(sed -n '2s/ .*//p' "$said")"
+    expect_equal "the first time" 0.000000 "$(sed -n '2s/ .*//p' "$said")"
 }
 
 @test "35-packet-sniffer -p has the kernel drop what has another port" {
@@ -161,7 +163,8 @@ $option$option$option$option$option 03e8 0050 $syn" \
         done
         wait "$sniffer"'
     expect_result 0 ""
-    expect "what reached it" "24 shown; 24 came through the filter, 0 were lost" \
+    expect_equal "what reached it" \
+        "24 shown; 24 came through the filter, 0 were lost" \
         "$(tail -n 1 "$said")"
     sed -i '10,$d' "$said"
     expect_said "capturing on lo" "$said_tcp4" \
@@ -203,20 +206,20 @@ words() {
         wait "$sniffer"'
     expect_result 0 ""
     now=$EPOCHSECONDS
-    expect "its size" $((24 + 16 + 54 + 16 + 23)) "$(wc -c <"$file")"
+    expect_equal "its size" $((24 + 16 + 54 + 16 + 23)) "$(wc -c <"$file")"
     mapfile -t header < <(words "$file")
     # Nanoseconds, version 2.4, 65535 bytes at most, Ethernet.
-    expect "its first number" $((16#a1b23c4d)) "${header[0]}"
-    expect "its version" "2 4" "$(od -An -tu2 -j4 -N4 "$file" | xargs)"
-    expect "its header" "0 0 65535 1" "${header[*]:2:4}"
+    expect_equal "its first number" $((16#a1b23c4d)) "${header[0]}"
+    expect_equal "its version" "2 4" "$(od -An -tu2 -j4 -N4 "$file" | xargs)"
+    expect_equal "its header" "0 0 65535 1" "${header[*]:2:4}"
     ((header[6] >= before && header[6] <= now && header[7] < 1000000000))
-    expect "captured, length" "54 54" "${header[*]:8:2}"
-    expect "the bytes" "${tcp4// /}" \
+    expect_equal "captured, length" "54 54" "${header[*]:8:2}"
+    expect_equal "the bytes" "${tcp4// /}" \
         "$(od -An -v -tx1 -j40 -N54 "$file" | tr -d ' \n')"
     mapfile -t header < <(tail -c 39 "$file" | head -c 16 >"$file.2" &&
         words "$file.2")
-    expect "captured, length" "23 23" "${header[*]:2:2}"
-    expect "the bytes" "${arp// /}00" \
+    expect_equal "captured, length" "23 23" "${header[*]:2:2}"
+    expect_equal "the bytes" "${arp// /}00" \
         "$(tail -c 23 "$file" | od -An -v -tx1 | tr -d ' \n')"
 }
 
@@ -228,7 +231,7 @@ words() {
         until_said 1 "SYN"
         wc -c <"$BATS_TEST_TMPDIR/file"
         kill -KILL "$sniffer"'
-    expect_text '94\n'
+    expect_output --text '94\n'
 }
 
 # 65507 bytes are the largest datagram that there is.
@@ -240,10 +243,10 @@ words() {
         wait "$sniffer"'
     expect_result 0 ""
     [[ $(sed -n 2p "$said") == *" UDP, 65507 bytes, cut after 65493" ]]
-    expect "its size" $((24 + 16 + 65535)) \
+    expect_equal "its size" $((24 + 16 + 65535)) \
         "$(wc -c <"$BATS_TEST_TMPDIR/file")"
     mapfile -t header < <(words "$BATS_TEST_TMPDIR/file")
-    expect "captured, length" "65535 65549" "${header[*]:8:2}"
+    expect_equal "captured, length" "65535 65549" "${header[*]:8:2}"
 }
 
 # In tshark's own words: the ends, the protocol, its flags, its numbers.
@@ -289,11 +292,11 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
         quit'
     expect_result 0 ""
     tshark_lines "$BATS_TEST_TMPDIR/file" >"$BATS_TEST_TMPDIR/theirs"
-    expect "its complaints" "" \
+    expect_equal "its complaints" "" \
         "$(grep -v '^Running as user' "$BATS_TEST_TMPDIR/tshark.err")"
     diff <(shown_lines) "$BATS_TEST_TMPDIR/theirs" >&2
     (($(wc -l <"$BATS_TEST_TMPDIR/theirs") >= 14))
-    expect type "Wireshark/tcpdump/... - nanosecond pcap" \
+    expect_equal type "Wireshark/tcpdump/... - nanosecond pcap" \
         "$(capinfos -t "$BATS_TEST_TMPDIR/file" | sed -n 's/^File type: *//p')"
 }
 
@@ -328,7 +331,7 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
     expect_result 0 ""
     [[ $(tail -n 1 "$said") =~ \
 ^([0-9]+)" shown; 2000 came through the filter, "([0-9]+)" were lost"$ ]]
-    expect "shown" "$(grep -c Ethernet "$said")" "${BASH_REMATCH[1]}"
+    expect_equal "shown" "$(grep -c Ethernet "$said")" "${BASH_REMATCH[1]}"
     ((BASH_REMATCH[1] >= 1 && BASH_REMATCH[2] > 1000))
     ((BASH_REMATCH[1] + BASH_REMATCH[2] <= 2000))
 }
@@ -345,8 +348,8 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
         done
         quit'
     expect_result 0 ""
-    expect "descriptors" 2 "$(wc -l <"$OUT")"
-    expect "close-on-exec" 2 "$(grep -c '2......$' "$OUT")"
+    expect_equal "descriptors" 2 "$(wc -l <"$OUT")"
+    expect_equal "close-on-exec" 2 "$(grep -c '2......$' "$OUT")"
 }
 
 @test "35-packet-sniffer names what it cannot use" {
@@ -423,7 +426,7 @@ END
     in_private '"$program" >&-'
     expect_result 1 "35-packet-sniffer: descriptor 1: Bad file descriptor"
     in_private '"$program" 2>&-'
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
 }
 
 @test "35-packet-sniffer explains itself when asked, and when called wrongly" {
@@ -431,16 +434,16 @@ END
 [-p PORT]" arguments
     try "$program" -h
     expect_result 0 ""
-    expect_text "$usage\n"
+    expect_output --text "$usage\n"
     for arguments in lo '-c 1 lo' '-p 80 -- x'; do
         # shellcheck disable=SC2086 # words
         try "$program" $arguments
         expect_result 2 "$usage"
-        expect_text ''
+        expect_output --text ''
     done
     for arguments in -x -i -c -w -p; do
         try "$program" "$arguments"
-        expect status 2 "$status"
+        expect_equal status 2 "$status"
         [[ $errors == *"$usage" ]]
     done
 }

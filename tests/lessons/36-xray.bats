@@ -6,7 +6,7 @@
 load ../lib/common
 
 xray=$BUILD/36-xray
-traced=$BUILD/tests/traced
+traced=$BUILD/peers/traced
 # Nothing looks for leaks in what is traced: that would need a second tracer.
 [[ $BUILD != *asan* ]] || export ASAN_OPTIONS=detect_leaks=0:handle_segv=0
 SECONDS_ALLOWED=10
@@ -188,12 +188,12 @@ widest() {
 
 @test "36-xray draws a call that waits where it begins and where it returns" {
     draw < <(hello)
-    expect "rows of accept4" 3 "$(grep -c 'accept4' "$OUT")"
+    expect_equal "rows of accept4" 3 "$(grep -c 'accept4' "$OUT")"
     has "| accept4(3 listener, SOCK_CLOEXEC) ..."
     has "| ... accept4 = 4 127.0.0.1:"
     has "| ... connect = 0"
     has "| ... recv = 6 \"hello\\n\""
-    expect "rows of send" 2 "$(grep -c ' send(' "$OUT")"
+    expect_equal "rows of send" 2 "$(grep -c ' send(' "$OUT")"
     has 'client, to :'
     has 'congestion window'
     # In the order of time.
@@ -206,7 +206,8 @@ widest() {
     has $'wire\tann > server\tSYN'
     has $'wire\tserver > bob\tSYN ACK'
     lacks others
-    expect segments 2 "$(grep -c 'PSH ACK.*hello' <(grep 'wire.bob\|server > bob' "$OUT"))"
+    expect_equal segments 2 \
+        "$(grep -c 'PSH ACK.*hello' <(grep 'wire.bob\|server > bob' "$OUT"))"
     draw < <(hello ann bob)
     [[ $(head -n 1 "$OUT") =~ ^\ *ms\ +bob\ +ann\ +server$ ]]
     # From bob past ann to the server, and from the server to ann.
@@ -218,7 +219,7 @@ widest() {
     local svg=$BATS_TEST_TMPDIR/picture.svg
     draw -s "$svg" < <(hello ann bob)
     expect_result 0 ""
-    expect_text ''
+    expect_output --text ''
     (($(wc -c <"$svg") < 60000))
     has '>hello' "$svg" || has 'hello' "$svg"
     has '>ESTABLISHED</text>' "$svg"
@@ -238,7 +239,7 @@ widest() {
     local file=$BATS_TEST_TMPDIR/picture
     draw -o "$file" -s "$file.svg" -l < <(hello)
     expect_result 0 ""
-    expect_text ''
+    expect_output --text ''
     has $'wire\tclient > server\tSYN' "$file"
     has '</svg>' "$file.svg"
     draw -l -s "$file.svg" < <(hello)
@@ -252,7 +253,7 @@ ending() {
         draw -l <<<"both: $BUILD/06-closing $1 0"
         [[ $(wire) != "$2" ]] || return 0
     done
-    expect "$1" "$2" "$(wire)"
+    expect_equal "$1" "$2" "$(wire)"
 }
 
 @test "36-xray shows the five endings of lesson 06 by their flags" {
@@ -270,15 +271,15 @@ c>s:ACK s>c:FIN+ACK c>s:ACK"
     has $'wire\tclient > server\tUDP "hello"'
     has $'wire\tserver > client\tUDP "hello"'
     draw -l -c "$BUILD/03-udp" send 127.0.0.1 9 hello
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     has $'wire\tothers > program\tICMP 3, 3: port unreachable'
     has 'recv(3 udp to :9, 65507) = -1 ECONNREFUSED'
     draw -l -c "$BUILD/01-tcp-client" 127.0.0.1 9 hello
-    expect segments "program>others:SYN others>program:RST+ACK" "$(wire)"
+    expect_equal segments "program>others:SYN others>program:RST+ACK" "$(wire)"
     has $'connect(3 tcp, 127.0.0.1:9) = -1 ECONNREFUSED\tCLOSE'
     draw -l -c "$BUILD/07-timeouts" ::1 9
     [[ -e /proc/net/if_inet6 ]] || skip "this machine has no IPv6"
-    expect segments "program>others:SYN others>program:RST+ACK" "$(wire)"
+    expect_equal segments "program>others:SYN others>program:RST+ACK" "$(wire)"
     has 'connect(3 tcp, [::1]:9) = -1 EINPROGRESS'
 }
 
@@ -300,7 +301,7 @@ c>s:ACK s>c:FIN+ACK c>s:ACK"
 @test "36-xray gives a command our input and output, and ends as it does" {
     draw -o "$BATS_TEST_TMPDIR/picture" -c "$traced" say hello exit 3
     expect_result 3 ""
-    expect_text 'hello\n'
+    expect_output --text 'hello\n'
     draw -l -c "$traced" catch 10 kill 10 caught 1 kill 15
     expect_result 143 ""
     has $'program\tgets SIGUSR1\t'
@@ -317,7 +318,7 @@ c>s:ACK s>c:FIN+ACK c>s:ACK"
     while read -r words; do
         read -ra words <<<"$words"
         draw -l -c "$traced" "${words[@]:1}"
-        expect "status of ${words[*]}" "${words[0]}" "$status"
+        expect_equal "status of ${words[*]}" "${words[0]}" "$status"
         has program
         none_runs "$traced"
     done <<END
@@ -349,7 +350,7 @@ END
 
 @test "36-xray -t ends what hangs, and says who waits for what, since when" {
     draw -t 0.3 <<END
-server: $BUILD/tests/rude serve stall
+server: $BUILD/peers/rude serve stall
 client: $BUILD/01-tcp-client 127.0.0.1 {port} hello
 END
     expect_result 124 "36-xray: the scene did not end in time, and was ended"
@@ -360,7 +361,7 @@ END
 server: $traced spin
 client: $traced say hello
 END
-    expect status 124 "$status"
+    expect_equal status 124 "$status"
     lacks client
 }
 
@@ -393,7 +394,8 @@ Operation not permitted"
         tracer=$(pid_of xray)
         kill -s "$signal" "$tracer"
         finish xray
-        expect "status after SIG$signal" "$((128 + $(kill -l "$signal")))" "$ended"
+        expect_equal "status after SIG$signal" \
+            "$((128 + $(kill -l "$signal")))" "$ended"
         until_true is_gone "$pid"
     done
     # The command of -c is told in its place.
@@ -402,7 +404,7 @@ Operation not permitted"
             -c "$traced" catch "$signal" pid hang caught 1 exit 5
         wait_for xray '[0-9]*'
         stop xray "$signal"
-        expect status 5 "$ended"
+        expect_equal status 5 "$ended"
     done
 }
 
@@ -419,7 +421,7 @@ is_gone() {
     try bash -c 'sleep 9 & echo $! >"$1"; exec "$2" -l -c "$3" say hello' - \
         "$BATS_TEST_TMPDIR/child" "$xray" "$traced"
     kill "$(<"$BATS_TEST_TMPDIR/child")"
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     has 'ends, status 0'
 }
 
@@ -476,7 +478,7 @@ refuses() {
     for words in "" "a b" "-x a" "-t" "-c" "-h a"; do
         read -ra words <<<"$words"
         try "$xray" "${words[@]}"
-        expect status 2 "$status"
+        expect_equal status 2 "$status"
         [[ $errors == *"$(<"$BATS_TEST_TMPDIR/usage")" ]]
     done
     for words in 0 -1 x 1e3 ""; do
@@ -501,6 +503,7 @@ refuses() {
     cp lessons/01-tcp-client/twin.py "$BATS_TEST_TMPDIR/twin.py"
     try python3 -u lessons/36-xray/twin.py "$BATS_TEST_TMPDIR/scene"
     expect_result 0 ""
-    expect told $'socket.__new__ 2 1 0\nsocket.connect (\'127.0.0.1\', PORT)\nhello' \
+    expect_equal told \
+        $'socket.__new__ 2 1 0\nsocket.connect (\'127.0.0.1\', PORT)\nhello' \
         "$(sed -E 's/[0-9]{4,5}/PORT/' "$OUT")"
 }

@@ -15,6 +15,7 @@
  * up. timeout(1) reports neither, so the tests need this program. The system
  * call is in /proc/PID/syscall. On every system the parent of a process may
  * read that file, and we are the parent.
+ * A command that writes more than 256 MiB into a file is ended by SIGXFSZ.
  */
 #define _GNU_SOURCE
 
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -32,6 +34,7 @@
 
 enum { TIMED_OUT = 124, CANNOT_RUN = 126, SIGNALLED = 128 };
 enum { PATIENCE_SECONDS = 3 };
+enum { MOST_PRINTED = 256 << 20 }; /* bytes, in one file */
 
 struct call {
     long number;
@@ -78,6 +81,26 @@ static const struct call calls[] = {
 #endif
 };
 
+struct ending {
+    int signal_number;
+    const char *name; /* and what the signal means */
+};
+
+/* The signals that end a program which did something wrong, and two more that
+ * a test may send. */
+static const struct ending endings[] = {
+    {SIGABRT, "SIGABRT (the C library or the program itself stopped it)"},
+    {SIGBUS, "SIGBUS (invalid memory reference)"},
+    {SIGFPE, "SIGFPE (a division by zero)"},
+    {SIGILL, "SIGILL (an illegal instruction)"},
+    {SIGKILL, "SIGKILL (killed)"},
+    {SIGPIPE, "SIGPIPE (it wrote to a connection or a pipe that is closed)"},
+    {SIGSEGV, "SIGSEGV (invalid memory reference)"},
+    {SIGTERM, "SIGTERM (told to end)"},
+    {SIGTRAP, "SIGTRAP (a trap)"},
+    {SIGXFSZ, "SIGXFSZ (it printed more than 256 MiB)"},
+};
+
 static volatile sig_atomic_t child;
 static volatile sig_atomic_t time_is_up;
 
@@ -109,8 +132,7 @@ static void describe_call(FILE *report, const char *line) {
     unsigned long argument = strtoul(end, NULL, 16);
 
     if (end == line) { /* not a number, but the word "running" */
-        fputs("it was waiting for nothing: it was going round a loop\n",
-              report);
+        fputs("it was running in a loop, and waiting for nothing\n", report);
         return;
     }
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
@@ -134,13 +156,17 @@ static void report_hang(const char *path) {
     FILE *report = fopen(path, "we");
     if (report == NULL)
         err(CANNOT_RUN, "%s", path);
+    char line[256] = "";
     FILE *syscall_file = fopen(name, "re");
     if (syscall_file != NULL) {
-        char line[256];
-        if (fgets(line, sizeof line, syscall_file) != NULL)
-            describe_call(report, line);
+        if (fgets(line, sizeof line, syscall_file) == NULL)
+            line[0] = '\0';
         (void)fclose(syscall_file);
     }
+    if (line[0] != '\0')
+        describe_call(report, line);
+    else
+        fputs("it was still running\n", report);
     (void)fclose(report);
 }
 
@@ -148,11 +174,15 @@ static void report_signal(const char *path, int signal_number) {
     FILE *report = fopen(path, "we");
     if (report == NULL)
         err(CANNOT_RUN, "%s", path);
-    const char *name = "";
-    if (signal_number == SIGPIPE)
-        name = ", SIGPIPE";
-    fprintf(report, "it was ended by signal %d%s (%s)\n", signal_number, name,
-            strsignal(signal_number));
+    const char *name = NULL;
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        if (endings[i].signal_number == signal_number)
+            name = endings[i].name;
+    }
+    if (name != NULL)
+        fprintf(report, "it was ended by %s\n", name);
+    else
+        fprintf(report, "it was ended by signal %d\n", signal_number);
     (void)fclose(report);
 }
 
@@ -171,6 +201,9 @@ static _Noreturn void run_command(char **command, pid_t parent) {
     /* A shell starts its background commands with SIGINT ignored. */
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGPIPE, SIG_DFL);
+    /* What prints without end does not fill the disk. */
+    struct rlimit limit = {MOST_PRINTED, MOST_PRINTED};
+    (void)setrlimit(RLIMIT_FSIZE, &limit);
     (void)execvp(command[0], command);
     err(CANNOT_RUN, "%s", command[0]);
 }

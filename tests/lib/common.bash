@@ -223,55 +223,250 @@ wanted_processor() {
     wanted=$((ran + waited))
 }
 
-# expect WHAT EXPECTED GOT: both as strings; says where they first differ.
-expect() {
-    [[ $3 == "$2" ]] && return
-    printf '%s\nexpected: %q\n     got: %q\n' "$1" "$2" "$3" >&2
+# try COMMAND...: runs it, bounded, with an empty standard input; sets status and
+# errors (what it printed on standard error); what it printed on standard output
+# is in the file $OUT.
+try() {
+    try_with /dev/null "$BATS_TEST_TMPDIR/out" "$@"
+}
+
+# try_with INPUT OUTPUT COMMAND...: the same, with these two files for standard
+# input and output. An OUTPUT of - leaves standard output as it is.
+try_with() {
+    local input=$1 output=$2
+    shift 2
+    OUT=$BATS_TEST_TMPDIR/out
+    status=0
+    : >"$BATS_TEST_TMPDIR/ending"
+    if [[ $output == - ]]; then
+        bounded "$@" <"$input" 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
+    else
+        bounded "$@" <"$input" >"$output" 2>"$BATS_TEST_TMPDIR/err" 3>&- ||
+            status=$?
+    fi
+    read_errors
+}
+
+# read_errors: sets errors to what the last `try` printed on standard error,
+# without the last newline. A megabyte of it is enough.
+read_errors() {
+    IFS= read -rd '' -n 1000000 errors <"$BATS_TEST_TMPDIR/err" || true
+    if [[ ${errors: -1} == $'\n' ]]; then
+        errors=${errors:0:-1}
+    fi
+}
+
+# ---- expectations: tests/README.md has an example of each ------------------
+
+# take_options COUNT ARGUMENT...: for the functions below. Sets hint, show, text
+# and got from --hint, --show, --text and --in, and arguments to what is left,
+# of which there must be COUNT, or any number for a COUNT of +. Behind a --
+# nothing is an option.
+take_options() {
+    local count=$1
+    shift
+    arguments=()
+    while (($# > 0)); do
+        case $1 in
+        --hint | --show | --text | --in)
+            if (($# < 2)); then
+                echo "${FUNCNAME[1]}: $1 needs an argument" >&2
+                return 1
+            fi
+            ;;&
+        --hint) hint=$2 && shift ;;
+        --show) show=$2 && shift ;;
+        --text) text=$2 && has_text=1 && shift ;;
+        --in) got=$2 && shift ;;
+        --)
+            shift
+            arguments+=("$@")
+            break
+            ;;
+        *) arguments+=("$1") ;;
+        esac
+        shift
+    done
+    if [[ $count != + ]] && ((${#arguments[@]} != count)); then
+        echo "${FUNCNAME[1]}: wrong arguments: ${arguments[*]}" >&2
+        return 1
+    fi
+}
+
+# fail SENTENCE [--show LINES] [--hint TEXT]: ends the test. SENTENCE says what
+# is wrong, LINES show it.
+fail() {
+    local hint='' show=''
+    local -a arguments
+    take_options 1 "$@" || return
+    report_failure "${arguments[0]}" "$show" "$hint"
+}
+
+# report_failure SENTENCE LINES HINT: how a failure is said. (exercise.bash says
+# it for a learner.)
+report_failure() {
+    printf '%s\n' "$1" ${2:+"$2"} ${3:+"Hint: $3"} >&2
     return 1
 }
 
-# expect_lines NAME PATTERN...: the whole output of NAME, line by line.
+# expect_end [--hint TEXT]: the last `try` ended by itself, within its time.
+expect_end() {
+    local hint=''
+    local -a arguments
+    take_options 0 "$@" || return
+    [[ ! -s $BATS_TEST_TMPDIR/ending ]] || report_ending "$hint"
+}
+
+# report_ending HINT: how it is said that a command did not end by itself.
+report_ending() {
+    report_failure "$(<"$BATS_TEST_TMPDIR/ending")" '' "$1"
+}
+
+# expect_status N [--hint TEXT]: the last `try` ended with status N.
+expect_status() {
+    local hint=''
+    local -a arguments
+    take_options 1 "$@" || return
+    ((status == arguments[0])) ||
+        report_failure "its exit status was $status, and should be \
+${arguments[0]}" '' "$hint"
+}
+
+# expect_stderr PATTERN [--hint TEXT]: all that the last `try` printed on
+# standard error matches PATTERN.
+expect_stderr() {
+    local hint=''
+    local -a arguments
+    take_options 1 "$@" || return
+    # shellcheck disable=SC2053 # the pattern is one
+    [[ $errors == ${arguments[0]} ]] ||
+        report_failure "standard error is not what it should be" \
+            "Expected: ${arguments[0]//\*/...}" "$hint"
+}
+
+# expect_result STATUS TEXT: the last `try` ended with STATUS, and printed
+# exactly TEXT on standard error.
+expect_result() {
+    [[ $status == "$1" && $errors == "$2" ]] ||
+        report_failure "its end is not what it should be" \
+            "$(printf 'Expected: status %s, %q\n     Got: status %s, %q' "$1" \
+                "$2" "$status" "$errors")" ''
+}
+
+# expect_output FILE|--text TEXT [--in GOT] [--hint TEXT]: exactly the bytes of
+# FILE, or of TEXT with printf's escapes, are in the file GOT, which is standard
+# output of the last `try` if it is not named.
+expect_output() {
+    local hint='' text='' has_text='' got=$OUT wanted
+    local what="what it printed"
+    local -a arguments
+    take_options + "$@" || return
+    if [[ $has_text ]]; then
+        ! is_text "$text" "$got" || return 0
+        wanted=$BATS_TEST_TMPDIR/expected-text
+        printf '%b' "$text" >"$wanted"
+    else
+        wanted=${arguments[0]}
+    fi
+    cmp -s "$wanted" "$got" && return
+    [[ $got == "$OUT" ]] || what=${got##*/}
+    report_failure "$what is not what it should be" \
+        "$(show_difference "$wanted" "$got")" "$hint"
+}
+
+# is_text TEXT FILE: TEXT is all that is in FILE. No process is started for
+# this; so where there is a NUL, the answer is always no.
+is_text() {
+    local wanted found
+    [[ $1 != *'\0'* ]] || return
+    printf -v wanted '%b' "$1"
+    ! IFS= read -rd '' found <"$2" && [[ $found == "$wanted" ]]
+}
+
+# expect_equal WHAT EXPECTED GOT [--hint TEXT]: the two strings are equal; WHAT
+# says what they are.
+expect_equal() {
+    local hint=''
+    local -a arguments
+    [[ ${3-} != "${2-}" || $# != 3 ]] || return 0
+    take_options 3 "$@" || return
+    [[ ${arguments[2]} == "${arguments[1]}" ]] ||
+        report_failure "${arguments[0]} is not what it should be" \
+            "$(printf 'Expected: %q\n     Got: %q' "${arguments[@]:1}")" "$hint"
+}
+
+# expect_lines NAME PATTERN... [--hint TEXT]: what `start` NAME has printed so
+# far, line by line.
 expect_lines() {
-    local name=$1 pattern i=0
-    local -a lines
-    shift
-    mapfile -t lines <"$BATS_TEST_TMPDIR/$name.out"
-    for pattern in "$@"; do
+    local hint='' pattern i=0
+    local -a arguments lines
+    take_options + "$@" || return
+    mapfile -t lines <"$BATS_TEST_TMPDIR/${arguments[0]}.out"
+    for pattern in "${arguments[@]:1}"; do
         # shellcheck disable=SC2053 # the pattern is one
-        if [[ ${lines[i]-} != $pattern ]]; then
-            printf '%s: line %d should be: %s\n' "$name" "$((i + 1))" \
-                "$pattern" >&2
-            printf '  %s\n' "its output:" "${lines[@]}" >&2
-            return 1
+        if ((i >= ${#lines[@]})) || [[ ${lines[i]} != $pattern ]]; then
+            report_failure "line $((i + 1)) of what ${arguments[0]} printed is \
+not what it should be" "Expected: $pattern
+     Got: ${lines[i]-(no such line)}" "$hint" || return
         fi
         i=$((i + 1))
     done
-    expect "$name: number of lines" "$#" "${#lines[@]}"
+    ((${#lines[@]} == i)) ||
+        report_failure "${arguments[0]} printed more lines than it should" \
+            "     Got: ${lines[i]}" "$hint"
 }
 
-# try COMMAND...: runs it, bounded; sets status and errors (what it printed on
-# standard error); what it printed on standard output is in the file $OUT.
-try() {
-    OUT=$BATS_TEST_TMPDIR/out
-    status=0
-    bounded "$@" </dev/null >"$OUT" 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
-    IFS= read -rd '' errors <"$BATS_TEST_TMPDIR/err" || errors=${errors%$'\n'}
+# expect_true SENTENCE [--hint TEXT] -- COMMAND...: COMMAND succeeds. SENTENCE
+# says what is wrong when it does not.
+expect_true() {
+    local hint=''
+    local -a arguments
+    take_options + "$@" || return
+    "${arguments[@]:1}" || report_failure "${arguments[0]}" '' "$hint"
 }
 
-# expect_result STATUS ERRORS: how the last `try` ended, and all it said of it.
-expect_result() {
-    expect "status" "$1" "$status"
-    expect "standard error" "$2" "$errors"
-}
-
-# expect_bytes FILE [GOT]: the same bytes as in FILE are in GOT ($OUT).
-expect_bytes() {
-    cmp "$1" "${2:-$OUT}" >&2
-}
-
-# expect_text TEXT [GOT]: TEXT, with printf's escapes, is all that is in GOT.
-expect_text() {
-    expect_bytes <(printf '%b' "$1") "${2:-$OUT}"
+# show_difference EXPECTED GOT: the two around the first byte that differs,
+# what is invisible made visible, and a caret below it.
+show_difference() {
+    local columns=${COLUMNS:-80}
+    {
+        head -c 1000000 "$1" | od -An -v -tu1
+        echo end
+        head -c 1000000 "$2" | od -An -v -tu1
+    } | awk -v width="$((columns > 80 ? 68 : columns - 12))" '
+        function visible(byte) {
+            if (byte == 10) return "\\n"
+            if (byte == 13) return "\\r"
+            if (byte == 9) return "\\t"
+            if (byte == 0) return "\\0"
+            if (byte == 92) return "\\\\"
+            if (byte < 32 || byte > 126) return sprintf("\\x%02x", byte)
+            return sprintf("%c", byte)
+        }
+        # From byte number start, as much as fits; -1 if it is not in the row.
+        function row(which, start, caret,    i, text, column) {
+            column = -1
+            text = start > 1 ? "..." : ""
+            for (i = start; i <= length_of[which]; i++) {
+                if (i == caret) column = length(text)
+                if (length(text) > width - 6) return text "..." SUBSEP column
+                text = text visible(bytes[which, i])
+            }
+            if (column < 0) column = length(text)
+            return text "(end)" SUBSEP column
+        }
+        $1 == "end" { which = 1; next }
+        { for (i = 1; i <= NF; i++) bytes[which + 0, ++length_of[which + 0]] = $i }
+        END {
+            first = 1
+            while (first <= length_of[0] && first <= length_of[1] &&
+                   bytes[0, first] == bytes[1, first]) first++
+            start = first > 12 ? first - 11 : 1
+            split(row(0, start, first), wanted, SUBSEP)
+            split(row(1, start, first), got, SUBSEP)
+            printf "Expected: %s\n     Got: %s\n", wanted[1], got[1]
+            printf "          %" got[2] + 1 "s byte %d\n", "^", first
+        }'
 }
 
 # need_faults: sets faulty, what goes before NAME=VALUE... COMMAND... to run a

@@ -63,7 +63,7 @@ at_desk() {
     rm "$keys"
     # shellcheck disable=SC2034 # the tests read it
     out=$(<"$desk")
-    expect "status of the desk" 0 "$status"
+    expect_equal "status of the desk" 0 "$status"
 }
 
 # has_asked PID DESK N: it has asked for the Nth key; or has ended.

@@ -3,7 +3,7 @@
 # program PROGRAM names: a learner's answer, the solution, the starter, a wrong
 # answer. A test that fails explains itself to a learner, between the lines
 # `>>>` and `<<<`: what is missing, expected and got, the way to see it by hand,
-# and the hint meant for that mistake.
+# and the hint of the expectation that failed.
 load ../lib/common
 
 lesson=${BATS_TEST_FILENAME##*/}
@@ -13,11 +13,10 @@ PROGRAM=${PROGRAM:-$BUILD/solution/$lesson}
 HAND_PORT=80${lesson%%-*}
 FAIL_FAST=1
 SECONDS_ALLOWED=2
-HINT=
 HAND=()
-# What a failure is about: the last answer, or the server that answer_serves
-# started.
-about=answer
+# The name of the learner's program in the background that a failure is about;
+# empty for the one that ran last in the foreground.
+about=
 
 # pause: common.bash's, shorter: here somebody waits for the verdict.
 pause() {
@@ -41,48 +40,126 @@ if [[ -n ${XRAY-} ]]; then
     }
 fi
 
-# hint TEXT: for a reader whose program fails in what is asked next.
-hint() {
-    HINT=$*
+# report_failure SENTENCE LINES HINT: common.bash's, for a learner: what is
+# missing, lines that show it, and the hint. But a program that crashed or did
+# not end shows nothing of what was asked for: then that is said, and how to find
+# it.
+report_failure() {
+    end_background
+    if has_crashed; then
+        report_crash
+    elif [[ -z $about && -s $BATS_TEST_TMPDIR/ending ]]; then
+        report_ending ''
+    else
+        report "$@"
+    fi
 }
 
-# not_yet SENTENCE: ends the test, and says to the learner what is missing. On
-# its standard input: lines that show it.
-not_yet() {
-    end_server
+# report SENTENCE LINES HINT: the block that scripts/learn reads.
+report() {
     {
         echo '>>>'
         printf 'But: %s\n' "$1"
-        cat
+        [[ -z $2 ]] || printf '%s\n' "$2"
         if [[ -s $BATS_TEST_TMPDIR/ending ]]; then
             printf 'Ended: %s\n' "$(<"$BATS_TEST_TMPDIR/ending")"
         fi
         if [[ -s $BATS_TEST_TMPDIR/err ]]; then
-            head -n 5 "$BATS_TEST_TMPDIR/err" | sed 's/^/It said: /'
+            head -n 5 "$BATS_TEST_TMPDIR/err" | cut -c 1-500 |
+                sed 's/^/It said: /'
         fi
         ((${#HAND[@]} == 0)) || printf 'Try: %s\n' "${HAND[@]}"
-        printf 'Hint: %s\n' "$HINT"
+        printf 'Hint: %s\n' "$3"
         echo '<<<'
     } >&2
     return 1
 }
 
-# end_server: ends the program that answer_serves started, so that not_yet can
-# tell what it said and how it ended, or what it was doing.
-end_server() {
-    local name=$BATS_TEST_TMPDIR/server signal=USR1
-    [[ $about == server && -s $name.pid ]] || return 0
-    # An X-ray has to be finished: its program is asked to end, not made to.
-    [[ -z ${XRAY-} ]] || signal=TERM
-    # What of this lands where its guard is not waiting is said again.
-    while is_running server; do
-        kill -s "$signal" "$(<"$name.pid")" 2>/dev/null || true
-        pause
-    done
-    finish server
+# has_crashed: a signal ended the program, and none that a test sent to it.
+has_crashed() {
+    local ending=''
+    [[ ! -e $BATS_TEST_TMPDIR/ending ]] || ending=$(<"$BATS_TEST_TMPDIR/ending")
+    [[ $ending == "it was ended by "* && $ending != *SIGTERM* ]]
+}
+
+report_crash() {
+    local hint sanitize="Build it with \`make SANITIZE=1 BUILD=build/asan \
+build/asan/work/$lesson\` and run build/asan/work/$lesson: that names the line."
+    case $(<"$BATS_TEST_TMPDIR/ending") in
+    *SIGSEGV* | *SIGBUS*) hint="Your program used memory that is not its own. \
+Most often a pointer is NULL, or an index is beyond the end of an array. \
+$sanitize" ;;
+    *SIGABRT*) hint="If the last line on standard error names a buffer or the \
+stack, your program wrote more into an array than there is room for (an fd_set \
+is an array too, for descriptors 0 to 1023). If it names free or malloc, memory \
+was freed twice or written beyond its end. $sanitize" ;;
+    *SIGPIPE*) hint="A write to a connection or a pipe that nobody reads any \
+more raises SIGPIPE, and that signal ends your program. Call signal(SIGPIPE, \
+SIG_IGN) at the start: then the write returns -1 instead, with EPIPE." ;;
+    *SIGFPE*) hint="Your program divided a number by 0: look at each / and %. \
+$sanitize" ;;
+    *SIGXFSZ*)
+        report_endless_output
+        return
+        ;;
+    *) hint=$sanitize ;;
+    esac
+    report "it crashed" '' "$hint"
+}
+
+report_endless_output() {
+    report "it printed without end" '' "The loop that prints never ends. It has \
+to end when a call in it returns 0 (the end) or -1 (an error)."
+}
+
+# report_ending HINT: the program did not end by itself. HINT is there if that is
+# what the requirement is about.
+report_ending() {
+    local hint=$1 ending call
+    ending=$(<"$BATS_TEST_TMPDIR/ending")
+    if has_crashed; then
+        report_crash
+        return
+    fi
+    if [[ -s $OUT ]] && (($(wc -c <"$OUT") > 10000000)); then
+        report_endless_output
+        return
+    fi
+    if [[ -z $hint && $ending == *"waiting in "* ]]; then
+        call=${ending#*waiting in }
+        hint="Your program was waiting in ${call%% on *}, and nothing came that \
+would end that wait. Find this call: should the loop around it have ended before, \
+or should something else have been done first?"
+    elif [[ -z $hint ]]; then
+        hint="One of your loops never ends. A loop around a call has to end when \
+the call returns 0 or -1; in any other loop, something has to change its \
+condition."
+    fi
+    report "it did not end within $SECONDS_ALLOWED seconds" '' "$hint"
+}
+
+# end_background: ends the program of the learner that is running in the
+# background, so that a report can tell what it said, and how it ended or what it
+# was doing.
+end_background() {
+    local name=$BATS_TEST_TMPDIR/$about signal=USR1
+    [[ $about ]] || return 0
+    if [[ -s $name.pid ]]; then
+        # An X-ray has to be finished: its program is asked to end, not made to.
+        [[ -z ${XRAY-} ]] || signal=TERM
+        # What of this lands where its guard is not waiting is said again.
+        while is_running "$about"; do
+            kill -s "$signal" "$(<"$name.pid")" 2>/dev/null || true
+            pause
+        done
+        finish "$about"
+        [[ -s $name.ending ]] ||
+            echo "it ended, with status $ended" >"$name.ending"
+    fi
     cp "$name.err" "$BATS_TEST_TMPDIR/err"
-    [[ -s $name.ending ]] || echo "it ended, with status $ended" >"$name.ending"
-    cp "$name.ending" "$BATS_TEST_TMPDIR/ending"
+    if [[ -s $name.ending && $(<"$name.ending") != *SIGTERM* ]]; then
+        cp "$name.ending" "$BATS_TEST_TMPDIR/ending"
+    fi
 }
 
 # environment SENTENCE: the check itself could not be made. No fault of the
@@ -92,19 +169,31 @@ environment() {
     return 1
 }
 
-# by_hand COMMAND...: the way to see the same thing in a terminal.
+# by_hand COMMAND...: the way to see the same thing in a terminal. A COMMAND of
+# several words is quoted as a shell needs it; a single one is a whole line, as
+# it is typed.
 by_hand() {
-    local quoted
-    printf -v quoted '%q ' "$@"
-    quoted=${quoted% }
-    HAND+=("${quoted//${PORT:-none}/$HAND_PORT}")
+    local line=$1
+    if (($# > 1)); then
+        printf -v line '%q ' "$@"
+        line=${line% }
+    fi
+    [[ -z ${PORT-} ]] || line=${line//"$PORT"/$HAND_PORT}
+    HAND+=("$line")
+}
+
+# next_run: what follows in the same test is another run: what was started is
+# stopped, and what was to be tried by hand forgotten.
+next_run() {
+    stop_all
+    HAND=()
 }
 
 # peer PROGRAM OPTIONS FACE: starts the server side of tests/peers/PROGRAM with
 # a payload that nobody has seen before; sets PORT; the payload is in
 # $PAYLOAD. OPTIONS is one string, possibly empty.
 peer() {
-    local program=$BUILD/tests/$1
+    local program=$BUILD/peers/$1
     local -a options
     read -ra options <<<"$2"
     options=(-s "$((RANDOM * 32768 + RANDOM + 2))" "${options[@]}")
@@ -116,48 +205,87 @@ peer() {
     by_hand "$program" "${options[@]}" -p "$PORT" serve "$3"
 }
 
-# answer ARGUMENT...: runs the learner's program. Sets status and errors, and
-# OUT, the file with what it printed. Judges nothing yet.
+# answer ARGUMENT...: runs the learner's program with the input $INPUT, or none.
+# Sets status and errors, and OUT, the file with what it printed. Judges nothing
+# yet.
 answer() {
-    about=answer
-    : >"$BATS_TEST_TMPDIR/ending"
     by_hand "$PROGRAM" "$@"
-    try "$PROGRAM" "$@"
+    run_answer "$PROGRAM" "$@"
+}
+
+# run_answer COMMAND...: the same for a COMMAND that has the learner's program in
+# it; what to try by hand is told by its caller.
+run_answer() {
+    run_answer_to "$BATS_TEST_TMPDIR/out" "$@"
+}
+
+# run_answer_to OUTPUT COMMAND...: the same, with another file for standard
+# output, or with a standard output as it is for an OUTPUT of -.
+run_answer_to() {
+    about=
+    try_with "${INPUT:-/dev/null}" "$@"
     case $status in
     126 | 127) environment "$PROGRAM does not run" ;;
     esac
 }
 
-# answer_serves ARGUMENT...: starts the learner's program as a server; sets
-# PORT to the one it says that it listens on. Where it says nothing of the kind,
-# or ends first, it is explained to the learner. With `faulty` set (see
-# need_faults) it meets these faults.
+# start_answer ARGUMENT...: starts the learner's program, under the name `answer`,
+# and does not wait for it.
+start_answer() {
+    by_hand "$PROGRAM" "$@"
+    about=answer
+    start answer "$PROGRAM" "$@"
+}
+
+# finish_answer [NAME]: waits for what was started under that name, `answer` if
+# there is none; then all is as after `answer`.
+finish_answer() {
+    local name=${1:-answer}
+    finish "$name"
+    about=
+    status=$ended
+    OUT=$BATS_TEST_TMPDIR/$name.out
+    cp "$BATS_TEST_TMPDIR/$name.err" "$BATS_TEST_TMPDIR/err"
+    : >"$BATS_TEST_TMPDIR/ending"
+    if [[ -e $BATS_TEST_TMPDIR/$name.ending ]]; then
+        cp "$BATS_TEST_TMPDIR/$name.ending" "$BATS_TEST_TMPDIR/ending"
+    fi
+    read_errors
+}
+
+# answer_serves ARGUMENT... [--hint TEXT]: starts the learner's program as a
+# server; sets PORT to the one it says that it listens on. Where it says nothing
+# of the kind, or ends first, it is explained to the learner. With `faulty` set
+# (see need_faults) it meets these faults.
 answer_serves() {
-    local line='' argument
-    local -a shown=()
-    for argument; do # a port that the kernel chooses is of no use by hand
+    local line='' argument hint=''
+    local -a shown=() arguments
+    take_options + "$@" || return
+    for argument in "${arguments[@]}"; do
+        # A port that the kernel chooses is of no use by hand.
         [[ $argument != 0 ]] || argument=$HAND_PORT
         shown+=("$argument")
     done
     by_hand "$PROGRAM" "${shown[@]}"
     PORT=
     about=server
+    : >"$BATS_TEST_TMPDIR/ending"
     : >"$BATS_TEST_TMPDIR/server.ending"
-    start server "${faulty[@]}" "$PROGRAM" "$@"
+    start server "${faulty[@]}" "$PROGRAM" "${arguments[@]}"
     soon says_or_ended server '*' || true
     if ! is_running server && ! says server '*'; then
-        end_server
+        end_background
         case $ended in
         126 | 127) environment "$PROGRAM does not run" ;;
         esac
-        not_yet "it ended before it said what it listens on" </dev/null
+        fail "it ended before it said what it listens on" --hint "$hint"
     fi
     IFS= read -r line <"$BATS_TEST_TMPDIR/server.out" ||
-        not_yet "it runs, but has not said what it listens on" \
-            < <(show_listening)
+        fail "it runs, but has not said what it listens on" \
+            --show "$(show_listening)" --hint "$hint"
     [[ $line =~ ^'listening on 127.0.0.1:'([0-9]+)$ ]] ||
-        not_yet "its first line does not say what it listens on" \
-            < <(show_listening)
+        fail "its first line does not say what it listens on" \
+            --show "$(show_listening)" --hint "$hint"
     PORT=${line##*:}
 }
 
@@ -185,28 +313,6 @@ open_unread_pipe() {
     exec 7>"$BATS_TEST_TMPDIR/unread" 8<&-
 }
 
-# expect_end: the last answer ended by itself, and not by a signal.
-expect_end() {
-    if ((status == 124)); then
-        not_yet "it did not end within $SECONDS_ALLOWED seconds" </dev/null
-    elif ((status > 128)); then
-        not_yet "it crashed" </dev/null
-    fi
-}
-
-expect_status() {
-    expect_end
-    ((status == $1)) ||
-        not_yet "its exit status was $status, and should be $1" </dev/null
-}
-
-# expect_output FILE [GOT]: exactly these bytes in GOT, $OUT unless given.
-expect_output() {
-    cmp -s "$1" "${2:-$OUT}" && return
-    not_yet "what it printed is not what it should be" \
-        < <(show_difference "$1" "${2:-$OUT}")
-}
-
 # prints_more_than FILE: the output is what FILE holds, and something after it.
 prints_more_than() {
     local wanted got
@@ -215,62 +321,23 @@ prints_more_than() {
     ((got > wanted)) && cmp -sn "$wanted" "$1" "$OUT"
 }
 
-# expect_stderr PATTERN: standard error is that.
-expect_stderr() {
-    # shellcheck disable=SC2053 # the pattern is one
-    [[ $errors == $1 ]] && return
-    not_yet "standard error is not what it should be" \
-        <<<"Expected: ${1//\*/...}"
-}
+# ---- hints that many exercises give ---------------------------------------
 
-# expect_true SENTENCE COMMAND...: COMMAND succeeds, or SENTENCE is what is
-# wrong.
-expect_true() {
-    local sentence=$1
-    shift
-    "$@" || not_yet "$sentence" </dev/null
-}
-
-# show_difference EXPECTED GOT: the two around the first byte that differs,
-# what is invisible made visible, and a caret below it.
-show_difference() {
-    local columns=${COLUMNS:-80}
-    {
-        head -c 1000000 "$1" | od -An -v -tu1
-        echo end
-        head -c 1000000 "$2" | od -An -v -tu1
-    } | awk -v width="$((columns > 80 ? 68 : columns - 12))" '
-        function visible(byte) {
-            if (byte == 10) return "\\n"
-            if (byte == 13) return "\\r"
-            if (byte == 9) return "\\t"
-            if (byte == 0) return "\\0"
-            if (byte == 92) return "\\\\"
-            if (byte < 32 || byte > 126) return sprintf("\\x%02x", byte)
-            return sprintf("%c", byte)
-        }
-        # From byte number start, as much as fits; -1 if it is not in the row.
-        function row(which, start, caret,    i, text, column) {
-            column = -1
-            text = start > 1 ? "..." : ""
-            for (i = start; i <= length_of[which]; i++) {
-                if (i == caret) column = length(text)
-                if (length(text) > width - 6) return text "..." SUBSEP column
-                text = text visible(bytes[which, i])
-            }
-            if (column < 0) column = length(text)
-            return text "(end)" SUBSEP column
-        }
-        $1 == "end" { which = 1; next }
-        { for (i = 1; i <= NF; i++) bytes[which + 0, ++length_of[which + 0]] = $i }
-        END {
-            first = 1
-            while (first <= length_of[0] && first <= length_of[1] &&
-                   bytes[0, first] == bytes[1, first]) first++
-            start = first > 12 ? first - 11 : 1
-            split(row(0, start, first), wanted, SUBSEP)
-            split(row(1, start, first), got, SUBSEP)
-            printf "Expected: %s\n     Got: %s\n", wanted[1], got[1]
-            printf "          %" got[2] + 1 "s byte %d\n", "^", first
-        }'
-}
+usage_hint="argc counts the program's own name too. If the number of arguments \
+is wrong, print the usage on standard error and end with status 2."
+port_hint="Check the port yourself: it has digits and nothing else, and is at \
+most 65535. atoi stops at the first letter and reports no error, and a larger \
+number loses its top bits in the 16 bits of a port."
+output_hint="printf, fwrite and fflush return whether the bytes could be \
+written: check that. Call fflush before the end, because until then the bytes may \
+still be in a buffer."
+reset_hint="recv returns the number of bytes, or 0 at the end, or -1 for an \
+error. A reset is an error: print what came before it, then the reason on \
+standard error, and end with status 1."
+bytes_hint="Bytes from a socket are not a C string: a NUL may be among them, and \
+none is behind them. Use fwrite, which takes a length; printf's %s stops at the \
+first NUL."
+short_recv_hint="recv returns what has arrived so far, which may be less than was \
+sent. Call it again until it returns 0."
+end_hint="recv returns 0 when the server has ended its side of the connection. \
+That is the end of your loop: no more bytes will come."

@@ -6,7 +6,7 @@
  * Each line of standard input is a frame, in hexadecimal digits, blanks between
  * them or not; before it may stand CAPTURED/LENGTH, where those are not its
  * size. Prints for each what packet_format says of it, its numbers counted by
- * packet_count. With -e, of each frame at every length: which lengths have
+ * packet_make_relative. With -e, of each frame at every length: which lengths have
  * which flaw, first where only the capture is cut, then where the frame is; and
  * the numbers as they are.
  *
@@ -89,7 +89,7 @@ int main(int argc, char **argv) {
             errx(1, "not so many bytes: %zu", captured);
         struct packet packet = parse(bytes, captured, length);
         if (argc == 1) {
-            packet_count(&numbers, &packet);
+            packet_make_relative(&numbers, &packet);
             puts(packet_format(&packet, text));
             continue;
         }

@@ -4,29 +4,29 @@
  *     echo [-k BYTES] [-p PORT] FACE
  *     echo faces
  *
- * It sends back what it gets, and from the BYTES-th byte on (of all, 0 unless
- * given) has a FACE:
+ * It sends back what it receives. When all clients together have sent BYTES
+ * bytes (default 0), it begins to behave as its FACE says:
  *
- *     honest   no other
- *     dribble  one byte a send
- *     flip     one byte is another one, once
- *     swap     what one client sent goes to the next that is heard, and the
- *              other way round, once
- *     more     sends a byte too many, once
- *     close    ends this client's connection, once
- *     reset    the same, by a reset
- *     quit     ends, and all connections with it
+ *     honest   goes on as before
+ *     dribble  sends one byte at a time
+ *     flip     changes one byte, once
+ *     swap     holds what one client sent, until it receives something again;
+ *              then it sends each of the two pieces to the wrong client, once
+ *     more     sends one byte too many, once
+ *     close    closes the connection of this client, once
+ *     reset    resets the connection of this client, once
+ *     quit     exits, which closes all connections
  *     mute     sends nothing any more
  *     pause    does nothing for a fifth of a second, once
  *
- * It takes PORT, or any, says `listening on 127.0.0.1:PORT`, and a line
- * for each client that comes: `127.0.0.2 connected`.
+ * It listens on PORT, or on a port that the kernel chooses, and prints
+ * `listening on 127.0.0.1:PORT`. For each client that connects it prints a line
+ * such as `127.0.0.2 connected`.
  */
 #define _GNU_SOURCE
 
 #include <arpa/inet.h>
 #include <err.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -51,19 +51,22 @@ enum face {
     RESET,
     QUIT,
     MUTE,
-    PAUSE
+    PAUSE,
+    FACES
 };
 
-static const char *const faces[] = {"honest", "dribble", "flip",  "swap",
-                                    "more",   "close",   "reset", "quit",
-                                    "mute",   "pause"};
+static const char *const faces[FACES] = {"honest", "dribble", "flip",  "swap",
+                                         "more",   "close",   "reset", "quit",
+                                         "mute",   "pause"};
 
 struct server {
     enum face face;
-    long until, seen; /* bytes */
-    struct pollfd clients[1 + CLIENTS];
-    nfds_t count;
-    int held_fd; /* the first of two to swap; and what it sent */
+    long honest_bytes; /* it is honest until it has received so many */
+    long received;     /* bytes */
+    struct pollfd clients[1 + CLIENTS]; /* first comes the listener */
+    nfds_t count;                       /* of these, the listener included */
+    /* For swap: the client whose bytes we hold, and the bytes. */
+    int held_fd;
     size_t held_length;
     char held[PIECE_BYTES];
 };
@@ -75,38 +78,47 @@ static int listen_on(in_port_t port) {
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof own;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, (struct sockaddr *)&own, sizeof own) < 0 ||
-        listen(fd, SOMAXCONN) < 0 ||
-        getsockname(fd, (struct sockaddr *)&own, &length) < 0)
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
+        err(1, "bind");
+    if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
+    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
+        err(1, "getsockname");
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port));
     return fd;
 }
 
-static void accept_one(struct server *server) {
+static void accept_client(struct server *server) {
     const int on = 1;
     struct sockaddr_in peer = {0};
     socklen_t length = sizeof peer;
     char text[INET_ADDRSTRLEN];
     int fd = accept4(server->clients[0].fd, (struct sockaddr *)&peer, &length,
                      SOCK_CLOEXEC);
-    if (fd < 0 || server->count > CLIENTS)
+    if (fd < 0)
         err(1, "accept");
+    if (server->count > CLIENTS)
+        errx(1, "more than %d clients", CLIENTS);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)inet_ntop(AF_INET, &peer.sin_addr, text, sizeof text);
     (void)printf("%s connected\n", text);
-    server->clients[server->count++] =
-        (struct pollfd){.fd = fd, .events = POLLIN};
+    server->clients[server->count].fd = fd;
+    server->clients[server->count].events = POLLIN;
+    server->clients[server->count].revents = 0;
+    server->count++;
 }
 
-/* Blocks where a client does not read; ours do. */
+/* Sends all bytes, at most `step` of them at a time. It blocks while the client
+ * does not read; the clients that we serve all read. */
 static void send_all(int fd, const char *bytes, size_t length, size_t step) {
     while (length > 0) {
-        ssize_t sent =
-            send(fd, bytes, length < step ? length : step, MSG_NOSIGNAL);
+        size_t count = length < step ? length : step;
+        ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
         if (sent < 0)
             return;
         bytes += sent;
@@ -114,85 +126,138 @@ static void send_all(int fd, const char *bytes, size_t length, size_t step) {
     }
 }
 
-/* Returns false when this client's connection is to be closed. */
+static void hold(struct server *server, int fd, const char *bytes,
+                 size_t length) {
+    memcpy(server->held, bytes, length);
+    server->held_length = length;
+    server->held_fd = fd;
+}
+
+/* The face for what we have just received. */
+static enum face next_face(struct server *server, size_t length) {
+    enum face face = HONEST;
+    if (server->received >= server->honest_bytes)
+        face = server->face;
+    server->received += (long)length;
+    return face;
+}
+
+/* Whether the server is honest again after it has shown this face. */
+static bool happens_once(enum face face) {
+    return face != DRIBBLE && face != MUTE;
+}
+
+/* Returns false if the client's connection is to be closed. */
 static bool reply(struct server *server, int fd, char *bytes, size_t length) {
     const struct linger at_once = {.l_onoff = 1};
     const struct timespec moment = {.tv_nsec = PAUSE_NS};
-    enum face face = server->seen >= server->until ? server->face : HONEST;
-    server->seen += (long)length;
+    enum face face = next_face(server, length);
     if (face == SWAP && server->held_length == 0) {
-        memcpy(server->held, bytes, server->held_length = length);
-        server->held_fd = fd;
+        hold(server, fd, bytes, length);
         return true;
     }
-    if (face != HONEST && face != DRIBBLE && face != MUTE)
-        server->face = HONEST; /* once */
-    if (face == QUIT)
-        exit(0);
-    if (face == PAUSE)
-        (void)nanosleep(&moment, NULL);
-    if (face == FLIP)
+    if (face != HONEST && happens_once(face))
+        server->face = HONEST;
+    switch (face) {
+    case HONEST:
+        send_all(fd, bytes, length, length);
+        return true;
+    case DRIBBLE:
+        send_all(fd, bytes, length, 1);
+        return true;
+    case FLIP:
         bytes[length - 1] ^= 1;
-    if (face == RESET)
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    if (face == CLOSE || face == RESET)
-        return false;
-    if (face == SWAP) {
+        send_all(fd, bytes, length, length);
+        return true;
+    case SWAP:
         send_all(server->held_fd, bytes, length, length);
         send_all(fd, server->held, server->held_length, server->held_length);
-    } else if (face != MUTE) {
-        send_all(fd, bytes, length, face == DRIBBLE ? 1 : length);
-    }
-    if (face == MORE)
+        return true;
+    case MORE:
+        send_all(fd, bytes, length, length);
         send_all(fd, "!", 1, 1);
-    return true;
+        return true;
+    case CLOSE:
+        return false;
+    case RESET:
+        /* With SO_LINGER and no time, close sends a reset: socket(7). */
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        return false;
+    case QUIT:
+        exit(0);
+    case MUTE:
+        return true;
+    case PAUSE:
+        (void)nanosleep(&moment, NULL);
+        send_all(fd, bytes, length, length);
+        return true;
+    case FACES:
+        break;
+    }
+    return false;
+}
+
+/* Returns false if the client's connection is to be closed. */
+static bool serve_client(struct server *server, int fd) {
+    static char piece[PIECE_BYTES];
+    ssize_t got = recv(fd, piece, sizeof piece, 0);
+    if (got <= 0)
+        return false;
+    return reply(server, fd, piece, (size_t)got);
 }
 
 static void serve(struct server *server) {
-    static char piece[PIECE_BYTES];
     while (poll(server->clients, server->count, -1) > 0) {
         nfds_t kept = 1;
-        nfds_t count = server->count;
-        for (nfds_t i = 1; i < count; i++) {
-            struct pollfd *client = &server->clients[i];
-            ssize_t got = 1;
-            if (client->revents != 0)
-                got = recv(client->fd, piece, sizeof piece, 0);
-            if (got <= 0 || (client->revents != 0 &&
-                             !reply(server, client->fd, piece, (size_t)got)))
-                (void)close(client->fd);
-            else
-                server->clients[kept++] = *client;
+        for (nfds_t i = 1; i < server->count; i++) {
+            struct pollfd client = server->clients[i];
+            if (client.revents == 0 || serve_client(server, client.fd)) {
+                server->clients[kept] = client;
+                kept++;
+            } else {
+                (void)close(client.fd);
+            }
         }
         server->count = kept;
         if (server->clients[0].revents != 0)
-            accept_one(server);
+            accept_client(server);
     }
+}
+
+static _Noreturn void usage(void) {
+    fputs("usage: echo [-k BYTES] [-p PORT] FACE | faces\n", stderr);
+    exit(2);
+}
+
+static enum face face_named(const char *name) {
+    for (int face = 0; face < FACES; face++)
+        if (strcmp(faces[face], name) == 0)
+            return (enum face)face;
+    usage();
 }
 
 int main(int argc, char **argv) {
     static struct server server = {.count = 1};
-    const size_t all = sizeof faces / sizeof faces[0];
-    size_t face = 0;
     long port = 0;
-    for (int option; (option = getopt(argc, argv, "k:p:")) != -1;)
-        if (option == 'k' || option == 'p')
-            *(option == 'k' ? &server.until : &port) = strtol(optarg, NULL, 10);
-    if (optind == argc - 1 && strcmp(argv[optind], "faces") == 0) {
-        for (face = 0; face < all; face++)
+    for (;;) {
+        int option = getopt(argc, argv, "k:p:");
+        if (option == -1)
+            break;
+        if (option == 'k')
+            server.honest_bytes = strtol(optarg, NULL, 10);
+        else if (option == 'p')
+            port = strtol(optarg, NULL, 10);
+    }
+    if (optind != argc - 1)
+        usage();
+    if (strcmp(argv[optind], "faces") == 0) {
+        for (int face = 0; face < FACES; face++)
             (void)puts(faces[face]);
         return 0;
     }
-    while (optind == argc - 1 && face < all &&
-           strcmp(argv[optind], faces[face]) != 0)
-        face++;
-    if (optind != argc - 1 || face == all) {
-        fputs("usage: echo [-k BYTES] [-p PORT] FACE | faces\n", stderr);
-        return 2;
-    }
-    server.face = (enum face)face;
-    server.clients[0] =
-        (struct pollfd){.fd = listen_on((in_port_t)port), .events = POLLIN};
+    server.face = face_named(argv[optind]);
+    server.clients[0].fd = listen_on((in_port_t)port);
+    server.clients[0].events = POLLIN;
     serve(&server);
     return 0;
 }

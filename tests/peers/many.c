@@ -1,26 +1,26 @@
 /*
- * many: many clients of one echo server, some of whom speak.
+ * many: many clients of one echo server. Some of them send, the rest are idle.
  *
  *     many [-c CLIENTS] [-n BYTES] [-r ROUNDS] [-d MS] [-b BUFFER] [-s SEED]
  *          [-i IDLE] [-p PID] [-w] PORT
  *
- * CLIENTS connect, and then IDLE more, who say nothing. In each of ROUNDS, MS
- * milliseconds after the one before, each of CLIENTS says BYTES that chance
- * draws, all at the same time; what comes back must be the same. Each has
- * room for BUFFER bytes that it has not read, and with -b reads nothing before
- * it has waited in vain for 30 ms to be able to say more, and then says
- * `nothing more fits`.
+ * First CLIENTS connect, then IDLE more, which never send. There are ROUNDS
+ * rounds, with a pause of MS milliseconds between two. In each round every one
+ * of CLIENTS sends BYTES random bytes, all at the same time, and must receive
+ * the same bytes. With -b the receive buffer of each client has BUFFER bytes,
+ * and the clients do not read at first: they only send, until no client could
+ * send any more for 30 ms. Then we print `nothing more fits`, and they read.
  *
- * Says `all is well`; with -p before that what a request cost the server, which
- * is process PID, in nanoseconds of its processors' time, of the second round
- * and those after it. With -w it stays until the server has closed all
- * connections, or SIGTERM comes, and says how long that took from the last
- * byte, or from the moment before connect: `silent 503 to 507 ms`, `spoke 500
- * to 500 ms`. Who is closed earlier, in the middle of a round, says so too:
- * `closed after 120 ms`.
+ * When all rounds are over, we print `all is well`.
  *
- * Ports run out sooner than descriptors: each thousand clients come from
- * another address, 127.1.0.1 and so on.
+ * With -p we print before that how much processor time process PID, the server,
+ * used for one request, in nanoseconds. The first round does not count.
+ *
+ * With -w we stay until the server has closed every connection, and print how
+ * long that took: `silent 503 to 507 ms`, `spoke 500 to 500 ms`. The time of a
+ * client begins with its last send, or just before its connect if it never
+ * sent. If the server closes a connection during a round, we print `closed
+ * after 120 ms` and exit with status 3.
  */
 #define _GNU_SOURCE
 
@@ -40,16 +40,40 @@
 
 enum {
     PATIENCE_MS = 20000,
-    LARGEST = 1 << 24,
-    PERIOD = 65521,
+    LARGEST = 1 << 24, /* the most bytes of one client in one round */
+    PERIOD = 65521,    /* the random bytes repeat after this many */
+    PARTS = 1000,      /* the clients' parts begin at so many places */
     STUBBORN_MS = 30,
-    CLIENTS_AN_ADDRESS = 1000
+    CLIENTS_AN_ADDRESS = 1000,
+    CLOSED_EARLY = 3, /* our exit status */
+};
+
+struct options {
+    int clients; /* that send */
+    int idle;    /* clients that do not */
+    size_t length;
+    int rounds;
+    int pause_ms;
+    int buffer; /* 0: the kernel's default */
+    long pid;   /* 0: measure no process */
+    int waits_for_end;
+    in_port_t port;
 };
 
 struct client {
-    size_t sent, received; /* of this round's bytes */
-    double last;           /* when it last said something */
-    double closed;         /* how many milliseconds later; 0: not yet */
+    size_t sent;     /* bytes, in this round */
+    size_t received; /* bytes, in this round */
+    double last;     /* when it last sent, or connected */
+    double closed;   /* how many milliseconds later; 0: not closed yet */
+};
+
+/* What a round needs to know. */
+struct round {
+    struct pollfd *fds;
+    struct client *clients;
+    int count;
+    size_t length;
+    int reads; /* whether the clients read yet */
 };
 
 static double now_ms(void) {
@@ -58,12 +82,14 @@ static double now_ms(void) {
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
+/* Connects client NUMBER. Ports run out sooner than descriptors, so each
+ * thousand clients use another address: 127.1.0.1, 127.1.0.2 and so on. */
 static int connect_to(in_port_t port, int number, int buffer) {
     const int on = 1;
+    unsigned address = 0x7F010001U + (unsigned)(number / CLIENTS_AN_ADDRESS);
     struct sockaddr_in own = {
         .sin_family = AF_INET,
-        .sin_addr.s_addr =
-            htonl(0x7F010001U + (unsigned)(number / CLIENTS_AN_ADDRESS)),
+        .sin_addr.s_addr = htonl(address),
     };
     struct sockaddr_in server = {
         .sin_family = AF_INET,
@@ -73,9 +99,10 @@ static int connect_to(in_port_t port, int number, int buffer) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
-    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) <
-            0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+    /* Let connect choose the port: two addresses may then use the same one. */
+    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         err(1, "setsockopt");
     if (buffer > 0 &&
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer) < 0)
@@ -87,8 +114,8 @@ static int connect_to(in_port_t port, int number, int buffer) {
     return fd;
 }
 
-/* Nanoseconds of a processor that a process has had. */
-static unsigned long long time_of(long pid) {
+/* How many nanoseconds of processor time a process has used. */
+static unsigned long long processor_ns(long pid) {
     char path[64];
     char text[128] = "";
     (void)snprintf(path, sizeof path, "/proc/%ld/schedstat", pid);
@@ -99,181 +126,270 @@ static unsigned long long time_of(long pid) {
     return strtoull(text, NULL, 10);
 }
 
-/* Sends and receives what is possible. Returns 1 when its round is over. */
-static int go_on(int fd, struct client *client, const char *bytes,
-                 size_t length, int reads) {
+/* Sends as much of its part of the round as the kernel takes. */
+static void send_some(int fd, struct client *client, const char *bytes,
+                      size_t length) {
+    client->last = now_ms();
+    ssize_t sent = send(fd, bytes + client->sent, length - client->sent,
+                        MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0)
+        client->sent += (size_t)sent;
+}
+
+/* Receives what there is, and compares it with the bytes that were sent. */
+static void receive_some(int fd, struct client *client, const char *bytes,
+                         size_t length) {
     static char heard[1 << 20];
     size_t room = length - client->received;
-    if (client->sent < length) {
-        client->last = now_ms();
-        ssize_t sent = send(fd, bytes + client->sent, length - client->sent,
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
-        client->sent += sent > 0 ? (size_t)sent : 0;
-    }
-    if (!reads)
-        return 0;
-    ssize_t count = recv(fd, heard, room < sizeof heard ? room : sizeof heard,
-                         MSG_DONTWAIT);
-    if (count == 0 || (count < 0 && errno != EAGAIN)) {
+    if (room > sizeof heard)
+        room = sizeof heard;
+    ssize_t count = recv(fd, heard, room, MSG_DONTWAIT);
+    if (count < 0 && errno == EAGAIN)
+        return;
+    if (count <= 0) {
         (void)printf("closed after %.0f ms\n", now_ms() - client->last);
-        exit(3);
+        exit(CLOSED_EARLY);
     }
-    if (count > 0 &&
-        memcmp(heard, bytes + client->received, (size_t)count) != 0)
+    if (memcmp(heard, bytes + client->received, (size_t)count) != 0)
         errx(1, "what came back is not what was said");
-    client->received += count > 0 ? (size_t)count : 0;
-    return client->received == length;
+    client->received += (size_t)count;
 }
 
-/* One round of all of them: each says its own part of the bytes. */
-static void play_round(struct pollfd *fds, struct client *clients, int count,
-                       const char *bytes, size_t length, int stubborn) {
+/* Lets each client that is ready send, and receive if they read yet. Returns
+ * how many clients have received their whole part only now. */
+static int serve_ready(struct round *round, const char *bytes) {
+    int completed = 0;
+    for (int i = 0; i < round->count; i++) {
+        struct client *client = &round->clients[i];
+        struct pollfd *entry = &round->fds[i];
+        const char *part = bytes + i % PARTS;
+        if (entry->revents == 0 || client->received == round->length)
+            continue;
+        if (client->sent < round->length)
+            send_some(entry->fd, client, part, round->length);
+        entry->events = 0;
+        if (round->reads) {
+            receive_some(entry->fd, client, part, round->length);
+            entry->events |= POLLIN;
+            if (client->received == round->length)
+                completed++;
+        }
+        if (client->sent < round->length)
+            entry->events |= POLLOUT;
+    }
+    return completed;
+}
+
+/* Plays one round: each client sends its own part of the bytes. */
+static void play_round(struct round *round, const char *bytes) {
     int done = 0;
-    for (int i = 0; i < count; i++) {
-        fds[i].revents = POLLOUT;
-        clients[i].sent = clients[i].received = 0;
+    for (int i = 0; i < round->count; i++) {
+        round->fds[i].revents = POLLOUT;
+        round->clients[i].sent = 0;
+        round->clients[i].received = 0;
     }
     for (;;) {
-        for (int i = 0; i < count; i++) {
-            if (fds[i].revents == 0 || clients[i].received == length)
-                continue;
-            done += go_on(fds[i].fd, &clients[i], bytes + i % 1000, length,
-                          !stubborn);
-            fds[i].events = (short)((stubborn ? 0 : POLLIN) |
-                                    (clients[i].sent < length ? POLLOUT : 0));
-        }
-        if (done == count)
+        done += serve_ready(round, bytes);
+        if (done == round->count)
             return;
-        int ready =
-            poll(fds, (nfds_t)count, stubborn ? STUBBORN_MS : PATIENCE_MS);
-        if (ready <= 0 && !stubborn)
-            errx(1, "%d of %d clients wait in vain", count - done, count);
-        if (ready == 0) { /* now all of them read, too */
+        int ready = poll(round->fds, (nfds_t)round->count,
+                         round->reads ? PATIENCE_MS : STUBBORN_MS);
+        if (ready <= 0 && round->reads)
+            errx(1, "%d of %d clients wait in vain", round->count - done,
+                 round->count);
+        if (ready == 0) {
+            /* No client can send any more. From now on they also read. */
             (void)printf("nothing more fits\n");
             (void)fflush(stdout);
-            stubborn = 0;
-            for (int i = 0; i < count; i++)
-                fds[i].revents = POLLIN;
+            round->reads = 1;
+            for (int i = 0; i < round->count; i++)
+                round->fds[i].revents = POLLIN;
         }
     }
 }
 
-static void tell(const char *who, const struct client *clients, int count) {
-    double least = 1e9, most = 0;
+/* Prints the shortest and the longest time, if all are closed. */
+static void report_closed(const char *group, const struct client *clients,
+                          int count) {
+    double least = 1e9;
+    double most = 0;
     for (int i = 0; i < count; i++) {
-        if (clients[i].closed == 0)
+        double closed = clients[i].closed;
+        if (closed == 0)
             return;
-        least = clients[i].closed < least ? clients[i].closed : least;
-        most = clients[i].closed > most ? clients[i].closed : most;
+        if (closed < least)
+            least = closed;
+        if (closed > most)
+            most = closed;
     }
     if (count > 0)
-        (void)printf("%s %.0f to %.0f ms\n", who, least, most);
+        (void)printf("%s %.0f to %.0f ms\n", group, least, most);
 }
 
-/* Notes who is closed, for so many milliseconds (-1: until all have been). */
-static void wait_for_end(struct pollfd *fds, struct client *clients, int count,
-                         int milliseconds) {
+/* Closes our end of each connection that the server has closed, and stores when
+ * it did. Returns how many are still open. */
+static int close_ended(struct pollfd *fds, struct client *clients, int count) {
+    int open = 0;
+    for (int i = 0; i < count; i++) {
+        char byte;
+        if (fds[i].fd < 0)
+            continue;
+        if (fds[i].revents != 0 &&
+            recv(fds[i].fd, &byte, 1, MSG_DONTWAIT) <= 0) {
+            clients[i].closed = now_ms() - clients[i].last;
+            (void)close(fds[i].fd);
+            fds[i].fd = -1;
+        } else {
+            open++;
+        }
+    }
+    return open;
+}
+
+static void wait_until_closed(struct pollfd *fds, struct client *clients,
+                              int count) {
+    int open = count;
+    for (int i = 0; i < count; i++)
+        fds[i].events = POLLIN;
+    while (open > 0) {
+        if (poll(fds, (nfds_t)count, -1) < 0)
+            err(1, "poll");
+        open = close_ended(fds, clients, count);
+    }
+}
+
+/* Waits for the whole pause, and looks meanwhile which connections end. */
+static void pause_and_watch(struct pollfd *fds, struct client *clients,
+                            int count, int milliseconds) {
     double end = now_ms() + milliseconds;
     for (int i = 0; i < count; i++)
         fds[i].events = POLLIN;
-    for (int left = count; left > 0 || milliseconds >= 0;) {
-        char byte;
-        double rest = milliseconds < 0 ? -1 : end - now_ms();
-        if (milliseconds >= 0 && rest <= 0)
+    for (;;) {
+        double rest = end - now_ms();
+        if (rest <= 0)
             return;
-        if (poll(fds, (nfds_t)count, milliseconds < 0 ? -1 : (int)rest + 1) < 0)
+        if (poll(fds, (nfds_t)count, (int)rest + 1) < 0)
             err(1, "poll");
-        left = 0;
-        for (int i = 0; i < count; i++) {
-            if (fds[i].fd >= 0 && fds[i].revents != 0 &&
-                recv(fds[i].fd, &byte, 1, MSG_DONTWAIT) <= 0) {
-                clients[i].closed = now_ms() - clients[i].last;
-                (void)close(fds[i].fd);
-                fds[i].fd = -1;
-            }
-            left += fds[i].fd >= 0;
-        }
+        (void)close_ended(fds, clients, count);
     }
 }
 
-int main(int argc, char **argv) {
-    static char bytes[LARGEST + 2000];
-    int idle = 0, count = 0, rounds = 1, stays = 0, buffer = 0, pause_ms = 0;
-    size_t length = 64;
-    long pid = 0;
-    for (int option;
-         (option = getopt(argc, argv, "i:c:n:r:d:b:s:p:w")) != -1;) {
-        long number = optarg != NULL ? strtol(optarg, NULL, 10) : 0;
+static _Noreturn void usage(void) {
+    errx(2, "usage: many [OPTION...] PORT");
+}
+
+static void parse_options(struct options *options, int argc, char **argv) {
+    for (;;) {
+        int option = getopt(argc, argv, "i:c:n:r:d:b:s:p:w");
+        if (option == -1)
+            break;
+        long number = 0;
+        if (optarg != NULL)
+            number = strtol(optarg, NULL, 10);
         switch (option) {
         case 'i':
-            idle = (int)number;
+            options->idle = (int)number;
             break;
         case 'c':
-            count = (int)number;
+            options->clients = (int)number;
             break;
         case 'n':
-            length = (size_t)number;
+            options->length = (size_t)number;
             break;
         case 'r':
-            rounds = (int)number;
+            options->rounds = (int)number;
             break;
         case 'd':
-            pause_ms = (int)number;
+            options->pause_ms = (int)number;
             break;
         case 'b':
-            buffer = (int)number;
+            options->buffer = (int)number;
             break;
         case 's':
             srand48(number);
             break;
         case 'p':
-            pid = number;
+            options->pid = number;
             break;
         case 'w':
-            stays = 1;
+            options->waits_for_end = 1;
             break;
         default:
-            return 2;
+            exit(2); /* getopt has said what is wrong */
         }
     }
-    if (optind != argc - 1 || length > LARGEST)
-        errx(2, "usage: many [OPTION...] PORT");
-    in_port_t port = (in_port_t)strtol(argv[optind], NULL, 10);
+    if (optind != argc - 1 || options->length > LARGEST)
+        usage();
+    options->port = (in_port_t)strtol(argv[optind], NULL, 10);
+}
+
+/* Each client needs a descriptor, so we take as many as we may have. */
+static void raise_descriptor_limit(void) {
     struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &files);
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void fill_with_random(char *bytes, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        if (i < PERIOD)
+            bytes[i] = (char)(lrand48() & 0x7F);
+        else
+            bytes[i] = bytes[i - PERIOD];
     }
-    for (size_t i = 0; i < length + 2000; i++)
-        bytes[i] =
-            (char)(i < PERIOD ? lrand48() & 0x7F : (long)bytes[i - PERIOD]);
-    int all = count + idle;
+}
+
+static void play_rounds(const struct options *options, struct pollfd *fds,
+                        struct client *clients, const char *bytes) {
+    unsigned long long before = 0;
+    for (int i = 0; i < options->rounds; i++) {
+        struct round round = {
+            .fds = fds,
+            .clients = clients,
+            .count = options->clients,
+            .length = options->length,
+            .reads = options->buffer <= 0,
+        };
+        if (i > 0)
+            pause_and_watch(fds + options->clients, clients + options->clients,
+                            options->idle, options->pause_ms);
+        if (i == 1 && options->pid != 0)
+            before = processor_ns(options->pid);
+        play_round(&round, bytes + i % PARTS);
+    }
+    if (options->pid != 0 && options->rounds > 1 && options->clients > 0) {
+        unsigned long long used = processor_ns(options->pid) - before;
+        used /= (unsigned long long)(options->rounds - 1);
+        used /= (unsigned long long)options->clients;
+        (void)printf("%llu\n", used);
+    }
+    (void)printf("all is well\n");
+    (void)fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+    static char bytes[LARGEST + 2 * PARTS];
+    struct options options = {.length = 64, .rounds = 1};
+    parse_options(&options, argc, argv);
+    raise_descriptor_limit();
+    fill_with_random(bytes, options.length + 2 * (size_t)PARTS);
+
+    int all = options.clients + options.idle;
     struct client *clients = calloc((size_t)all + 1, sizeof *clients);
     struct pollfd *fds = calloc((size_t)all + 1, sizeof *fds);
     if (clients == NULL || fds == NULL)
         err(1, "calloc");
     for (int i = 0; i < all; i++) {
         clients[i].last = now_ms();
-        fds[i] = (struct pollfd){.fd = connect_to(port, i, buffer)};
+        fds[i].fd = connect_to(options.port, i, options.buffer);
     }
-    unsigned long long before = 0;
-    for (int i = 0; i < rounds; i++) {
-        if (i > 0)
-            wait_for_end(fds + count, clients + count, idle, pause_ms);
-        if (i == 1 && pid != 0)
-            before = time_of(pid);
-        play_round(fds, clients, count, bytes + i % 1000, length, buffer > 0);
-    }
-    if (pid != 0 && rounds > 1 && count > 0)
-        (void)printf("%llu\n", (time_of(pid) - before) /
-                                   (unsigned long long)(rounds - 1) /
-                                   (unsigned long long)count);
-    (void)printf("all is well\n");
-    (void)fflush(stdout);
-    if (stays)
-        wait_for_end(fds, clients, all, -1);
-    tell("spoke", clients, count);
-    tell("silent", clients + count, idle);
+    play_rounds(&options, fds, clients, bytes);
+    if (options.waits_for_end)
+        wait_until_closed(fds, clients, all);
+    report_closed("spoke", clients, options.clients);
+    report_closed("silent", clients + options.clients, options.idle);
     free(clients);
     free(fds);
     return 0;

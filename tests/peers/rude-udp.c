@@ -1,23 +1,28 @@
 /*
- * rude-udp: a UDP peer with bad manners, the same ones each time it is asked.
+ * rude-udp: a UDP peer with bad manners, which are the same each time it runs.
  *
  *     rude-udp [OPTION...] serve FACE
  *     rude-udp [OPTION...] connect FACE PORT
  *     rude-udp [OPTION...] payload FACE
  *     rude-udp refuse | faces
  *
- * The counterpart of rude, for datagrams. It has a payload, drawn from a seed
- * unless given, and a face: what is said to a datagram, and by whom. `payload`
- * prints the payload and `faces` the names, so that a test can know what to
- * expect; `refuse` holds a port and refuses whoever sends there, until it is
- * ended. As a server it takes a port of its own, says `listening on
- * 127.0.0.1:PORT`, and answers until it has heard -c datagrams. As a client it
- * says what its face says, -c times, from a new port each time, and waits for
- * as many answers. What it hears is one line: `got N bytes from ADDRESS:PORT`.
+ * This is `rude` for datagrams. Its payload is drawn from a seed, or given. A
+ * FACE says which datagrams it sends as an answer, and from which address.
  *
- * Two strangers can answer in its place: one from another port, one from the
- * same port of 127.0.0.2. They say the payload with one bit of each byte
- * turned over, which makes a text's letters capitals.
+ * `serve` listens on a port of 127.0.0.1, prints `listening on 127.0.0.1:PORT`,
+ * and answers each datagram. With -c COUNT it exits after so many datagrams.
+ * `connect` sends what its FACE sends, and waits for as many answers. With -c
+ * COUNT it does so COUNT times, each time from a new port. Each datagram that
+ * comes is one line of output: `got N bytes from ADDRESS:PORT`.
+ *
+ * `payload` prints the payload of a FACE and `faces` the names of all faces, so
+ * that a test knows what to expect. `refuse` holds a port at which the kernel
+ * refuses each datagram.
+ *
+ * Some faces let a stranger answer: another socket, whose datagrams do not come
+ * from where the client has sent its own. One stranger has another port, the
+ * other the same port of 127.0.0.2. A stranger sends the payload with one bit
+ * of each byte changed, which turns small letters into capitals.
  */
 #define _GNU_SOURCE
 
@@ -37,46 +42,67 @@ enum {
     TEXT_BYTES = 24,
     GARBAGE_BYTES = 4096,
     LARGEST_DATAGRAM = 65507, /* 65535 less the headers of IP and UDP */
-    DEAF_RECEIVE_BUFFER = 1,  /* the least the kernel gives: one datagram */
-    ANSWER_SECONDS = 5,       /* that a client waits */
+    DEAF_RECEIVE_BUFFER = 1,  /* the kernel rounds it up to one datagram */
+    ANSWER_SECONDS = 5,       /* a client waits so long for an answer */
+    MOST_REPLIES = 3,
+    LARGEST_PORT = 65535,
+    TIME_BYTES = 4,
+};
+
+/* One datagram that we send as an answer. */
+enum reply {
+    NO_REPLY,
+    PAYLOAD,
+    ECHO,                 /* the datagram that we received */
+    FROM_ANOTHER_PORT,    /* the stranger's payload */
+    FROM_ANOTHER_ADDRESS, /* the stranger's payload */
 };
 
 struct face {
     const char *name;
-    const char *says; /* to a datagram: p the payload, e the datagram itself,
-                         s and n the strangers of another port and address */
-    int listens;      /* 0: never calls recv */
-    int silences;     /* the first datagrams, as many as -k says, get nothing */
-    int surplus;      /* bytes more than -n, or the next, have it */
-    int bytes;        /* the payload's size, by habit */
-    int noise;        /* any bytes, and not only letters */
+    enum reply replies[MOST_REPLIES]; /* to each datagram */
+    int is_deaf;                      /* never calls recvfrom */
+    int starts_silent; /* does not answer the first datagrams: see -k */
+    int surplus;       /* the payload has so many bytes more than -n says */
+    int bytes;         /* the payload's size without -n */
+    int is_noise;      /* the payload is any bytes, not only letters */
 };
 
 static const struct face faces[] = {
-    {"echo", "e", 1, 0, 0, TEXT_BYTES, 0},
-    {"whole", "p", 1, 0, 0, TEXT_BYTES, 0},
-    {"short", "p", 1, 0, -1, TEXT_BYTES, 0},
-    {"long", "p", 1, 0, 1, TEXT_BYTES, 0},
-    {"empty", "p", 1, 0, 0, 0, 0},
-    {"garbage", "p", 1, 0, 0, GARBAGE_BYTES, 1},
-    {"twice", "pp", 1, 0, 0, TEXT_BYTES, 0},
-    {"silent", "p", 1, 1, 0, TEXT_BYTES, 0},
-    {"stranger", "sn", 1, 0, 0, TEXT_BYTES, 0},
-    {"stranger-first", "snp", 1, 0, 0, TEXT_BYTES, 0},
-    {"mute", "", 1, 0, 0, TEXT_BYTES, 0},
-    {"deaf", "p", 0, 0, 0, TEXT_BYTES, 0},
+    {.name = "echo", .replies = {ECHO}, .bytes = TEXT_BYTES},
+    {.name = "whole", .replies = {PAYLOAD}, .bytes = TEXT_BYTES},
+    {.name = "short", .replies = {PAYLOAD}, .bytes = TEXT_BYTES, .surplus = -1},
+    {.name = "long", .replies = {PAYLOAD}, .bytes = TEXT_BYTES, .surplus = 1},
+    {.name = "empty", .replies = {PAYLOAD}, .bytes = 0},
+    {.name = "garbage",
+     .replies = {PAYLOAD},
+     .bytes = GARBAGE_BYTES,
+     .is_noise = 1},
+    {.name = "twice", .replies = {PAYLOAD, PAYLOAD}, .bytes = TEXT_BYTES},
+    {.name = "silent",
+     .replies = {PAYLOAD},
+     .bytes = TEXT_BYTES,
+     .starts_silent = 1},
+    {.name = "stranger",
+     .replies = {FROM_ANOTHER_PORT, FROM_ANOTHER_ADDRESS},
+     .bytes = TEXT_BYTES},
+    {.name = "stranger-first",
+     .replies = {FROM_ANOTHER_PORT, FROM_ANOTHER_ADDRESS, PAYLOAD},
+     .bytes = TEXT_BYTES},
+    {.name = "mute", .bytes = TEXT_BYTES},
+    {.name = "deaf", .replies = {PAYLOAD}, .bytes = TEXT_BYTES, .is_deaf = 1},
 };
 enum { FACES = sizeof faces / sizeof faces[0] };
 
 struct options {
     uint64_t seed;
-    long long bytes;   /* -1: as many as the face has by habit */
-    long long silent;  /* datagrams that a face with silences does not answer */
-    long long count;   /* datagrams; -1: no end to them, or one as a client */
+    long long bytes;   /* -1: as many as the face has without -n */
+    long long silent;  /* how many datagrams `silent` does not answer */
+    long long count;   /* datagrams; -1: a server has no limit, a client one */
     long long seconds; /* -1: the payload is not a time */
     in_port_t port;
-    const char *file; /* the payload's bytes, instead of a seed's */
-    FILE *record;     /* what the other side said goes here, if anywhere */
+    const char *file; /* has the payload's bytes; NULL: draw them */
+    FILE *record;     /* what we receive is kept here; NULL: nowhere */
 };
 
 struct datagram {
@@ -131,15 +157,21 @@ static void read_payload(struct datagram *payload, const char *path) {
 static void draw_payload(struct datagram *payload, const struct face *face,
                          const struct options *options) {
     uint64_t state = options->seed * 0x9E3779B97F4A7C15ULL + 1;
-    long long length = options->bytes < 0 ? face->bytes : options->bytes;
-    payload->length = length > 0 ? (size_t)(length + face->surplus) : 0;
+    long long length = face->bytes;
+    if (options->bytes >= 0)
+        length = options->bytes;
+    payload->length = 0;
+    if (length > 0)
+        payload->length = (size_t)(length + face->surplus);
     for (size_t i = 0; i < payload->length; i++) {
         unsigned char byte = next_byte(&state);
-        payload->bytes[i] = face->noise ? byte : 'a' + byte % 26;
+        if (!face->is_noise)
+            byte = (unsigned char)('a' + byte % 26);
+        payload->bytes[i] = byte;
     }
 }
 
-/* What this face says. It lives as long as we do. */
+/* Returns what this face sends. The payload is static: nobody frees it. */
 static struct datagram *make_payload(const struct face *face,
                                      const struct options *options) {
     static struct datagram payload;
@@ -147,8 +179,8 @@ static struct datagram *make_payload(const struct face *face,
         read_payload(&payload, options->file);
     } else if (options->seconds >= 0) {
         uint32_t time = htonl((uint32_t)options->seconds);
-        memcpy(payload.bytes, &time, sizeof time);
-        payload.length = sizeof time;
+        memcpy(payload.bytes, &time, TIME_BYTES);
+        payload.length = TIME_BYTES;
     } else {
         draw_payload(&payload, face, options);
     }
@@ -163,7 +195,6 @@ static struct sockaddr_in address_of(in_addr_t host, in_port_t port) {
     };
 }
 
-/* The port of this end. */
 static in_port_t own_port(int fd) {
     struct sockaddr_in own = {0};
     socklen_t length = sizeof own;
@@ -175,13 +206,15 @@ static in_port_t own_port(int fd) {
 static int bound_socket(in_addr_t host, in_port_t port) {
     struct sockaddr_in address = address_of(host, port);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
+    if (fd < 0)
+        err(1, "socket");
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
         err(1, "bind port %d", port);
     return fd;
 }
 
-static void say(int fd, const struct sockaddr_in *peer,
-                const struct datagram *datagram) {
+static void send_datagram(int fd, const struct sockaddr_in *peer,
+                          const struct datagram *datagram) {
     if (sendto(fd, datagram->bytes, datagram->length, 0,
                (const struct sockaddr *)peer, sizeof *peer) < 0)
         warn("sendto");
@@ -195,85 +228,113 @@ static void send_as_stranger(in_addr_t host, in_port_t port,
     for (size_t i = 0; i < payload->length; i++)
         other.bytes[i] = payload->bytes[i] ^ ' ';
     int fd = bound_socket(host, port);
-    say(fd, peer, &other);
+    send_datagram(fd, peer, &other);
     (void)close(fd);
     puts("a stranger answered");
 }
 
-/* All that the face has to say to this peer, who said `heard`. */
-static void speak(int fd, const struct sockaddr_in *peer,
-                  const struct face *face, const struct datagram *payload,
-                  const struct datagram *heard) {
-    for (const char *what = face->says; *what != '\0'; what++) {
-        if (*what == 'p')
-            say(fd, peer, payload);
-        else if (*what == 'e')
-            say(fd, peer, heard);
-        else if (*what == 's')
+/* Sends the peer all replies of the face to one datagram, `received`. */
+static void send_replies(int fd, const struct sockaddr_in *peer,
+                         const struct face *face,
+                         const struct datagram *payload,
+                         const struct datagram *received) {
+    for (int i = 0; i < MOST_REPLIES; i++) {
+        switch (face->replies[i]) {
+        case NO_REPLY:
+            break;
+        case PAYLOAD:
+            send_datagram(fd, peer, payload);
+            break;
+        case ECHO:
+            send_datagram(fd, peer, received);
+            break;
+        case FROM_ANOTHER_PORT:
             send_as_stranger(INADDR_LOOPBACK, 0, peer, payload);
-        else
+            break;
+        case FROM_ANOTHER_ADDRESS:
             send_as_stranger(INADDR_LOOPBACK + 1, own_port(fd), peer, payload);
+            break;
+        }
     }
 }
 
-/* Waits for a datagram, says and keeps what came. Returns 0 if nothing did. */
-static int hear(int fd, struct datagram *heard, struct sockaddr_in *peer,
-                const struct options *options) {
+static int count_replies(const struct face *face) {
+    int count = 0;
+    while (count < MOST_REPLIES && face->replies[count] != NO_REPLY)
+        count++;
+    return count;
+}
+
+/* Waits for a datagram, and prints and records it. Returns 0, or -1 if none
+ * came. */
+static int receive(int fd, struct datagram *received, struct sockaddr_in *peer,
+                   const struct options *options) {
     socklen_t length = sizeof *peer;
-    ssize_t got = recvfrom(fd, heard->bytes, sizeof heard->bytes, 0,
+    ssize_t got = recvfrom(fd, received->bytes, sizeof received->bytes, 0,
                            (struct sockaddr *)peer, &length);
     if (got < 0) {
         puts("no answer");
-        return 0;
+        return -1;
     }
-    heard->length = (size_t)got;
+    received->length = (size_t)got;
     if (options->record != NULL)
-        (void)fwrite(heard->bytes, 1, heard->length, options->record);
-    printf("got %zu bytes from %s:%d\n", heard->length,
+        (void)fwrite(received->bytes, 1, received->length, options->record);
+    printf("got %zu bytes from %s:%d\n", received->length,
            inet_ntoa(peer->sin_addr), ntohs(peer->sin_port));
-    return 1;
+    return 0;
 }
 
 static void serve(const struct face *face, const struct options *options) {
-    static struct datagram heard;
+    static struct datagram received;
     struct sockaddr_in peer = {0};
     const struct datagram *payload = make_payload(face, options);
     int fd = bound_socket(INADDR_LOOPBACK, options->port);
     const int little = DEAF_RECEIVE_BUFFER;
-    if (!face->listens &&
+    if (face->is_deaf &&
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little) < 0)
         err(1, "setsockopt SO_RCVBUF");
     printf("listening on 127.0.0.1:%d\n", own_port(fd));
-    while (!face->listens)
+    while (face->is_deaf)
         (void)pause();
-    for (long long i = 0; options->count < 0 || i < options->count; i++)
-        if (hear(fd, &heard, &peer, options) &&
-            (!face->silences || i >= options->silent))
-            speak(fd, &peer, face, payload, &heard);
+    for (long long i = 0; options->count < 0 || i < options->count; i++) {
+        if (receive(fd, &received, &peer, options) < 0)
+            continue;
+        if (face->starts_silent && i < options->silent)
+            continue;
+        send_replies(fd, &peer, face, payload, &received);
+    }
 }
 
 static void connect_to(in_port_t port, const struct face *face,
                        const struct options *options) {
-    static struct datagram heard;
+    static struct datagram received;
     const struct timeval wait = {.tv_sec = ANSWER_SECONDS};
     const struct sockaddr_in server = address_of(INADDR_LOOPBACK, port);
     const struct datagram *payload = make_payload(face, options);
-    for (long long i = 0; i < (options->count < 0 ? 1 : options->count); i++) {
+    long long count = 1;
+    if (options->count >= 0)
+        count = options->count;
+    int answers = count_replies(face);
+    if (face->is_deaf)
+        answers = 0;
+    for (long long i = 0; i < count; i++) {
         struct sockaddr_in from = server;
         int fd = bound_socket(INADDR_LOOPBACK, 0);
-        if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0 ||
-            connect(fd, (const struct sockaddr *)&server, sizeof server) < 0)
+        if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0)
+            err(1, "setsockopt SO_RCVTIMEO");
+        if (connect(fd, (const struct sockaddr *)&server, sizeof server) < 0)
             err(1, "connect 127.0.0.1:%d", port);
-        speak(fd, &server, face, payload, payload);
-        for (size_t n = strlen(face->says); face->listens && n > 0; n--)
-            (void)hear(fd, &heard, &from, options);
+        send_replies(fd, &server, face, payload, payload);
+        for (int n = 0; n < answers; n++)
+            (void)receive(fd, &received, &from, options);
         (void)close(fd);
     }
 }
 
-/* A socket that is connected, here to itself, gets nothing from anybody else:
- * to all others its port is closed, and yet nobody can take it. */
-static void refuse(void) {
+/* A connected socket receives only from its peer, and this one is connected to
+ * itself. So the kernel refuses all other datagrams, as if the port were
+ * closed, and no other program can bind the port. */
+static void refuse_datagrams(void) {
     int fd = bound_socket(INADDR_LOOPBACK, 0);
     const struct sockaddr_in own = address_of(INADDR_LOOPBACK, own_port(fd));
     if (connect(fd, (const struct sockaddr *)&own, sizeof own) < 0)
@@ -289,59 +350,89 @@ static const struct face *face_named(const char *name) {
     errx(2, "no face is called %s; `rude-udp faces` lists them", name);
 }
 
-static in_port_t port_number(const char *text) {
+/* A number up to the given one. */
+static long long number_up_to(const char *text, long long most) {
     long long value = number(text);
-    if (value > 65535)
+    if (value > most)
         usage();
-    return (in_port_t)value;
+    return value;
+}
+
+/* A signal may end us, so nothing is left in a buffer. */
+static FILE *open_record(const char *name) {
+    FILE *record = fopen(name, "we");
+    if (record == NULL)
+        err(1, "%s", name);
+    (void)setvbuf(record, NULL, _IONBF, 0);
+    return record;
 }
 
 static void set_option(struct options *options, int option) {
-    if (option == 's')
+    switch (option) {
+    case 's':
         options->seed = (uint64_t)number(optarg);
-    else if (option == 'n' && number(optarg) <= LARGEST_DATAGRAM)
-        options->bytes = number(optarg);
-    else if (option == 'f')
+        break;
+    case 'n':
+        options->bytes = number_up_to(optarg, LARGEST_DATAGRAM);
+        break;
+    case 'f':
         options->file = optarg;
-    else if (option == 't' && number(optarg) <= UINT32_MAX)
-        options->seconds = number(optarg);
-    else if (option == 'k')
+        break;
+    case 't':
+        options->seconds = number_up_to(optarg, UINT32_MAX);
+        break;
+    case 'k':
         options->silent = number(optarg);
-    else if (option == 'p')
-        options->port = port_number(optarg);
-    else if (option == 'c')
+        break;
+    case 'p':
+        options->port = (in_port_t)number_up_to(optarg, LARGEST_PORT);
+        break;
+    case 'c':
         options->count = number(optarg);
-    else if (option != 'o')
+        break;
+    case 'o':
+        options->record = open_record(optarg);
+        break;
+    default:
         usage();
-    else if ((options->record = fopen(optarg, "we")) == NULL)
-        err(1, "%s", optarg);
-    else
-        (void)setvbuf(options->record, NULL, _IONBF, 0);
+    }
+}
+
+static void print_faces(void) {
+    for (size_t i = 0; i < FACES; i++)
+        puts(faces[i].name);
+}
+
+static void print_payload(const struct face *face,
+                          const struct options *options) {
+    const struct datagram *payload = make_payload(face, options);
+    (void)fwrite(payload->bytes, 1, payload->length, stdout);
 }
 
 int main(int argc, char **argv) {
     struct options options = {
         .seed = 1, .bytes = -1, .silent = 2, .count = -1, .seconds = -1};
-    int option;
-    while ((option = getopt(argc, argv, "+s:n:f:t:k:o:p:c:")) != -1)
+    for (;;) {
+        int option = getopt(argc, argv, "+s:n:f:t:k:o:p:c:");
+        if (option == -1)
+            break;
         set_option(&options, option);
+    }
     argv += optind;
     argc -= optind;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 
     if (argc == 1 && strcmp(argv[0], "faces") == 0) {
-        for (size_t i = 0; i < FACES; i++)
-            puts(faces[i].name);
+        print_faces();
     } else if (argc == 1 && strcmp(argv[0], "refuse") == 0) {
-        refuse();
+        refuse_datagrams();
     } else if (argc == 2 && strcmp(argv[0], "payload") == 0) {
-        const struct datagram *payload =
-            make_payload(face_named(argv[1]), &options);
-        (void)fwrite(payload->bytes, 1, payload->length, stdout);
+        print_payload(face_named(argv[1]), &options);
     } else if (argc == 2 && strcmp(argv[0], "serve") == 0) {
         serve(face_named(argv[1]), &options);
     } else if (argc == 3 && strcmp(argv[0], "connect") == 0) {
-        connect_to(port_number(argv[2]), face_named(argv[1]), &options);
+        in_port_t port = (in_port_t)number_up_to(argv[2], LARGEST_PORT);
+        connect_to(port, face_named(argv[1]), &options);
     } else {
         usage();
     }

@@ -1,22 +1,24 @@
 /*
- * rude-unix: either end of a conversation over an AF_UNIX socket, to the byte.
+ * rude-unix: one end of an AF_UNIX connection, which sends and receives exactly
+ * the bytes that it is told to.
  *
- *     rude-unix serve PATH STEP...     listens, takes one client
+ *     rude-unix serve PATH STEP...     listens, and accepts one client
  *     rude-unix connect PATH STEP...
- *     rude-unix faces                  lists some steps that are rude anywhere
+ *     rude-unix faces                  lists steps that are rude to any peer
  *
- * The steps, one after the other, and then it closes:
+ * It does the steps one after another, and then closes:
  *
- *     0110     sends these bytes, written in hexadecimal, with one send
- *     -4       receives 4 bytes, prints them in hexadecimal, a line
- *     end      receives until the other ends, prints it the same way
- *     stall    waits until it is told to end
+ *     0110     sends these bytes, which are written in hexadecimal, in one send
+ *     -4       receives 4 bytes, and prints them in hexadecimal as one line
+ *     end      receives until the peer ends, and prints the bytes the same way
+ *     stall    waits until a signal ends us
  *
- * A peer that ends while bytes are still expected: prints what came, "end".
+ * If the peer ends before all bytes have come, the line ends with "end".
  */
 #define _GNU_SOURCE
 
 #include <err.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +35,7 @@ static const char *const faces[] = {
     "02 end", "03 stall", "ffffffffff end", "0404040404040404 stall",
 };
 
-static int serve(int fd, const struct sockaddr_un *own) {
+static int accept_client(int fd, const struct sockaddr_un *own) {
     if (bind(fd, (const struct sockaddr *)own, sizeof *own) < 0)
         err(1, "bind %s", own->sun_path);
     if (listen(fd, 1) < 0)
@@ -49,34 +51,55 @@ static int serve(int fd, const struct sockaddr_un *own) {
 static void send_hex(int fd, const char *text) {
     unsigned char bytes[MOST_BYTES];
     size_t length = 0;
-    unsigned byte;
-    int taken;
-    // NOLINTNEXTLINE(cert-err34-c): two digits overflow nothing
-    for (; length < sizeof bytes && sscanf(text, "%2x%n", &byte, &taken) == 1;
-         text += taken)
-        bytes[length++] = (unsigned char)byte;
+    while (length < sizeof bytes) {
+        unsigned byte;
+        int taken;
+        // NOLINTNEXTLINE(cert-err34-c): two digits cannot overflow
+        if (sscanf(text, "%2x%n", &byte, &taken) != 1)
+            break;
+        bytes[length] = (unsigned char)byte;
+        length++;
+        text += taken;
+    }
     if (*text != '\0')
         errx(2, "%s is not a step", text);
     if (send(fd, bytes, length, MSG_NOSIGNAL) != (ssize_t)length)
         warn("send");
 }
 
-/* Until there are so many, or until the end. */
+/* Receives so many bytes, or fewer if the peer ends before. */
 static void receive_hex(int fd, unsigned long count) {
-    unsigned char byte;
-    ssize_t received = 1;
-    for (; count > 0 && (received = recv(fd, &byte, 1, 0)) > 0; count--)
+    const char *line_end = "";
+    for (unsigned long i = 0; i < count; i++) {
+        unsigned char byte;
+        ssize_t received = recv(fd, &byte, 1, 0);
+        if (received < 0)
+            warn("recv");
+        if (received <= 0) {
+            line_end = "end";
+            break;
+        }
         (void)printf("%02x", byte);
-    if (received < 0)
-        warn("recv");
-    (void)puts(received > 0 ? "" : "end");
+    }
+    (void)puts(line_end);
     (void)fflush(stdout);
+}
+
+static void do_step(int fd, const char *step) {
+    if (strcmp(step, "stall") == 0)
+        (void)pause();
+    else if (strcmp(step, "end") == 0)
+        receive_hex(fd, ULONG_MAX);
+    else if (step[0] == '-')
+        receive_hex(fd, strtoul(step + 1, NULL, 10));
+    else
+        send_hex(fd, step);
 }
 
 int main(int argc, char **argv) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (argc == 2 && strcmp(argv[1], "faces") == 0) {
-        for (size_t i = 0; i < sizeof faces / sizeof *faces; i++)
+        for (size_t i = 0; i < sizeof faces / sizeof faces[0]; i++)
             (void)puts(faces[i]);
         return 0;
     }
@@ -87,18 +110,10 @@ int main(int argc, char **argv) {
     if (fd < 0)
         err(1, "socket");
     if (strcmp(argv[1], "serve") == 0)
-        fd = serve(fd, &address);
+        fd = accept_client(fd, &address);
     else if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
         err(1, "connect %s", argv[2]);
-    for (char **step = argv + 3; *step != NULL; step++) {
-        if (strcmp(*step, "stall") == 0)
-            (void)pause();
-        else if (strcmp(*step, "end") == 0)
-            receive_hex(fd, (unsigned long)-1);
-        else if (**step == '-')
-            receive_hex(fd, strtoul(*step + 1, NULL, 10));
-        else
-            send_hex(fd, *step);
-    }
+    for (int i = 3; i < argc; i++)
+        do_step(fd, argv[i]);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * rude: a TCP peer with bad manners, the same ones each time it is asked.
+ * rude: a TCP peer with bad manners, which are the same each time it runs.
  *
  *     rude [OPTION...] serve FACE...
  *     rude [OPTION...] connect FACE PORT
@@ -8,18 +8,22 @@
  *     rude [-p PORT] swallow
  *     rude faces
  *
- * It has bytes to say (its payload, drawn from a seed unless given), and a
- * face: how it cuts them, whether it listens, and how it ends. `payload` prints
- * the bytes and `faces` the names, so that a test can know what to expect;
- * `refuse` holds a port and refuses whoever knocks, until it is ended; who
- * knocks at `swallow` gets no answer at all. As a server it takes a port of its
- * own, says `listening on 127.0.0.1:PORT`, and serves a client with each FACE,
- * or as many as -c says, the last ones with the last FACE. Each connection's
- * end is one line: `got N bytes, then end of stream`.
+ * It sends its payload: bytes that are drawn from a seed, or read from a file.
+ * A FACE says how it cuts the payload, whether it receives, and how it ends.
  *
- * One poll loop sends and receives at the same time, because a peer that does
- * first the one and then the other would itself be caught in the deadlocks it
- * is there to provoke.
+ * `serve` listens on a port of 127.0.0.1, prints `listening on 127.0.0.1:PORT`,
+ * and serves one client with each FACE. With -c COUNT it serves COUNT clients,
+ * and those that are left over get the last FACE. `connect` is a client with
+ * this FACE. At the end of each connection we print a line such as `got N
+ * bytes, then end of stream`.
+ *
+ * `payload` prints the payload of a FACE and `faces` the names of all faces, so
+ * that a test knows what to expect. `refuse` holds a port where every connect
+ * is refused. A connect to the port of `swallow` gets no answer at all.
+ *
+ * One poll loop sends and receives at the same time. A peer that first sends
+ * and then receives would itself be caught in the deadlocks that it is there to
+ * provoke.
  */
 #define _GNU_SOURCE
 
@@ -39,52 +43,56 @@
 #include <unistd.h>
 
 enum {
-    LINE_BYTES = 40,            /* a payload's size, unless -n says otherwise */
-    GARBAGE_BYTES = 4096,       /* the same for `garbage` */
-    FLOOD_BYTES = 16 << 20,     /* and for `flood` */
-    DEAF_RECEIVE_BUFFER = 4096, /* what a peer that never reads has room for */
+    /* The sizes of a payload without -n: */
+    LINE_BYTES = 40,
+    GARBAGE_BYTES = 4096,
+    FLOOD_BYTES = 16 << 20,
+    DEAF_RECEIVE_BUFFER = 4096, /* for a peer that never receives */
     PIECE_BYTES = 1 << 16,      /* the most that is received at once */
 };
 
-enum ending { ENDS_ITS_HALF, RESETS, STAYS };
+/* What we do when all is sent. */
+enum ending { HALF_CLOSES, RESETS, STAYS };
+
+/* What the bytes of a payload look like. */
 enum content { A_LINE, NOISE, ONE_LETTER };
 
 struct face {
     const char *name;
-    size_t step;      /* bytes a send; 0: as many as will go */
-    int cut;          /* says only the first -k bytes */
-    int times;        /* how often the payload is said */
-    int reads;        /* 0: never calls recv */
-    enum ending then; /* when all is said */
+    size_t step;      /* bytes a send; 0: as many as the kernel takes */
+    int is_cut;       /* sends only the first -k bytes */
+    int times;        /* how often the payload is sent */
+    int is_deaf;      /* never calls recv */
+    enum ending then; /* when all is sent */
     enum content content;
 };
 
 static const struct face faces[] = {
-    {"whole", 0, 0, 1, 1, ENDS_ITS_HALF, A_LINE},
-    {"dribble", 1, 0, 1, 1, ENDS_ITS_HALF, A_LINE},
-    {"join", 0, 0, 2, 1, ENDS_ITS_HALF, A_LINE},
-    {"half-close", 0, 1, 1, 1, ENDS_ITS_HALF, A_LINE},
-    {"reset", 0, 1, 1, 1, RESETS, A_LINE},
-    {"stall", 0, 1, 1, 1, STAYS, A_LINE},
-    {"deaf", 0, 0, 1, 0, STAYS, A_LINE},
-    {"flood", 0, 0, 1, 1, ENDS_ITS_HALF, ONE_LETTER},
-    {"garbage", 0, 0, 1, 1, ENDS_ITS_HALF, NOISE},
+    {.name = "whole", .times = 1},
+    {.name = "dribble", .times = 1, .step = 1},
+    {.name = "join", .times = 2},
+    {.name = "half-close", .times = 1, .is_cut = 1},
+    {.name = "reset", .times = 1, .is_cut = 1, .then = RESETS},
+    {.name = "stall", .times = 1, .is_cut = 1, .then = STAYS},
+    {.name = "deaf", .times = 1, .is_deaf = 1, .then = STAYS},
+    {.name = "flood", .times = 1, .content = ONE_LETTER},
+    {.name = "garbage", .times = 1, .content = NOISE},
 };
 enum { FACES = sizeof faces / sizeof faces[0] };
 
 struct options {
     uint64_t seed;
-    long bytes; /* -1: as many as the face has by habit */
+    long bytes; /* -1: as many as the face has without -n */
     long cut;   /* -1: half of the payload */
     long connections;
     long pause; /* milliseconds after each send; -1: as the face has it */
     in_port_t port;
-    int listens_first; /* says nothing before it has been told a line */
-    int waits_for_end; /* says nothing before the other side has ended */
-    int ends_first;    /* `reset` ends its half before it resets */
-    const char *from;  /* the address a client has, of this machine's many */
-    const char *file;  /* the payload's bytes, instead of a seed's */
-    FILE *record;      /* what the other side said goes here, if anywhere */
+    int waits_for_line;    /* sends nothing until it has received a line */
+    int waits_for_end;     /* sends nothing until the other side has ended */
+    int half_closes_first; /* `reset` half-closes before it resets */
+    const char *from;      /* the address from which a client connects */
+    const char *file;      /* has the payload's bytes; NULL: draw them */
+    FILE *record;          /* what we receive is kept here; NULL: nowhere */
 };
 
 struct payload {
@@ -132,6 +140,14 @@ static unsigned char next_byte(uint64_t *state) {
     return (unsigned char)((*state * 0x2545F4914F6CDD1DULL) >> 56);
 }
 
+/* malloc may return NULL for 0 bytes, so we ask for one more. */
+static unsigned char *allocate(size_t length) {
+    unsigned char *bytes = malloc(length + 1);
+    if (bytes == NULL)
+        err(1, "malloc");
+    return bytes;
+}
+
 static void fill(struct payload *payload, enum content content, uint64_t seed) {
     uint64_t state = seed * 0x9E3779B97F4A7C15ULL + 1;
     for (size_t i = 0; i < payload->length; i++) {
@@ -146,54 +162,76 @@ static void fill(struct payload *payload, enum content content, uint64_t seed) {
         payload->bytes[payload->length - 1] = '\n';
 }
 
-static size_t size_of(const struct face *face, const struct options *options,
-                      FILE *file) {
-    if (file != NULL) {
-        if (fseek(file, 0, SEEK_END) < 0)
-            err(1, "%s", options->file);
-        long size = ftell(file);
-        rewind(file);
-        return (size_t)size;
-    }
-    if (options->bytes >= 0)
-        return (size_t)options->bytes;
-    if (face->content == ONE_LETTER)
-        return FLOOD_BYTES;
-    return face->content == NOISE ? GARBAGE_BYTES : LINE_BYTES;
+static size_t size_of_file(FILE *file, const char *name) {
+    if (fseek(file, 0, SEEK_END) < 0)
+        err(1, "%s", name);
+    long size = ftell(file);
+    if (size < 0)
+        err(1, "%s", name);
+    rewind(file);
+    return (size_t)size;
 }
 
-/* The bytes this face says, `join`'s second helping included. The caller frees
- * them. */
+static void read_payload(struct payload *payload, const char *name) {
+    FILE *file = fopen(name, "re");
+    if (file == NULL)
+        err(1, "%s", name);
+    payload->length = size_of_file(file, name);
+    payload->bytes = allocate(payload->length);
+    if (fread(payload->bytes, 1, payload->length, file) != payload->length)
+        err(1, "%s", name);
+    (void)fclose(file);
+}
+
+static size_t drawn_length(const struct face *face, long bytes) {
+    if (bytes >= 0)
+        return (size_t)bytes;
+    switch (face->content) {
+    case ONE_LETTER:
+        return FLOOD_BYTES;
+    case NOISE:
+        return GARBAGE_BYTES;
+    default:
+        return LINE_BYTES;
+    }
+}
+
+/* `join` sends its payload twice, one right after the other. */
+static void double_payload(struct payload *payload) {
+    size_t length = payload->length;
+    payload->bytes = realloc(payload->bytes, 2 * length + 1);
+    if (payload->bytes == NULL)
+        err(1, "realloc");
+    memcpy(payload->bytes + length, payload->bytes, length);
+    payload->length = 2 * length;
+}
+
+/* Returns the bytes that this face sends. The caller frees them. */
 static struct payload make_payload(const struct face *face,
                                    const struct options *options) {
-    FILE *file = NULL;
-    if (options->file != NULL && (file = fopen(options->file, "re")) == NULL)
-        err(1, "%s", options->file);
-
-    struct payload payload = {.length = size_of(face, options, file)};
-    payload.bytes = malloc(payload.length * (size_t)face->times + 1);
-    if (payload.bytes == NULL)
-        err(1, "malloc");
-    if (file == NULL) {
-        fill(&payload, face->content, options->seed);
+    struct payload payload;
+    if (options->file != NULL) {
+        read_payload(&payload, options->file);
     } else {
-        if (fread(payload.bytes, 1, payload.length, file) != payload.length)
-            err(1, "%s", options->file);
-        (void)fclose(file);
+        payload.length = drawn_length(face, options->bytes);
+        payload.bytes = allocate(payload.length);
+        fill(&payload, face->content, options->seed);
     }
     if (face->times == 2)
-        memcpy(payload.bytes + payload.length, payload.bytes, payload.length);
-    payload.length *= (size_t)face->times;
-    if (face->cut) {
-        size_t cut =
-            options->cut < 0 ? payload.length / 2 : (size_t)options->cut;
-        payload.length = cut < payload.length ? cut : payload.length;
+        double_payload(&payload);
+    if (face->is_cut) {
+        size_t cut = payload.length / 2;
+        if (options->cut >= 0)
+            cut = (size_t)options->cut;
+        if (cut < payload.length)
+            payload.length = cut;
     }
     return payload;
 }
 
-/* Waits until the other side's kernel has all that we sent, so that a reset
- * comes after the bytes and not instead of them. */
+/* Waits until the other side's kernel has acknowledged all that we sent. A
+ * reset that is sent earlier would throw away the bytes that are still on their
+ * way. */
 static void wait_until_delivered(int fd) {
     int unacknowledged = 1;
     for (int i = 0; i < 1000; i++) {
@@ -215,113 +253,141 @@ struct talk {
     const struct face *face;
     const struct options *options;
     struct payload payload;
-    size_t said;
-    size_t heard;
-    int heard_all;
-    int may_speak;
-    const char *end; /* how it ended, once it has */
+    size_t sent;
+    size_t received;
+    int got_end;  /* the other side has half-closed */
+    int may_send; /* what we had to wait for has come */
+    int all_sent; /* and what the face does then is done */
+    int is_over;
+    const char *reason; /* why it is over */
 };
 
-static void speak(struct talk *talk) {
-    size_t left = talk->payload.length - talk->said;
+static void end_talk(struct talk *talk, const char *reason) {
+    talk->is_over = 1;
+    talk->reason = reason;
+}
+
+static void send_piece(struct talk *talk) {
+    size_t length = talk->payload.length - talk->sent;
     size_t step = talk->face->step;
-    long pause = talk->options->pause;
-    if (pause < 0)
-        pause = step != 0;
-    ssize_t sent = send(talk->fd, talk->payload.bytes + talk->said,
-                        step != 0 && step < left ? step : left,
+    if (step != 0 && step < length)
+        length = step;
+    ssize_t sent = send(talk->fd, talk->payload.bytes + talk->sent, length,
                         MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0)
-        talk->said += (size_t)sent;
+        talk->sent += (size_t)sent;
     else if (errno != EAGAIN && errno != EINTR)
-        talk->end = strerror(errno);
+        end_talk(talk, strerror(errno));
+    long pause = talk->options->pause;
+    if (pause < 0)
+        pause = step == 0 ? 0 : 1;
     if (pause > 0)
         (void)poll(NULL, 0, (int)pause); /* so that each piece travels alone */
 }
 
-static void listen_to(struct talk *talk) {
+static void receive_piece(struct talk *talk) {
     static unsigned char piece[PIECE_BYTES];
     ssize_t got = recv(talk->fd, piece, sizeof piece, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
     if (got < 0) {
-        talk->end = strerror(errno);
-    } else if (got == 0) {
-        talk->heard_all = 1;
-        talk->may_speak = 1;
-    } else {
-        talk->heard += (size_t)got;
-        if (!talk->options->waits_for_end &&
-            memchr(piece, '\n', (size_t)got) != NULL)
-            talk->may_speak = 1;
-        if (talk->options->record != NULL)
-            (void)fwrite(piece, 1, (size_t)got, talk->options->record);
+        if (errno != EAGAIN && errno != EINTR)
+            end_talk(talk, strerror(errno));
+        return;
+    }
+    if (got == 0) {
+        talk->got_end = 1;
+        talk->may_send = 1;
+        return;
+    }
+    talk->received += (size_t)got;
+    if (!talk->options->waits_for_end &&
+        memchr(piece, '\n', (size_t)got) != NULL)
+        talk->may_send = 1;
+    if (talk->options->record != NULL)
+        (void)fwrite(piece, 1, (size_t)got, talk->options->record);
+}
+
+/* All is sent. Does what the face does then. */
+static void finish_sending(struct talk *talk) {
+    talk->all_sent = 1;
+    switch (talk->face->then) {
+    case HALF_CLOSES:
+        /* It fails only if the peer has gone. */
+        (void)shutdown(talk->fd, SHUT_WR);
+        break;
+    case RESETS:
+        if (talk->options->half_closes_first)
+            (void)shutdown(talk->fd, SHUT_WR);
+        reset(talk->fd);
+        end_talk(talk, "reset by us");
+        break;
+    case STAYS:
+        break;
     }
 }
 
-/* Ends as the face has it. Returns 1 when there is nothing more to do. */
-static int all_is_said(struct talk *talk) {
-    if (talk->face->then == RESETS) {
-        if (talk->options->ends_first)
-            (void)shutdown(talk->fd, SHUT_WR);
-        reset(talk->fd);
-        talk->end = "reset by us";
-        return 1;
+static short events_to_wait_for(const struct talk *talk) {
+    short events = 0;
+    /* While it waits for its turn, a deaf peer receives, too. */
+    int receives = !talk->face->is_deaf || !talk->may_send;
+    if (receives && !talk->got_end)
+        events |= POLLIN;
+    /* This is how a deaf peer learns that the other side has ended. */
+    if (talk->face->is_deaf && talk->all_sent)
+        events |= POLLRDHUP;
+    if (talk->may_send && !talk->all_sent)
+        events |= POLLOUT;
+    return events;
+}
+
+static void wait_and_serve(struct talk *talk) {
+    struct pollfd polled = {.fd = talk->fd, .events = events_to_wait_for(talk)};
+    if (poll(&polled, 1, -1) < 0)
+        err(1, "poll");
+    short ready = polled.revents;
+    if (ready & POLLOUT)
+        send_piece(talk);
+    if (polled.events & POLLIN) {
+        if (ready & (POLLIN | POLLHUP | POLLERR))
+            receive_piece(talk);
+        return;
     }
-    if (talk->face->then == ENDS_ITS_HALF)
-        (void)shutdown(talk->fd, SHUT_WR); /* fails only if the peer has gone */
-    return 0;
+    /* If POLLOUT was reported as well, send has met the error. */
+    int is_seen_by_send = ready & POLLOUT && !(polled.events & POLLRDHUP);
+    if (ready & (POLLRDHUP | POLLHUP | POLLERR) && !is_seen_by_send)
+        end_talk(talk, "the other side went away");
 }
 
 static void play(struct talk *talk) {
-    int speaking = 1;
-    while (talk->end == NULL) {
-        if (speaking && talk->may_speak && talk->said == talk->payload.length) {
-            speaking = 0;
-            if (all_is_said(talk))
-                break;
-        }
-        if (talk->heard_all && !speaking) {
-            talk->end = "end of stream";
-            break;
-        }
-        int reads = (talk->face->reads || !talk->may_speak) && !talk->heard_all;
-        int hears_end = !talk->face->reads && !speaking;
-        struct pollfd events = {
-            .fd = talk->fd,
-            .events =
-                (short)((reads ? POLLIN : 0) | (hears_end ? POLLRDHUP : 0) |
-                        (speaking && talk->may_speak ? POLLOUT : 0))};
-        if (poll(&events, 1, -1) < 0)
-            err(1, "poll");
-        if (events.revents & POLLOUT)
-            speak(talk);
-        if (reads && (events.revents & (POLLIN | POLLHUP | POLLERR)))
-            listen_to(talk);
-        else if (events.revents & (POLLRDHUP | POLLHUP | POLLERR) &&
-                 (hears_end || !(events.revents & POLLOUT)))
-            talk->end = "the other side went away";
+    while (!talk->is_over) {
+        if (talk->may_send && !talk->all_sent &&
+            talk->sent == talk->payload.length)
+            finish_sending(talk);
+        else if (talk->got_end && talk->all_sent)
+            end_talk(talk, "end of stream");
+        else
+            wait_and_serve(talk);
     }
 }
 
-static void converse(int fd, const struct face *face,
-                     const struct options *options) {
+static void serve_connection(int fd, const struct face *face,
+                             const struct options *options) {
     int on = 1;
     if (face->step != 0 &&
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         err(1, "setsockopt TCP_NODELAY");
-    struct talk talk = {.fd = fd,
-                        .face = face,
-                        .options = options,
-                        .payload = make_payload(face, options),
-                        .may_speak =
-                            !options->listens_first && !options->waits_for_end};
+    struct talk talk = {
+        .fd = fd,
+        .face = face,
+        .options = options,
+        .payload = make_payload(face, options),
+        .may_send = !options->waits_for_line && !options->waits_for_end,
+    };
     play(&talk);
     free(talk.payload.bytes);
     (void)close(fd);
     if (options->record != NULL && fflush(options->record) == EOF)
         err(1, "-o");
-    printf("got %zu bytes, then %s\n", talk.heard, talk.end);
+    printf("got %zu bytes, then %s\n", talk.received, talk.reason);
 }
 
 static int tcp_socket(const struct face *face) {
@@ -329,7 +395,7 @@ static int tcp_socket(const struct face *face) {
     if (fd < 0)
         err(1, "socket");
     int little = DEAF_RECEIVE_BUFFER;
-    if (!face->reads &&
+    if (face->is_deaf &&
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little) < 0)
         err(1, "setsockopt SO_RCVBUF");
     return fd;
@@ -343,7 +409,7 @@ static struct sockaddr_in loopback(in_port_t port) {
     };
 }
 
-/* The port this end of the connection has. */
+/* The port of this end of the connection. */
 static int own_port(int fd) {
     struct sockaddr_in own = {0};
     socklen_t length = sizeof own;
@@ -363,18 +429,18 @@ static int bound_socket(const struct face *face, in_port_t port) {
     return listener;
 }
 
-/* A bound socket that does not listen keeps its port from everybody, and the
- * kernel answers every SYN to it with a reset. */
-static void refuse(void) {
+/* Our socket is bound, but it does not listen. So no other program gets the
+ * port, and the kernel answers every SYN to it with a reset. */
+static void refuse_connections(void) {
     int fd = bound_socket(&faces[0], 0);
     printf("refusing on 127.0.0.1:%d\n", own_port(fd));
     (void)pause();
 }
 
-/* The kernel does not answer a SYN to a listener whose queue is full, and of
- * ours nobody is ever taken. For a listener, TCP_INFO has the length of its
- * queue in tcpi_unacked, and the longest it may have in tcpi_sacked. */
-static void swallow(in_port_t port) {
+/* The kernel does not answer a SYN to a listener whose queue is full, and we
+ * never accept. For a listener, TCP_INFO has the length of its queue in
+ * tcpi_unacked, and the limit of that length in tcpi_sacked. */
+static void swallow_connections(in_port_t port) {
     int listener = bound_socket(&faces[0], port);
     if (listen(listener, 0) < 0)
         err(1, "listen");
@@ -403,7 +469,8 @@ static const struct face *face_named(const char *name) {
     errx(2, "no face is called %s; `rude faces` lists them", name);
 }
 
-/* One client with each of the names' faces; more of them with the last. */
+/* Serves one client with each of the named faces. If there are more clients,
+ * they get the last of these faces. */
 static void serve(char **names, long count, const struct options *options) {
     const struct face *face = face_named(names[0]);
     int listener = bound_socket(face, options->port);
@@ -417,7 +484,7 @@ static void serve(char **names, long count, const struct options *options) {
         puts("connected");
         if (i < count)
             face = face_named(names[i]);
-        converse(fd, face, options);
+        serve_connection(fd, face, options);
     }
 }
 
@@ -435,7 +502,7 @@ static void connect_to(in_port_t port, const struct face *face,
         if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
             err(1, "connect 127.0.0.1:%d", port);
         printf("connected from %s:%d\n", options->from, own_port(fd));
-        converse(fd, face, options);
+        serve_connection(fd, face, options);
     }
 }
 
@@ -444,6 +511,15 @@ static in_port_t port_number(const char *text) {
     if (value > 65535)
         usage();
     return (in_port_t)value;
+}
+
+/* A signal may end us, so nothing is left in a buffer. */
+static FILE *open_record(const char *name) {
+    FILE *record = fopen(name, "we");
+    if (record == NULL)
+        err(1, "%s", name);
+    (void)setvbuf(record, NULL, _IONBF, 0);
+    return record;
 }
 
 static void set_option(struct options *options, int option) {
@@ -470,25 +546,35 @@ static void set_option(struct options *options, int option) {
         options->pause = number(optarg);
         break;
     case 'l':
-        options->listens_first = 1;
+        options->waits_for_line = 1;
         break;
     case 'w':
         options->waits_for_end = 1;
         break;
     case 'e':
-        options->ends_first = 1;
+        options->half_closes_first = 1;
         break;
     case 'b':
         options->from = optarg;
         break;
     case 'o':
-        if ((options->record = fopen(optarg, "we")) == NULL)
-            err(1, "%s", optarg);
-        (void)setvbuf(options->record, NULL, _IONBF, 0); /* we may be ended */
+        options->record = open_record(optarg);
         break;
     default:
         usage();
     }
+}
+
+static void print_faces(void) {
+    for (size_t i = 0; i < FACES; i++)
+        puts(faces[i].name);
+}
+
+static void print_payload(const struct face *face,
+                          const struct options *options) {
+    struct payload payload = make_payload(face, options);
+    (void)fwrite(payload.bytes, 1, payload.length, stdout);
+    free(payload.bytes);
 }
 
 int main(int argc, char **argv) {
@@ -498,31 +584,30 @@ int main(int argc, char **argv) {
                               .connections = 1,
                               .pause = -1,
                               .from = "127.0.0.1"};
-    int option;
-    while ((option = getopt(argc, argv, "+s:n:k:c:d:p:f:lweb:o:")) != -1)
+    for (;;) {
+        int option = getopt(argc, argv, "+s:n:k:c:d:p:f:lweb:o:");
+        if (option == -1)
+            break;
         set_option(&options, option);
+    }
     argv += optind;
     argc -= optind;
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 
-    if (argc == 1 && strcmp(argv[0], "faces") == 0) {
-        for (size_t i = 0; i < FACES; i++)
-            puts(faces[i].name);
-    } else if (argc == 1 && strcmp(argv[0], "refuse") == 0) {
-        refuse();
-    } else if (argc == 1 && strcmp(argv[0], "swallow") == 0) {
-        swallow(options.port);
-    } else if (argc == 2 && strcmp(argv[0], "payload") == 0) {
-        struct payload payload = make_payload(face_named(argv[1]), &options);
-        (void)fwrite(payload.bytes, 1, payload.length, stdout);
-        free(payload.bytes);
-    } else if (argc >= 2 && strcmp(argv[0], "serve") == 0) {
+    if (argc == 1 && strcmp(argv[0], "faces") == 0)
+        print_faces();
+    else if (argc == 1 && strcmp(argv[0], "refuse") == 0)
+        refuse_connections();
+    else if (argc == 1 && strcmp(argv[0], "swallow") == 0)
+        swallow_connections(options.port);
+    else if (argc == 2 && strcmp(argv[0], "payload") == 0)
+        print_payload(face_named(argv[1]), &options);
+    else if (argc >= 2 && strcmp(argv[0], "serve") == 0)
         serve(argv + 1, argc - 1, &options);
-    } else if (argc == 3 && strcmp(argv[0], "connect") == 0) {
+    else if (argc == 3 && strcmp(argv[0], "connect") == 0)
         connect_to(port_number(argv[2]), face_named(argv[1]), &options);
-    } else {
+    else
         usage();
-    }
     return fflush(stdout) == EOF || ferror(stdout) ? 1 : 0;
 }

@@ -2,6 +2,7 @@
  * sockets: list this machine's IPv4 sockets that have a given local port.
  *
  *     sockets PORT       TCP
+ *     sockets -p PORT    TCP, and it is the peer that has this port
  *     sockets -u PORT    UDP
  *
  * The kernel shows them in /proc/net/tcp and /proc/net/udp, in hexadecimal: see
@@ -43,6 +44,9 @@ enum {
 
 enum protocol { TCP, UDP };
 
+/* Whose port is looked for. */
+enum end { LOCAL, PEER };
+
 struct shown_socket {
     unsigned state;
     uint32_t to_send; /* bytes */
@@ -54,7 +58,7 @@ struct shown_socket {
 };
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: sockets [-u] PORT\n", out);
+    fputs("usage: sockets [-p|-u] PORT\n", out);
     exit(status);
 }
 
@@ -79,10 +83,11 @@ static const char *name_of_state(unsigned state) {
 }
 
 /* Reads one line of the kernel's table into *found. Returns 1 if it is a socket
- * with this local port, else 0. The kernel prints an address as the number that
- * its four bytes are in this machine's memory, and a port in the usual order.
+ * with this port at this end, else 0. The kernel prints an address as the
+ * number that its four bytes are in this machine's memory, and a port in the
+ * usual order.
  */
-static int parse_line(const char *line, unsigned port,
+static int parse_line(const char *line, enum end end, unsigned port,
                       struct shown_socket *found) {
     uint32_t peer_address;
     unsigned local_port;
@@ -92,7 +97,8 @@ static int parse_line(const char *line, unsigned port,
                " %*x:%*x %*x %*u %*u %" SCNu64,
                &local_port, &peer_address, &found->peer_port, &found->state,
                &found->to_send, &found->to_read, &found->inode);
-    if (fields != 7 || local_port != port)
+    unsigned port_there = end == PEER ? found->peer_port : local_port;
+    if (fields != 7 || port_there != port)
         return 0;
     found->peer_address.s_addr = peer_address;
     return 1;
@@ -138,8 +144,9 @@ static void print_udp(const struct shown_socket *shown) {
            shown->dropped, shown->inode);
 }
 
-/* Reads the sockets with this local port into found. Returns their number. */
-static size_t read_sockets(enum protocol protocol, unsigned port,
+/* Reads the sockets with this port at this end into found. Returns their
+ * number. */
+static size_t read_sockets(enum protocol protocol, enum end end, unsigned port,
                            struct shown_socket found[MOST_SOCKETS]) {
     const char *path = protocol == UDP ? "/proc/net/udp" : "/proc/net/tcp";
     char line[LINE_BYTES];
@@ -149,7 +156,7 @@ static size_t read_sockets(enum protocol protocol, unsigned port,
     if (table == NULL)
         err(1, "%s", path);
     while (count < MOST_SOCKETS && fgets(line, sizeof line, table) != NULL) {
-        if (parse_line(line, port, &found[count])) {
+        if (parse_line(line, end, port, &found[count])) {
             found[count].dropped = last_number(line);
             count++;
         }
@@ -163,12 +170,16 @@ static size_t read_sockets(enum protocol protocol, unsigned port,
 int main(int argc, char **argv) {
     static struct shown_socket found[MOST_SOCKETS];
     enum protocol protocol = TCP;
+    enum end end = LOCAL;
 
     if (argc == 3 && strcmp(argv[1], "-u") == 0)
         protocol = UDP;
+    else if (argc == 3 && strcmp(argv[1], "-p") == 0)
+        end = PEER;
     else if (argc != 2)
         usage(stderr, 2);
-    size_t count = read_sockets(protocol, parse_port(argv[argc - 1]), found);
+    size_t count =
+        read_sockets(protocol, end, parse_port(argv[argc - 1]), found);
 
     qsort(found, count, sizeof found[0], compare_sockets);
     if (protocol == UDP)

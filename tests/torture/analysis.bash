@@ -101,7 +101,7 @@ tidy_all() {
 find_flakes() {
     local passed=0 print state=$results/flakes log=$results/flakes.log i
     mkdir -p "$results"
-    print=$(cat Makefile common/* lessons/*/* scripts/* tests/*/*.* 2>/dev/null |
+    print=$(cat Makefile common/* lessons/*/* scripts/* scripts/lib/* tests/*/*.* 2>/dev/null |
         sha256sum)
     [[ ! -e $state ]] || read -r print_before passed <"$state"
     [[ ${print_before-} == "${print%% *}" ]] || passed=0

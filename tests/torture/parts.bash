@@ -23,7 +23,7 @@ tell_callers() {
 
 plan_calls() {
     local modules
-    modules=$(basename -s .c common/*.c | paste -sd '|')
+    modules=$(basename -s .h common/*.h lessons/*/*.h | paste -sd '|')
     awk -v modules="$modules" -v follow="$follow" -v run="$run" -v options="$options" -v path="@LOG@" -v kind="$kind" \
         -v faults="$BUILD/tests/faults.so" -f tests/torture/calls.awk tests/torture/errors "$1"
 }
@@ -73,7 +73,7 @@ waits_for_ever() {
 # fits PEER KIND: they speak of the same things. Who speaks TLS meets those who
 # don't, too.
 fits() {
-    [[ -x $BUILD/tests/$1 ]] || return 1
+    [[ -x $BUILD/peers/$1 ]] || return 1
     case $1 in
     *-udp) [[ -n $datagrams ]] ;;
     *-unix) [[ -n $path ]] ;;
@@ -89,11 +89,11 @@ plan_paths() {
     while read -r face; do
         if [[ $2 == server ]]; then
             printf '%s|peers|%s\t%s\tpeer=%s\n' "$run" "$1 $face" "$options" \
-                "$BUILD/tests/$1 connect $path $face"
+                "$BUILD/peers/$1 connect $path $face"
         else
             replace_peer "$1 serve $path $face"
         fi
-    done < <("$BUILD/tests/$1" faces)
+    done < <("$BUILD/peers/$1" faces)
 }
 
 # plan_peers KIND: with each face of each rude peer; KIND is server or client.
@@ -115,13 +115,13 @@ plan_peers() {
                 if [[ $1 == server ]]; then
                     printf '%s|peers|%s\t%s\tpeer=%s\n' "$run" \
                         "$name $options_of $face" "$options" \
-                        "$BUILD/tests/$name $options_of connect $face {port}"
+                        "$BUILD/peers/$name $options_of connect $face {port}"
                 else
                     waits_for_ever "$face" && continue
                     replace_peer "$name $options_of serve $face"
                 fi
             done
-        done < <("$BUILD/tests/$name" faces)
+        done < <("$BUILD/peers/$name" faces)
     done
     [[ -z $datagrams && -z $path ]] || return 0
     if [[ $1 == server ]]; then
@@ -149,7 +149,7 @@ replace_peer() {
     local patience=0
     ((10#${lesson%%-*} < 7)) || patience=11000
     printf '%s|peers|%s\t%s\tfirst=%s\tpatience=%d\n' "$run" "$1" "$options" \
-        "$BUILD/tests/$1" "$patience"
+        "$BUILD/peers/$1" "$patience"
 }
 
 plan_places() {

@@ -18,12 +18,12 @@ targets() {
 record_check() {
     local shadow=$2/shadow tool
     rm -rf "$shadow" "$2/record" "$2/files"
-    mkdir -p "$shadow/tests" "$shadow/solution" "$2/files"
-    for tool in "$BUILD"/tests/*; do
+    mkdir -p "$shadow/peers" "$shadow/solution" "$2/files"
+    for tool in "$BUILD"/peers/*; do
         case ${tool##*/} in
         *.d) ;;
-        rude* | queue) write_recorder "$tool" "$shadow/tests/${tool##*/}" "$2" ;;
-        *) ln -s "$PWD/$tool" "$shadow/tests/" ;;
+        rude* | queue) write_recorder "$tool" "$shadow/peers/${tool##*/}" "$2" ;;
+        *) ln -s "$PWD/$tool" "$shadow/peers/" ;;
         esac
     done
     for tool in "$BUILD"/*; do
@@ -119,7 +119,7 @@ candidate_scenes() {
                 write_scene("answer: " answer "\n")
                 if ($NF == "0" || $0 ~ /\t0\t/)
                     write_scene("answer: " answer \
-                        "\nanybody: build/tests/rude -n 40 connect whole {port}\n")
+                        "\nanybody: build/peers/rude -n 40 connect whole {port}\n")
             }
         }' "$2/record"
 }

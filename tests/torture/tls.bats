@@ -15,10 +15,10 @@ setup() {
         run -0 tests/torture/tls-matrix
     }
     [[ ${lines[-1]} =~ ^([0-9]+)\ servers,\ ([0-9]+)\ judged\ right ]]
-    expect right "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    expect_equal right "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
     ((BASH_REMATCH[1] >= 95))
     # Without a list of what is revoked, nobody but that one is let through.
-    expect "let through" "revoked refuse accept refuse" \
+    expect_equal "let through" "revoked refuse accept refuse" \
         "$(awk '$2 != $3 && NF >= 4 && $3 ~ /^(accept|refuse|hangs)$/ {
             print $1, $2, $3, $4 }' <<<"$output")"
 }

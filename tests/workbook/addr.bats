@@ -11,7 +11,8 @@ expect_table() {
     local line text count=0
     while IFS= read -r line; do
         text=${line% -> *}
-        expect "$text" "${line##* -> }" "$(printf '%b' "$text" | bounded "$@")"
+        expect_equal "$text" "${line##* -> }" \
+            "$(printf '%b' "$text" | bounded "$@")"
         count=$((count + 1))
     done
     ((count > 0))
@@ -126,55 +127,56 @@ resolve() {
     got=$(bounded "$BUILD/tests/private" -e tests/lib/etc "$tell" resolve \
         "$@" 2>"$BATS_TEST_TMPDIR/err") || status=$?
     ((status != 125)) || skip "this system allows no private network"
-    expect "standard error" "" "$(<"$BATS_TEST_TMPDIR/err")"
+    expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/err")"
 }
 
 AF_INET=2 AF_INET6=10 SOCK_STREAM=1 SOCK_DGRAM=2
 
 @test "addr_resolve gives all addresses of a name, of one family or of both" {
     resolve 0 "$SOCK_STREAM" localhost 80
-    expect both $'type 1 [::1]:80\ntype 1 127.0.0.1:80' "$got"
+    expect_equal both $'type 1 [::1]:80\ntype 1 127.0.0.1:80' "$got"
     resolve "$AF_INET" "$SOCK_DGRAM" four 80
-    expect IPv4 'type 2 127.0.0.4:80' "$got"
+    expect_equal IPv4 'type 2 127.0.0.4:80' "$got"
     resolve "$AF_INET6" "$SOCK_DGRAM" localhost 65535
-    expect IPv6 'type 2 [::1]:65535' "$got"
+    expect_equal IPv6 'type 2 [::1]:65535' "$got"
 }
 
 @test "addr_resolve takes numbers, with the interface if need be" {
     resolve 0 "$SOCK_STREAM" 127.0.0.1 0
-    expect IPv4 'type 1 127.0.0.1:0' "$got"
+    expect_equal IPv4 'type 1 127.0.0.1:0' "$got"
     resolve 0 "$SOCK_STREAM" fe80::1%lo 443
-    expect IPv6 'type 1 [fe80::1%lo]:443' "$got"
+    expect_equal IPv6 'type 1 [fe80::1%lo]:443' "$got"
     resolve 0 "$SOCK_STREAM" ::ffff:127.0.0.1 443
-    expect mapped 'type 1 [::ffff:127.0.0.1]:443' "$got"
+    expect_equal mapped 'type 1 [::ffff:127.0.0.1]:443' "$got"
 }
 
 @test "addr_resolve says what is wrong, as getaddrinfo does" {
     local port
     resolve 0 "$SOCK_STREAM" nobody.invalid 80
-    expect "no such name" "Name or service not known" "$got"
+    expect_equal "no such name" "Name or service not known" "$got"
     resolve 9999 "$SOCK_STREAM" localhost 80
-    expect family "ai_family not supported" "$got"
+    expect_equal family "ai_family not supported" "$got"
     # getaddrinfo would take most of these, 65536 as port 0.
     for port in 65536 -1 +80 ' 80' 80x http ''; do
         resolve 0 "$SOCK_STREAM" localhost "$port"
-        expect "port $port" "Servname not supported for ai_socktype" "$got"
+        expect_equal "port $port" "Servname not supported for ai_socktype" \
+            "$got"
     done
 }
 
 @test "addr_format writes numbers, and IPv6 in brackets" {
     local all_ones=ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
     resolve 0 "$SOCK_STREAM" "$all_ones" 65535
-    expect longest "type 1 [$all_ones]:65535" "$got"
-    expect IPv4 0.0.0.0:0 "$("$tell" format "$AF_INET" 16)"
-    expect IPv6 "[::]:0" "$("$tell" format "$AF_INET6" 28)"
+    expect_equal longest "type 1 [$all_ones]:65535" "$got"
+    expect_equal IPv4 0.0.0.0:0 "$("$tell" format "$AF_INET" 16)"
+    expect_equal IPv6 "[::]:0" "$("$tell" format "$AF_INET6" 28)"
 }
 
 @test "addr_format says so when an address is of another family, or cut short" {
-    expect other "family 1" "$("$tell" format 1 110)"
-    expect large "family 65535" "$("$tell" format 65535 128)"
-    expect "no family" "family 0" "$("$tell" format "$AF_INET" 1)"
-    expect nothing "family 0" "$("$tell" format "$AF_INET" 0)"
-    expect "cut IPv4" "family 2" "$("$tell" format "$AF_INET" 15)"
-    expect "cut IPv6" "family 10" "$("$tell" format "$AF_INET6" 23)"
+    expect_equal other "family 1" "$("$tell" format 1 110)"
+    expect_equal large "family 65535" "$("$tell" format 65535 128)"
+    expect_equal "no family" "family 0" "$("$tell" format "$AF_INET" 1)"
+    expect_equal nothing "family 0" "$("$tell" format "$AF_INET" 0)"
+    expect_equal "cut IPv4" "family 2" "$("$tell" format "$AF_INET" 15)"
+    expect_equal "cut IPv6" "family 10" "$("$tell" format "$AF_INET6" 23)"
 }

@@ -5,7 +5,8 @@ load ../lib/common
 
 # calls_of LESSON: the calls that its README says are new, a line each.
 calls_of() {
-    sed -n '/\*\*New calls\*\*/,/\*\*Needs\*\*/p' "lessons/$1/README.md" |
+    tr '\n' ' ' <"lessons/$1/README.md" |
+        sed 's/.*\*\*New calls\*\*//; s/\*\*Needs\*\*.*//' |
         grep -oE '[A-Za-z0-9_]+\([23]' | sed 's/(.//'
 }
 
@@ -38,9 +39,21 @@ borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
         [[ -n $builder ]]
         for lesson in $(lessons); do
             if ((10#${lesson%%-*} < 10#${builder#lesson })); then
-                run ! grep -l "\"${module#common/}\"" "lessons/$lesson"/*.c
+                run ! grep -l "\"${module#common/}\"" "lessons/$lesson"/*.[ch]
             fi
         done
+    done
+}
+
+# A module that only its builder includes belongs into that lesson's folder. The
+# solution of the builder counts as little as its program.
+@test "each module in common/ is included by a lesson that did not build it" {
+    local module builder others
+    for module in common/*.h; do
+        builder=$(grep -oE 'lesson [0-9]{2}' "$module" | head -n 1)
+        others=$(grep -l "\"${module#common/}\"" lessons/*/*.[ch] |
+            grep -v "^lessons/${builder#lesson }-") ||
+            { echo "no lesson but its builder includes $module" >&2 && false; }
     done
 }
 
@@ -64,7 +77,8 @@ borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
     for lesson in $(lessons); do
         calls_of "$lesson"
     done >"$BATS_TEST_TMPDIR/calls"
-    expect "announced twice" "" "$(sort "$BATS_TEST_TMPDIR/calls" | uniq -d)"
+    expect_equal "announced twice" "" \
+        "$(sort "$BATS_TEST_TMPDIR/calls" | uniq -d)"
 }
 
 @test "the table in README.md has every lesson, and no other" {

@@ -5,19 +5,20 @@ load ../lib/common
 load ../lib/clock
 
 tell=$BUILD/tests/tell-deadline
-rude=$BUILD/tests/rude
+rude=$BUILD/peers/rude
 
 # tells TEXT ARGUMENT...: that is what tell-deadline prints.
 tells() {
     timed "$tell" "${@:2}"
     expect_result 0 ""
-    expect_text "$1\n"
+    expect_output --text "$1\n"
 }
 
 @test "deadline_parse takes seconds, and rounds up to milliseconds" {
     local line text
     while read -r text line; do
-        expect "$text" "$line" "$(printf '%b' "$text" | bounded "$tell" parse)"
+        expect_equal "$text" "$line" \
+            "$(printf '%b' "$text" | bounded "$tell" parse)"
     done <<'END'
 1 1000
 0.25 250
@@ -67,8 +68,8 @@ inf Invalid argument
 1/ Invalid argument
 1: Invalid argument
 END
-    expect nothing "Invalid argument" "$("$tell" parse </dev/null)"
-    expect blank "Invalid argument" "$(printf ' 1' | "$tell" parse)"
+    expect_equal nothing "Invalid argument" "$("$tell" parse </dev/null)"
+    expect_equal blank "Invalid argument" "$(printf ' 1' | "$tell" parse)"
 }
 
 @test "deadline_left is the milliseconds until then, and never negative" {
@@ -135,7 +136,7 @@ END
     wait_for nobody 'swallowing on *'
     port_of nobody
     timed "$tell" connect 100 "$PORT"
-    expect_text 'Connection timed out\n'
+    expect_output --text 'Connection timed out\n'
     ((took >= 10 && took < 400))
     tells "Connection timed out" connect 0 "$PORT"
 }
@@ -185,20 +186,20 @@ recv_from() {
         start_server peer "$rude" -k 0 -o "$BATS_TEST_TMPDIR/heard" \
             serve stall
         try "${faulty[@]}" "$fault" "$tell" send 5000 "$PORT" 100000
-        expect_text 'all: sent\n'
+        expect_output --text 'all: sent\n'
         finish peer
         head -c 100000 /dev/zero | tr '\0' x | cmp - "$BATS_TEST_TMPDIR/heard"
     done
     start_server peer "$rude" -k 0 -o "$BATS_TEST_TMPDIR/heard" serve stall
     tells "all: sent" send 5000 "$PORT" 0
     finish peer
-    expect_text '' "$BATS_TEST_TMPDIR/heard"
+    expect_output --text '' --in "$BATS_TEST_TMPDIR/heard"
 }
 
 send_to_deaf() {
     start_server peer "$rude" serve deaf
     timed "$tell" "$@" send 100 "$PORT" 20000000
-    expect_text 'a part: Connection timed out\n'
+    expect_output --text 'a part: Connection timed out\n'
 }
 
 @test "deadline_send ends at the deadline when nobody reads" {
@@ -209,6 +210,6 @@ send_to_deaf() {
 @test "deadline_send says so when the other side has gone" {
     start_server peer "$rude" -d 50 serve reset
     try "$tell" send 5000 "$PORT" 20000000
-    expect status 0 "$status" # and no SIGPIPE
+    expect_equal status 0 "$status" # and no SIGPIPE
     [[ $(<"$OUT") == "a part: "@("Broken pipe"|"Connection reset by peer") ]]
 }

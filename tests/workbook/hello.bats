@@ -30,7 +30,7 @@ client_hello() {
 }
 
 tells() {
-    expect "$2" "$1" "$("$BUILD/tests/tell-hello" "${@:2}")"
+    expect_equal "$2" "$1" "$("$BUILD/tests/tell-hello" "${@:2}")"
 }
 
 @test "hello_describe names the handshake, and who is asked for" {

@@ -7,7 +7,7 @@ tell=$BUILD/tests/tell-histogram
 
 # told EXPECTED ARGUMENT...: what tell-histogram says of its standard input.
 told() {
-    expect "${*:2}" "$1" "$(bounded "$tell" "${@:2}" | paste -sd ' ')"
+    expect_equal "${*:2}" "$1" "$(bounded "$tell" "${@:2}" | paste -sd ' ')"
 }
 
 @test "histogram_add keeps each value to one part in 64, at each bucket's edges" {
@@ -32,7 +32,7 @@ told() {
 
 @test "histogram_write_percentiles writes microseconds, a line each" {
     run -0 bash -c "seq 100 100 100000 | '$tell' rows sent-"
-    expect rows "sent-p50   50.2 us
+    expect_equal rows "sent-p50   50.2 us
 sent-p90   90.1 us
 sent-p99   99.3 us
 sent-p99.9 100.0 us
@@ -44,7 +44,7 @@ sent-max   100.0 us" "$output"
     told "" bars </dev/null
     run -0 bash -c "{ printf '%s\n' 0 1999 2000 9000; seq 16000 16099; } |
         '$tell' bars"
-    expect bars "         0 us $(printf '%-50s' '#') 2
+    expect_equal bars "         0 us $(printf '%-50s' '#') 2
          2 us $(printf '%-50s' '#') 1
          4 us $(printf '%-50s' '') 0
          8 us $(printf '%-50s' '#') 1

@@ -43,7 +43,7 @@ answer_well() {
     expect_result 0 ""
     [[ $out == "usage: scripts/learn "* ]]
     learn dance
-    expect status 2 "$status"
+    expect_equal status 2 "$status"
     [[ $errors == "learn: no such verb: dance"*"usage: "* ]]
     learn read
     expect_result 2 "learn: read which lesson? scripts/learn list"
@@ -51,7 +51,7 @@ answer_well() {
     expect_result 2 \
         "learn: no lesson is called 99; scripts/learn list shows them all"
     learn check 1 2
-    expect status 2 "$status"
+    expect_equal status 2 "$status"
 }
 
 @test "learn knows a lesson by 1, 01 and its full name" {
@@ -59,14 +59,14 @@ answer_well() {
     for name in 1 01 "$first"; do
         learn which "$name"
         expect_result 0 ""
-        expect lesson "$first" "$out"
+        expect_equal lesson "$first" "$out"
     done
 }
 
 @test "learn list names every lesson, with what became of it" {
     learn list
     expect_result 0 ""
-    expect "lines with a number" "$(find lessons -mindepth 1 -maxdepth 1 \
+    expect_equal "lines with a number" "$(find lessons -mindepth 1 -maxdepth 1 \
         -type d | wc -l)" "$(grep -cE '^. [0-9]{2} · ' <<<"${out//ok/o}")"
     answer_well
     learn check 1
@@ -124,7 +124,7 @@ answer_well() {
     mkdir work
     echo 'int main(void) { return here; }' >"work/$first.c"
     learn check 1
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $out == *"work/$first.c:1:"*here*undeclared* ]]
     [[ $out == *"does not compile"* ]]
     [[ $out != *-std=c17* && $out != *"make"*Error* ]]
@@ -135,7 +135,7 @@ answer_well() {
     make --silent "build/wrong/$first/string.c" 3>&-
     cp "build/wrong/$first/string.c" "work/$first.c"
     learn check 1
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $out == *Expected:*'\0'*Got:*'^ byte '* ]]
 }
 
@@ -144,7 +144,7 @@ answer_well() {
     sed 's/return total;/(void)recv(socket(AF_INET, SOCK_DGRAM, 0), NULL, 0, 0);/' \
         "lessons/$first/solution.c" >"work/$first.c"
     learn check 1
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $out == *"did not end within 2 seconds"* ]]
     [[ $out == *"It was waiting in recv on descriptor "* ]]
 }
@@ -154,27 +154,27 @@ answer_well() {
     sed 's/    size_t total = copy_all(fd);/&\n    raise(SIGSEGV);/' \
         "lessons/$first/solution.c" >"work/$first.c"
     learn check 1
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $out == *"signal 11"*"Segmentation fault"* ]]
 }
 
 @test "learn check blames the machine, not the learner, for what it lacks" {
     local bare=$BATS_TEST_TMPDIR/bin tool
     mkdir "$bare"
-    for tool in bash sed awk cat mkdir cp grep cut dirname tput make cc fold \
+    for tool in bash sed awk cat mkdir cp grep cut readlink tput make cc fold \
         sha256sum sort env rm mv id mktemp touch nproc; do
         ln -s "$(command -v "$tool")" "$bare/$tool"
     done
     PATH=$bare learn check 1
-    expect status 3 "$status"
+    expect_equal status 3 "$status"
     [[ $errors == *"nothing can be checked without bats" ]]
     [[ $errors == *"missing: bats (checks your exercises, runs the tests)"* ]]
     rm "$bare/cc"
     PATH=$bare learn check 1
-    expect status 3 "$status"
+    expect_equal status 3 "$status"
     [[ $errors == *"without a compiler and make" ]]
     PATH=$bare learn read 1
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
 }
 
 @test "learn hint gives one hint after another" {
@@ -187,11 +187,11 @@ answer_well() {
 
 @test "learn solution waits until it is passed, or asked for twice" {
     learn solution 1
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $out == *"not passed it yet"* ]]
     learn solution 1
-    expect status 0 "$status"
-    expect solution "$(<"lessons/$first/solution.c")" "$out"
+    expect_equal status 0 "$status"
+    expect_equal solution "$(<"lessons/$first/solution.c")" "$out"
 }
 
 @test "learn start and reset never lose an answer" {
@@ -200,10 +200,10 @@ answer_well() {
     echo 'mine' >"work/$first.c"
     learn start 1
     [[ $out == *"is there already"* ]]
-    expect answer mine "$(<"work/$first.c")"
+    expect_equal answer mine "$(<"work/$first.c")"
     learn reset 1
     learn reset 1
-    expect "old answer" mine "$(<"work/$first.c.1")"
+    expect_equal "old answer" mine "$(<"work/$first.c.1")"
     cmp "work/$first.c.2" "lessons/$first/exercise.c"
     cmp "work/$first.c" "lessons/$first/exercise.c"
 }
@@ -251,7 +251,7 @@ answer_well() {
     answer_well
     wait_for watch 'ok * requirements met'
     stop watch
-    expect checks 2 "$(grep -c 'requirements met' \
+    expect_equal checks 2 "$(grep -c 'requirements met' \
         "$BATS_TEST_TMPDIR/watch.out")"
 }
 
@@ -269,7 +269,7 @@ answer_well() {
     local long
     long=$(sed $'s/\r$//; s/\e[^m]*m//g' <<<"$out" | grep -E '^.{41,}' |
         grep -vE '^    ') || true
-    expect "lines too long" "" "$long"
+    expect_equal "lines too long" "" "$long"
     [[ $out == *"requirements met"* ]]
 }
 

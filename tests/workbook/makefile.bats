@@ -28,7 +28,7 @@ plain_make() {
     plain_make clean
     [[ ! -e build ]]
     run -0 --separate-stderr plain_make
-    expect "standard error" "" "$stderr"
+    expect_equal "standard error" "" "$stderr"
     local lesson
     for lesson in lessons/[0-9]*/; do
         lesson=$(basename "$lesson")
@@ -40,7 +40,7 @@ plain_make() {
 @test "make does nothing when nothing changed" {
     plain_make -s
     run -0 plain_make
-    expect output "make: Nothing to be done for 'all'." "$output"
+    expect_equal output "make: Nothing to be done for 'all'." "$output"
 }
 
 # A file's time is the kernel's last tick, of which there are some hundred a
@@ -74,20 +74,21 @@ touched_since() {
 @test "make works under clang without a warning" {
     skip_unless clang
     run -0 --separate-stderr plain_make CC=clang BUILD=build/clang \
-        build/clang/01-tcp-client build/clang/tests/rude
-    expect "standard error" "" "$stderr"
+        build/clang/01-tcp-client build/clang/peers/rude
+    expect_equal "standard error" "" "$stderr"
 }
 
 @test "make works with musl without a warning" {
     skip_unless musl-gcc
     run -0 --separate-stderr plain_make CC=musl-gcc BUILD=build/musl \
-        build/musl/01-tcp-client build/musl/tests/rude
-    expect "standard error" "" "$stderr"
+        build/musl/01-tcp-client build/musl/peers/rude
+    expect_equal "standard error" "" "$stderr"
 }
 
 @test "make fuzz says so where there is no clang" {
     run -0 plain_make fuzz CLANG=no-such-clang
-    expect output "make: nothing is fuzzed: there is no no-such-clang" "$output"
+    expect_equal output "make: nothing is fuzzed: there is no no-such-clang" \
+        "$output"
 }
 
 @test "make help names each task" {

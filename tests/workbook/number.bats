@@ -13,7 +13,7 @@ expect_table() {
         text=${line% -> *}
         # The x keeps a newline at the end of TEXT.
         text=$(printf '%bx' "$text")
-        expect "${line% -> *}" "${line##* -> }" \
+        expect_equal "${line% -> *}" "${line##* -> }" \
             "$(bounded "$tell" "$1" "$2" "${text%x}")"
         count=$((count + 1))
     done

@@ -25,18 +25,18 @@ plain_make() {
     [[ $output == *"make: left out, for want of the headers of OpenSSL: \
 "*08-ssl-wrap* ]]
     [[ $output == *build/07-timeouts* && $output == *build/wrong/07-timeouts/* ]]
-    expect "what is made for it" "" "$(grep -E 'tls\.[co]|/(build|wrong|solution|\
+    expect_equal "what is made for it" "" "$(grep -E 'tls\.[co]|/(build|wrong|solution|\
 exercise)/08-|-lssl|scripts/certs' <<<"$output" | grep -v 'left out')"
 }
 
 @test "make links OpenSSL to who needs it, and to nobody else" {
     local program
     skip_unless ldd
-    for program in 08-ssl-wrap tests/rude-tls; do
+    for program in 08-ssl-wrap peers/rude-tls; do
         [[ ! -e $BUILD/$program ]] || ldd "$BUILD/$program" | grep -q libssl
     done
-    for program in 01-tcp-client 07-timeouts tests/rude tests/bounded; do
-        expect "$program" "" "$(ldd "$BUILD/$program" | grep libssl)"
+    for program in 01-tcp-client 07-timeouts peers/rude tests/bounded; do
+        expect_equal "$program" "" "$(ldd "$BUILD/$program" | grep libssl)"
     done
 }
 

@@ -82,7 +82,7 @@ udp6="[fd00::1]:1000 > [fd00::2]:53"
     says_of "$tcp4 TCP seq 1, 1 byte" "$eth4 $(four 61 6) $(tcp 0 0 0 a)" \
         "0101010101010101010101010101010101010101 61"
     expect_all
-    expect numbers "seq 4294967294 ack 2147483649 win 65535" \
+    expect_equal numbers "seq 4294967294 ack 2147483649 win 65535" \
         "$("$tell" -e <<<"$eth4 $(four 40 6) $(tcp 16 4294967294 2147483649)" |
             sed -n '$p')"
 }
@@ -217,8 +217,8 @@ udp6="[fd00::1]:1000 > [fd00::2]:53"
 # every_length FRAME CUT DAMAGED: what it says of all beginnings of a frame.
 every_length() {
     "$tell" -e <<<"$1" >"$BATS_TEST_TMPDIR/told"
-    expect "cut" "$2" "$(sed -n 1p "$BATS_TEST_TMPDIR/told")"
-    expect "damaged" "$3" "$(sed -n 2p "$BATS_TEST_TMPDIR/told")"
+    expect_equal "cut" "$2" "$(sed -n 1p "$BATS_TEST_TMPDIR/told")"
+    expect_equal "damaged" "$3" "$(sed -n 2p "$BATS_TEST_TMPDIR/told")"
 }
 
 @test "packet_parse reads no byte more than there is, cut where it may be" {
@@ -248,7 +248,7 @@ every_length() {
 54 an IPv6 length beyond the frame; 98 no flaw"
 }
 
-@test "packet_count makes numbers relative, each end's to its own first one" {
+@test "packet_make_relative makes numbers relative, each end's to its own first one" {
     local four six other
     four="$eth4 $(four 40 6)"
     six="$eth6 $(six 20 6)"
@@ -278,7 +278,7 @@ every_length() {
     expect_all
 }
 
-@test "packet_count remembers 64 connections, and forgets the oldest" {
+@test "packet_make_relative remembers 64 connections, and forgets the oldest" {
     local i frame
     for ((i = 0; i <= 64; i++)); do
         printf -v frame '%s %04x 0050 00000064 00000000 5002 ffff 0000 0000' \

@@ -14,7 +14,7 @@ in_private() {
 @test "private gives a command a network with nothing but the loopback" {
     in_private cat /proc/net/dev
     expect_result 0 ""
-    expect interfaces lo "$(sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' "$OUT")"
+    expect_equal interfaces lo "$(sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' "$OUT")"
     # It is up, and nobody is there, whatever listens outside.
     in_private bash -c ': <>/dev/tcp/127.0.0.1/8080'
     [[ $errors == *"Connection refused"* ]]
@@ -33,10 +33,10 @@ in_private() {
     [[ -s $OUT ]] || skip "this machine has no IPv6"
     in_private -4 cat /proc/net/if_inet6
     expect_result 0 ""
-    expect_text ''
+    expect_output --text ''
     # Nor has a network whose packets are shorter than 1280: RFC 8200, section 5.
     in_private -m 68 cat /proc/net/if_inet6
-    expect_text ''
+    expect_output --text ''
     in_private -m 1280 cat /proc/net/if_inet6
     [[ -s $OUT ]]
 }
@@ -50,18 +50,19 @@ in_private() {
     echo "none" >"$etc/no-such-file.04"
     in_private -e "$etc" cat /etc/hosts
     expect_result 0 ""
-    expect_text '192.0.2.7 seven\n'
-    expect "the machine's own" "$before" "$(cksum /etc/hosts)"
-    expect "mounts seen outside" "" "$(grep "$BATS_TEST_TMPDIR" /proc/self/mountinfo)"
+    expect_output --text '192.0.2.7 seven\n'
+    expect_equal "the machine's own" "$before" "$(cksum /etc/hosts)"
+    expect_equal "mounts seen outside" "" \
+        "$(grep "$BATS_TEST_TMPDIR" /proc/self/mountinfo)"
     [[ ! -e /etc/no-such-file.04 ]]
     in_private -e tests/lib/etc "$private" -e "$etc" cat /etc/hosts
     expect_result 0 ""
-    expect_text '192.0.2.7 seven\n'
+    expect_output --text '192.0.2.7 seven\n'
 }
 
 @test "private stays in the folder where it was, and passes the status on" {
     in_private -e tests/lib/etc pwd
-    expect_text "$PWD\n"
+    expect_output --text "$PWD\n"
     in_private -e tests/lib/etc sh -c 'exit 7'
     expect_result 7 ""
 }

@@ -8,9 +8,9 @@ machine() {
     local tool
     BIN=$BATS_TEST_TMPDIR/bin
     mkdir -p "$BIN"
-    for tool in bash env cat dirname unshare "$@"; do
+    for tool in bash env cat readlink unshare "$@"; do
         case $tool in
-        bash | env | cat | dirname) ln -sf "$(type -P "$tool")" "$BIN/$tool" ;;
+        bash | env | cat | readlink) ln -sf "$(type -P "$tool")" "$BIN/$tool" ;;
         *) ln -sf "$(type -P true)" "$BIN/$tool" ;;
         esac
     done
@@ -32,6 +32,7 @@ setup_on_it() {
 setup_as_user() {
     sed 's/EUID/1000/g' scripts/setup >"$BATS_TEST_TMPDIR/setup"
     mkdir -p "$BATS_TEST_TMPDIR/scripts"
+    cp -R scripts/lib "$BATS_TEST_TMPDIR/scripts/"
     mv "$BATS_TEST_TMPDIR/setup" "$BATS_TEST_TMPDIR/scripts/setup"
     run --separate-stderr env PATH="$BIN" bash \
         "$BATS_TEST_TMPDIR/scripts/setup" "$@" </dev/null
@@ -39,9 +40,9 @@ setup_as_user() {
 
 @test "setup says nothing where nothing is missing" {
     run -0 --separate-stderr scripts/setup
-    expect output "" "$output$stderr"
+    expect_equal output "" "$output$stderr"
     run -0 --separate-stderr scripts/setup test
-    expect output "" "$output$stderr"
+    expect_equal output "" "$output$stderr"
 }
 
 @test "setup costs under 50 ms where nothing is missing" {
@@ -61,7 +62,7 @@ setup_as_user() {
     pretend apt-get
     ((EUID == 0)) || skip "not root"
     setup_on_it
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     [[ $stderr == *"missing: bats (checks your exercises, runs the tests)"* ]]
     [[ $(<"$BATS_TEST_TMPDIR/told") == "apt-get update"$'\n'"apt-get install \
 -y --no-install-recommends "*bats* ]]
@@ -73,7 +74,7 @@ setup_as_user() {
         machine cc make
         pretend "$manager"
         setup_as_user
-        expect status 1 "$status"
+        expect_equal status 1 "$status"
         [[ $stderr == *"missing: bats ("*"setup: to install: su -c '$manager "* ]]
         [[ ! -e $BATS_TEST_TMPDIR/told ]]
         rm "$BIN/$manager"
@@ -86,12 +87,12 @@ setup_as_user() {
     # shellcheck disable=SC2016 # expanded when it runs
     pretend sudo '[[ $1 == -n ]] || "$@"'
     setup_as_user
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     grep -q '^apt-get install ' "$BATS_TEST_TMPDIR/told"
     rm "$BATS_TEST_TMPDIR/told"
     pretend sudo 'exit 1'
     setup_as_user
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $stderr == *"setup: to install: sudo apt-get install "* ]]
     run ! grep -q '^apt-get' "$BATS_TEST_TMPDIR/told"
 }
@@ -99,7 +100,7 @@ setup_as_user() {
 @test "setup says so when it knows no package manager" {
     machine cc make
     setup_on_it
-    expect status 1 "$status"
+    expect_equal status 1 "$status"
     [[ $stderr == *"setup: no package manager that it knows: apt-get dnf "* ]]
 }
 
@@ -118,7 +119,7 @@ setup_as_user() {
 @test "setup doctor tells what is there, what is missing, and what works" {
     machine cc make
     setup_on_it doctor
-    expect status 0 "$status"
+    expect_equal status 0 "$status"
     [[ $output == *"there    cc "*"missing  bats "*"(needed to learn)"* ]]
     [[ $output == *"Works without bats: "* ]]
 }
@@ -127,5 +128,5 @@ setup_as_user() {
     run -0 scripts/setup --help
     [[ $output == "usage: scripts/setup "* ]]
     run -2 scripts/setup dance
-    [[ $output == "usage: scripts/setup "* ]]
+    [[ $output == "setup: no such purpose: dance"*"usage: scripts/setup "* ]]
 }

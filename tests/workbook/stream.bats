@@ -12,7 +12,7 @@ tells() {
     try "$tell" "$@"
     expect_result 0 ""
     local arguments=$*
-    expect "${arguments:0:60}" "$text" "$(<"$OUT")"
+    expect_equal "${arguments:0:60}" "$text" "$(<"$OUT")"
 }
 
 @test "stream_read_line reads lines, and keeps what follows each" {
@@ -78,7 +78,7 @@ CUT 1 3 \0' 'a\0' '\0\n\0\n\0' -- line:9 line:9 line:9
     try "${faulty[@]}" FAULT_CALL=recv FAULT_ERRNO=4 FAULT_TIMES=3 FAULT_AT=2 \
         "$tell" 'on' 'e\n' -- line:9
     expect_result 0 ""
-    expect_text 'LINE 4 5 one\\n\n'
+    expect_output --text 'LINE 4 5 one\\n\n'
 }
 
 @test "stream_read_line says when recv fails, and what came before" {
@@ -86,7 +86,7 @@ CUT 1 3 \0' 'a\0' '\0\n\0\n\0' -- line:9 line:9 line:9
     try "${faulty[@]}" FAULT_CALL=recv FAULT_ERRNO=11 FAULT_AT=2 \
         "$tell" 'on' 'e\n' -- line:9 line:9 line:9
     expect_result 0 ""
-    expect_text 'ERROR 2 2 on (Resource temporarily unavailable)
+    expect_output --text 'ERROR 2 2 on (Resource temporarily unavailable)
 LINE 2 3 e\\n
 END 0 4\n'
 }
@@ -118,7 +118,7 @@ LINE 2 1 d\n' '5:\na\nb\ncd\n' -- line:9 exactly:5 line:9
     try "${faulty[@]}" FAULT_CALL=recv FAULT_AT=2 \
         "$tell" 'on' 'e' -- exactly:3 exactly:1
     expect_result 0 ""
-    expect_text 'ERROR 2 2 on (Input/output error)\nOK 1 3 e\n'
+    expect_output --text 'ERROR 2 2 on (Input/output error)\nOK 1 3 e\n'
 }
 
 @test "stream_write_all sends all, also a byte at a time" {
@@ -128,7 +128,7 @@ LINE 2 1 d\n' '5:\na\nb\ncd\n' -- line:9 exactly:5 line:9
     need_faults
     try "${faulty[@]}" FAULT_SHORT=1 "$tell" -w 3000 3000
     expect_result 0 ""
-    expect_text '0 3000\n'
+    expect_output --text '0 3000\n'
 }
 
 @test "stream_write_all goes on when a signal interrupts send" {
@@ -138,7 +138,7 @@ LINE 2 1 d\n' '5:\na\nb\ncd\n' -- line:9 exactly:5 line:9
     try "${faulty[@]}" FAULT_CALL=send FAULT_ERRNO=4 FAULT_TIMES=3 \
         "$tell" -w 100 100
     expect_result 0 ""
-    expect_text '0 100\n'
+    expect_output --text '0 100\n'
 }
 
 @test "stream_write_all says how far it came" {
@@ -146,9 +146,9 @@ LINE 2 1 d\n' '5:\na\nb\ncd\n' -- line:9 exactly:5 line:9
     try "${faulty[@]}" FAULT_SHORT=1 FAULT_CALL=send FAULT_AT=4 \
         "$tell" -w 100 3
     expect_result 0 ""
-    expect_text '-1 3 Input/output error\n'
+    expect_output --text '-1 3 Input/output error\n'
     try "${faulty[@]}" FAULT_CALL=send "$tell" -w 100 0
-    expect_text '-1 0 Input/output error\n'
+    expect_output --text '-1 0 Input/output error\n'
 }
 
 @test "stream_write_all lives when the peer has gone" {

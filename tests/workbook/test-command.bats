@@ -32,7 +32,7 @@ test_command() {
     run -1 test_command
     [[ $output == *"ok   tests/lessons/01-tcp-client.bats: 2 of 2"* ]]
     [[ $output == *"tests/workbook/every-lesson/each.bats=01-tcp-client: 1 of 1"* ]]
-    expect "closing line" "$((2 + lessons)) passed, 1 failed, 1 skipped" \
+    expect_equal "closing line" "$((2 + lessons)) passed, 1 failed, 1 skipped" \
         "${lines[-1]}"
 }
 
@@ -40,14 +40,15 @@ test_command() {
     run -1 test_command tests/lessons/02-tcp-server.bats
     [[ $output == *"FAIL tests/lessons/02-tcp-server.bats: 0 of 2"* ]]
     [[ $output == *"not ok 1 breaks"*"# why"* ]]
-    expect "closing line" "0 passed, 1 failed, 1 skipped" "${lines[-1]}"
+    expect_equal "closing line" "0 passed, 1 failed, 1 skipped" "${lines[-1]}"
 }
 
 @test "scripts/test runs one lesson by its number, or its name" {
     local name
     for name in 1 01 01-tcp-client; do
         run -0 test_command "$name"
-        expect "closing line" "3 passed, 0 failed, 0 skipped" "${lines[-1]}"
+        expect_equal "closing line" "3 passed, 0 failed, 0 skipped" \
+            "${lines[-1]}"
     done
 }
 

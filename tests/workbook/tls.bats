@@ -11,14 +11,14 @@ setup_file() {
 }
 
 server() {
-    start_server peer "$BUILD/tests/rude-tls" -c 9 "$1" "$certs/${2:-good}.pem" \
+    start_server peer "$BUILD/peers/rude-tls" -c 9 "$1" "$certs/${2:-good}.pem" \
         "$certs/${2:-good}.key"
 }
 
 # told LINE...: that is all that tell-tls has printed.
 told() {
     expect_result 0 ""
-    expect "what it tells" "$(printf '%s\n' "$@")" "$(<"$OUT")"
+    expect_equal "what it tells" "$(printf '%s\n' "$@")" "$(<"$OUT")"
 }
 
 as_client() {
@@ -62,7 +62,7 @@ as_client() {
     while IFS=: read -r manner sentence; do
         server "$manner"
         as_client
-        expect "$manner" "$sentence" "$(tail -n 1 "$OUT")"
+        expect_equal "$manner" "$sentence" "$(tail -n 1 "$OUT")"
         stop_all
     done <<'END'
 cut:cut short: it ended without close_notify
@@ -91,7 +91,7 @@ END
 }
 
 @test "tls_server_context makes a server that tells who does not speak TLS" {
-    start_server peer "$BUILD/tests/rude" serve garbage
+    start_server peer "$BUILD/peers/rude" serve garbage
     try "$tell" server "$certs/good.pem" "$certs/good.key" "$PORT"
     told "it does not speak TLS"
 }
@@ -102,8 +102,8 @@ END
     local before
     before=$(ls -l --time-style=full-iso "$certs")
     run -0 scripts/certs
-    expect output "" "$output"
-    expect "the files" "$before" "$(ls -l --time-style=full-iso "$certs")"
+    expect_equal output "" "$output"
+    expect_equal "the files" "$before" "$(ls -l --time-style=full-iso "$certs")"
 }
 
 @test "scripts/certs makes what its table says, for nobody else to read" {
@@ -111,11 +111,12 @@ END
     while read -r role name verdict taken trust why; do
         [[ $role == @(server|client) && -s $certs/$name.pem ]]
         [[ -s $certs/$trust && $taken && ($why || $verdict == accept) ]]
-        expect "mode of $name.key" 600 "$(stat -c %a "$certs/$name.key")"
+        expect_equal "mode of $name.key" 600 "$(stat -c %a "$certs/$name.key")"
         count=$((count + 1))
     done <"$certs/table"
     ((count >= 80))
-    expect "keys for others" "" "$(find "$certs" -name '*.key' -perm /077)"
+    expect_equal "keys for others" "" \
+        "$(find "$certs" -name '*.key' -perm /077)"
 }
 
 @test "no private key is in the repository" {

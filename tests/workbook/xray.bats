@@ -77,11 +77,11 @@ answer() {
     expect_result 0 ""
     [[ $out == "usage: scripts/xray "* ]]
     xray
-    ((status == 2)) && [[ $errors == "usage: scripts/xray "* ]]
+    ((status == 2)) && [[ $errors == "xray: which lesson?"*"usage: scripts/xray "* ]]
     xray -x 1
-    ((status == 2)) && [[ $errors == "usage: scripts/xray "* ]]
+    ((status == 2)) && [[ $errors == "xray: no such option: -x"*"usage: scripts/xray "* ]]
     xray 99
-    expect_result 2 "learn: no lesson is called 99; scripts/learn list shows \
+    expect_result 2 "xray: no lesson is called 99; scripts/learn list shows \
 them all"
     xray work 1
     expect_result 2 "xray: work/$first.c is not there yet"

@@ -1,0 +1,80 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the desk's files share variables
+# What the desk remembers in work/. The file .passed has a line for each lesson
+# that was passed: its name, and the fingerprints of the answer and of its check.
+# The file .asked has a line for each hint and each solution that was shown.
+
+# find_state: sets all_lessons, done_count, next (the first lesson that is not
+# done) and state[LESSON], which is passed, edited (since it passed), newer (its
+# check has changed since), started or empty.
+find_state() {
+    local name answer check sum file
+    declare -gA state=() sums=()
+    local -A passed=()
+    done_count=0 next=''
+    mapfile -t all_lessons < <(list_lessons)
+    shopt -s nullglob
+    local -a files=(work/[0-9]*.c tests/exercises/[0-9]*.bats)
+    shopt -u nullglob
+    while read -r sum file; do
+        sums[$file]=${sum:0:16}
+    done < <(sha256sum -- "${files[@]}")
+    if [[ -e work/.passed ]]; then
+        while read -r name answer check; do
+            passed[$name]="$answer $check"
+        done <work/.passed
+    fi
+    for name in "${all_lessons[@]}"; do
+        answer=${sums[work/$name.c]-}
+        check=${sums[tests/exercises/$name.bats]-}
+        case ${passed[$name]-} in
+        '') state[$name]=${answer:+started} ;;
+        "$answer $check") state[$name]=passed ;;
+        "$answer "*) state[$name]=newer ;;
+        *) state[$name]=edited ;;
+        esac
+        if [[ -n ${passed[$name]-} ]]; then
+            done_count=$((done_count + 1))
+        elif [[ -z $next ]]; then
+            next=$name
+        fi
+    done
+}
+
+# choose_lesson [NAME]: sets lesson to the one named; without a name to the next
+# one to do, or to the last if all are done.
+choose_lesson() {
+    if [[ -n ${1-} ]]; then
+        need_lesson "$1"
+    else
+        find_state
+        lesson=${next:-${all_lessons[-1]}}
+    fi
+}
+
+# choose_following LESSON: sets lesson to the one after it; after the last one, to
+# the first.
+choose_following() {
+    local i
+    for i in "${!all_lessons[@]}"; do
+        [[ ${all_lessons[i]} != "$1" ]] || break
+    done
+    lesson=${all_lessons[(i + 1) % ${#all_lessons[@]}]}
+}
+
+# record_pass LESSON
+record_pass() {
+    find_state
+    {
+        [[ ! -e work/.passed ]] || grep -v "^$1 " work/.passed || true
+        echo "$1 ${sums[work/$1.c]} ${sums[tests/exercises/$1.bats]}"
+    } >work/.passed.new
+    mv work/.passed.new work/.passed
+}
+
+# count_asked WHAT LESSON: remembers that WHAT of LESSON was asked for, and prints
+# how often that is now.
+count_asked() {
+    mkdir -p work
+    echo "$1 $2" >>work/.asked
+    grep -cx "$1 $2" work/.asked
+}

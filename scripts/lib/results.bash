@@ -1,0 +1,60 @@
+# shellcheck shell=bash disable=SC2154 # scripts/test's variables
+# What scripts/test prints: a line for each job, TAP, JUnit, and a closing line.
+
+# report_job JOB FILE: a line for the job, and what failed in full. FILE is what
+# bats said. With --tap all is printed in the end instead.
+report_job() {
+    local job=$1 file=$2
+    [[ -z $tap ]] || return 0
+    awk -v job="$job" -v took="$(<"${file%.tap}.took")" '
+        /^ok .*# skip/ { skipped++ }
+        /^ok /         { passed++; next }
+        /^not ok /     { failed++; shown = 1 }
+        /^#/ && shown  { text = text $0 "\n"; next }
+        /^1\.\.[0-9]+$/ { sub(/^1\.\./, ""); planned = $0; next }
+                       { text = text $0 "\n" }
+        END {
+            if (passed + failed != planned) failed = failed ? failed : 1
+            printf "%-4s %s: %d of %d%s in %.1f s\n",
+                   failed ? "FAIL" : "ok", job, passed - skipped, planned,
+                   skipped ? " (" skipped " skipped)" : "", took / 10
+            printf "%s", text
+        }' "$file"
+}
+
+# print_tap: one stream of TAP, numbered anew.
+print_tap() {
+    awk '/^1\.\.[0-9]+$/ { next }
+         /^ok /          { sub(/^ok [0-9]+/, "ok " ++n) }
+         /^not ok /      { sub(/^not ok [0-9]+/, "not ok " ++n) }
+                         { print }
+         END             { print "1.." n }' "$results"/*.tap
+}
+
+# print_junit: the same as the XML that CI systems read.
+print_junit() {
+    local file
+    echo '<?xml version="1.0" encoding="UTF-8"?>'
+    echo '<testsuites>'
+    for file in "$results"/*.tap; do
+        awk -v suite="$(<"${file%.tap}.done")" -f scripts/lib/junit.awk "$file"
+    done
+    echo '</testsuites>'
+}
+
+# summarize: prints the closing line; status 1 if something failed. A file that
+# bats could not run counts as one failure.
+summarize() {
+    awk '
+        FNR == 1        { files++ }
+        /^ok .*# skip/  { skipped++; seen++; next }
+        /^ok /          { passed++; seen++; next }
+        /^not ok /      { failed++; seen++; next }
+        /^1\.\.[0-9]+$/ { sub(/^1\.\./, ""); planned += $0 }
+        END {
+            if (seen != planned) failed += planned > seen ? planned - seen : 1
+            if (seen == 0) failed = failed ? failed : 1
+            printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+            exit failed > 0
+        }' "$results"/*.tap
+}

@@ -1,0 +1,49 @@
+# shellcheck shell=bash disable=SC2154 # the desk's files share variables
+# Plays a lesson's scene; lessons/README.md says how a scene is written.
+
+# label_output NAME FOLDER: prints each line of its input with NAME before it. A
+# file FOLDER/ready says that the actor is ready, and FOLDER/port on which port it
+# listens.
+label_output() {
+    local line
+    while IFS= read -r line || [[ -n $line ]]; do
+        [[ $line != "listening on "* ]] || echo "${line##*:}" >"$2/port"
+        [[ $line != @(listening|capturing)" on "* ]] || : >"$2/ready"
+        printf '%s | %s\n' "$1" "$line"
+    done
+}
+
+# run_scene LESSON: in a network of its own where the machine allows one, because
+# a program may also capture there.
+run_scene() {
+    local name command port='' here
+    local -a actors=()
+    make --silent all >&2 || fail 3 "the lessons do not build"
+    if [[ -z ${SCENE_IS_PRIVATE-} ]] && build/tests/private true 2>/dev/null; then
+        SCENE_IS_PRIVATE=1 build/tests/private scripts/learn run "$1"
+        return
+    fi
+    here=$(mktemp -d)
+    # shellcheck disable=SC2064 # as it is now
+    trap "kill \$(jobs -p) 2>/dev/null; rm -rf '$here'" EXIT
+    while IFS=': ' read -r name command; do
+        [[ -n $name ]] || continue
+        rm -f "$here/port" "$here/ready"
+        command=${command//'{port}'/$port}
+        echo "$bold$name \$ $command$plain"
+        bash -c "exec $command" > >(label_output "$name" "$here") 2>&1 \
+            </dev/null &
+        actors+=($!)
+        while [[ ! -e $here/ready ]] && kill -0 "${actors[-1]}" 2>/dev/null; do
+            sleep 0.02
+        done
+        [[ ! -s $here/port ]] || port=$(<"$here/port")
+    done <"lessons/$1/scene"
+    # The scene ends when its last actor ends; the others are then told to.
+    wait "${actors[-1]}" || true
+    unset 'actors[-1]'
+    ((${#actors[@]} == 0)) || kill "${actors[@]}" 2>/dev/null || true
+    wait
+    rm -rf "$here"
+    trap - EXIT
+}

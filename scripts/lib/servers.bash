@@ -1,0 +1,115 @@
+# shellcheck shell=bash disable=SC2154 # scripts/bench's variables
+# The servers that scripts/bench measures: starts them, loads them, stops them.
+
+# For each: its name, what must be installed, whether all its work is in one process
+# (else its processor time and memory are not known), and the command.
+servers="\
+25-epoll-server|lessons/25-epoll-server|one|build/25-epoll-server {port}
+libuv|/usr/include/uv.h|one|build/bench/libuv-echo {port}
+asyncio-protocol|python3|one|python3 tests/bench/echo.py protocol {port}
+asyncio-streams|python3|one|python3 tests/bench/echo.py streams {port}
+socketserver|python3|threads|python3 tests/bench/echo.py socketserver {port}
+socat|socat|many|socat TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork PIPE
+ncat|ncat|many|ncat -lk --max-conns 4000 -e /bin/cat 127.0.0.1 {port}"
+
+# field SERVER NUMBER: that column of its line in servers.
+field() {
+    awk -F '|' -v name="$1" -v number="$2" \
+        '$1 == name { print $number; found = 1 } END { exit !found }' \
+        <<<"$servers"
+}
+
+# is_there SERVER: is it installed?
+is_there() {
+    local need
+    need=$(field "$1" 2)
+    [[ -z $need || -e $need ]] || command -v "$need" >/dev/null
+}
+
+# listens: something listens on the port. State 0A is LISTEN.
+listens() {
+    grep -q "$(printf '0100007F:%04X 00000000:0000 0A' "$port")" /proc/net/tcp
+}
+
+# until_true COMMAND...: waits until it succeeds, one minute at most.
+until_true() {
+    local i
+    for ((i = 0; i < 6000; i++)); do
+        "$@" && return
+        sleep 0.01
+    done
+    fail 1 "waited a minute in vain for: $*"
+}
+
+# is_free: nothing listens on the port.
+is_free() {
+    ! listens
+}
+
+# start_server SERVER: sets server to its process, when it listens.
+start_server() {
+    local command
+    command=$(field "$1" 4)
+    until_true is_free # the last one's children may still be leaving
+    # shellcheck disable=SC2086 # the command and its arguments
+    "${on_first[@]}" ${command//'{port}'/$port} >/dev/null 2>"$here/server.err" &
+    server=$!
+    until_true listens_or_ended
+    kill -0 "$server" 2>/dev/null ||
+        fail 1 "$1 does not run: $(head -n 1 "$here/server.err")"
+}
+
+# listens_or_ended: what start_server waits for.
+listens_or_ended() {
+    listens || ! kill -0 "$server" 2>/dev/null
+}
+
+# stop_server: its children end with their connections, which we have closed.
+stop_server() {
+    kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+    server=
+}
+
+# start_idle COUNT: connects so many clients that say nothing.
+start_idle() {
+    : >"$here/idle"
+    "${on_second[@]}" build/26-load-generator -c "$1" -r 1 -d 86400 \
+        127.0.0.1 "$port" >>"$here/idle" 2>&1 &
+    idle=$!
+    until_true idle_or_ended
+    grep -q '^clients' "$here/idle" || fail 1 "$(head -n 1 "$here/idle")"
+}
+
+# idle_or_ended: what start_idle waits for.
+idle_or_ended() {
+    grep -q '^clients' "$here/idle" || ! kill -0 "$idle" 2>/dev/null
+}
+
+# stop_idle: ends the idle clients, if there are any.
+stop_idle() {
+    [[ -n $idle ]] || return 0
+    kill "$idle" 2>/dev/null || true
+    wait "$idle" 2>/dev/null || true
+    idle=
+}
+
+# resident: the bytes of memory that the server has now.
+resident() {
+    awk '/^VmRSS:/ { print $2 * 1024 }' "/proc/$server/status"
+}
+
+# load SERVER CLIENTS BYTES: measures; what lesson 26 says of it is in $here/load.
+load() {
+    local -a options=(-c "$2" -s "$3" -d "$seconds")
+    [[ $(field "$1" 3) == many ]] || options+=(-p "$server")
+    "${on_second[@]}" build/26-load-generator "${options[@]}" 127.0.0.1 "$port" \
+        >"$here/load" 2>"$here/load.err" ||
+        echo "bench: $1: $(head -n 1 "$here/load.err")" >&2
+}
+
+# said KEY: what the last load said under that name, or "-".
+said() {
+    awk -v key="$1" '$1 == key { print $2; found = 1 }
+        END { if (!found) print "-" }' "$here/load"
+}

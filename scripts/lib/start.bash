@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# Sourced first by every script in scripts/, which has set script to its own
+# path. Goes to the top of the checkout, and makes sure that what the caller
+# has set for other programs changes nothing here.
+
+# Bash itself reads these two when it starts, so they need a fresh bash.
+if [[ -n ${BASH_ENV-} || -o posix ]]; then
+    unset BASH_ENV POSIXLY_CORRECT
+    # shellcheck disable=SC2154 # each script sets it
+    exec bash -- "$script" "$@"
+fi
+
+# BUILD and the rest of make's variables belong to the caller's own make, also
+# when that make runs this script.
+unset CDPATH GLOBIGNORE GREP_OPTIONS
+unset BUILD GNUMAKEFLAGS MAKEFILES MAKEFLAGS MAKELEVEL MFLAGS
+
+cd "${script%/*}/.." || exit
+script_name=${script##*/}
+
+# fail STATUS MESSAGE
+fail() {
+    echo "$script_name: $2" >&2
+    exit "$1"
+}
+
+# fail_usage [MESSAGE]: the script was called wrongly.
+fail_usage() {
+    [[ -z ${1-} ]] || echo "$script_name: $1" >&2
+    usage >&2
+    exit 2
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env bats
+# What holds for every script: how it is laid out, and that it does the same
+# whatever the caller has set, and however it is called.
+
+load ../lib/copy
+
+setup_file() {
+    make_copy 01-tcp-client 02-tcp-server 05-byte-streams
+}
+
+setup() {
+    in_copy
+    folder=$BATS_TEST_TMPDIR/elsewhere
+    mkdir "$folder"
+}
+
+# list_scripts: one a line.
+list_scripts() {
+    find scripts -maxdepth 1 -type f | sort
+}
+
+@test "no script is over 200 lines" {
+    local file lines
+    for file in scripts/* scripts/lib/* tests/torture/*.bash; do
+        [[ -f $file ]] || continue
+        lines=$(wc -l <"$file")
+        ((lines <= 200)) || { echo "$file: $lines lines" >&2 && false; }
+    done
+}
+
+# shellcheck disable=SC2016 # what is looked for is not expanded
+@test "every script says what it is for, checks for bash, and ends with main" {
+    local file
+    for file in $(list_scripts); do
+        echo "$file" >&2
+        expect_equal "first line" '#!/usr/bin/env bash' "$(head -n 1 "$file")"
+        [[ $(sed -n 2p "$file") == "# "* ]]
+        grep -q '^\[ -n "${BASH_VERSION-}" \] ||' "$file"
+        grep -qx 'set -euo pipefail' "$file"
+        expect_equal "last line" 'main "$@"' "$(tail -n 1 "$file")"
+    done
+}
+
+# shellcheck disable=SC2016 # these dollars are awk's
+@test "every function of a script has a comment" {
+    run -0 xargs awk '/^[a-z_]+\(\) *[{(]/ && before !~ /^#/ && !/^(main|usage)\(/ {
+        print FILENAME ": " $0 } { before = $0 }' \
+        < <(list_scripts && ls scripts/lib/*.bash)
+    expect_equal "without one" "" "$output"
+}
+
+# tell_all [SETTING]: what some commands say and return, in no order, and without
+# the ports.
+tell_all() {
+    local status command
+    {
+        for command in "learn check 1" "learn check 9" "learn run 1" \
+            "learn list" "test --help" "test no-such" "xray --help" certs \
+            setup; do
+            status=0
+            # shellcheck disable=SC2086 # a command and its arguments
+            env "$@" scripts/$command </dev/null || status=$?
+            echo "status $status"
+        done
+    } 2>&1 3>&- | sed -E 's/[0-9]{4,}/N/g' | sort
+}
+
+@test "what the caller has set for other programs changes nothing" {
+    local setting
+    mkdir work
+    cp lessons/01-tcp-client/solution.c work/01-tcp-client.c
+    # Where CDPATH leads.
+    mkdir -p "$folder/scripts/lib" "$folder/lib" "$folder/.."
+    echo 'set -f; shopt -s failglob; IFS=e' >"$folder/env"
+    # An old grep, which heeds GREP_OPTIONS.
+    # shellcheck disable=SC2016 # expanded when it runs
+    printf '#!/bin/sh\nexec %s $GREP_OPTIONS "$@"\n' "$(type -P grep)" \
+        >"$folder/grep"
+    chmod +x "$folder/grep"
+    PATH=$folder:$PATH
+    tell_all >"$BATS_TEST_TMPDIR/usual"
+    grep -q '^ok 01-tcp-client: all' "$BATS_TEST_TMPDIR/usual"
+    for setting in "CDPATH=$folder:." "BASH_ENV=$folder/env" POSIXLY_CORRECT=1 \
+        GREP_OPTIONS=-v "BUILD=$folder/build" MAKEFLAGS=n MAKEFILES=/dev/zero; do
+        tell_all "$setting" >"$BATS_TEST_TMPDIR/now"
+        echo "with $setting:" >&2
+        diff "$BATS_TEST_TMPDIR/usual" "$BATS_TEST_TMPDIR/now" >&2
+    done
+}
+
+@test "a script can be called through a symlink, and from anywhere" {
+    local name
+    ln -s "$PWD/scripts/learn" "$folder/desk"
+    ln -s "$PWD/scripts" "$folder/tools"
+    cd "$folder"
+    for name in ./desk ./tools/learn tools/learn "$PWD/desk"; do
+        run -0 "$name" which 1
+        expect_equal "$name" 01-tcp-client "$output"
+    done
+    PATH=$folder:$PATH run -0 desk which 1
+    expect_equal "by PATH" 01-tcp-client "$output"
+}
+
+@test "a shell that is not bash is told so in one line" {
+    local file name
+    skip_unless dash
+    for file in $(list_scripts); do
+        name=${file##*/}
+        run -2 dash "$file"
+        expect_equal "$name" "$name: this needs bash: type scripts/$name" "$output"
+    done
+}
+
+@test "bash under the name of sh does as bash does" {
+    ln -s "$(type -P bash)" "$folder/sh"
+    run -0 "$folder/sh" scripts/learn which 1
+    expect_equal lesson 01-tcp-client "$output"
+}
