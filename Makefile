@@ -21,7 +21,7 @@ WERROR := $(if $(CI),-Werror)
 # with the modules beside it, and with those in common/ that lessons have built.
 BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
     $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ \
-    $(source) $(filter %.o %.a,$^) $(if $(filter $(source),$(tls)),-lssl -lcrypto)
+    $(source) $(filter %.o,$^) $(filter %.a,$^) $(if $(filter $(source),$(tls)),-lssl -lcrypto)
 source = $(firstword $(filter %.c,$^))
 
 # OpenSSL is for those who include it. Where this compiler finds no headers of
