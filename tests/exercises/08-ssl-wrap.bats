@@ -209,9 +209,11 @@ before the error is to be printed, too."
 }
 
 # gives_up MANNER [SECONDS] --hint TEXT: that is not what the server gives up.
+# One that dribbles pauses for 10 milliseconds, so that no pause of a busy
+# machine is as long as a timeout.
 gives_up() {
     local seconds=0.05
-    size=0 server "$1" good
+    size=0 server "$1" good -d 10
     if [[ $2 != --hint ]]; then
         seconds=$2
         shift
