@@ -215,17 +215,17 @@ in_state() {
     grep -q "[0-9]: 0100007F:$port [0-9A-F:]* $1 " /proc/net/tcp
 }
 
-# wanted_processor: sets wanted to the nanoseconds in which `server` ran or, on a
-# busy machine, waited for its turn to.
+# wanted_processor: sets wanted to the nanoseconds in which `server` ran or, on
+# a busy machine, waited for its turn to.
 wanted_processor() {
     local ran waited
     read -r ran waited _ <"/proc/$(pid_of server)/schedstat"
     wanted=$((ran + waited))
 }
 
-# try COMMAND...: runs it, bounded, with an empty standard input; sets status and
-# errors (what it printed on standard error); what it printed on standard output
-# is in the file $OUT.
+# try COMMAND...: runs it, bounded, with an empty standard input; sets status
+# and errors (what it printed on standard error); what it printed on standard
+# output is in the file $OUT.
 try() {
     try_with /dev/null "$BATS_TEST_TMPDIR/out" "$@"
 }
