@@ -6,11 +6,16 @@
  * Every program that a test starts is started by this one. The command's
  * status becomes ours; 128 + N when signal N ended it, as a shell has it; 124
  * when its time was up, or SIGUSR1 said that it is. SIGINT and SIGTERM are
- * passed on. When we die, however we die, the command dies with us: no test
- * leaves a process behind.
+ * passed on. When we die, however we die, the command dies with us.
+ *
+ * When the command has ended, everything that it has started ends, too: also a
+ * child that has become a daemon. For that the command has a process group of
+ * its own, and we are the reaper of its descendants (PR_SET_CHILD_SUBREAPER): a
+ * process whose parent has ended becomes our child, and not that of process 1.
  *
  * A command that did not end by itself is described in REPORT, a line for a
  * reader: the signal that ended it, or what it was doing when its time was up.
+ * A command that writes more than 256 MiB into a file is ended by SIGXFSZ.
  * timeout(1) can tell none of that, which is why this exists. The system call
  * that a process sleeps in is in /proc/PID/syscall; only its parent may read
  * that on every system, and here we are the parent.
@@ -24,13 +29,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TIMED_OUT = 124, CANNOT_RUN = 126, SIGNALLED = 128 };
 enum { PATIENCE_SECONDS = 3 };
+enum { MOST_ROUNDS = 1000, ROUND_NANOSECONDS = 1000000 }; /* of kill_all */
+enum { MOST_PRINTED = 256 << 20 }; /* bytes, in one file */
 
 struct call {
     long number;
@@ -77,6 +86,26 @@ static const struct call calls[] = {
 #endif
 };
 
+struct ending {
+    int signal_number;
+    const char *name; /* and what the signal means */
+};
+
+/* The signals that end a program which did something wrong, and two more that
+ * a test may send. */
+static const struct ending endings[] = {
+    {SIGABRT, "SIGABRT (the C library or the program itself stopped it)"},
+    {SIGBUS, "SIGBUS (invalid memory reference)"},
+    {SIGFPE, "SIGFPE (a division by zero)"},
+    {SIGILL, "SIGILL (an illegal instruction)"},
+    {SIGKILL, "SIGKILL (killed)"},
+    {SIGPIPE, "SIGPIPE (it wrote to a connection or a pipe that is closed)"},
+    {SIGSEGV, "SIGSEGV (invalid memory reference)"},
+    {SIGTERM, "SIGTERM (told to end)"},
+    {SIGTRAP, "SIGTRAP (a trap)"},
+    {SIGXFSZ, "SIGXFSZ (it printed more than 256 MiB)"},
+};
+
 static volatile sig_atomic_t child;
 static volatile sig_atomic_t time_is_up;
 
@@ -106,8 +135,7 @@ static void describe(FILE *report, const char *line) {
     unsigned long argument = strtoul(end, NULL, 16);
 
     if (end == line) { /* "running" */
-        fputs("it was waiting for nothing: it was going round a loop\n",
-              report);
+        fputs("it was running in a loop, and waiting for nothing\n", report);
         return;
     }
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
@@ -131,13 +159,17 @@ static void report_hang(const char *path) {
     FILE *report = fopen(path, "we");
     if (report == NULL)
         err(CANNOT_RUN, "%s", path);
+    char line[256] = "";
     FILE *syscall_file = fopen(name, "re");
     if (syscall_file != NULL) {
-        char line[256];
-        if (fgets(line, sizeof line, syscall_file) != NULL)
-            describe(report, line);
+        if (fgets(line, sizeof line, syscall_file) == NULL)
+            line[0] = '\0';
         (void)fclose(syscall_file);
     }
+    if (line[0] != '\0')
+        describe(report, line);
+    else
+        fputs("it was still running\n", report);
     (void)fclose(report);
 }
 
@@ -145,10 +177,66 @@ static void report_signal(const char *path, int signal_number) {
     FILE *report = fopen(path, "we");
     if (report == NULL)
         err(CANNOT_RUN, "%s", path);
-    fprintf(report, "it was ended by signal %d%s (%s)\n", signal_number,
-            signal_number == SIGPIPE ? ", SIGPIPE" : "",
-            strsignal(signal_number));
+    const char *name = NULL;
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        if (endings[i].signal_number == signal_number)
+            name = endings[i].name;
+    }
+    if (name != NULL)
+        fprintf(report, "it was ended by %s\n", name);
+    else
+        fprintf(report, "it was ended by signal %d\n", signal_number);
     (void)fclose(report);
+}
+
+/* Kills each of our children, and the process group that it is in. */
+static void kill_children(void) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "/proc/self/task/%d/children",
+                   (int)getpid());
+    FILE *children = fopen(name, "re");
+    if (children == NULL)
+        return; /* a kernel without that file: the group has to do */
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length = getdelim(&line, &size, ' ', children);
+    while (length > 0) {
+        pid_t pid = (pid_t)strtol(line, NULL, 10);
+        pid_t group = pid > 0 ? getpgid(pid) : 0;
+        if (group > 1 && group != getpgrp())
+            (void)kill(-group, SIGKILL);
+        if (pid > 0)
+            (void)kill(pid, SIGKILL);
+        length = getdelim(&line, &size, ' ', children);
+    }
+    free(line);
+    (void)fclose(children);
+}
+
+/* Ends what the command has started and what still runs. The command itself has
+ * not been waited for yet, so that no other process can have its number, and
+ * with it that of the group. A whole group is killed at once: none of it can
+ * start another process meanwhile. Returns how the command ended. */
+static int kill_all(pid_t command) {
+    const struct timespec pause = {.tv_nsec = ROUND_NANOSECONDS};
+    int command_status = 0;
+
+    (void)kill(-command, SIGKILL);
+    int rounds = 0;
+    while (rounds < MOST_ROUNDS) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid < 0)
+            break; /* there is none left */
+        if (pid == command)
+            command_status = status;
+        if (pid > 0)
+            continue;
+        kill_children();
+        rounds++;
+        (void)nanosleep(&pause, NULL);
+    }
+    return command_status;
 }
 
 static void catch (int signal_number, void (*handler)(int)) {
@@ -158,12 +246,16 @@ static void catch (int signal_number, void (*handler)(int)) {
 }
 
 static _Noreturn void become(char **command, pid_t parent) {
+    (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) /* it died before we could say so */
         _exit(CANNOT_RUN);
     /* A shell starts what runs in its background with SIGINT ignored. */
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGPIPE, SIG_DFL);
+    /* What prints without end does not fill the disk. */
+    struct rlimit limit = {MOST_PRINTED, MOST_PRINTED};
+    (void)setrlimit(RLIMIT_FSIZE, &limit);
     (void)execvp(command[0], command);
     err(CANNOT_RUN, "%s", command[0]);
 }
@@ -184,6 +276,7 @@ int main(int argc, char **argv) {
         usage();
 
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t parent = getpid();
     /* The command may be heard of, and we be told to end it, before we have got
      * any further than fork: until then, signals wait. */
@@ -197,6 +290,7 @@ int main(int argc, char **argv) {
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
         become(argv + optind + 1, parent);
     }
+    (void)setpgid(pid, pid); /* it does the same; one of the two is first */
     child = pid;
     catch (SIGINT, pass_on);
     catch (SIGTERM, pass_on);
@@ -209,17 +303,17 @@ int main(int argc, char **argv) {
     if (setitimer(ITIMER_REAL, &when, NULL) < 0)
         err(CANNOT_RUN, "setitimer");
 
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
+    siginfo_t ended;
+    while (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) < 0) {
         if (errno != EINTR)
-            err(CANNOT_RUN, "waitpid");
+            err(CANNOT_RUN, "waitid");
         if (time_is_up) {
             report_hang(report);
-            (void)kill(pid, SIGKILL);
-            (void)waitpid(pid, &status, 0);
+            (void)kill_all(pid);
             return TIMED_OUT;
         }
     }
+    int status = kill_all(pid);
     if (!WIFSIGNALED(status))
         return WEXITSTATUS(status);
     report_signal(report, WTERMSIG(status));
