@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # the tests read these variables
 # For tests that run the workbook's own commands: they run in a copy of it, in a
 # folder with a space in its name, so that nobody's answers are touched.
 load ../lib/common
@@ -38,6 +39,22 @@ learn() {
     errors=$(<"$file.err")
 }
 
+# answer_with OLD NEW: the solution of lesson 01, with the first OLD replaced.
+answer_with() {
+    local text
+    mkdir -p work
+    text=$(<lessons/01-tcp-client/solution.c)
+    [[ $text == *"$1"* ]] || return 1
+    printf '%s\n' "${text/"$1"/"$2"}" >work/01-tcp-client.c
+}
+
+# answer_badly: the starter of lesson 01, but somebody has begun.
+answer_badly() {
+    mkdir -p work
+    cp lessons/01-tcp-client/exercise.c work/01-tcp-client.c
+    echo '/* begun */' >>work/01-tcp-client.c
+}
+
 # answer_well: a good answer to lesson 01.
 answer_well() {
     mkdir -p work
@@ -76,7 +93,6 @@ at_desk() {
     wait $! || status=$?
     exec 7>&-
     rm "$keys"
-    # shellcheck disable=SC2034 # the tests read it
     out=$(<"$desk")
     expect_equal "status of the desk" 0 "$status"
 }

@@ -11,7 +11,7 @@ lesson=${lesson%.bats}
 PROGRAM=${PROGRAM:-$BUILD/solution/$lesson}
 # The port in the commands that a learner is told to try.
 HAND_PORT=80${lesson%%-*}
-FAIL_FAST=1
+FAIL_FAST=${FAIL_FAST-1}
 SECONDS_ALLOWED=2
 HAND=()
 # The name of the learner's program in the background that a failure is about;
