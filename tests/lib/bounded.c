@@ -35,6 +35,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TIMED_OUT = 124, CANNOT_RUN = 126, SIGNALLED = 128 };
