@@ -14,7 +14,11 @@ make_copy() {
     cp -R Makefile README.md common lessons scripts tests "$COPY/"
     if (($# > 0)); then
         for lesson in "$COPY"/lessons/[0-9]*; do
-            [[ " $* " == *" ${lesson##*/} "* ]] || rm -r "$lesson"
+            [[ " $* " != *" ${lesson##*/} "* ]] || continue
+            rm -r "$lesson"
+            # The tests' tools that include one of its modules go with it.
+            (cd "$COPY" && grep -l "/lessons/${lesson##*/}/" tests/*/*.c |
+                xargs -r rm)
         done
     fi
     # What is built stays built: with its times, so that make believes it.
