@@ -59,7 +59,6 @@ enum {
  * one is the same. Returns 0, or -1 and errno. */
 static int install(const struct trace_filter *filter) {
     struct instruction instructions[MOST_INSTRUCTIONS];
-    struct program program = {0, instructions};
     size_t count = filter->count;
     if (count > TRACE_MOST_NUMBERS) {
         errno = EINVAL;
@@ -74,7 +73,7 @@ static int install(const struct trace_filter *filter) {
     }
     instructions[count + 1] = (struct instruction){RETURN, 0, 0, ALLOW};
     instructions[count + 2] = (struct instruction){RETURN, 0, 0, STOP};
-    program.count = (unsigned short)(count + 3);
+    struct program program = {(unsigned short)(count + 3), instructions};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
     return prctl(PR_SET_SECCOMP, FILTER_MODE, &program, 0, 0);
