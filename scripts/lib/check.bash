@@ -46,7 +46,7 @@ build_answer() {
         status=0
         said=$(build tools "$program" 2>&1) || status=$?
     done
-    [[ -z $said ]] || sed '/^make.*Error/d; /-std=c17/d' <<<"$said"
+    [[ -z $said ]] || sed '/^make.*Error/d; /-std=gnu17/d' <<<"$said"
     if ((status == 0)); then
         echo "$answer" >"$program.made"
         return 0
