@@ -30,8 +30,8 @@ enum {
     ETHERTYPE_OUTER_TAG = 0x88a8,
 };
 
-/* The 16 bits about fragments. The offset is the low 13 of them in IPv4, and the
- * high 13 in IPv6. */
+/* The 16 bits about fragments. The offset is the low 13 of them in IPv4, and
+ * the high 13 in IPv6. */
 enum {
     IPV4_MORE_FRAGMENTS = 0x2000,
     IPV4_OFFSET = 0x1fff,

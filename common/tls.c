@@ -113,7 +113,7 @@ static int set_peer_name(SSL *ssl, const char *name) {
         return -1;
     if (SSL_set1_host(ssl, name) != 1)
         return -1;
-    const char *host = X509_VERIFY_PARAM_get0_host(demands, 0);
+    char *host = X509_VERIFY_PARAM_get0_host(demands, 0);
     if (SSL_set_tlsext_host_name(ssl, host) != 1)
         return -1;
     return 0;

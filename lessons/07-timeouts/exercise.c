@@ -1,15 +1,47 @@
 /*
  * 07 exercise: fetch a line, with retries and a deadline.
  *
- * usage: 07-timeouts -t SECONDS -n TRIES HOST PORT
+ * A server may be restarted just when you need it. Then a second try often
+ * succeeds. So many programs try several times, with a pause that becomes
+ * longer each time, to give the server time to recover. But somebody waits for
+ * the result, so all of it together needs a deadline. You write such a client.
+ * It fetches one line.
  *
- * A try connects and reads one line. When it fails, say why on standard error,
- * `try 1: connect: Connection refused`, pause, and try again: TRIES times at
- * most, and never past the deadline, which is one for everything. The README
- * beside this file says the rest.
+ * It is called as `07-timeouts -t SECONDS -n TRIES HOST PORT`, and uses the
+ * first address of HOST.
  *
- * What is here compiles and connects to nobody. Your part begins in
- * fetch_with_retries.
+ * 1. It prints the line that the server sends, with its newline, and nothing
+ *    after it. Then it ends with status 0.
+ * 2. It prints a line of up to 4096 bytes, and no longer one. The newline
+ *    counts, and NUL bytes may be in the line. A longer line is a failed try.
+ * 3. It says on standard error which try failed, in which call, and why. This
+ *    is one line, such as `try 1: connect: Connection refused` or `try 2:
+ *    recv: closed before the end of the line`. It prints nothing of an
+ *    unfinished line on standard output.
+ * 4. It does not use the time of day. Somebody may set it while the program
+ *    runs.
+ * 5. It ends a connect that is not answered when the deadline comes. The
+ *    reason is then `deadline passed`, and no other try follows.
+ * 6. It ends at the deadline even if a byte comes now and then.
+ * 7. It ends at the deadline even if a signal comes each millisecond.
+ * 8. It closes the socket of a failed try, and sleeps while it waits. It does
+ *    not use the processor to wait.
+ * 9. It pauses for 0.05 seconds after the first try, and twice as long after
+ *    each next one. Signals do not shorten a pause.
+ * 10. It makes no more than TRIES tries, and no pause after the last. Then it
+ *     ends at once, with status 1.
+ * 11. It has one deadline for all tries, SECONDS after its start.
+ * 12. It begins no pause that would end after the deadline. It ends at once
+ *     instead, with status 1.
+ * 13. It reports output that cannot be written, with status 1. An example is a
+ *     full disk.
+ * 14. It refuses wrong arguments. A wrong number of them, or another option,
+ *     gets a line that begins with `usage:` on standard error, and status 2. A
+ *     wrong value gets status 1: SECONDS is a decimal number above 0 and up to
+ *     3600, TRIES is 1 to 100, and PORT is 1 to 65535.
+ *
+ * What is here compiles, checks its arguments, and connects to nobody. Your
+ * part begins in fetch_with_retries.
  */
 #define _GNU_SOURCE
 

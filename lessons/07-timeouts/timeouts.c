@@ -105,9 +105,9 @@ static int wait_until_ready(int fd, short events, long long deadline) {
 static void set_nonblocking(int fd) {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
-        err(1, "fcntl F_GETFL");
+        err(1, "fcntl");
     if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        err(1, "fcntl F_SETFL");
+        err(1, "fcntl");
 }
 
 /* Connects fd to the address. Returns 0, or -1 and errno. The errno is

@@ -1,14 +1,16 @@
 /*
  * 08-ssl-wrap: talk to a server through TLS, once it has proved who it is.
  *
- * Shows what wraps a connected socket, and what is demanded before its peer is
- * believed: a certificate that leads to a trusted root, is in force, and is
- * made out to the name that we want to talk to. There is no way to demand less.
+ * Shows how a connected socket is wrapped, and what we demand before we believe
+ * the peer: its certificate must lead to a root that we trust, must be valid
+ * today, and must be for the name that we want to talk to. No option makes the
+ * program demand less.
  *
  * usage: 08-ssl-wrap [-C CAFILE] [-R CRLFILE] [-n NAME] [-t SECONDS] HOST PORT
  *
- * Left out: a peer that answers while it is still being sent to (27); what each
- * SSL_ERROR_ asks us to do (11); a certificate of our own (10).
+ * Standard input goes to the server, and its answer to standard output, both at
+ * the same time. Left out: what each SSL_ERROR_ means (lesson 11); a
+ * certificate of our own (lesson 10).
  */
 #define _GNU_SOURCE
 
@@ -17,6 +19,7 @@
 #include "tls.h"
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -27,13 +30,32 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1 << 14 }; /* as much as one record of TLS holds */
+enum {
+    PIECE_BYTES = 16384, /* as much as one record of TLS holds */
+    HOST_BYTES = 254,    /* the longest host name, and a NUL: RFC 1035 */
+    DEFAULT_MILLISECONDS = 10000 /* unless -t says otherwise */
+};
 
 struct options {
-    const char *ca_file;  /* NULL: what this system trusts */
-    const char *crl_file; /* NULL: nothing is known to be revoked */
-    char *name;           /* whom we want to talk to */
+    const char *ca_file;  /* NULL: the roots that this system trusts */
+    const char *crl_file; /* NULL: no revocation lists */
+    const char *name;     /* the server that we want to talk to */
     int milliseconds;
+};
+
+/* What still has to be done about our standard input. */
+enum input { INPUT_OPEN, INPUT_ENDED, CLOSE_NOTIFY_SENT };
+
+/* One conversation over TLS. */
+struct conversation {
+    SSL *ssl;
+    const char *name; /* of the server, for error messages */
+    struct deadline deadline;
+    enum input input;
+    char unsent[PIECE_BYTES]; /* bytes of the input that are not sent yet */
+    size_t unsent_length;
+    short send_event;    /* what sending waits for: POLLIN or POLLOUT */
+    short receive_event; /* what receiving waits for; 0: don't wait */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -43,176 +65,353 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns a connected socket, which is non-blocking then. */
-static int dial(const char *host, const char *port, struct deadline deadline) {
-    char name[ADDR_TEXT_BYTES];
-    struct addrinfo *list;
-    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
-    if (error != 0)
-        errx(1, "%s: %s", host, gai_strerror(error));
-    for (const struct addrinfo *to = list; to != NULL; to = to->ai_next) {
-        int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
-        if (fd >= 0 &&
-            deadline_connect(deadline, fd, to->ai_addr, to->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("%s %s", fd < 0 ? "socket" : "connect",
-             addr_format(to->ai_addr, to->ai_addrlen, name));
-        if (fd >= 0)
-            (void)close(fd); /* nothing was sent on it that could be lost */
-    }
-    exit(1);
-}
-
-/* Ends the program: why is in the connection, OpenSSL's queue, or errno. */
+/* Ends the program. tls_explain finds the reason in the connection, in
+ * OpenSSL's queue of errors, or in errno. */
 static _Noreturn void fail(const char *call, const char *what, const SSL *ssl) {
     char reason[TLS_REASON_BYTES];
     errx(1, "%s %s: %s", call, what, tls_explain(ssl, reason));
 }
 
-/* For a client that believes nobody but whom the roots vouch for. */
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. The socket is non-blocking: lesson 07. */
+static int try_address(const struct addrinfo *where, struct deadline deadline) {
+    char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port,
+                      struct deadline deadline) {
+    struct addrinfo *list;
+    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
+    if (error != 0)
+        errx(1, "%s: %s", host, gai_strerror(error));
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where, deadline);
+        where = where->ai_next;
+    }
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
+}
+
+/* Says whose signatures we trust. */
+static void load_roots(SSL_CTX *context, const char *ca_file) {
+    if (ca_file == NULL) {
+        /* A system without roots is no error here: then no certificate is
+         * believed, and the handshake says so. */
+        (void)SSL_CTX_set_default_verify_paths(context);
+        return;
+    }
+    if (SSL_CTX_load_verify_file(context, ca_file) != 1)
+        fail("trust", ca_file, NULL);
+}
+
+/* Loads the lists of certificates that were revoked. From then on every
+ * authority in a chain must have a list, not only the last one. */
+static void load_revoked(SSL_CTX *context, const char *crl_file) {
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509_LOOKUP *lists = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    if (lists == NULL)
+        fail("revoked", crl_file, NULL);
+    if (X509_load_crl_file(lists, crl_file, X509_FILETYPE_PEM) < 1)
+        fail("revoked", crl_file, NULL);
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context),
+                                X509_V_FLAG_CRL_CHECK |
+                                    X509_V_FLAG_CRL_CHECK_ALL);
+}
+
+/* Refuses what OpenSSL would accept for the sake of old programs. */
+static void demand_more(SSL_CTX *context) {
+    X509_VERIFY_PARAM *demands = SSL_CTX_get0_param(context);
+    /* Certificates must follow RFC 5280 in every detail. */
+    X509_VERIFY_PARAM_set_flags(demands, X509_V_FLAG_X509_STRICT);
+    /* A name counts only in the list of names, never in the subject's CN. A
+     * wildcard stands for one whole label. */
+    X509_VERIFY_PARAM_set_hostflags(demands,
+                                    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+                                        X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    /* Level 2: no RSA key under 2048 bits, and no SHA-1. */
+    SSL_CTX_set_security_level(context, 2);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
+        fail("SSL_CTX_set_min_proto_version", "TLS 1.2", NULL);
+    if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
+        fail("SSL_CTX_set_cipher_list", "ECDHE", NULL);
+}
+
+/* Makes what all connections of a careful client share. */
 static SSL_CTX *make_context(const struct options *options) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL)
         fail("SSL_CTX_new", "client", NULL);
-    X509_VERIFY_PARAM *demands = SSL_CTX_get0_param(context);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    if (options->ca_file == NULL)
-        (void)SSL_CTX_set_default_verify_paths(context); /* if there are any */
-    else if (SSL_CTX_load_verify_file(context, options->ca_file) != 1)
-        fail("trust", options->ca_file, NULL);
-    if (options->crl_file != NULL) {
-        X509_LOOKUP *lists = X509_STORE_add_lookup(
-            SSL_CTX_get_cert_store(context), X509_LOOKUP_file());
-        if (X509_load_crl_file(lists, options->crl_file, X509_FILETYPE_PEM) < 1)
-            fail("revoked", options->crl_file, NULL);
-        X509_VERIFY_PARAM_set_flags(demands, X509_V_FLAG_CRL_CHECK);
-    }
-    /* What certificates may not do since RFC 5280, and OpenSSL lets pass. */
-    X509_VERIFY_PARAM_set_flags(demands, X509_V_FLAG_X509_STRICT);
-    X509_VERIFY_PARAM_set_hostflags(demands,
-                                    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
-                                        X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    /* No key, no digest and no protocol that is within somebody's reach. */
-    SSL_CTX_set_security_level(context, 2);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
-        fail("SSL_CTX_set_cipher_list", "ECDHE", NULL);
+    load_roots(context, options->ca_file);
+    if (options->crl_file != NULL)
+        load_revoked(context, options->crl_file);
+    demand_more(context);
     return context;
 }
 
-/* Puts TLS over the socket, and says whose certificate is wanted. */
-static SSL *wrap(SSL_CTX *context, int fd, char *name) {
-    SSL *ssl = SSL_new(context);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
-        fail("SSL_set_fd", name, NULL);
-    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
-        return ssl; /* an address, for which RFC 6066 has no name to ask for */
-    /* OpenSSL takes no name for "any", and a dot in front for all below it. */
-    if (*name == '\0' || *name == '.' || SSL_set1_host(ssl, name) != 1 ||
-        SSL_set_tlsext_host_name(ssl, name) != 1)
+/* Copies the name as it stands in certificates: without a dot at its end.
+ * Returns 0, or -1 if it is not a host name. RFC 1035, section 2.3.1, allows
+ * letters, digits and hyphens; an underscore is common. */
+static int copy_host_name(const char *name, char host[HOST_BYTES]) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-_.";
+    size_t length = strlen(name);
+    if (length > 0 && name[length - 1] == '.')
+        length--;
+    if (length == 0 || length >= HOST_BYTES || name[0] == '.')
+        return -1;
+    if (strspn(name, allowed) < length)
+        return -1;
+    memcpy(host, name, length);
+    host[length] = '\0';
+    return 0;
+}
+
+/* Copies the name without its zone: fe80::1%lo becomes fe80::1, because a zone
+ * means something on this machine only. */
+static void copy_without_zone(const char *name, char address[HOST_BYTES]) {
+    size_t length = strcspn(name, "%");
+    if (length >= HOST_BYTES)
+        length = HOST_BYTES - 1;
+    memcpy(address, name, length);
+    address[length] = '\0';
+}
+
+/* Says for which name the certificate must be. Ends the program if the text is
+ * neither an address nor a host name. */
+static void demand_name(SSL *ssl, const char *name) {
+    char host[HOST_BYTES];
+    copy_without_zone(name, host);
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
+        return; /* a server is never asked for an address: RFC 6066 */
+
+    if (copy_host_name(name, host) < 0)
         errx(1, "'%s' is not a name", name);
-    return ssl;
+    if (SSL_set1_host(ssl, host) != 1)
+        fail("SSL_set1_host", name, NULL);
+    if (SSL_set_tlsext_host_name(ssl, host) != 1)
+        fail("SSL_set_tlsext_host_name", name, NULL);
 }
 
-/* Returns 1 when the same call is to be made again, 0 when the peer has said
- * that this was all; else ends the program. */
-static int retries(const char *call, const char *name, SSL *ssl, int result,
-                   struct deadline deadline) {
-    int answer = tls_wait(ssl, result, deadline);
-    if (answer < 0)
+/* Returns the event that OpenSSL waits for, POLLIN or POLLOUT, before the same
+ * call can be made again. Returns 0 if the peer has sent close_notify. Ends the
+ * program at any error. */
+static short needed_event(const char *call, const char *name, const SSL *ssl,
+                          int result) {
+    switch (SSL_get_error(ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return POLLIN;
+    case SSL_ERROR_WANT_WRITE:
+        return POLLOUT;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    default:
         fail(call, name, ssl);
-    return answer;
+    }
 }
 
-/* Says whom we are talking to, and who vouches for that. */
+/* Makes the handshake, in which the server proves who it is. */
+static void shake_hands(SSL *ssl, const char *name, struct deadline deadline) {
+    for (;;) {
+        int result = SSL_connect(ssl);
+        if (result == 1)
+            return;
+        short event = needed_event("SSL_connect", name, ssl, result);
+        if (event == 0)
+            errx(1, "SSL_connect %s: it has closed", name);
+        if (deadline_wait(deadline, SSL_get_fd(ssl), event) < 0)
+            fail("SSL_connect", name, ssl);
+    }
+}
+
+static void print_name(const char *label, X509 *certificate) {
+    fputs(label, stderr);
+    X509_NAME_print_ex_fp(stderr, X509_get_subject_name(certificate), 0,
+                          XN_FLAG_RFC2253);
+    fputc('\n', stderr);
+}
+
+/* Says who the server is, and which root vouches for that. */
 static void report(const SSL *ssl) {
     STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-    X509 *root = sk_X509_value(chain, sk_X509_num(chain) - 1);
-    X509_NAME *own = X509_get_subject_name(sk_X509_value(chain, 0));
-    fputs("it is ", stderr);
-    X509_NAME_print_ex_fp(stderr, own, 0, XN_FLAG_RFC2253);
-    fputs("\nsays  ", stderr);
-    X509_NAME_print_ex_fp(stderr, X509_get_subject_name(root), 0,
-                          XN_FLAG_RFC2253);
-    fprintf(stderr, "\n%s %s\n", SSL_get_version(ssl),
-            SSL_get_cipher_name(ssl));
+    print_name("it is ", sk_X509_value(chain, 0));
+    print_name("says  ", sk_X509_value(chain, sk_X509_num(chain) - 1));
+    fprintf(stderr, "%s %s\n", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
 }
 
-static void send_input(SSL *ssl, const char *name, struct deadline deadline) {
-    static char piece[PIECE_BYTES];
-    ssize_t got = 1;
-    while (got > 0) {
-        int result;
-        if (deadline_wait(deadline, STDIN_FILENO, POLLIN) < 0 ||
-            (got = read(STDIN_FILENO, piece, sizeof piece)) < 0)
-            err(1, "standard input");
-        while (got > 0 && (result = SSL_write(ssl, piece, (int)got)) <= 0)
-            if (!retries("SSL_write", name, ssl, result, deadline))
-                return; /* it wants no more of us, and may have answered */
-    }
+/* Writes the bytes to standard output at once. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
 }
 
-static void print_answer(SSL *ssl, const char *name, struct deadline deadline) {
-    static char piece[PIECE_BYTES];
-    while (deadline_left(deadline) > 0) { /* also when there is always more */
-        int got = SSL_read(ssl, piece, sizeof piece);
-        if (got <= 0 && !retries("SSL_read", name, ssl, got, deadline))
+/* Reads a piece of standard input. Call it when poll(2) says that there is
+ * something, and when all of the last piece is sent. */
+static void read_input(struct conversation *talk) {
+    ssize_t got = read(STDIN_FILENO, talk->unsent, sizeof talk->unsent);
+    if (got < 0)
+        err(1, "standard input");
+    if (got == 0)
+        talk->input = INPUT_ENDED;
+    talk->unsent_length = (size_t)got;
+}
+
+/* Sends what is unsent, or our close_notify after the end of the input. If that
+ * has to wait, send_event says for what. */
+static void send_more(struct conversation *talk) {
+    int result;
+    talk->send_event = 0;
+    if (talk->unsent_length > 0) {
+        result = SSL_write(talk->ssl, talk->unsent, (int)talk->unsent_length);
+        if (result > 0) {
+            talk->unsent_length = 0; /* SSL_write sends all, or has to wait */
             return;
-        if (got > 0 && (fwrite(piece, 1, (size_t)got, stdout) != (size_t)got ||
-                        fflush(stdout) == EOF))
-            err(1, "standard output");
+        }
+        talk->send_event =
+            needed_event("SSL_write", talk->name, talk->ssl, result);
+    } else if (talk->input == INPUT_ENDED) {
+        result = SSL_shutdown(talk->ssl);
+        if (result >= 0)
+            talk->input = CLOSE_NOTIFY_SENT;
+        else
+            talk->send_event =
+                needed_event("SSL_shutdown", talk->name, talk->ssl, result);
     }
-    errx(1, "SSL_read %s: deadline passed", name);
 }
 
-static void set_option(struct options *options, int option) {
-    if (option == 'C')
-        options->ca_file = optarg;
-    else if (option == 'R')
-        options->crl_file = optarg;
-    else if (option == 'n')
-        options->name = optarg;
-    else if (option != 't')
-        usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
-    else if (deadline_parse(optarg, strlen(optarg), &options->milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", optarg);
+/* Receives a piece of the answer and prints it. Returns 0 if the peer has sent
+ * close_notify, and otherwise 1. */
+static int receive_more(struct conversation *talk) {
+    char piece[PIECE_BYTES];
+    int got = SSL_read(talk->ssl, piece, sizeof piece);
+    if (got > 0) {
+        print_bytes(piece, (size_t)got);
+        talk->receive_event = 0; /* OpenSSL may hold more: ask again first */
+        return 1;
+    }
+    talk->receive_event = needed_event("SSL_read", talk->name, talk->ssl, got);
+    return talk->receive_event != 0;
+}
+
+/* Waits until there is input, or until OpenSSL can go on. */
+static void wait_for_either(struct conversation *talk) {
+    struct pollfd waiting[2] = {
+        {.fd = SSL_get_fd(talk->ssl),
+         .events = (short)(talk->receive_event | talk->send_event)},
+        {.fd = -1, .events = POLLIN}, /* poll(2) ignores -1 */
+    };
+    if (talk->input == INPUT_OPEN && talk->unsent_length == 0)
+        waiting[1].fd = STDIN_FILENO;
+
+    int left = deadline_left(talk->deadline);
+    if (left == 0)
+        errx(1, "%s %s: deadline passed",
+             talk->unsent_length > 0 ? "SSL_write" : "SSL_read", talk->name);
+    if (talk->receive_event == 0)
+        left = 0; /* only look whether there is input */
+    if (poll(waiting, 2, left) < 0 && errno != EINTR)
+        err(1, "poll");
+    if (waiting[1].revents != 0)
+        read_input(talk);
+}
+
+/* Sends the input and prints the answer until the server says that the answer
+ * is complete. */
+static void converse(struct conversation *talk) {
+    for (;;) {
+        send_more(talk);
+        if (!receive_more(talk))
+            return;
+        wait_for_either(talk);
+    }
+}
+
+static struct options parse_options(int argc, char **argv) {
+    struct options options = {.milliseconds = DEFAULT_MILLISECONDS};
+    for (;;) {
+        int option = getopt(argc, argv, "+hC:R:n:t:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 'C')
+            options.ca_file = optarg;
+        else if (option == 'R')
+            options.crl_file = optarg;
+        else if (option == 'n')
+            options.name = optarg;
+        else if (option != 't')
+            usage(stderr, 2);
+        else if (deadline_parse(optarg, strlen(optarg), &options.milliseconds) <
+                 0)
+            errx(1, "%s is not a number of seconds up to a day", optarg);
+    }
+    if (argc - optind != 2)
+        usage(stderr, 2);
+    if (options.name == NULL)
+        options.name = argv[optind];
+    return options;
 }
 
 int main(int argc, char **argv) {
-    struct options options = {.milliseconds = 10 * 1000};
-    in_port_t port;
-    int option;
-    while ((option = getopt(argc, argv, "+hC:R:n:t:")) != -1)
-        set_option(&options, option);
-    if (argc - optind != 2)
-        usage(stderr, 2);
-    argv += optind;
-    if (addr_parse_port(argv[1], strlen(argv[1]), 1, &port) < 0)
-        errx(1, "%s is not a port: 1 to 65535", argv[1]);
-    if (options.name == NULL)
-        options.name = argv[0];
-    /* Were one of these free, our socket would get its number: lesson 01. */
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
+    struct options options = parse_options(argc, argv);
+    const char *host = argv[optind];
+    const char *port = argv[optind + 1];
+    in_port_t number;
+    if (addr_parse_port(port, strlen(port), 1, &number) < 0)
+        errx(1, "%s is not a port: 1 to 65535", port);
+    /* If one of these were closed, our socket would get its number. */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
-    (void)setvbuf(stderr, NULL, _IOLBF, 0); /* a name is written in pieces */
-    struct deadline deadline = deadline_after(options.milliseconds);
+    }
+    /* A peer or a reader that has left is an error, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)setvbuf(stderr, NULL, _IOLBF, 0); /* whole lines, also of a name */
+
+    struct conversation talk = {
+        .name = options.name,
+        .deadline = deadline_after(options.milliseconds),
+    };
     SSL_CTX *context = make_context(&options);
-    int fd = dial(argv[0], argv[1], deadline);
-    SSL *ssl = wrap(context, fd, options.name);
-    int result;
-    while ((result = SSL_connect(ssl)) != 1)
-        if (!retries("SSL_connect", options.name, ssl, result, deadline))
-            errx(1, "SSL_connect %s: it has closed", options.name);
-    report(ssl);
-    send_input(ssl, options.name, deadline);
-    print_answer(ssl, options.name, deadline);
-    (void)SSL_shutdown(ssl); /* our close_notify; it may have gone already */
-    SSL_free(ssl);
+    talk.ssl = SSL_new(context);
+    if (talk.ssl == NULL)
+        fail("SSL_new", talk.name, NULL);
+    demand_name(talk.ssl, talk.name);
+    int fd = connect_to(host, port, talk.deadline);
+    if (SSL_set_fd(talk.ssl, fd) != 1)
+        fail("SSL_set_fd", talk.name, NULL);
+
+    shake_hands(talk.ssl, talk.name, talk.deadline);
+    report(talk.ssl);
+    converse(&talk);
+
+    (void)SSL_shutdown(talk.ssl); /* our close_notify, if it is not sent yet */
+    SSL_free(talk.ssl);
     SSL_CTX_free(context);
     if (close(fd) < 0)
         err(1, "close");

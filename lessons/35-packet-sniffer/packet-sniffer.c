@@ -1,18 +1,24 @@
 /*
- * 35-packet-sniffer: what crosses an interface, a line a packet.
+ * 35-packet-sniffer: prints what crosses a network interface, a line a packet.
  *
- * Shows the wire itself: packet(7) gives us frames as they are. A program in
- * the kernel drops what we did not ask for: filter.c, beside this file. What a
- * frame says is read by common/packet.c. Both are built here: read them too.
+ * Shows a socket that gets the frames themselves, with all their headers:
+ * packet(7). A program in the kernel, which filter.c writes, drops the frames
+ * that we did not ask for. common/packet.c reads what the others say.
+ * Both modules are built in this lesson, so read them too.
  *
  * usage: 35-packet-sniffer [-i INTERFACE] [-c COUNT] [-w FILE] [-p PORT]
+ *
+ * Without -i the interface is the loopback, "lo". With -c it ends after COUNT
+ * packets, else at SIGINT or SIGTERM. With -w it also writes the packets into
+ * FILE, in the form that tcpdump and Wireshark read. With -p it gets only TCP
+ * and UDP from or to PORT.
  *
  * Left out: interfaces that are not like Ethernet; whether checksums are right.
  */
 #define _GNU_SOURCE
 
-#include "addr.h"
 #include "filter.h"
+#include "number.h"
 #include "packet.h"
 #include <err.h>
 #include <fcntl.h>
@@ -21,19 +27,60 @@
 #include <net/if_arp.h>
 #include <netpacket/packet.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { FRAME_BYTES = 65535, NS_PER_SECOND = 1000 * 1000 * 1000 };
+enum {
+    FRAME_BYTES = 65535, /* what we capture of a frame, at most */
+    LARGEST_NUMBER = 65535,
+    CONTROL_BYTES = 256, /* more than recvmsg needs for a time */
+    NS_PER_SECOND = 1000 * 1000 * 1000,
+    NS_PER_US = 1000,
+};
+
+struct options {
+    const char *interface;
+    const char *path; /* of the file to write, or NULL */
+    unsigned count;   /* of packets, or 0 for no limit */
+    in_port_t port;   /* or 0 for all */
+};
 
 /* A frame, or as much of it as there was room for. */
 struct frame {
     struct timespec time; /* when the kernel saw it */
-    size_t captured;
-    size_t length; /* as it was on the wire */
+    size_t captured;      /* how many of its bytes we have */
+    size_t length;        /* how many it had on the wire */
     uint8_t bytes[FRAME_BYTES];
+};
+
+/* What stands at the beginning of the file: pcap-savefile(5). */
+struct file_header {
+    uint32_t magic;
+    uint16_t major_version;
+    uint16_t minor_version;
+    uint32_t time_zone; /* 0, and so is the next one */
+    uint32_t accuracy;
+    uint32_t frame_bytes; /* no frame in the file has more */
+    uint32_t link_type;
+};
+
+/* What stands before each frame in the file. Both lengths are in bytes. */
+struct record_header {
+    uint32_t seconds;
+    uint32_t nanoseconds;
+    uint32_t captured;
+    uint32_t length;
+};
+
+/* What PACKET_STATISTICS gives. linux/if_packet.h, which has the kernel's own
+ * struct tpacket_stats, cannot be included beside netpacket/packet.h. */
+struct statistics {
+    unsigned came; /* through the filter, the lost ones too */
+    unsigned lost;
 };
 
 static volatile sig_atomic_t stopping;
@@ -45,175 +92,274 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* A port, or a count, which needs to be no larger. */
-static in_port_t parse_number(const char *text) {
-    in_port_t number;
-    if (addr_parse_port(text, strlen(text), 1, &number) < 0)
-        errx(1, "%s is not a number: 1 to 65535", text);
-    return number;
+/* Neither a port nor our count of packets needs to be larger. */
+static unsigned parse_number(const char *text) {
+    unsigned long long number;
+    if (number_parse(text, 1, LARGEST_NUMBER, &number) < 0)
+        errx(1, "%s is not a number: 1 to %d", text, LARGEST_NUMBER);
+    return (unsigned)number;
 }
 
-/* See lesson 02. */
-static void stop(int signal_number) {
+static struct options parse_options(int argc, char **argv) {
+    struct options options = {.interface = "lo"};
+    for (;;) {
+        switch (getopt(argc, argv, "hi:c:w:p:")) {
+        case 'i':
+            options.interface = optarg;
+            break;
+        case 'c':
+            options.count = parse_number(optarg);
+            break;
+        case 'w':
+            options.path = optarg;
+            break;
+        case 'p':
+            options.port = (in_port_t)parse_number(optarg);
+            break;
+        case 'h':
+            usage(stdout, 0);
+        case -1: /* no option is left */
+            if (optind != argc)
+                usage(stderr, 2);
+            return options;
+        default:
+            usage(stderr, 2);
+        }
+    }
+}
+
+/* A signal that comes just before recvmsg begins to wait does not end it. So
+ * another follows every second: lesson 02. */
+static void request_stop(int signal_number) {
     (void)signal_number;
     stopping = 1;
     (void)alarm(1);
 }
 
-static void prepare(void) {
-    struct sigaction action = {.sa_handler = stop};
+static void handle_signals(void) {
+    struct sigaction action = {.sa_handler = request_stop};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+}
+
+/* If 1 or 2 were free, our socket would get that number: lesson 01. */
+static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) == -1)
             err(1, "descriptor %d", fd);
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
-/* A socket of no protocol hears nothing. With one from the start, it would hear
- * every interface, and all of it, until there is a filter. */
-static int open_socket(const char *interface, in_port_t port) {
-    struct sockaddr_ll own = {.sll_family = AF_PACKET};
+/* Binds the socket to an interface and a protocol. 0 is no protocol: then it
+ * gets nothing. */
+static void bind_to(int fd, const char *interface, unsigned index,
+                    uint16_t protocol) {
+    struct sockaddr_ll own = {
+        .sll_family = AF_PACKET,
+        .sll_ifindex = (int)index,
+        .sll_protocol = htons(protocol),
+    };
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
+        err(1, "bind %s", interface);
+}
+
+/* Returns what kind of hardware a bound socket listens at: ARPHRD_ETHER... */
+static unsigned hardware_of(int fd) {
+    struct sockaddr_ll own = {0};
     socklen_t length = sizeof own;
+    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
+        err(1, "getsockname");
+    return own.sll_hatype;
+}
+
+static void attach_filter(int fd, in_port_t port, bool only_sent) {
+    struct filter_instruction room[FILTER_INSTRUCTIONS];
+    struct filter filter = filter_make(room, port, only_sent);
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) <
+        0)
+        err(1, "setsockopt");
+}
+
+/* Asks for the time of each frame, in nanoseconds. */
+static void ask_for_times(int fd) {
     const int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+}
+
+/* Created with a protocol, the socket would get the frames of all interfaces
+ * until it is bound, and those of all ports until it has its filter. So it gets
+ * its protocol in a second bind, when everything is ready. */
+static int open_socket(const char *interface, in_port_t port) {
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket AF_PACKET");
-    own.sll_ifindex = (int)if_nametoindex(interface);
-    if (own.sll_ifindex == 0 ||
-        bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
-        err(1, "%s %s", own.sll_ifindex == 0 ? "if_nametoindex" : "bind",
-            interface);
-    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
-        err(1, "getsockname");
-    if (own.sll_hatype != ARPHRD_LOOPBACK && own.sll_hatype != ARPHRD_ETHER)
+    unsigned index = if_nametoindex(interface);
+    if (index == 0)
+        err(1, "if_nametoindex %s", interface);
+    bind_to(fd, interface, index, 0);
+    unsigned hardware = hardware_of(fd);
+    if (hardware != ARPHRD_LOOPBACK && hardware != ARPHRD_ETHER)
         errx(1, "%s is not like Ethernet", interface);
-    /* The loopback has each frame twice: as it is sent, and as it arrives. */
-    struct filter_instruction room[FILTER_INSTRUCTIONS];
-    struct filter filter =
-        filter_make(room, port, own.sll_hatype == ARPHRD_LOOPBACK);
-    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) ||
-        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on))
-        err(1, "setsockopt");
-    own.sll_protocol = htons(ETH_P_ALL); /* from here on, all that passes */
-    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
-        err(1, "bind %s", interface);
+
+    /* On the loopback each frame passes twice: it is sent, and received. */
+    bool only_sent = hardware == ARPHRD_LOOPBACK;
+    attach_filter(fd, port, only_sent);
+    ask_for_times(fd);
+    bind_to(fd, interface, index, ETH_P_ALL);
     return fd;
 }
 
-/* Returns 0 when we are to stop. */
-static int receive(int fd, struct frame *frame) {
-    struct iovec place = {frame->bytes, sizeof frame->bytes};
-    _Alignas(struct cmsghdr) char extra[256]; /* the time is beside it */
-    struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1};
-    message.msg_control = extra;
-    message.msg_controllen = sizeof extra;
-    /* MSG_TRUNC: the length that it had, not the one that is left. */
-    ssize_t length = recvmsg(fd, &message, MSG_TRUNC);
-    if (length < 0 && stopping)
-        return 0;
-    if (length < 0)
-        err(1, "recvmsg");
-    const struct cmsghdr *stamp = CMSG_FIRSTHDR(&message);
-    if (stamp == NULL || stamp->cmsg_type != SCM_TIMESTAMPNS)
+/* The time comes beside the frame, as a control message: cmsg(3). */
+static struct timespec time_of(struct msghdr *message) {
+    struct timespec time;
+    const struct cmsghdr *control = CMSG_FIRSTHDR(message);
+    if (control == NULL || control->cmsg_level != SOL_SOCKET ||
+        control->cmsg_type != SCM_TIMESTAMPNS)
         errx(1, "recvmsg: no time");
-    memcpy(&frame->time, CMSG_DATA(stamp), sizeof frame->time);
-    frame->length = (size_t)length;
-    frame->captured = frame->length < FRAME_BYTES ? frame->length : FRAME_BYTES;
-    return 1;
+    memcpy(&time, CMSG_DATA(control), sizeof time);
+    return time;
 }
 
-/* pcap-savefile(5). Who reads the first number as 4d3cb2a1 knows: this machine
- * has its bytes in another order. 1 is Ethernet. */
+/* Waits for a frame. Returns false when a signal told us to stop. */
+static bool receive_frame(int fd, struct frame *frame) {
+    _Alignas(struct cmsghdr) char control[CONTROL_BYTES];
+    struct iovec place = {
+        .iov_base = frame->bytes,
+        .iov_len = sizeof frame->bytes,
+    };
+    struct msghdr message = {
+        .msg_iov = &place,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    /* With MSG_TRUNC it returns the length that the frame had, even if only a
+     * part of it fits into our buffer. */
+    ssize_t length = recvmsg(fd, &message, MSG_TRUNC);
+    if (length < 0 && stopping)
+        return false;
+    if (length < 0)
+        err(1, "recvmsg");
+    frame->time = time_of(&message);
+    frame->length = (size_t)length;
+    frame->captured = frame->length;
+    if (frame->captured > FRAME_BYTES)
+        frame->captured = FRAME_BYTES;
+    return true;
+}
+
+/* All numbers are in our machine's order. The first one shows its reader which
+ * order that is, and that times have nanoseconds: pcap-savefile(5). */
 static FILE *create_file(const char *path) {
-    uint32_t header[] = {0xa1b23c4d, 0, 0, 0, FRAME_BYTES, 1};
-    const uint16_t version[] = {2, 4};
-    memcpy(&header[1], version, sizeof version);
+    struct file_header header;
+    header.magic = 0xa1b23c4d;
+    header.major_version = 2;
+    header.minor_version = 4;
+    header.time_zone = 0;
+    header.accuracy = 0;
+    header.frame_bytes = FRAME_BYTES;
+    header.link_type = 1; /* Ethernet */
     FILE *file = fopen(path, "we");
-    if (file == NULL || fwrite(header, sizeof header, 1, file) != 1)
+    if (file == NULL)
+        err(1, "%s", path);
+    if (fwrite(&header, sizeof header, 1, file) != 1)
         err(1, "%s", path);
     return file;
 }
 
-static void save(FILE *file, const char *path, const struct frame *frame) {
-    const uint32_t header[] = {
-        (uint32_t)frame->time.tv_sec, (uint32_t)frame->time.tv_nsec,
-        (uint32_t)frame->captured, (uint32_t)frame->length};
-    if (fwrite(header, sizeof header, 1, file) != 1 ||
+static void write_frame(FILE *file, const char *path,
+                        const struct frame *frame) {
+    struct record_header header;
+    header.seconds = (uint32_t)frame->time.tv_sec;
+    header.nanoseconds = (uint32_t)frame->time.tv_nsec;
+    header.captured = (uint32_t)frame->captured;
+    header.length = (uint32_t)frame->length;
+    if (fwrite(&header, sizeof header, 1, file) != 1 ||
         fwrite(frame->bytes, 1, frame->captured, file) != frame->captured ||
         fflush(file) == EOF)
         err(1, "%s", path);
 }
 
-static void show(const struct frame *frame, struct packet_numbers *numbers,
-                 struct timespec since) {
-    struct packet packet;
-    char text[PACKET_TEXT_BYTES];
-    long long ns =
-        (long long)(frame->time.tv_sec - since.tv_sec) * NS_PER_SECOND +
-        frame->time.tv_nsec - since.tv_nsec;
-    (void)packet_parse(&packet, frame->bytes, frame->captured, frame->length);
-    packet_make_relative(numbers, &packet);
-    /* Whoever sets the clock back sends later packets before the first. */
-    if (printf("%s%lld.%06lld %s\n", ns < 0 ? "-" : "",
-               llabs(ns) / NS_PER_SECOND, llabs(ns) % NS_PER_SECOND / 1000,
-               packet_format(&packet, text)) < 0)
+/* Prints the time since the first frame, in seconds. It is negative when
+ * somebody has set the clock back in between. */
+static void print_time(struct timespec time, struct timespec first) {
+    long long seconds = (long long)time.tv_sec - (long long)first.tv_sec;
+    long long since = seconds * NS_PER_SECOND + time.tv_nsec - first.tv_nsec;
+    const char *sign = "";
+    if (since < 0) {
+        sign = "-";
+        since = -since;
+    }
+    if (printf("%s%lld.%06lld ", sign, since / NS_PER_SECOND,
+               since % NS_PER_SECOND / NS_PER_US) < 0)
         err(1, "standard output");
 }
 
-/* The kernel has so much room for what we have not fetched yet, and no more. */
-static void tell_losses(int fd, unsigned shown) {
-    unsigned count[2]; /* what came through, and what of that was lost */
-    socklen_t length = sizeof count;
-    if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, count, &length) < 0)
+static void print_packet(const struct frame *frame,
+                         struct packet_numbers *numbers) {
+    struct packet packet;
+    char text[PACKET_TEXT_BYTES];
+    /* A damaged packet is printed, too: its text says what is wrong. */
+    (void)packet_parse(&packet, frame->bytes, frame->captured, frame->length);
+    packet_make_relative(numbers, &packet);
+    if (printf("%s\n", packet_format(&packet, text)) < 0)
+        err(1, "standard output");
+}
+
+/* Returns how many frames were shown. */
+static unsigned show_frames(int fd, FILE *file, const struct options *options) {
+    static struct frame frame;
+    static struct packet_numbers numbers;
+    struct timespec first = {0};
+    unsigned shown = 0;
+    while (!stopping) {
+        if (options->count > 0 && shown == options->count)
+            break;
+        if (!receive_frame(fd, &frame))
+            break;
+        if (shown == 0)
+            first = frame.time;
+        if (file != NULL)
+            write_frame(file, options->path, &frame);
+        print_time(frame.time, first);
+        print_packet(&frame, &numbers);
+        shown++;
+    }
+    return shown;
+}
+
+/* While we are busy, the kernel keeps frames for us, but only so many. The rest
+ * is lost, and it counts them. */
+static void print_statistics(int fd, unsigned shown) {
+    struct statistics statistics;
+    socklen_t length = sizeof statistics;
+    if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &statistics, &length) < 0)
         err(1, "getsockopt PACKET_STATISTICS");
     if (printf("%u shown; %u came through the filter, %u were lost\n", shown,
-               count[0], count[1]) < 0)
+               statistics.came, statistics.lost) < 0)
         err(1, "standard output");
 }
 
 int main(int argc, char **argv) {
-    static struct frame frame;
-    static struct packet_numbers numbers;
-    const char *interface = "lo";
-    const char *path = NULL;
-    in_port_t port = 0;
-    unsigned count = 0;
-    int option;
-    while ((option = getopt(argc, argv, "hi:c:w:p:")) != -1) {
-        if (option == 'i')
-            interface = optarg;
-        else if (option == 'c')
-            count = parse_number(optarg);
-        else if (option == 'w')
-            path = optarg;
-        else if (option == 'p')
-            port = parse_number(optarg);
-        else
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
-    }
-    if (optind != argc)
-        usage(stderr, 2);
-    prepare();
-    int fd = open_socket(interface, port);
-    FILE *file = path != NULL ? create_file(path) : NULL;
-    struct timespec first;
-    unsigned shown = 0;
-    if (printf("capturing on %s\n", interface) < 0)
+    struct options options = parse_options(argc, argv);
+    handle_signals();
+    require_output();
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, also in a pipe */
+
+    int fd = open_socket(options.interface, options.port);
+    FILE *file = NULL;
+    if (options.path != NULL)
+        file = create_file(options.path);
+    if (printf("capturing on %s\n", options.interface) < 0)
         err(1, "standard output");
-    while (!stopping && (count == 0 || shown < count) && receive(fd, &frame)) {
-        if (shown++ == 0)
-            first = frame.time;
-        if (file != NULL)
-            save(file, path, &frame);
-        show(&frame, &numbers, first);
-    }
-    tell_losses(fd, shown);
+    unsigned shown = show_frames(fd, file, &options);
+    print_statistics(fd, shown);
+
     if (file != NULL && fclose(file) == EOF)
-        err(1, "%s", path);
+        err(1, "%s", options.path);
     if (close(fd) < 0)
         err(1, "close");
     return 0;

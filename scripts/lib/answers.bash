@@ -3,8 +3,9 @@
 
 # put_in_place LESSON: its starter into work/, unless an answer is there.
 put_in_place() {
-    mkdir -p work
-    [[ -e work/$1.c ]] || cp "lessons/$1/exercise.c" "work/$1.c"
+    mkdir -p work || fail 3 "the folder work/ cannot be made"
+    copy_file "lessons/$1/exercise.c" "work/$1.c" ||
+        fail 3 "work/$1.c could not be written"
 }
 
 # start_lesson LESSON
@@ -21,13 +22,18 @@ start_lesson() {
 # reset_lesson LESSON: the old answer is kept, with a number behind its name.
 reset_lesson() {
     local n=1
+    mkdir -p work || fail 3 "the folder work/ cannot be made"
+    # The starter is written before the answer is moved away.
+    rm -f "work/$1.c.new"
+    copy_file "lessons/$1/exercise.c" "work/$1.c.new" ||
+        fail 3 "work/$1.c.new could not be written"
     if [[ -e work/$1.c ]]; then
         while [[ -e work/$1.c.$n ]]; do
             n=$((n + 1))
         done
-        mv "work/$1.c" "work/$1.c.$n"
+        mv -n "work/$1.c" "work/$1.c.$n"
         echo "your old answer is work/$1.c.$n"
     fi
-    put_in_place "$1"
+    mv -n "work/$1.c.new" "work/$1.c"
     echo "work/$1.c is as it was in the beginning"
 }

@@ -1,17 +1,20 @@
 # shellcheck shell=bash disable=SC2154 # the desk's files share variables
 # The desk on a terminal, and watch.
 
+# stamp LESSON: changes when its answer is saved, or when another file is moved to
+# its place.
+stamp() {
+    stat -c '%i %s %y' "work/$1.c" 2>/dev/null || true
+}
+
 # watch_lesson LESSON: checks at each save, until a key is pressed.
 watch_lesson() {
-    local stamp
+    local now checked=''
     put_in_place "$1"
-    stamp=$(mktemp)
-    # shellcheck disable=SC2064 # as it is now
-    trap "rm -f '$stamp'" EXIT
-    touch -d @0 "$stamp"
     while true; do
-        if [[ work/$1.c -nt $stamp ]]; then
-            touch -r "work/$1.c" "$stamp"
+        now=$(stamp "$1")
+        if [[ $now && $now != "$checked" ]]; then
+            checked=$now
             echo
             check_lesson "$1" || true
             echo "(watching work/$1.c; any key ends that)" | wrap
@@ -22,8 +25,6 @@ watch_lesson() {
             sleep 0.2
         fi
     done
-    rm -f "$stamp"
-    trap - EXIT
 }
 
 # stay: one key, one action, on one lesson until n is pressed.

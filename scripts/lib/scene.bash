@@ -18,7 +18,7 @@ label_output() {
 run_scene() {
     local name command port='' here
     local -a actors=()
-    make --silent all >&2 || fail 3 "the lessons do not build"
+    build all >&2 || fail 3 "the lessons do not build"
     if [[ -z ${SCENE_IS_PRIVATE-} ]] && build/tests/private true 2>/dev/null; then
         SCENE_IS_PRIVATE=1 build/tests/private scripts/learn run "$1"
         return

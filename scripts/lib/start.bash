@@ -10,10 +10,11 @@ if [[ -n ${BASH_ENV-} || -o posix ]]; then
     exec bash -- "$script" "$@"
 fi
 
-# BUILD and the rest of make's variables belong to the caller's own make, also
-# when that make runs this script.
+# BUILD, CFLAGS and the rest of make's variables belong to the caller's own make,
+# also when that make runs this script. Only CC is taken over: it says which
+# compiler there is.
 unset CDPATH GLOBIGNORE GREP_OPTIONS
-unset BUILD GNUMAKEFLAGS MAKEFILES MAKEFLAGS MAKELEVEL MFLAGS
+unset BUILD CFLAGS GNUMAKEFLAGS MAKEFILES MAKEFLAGS MAKELEVEL MFLAGS
 
 cd "${script%/*}/.." || exit
 script_name=${script##*/}

@@ -10,9 +10,8 @@ rude=$BUILD/peers/rude
 
 # serves SECONDS: the answer, with that limit.
 serves() {
-    [[ $HINT ]] || hint "listen_on prints the line; what comes after it runs for \
-ever."
-    answer_serves -i "$1" 0
+    answer_serves -i "$1" 0 --hint "listen_on prints the line. After it comes a \
+loop around epoll_wait that never ends."
 }
 
 # crowd OPTION...: clients of build/peers/many, to their end. Sets status and
@@ -20,15 +19,16 @@ ever."
 crowd() {
     by_hand "$many" "$@" "$PORT"
     try "$many" -s "$((RANDOM + 1))" "$@" "$PORT"
+    cp "$BATS_TEST_TMPDIR/err" "$BATS_TEST_TMPDIR/crowd"
+    : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
 }
 
-# expect_served: the crowd got back all that it said.
+# expect_served [--hint TEXT]: the crowd got back all that it said.
 expect_served() {
-    ((status != 124)) || not_yet "clients wait for their bytes, and none come" \
-        </dev/null
-    ((status == 0)) || not_yet "clients did not get back what they said" \
-        < <(sed 's/^/They said: /' "$BATS_TEST_TMPDIR/err" "$OUT")
-    : >"$BATS_TEST_TMPDIR/err"
+    ((status != 124)) ||
+        fail "clients wait for their bytes, and none come" "$@"
+    ((status == 0)) || fail "clients did not get back what they said" \
+        --show "$(sed 's/^/They said: /' "$BATS_TEST_TMPDIR/crowd" "$OUT")" "$@"
 }
 
 # cpu_time: sets used to the nanoseconds of a processor that the server has had.
@@ -48,16 +48,30 @@ is_quiet() {
     ((used - begin < 1000000))
 }
 
+begin_hint="Call accept4 until it fails with EAGAIN, add each client with \
+epoll_ctl and EPOLL_CTL_ADD, then epoll_wait, recv and send, as in epoll-server.c."
+edge_hint="With EPOLLET epoll_wait tells you only once about new bytes, however \
+many there are: call recv until EAGAIN. Without EPOLLET it tells you again."
+block_hint="send waits for this client, and all others wait with it. Use \
+SOCK_NONBLOCK with accept4; when send fails with EAGAIN, keep the rest and wait for \
+EPOLLOUT."
+early_hint="A client's time begins anew with each byte that it sends. Round \
+milliseconds up; if epoll_wait returns too early, call it again."
+list_hint="Look for clients whose time is up after each epoll_wait, also when it \
+returned events. Keep a list in which a client that has just spoken goes to the \
+end: then the first one has waited longest."
+event_hint="epoll_wait reported a client, and you closed and freed that client \
+before you came to its event. First handle all events, then close the clients whose \
+time is up."
+turn_hint="On each turn you look at each client, to see whose time is up. Keep a \
+list in the order in which they spoke: then you only need to look at the first."
+
 @test "sends back what its clients say, fifty at once" {
     serves 9
-    hint "accept4 until it fails with EAGAIN; epoll_ctl with EPOLL_CTL_ADD for \
-each client; epoll_wait, recv, send. As in epoll-server.c."
     crowd -c 50 -n "$((1 + RANDOM % 60))" -r 3
-    expect_served
-    hint "with EPOLLET you are told once of what has come, however much it is: \
-recv until EAGAIN. Without EPOLLET you are told again."
+    expect_served --hint "$begin_hint"
     crowd -c 5 -n 300000
-    expect_served
+    expect_served --hint "$edge_hint"
 }
 
 @test "needs no processor when all has been said" {
@@ -65,27 +79,28 @@ recv until EAGAIN. Without EPOLLET you are told again."
     server_pid=$(pid_of server)
     start crowd "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
     by_hand "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
-    HAND+=("top")
-    hint "send took a part. Keep the rest, wait for EPOLLOUT, and send it."
+    by_hand top
     soon says crowd 'all is well' ||
-        not_yet "clients wait for their bytes, and none come" </dev/null
-    hint "there is room to send nearly always, so with EPOLLOUT on epoll_wait \
-returns at once, always. Turn it off when nothing is left to send."
+        fail "clients wait for their bytes, and none come" --hint "send may take a \
+part of what you give it. Keep the rest, wait for EPOLLOUT, and send it then."
     expect_true "its clients say nothing, and it keeps a processor busy" \
-        soon is_quiet
+        --hint "There is nearly always room to send, so with EPOLLOUT on epoll_wait \
+returns at once, again and again. Turn it off when nothing is left to send." \
+        -- soon is_quiet
 }
 
 @test "sends back all that came before a client ended its half" {
     serves 9
     server_pid=$(pid_of server)
     by_hand "$rude" -n 60000 -o /dev/null connect whole "$PORT"
-    hint "EPOLLRDHUP says that the client will say no more, not that you have \
-read what it said. recv says when that is so: it returns 0."
     frozen came
     soon says client 'got *' ||
-        not_yet "the client has ended its half, and waits for ever" </dev/null
-    expect_true "not all of 60000 bytes came back" \
-        says client 'got 60000 bytes, then end of stream'
+        fail "the client has ended its half, and waits for ever" --hint "When recv \
+returns 0 and everything is sent, close the client: it waits for your end."
+    expect_true "not all of 60000 bytes came back" --hint "EPOLLRDHUP says that \
+the client will send nothing more, not that you have read everything. That is so \
+when recv returns 0." \
+        -- says client 'got 60000 bytes, then end of stream'
 }
 
 came() {
@@ -101,20 +116,18 @@ came() {
     start deaf "$rude" -n 32000000 connect deaf "$PORT"
     by_hand "$rude" -n 32000000 connect deaf "$PORT"
     wait_for deaf 'connected from *' || environment "$rude does not run"
-    hint "send waits for this client, and all others wait with it: SOCK_NONBLOCK \
-for accept4, and EAGAIN is no error."
     crowd -c 10 -n 1000 -r 10
-    expect_served
+    expect_served --hint "$block_hint"
     soon owes || true
-    hint "it has something to say all the time, so with EPOLLIN on epoll_wait \
-returns at once, always. Turn it off while you owe the client something."
     expect_true "this client can take no more, and keeps a processor busy" \
-        soon is_quiet
-    hint "who sends and never reads would fill your memory. Read nothing more \
-from a client before it has taken what you owe it."
+        --hint "This client always has something to send, so with EPOLLIN on \
+epoll_wait returns at once, again and again. Turn it off while you still have bytes \
+to send to the client." -- soon is_quiet
     after=$(memory)
     expect_true "it took $((after - before)) KiB of memory for one client" \
-        [ "$((after - before))" -lt 6000 ]
+        --hint "A client that sends and never reads would fill your memory. Read \
+nothing more from it before it has taken what you have for it." \
+        -- [ "$((after - before))" -lt 6000 ]
 }
 
 # owes: something of the server's waits for a client that does not read.
@@ -143,50 +156,45 @@ lives() {
     serves 0.08
     for i in 1 2 3 4 5; do # what was late on a busy machine is tried again
         lives
-        hint "how long epoll_wait may sleep is its last argument: until the time \
-of the first client is up. When it returns, let go whose time is up."
-        ((status != 124)) || not_yet "it closes nobody" </dev/null
-        hint "a client's time begins anew with each byte that it says."
-        [[ $spoke ]] || expect_served
+        ((status != 124)) || fail "it closes nobody" --hint "The last argument of \
+epoll_wait is how long it may sleep: until the time of the first client is up. When \
+it returns, close the clients whose time is up."
+        [[ $spoke ]] || expect_served --hint "A client's time begins anew with each \
+byte that it sends."
         expect_true "a client was closed after $spoke milliseconds, not 80" \
-            [ "$spoke" -ge 79 ]
-        hint "round milliseconds up; and who wakes too early sleeps again."
+            --hint "$early_hint" -- [ "$spoke" -ge 79 ]
         expect_true "a client was closed after ${silent:-0} milliseconds, not 80" \
-            [ "${silent:-80}" -ge 79 ]
+            --hint "$early_hint" -- [ "${silent:-80}" -ge 79 ]
         ((${silent:-999} > 130 || spoke > 130)) || return 0
     done
-    hint "somebody spoke all the time, so epoll_wait never had nothing to tell: \
-look whose time is up on each turn. And if the head of your list is one who has \
-just spoken, you don't see those behind: who speaks goes to the end."
-    not_yet "the silent one was closed after $silent milliseconds, not 80" \
-        </dev/null
+    fail "the silent one was closed after $silent milliseconds, not 80" \
+        --hint "$list_hint"
 }
 
 @test "sleeps until somebody speaks, or the first one's time is up" {
     local number milliseconds
     serves 30
     server_pid=$(pid_of server)
-    hint "with no client there is nothing to wait for but the next one: a \
-timeout of -1."
-    HAND+=("strace -p \$(pgrep 25-epoll)")
-    expect_sleep -1
+    by_hand "strace -p \$(pgrep 25-epoll)"
+    expect_sleep -1 --hint "Without a client there is nothing to wait for but the \
+next one: give epoll_wait a timeout of -1."
     crowd -c 1 -n 1
-    exec 7<>"/dev/tcp/127.0.0.1/$PORT" || not_yet "nobody answers" </dev/null
-    hint "no tick: the time of the first client, less what of it is over, is how \
-long you may sleep."
-    expect_sleep 30000
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+        fail "nobody answers" --hint "$begin_hint"
+    expect_sleep 30000 --hint "Do not wake at fixed times: give epoll_wait the time \
+that is left until the first client's time is up."
     exec 7>&-
 }
 
-# expect_sleep MILLISECONDS: it is in epoll_wait, for about that long; -1: for
-# ever. Whoever has another clock (timerfd) sleeps for ever, too.
+# expect_sleep MILLISECONDS [--hint TEXT]: it is in epoll_wait, for about that
+# long; -1: for ever. Whoever has another clock (timerfd) sleeps for ever, too.
 expect_sleep() {
     local number timeout switches later
     soon is_asleep "$1" ||
-        not_yet "it wakes after $timeout milliseconds, and nothing has happened" \
-            </dev/null
+        fail "it wakes after $timeout milliseconds, and nothing has happened" \
+            "${@:2}"
     switches=$(switches)
-    ! soon_wakes || not_yet "it wakes, and nothing has happened" </dev/null
+    ! soon_wakes || fail "it wakes, and nothing has happened" "${@:2}"
 }
 
 is_asleep() {
@@ -228,10 +236,8 @@ soon_wakes() {
         find_cost 2500
         ((cost > alone * 2)) || return 0
     done
-    hint "on each turn you look at each client, to see whose time is up. Have a \
-list in the order in which they spoke: then only the first matters."
-    not_yet "a request takes $alone ns, and $cost when 2500 others are silent" \
-        </dev/null
+    fail "a request takes $alone ns, and $cost when 2500 others are silent" \
+        --hint "$turn_hint"
 }
 
 # find_cost IDLE: sets cost to the nanoseconds that a request costs the server
@@ -239,7 +245,7 @@ list in the order in which they spoke: then only the first matters."
 find_cost() {
     HAND=("${HAND[0]}")
     crowd -i "$1" -c 1 -n 1 -r 600 -p "$server_pid"
-    expect_served
+    expect_served --hint "$begin_hint"
     read -r cost <"$OUT"
 }
 
@@ -249,28 +255,24 @@ find_cost() {
     # What it is told of has been so for longer than a client's time.
     faulty+=(FAULT_LATE=40)
     serves 0.03
-    exec 7<>"/dev/tcp/127.0.0.1/$PORT" || not_yet "nobody answers" </dev/null
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+        fail "nobody answers" --hint "$begin_hint"
     echo hello >&7
-    hint "epoll_wait told of a client. You let that client go, and freed what you \
-know of it, before its event's turn came: first the events, then those whose \
-time is up."
     ((RANDOM % 2)) || read -rt 2 <&7 || true
     crowd -c 4 -n 10
-    expect_true "it has ended" is_running server
-    expect_served
+    expect_true "it has ended" --hint "$event_hint" -- is_running server
+    expect_served --hint "$event_hint"
     exec 7>&-
 }
 
 @test "refuses wrong arguments with its usage, status 2" {
-    hint "argc counts the program's own name too. Usage goes to standard error, \
-and the status is 2."
+    local number_hint="deadline_parse knows what is a number of seconds, and \
+addr_parse_port what is a port. Both return -1 if it is none: check that."
     answer 0
-    expect_status 2
-    expect_stderr "usage: *"
-    hint "deadline_parse knows what is a number of seconds, addr_parse_port \
-what is a port; both return -1 if it is none."
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage: *" --hint "$usage_hint"
     answer -i 0 0
-    expect_status 1
+    expect_status 1 --hint "$number_hint"
     answer -i 1 65536
-    expect_status 1
+    expect_status 1 --hint "$number_hint"
 }

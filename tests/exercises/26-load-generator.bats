@@ -15,8 +15,7 @@ ask() {
     local -a with=()
     limit=$1
     shift
-    HAND=()
-    stop_all
+    next_run
     best=$("$queue" "$@" best "$limit") || environment "$queue does not run"
     start_server peer "$queue" "$@" serve ||
         environment "$queue cannot listen on 127.0.0.1"
@@ -27,7 +26,7 @@ ask() {
     fi
     by_hand "${with[@]/"$PWD/"/}" "$PROGRAM" -l "$limit" -t "$patience" \
         127.0.0.1 "$PORT"
-    : >"$BATS_TEST_TMPDIR/ending"
+    about=
     timed "${with[@]}" "$PROGRAM" -l "$limit" -t "$patience" 127.0.0.1 "$PORT"
     ((status != 126 && status != 127)) || environment "$PROGRAM does not run"
 }
@@ -38,47 +37,70 @@ between() {
     number=$(($1 + (RANDOM * 32768 + RANDOM) % ($2 - $1 + 1)))
 }
 
-# expect_best: it has printed the rate, or one that is off by one in a hundred.
+# expect_best [--hint TEXT]: it has printed the rate, or one that is off by one in
+# a hundred.
 expect_best() {
     local got=
-    expect_end
-    expect_true "its exit status was $status, and there is such a rate" \
-        test "$status" = 0
+    expect_true "its exit status was $status, and there is such a rate" "$@" \
+        -- test "$status" = 0
     IFS= read -r got <"$OUT" || true
     [[ $got =~ ^[1-9][0-9]{0,6}$ && $(<"$OUT") == "$got" ]] &&
         ((100 * got >= 99 * best && 100 * got <= 101 * best)) && return
-    not_yet "it did not find the highest rate" \
-        < <(printf 'Expected: %s (or off by one in a hundred)\n     Got: %s\n' \
-            "$best" "$(head -c 60 "$OUT")")
+    fail "it did not find the highest rate" --show "Expected: $best (or off by one \
+in a hundred)
+     Got: $(head -c 60 "$OUT")" "$@"
 }
 
-# expect_none: no rate will do, and it says so.
+# expect_none [--hint TEXT]: no rate will do, and it says so.
 expect_none() {
-    expect_status 1
-    expect_output /dev/null
-    expect_true "it said nothing on standard error" test -n "$errors"
+    expect_status 1 "$@"
+    expect_output /dev/null "$@"
+    expect_true "it said nothing on standard error" --hint "Say on standard error \
+why there is no rate." -- test -n "$errors"
 }
 
-# expect_run LINE: what the server says of a run.
+# expect_run RUN LINE [--hint TEXT]: what the server says of a run.
 expect_run() {
     soon says peer "$1: *" || true
     says peer "$1: $2" && return
-    not_yet "a run of its was another one" \
-        < <(printf 'Expected: %s: %s\n     Got: %s\n' "$1" "$2" \
-            "$(grep -m 1 "^$1: " "$BATS_TEST_TMPDIR/peer.out")")
+    fail "a run of its was another one" --show "Expected: $1: $2
+     Got: $(grep -m 1 "^$1: " "$BATS_TEST_TMPDIR/peer.out")" "${@:3}"
 }
+
+loop_hint="At 100 a second requests are due at 0, 10000, 20000, up to 1090000 \
+microseconds: 110 of them. If you wait for a reply before you send the next \
+request, that is a closed loop: a slow server then makes you ask less often."
+rates_hint="The rates are 100, 200, 400 and so on, while p99 is not above the \
+limit: the second run has 220 requests."
+mean_hint="Two of 100 replies are late here, at each rate: p99 is above the limit, \
+but the mean and the median are not. Sort the n latencies and take the one at \
+position ceil(0.99 n)."
+largest_hint="One of 200 replies is late here, and very late: the mean and the \
+largest are above the limit, but p99 is not. Sort the n latencies and take the one \
+at position ceil(0.99 n)."
+warm_hint="Send what is due before 100000 microseconds and read the replies, but \
+do not count them: the server may be slow at its start."
+error_hint="A server that refuses a request does so at once. Count that as slower \
+than any limit; if it counts as fast, or is left out, the server looks faster than \
+it is."
+search_hint="Double the rate while p99 is not above the limit. Then try the middle \
+between a rate that is good and one that is not, until they are neighbours: that \
+is about 20 runs, and a 41st run gets no reply here."
+top_hint="Doubling goes from 6400 to 12800, but the highest rate to try is 10000: \
+try that, and then what lies between."
+deadline_hint="The server stopped answering in the third run. When -t MILLISECONDS \
+have passed since the start, say so and end with status 1."
+clock_hint="The clock was set forward while your program ran. time, gettimeofday \
+and CLOCK_REALTIME give the time of day; use CLOCK_MONOTONIC, which nobody can set."
+sense_hint="This reply is not a number, a blank, and ok or busy. Check all of it, \
+and end with status 1."
 
 @test "sends each request when it is due, whatever became of the others" {
     # It takes longer for each than there is between two of them.
     between 11000 20000
     ask 3000000 -s "$number"
-    hint "at 100 a second they are due at 0, 10000, 20000, up to 1090000: 110 of \
-them. Who waits for a reply before the next one is due measures only what a \
-server that is late lets through, and finds it fast. That is a closed loop."
-    expect_run "run 1" "0 to 1090000, 110 requests"
-    hint "the rates are 100, 200, 400, and so on, while p99 is not above the \
-limit: 220 requests in the second run."
-    expect_run "run 2" "0 to 1095000, 220 requests"
+    expect_run "run 1" "0 to 1090000, 110 requests" --hint "$loop_hint"
+    expect_run "run 2" "0 to 1095000, 220 requests" --hint "$rates_hint"
 }
 
 @test "takes what 99 of 100 are not above, and no mean" {
@@ -89,14 +111,9 @@ limit: 220 requests in the second run."
     offset=$number
     between 50000 90000
     ask "$number" -s "$slow" -x 50 -o "$offset" -d $((number * 2))
-    hint "two of 100 are late here, at each rate: p99 is above the limit, \
-though the mean and the median are not. Sort the latencies; with n of them p99 \
-is the one that ceil(0.99 n) of them are not above."
-    expect_none
+    expect_none --hint "$mean_hint"
     ask "$number" -s "$slow" -x 200 -o "$offset" -d $((number * 50))
-    hint "one of 200 is late here, and by a lot: the mean is above the limit, \
-and the largest too, but p99 is not."
-    expect_best
+    expect_best --hint "$largest_hint"
 }
 
 @test "leaves the warm-up out" {
@@ -105,9 +122,7 @@ and the largest too, but p99 is not."
     slow=$number
     between 20000 80000
     ask "$number" -s "$slow" -c $((number * 3))
-    hint "what is due before 100000 is sent and answered, and not counted: the \
-server has to read its files first, and that is not what you want to know."
-    expect_best
+    expect_best --hint "$warm_hint"
 }
 
 @test "takes an error for slower than any reply" {
@@ -116,72 +131,58 @@ server has to read its files first, and that is not what you want to know."
     slow=$number
     between 40000 80000
     ask "$number" -s "$slow" -q $((number / slow / 3))
-    hint "a server that turns requests away does so at once: who counts that as \
-a reply finds it fast, and who leaves it out finds all others fast. It counts, \
-and as slower than any limit."
-    expect_best
+    expect_best --hint "$error_hint"
 }
 
 @test "finds the highest rate, in no more than 40 runs" {
     local slow
-    hint "double the rate while p99 is not above the limit; then there is one \
-that is good and one that is not, and the next to try is in the middle, until \
-they are neighbours: 20 runs. A 41st is closed here without a word."
     between 150 5000
     slow=$number
     between 15000 90000
     ask "$number" -r 40 -s "$slow"
-    expect_best
-    hint "doubling goes from 6400 to 12800: the highest rate to be tried is \
-10000, and what is between has to be found as well."
+    expect_best --hint "$search_hint"
     ask "$number" -r 40 -s 50
-    expect_best
+    expect_best --hint "$top_hint"
 }
 
 @test "says so when 100 a second is too much" {
-    hint "a latency that is the limit is not above it."
     ask 9000 -s 9000
-    expect_best
-    hint "no rate keeps to the limit: print none, but a line on standard error, \
-and end with status 1."
+    expect_best --hint "A latency that is equal to the limit is not above it."
     ask 8999 -s 9000
-    expect_none
+    expect_none --hint "If 100 a second is too much, print no rate: say so on \
+standard error, and end with status 1."
 }
 
 @test "has one deadline for all, and does not look at the time of day" {
     patience=150
     ask 50000 -s 2000 -m 3
-    hint "the server stopped answering in the third run: when -t MILLISECONDS \
-have passed since the start, say so, and end with status 1."
-    expect_none
-    hint "the deadline is 150 milliseconds after the start, and not before."
-    expect_true "it did not wait for that long" test "$took" -ge 14
+    expect_end --hint "$deadline_hint"
+    expect_none --hint "$deadline_hint"
+    expect_true "it did not wait for that long" --hint "The deadline is 150 \
+milliseconds after the start: do not end before." -- test "$took" -ge 14
     patience=5000
     fault=FAULT_CLOCK=60
     ask 50000 -s 2000
-    hint "somebody set the clock forward while it ran. time, gettimeofday and \
-CLOCK_REALTIME are the time of day; CLOCK_MONOTONIC can't be set."
-    expect_best
+    expect_best --hint "$clock_hint"
 }
 
 @test "says so when the server ends too early, or makes no sense" {
     ask 50000 -s 2000 -e 2
-    hint "each line that you send is answered by one. The server closed before \
-the last answer of the second run: there is nothing to be learned from it."
-    expect_none
+    expect_none --hint "Each request is answered by a line, but here the server \
+closed before the last reply of the second run. Nothing can be said then: end with \
+status 1."
     start_server rude "$BUILD/peers/rude" serve garbage ||
         environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     HAND=()
     by_hand "$BUILD/peers/rude" -p "$PORT" serve garbage
     answer -l 50000 -t 1000 127.0.0.1 "$PORT"
-    hint "this was no number, followed by ok or busy: don't take it for one."
-    expect_none
+    expect_none --hint "$sense_hint"
     : >"$BATS_TEST_TMPDIR/sense"
     printf '%d okay\n' "$RANDOM" >"$BATS_TEST_TMPDIR/sense"
     start_server rude "$BUILD/peers/rude" -f "$BATS_TEST_TMPDIR/sense" serve \
         whole || environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     answer -l 50000 -t 1000 127.0.0.1 "$PORT"
-    expect_none
+    expect_none --hint "$sense_hint"
 }
 
 @test "closes the connection of a run before the next" {
@@ -189,52 +190,44 @@ the last answer of the second run: there is nothing to be learned from it."
         environment "$queue cannot listen on 127.0.0.1"
     best=$("$queue" -s 500 best 50000)
     by_hand "$queue" -P "$PORT" -s 500 serve
-    HAND+=("(ulimit -n 12; $PROGRAM -l 50000 -t 5000 127.0.0.1 $HAND_PORT)")
-    about=answer
-    : >"$BATS_TEST_TMPDIR/ending"
-    try bash -c 'ulimit -n 12 && exec "$@"' - "$PROGRAM" -l 50000 -t 5000 \
+    by_hand "(ulimit -n 12; $PROGRAM -l 50000 -t 5000 127.0.0.1 $HAND_PORT)"
+    run_answer bash -c 'ulimit -n 12 && exec "$@"' - "$PROGRAM" -l 50000 -t 5000 \
         127.0.0.1 "$PORT"
-    hint "a run is a connection, and a connection a descriptor, of which there \
-are few: close it when its answers are there."
-    expect_best
+    expect_best --hint "Each run has a connection, each connection a descriptor, \
+and here there are only 12. close it when the replies of the run are there."
 }
 
 @test "says so when standard output cannot be written" {
     start_server peer "$queue" -s 2000 serve ||
         environment "$queue cannot listen on 127.0.0.1"
     by_hand "$queue" -P "$PORT" -s 2000 serve
-    HAND+=("$PROGRAM -l 50000 -t 5000 127.0.0.1 $HAND_PORT >/dev/full; echo \$?")
-    status=0
-    bounded "$PROGRAM" -l 50000 -t 5000 127.0.0.1 "$PORT" >/dev/full \
-        2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
-    hint "printf and fflush return what became of the bytes. Nothing is on its \
-way before fflush: without it the loss shows only at exit."
-    expect_status 1
+    by_hand "$PROGRAM -l 50000 -t 5000 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" -l 50000 -t 5000 127.0.0.1 "$PORT"
+    expect_status 1 --hint "$output_hint"
 }
 
 @test "refuses wrong arguments" {
-    local bad
-    hint "usage goes to standard error, and the status is 2: for too few \
-arguments, too many, an option that is missing or that there is not."
+    local bad hint="Print the usage on standard error and end with status 2, if \
+there are too few arguments or too many, or an option is missing or unknown."
     answer -l 1 -t 1 127.0.0.1
-    expect_status 2
-    expect_stderr "*usage: *"
+    expect_status 2 --hint "$hint"
+    expect_stderr "*usage: *" --hint "$hint"
     for bad in "-l 1" "-t 1" "-l 1 -t 1 -x" "-l 1 -t 1 more"; do
         read -ra bad <<<"$bad"
         answer "${bad[@]}" 127.0.0.1 80
-        expect_status 2
+        expect_status 2 --hint "$hint"
     done
-    hint "MICROSECONDS and MILLISECONDS are digits and nothing else, from 1 to \
-1000000000. atoi stops at the first letter without a word."
     for bad in "-l 0 -t 1" "-l 1 -t 0" "-l 1x -t 1" "-l 1 -t 1000000001"; do
         read -ra bad <<<"$bad"
         answer "${bad[@]}" 127.0.0.1 80
-        expect_status 1
+        expect_status 1 --hint "MICROSECONDS and MILLISECONDS have digits and \
+nothing else, and are from 1 to 1000000000. atoi stops at the first letter and \
+reports no error."
     done
-    hint "nobody listens there: say so, with status 1."
     start nobody "$BUILD/peers/rude" refuse
     wait_for nobody '* on *' || environment "$BUILD/peers/rude has no port"
     port_of nobody
     answer -l 1000 -t 1000 127.0.0.1 "$PORT"
-    expect_none
+    expect_none --hint "Nobody listens there, so connect returns -1: say why, and \
+end with status 1."
 }

@@ -26,127 +26,135 @@ look() {
     HAND[written]=${HAND[written]//"$FILE"//tmp/capture}
 }
 
-# finds FACE: the handshake in a file of that kind.
+# finds FACE [--hint TEXT]: the handshake in a file of that kind.
 finds() {
     capture "$1"
     look
-    expect_output "$BATS_TEST_TMPDIR/wanted"
-    expect_status 0
+    expect_output "$BATS_TEST_TMPDIR/wanted" "${@:2}"
+    expect_status 0 --hint "The handshake was found: end with status 0."
 }
 
-# refuses WORD: it is given FILE, prints nothing, and says why not. A word that
-# is in its own name, or the file's, is not counted.
+# refuses WORD [--hint TEXT]: it is given FILE, prints nothing, and says why not. A
+# word that is in its own name, or the file's, is not counted.
 refuses() {
+    local hint=''
+    local -a arguments
+    take_options 1 "$@" || return
     look
-    expect_status 1
-    expect_output /dev/null
+    expect_status 1 --hint "$hint"
+    expect_output /dev/null --hint "$hint"
     errors=${errors//"$FILE"/}
     errors=${errors//"${PROGRAM##*/}"/}
-    expect_stderr "*$1*"
+    expect_stderr "*${arguments[0]}*" --hint "$hint Say so on standard error, with \
+these words in the sentence: ${arguments[0]}."
 }
+
+plain_hint="A pcap file is a header of 24 bytes; then, for each packet, 16 bytes \
+with its time and lengths, and its bytes. Look for SYN, then SYN and ACK, then ACK, \
+none of them with RST; print each time with six digits after the point."
+six_hint="IPv6 has the same handshake: packet_parse reads both, and \
+packet_format_end writes the brackets. Compare all 16 bytes of an address."
+slow_hint="1 second and 7 microseconds are 1.000007: six digits, with zeros before \
+the 7. The later time may have the smaller fraction, so subtract the times and not \
+their parts."
+fine_hint="The first number of the file tells the unit of its fractions: a1b2c3d4 \
+is microseconds, a1b23c4d is nanoseconds. Cut off what is less than a microsecond."
+swapped_hint="The first number of the file is a1b2c3d4 in the byte order of the \
+machine that wrote it. If you read d4c3b2a1, swap the bytes of all numbers in the \
+headers of the file; those in the packets are in network order as always."
+unanswered_hint="A SYN counts only if it was answered: by a SYN ACK between the \
+same addresses and ports the other way, which acknowledges its number plus 1. And \
+that answer has to be answered, too, by an ACK; RST is a refusal."
+crossed_hint="Compare both addresses and both ports, and the numbers: the ACK has \
+the SYN's number plus 1, and acknowledges the SYN ACK's number plus 1. Of all \
+handshakes, print the one whose SYN comes first."
+again_hint="A SYN that is lost is sent again with the same number. The program that \
+called connect has waited since the first one, so count from that."
+wrapped_hint="A sequence number has 32 bits: after 4294967295 comes 0. Use uint32_t \
+for the sum, and for what you compare with it."
+headers_hint="A packet has two lengths: how many bytes were captured, which are in \
+the file, and how many were on the wire. The captured length tells where the next \
+packet begins; a packet of which only the headers were captured counts too."
+stale_hint="This ACK was cut before its flags, so your buffer still has bytes of \
+another packet there. Tell packet_parse how much was captured, and skip the packet \
+if it returns -1."
+largest_hint="A packet may have up to 262144 captured bytes: read it, or skip it."
+length_hint="Compare a length with the room that you have before you use it. It is \
+a number without a sign: as an int, 4294967295 would be -1, which is less than any \
+limit."
+cut_hint="fread returns how many bytes it has read: fewer are the end of the file, \
+or an error. The file may end only between two packets, so print only after you \
+have reached its end."
+magic_hint="The first four bytes show whether this is a pcap file, and its header \
+has 24 bytes. Check both."
+type_hint="The last number of the header is the link type: 1 is Ethernet. Refuse \
+all others."
+none_hint="If you reach the end of the file without all three packets, say that \
+there is no handshake, and end with status 1."
 
 @test "finds the handshake of a connection, and prints ends and times" {
     local SEED FILE
-    hint "a pcap file is a header of 24 bytes; then, for each packet, 16 bytes \
-that say when it came and how long it is, and its bytes. Not all packets are \
-TCP, and not all TCP begins in the file: look for SYN; SYN and ACK; ACK; and \
-none of them with RST. A time has six digits behind its point, zeros and all."
-    finds plain
-    hint "IPv6 is a handshake like any other: packet_parse reads both, and \
-packet_format_end writes the brackets. An address has 16 bytes to compare."
-    finds six
+    finds plain --hint "$plain_hint"
+    finds six --hint "$six_hint"
 }
 
 @test "reads times in microseconds and in nanoseconds" {
     local SEED FILE
-    hint "a time is seconds and a fraction: 1 second and 7 microseconds are \
-1.000007, six digits, with zeros before the 7. And the fraction of a later \
-time can be the smaller one: subtract the times, not their parts."
-    finds slow
-    hint "the first number of the file tells the unit of its fractions: \
-a1b2c3d4 microseconds, a1b23c4d nanoseconds. What is less than a microsecond \
-is cut off."
-    finds fine
-    finds fine-slow
+    finds slow --hint "$slow_hint"
+    finds fine --hint "$fine_hint"
+    finds fine-slow --hint "$fine_hint"
 }
 
 @test "reads a file that a machine with the other byte order wrote" {
     local SEED FILE
-    hint "the first number of the file is a1b2c3d4, in the order of bytes of \
-who wrote it. If it reads d4c3b2a1, all numbers in the file's own headers are \
-to be turned round; those in the packets are in network order as ever."
-    finds swapped
-    finds fine-swapped
+    finds swapped --hint "$swapped_hint"
+    finds fine-swapped --hint "$swapped_hint"
 }
 
 @test "passes over a SYN that nobody answered, or that came to nothing" {
     local SEED FILE
-    hint "a SYN is a question. It was answered by the SYN ACK that goes the \
-other way between the same two addresses and ports, and acknowledges its \
-number plus 1; RST is a refusal. And that answer has to be answered, too."
-    finds unanswered
+    finds unanswered --hint "$unanswered_hint"
 }
 
 @test "takes no packet of another connection for one of these three" {
     local SEED FILE
-    hint "many connections are opened at once, and packets of older ones come \
-late. Compare all four: both addresses, both ports; and the numbers: the ACK's \
-is the SYN's plus 1, and it acknowledges the SYN ACK's plus 1. The handshake \
-asked for is the one whose SYN comes first."
-    finds crossed
+    finds crossed --hint "$crossed_hint"
 }
 
 @test "counts from the first of packets that were sent again" {
     local SEED FILE
-    hint "a SYN that is lost is sent again, a second later, with the same \
-number. Whoever called connect has waited since the first one."
-    finds again
+    finds again --hint "$again_hint"
 }
 
 @test "knows that 0 comes after the largest number" {
     local SEED FILE
-    hint "a sequence number has 32 bits: 4294967295 plus 1 is 0. Compute with \
-uint32_t, and what you compare is one, too."
-    finds wrapped
+    finds wrapped --hint "$wrapped_hint"
 }
 
 @test "reads packets of which a part was captured, and nothing beyond that" {
     local SEED FILE
-    hint "a packet has two lengths: what was captured stands in the file, and \
-only that; what it had on the wire is often more. The captured one tells where \
-the next packet begins. Its headers are there: it counts."
-    finds headers
-    hint "this ACK was cut before its flags. What your buffer has there is of \
-another packet: packet_parse has to know how much was captured. Where it \
-returns -1, pass over the packet."
-    finds stale
+    finds headers --hint "$headers_hint"
+    finds stale --hint "$stale_hint"
 }
 
 @test "believes no length above 262144" {
     local SEED FILE
-    hint "262144 bytes are as much as anybody captures: as long as that, a \
-packet is to be read, or read over."
-    finds largest
-    hint "compare a length with what you have room for, before you use it. It \
-is a number without a sign: as an int, 4294967295 is -1, and less than that."
+    finds largest --hint "$largest_hint"
     capture larger
-    refuses length
+    refuses length --hint "$length_hint"
     capture endless
-    refuses length
+    refuses length --hint "$length_hint"
 }
 
 @test "says so when a file is cut, wherever that is" {
     local SEED FILE size at
     capture plain
     size=$(wc -c <"$FILE")
-    hint "fread returns how much it has read: less is the end of the file, or \
-an error. Only an end between two packets is a good one, and only when you \
-have come there do you know: print after that."
     # The last packet has 54 bytes, and before them a header of 16.
     for at in $((size - 1 - RANDOM % 53)) $((size - 54)) \
         $((size - 55 - RANDOM % 15)) $((24 + 1 + RANDOM % 15)); do
         capture plain -k "$at"
-        refuses cut
+        refuses cut --hint "$cut_hint"
     done
 }
 
@@ -154,55 +162,45 @@ have come there do you know: print after that."
     local SEED FILE
     capture plain
     FILE=$BATS_TEST_TMPDIR/text
-    hint "the first four bytes tell whether it is a pcap file, if there are as \
-many as its header has."
     printf 'No. Time Source\n%0200d\n' "$RANDOM" >"$FILE"
     HAND=("(echo No. Time; seq 1 99) >/tmp/capture")
-    refuses pcap
+    refuses pcap --hint "$magic_hint"
     printf '\n\r\r\n\034\0\0\0\115\074\053\032%0200d' "$RANDOM" >"$FILE"
     HAND=("printf '\\n\\r\\r\\n%0200d' 0 >/tmp/capture")
-    refuses pcap
+    refuses pcap --hint "$magic_hint"
     : >"$FILE"
     HAND=(": >/tmp/capture")
-    refuses pcap
+    refuses pcap --hint "$magic_hint"
     capture plain -k $((4 + RANDOM % 20))
-    refuses pcap
-    hint "the last number of the header says what the packets begin with: 1 is \
-Ethernet, all others are strangers."
+    refuses pcap --hint "$magic_hint"
     capture wireless
-    refuses "link type"
-    hint "fopen says why, in errno: err prints it."
+    refuses "link type" --hint "$type_hint"
     FILE=$BATS_TEST_TMPDIR/nowhere
     HAND=()
-    refuses "No such file or directory"
+    refuses "No such file or directory" --hint "fopen returns NULL, and errno \
+has the reason: err(3) prints it in words."
 }
 
 @test "says so when there is no handshake" {
     local SEED FILE
-    hint "at the end of the file, have all three been found?"
     capture none
-    refuses "no handshake"
+    refuses "no handshake" --hint "$none_hint"
     capture empty
-    refuses "no handshake"
+    refuses "no handshake" --hint "$none_hint"
 }
 
 @test "says so when standard output cannot be written" {
     local SEED FILE
     capture plain
-    HAND+=("$PROGRAM /tmp/capture >/dev/full; echo \$?")
-    status=0
-    bounded "$PROGRAM" "$FILE" >/dev/full 2>"$BATS_TEST_TMPDIR/err" \
-        </dev/null 3>&- || status=$?
-    hint "what you print waits in a buffer until fflush, which returns what \
-became of it."
-    expect_status 1
+    by_hand "$PROGRAM /tmp/capture >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" "$FILE"
+    expect_status 1 --hint "$output_hint"
 }
 
 @test "refuses wrong arguments with its usage, status 2" {
-    hint "what you were given to start with does this."
     answer
-    expect_status 2
-    expect_stderr "usage: *"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage: *" --hint "$usage_hint"
     answer one two
-    expect_status 2
+    expect_status 2 --hint "$usage_hint"
 }

@@ -26,162 +26,163 @@ draw() {
     STATUS=$((40 + RANDOM % 50))
 }
 
-# counted STATUS LINE...: it ended with that status, and said these lines.
+# counted STATUS LINE... [--hint TEXT]: it ended with that status, and said these
+# lines.
 counted() {
-    local wanted
-    printf -v wanted '%s\n' "${@:2}"
-    [[ -n ${2-} ]] || wanted=
+    local hint='' wanted=''
+    local -a arguments
+    take_options + "$@" || return
+    [[ -z ${arguments[1]-} ]] || printf -v wanted '%s\n' "${arguments[@]:1}"
     printf '%s' "$wanted" >"$BATS_TEST_TMPDIR/counts"
-    expect_end_of "$1"
-    expect_output "$BATS_TEST_TMPDIR/counts" "$BATS_TEST_TMPDIR/err"
-    expect_status_of "$1"
+    cmp -s "$BATS_TEST_TMPDIR/counts" "$BATS_TEST_TMPDIR/err" ||
+        fail "the counts are not what they should be" --show "$(show_difference \
+            "$BATS_TEST_TMPDIR/counts" "$BATS_TEST_TMPDIR/err")" --hint "$hint"
+    expect_status "${arguments[0]}" --hint "$hint"
 }
 
-# A status above 128 may be what is asked for.
-expect_end_of() {
-    if ((status == 124 || $1 < 128)); then
-        expect_end
-    fi
-}
-
-expect_status_of() {
-    ((status == $1)) ||
-        not_yet "its exit status was $status, and should be $1" </dev/null
-}
-
-own_status="the status is COMMAND's own: waitpid tells it, of the process that \
-you started, and WEXITSTATUS takes it out."
+status_hint="Your program ends with COMMAND's own status: call waitpid for the \
+process that you started, and WEXITSTATUS takes the status out."
+fork_hint="start_command forks, and the new process becomes COMMAND. Resume it after \
+each stop with PTRACE_SYSCALL, whose last argument is 0 at a stop for a call: such a \
+stop passes no signal on."
+trap_hint="With PTRACE_TRACEME, execve ends in a SIGTRAP, and here your program \
+passed that on, so COMMAND was killed. With PTRACE_SEIZE, or PTRACE_O_TRACEEXEC, \
+there is no such signal."
+silent_hint="The counts go to standard error, one line for each call of the table \
+that was made. Here COMMAND made none, so print nothing."
+own_hint="COMMAND has your program's own standard input and output: it inherits \
+them. execvp looks for it in PATH."
+begin_hint="Trace COMMAND from before its execvp, and resume it with PTRACE_SYSCALL: \
+then it stops at its calls. With PTRACE_O_TRACESYSGOOD, PTRACE_GET_SYSCALL_INFO \
+tells which call; print its name, a blank, and its number to standard error."
+twice_hint="A traced process stops twice at each call: where the call begins, and \
+where it returns. The member op of PTRACE_GET_SYSCALL_INFO tells which: count one of \
+them."
+op_hint="At the return of a call there is no number of a call, and its result may \
+look like one, here 41. Look at op first, and read the number only at the beginning \
+of a call."
+table_hint="Print one line for each call of the table that was made, in the order of \
+the table, and none for the others."
+exec_hint="After execve it is the same process, still traced, but ptrace reports the \
+execve with a SIGTRAP, which kills it if you pass it on. With PTRACE_O_TRACEEXEC the \
+stop is an event and no signal."
+child_hint="A child is another process, and it is traced only with \
+PTRACE_O_TRACEFORK. Its stops come from the same waitpid, so call that for -1 and \
+not for COMMAND alone."
+ways_hint="There are three ways to make a process, each with its option: fork, vfork \
+(posix_spawn uses it), and clone."
+many_hint="Many processes may run and stop at the same time. What you remember of \
+one (such as whether it is in a call) must be kept for each of them."
+thread_hint="A thread has a number of its own, and stops on its own. It is traced \
+only with PTRACE_O_TRACECLONE."
+threads_hint="Threads stop one by one, each at a call of its own: one may be before a \
+call while another is after one. Use op of each stop, not a common flag."
+left_hint="COMMAND has ended, but its child has not. Call waitpid until it fails with \
+ECHILD: only then nobody is left."
+last_hint="Your program ends with the status of COMMAND, not with that of the process \
+that ended last: compare what waitpid returns with COMMAND's number."
+signal_hint="A signal for a traced process stops it, and you have to pass the signal \
+on: give it to PTRACE_SYSCALL as the last argument. 0 passes on none."
+sigtrap_hint="SIGTRAP may also be sent by kill, and then you have to pass it on. With \
+PTRACE_O_TRACESYSGOOD a stop at a call is SIGTRAP | 0x80, and an event has a number \
+above the lowest 16 bits of the status: neither is a signal."
+killed_hint="A signal ended COMMAND: WIFSIGNALED says so, and WTERMSIG which. Print \
+killed by signal N after the counts, and end with 128 + N, as a shell does."
+child_killed_hint="A child of COMMAND was killed, but COMMAND itself was not: only \
+COMMAND's own end counts."
+doomed_hint="A child was killed while it waited in recvfrom. That call has begun, so \
+it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
 
 @test "runs the command, with its own standard input and output" {
-    local N M STATUS
+    local N M STATUS hint=$fork_hint
     draw
     count "$traced" say "$N.$M"
-    hint "start_command forks, and the new process becomes COMMAND. Who stops \
-for you goes on by PTRACE_SYSCALL, and by nothing else; its last argument is a \
-signal, or 0. A stop at a call hands no signal on."
-    [[ $errors != *"signal 5"* ]] ||
-        hint "for PTRACE_TRACEME, execve ends in a SIGTRAP, and COMMAND was \
-killed by it. Nobody sent it: with PTRACE_SEIZE, or PTRACE_O_TRACEEXEC, there \
-is none."
-    expect_status 0
-    hint "that goes to standard error, and only where there is something to \
-say."
-    counted 0
-    hint "what COMMAND prints goes where your program's own output goes."
+    [[ $errors != *"signal 5"* ]] || hint=$trap_hint
+    expect_end --hint "$hint"
+    expect_status 0 --hint "$hint"
+    counted 0 --hint "$silent_hint"
     printf '%s\n' "$N.$M" >"$BATS_TEST_TMPDIR/wanted"
-    expect_output "$BATS_TEST_TMPDIR/wanted"
+    expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$own_hint"
     HAND=("echo $N.$M | $PROGRAM cat")
-    status=0
-    bounded "$PROGRAM" cat <"$BATS_TEST_TMPDIR/wanted" >"$OUT" \
-        2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
-    hint "COMMAND inherits your standard input; execvp looks for it in PATH."
-    counted 0
-    expect_output "$BATS_TEST_TMPDIR/wanted"
+    INPUT=$BATS_TEST_TMPDIR/wanted
+    run_answer "$PROGRAM" cat
+    counted 0 --hint "$own_hint"
+    expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$own_hint"
 }
 
 @test "counts each call once, and says them in the order of the table" {
     local N M STATUS
     draw
     count "$traced" "sendto*$N"
-    hint "trace COMMAND from before its execvp on, and resume it with \
-PTRACE_SYSCALL: it stops at its calls. With PTRACE_O_TRACESYSGOOD, \
-PTRACE_GET_SYSCALL_INFO says which call that is. A line is the call's name, a blank, and how often it was made; it goes \
-to standard error."
-    expect_true "it said nothing of sendto" says_something
-    hint "a traced process stops twice at each call: where it begins, and \
-where it returns. PTRACE_GET_SYSCALL_INFO tells one from the other: op."
-    counted 0 "sendto $N"
+    expect_end --hint "$begin_hint"
+    expect_true "it said nothing of sendto" --hint "$begin_hint" \
+        -- test -n "$errors"
+    counted 0 "sendto $N" --hint "$twice_hint"
     count "$traced" lures "sendto*$M"
-    hint "at a return there is no number of a call: what stands in its place is \
-the result, which may be 41 as well. Look at op first."
-    counted 0 "sendto $M"
+    counted 0 "sendto $M" --hint "$op_hint"
     count "$traced" "recvmsg*$M" "socket*$N" "listen*$M" "socket*$M" "bind*$N"
-    hint "one line for each call that was made, in the order of the table, and \
-none for the others."
-    counted 0 "socket $((N + M))" "bind $N" "listen $M" "recvmsg $M"
-}
-
-says_something() {
-    [[ -s $BATS_TEST_TMPDIR/err ]] || ((status == 124))
+    counted 0 "socket $((N + M))" "bind $N" "listen $M" "recvmsg $M" \
+        --hint "$table_hint"
 }
 
 @test "ends with the command's own status" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" exit "$STATUS"
-    hint "$own_status"
-    counted "$STATUS" "bind $N"
+    counted "$STATUS" "bind $N" --hint "$status_hint"
 }
 
 @test "follows the command when it becomes another program" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" exec "bind*$M" exec "listen*$N" exit "$STATUS"
-    hint "after execve it is the same process, still traced. But ptrace tells \
-of it by a SIGTRAP, and whoever hands that on kills it. With \
-PTRACE_O_TRACEEXEC that stop is an event, which no signal is."
-    counted "$STATUS" "bind $((N + M))" "listen $N"
+    counted "$STATUS" "bind $((N + M))" "listen $N" --hint "$exec_hint"
 }
 
 @test "counts the calls of children, and of theirs" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" fork "$STATUS" "listen*$M" fork 1 "listen*$N"
-    hint "a child is another process, and nobody traces it unless you said \
-that children are to be: PTRACE_O_TRACEFORK. Then its stops are told by the \
-same waitpid: for -1, not for COMMAND alone."
-    counted "$STATUS" "bind $N" "listen $((N + M))"
+    expect_end --hint "$child_hint"
+    counted "$STATUS" "bind $N" "listen $((N + M))" --hint "$child_hint"
     count "$traced" vfork "bind*$N"
-    hint "there are three ways to make a process, and three options: fork, \
-vfork (as posix_spawn makes it), and clone."
-    counted 0 "bind $N"
+    expect_end --hint "$ways_hint"
+    counted 0 "bind $N" --hint "$ways_hint"
     count "$traced" forks 40 "bind*3"
-    hint "any number of them may run, and stop, at the same time: what you \
-remember of one is not true of another."
-    counted 0 "bind 120"
+    expect_end --hint "$many_hint"
+    counted 0 "bind 120" --hint "$many_hint"
 }
 
 @test "counts the calls of threads" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" thread "bind*$M"
-    hint "a thread has a number of its own, stops on its own, and is traced \
-only if new ones are to be: PTRACE_O_TRACECLONE."
-    counted 0 "bind $((N + M))"
+    expect_end --hint "$thread_hint"
+    counted 0 "bind $((N + M))" --hint "$thread_hint"
     count "$traced" threads 10 "bind*$N"
-    hint "threads stop one by one, and each at a call of its own: one may \
-stand before a call while another stands behind one."
-    counted 0 "bind $((10 * N))"
+    expect_end --hint "$threads_hint"
+    counted 0 "bind $((10 * N))" --hint "$threads_hint"
 }
 
 @test "waits for all that the command has left behind" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" orphan "$STATUS" "listen*$M"
-    hint "COMMAND has ended, and a child of it has not: waitpid fails, with \
-ECHILD, when really nobody is left."
+    expect_end --hint "$left_hint"
     expect_true "it did not count what was made after COMMAND had ended" \
-        counts_listen
-    hint "$own_status It is not that of whoever ended last."
-    counted "$STATUS" "bind $N" "listen $M"
-}
-
-counts_listen() {
-    grep -q ^listen "$BATS_TEST_TMPDIR/err" || ((status == 124))
+        --hint "$left_hint" -- grep -q ^listen "$BATS_TEST_TMPDIR/err"
+    counted "$STATUS" "bind $N" "listen $M" --hint "$last_hint"
 }
 
 @test "hands each signal on, and no other" {
     local N M STATUS
     draw
     count "$traced" catch 10 kill 10 "bind*$N" kill 10 caught 2 exit "$STATUS"
-    hint "a signal for a traced process stops it, and is then yours: the last \
-argument of PTRACE_SYSCALL hands it on. 0 hands on none."
-    counted "$STATUS" "bind $N"
+    expect_end --hint "$signal_hint"
+    counted "$STATUS" "bind $N" --hint "$signal_hint"
     count "$traced" catch 5 kill 5 "bind*$N" caught 1 exit "$STATUS"
-    hint "SIGTRAP may be a signal like any other, sent by kill. With \
-PTRACE_O_TRACESYSGOOD a stop at a call is SIGTRAP | 0x80, and an event has a \
-number above the lowest 16 bits of the status: neither is a signal."
-    counted "$STATUS" "bind $N"
+    expect_end --hint "$sigtrap_hint"
+    counted "$STATUS" "bind $N" --hint "$sigtrap_hint"
 }
 
 @test "says which signal ended the command" {
@@ -189,24 +190,18 @@ number above the lowest 16 bits of the status: neither is a signal."
     draw
     for signal in 9 11; do
         count "$traced" "bind*$N" kill "$signal" "bind*$M"
-        hint "a signal ended COMMAND: WIFSIGNALED, WTERMSIG. Say so after the \
-counts, killed by signal $signal, and end with 128 and its number, as a shell \
-does."
-        counted $((128 + signal)) "bind $N" "killed by signal $signal"
+        counted $((128 + signal)) "bind $N" "killed by signal $signal" \
+            --hint "$killed_hint"
     done
     count "$traced" fork "$STATUS" "bind*$N" kill 9
-    hint "a child of COMMAND was killed, and COMMAND itself was not."
-    counted "$STATUS" "bind $N"
+    counted "$STATUS" "bind $N" --hint "$child_killed_hint"
 }
 
 @test "counts a call that never returns" {
     local N M STATUS
     draw
     count "$traced" doomed "bind*$N" doomed
-    hint "a child was waiting in recvfrom when it was killed: that call has \
-begun, and so it counts. Count at the beginning, op is \
-PTRACE_SYSCALL_INFO_ENTRY."
-    counted 0 "socketpair 2" "bind $N" "recvfrom 2"
+    counted 0 "socketpair 2" "bind $N" "recvfrom 2" --hint "$doomed_hint"
 }
 
 @test "takes all that it traces with it when it is killed" {
@@ -215,16 +210,16 @@ PTRACE_SYSCALL_INFO_ENTRY."
     HAND=("$PROGRAM $traced pid hang & sleep 1; kill -9 \$!; ps")
     start answer "$PROGRAM" "$traced" pid hang
     soon says_or_ended answer '*' || true
-    hint "start_command forks, and the new process becomes COMMAND."
-    expect_true "COMMAND did not run" says answer '[1-9]*'
+    expect_true "COMMAND did not run" --hint "start_command forks, and the new \
+process becomes COMMAND." -- says answer '[1-9]*'
     read -r pid <"$BATS_TEST_TMPDIR/answer.out"
     tracer=$(pid_of answer)
     kill -KILL "$tracer"
-    hint "PTRACE_O_EXITKILL: what is traced is killed when its tracer ends, \
-however that ends. Without it COMMAND goes on, and nobody looks after it."
     if ! soon is_gone "$pid"; then
         kill -KILL "$pid"
-        not_yet "it was killed, and COMMAND runs on" </dev/null
+        fail "it was killed, and COMMAND runs on" --hint "Set PTRACE_O_EXITKILL: \
+then the kernel kills what is traced when its tracer ends, in whatever way. Without \
+it COMMAND goes on."
     fi
 }
 
@@ -236,18 +231,16 @@ is_gone() {
 }
 
 @test "says why the command cannot be run, with status 127" {
-    hint "what you were given to start with does this: the new process says \
-so, and ends with 127, as a shell would."
+    local hint="The file that you began with does this: the new process says why, \
+and ends with 127, as a shell would. Your program ends with that status, too."
     by_hand "$PROGRAM" build/nothing
     try "$PROGRAM" build/nothing
-    expect_status 127
-    expect_stderr "*build/nothing: No such file or directory"
+    expect_status 127 --hint "$hint"
+    expect_stderr "*build/nothing: No such file or directory" --hint "$hint"
 }
 
 @test "refuses to run without a command" {
     answer
-    hint "argc counts the program's own name too. Usage goes to standard \
-error, and the status is 2."
-    expect_status 2
-    expect_stderr "usage: *"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage: *" --hint "$usage_hint"
 }

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIMIT_BYTES = 8, LIMIT_TEXT_BYTES = 24 };
+enum { LIMIT_BYTES = 8, LIMITS_BYTES = 2 * LIMIT_BYTES, LIMIT_TEXT_BYTES = 24 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
@@ -46,14 +46,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     uint64_t least;
     uint64_t most;
     unsigned long long number = 7;
-    if (length < (size_t)(2 * LIMIT_BYTES))
+    if (length < LIMITS_BYTES)
         return 0;
     memcpy(&least, bytes, LIMIT_BYTES);
     memcpy(&most, bytes + LIMIT_BYTES, LIMIT_BYTES);
     /* Of exactly that size, so that one byte too far is noticed. */
-    size_t text_length = length - (size_t)(2 * LIMIT_BYTES);
-    char *text =
-        strndup((const char *)bytes + (size_t)(2 * LIMIT_BYTES), text_length);
+    size_t text_length = length - LIMITS_BYTES;
+    char *text = strndup((const char *)bytes + LIMITS_BYTES, text_length);
     require(text != NULL);
 
     errno = 0;

@@ -29,6 +29,21 @@ in_copy() {
     rm -rf work
 }
 
+# learn ARGUMENT...: as from a script: no terminal; sets status, out, errors.
+learn() {
+    local file=$BATS_TEST_TMPDIR/learn
+    status=0
+    scripts/learn "$@" </dev/null >"$file.out" 2>"$file.err" 3>&- || status=$?
+    out=$(<"$file.out")
+    errors=$(<"$file.err")
+}
+
+# answer_well: a good answer to lesson 01.
+answer_well() {
+    mkdir -p work
+    cp lessons/01-tcp-client/solution.c work/01-tcp-client.c
+}
+
 # need_terminal: where the system can make one, for script(1).
 need_terminal() {
     skip_unless script

@@ -86,13 +86,19 @@ report_crash() {
     local hint sanitize="Build it with \`make SANITIZE=1 BUILD=build/asan \
 build/asan/work/$lesson\` and run build/asan/work/$lesson: that names the line."
     case $(<"$BATS_TEST_TMPDIR/ending") in
-    *SIGSEGV* | *SIGBUS*) hint="Your program used memory that is not its own. \
-Most often a pointer is NULL, or an index is beyond the end of an array. \
+    *SIGSEGV* | *SIGBUS*) hint="Your program used memory that is not its own: \
+most often a pointer is NULL or points to freed memory, or an index is beyond the \
+end of an array. $sanitize" ;;
+    *SIGABRT*)
+        case $(<"$BATS_TEST_TMPDIR/err") in
+        *"buffer overflow"* | *"stack smashing"* | *fd_set*) hint="Your program wrote more \
+into an array than there is room for. (An fd_set is an array too, for descriptors \
+0 to 1023.) $sanitize" ;;
+        *) hint="The last line on standard error says why it was stopped. If that \
+is about free or malloc, memory was freed twice or written beyond its end. \
 $sanitize" ;;
-    *SIGABRT*) hint="If the last line on standard error names a buffer or the \
-stack, your program wrote more into an array than there is room for (an fd_set \
-is an array too, for descriptors 0 to 1023). If it names free or malloc, memory \
-was freed twice or written beyond its end. $sanitize" ;;
+        esac
+        ;;
     *SIGPIPE*) hint="A write to a connection or a pipe that nobody reads any \
 more raises SIGPIPE, and that signal ends your program. Call signal(SIGPIPE, \
 SIG_IGN) at the start: then the write returns -1 instead, with EPIPE." ;;

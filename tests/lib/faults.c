@@ -1,27 +1,30 @@
 /*
  * faults: a library to preload that makes system calls fail or fall short.
  *
- *     FAULT_CALL=accept4   the call that fails, or several: accept,accept4
+ *     FAULT_CALL=accept4   this call fails; or several: accept,accept4
  *     FAULT_ERRNO=103      with this error
- *     FAULT_AT=2           the second time it is made (the first unless given)
- *     FAULT_TIMES=3        three times from then on (once unless given)
- *     FAULT_SIGNAL=15      does not fail: this signal comes a moment before it
+ *     FAULT_AT=2           the second time that it is made (default: the first)
+ *     FAULT_TIMES=3        and then three times in a row (default: once)
+ *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
+ *                          before it
  *     FAULT_SHORT=1        send, recv, read, write and getrandom move one byte
- *     FAULT_SHORT=send     only that one, or those: send,write
- *     FAULT_SEED=7         not one byte: so many as chance, with that seed,
- * says FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
- *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, and a handler
- *     FAULT_LATE=50        what epoll_wait tells of is 50 milliseconds old
- *     FAULT_CLOCK=60       the time of day is a minute later at each look
- *     FAULT_LOG=FILE       gets a line for each call that failed
+ *     FAULT_SHORT=send     only this call does; or several: send,write
+ *     FAULT_SEED=7         not one byte, but a random number of bytes, drawn
+ *                          from this seed
+ *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
+ *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, with a handler
+ *     FAULT_LATE=50        epoll_wait returns 50 milliseconds late
+ *     FAULT_CLOCK=60       the time of day is one more minute late each time
+ *                          that the program asks for it
+ *     FAULT_LOG=FILE       a line for each call that failed
  *     FAULT_ALONE=1        not in programs that this one starts
  *
  *     LD_PRELOAD=build/tests/faults.so FAULT_CALL=... COMMAND
  *
- * A call that is made to fail is not made. On loopback a blocking send(2) takes
- * all it is given, so without FAULT_SHORT a loop round it would go untested.
- * FAULT_HASTE touches no clock: who looks at one and finds it too early waits
- * again.
+ * A call that is to fail is not made. On loopback a blocking send(2) takes all
+ * that it is given, so only FAULT_SHORT can test a loop around it. FAULT_HASTE
+ * changes no clock: a program that looks at the clock after the wait sees that
+ * it is too early, and waits again.
  */
 #define _GNU_SOURCE
 
@@ -45,24 +48,29 @@
 #include <time.h>
 #include <unistd.h>
 
-static int timer_fd = -1; /* the descriptor of one */
+static int timer_fd = -1; /* from timerfd_create */
 
 static long from_environment(const char *name, long otherwise) {
     const char *text = getenv(name);
-    return text != NULL ? strtol(text, NULL, 10) : otherwise;
+    if (text == NULL)
+        return otherwise;
+    return strtol(text, NULL, 10);
 }
 
-/* True when that variable has the call among its words. */
+/* Returns whether the variable, a list with commas, has this call in it. */
 static int is_chosen(const char *variable, const char *call) {
     const char *chosen = getenv(variable);
     size_t length = strlen(call);
-    while (chosen != NULL && *chosen != '\0') {
-        size_t end = strcspn(chosen, ",");
-        if (end == length && memcmp(chosen, call, length) == 0)
+    if (chosen == NULL)
+        return 0;
+    for (;;) {
+        size_t word = strcspn(chosen, ",");
+        if (word == length && memcmp(chosen, call, length) == 0)
             return 1;
-        chosen += end + (chosen[end] == ',');
+        if (chosen[word] == '\0')
+            return 0;
+        chosen += word + 1;
     }
-    return 0;
 }
 
 __attribute__((constructor)) static void stay_alone(void) {
@@ -70,12 +78,14 @@ __attribute__((constructor)) static void stay_alone(void) {
         (void)unsetenv("LD_PRELOAD");
 }
 
-static void tell(const char *call) {
+/* By syscall(2), so that our own faults do not reach it. */
+static void log_fault(const char *call) {
     char line[64];
     const char *path = getenv("FAULT_LOG");
-    int fd = path != NULL ? (int)syscall(SYS_openat, AT_FDCWD, path,
-                                         O_WRONLY | O_CREAT | O_APPEND, 0600)
-                          : -1;
+    if (path == NULL)
+        return;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND,
+                      0600);
     if (fd < 0)
         return;
     int length = snprintf(line, sizeof line, "INJECTED %s\n", call);
@@ -83,7 +93,7 @@ static void tell(const char *call) {
     (void)syscall(SYS_close, fd);
 }
 
-/* True, with errno set, when it is this call's turn to fail. */
+/* Returns 1, with errno set, if this call is to fail now, else 0. */
 static int fails(const char *call) {
     static long made;
     if (!is_chosen("FAULT_CALL", call))
@@ -97,12 +107,12 @@ static int fails(const char *call) {
         (void)raise(signal_number);
         return 0;
     }
-    tell(call);
+    log_fault(call);
     errno = (int)from_environment("FAULT_ERRNO", EIO);
     return 1;
 }
 
-/* As much of length as is to be moved: a byte, or more as a seed has it. */
+/* How many of length bytes are to be moved: all, one, or a random number. */
 static size_t shortened(const char *call, size_t length) {
     static unsigned seed;
     if (length <= 1 ||
@@ -110,24 +120,31 @@ static size_t shortened(const char *call, size_t length) {
         return length;
     if (seed == 0)
         seed = (unsigned)from_environment("FAULT_SEED", 0);
-    return seed == 0 ? 1 : 1 + (size_t)rand_r(&seed) % length;
+    if (seed == 0)
+        return 1;
+    return 1 + (size_t)rand_r(&seed) % length;
 }
 
+/* A wait is divided by this. */
 static long haste(void) {
     long times = from_environment("FAULT_HASTE", 1);
-    return times > 0 ? times : 1;
+    if (times <= 0)
+        return 1;
+    return times;
 }
 
 static struct timeval hastened(struct timeval wait) {
     long long microseconds = wait.tv_sec * 1000000LL + wait.tv_usec;
-    if (microseconds > 0) /* not 0, which SO_RCVTIMEO takes for ever */
+    /* Round up: to SO_RCVTIMEO a wait of 0 would be one without end. */
+    if (microseconds > 0)
         microseconds = (microseconds - 1) / haste() + 1;
     wait.tv_sec = (time_t)(microseconds / 1000000);
     wait.tv_usec = (suseconds_t)(microseconds % 1000000);
     return wait;
 }
 
-/* The real function of that name, which dlsym gives as a pointer to data. */
+/* Stores the real function of that name in *function. dlsym returns a pointer
+ * to data, and C converts that to a pointer to a function only by memcpy. */
 static void find(const char *name, void *function) {
     void *address = dlsym(RTLD_NEXT, name);
     memcpy(function, &address, sizeof address);
@@ -209,7 +226,7 @@ int epoll_ctl(int fd, int operation, int other, struct epoll_event *event) {
     return fails("epoll_ctl") ? -1 : real(fd, operation, other, event);
 }
 
-/* Says what is left of the time, as Linux does, and others don't. */
+/* Like select(2) of Linux, it stores in *timeout the time that is left. */
 int select(int count, fd_set *restrict readable, fd_set *restrict writable,
            fd_set *restrict exceptional, struct timeval *restrict timeout) {
     int (*real)(int, fd_set *, fd_set *, fd_set *, struct timeval *);
@@ -280,7 +297,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     return fails("recvmsg") ? -1 : real(fd, message, flags);
 }
 
-/* A timer's count comes whole, or not at all: timerfd_create(2). */
+/* A timer's count is read as a whole, or not at all: timerfd_create(2). */
 ssize_t read(int fd, void *bytes, size_t length) {
     ssize_t (*real)(int, void *, size_t);
     find("read", &real);
@@ -308,7 +325,7 @@ int unlink(const char *path) {
     return fails("unlink") ? -1 : real(path);
 }
 
-/* What a program asks to be closed is closed, even when it hears otherwise. */
+/* The descriptor is closed even if close fails, as Linux does it: close(2). */
 int close(int fd) {
     int (*real)(int);
     find("close", &real);
@@ -379,8 +396,8 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *value,
     return fails("timerfd_settime") ? -1 : real(fd, flags, value, before);
 }
 
-/* How much later the time of day is than it should be, at this look. */
-static time_t jump(void) {
+/* By how many seconds the time of day is wrong this time. */
+static time_t clock_error(void) {
     static time_t sum;
     sum += (time_t)from_environment("FAULT_CLOCK", 0);
     return sum;
@@ -389,9 +406,11 @@ static time_t jump(void) {
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int (*real)(clockid_t, struct timespec *);
     find("clock_gettime", &real);
-    int result = fails("clock_gettime") ? -1 : real(clock, now);
+    if (fails("clock_gettime"))
+        return -1;
+    int result = real(clock, now);
     if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
-        now->tv_sec += jump();
+        now->tv_sec += clock_error();
     return result;
 }
 
@@ -399,7 +418,7 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
     int (*real)(struct timeval *, void *);
     find("gettimeofday", &real);
     int result = real(now, zone);
-    now->tv_sec += jump();
+    now->tv_sec += clock_error();
     return result;
 }
 
@@ -407,14 +426,15 @@ int timespec_get(struct timespec *now, int base) {
     int (*real)(struct timespec *, int);
     find("timespec_get", &real);
     int result = real(now, base);
-    now->tv_sec += base == TIME_UTC ? jump() : 0;
+    if (base == TIME_UTC)
+        now->tv_sec += clock_error();
     return result;
 }
 
 time_t time(time_t *result) {
     time_t (*real)(time_t *);
     find("time", &real);
-    time_t now = real(NULL) + jump();
+    time_t now = real(NULL) + clock_error();
     if (result != NULL)
         *result = now;
     return now;
@@ -424,10 +444,14 @@ static void do_nothing(int signal_number) {
     (void)signal_number;
 }
 
-/* Without SA_RESTART: what can be cut short by a signal is. The timer is not
- * the one that alarm(2) and setitimer(2) use, and nor is the signal. */
+/* The handler is set without SA_RESTART, so the signal interrupts every call
+ * that a signal can interrupt. The timer and the signal are not those of
+ * alarm(2) and setitimer(2), which the program may use itself. A test must not
+ * go on without its signals, so we abort if we cannot have them. */
 __attribute__((constructor)) static void start_signals(void) {
     long nanoseconds = from_environment("FAULT_SIGNALS", 0) * 1000;
+    if (nanoseconds <= 0)
+        return;
     struct sigaction action = {.sa_handler = do_nothing};
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
                              .sigev_signo = SIGUSR1};
@@ -435,10 +459,12 @@ __attribute__((constructor)) static void start_signals(void) {
                             .tv_nsec = nanoseconds % 1000000000};
     struct itimerspec when = {.it_interval = step, .it_value = step};
     timer_t timer;
-    if (nanoseconds > 0 && (sigaction(SIGUSR1, &action, NULL) < 0 ||
-                            timer_create(CLOCK_MONOTONIC, &event, &timer) < 0 ||
-                            timer_settime(timer, 0, &when, NULL) < 0))
-        abort(); /* a test that would test nothing */
+    if (sigaction(SIGUSR1, &action, NULL) < 0)
+        abort();
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+        abort();
+    if (timer_settime(timer, 0, &when, NULL) < 0)
+        abort();
 }
 
 const char *inet_ntop(int family, const void *restrict address,

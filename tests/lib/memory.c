@@ -1,19 +1,18 @@
 /*
  * memory: a library to preload that makes allocations fail.
  *
- *     MEMORY_AT=3          the third one
- *     MEMORY_FROM=3        that one, and all that follow
- *     MEMORY_LOG=FILE      a line for each that failed, and who wanted it:
- *                          INJECTED malloc libcrypto.so.3; and for each when
- *                          none is to: made malloc ...
- *     MEMORY_ALONE=1       not in programs that this one starts
+ *     MEMORY_AT=3          the third allocation fails
+ *     MEMORY_FROM=3        the third and all after it fail
+ *     MEMORY_LOG=FILE      a line for each that failed, with the file whose
+ * code asked for it: INJECTED malloc libcrypto.so.3. If none is to fail, a line
+ * for each: made malloc ... MEMORY_ALONE=1       not in programs that this one
+ * starts
  *
  *     LD_PRELOAD=build/tests/memory.so MEMORY_AT=... COMMAND
  *
- * What is asked for before main, by libraries that prepare themselves, counts
- * too. Inside of getaddrinfo(3) and getnameinfo(3) none fails unless
- * MEMORY_LIBC=1 is set: glibc's own code crashes there, and no program can help
- * that.
+ * Allocations before main count, too: those of libraries that start up. In
+ * getaddrinfo(3) and getnameinfo(3) no allocation fails unless MEMORY_LIBC=1 is
+ * set, because glibc's own code crashes there, and no program can prevent that.
  */
 #define _GNU_SOURCE
 
@@ -27,7 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* glibc's own names for what we put ourselves in front of; musl has others. */
+/* glibc's own names for the functions that we replace. musl has other names. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
@@ -36,12 +35,13 @@ void *__libc_memalign(size_t alignment, size_t size);
 static atomic_long made;
 static _Thread_local int in_libc;
 
-static void say(const char *text) {
+/* Keeps errno, because malloc must not change it when it succeeds. */
+static void log_line(const char *text) {
     const char *path = getenv("MEMORY_LOG");
     int before = errno;
-    int fd = path == NULL
-                 ? -1
-                 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (path == NULL)
+        return;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd >= 0) {
         (void)!write(fd, text, strlen(text));
         (void)close(fd);
@@ -49,9 +49,12 @@ static void say(const char *text) {
     errno = before;
 }
 
-static long chosen(const char *name) {
+/* The number in this variable; 0: it is not set. */
+static long from_environment(const char *name) {
     const char *text = getenv(name);
-    return text != NULL ? strtol(text, NULL, 10) : 0;
+    if (text == NULL)
+        return 0;
+    return strtol(text, NULL, 10);
 }
 
 /* The file that has the code at that address. */
@@ -63,20 +66,20 @@ static const char *name_of(const void *caller) {
     return name != NULL ? name + 1 : from.dli_fname;
 }
 
-/* True, with errno set, when it is this allocation's turn to fail. */
+/* Returns 1, with errno set, if this allocation is to fail, else 0. */
 static int fails(const char *call, const void *caller) {
     char line[128];
-    if (in_libc && !chosen("MEMORY_LIBC"))
+    if (in_libc && !from_environment("MEMORY_LIBC"))
         return 0;
     long which = atomic_fetch_add(&made, 1) + 1;
-    long from = chosen("MEMORY_FROM");
-    long at = chosen("MEMORY_AT");
+    long from = from_environment("MEMORY_FROM");
+    long at = from_environment("MEMORY_AT");
     int failing = which == at || (from != 0 && which >= from);
     if (!failing && (at != 0 || from != 0))
         return 0;
     (void)snprintf(line, sizeof line, "%s %s %s\n",
                    failing ? "INJECTED" : "made", call, name_of(caller));
-    say(line);
+    log_line(line);
     if (!failing)
         return 0;
     errno = ENOMEM;
@@ -84,41 +87,45 @@ static int fails(const char *call, const void *caller) {
 }
 
 __attribute__((constructor)) static void stay_alone(void) {
-    if (chosen("MEMORY_ALONE"))
+    if (from_environment("MEMORY_ALONE"))
         (void)unsetenv("LD_PRELOAD");
 }
 
 void *malloc(size_t size) {
-    return fails("malloc", __builtin_return_address(0)) ? NULL
-                                                        : __libc_malloc(size);
+    if (fails("malloc", __builtin_return_address(0)))
+        return NULL;
+    return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    return fails("calloc", __builtin_return_address(0))
-               ? NULL
-               : __libc_calloc(count, size);
+    if (fails("calloc", __builtin_return_address(0)))
+        return NULL;
+    return __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size) {
-    return fails("realloc", __builtin_return_address(0))
-               ? NULL
-               : __libc_realloc(memory, size);
+    if (fails("realloc", __builtin_return_address(0)))
+        return NULL;
+    return __libc_realloc(memory, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-    return fails("aligned_alloc", __builtin_return_address(0))
-               ? NULL
-               : __libc_memalign(alignment, size);
+    if (fails("aligned_alloc", __builtin_return_address(0)))
+        return NULL;
+    return __libc_memalign(alignment, size);
 }
 
+/* This function returns its error, and does not change errno. */
 int posix_memalign(void **memory, size_t alignment, size_t size) {
-    int before = errno; /* which this one does not touch */
-    void *got = fails("posix_memalign", __builtin_return_address(0))
-                    ? NULL
-                    : __libc_memalign(alignment, size);
+    int before = errno;
+    void *got = NULL;
+    if (!fails("posix_memalign", __builtin_return_address(0)))
+        got = __libc_memalign(alignment, size);
     errno = before;
-    *memory = got != NULL ? got : *memory;
-    return got != NULL ? 0 : ENOMEM;
+    if (got == NULL)
+        return ENOMEM;
+    *memory = got;
+    return 0;
 }
 
 int getaddrinfo(const char *restrict host, const char *restrict service,

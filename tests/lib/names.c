@@ -2,18 +2,19 @@
  * names: a library to preload that answers in the place of getaddrinfo(3) and
  * getnameinfo(3).
  *
- *     NAMES=hal=127.0.0.2+::1   what that one name means, in this order
- *     NAMES_ERROR=-3            fails with this EAI_ error
- *     NAMES_ERRNO=13            and leaves this in errno
- *     NAMES_LOG=FILE            a line for each list that is given or given
- * back
+ *     NAMES=hal=127.0.0.2+::1   the addresses of this one name, in this order
+ *     NAMES_ERROR=-3            getaddrinfo fails with this EAI_ error
+ *     NAMES_ERRNO=13            and sets errno to this
+ *     NAMES_LOG=FILE            a line for each list that getaddrinfo has given
+ *                               out, and for each that was given back
  *
  *     LD_PRELOAD=build/tests/names.so NAMES=... COMMAND
  *
- * No file of the machine is read and no server asked: every other name is
- * unknown, and numbers mean what they always mean. A hosts file in a private
- * namespace (see private.c) would be the real thing; but not everybody is
- * allowed one, and an exercise's check is for everybody.
+ * No file of the machine is read and no name server is asked. All other names
+ * are unknown, and numeric addresses mean what they always mean. A hosts file
+ * in a private namespace (see private.c) would be closer to the truth. But not
+ * every system allows such a namespace, and the check of an exercise must run
+ * on all.
  */
 #define _GNU_SOURCE
 
@@ -34,13 +35,14 @@ struct answer {
     struct sockaddr_storage address;
 };
 
-/* What has been given, and not given back. */
+/* The lists that have been given out, and not given back yet. */
 static struct {
     struct addrinfo *list;
     int is_ours;
 } given[LISTS];
 
-/* The real function of that name, which dlsym gives as a pointer to data. */
+/* Stores the real function of that name in *function. dlsym returns a pointer
+ * to data, and C converts that to a pointer to a function only by memcpy. */
 static void find(const char *name, void *function) {
     void *address = dlsym(RTLD_NEXT, name);
     memcpy(function, &address, sizeof address);
@@ -48,14 +50,18 @@ static void find(const char *name, void *function) {
 
 static void log_line(const char *line) {
     const char *path = getenv("NAMES_LOG");
-    FILE *file = path != NULL ? fopen(path, "ae") : NULL;
+    if (path == NULL)
+        return;
+    FILE *file = fopen(path, "ae");
     if (file == NULL)
         return;
     fprintf(file, "%s\n", line);
     (void)fclose(file);
 }
 
-static int give(struct addrinfo *list, int is_ours, struct addrinfo **result) {
+/* Gives out a list, and remembers it. */
+static int give_out(struct addrinfo *list, int is_ours,
+                    struct addrinfo **result) {
     for (size_t i = 0; i < LISTS; i++) {
         if (given[i].list != NULL)
             continue;
@@ -65,18 +71,20 @@ static int give(struct addrinfo *list, int is_ours, struct addrinfo **result) {
         *result = list;
         return 0;
     }
-    return EAI_MEMORY; /* so many that are not given back are a leak */
+    return EAI_MEMORY; /* so many that were not given back must be a leak */
 }
 
 static int is_wanted(const struct addrinfo *hints, int family, int type,
                      int protocol) {
-    return (hints->ai_family == AF_UNSPEC || hints->ai_family == family) &&
-           (hints->ai_socktype == 0 || hints->ai_socktype == type) &&
-           (hints->ai_protocol == 0 || hints->ai_protocol == protocol);
+    if (hints->ai_family != AF_UNSPEC && hints->ai_family != family)
+        return 0;
+    if (hints->ai_socktype != 0 && hints->ai_socktype != type)
+        return 0;
+    return hints->ai_protocol == 0 || hints->ai_protocol == protocol;
 }
 
-/* Fills in the address: a number of one family or the other, or "?" for one of
- * a family that no name has. */
+/* Fills in the address: one of IPv4 or IPv6, or "?" for an address of a family
+ * that no name has. */
 static int make_address(struct answer *answer, const char *text,
                         in_port_t port) {
     struct sockaddr_in *four = (struct sockaddr_in *)&answer->address;
@@ -100,20 +108,26 @@ static int make_address(struct answer *answer, const char *text,
     return 0;
 }
 
-/* Appends the answers for one address, one for each type that is wanted.
- * Returns where the next one goes. */
+/* Appends the answers for one address: one for each socket type that the hints
+ * allow. Returns where the next answer goes. */
 static struct addrinfo **append(struct addrinfo **end, const char *text,
                                 in_port_t port, const struct addrinfo *hints) {
-    static const int kinds[][2] = {
-        {SOCK_STREAM, IPPROTO_TCP}, {SOCK_DGRAM, IPPROTO_UDP}, {SOCK_RAW, 0}};
+    static const struct {
+        int type;
+        int protocol;
+    } kinds[] = {
+        {SOCK_STREAM, IPPROTO_TCP},
+        {SOCK_DGRAM, IPPROTO_UDP},
+        {SOCK_RAW, 0},
+    };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct answer *answer = calloc(1, sizeof *answer);
         if (answer == NULL || make_address(answer, text, port) < 0)
-            abort(); /* what the test asked for is not to be had */
-        answer->info.ai_socktype = kinds[i][0];
-        answer->info.ai_protocol = kinds[i][1];
-        if (!is_wanted(hints, answer->info.ai_family, kinds[i][0],
-                       kinds[i][1])) {
+            abort(); /* we cannot do what the test asks for */
+        answer->info.ai_socktype = kinds[i].type;
+        answer->info.ai_protocol = kinds[i].protocol;
+        if (!is_wanted(hints, answer->info.ai_family, kinds[i].type,
+                       kinds[i].protocol)) {
             free(answer);
             continue;
         }
@@ -126,23 +140,40 @@ static struct addrinfo **append(struct addrinfo **end, const char *text,
 static int answer_for(const char *host, const char *addresses,
                       const char *service, const struct addrinfo *hints,
                       struct addrinfo **result) {
-    char *end = NULL;
-    unsigned long port = service != NULL ? strtoul(service, &end, 10) : 0;
-    if (end != NULL && *end != '\0')
-        return EAI_SERVICE;
+    unsigned long port = 0;
+    if (service != NULL) {
+        char *end;
+        port = strtoul(service, &end, 10);
+        if (*end != '\0')
+            return EAI_SERVICE;
+    }
 
     struct addrinfo *list = NULL;
     struct addrinfo **last = &list;
     char *copy = strdup(addresses);
     char *rest = copy;
-    for (char *text; (text = strsep(&rest, "+")) != NULL;)
+    while (rest != NULL) {
+        const char *text = strsep(&rest, "+");
         last = append(last, text, htons((in_port_t)port), hints);
+    }
     free(copy);
     if (list == NULL)
         return EAI_NONAME;
     if (hints->ai_flags & AI_CANONNAME)
         list->ai_canonname = strdup(host);
-    return give(list, 1, result);
+    return give_out(list, 1, result);
+}
+
+/* Returns the addresses that NAMES has for this host, or NULL. */
+static const char *addresses_of(const char *host) {
+    const char *names = getenv("NAMES");
+    if (names == NULL || host == NULL)
+        return NULL;
+    size_t length = strlen(host);
+    if (length == 0 || strncmp(names, host, length) != 0 ||
+        names[length] != '=')
+        return NULL;
+    return names + length + 1;
 }
 
 int getaddrinfo(const char *restrict host, const char *restrict service,
@@ -150,7 +181,6 @@ int getaddrinfo(const char *restrict host, const char *restrict service,
                 struct addrinfo **restrict result) {
     const char *error = getenv("NAMES_ERROR");
     const char *number = getenv("NAMES_ERRNO");
-    const char *names = getenv("NAMES");
     struct addrinfo wanted = {.ai_family = AF_UNSPEC};
     if (hints != NULL)
         wanted = *hints;
@@ -158,10 +188,9 @@ int getaddrinfo(const char *restrict host, const char *restrict service,
         errno = (int)strtol(number, NULL, 10);
     if (error != NULL)
         return (int)strtol(error, NULL, 10);
-    size_t length = host != NULL ? strlen(host) : 0;
-    if (length > 0 && names != NULL && strncmp(names, host, length) == 0 &&
-        names[length] == '=' && !(wanted.ai_flags & AI_NUMERICHOST))
-        return answer_for(host, names + length + 1, service, &wanted, result);
+    const char *addresses = addresses_of(host);
+    if (addresses != NULL && !(wanted.ai_flags & AI_NUMERICHOST))
+        return answer_for(host, addresses, service, &wanted, result);
 
     int (*real)(const char *, const char *, const struct addrinfo *,
                 struct addrinfo **);
@@ -170,31 +199,43 @@ int getaddrinfo(const char *restrict host, const char *restrict service,
         wanted.ai_flags |= AI_NUMERICHOST;
     struct addrinfo *list;
     int failed = real(host, service, &wanted, &list);
-    return failed != 0 ? failed : give(list, 0, result);
+    if (failed != 0)
+        return failed;
+    return give_out(list, 0, result);
+}
+
+/* Frees a list that we have made, as append did it. */
+static void free_answers(struct addrinfo *list) {
+    while (list != NULL) {
+        struct addrinfo *next = list->ai_next;
+        free(list->ai_canonname);
+        free(list);
+        list = next;
+    }
 }
 
 void freeaddrinfo(struct addrinfo *list) {
     void (*real)(struct addrinfo *);
     find("freeaddrinfo", &real);
+    if (list == NULL) {
+        log_line("NULL given back");
+        return;
+    }
     for (size_t i = 0; i < LISTS; i++) {
-        if (list == NULL || given[i].list != list)
+        if (given[i].list != list)
             continue;
         log_line("given back");
         given[i].list = NULL;
-        if (!given[i].is_ours)
+        if (given[i].is_ours)
+            free_answers(list);
+        else
             real(list);
-        while (given[i].is_ours && list != NULL) {
-            struct addrinfo *next = list->ai_next;
-            free(list->ai_canonname);
-            free(list);
-            list = next;
-        }
         return;
     }
-    log_line(list == NULL ? "NULL given back" : "not a list given back");
+    log_line("not a list given back");
 }
 
-/* The way back: any address is called by that one name. */
+/* The other direction: every address has this one name. */
 int getnameinfo(const struct sockaddr *restrict address, socklen_t length,
                 char *restrict host, socklen_t host_size,
                 char *restrict service, socklen_t service_size, int flags) {
@@ -214,7 +255,8 @@ int getnameinfo(const struct sockaddr *restrict address, socklen_t length,
     return 0;
 }
 
-/* Who asks by the call of 1983 gets no answer, rather than the machine's. */
+/* A program that uses this call of 1983 gets no answer: without us it would get
+ * the machine's. */
 struct hostent *gethostbyname(const char *host) {
     (void)host;
     h_errno = HOST_NOT_FOUND;

@@ -1,28 +1,37 @@
 /*
- * queue: a server with a queue, and with a clock that is only in its messages.
+ * queue: a server with a queue. Its clock is only in its messages.
  *
  *     queue [OPTION...] serve
  *     queue [OPTION...] p99 RATE...
  *     queue [OPTION...] best LIMIT
  *
- * Who connects sends lines, each the time in microseconds at which a request
- * comes, in order; the answer to each is a line: the time at which its reply
- * was there, and `ok`, or `busy` for one that was turned away. It serves one
- * request after another, -s microseconds each. Of each -x of them one, the
- * -o-th, has its reply -d later than that, and each that comes in the first
- * tenth of a second -c later: it is cold. It has -q requests at once, and turns
- * others away.
+ * A client sends one line for each request: the time in microseconds at which
+ * the request arrives, in order. For each line the server answers with the time
+ * at which its reply is ready, and with `ok`, or with `busy` if it has refused
+ * the request. No time really passes. So the server gives the same answers on
+ * every machine, and at once.
  *
- * No time passes: so it says the same on each machine, and at once. `p99`
- * prints what a run of 1.1 seconds at each RATE shows: p99 as it is to be
- * measured, 1000000000 where more than one in a hundred is turned away; `best`
- * the highest rate at which it is LIMIT at the most, or 0.
+ * The server handles one request after another. The options say how:
  *
- * As a server it takes a port of its own, says `listening on 127.0.0.1:PORT`,
- * and each run's number, first to last time, and requests: `run 1: 0 to
- * 1099000, 1100 requests`. It serves one connection after another, -r runs at
- * the most; further ones are closed without a word. -m RUN stops answering in
- * the middle of that run (it says nothing any more), -e RUN ends it there.
+ *     -s US           one request takes so long (1000)
+ *     -x COUNT -o NUMBER -d US
+ *                     of COUNT requests the one with this NUMBER (from 0) has
+ *                     its reply US later
+ *     -c US           in the first tenth of a second each reply comes so much
+ *                     later: the server is cold
+ *     -q COUNT        so many requests are in the server at once; if another
+ * one arrives, it is refused -r RUNS         so many runs are served; later
+ * connections are closed at once -m RUN          in the middle of this run the
+ * server stops to answer -e RUN          in the middle of this run the server
+ * closes -P PORT         listens there
+ *
+ * `serve` listens on 127.0.0.1 and prints `listening on 127.0.0.1:PORT`. Each
+ * connection is one run. When it ends, we print its number, its first and last
+ * time, and the number of requests: `run 1: 0 to 1099000, 1100 requests`.
+ *
+ * `p99` prints for each RATE what a load generator must measure in a run of 1.1
+ * seconds: the p99, where a refused request counts as 1000000000. `best` prints
+ * the highest rate whose p99 is at most LIMIT, or 0.
  */
 #define _GNU_SOURCE
 
@@ -45,38 +54,57 @@ enum {
     RUN = 1100000,
     LONGEST_QUEUE = 1 << 16,
     NEVER = 1000000000,
-    LEAST = 100, /* rates that are looked at */
-    MOST = 10000,
+    LEAST_RATE = 100,
+    MOST_RATE = 10000,
     LARGEST = 1 << 28, /* number on our command line, or from a client */
-    MIDDLE = 20,       /* replies before a run that ends too early does */
+    MIDDLE = 20,       /* requests that -m and -e still answer */
     LINE_BYTES = 32,
     BUFFER_BYTES = 1 << 16,
+    BACKLOG = 128,
 };
 
+/* The options. Times are in microseconds. */
 struct model {
-    long service, cold, queue;
-    long each, offset, extra;
-    long runs, mute, ending;
+    long service;
+    long cold;
+    long queue;
+    long each;
+    long offset;
+    long extra;
+    long runs;
+    long mute_run;   /* 0: none */
+    long ending_run; /* 0: none */
     long port;
 };
 
-/* One run: when the last one leaves, and those that wait, a ring. */
+/* One run. The times at which the waiting requests are done are in a ring. */
 struct run {
     const struct model *model;
-    long free_at, served;
+    long number;
+    long free_at; /* when the last request that we accepted is done */
+    long served;
     long done[LONGEST_QUEUE];
-    size_t first, count;
-    long begin, end, requests, replies; /* times, and counts */
+    size_t first;
+    size_t count;
+    /* For the report: */
+    long begin;
+    long end;
+    long requests;
 };
 
-/* One connection: what of a line has come, and what has not gone yet. */
+/* One connection. */
 struct talk {
     int fd;
-    char line[LINE_BYTES];
+    char line[LINE_BYTES]; /* the start of a line that is not complete yet */
     size_t length;
-    char *out;
-    size_t start, stop, room;
+    char *out; /* the bytes from start to stop are not sent yet */
+    size_t start;
+    size_t stop;
+    size_t room;
 };
+
+/* What answer_line and receive_lines return. */
+enum next { GO_ON, STOP_READING };
 
 static _Noreturn void usage(void) {
     fputs("usage: queue [-s US] [-c US] [-q COUNT] [-x COUNT] [-o NUMBER]\n"
@@ -94,8 +122,15 @@ static long number(const char *text) {
     return value;
 }
 
-/* Returns when the reply to a request is there; *busy when it is none. */
-static long request(struct run *run, long due, bool *busy) {
+static void begin_run(struct run *run, const struct model *model,
+                      long number_of_run) {
+    memset(run, 0, sizeof *run);
+    run->model = model;
+    run->number = number_of_run;
+}
+
+/* Returns when the reply is ready. *busy says whether it is a refusal. */
+static long handle_request(struct run *run, long due, bool *busy) {
     const struct model *model = run->model;
     while (run->count > 0 && run->done[run->first] <= due) {
         run->first = (run->first + 1) % LONGEST_QUEUE;
@@ -107,38 +142,53 @@ static long request(struct run *run, long due, bool *busy) {
     if (run->free_at < due)
         run->free_at = due;
     run->free_at += model->service;
-    run->done[(run->first + run->count++) % LONGEST_QUEUE] = run->free_at;
-    return run->free_at + (due < WARM_UP ? model->cold : 0) +
-           (run->served++ % model->each == model->offset ? model->extra : 0);
+    run->done[(run->first + run->count) % LONGEST_QUEUE] = run->free_at;
+    run->count++;
+    long reply = run->free_at;
+    if (due < WARM_UP)
+        reply += model->cold;
+    if (run->served % model->each == model->offset)
+        reply += model->extra;
+    run->served++;
+    return reply;
 }
 
 static int by_size(const void *a, const void *b) {
     const long *left = a;
     const long *right = b;
-    return (*left > *right) - (*left < *right);
+    if (*left < *right)
+        return -1;
+    if (*left > *right)
+        return 1;
+    return 0;
 }
 
 static long p99(const struct model *model, long rate) {
     static long latency[RUN];
     static struct run run;
     size_t count = 0;
-    run = (struct run){.model = model};
-    for (long i = 0; i * 1000000 / rate < RUN; i++) {
+    begin_run(&run, model, 1);
+    for (long i = 0;; i++) {
         bool busy;
         long due = i * 1000000 / rate;
-        long done = request(&run, due, &busy);
-        if (due >= WARM_UP)
-            latency[count++] = busy ? NEVER : done - due;
+        if (due >= RUN)
+            break;
+        long reply = handle_request(&run, due, &busy);
+        if (due < WARM_UP)
+            continue;
+        latency[count] = busy ? NEVER : reply - due;
+        count++;
     }
     qsort(latency, count, sizeof latency[0], by_size);
     return latency[(count * 99 + 99) / 100 - 1];
 }
 
-/* The highest rate from LEAST to MOST at which p99 is not above limit, or 0. A
- * higher rate never has a lower p99, but for a microsecond or two. */
+/* The highest rate from LEAST_RATE to MOST_RATE whose p99 is at most the limit,
+ * or 0. We can halve the range each time, because a higher rate never has a
+ * lower p99, except by a microsecond or two. */
 static long best(const struct model *model, long limit) {
-    long good = LEAST;
-    long bad = MOST + 1;
+    long good = LEAST_RATE;
+    long bad = MOST_RATE + 1;
     if (p99(model, good) > limit)
         return 0;
     while (bad - good > 1) {
@@ -151,135 +201,200 @@ static long best(const struct model *model, long limit) {
     return good;
 }
 
-/* A line has come: its answer is put behind those that have not gone yet.
- * Returns false for what is no time, or goes back. */
-static bool answer(struct run *run, struct talk *talk, long number_of_run) {
-    char *end;
-    bool busy;
-    long due = strtol(talk->line, &end, 10);
-    if (*talk->line < '0' || *talk->line > '9' || *end != '\0' ||
-        due > LARGEST || due < run->end) {
-        (void)printf("run %ld: no time, or before the last: %s\n",
-                     number_of_run, talk->line);
-        return false;
-    }
-    if (run->requests++ == 0)
-        run->begin = due;
-    run->end = due;
-    long done = request(run, due, &busy);
-    if (run->requests > MIDDLE && (run->model->mute == number_of_run ||
-                                   run->model->ending == number_of_run))
-        return run->model->mute == number_of_run;
+static void append_reply(struct talk *talk, long reply, bool busy) {
     if (talk->room - talk->stop < LINE_BYTES) {
         talk->room = 2 * talk->room + BUFFER_BYTES;
         talk->out = realloc(talk->out, talk->room);
         if (talk->out == NULL)
             err(1, "realloc");
     }
-    talk->stop += (size_t)snprintf(talk->out + talk->stop, LINE_BYTES,
-                                   "%ld %s\n", done, busy ? "busy" : "ok");
-    return true;
+    int length = snprintf(talk->out + talk->stop, LINE_BYTES, "%ld %s\n", reply,
+                          busy ? "busy" : "ok");
+    talk->stop += (size_t)length;
 }
 
-/* Returns false when nothing more is to be read. */
-static bool take(struct run *run, struct talk *talk, long number_of_run) {
+/* Answers the complete line in talk->line. */
+static enum next answer_line(struct run *run, struct talk *talk) {
+    char *end;
+    bool busy;
+    long due = strtol(talk->line, &end, 10);
+    if (*talk->line < '0' || *talk->line > '9' || *end != '\0' ||
+        due > LARGEST || due < run->end) {
+        (void)printf("run %ld: no time, or before the last: %s\n", run->number,
+                     talk->line);
+        return STOP_READING;
+    }
+    if (run->requests == 0)
+        run->begin = due;
+    run->requests++;
+    run->end = due;
+    long reply = handle_request(run, due, &busy);
+    if (run->requests > MIDDLE && run->number == run->model->mute_run)
+        return GO_ON;
+    if (run->requests > MIDDLE && run->number == run->model->ending_run)
+        return STOP_READING;
+    append_reply(talk, reply, busy);
+    return GO_ON;
+}
+
+static enum next receive_lines(struct run *run, struct talk *talk) {
     static char piece[BUFFER_BYTES];
     ssize_t got = recv(talk->fd, piece, sizeof piece, 0);
+    if (got <= 0)
+        return STOP_READING;
     for (ssize_t i = 0; i < got; i++) {
-        if (piece[i] != '\n' && talk->length < LINE_BYTES - 1) {
-            talk->line[talk->length++] = piece[i];
+        int is_end = piece[i] == '\n';
+        if (!is_end && talk->length < LINE_BYTES - 1) {
+            talk->line[talk->length] = piece[i];
+            talk->length++;
             continue;
         }
         talk->line[talk->length] = '\0';
         talk->length = 0;
-        if (piece[i] != '\n' || !answer(run, talk, number_of_run))
-            return false;
+        if (!is_end) /* the line is too long */
+            return STOP_READING;
+        if (answer_line(run, talk) == STOP_READING)
+            return STOP_READING;
     }
-    return got > 0;
+    return GO_ON;
 }
 
-/* Reads and writes as it comes: who sends all before it reads is not stopped.
- */
-static void hold(const struct model *model, int fd, long number_of_run) {
+/* Returns 0, or -1 if the client has gone. */
+static int send_replies(struct talk *talk) {
+    ssize_t sent = send(talk->fd, talk->out + talk->start,
+                        talk->stop - talk->start, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0)
+        talk->start += (size_t)sent;
+    else if (errno != EAGAIN)
+        return -1;
+    return 0;
+}
+
+/* Sends and receives at the same time, because a client may send all its
+ * requests before it reads the first reply. */
+static void exchange(struct run *run, struct talk *talk) {
+    bool reads = true;
+    while (reads || talk->start < talk->stop) {
+        struct pollfd ready = {.fd = talk->fd};
+        if (reads)
+            ready.events |= POLLIN;
+        if (talk->start < talk->stop)
+            ready.events |= POLLOUT;
+        if (poll(&ready, 1, -1) < 0)
+            return;
+        if (reads && (ready.revents & (POLLIN | POLLHUP | POLLERR)))
+            reads = receive_lines(run, talk) == GO_ON;
+        if (talk->start < talk->stop && send_replies(talk) < 0)
+            return;
+    }
+}
+
+static void serve_run(const struct model *model, int fd, long number_of_run) {
     static struct run run;
     struct talk talk = {.fd = fd};
-    bool reads = true;
-    run = (struct run){.model = model};
-    while (reads || talk.start < talk.stop) {
-        bool writes = talk.start < talk.stop;
-        struct pollfd ready = {
-            .fd = fd,
-            .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))};
-        if (poll(&ready, 1, -1) < 0)
-            break;
-        if (reads && (ready.revents & ~POLLOUT) != 0)
-            reads = take(&run, &talk, number_of_run);
-        if (talk.start == talk.stop)
-            continue;
-        ssize_t sent = send(fd, talk.out + talk.start, talk.stop - talk.start,
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno != EAGAIN)
-            break;
-        talk.start += sent < 0 ? 0 : (size_t)sent;
-    }
-    if (model->mute == number_of_run) /* for ever, or until it is ended */
-        (void)pause();
+    begin_run(&run, model, number_of_run);
+    exchange(&run, &talk);
+    if (model->mute_run == number_of_run)
+        (void)pause(); /* until a signal ends us */
     free(talk.out);
     (void)printf("run %ld: %ld to %ld, %ld requests\n", number_of_run,
                  run.begin, run.end, run.requests);
 }
 
-static void serve(const struct model *model) {
+static int listen_on(in_port_t port) {
     struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons((in_port_t)model->port),
+                              .sin_port = htons(port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof own;
     const int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(listener, (struct sockaddr *)&own, sizeof own) < 0 ||
-        listen(listener, 128) < 0 ||
-        getsockname(listener, (struct sockaddr *)&own, &length) < 0)
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
+        err(1, "bind");
+    if (listen(listener, BACKLOG) < 0)
         err(1, "listen");
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
+        err(1, "getsockname");
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port));
+    return listener;
+}
+
+static _Noreturn void serve(const struct model *model) {
+    int listener = listen_on((in_port_t)model->port);
     for (long run = 1;; run++) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             err(1, "accept");
         if (run <= model->runs)
-            hold(model, fd, run);
+            serve_run(model, fd, run);
         else
             (void)printf("run %ld: one too many\n", run);
         (void)close(fd);
     }
 }
 
+static void set_option(struct model *model, int option) {
+    switch (option) {
+    case 's':
+        model->service = number(optarg);
+        break;
+    case 'c':
+        model->cold = number(optarg);
+        break;
+    case 'q':
+        model->queue = number(optarg);
+        break;
+    case 'x':
+        model->each = number(optarg);
+        break;
+    case 'o':
+        model->offset = number(optarg);
+        break;
+    case 'd':
+        model->extra = number(optarg);
+        break;
+    case 'r':
+        model->runs = number(optarg);
+        break;
+    case 'm':
+        model->mute_run = number(optarg);
+        break;
+    case 'e':
+        model->ending_run = number(optarg);
+        break;
+    case 'P':
+        model->port = number(optarg);
+        break;
+    default:
+        usage();
+    }
+}
+
 int main(int argc, char **argv) {
-    struct model model = {
+    static struct model model = {
         .service = 1000, .each = 1, .queue = LONGEST_QUEUE, .runs = LARGEST};
-    for (int option;
-         (option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:P:")) != -1;) {
-        static const char letters[] = "scqxodrmeP";
-        long *const fields[] = {&model.service, &model.cold,   &model.queue,
-                                &model.each,    &model.offset, &model.extra,
-                                &model.runs,    &model.mute,   &model.ending,
-                                &model.port};
-        if (option == '?')
-            usage();
-        *fields[strchr(letters, option) - letters] = number(optarg);
+    for (;;) {
+        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:P:");
+        if (option == -1)
+            break;
+        set_option(&model, option);
     }
     if (optind == argc)
         usage();
-    if (strcmp(argv[optind], "serve") == 0)
+    const char *verb = argv[optind];
+    if (strcmp(verb, "serve") == 0)
         serve(&model);
-    for (int i = optind + 1; i < argc; i++)
-        if (strcmp(argv[optind], "p99") == 0)
+    for (int i = optind + 1; i < argc; i++) {
+        if (strcmp(verb, "p99") == 0)
             (void)printf("%s %ld\n", argv[i], p99(&model, number(argv[i])));
-        else if (strcmp(argv[optind], "best") == 0)
+        else if (strcmp(verb, "best") == 0)
             (void)printf("%ld\n", best(&model, number(argv[i])));
         else
             usage();
+    }
     return 0;
 }

@@ -1,18 +1,22 @@
 /*
- * rude-tls-client: a TLS client that trusts anybody, and has bad manners.
+ * rude-tls-client: a TLS client with bad manners, which trusts any server.
  *
  *     rude-tls-client [OPTION...] MANNER PORT
  *     rude-tls-client manners
  *     rude-tls-client connect MANNER PORT | faces
  *
- * It connects to 127.0.0.1, says `connected from ADDRESS:PORT`, shakes hands,
- * says its payload, drawn from a seed, and hears the echo of each record before
- * it says the next; `manners` lists the ways in which it can fail to do so. Of
- * each connection it says with what protocol and cipher it speaks, and to whom,
- * and then how much it heard, whether that was what it said, before what end.
+ * It connects to 127.0.0.1, prints `connected from ADDRESS:PORT`, and does the
+ * handshake. Then it sends its payload, which is drawn from a seed. After each
+ * record it waits for the echo before it sends the next. MANNER says where it
+ * does something else; `manners` lists them. The last line above has the words
+ * of `rude`: a test that plays every peer calls all of them in one way.
  *
- * It offers what nobody should take any more, if its manner is to: whether to
- * refuse that is for the server to decide.
+ * For each connection it prints the protocol, the cipher and the name in the
+ * server's certificate. Then it prints how many bytes came back, whether they
+ * were the same, and how the connection ended.
+ *
+ * Some manners offer old protocols and ciphers that nobody should accept any
+ * more. It is the server's task to refuse them.
  */
 #define _GNU_SOURCE
 
@@ -31,24 +35,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1 << 14, HELLO_BYTES = 1 << 12, NAME_BYTES = 256 };
+enum {
+    PIECE_BYTES = 1 << 14, /* the most that a record holds */
+    HELLO_BYTES = 1 << 12,
+    NAME_BYTES = 256,
+};
 
 enum manner {
-    HONEST,      /* says it all, hears it all, and ends with close_notify */
-    CUT,         /* and ends without */
-    BROKEN_OFF,  /* and resets */
-    MUTE,        /* says nothing after the handshake, and stays */
-    DEAF,        /* says the same for ever, and reads nothing */
-    RENEGOTIATE, /* wants another handshake before it says anything */
-    DRIBBLE,     /* a byte of its ClientHello, and a pause */
-    HALF,        /* half of its ClientHello, and stays */
-    VANISH,      /* half, and ends */
-    RESET,       /* half, and resets */
-    GARBAGE,     /* bytes that are no TLS, and stays */
-    TLS_1_1,     /* nothing newer */
-    RSA_ONLY,    /* keys sent encrypted to the certificate */
-    CBC_ONLY,    /* ciphers that are no AEAD */
-    DHE_ONLY,    /* another group than those of elliptic curves */
+    HONEST,      /* sends all, receives all, and ends with close_notify */
+    CUT,         /* the same, but ends without close_notify */
+    BROKEN_OFF,  /* the same, but resets */
+    MUTE,        /* sends nothing after the handshake, and stays */
+    DEAF,        /* sends without end, and never reads */
+    RENEGOTIATE, /* asks for another handshake before it sends */
+    DRIBBLE,     /* sends its ClientHello byte by byte, with pauses */
+    HALF,        /* sends half of its ClientHello, and stays */
+    VANISH,      /* sends half of its ClientHello, and closes */
+    RESET,       /* sends half of its ClientHello, and resets */
+    GARBAGE,     /* sends bytes that are not TLS, and stays */
+    TLS_1_1,     /* offers nothing newer */
+    RSA_ONLY,    /* offers only key exchange by RSA encryption */
+    CBC_ONLY,    /* offers only ciphers that are not AEAD */
+    DHE_ONLY,    /* offers only a group without elliptic curves */
     MANNERS
 };
 
@@ -59,11 +67,11 @@ static const char *const manners[MANNERS] = {
 };
 
 struct options {
-    char *name;       /* whom it asks for */
-    long bytes;       /* its payload */
-    long connections; /* all of them at once */
-    long pause;       /* milliseconds, of dribble */
-    int newest;       /* protocol; 0: any */
+    char *name;       /* the server that it asks for (SNI) */
+    long bytes;       /* the size of its payload */
+    long connections; /* all are open at once */
+    long pause;       /* milliseconds, for dribble */
+    int newest;       /* protocol version; 0: any */
     uint64_t seed;
 };
 
@@ -100,40 +108,60 @@ static int connect_to(in_port_t port) {
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, length) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+    if (fd < 0)
+        err(1, "socket");
+    if (connect(fd, (struct sockaddr *)&address, length) < 0)
         err(1, "connect 127.0.0.1:%d", port);
-    int on = 1; /* what we say after our Finished is not to wait for an ACK */
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+        err(1, "getsockname");
+    /* The payload must not wait for the ACK of our Finished. */
+    int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     printf("connected from 127.0.0.1:%d\n", ntohs(address.sin_port));
     return fd;
 }
 
+/* The cipher list that a manner offers to TLS 1.2 and older; NULL: all. */
+static const char *ciphers_of(enum manner manner) {
+    if (manner == RSA_ONLY)
+        return "AES128-GCM-SHA256:AES256-GCM-SHA384";
+    if (manner == CBC_ONLY)
+        return "ECDHE+AES128:-ECDHE+AESGCM:-ECDHE+AESCCM";
+    return NULL;
+}
+
+/* TLS 1.3 has no renegotiation, and not the ciphers of that list. */
+static int newest_protocol(enum manner manner, const struct options *options) {
+    if (manner == TLS_1_1)
+        return TLS1_1_VERSION;
+    if (manner == RENEGOTIATE || ciphers_of(manner) != NULL)
+        return TLS1_2_VERSION;
+    return options->newest;
+}
+
 static SSL_CTX *make_context(enum manner manner,
                              const struct options *options) {
-    static const char *const ciphers[MANNERS] = {
-        [RSA_ONLY] = "AES128-GCM-SHA256:AES256-GCM-SHA384",
-        [CBC_ONLY] = "ECDHE+AES128:-ECDHE+AESGCM:-ECDHE+AESCCM",
-    };
     static char group[] = "ffdhe2048";
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL)
         fail("SSL_CTX_new");
     SSL_CTX_set_security_level(context, 0);
-    int newest = manner == TLS_1_1 ? TLS1_1_VERSION
-                 : ciphers[manner] != NULL || manner == RENEGOTIATE
-                     ? TLS1_2_VERSION
-                     : options->newest;
+    int newest = newest_protocol(manner, options);
+    const char *ciphers = ciphers_of(manner);
+    if (ciphers == NULL)
+        ciphers = "ALL";
     if (SSL_CTX_set_min_proto_version(context, TLS1_VERSION) != 1 ||
-        SSL_CTX_set_max_proto_version(context, newest) != 1 ||
-        SSL_CTX_set_cipher_list(
-            context, ciphers[manner] != NULL ? ciphers[manner] : "ALL") != 1 ||
-        (manner == DHE_ONLY && SSL_CTX_set1_groups_list(context, group) != 1))
+        SSL_CTX_set_max_proto_version(context, newest) != 1)
+        fail("SSL_CTX");
+    if (SSL_CTX_set_cipher_list(context, ciphers) != 1)
+        fail("SSL_CTX");
+    if (manner == DHE_ONLY && SSL_CTX_set1_groups_list(context, group) != 1)
         fail("SSL_CTX");
     return context;
 }
 
-/* The bytes with which a handshake begins. */
+/* Writes a whole ClientHello. Returns its length. The input is empty, so
+ * SSL_connect stops after it. */
 static int make_hello(SSL *ssl, char *bytes) {
     BIO *out = BIO_new(BIO_s_mem());
     BIO *in = BIO_new(BIO_s_mem());
@@ -150,19 +178,23 @@ static void reset(int fd) {
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* Nothing is said any more; until the server ends. */
+/* Receives until the server ends, and prints what came. */
 static void wait_for_end(int fd) {
     char bytes[PIECE_BYTES];
-    ssize_t got;
-    size_t heard = 0;
-    while ((got = recv(fd, bytes, sizeof bytes, 0)) > 0)
-        heard += (size_t)got;
-    printf("got %zu bytes in the clear, then %s\n", heard,
-           got == 0 ? "the end" : "a reset");
+    size_t received = 0;
+    for (;;) {
+        ssize_t got = recv(fd, bytes, sizeof bytes, 0);
+        if (got <= 0) {
+            printf("got %zu bytes in the clear, then %s\n", received,
+                   got == 0 ? "the end" : "a reset");
+            return;
+        }
+        received += (size_t)got;
+    }
 }
 
-/* As much of a ClientHello as the manner has it. */
-static void begin(int fd, SSL *ssl, enum manner manner, long pause) {
+/* Sends as much of a ClientHello as the manner does. */
+static void send_hello(int fd, SSL *ssl, enum manner manner, long pause) {
     char hello[HELLO_BYTES];
     int length = make_hello(ssl, hello);
     if (length <= 0)
@@ -180,59 +212,110 @@ static void begin(int fd, SSL *ssl, enum manner manner, long pause) {
     }
 }
 
-/* Returns how it came out, in words. */
-static const char *hear(SSL *ssl, char *bytes, int wanted, size_t *heard) {
-    for (int got, had = 0; had < wanted; had += got) {
-        got = SSL_read(ssl, bytes + had, wanted - had);
-        int problem = SSL_get_error(ssl, got);
-        if (got > 0)
-            *heard += (size_t)got;
-        else if (problem == SSL_ERROR_ZERO_RETURN)
-            return "close_notify";
-        else
-            return problem == SSL_ERROR_SSL
-                       ? ERR_reason_error_string(ERR_peek_error())
-                       : "a reset";
-    }
-    return NULL;
+/* How a conversation over TLS goes. */
+struct talk {
+    SSL *ssl;
+    size_t received;
+    int is_over;
+    const char *reason; /* why it is over */
+};
+
+static void end_talk(struct talk *talk, const char *reason) {
+    talk->is_over = 1;
+    talk->reason = reason;
 }
 
-/* Says a payload, and hears its echo. Returns how the server ended, or NULL. */
-static const char *converse(SSL *ssl, enum manner manner,
-                            const struct options *options) {
-    static char said[PIECE_BYTES], got[PIECE_BYTES + 1];
-    uint64_t state = options->seed;
-    size_t heard = 0;
-    const char *end = NULL;
-    const char *verdict = "the same";
-    for (long left = options->bytes; left > 0 && end == NULL;) {
-        int length = left < PIECE_BYTES ? (int)left : PIECE_BYTES;
-        for (int i = 0; i < length; i++) {
-            state = state * 6364136223846793005U + 1442695040888963407U;
-            said[i] = (char)(state >> 56);
+static const char *reason_of_error(void) {
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    return reason != NULL ? reason : "an error without a name";
+}
+
+/* Reads so many bytes, or until the connection ends. */
+static void read_all(struct talk *talk, char *bytes, int wanted) {
+    int had = 0;
+    while (had < wanted) {
+        int got = SSL_read(talk->ssl, bytes + had, wanted - had);
+        if (got <= 0) {
+            int problem = SSL_get_error(talk->ssl, got);
+            if (problem == SSL_ERROR_ZERO_RETURN)
+                end_talk(talk, "close_notify");
+            else if (problem == SSL_ERROR_SSL)
+                end_talk(talk, reason_of_error());
+            else
+                end_talk(talk, "a reset");
+            return;
         }
-        if (SSL_write(ssl, said, length) <= 0)
-            end = "no room";
-        else if (manner != DEAF)
-            end = hear(ssl, got, length, &heard);
-        if (end == NULL && manner != DEAF &&
-            memcmp(said, got, (size_t)length) != 0)
-            verdict = "others";
-        if (manner != DEAF)
-            left -= length;
+        talk->received += (size_t)got;
+        had += got;
     }
-    if (end == NULL && manner == HONEST) {
-        (void)SSL_shutdown(ssl);
-        end = hear(ssl, got, 1, &heard);
-    } else if (end == NULL && manner == MUTE) {
-        end = hear(ssl, got, 1, &heard);
-    }
-    printf("got %zu bytes, %s, then %s\n", heard, verdict,
-           end != NULL ? end : "left");
-    return end;
 }
 
-static void report(const SSL *ssl) {
+static void draw_bytes(char *bytes, int length, uint64_t *state) {
+    for (int i = 0; i < length; i++) {
+        *state = *state * 6364136223846793005U + 1442695040888963407U;
+        bytes[i] = (char)(*state >> 56);
+    }
+}
+
+/* DEAF sends without end, and never reads. */
+static void send_for_ever(struct talk *talk, const struct options *options) {
+    static char sent[PIECE_BYTES];
+    uint64_t state = options->seed;
+    int length = PIECE_BYTES;
+    if (options->bytes < length)
+        length = (int)options->bytes;
+    if (length == 0)
+        return;
+    while (!talk->is_over) {
+        draw_bytes(sent, length, &state);
+        if (SSL_write(talk->ssl, sent, length) <= 0)
+            end_talk(talk, "no room");
+    }
+}
+
+/* Sends the payload and reads its echo. Returns whether they were the same. */
+static int send_payload(struct talk *talk, const struct options *options) {
+    static char sent[PIECE_BYTES];
+    static char received[PIECE_BYTES];
+    uint64_t state = options->seed;
+    long left = options->bytes;
+    int is_same = 1;
+    while (left > 0 && !talk->is_over) {
+        int length = left < PIECE_BYTES ? (int)left : PIECE_BYTES;
+        draw_bytes(sent, length, &state);
+        if (SSL_write(talk->ssl, sent, length) <= 0)
+            end_talk(talk, "no room");
+        else
+            read_all(talk, received, length);
+        if (!talk->is_over && memcmp(sent, received, (size_t)length) != 0)
+            is_same = 0;
+        left -= length;
+    }
+    return is_same;
+}
+
+/* Does what the manner does after the handshake, and prints how it went. */
+static void converse(SSL *ssl, enum manner manner,
+                     const struct options *options) {
+    struct talk talk = {.ssl = ssl, .reason = "left"};
+    char byte;
+    int is_same = 1;
+    if (manner == DEAF)
+        send_for_ever(&talk, options);
+    else if (manner != MUTE)
+        is_same = send_payload(&talk, options);
+    if (!talk.is_over && manner == HONEST) {
+        (void)SSL_shutdown(ssl);
+        read_all(&talk, &byte, 1);
+    } else if (!talk.is_over && manner == MUTE) {
+        read_all(&talk, &byte, 1);
+    }
+    printf("got %zu bytes, %s, then %s\n", talk.received,
+           is_same ? "the same" : "others", talk.reason);
+}
+
+/* Prints what the handshake has agreed on, and with whom. */
+static void report_handshake(const SSL *ssl) {
     char name[NAME_BYTES] = "nobody";
     X509 *certificate = SSL_get0_peer_certificate(ssl);
     if (certificate != NULL)
@@ -243,38 +326,54 @@ static void report(const SSL *ssl) {
            sk_X509_num(SSL_get_peer_cert_chain(ssl)));
 }
 
-static void play(int fd, SSL_CTX *context, enum manner manner,
-                 const struct options *options) {
-    SSL *ssl = SSL_new(context);
-    if (ssl == NULL || (options->name != NULL &&
-                        SSL_set_tlsext_host_name(ssl, options->name) != 1))
-        fail("SSL_new");
-    ERR_clear_error();
-    if (manner >= DRIBBLE && manner <= GARBAGE) {
-        begin(fd, ssl, manner, options->pause);
-        if (manner == RESET)
-            reset(fd);
-        SSL_free(ssl);
-        return;
-    }
+static void renegotiate(SSL *ssl) {
+    const char *result = "refused";
+    if (SSL_renegotiate(ssl) == 1 && SSL_do_handshake(ssl) == 1)
+        result = "made";
+    printf("another handshake: %s\n", result);
+}
+
+static void play_tls(int fd, SSL *ssl, enum manner manner,
+                     const struct options *options) {
     if (SSL_set_fd(ssl, fd) != 1)
         fail("SSL_set_fd");
     if (SSL_connect(ssl) != 1) {
         const char *reason = ERR_reason_error_string(ERR_peek_error());
         printf("no handshake: %s\n", reason != NULL ? reason : "a reset");
-    } else {
-        report(ssl);
-        if (manner == RENEGOTIATE)
-            printf("another handshake: %s\n",
-                   SSL_renegotiate(ssl) == 1 && SSL_do_handshake(ssl) == 1
-                       ? "made"
-                       : "refused");
-        struct options none = {0};
-        (void)converse(ssl, manner, manner == MUTE ? &none : options);
-        if (SSL_SESSION_has_ticket(SSL_get0_session(ssl)))
-            puts("and a ticket");
-        if (manner == BROKEN_OFF)
-            reset(fd);
+        return;
+    }
+    report_handshake(ssl);
+    if (manner == RENEGOTIATE)
+        renegotiate(ssl);
+    converse(ssl, manner, options);
+    if (SSL_SESSION_has_ticket(SSL_get0_session(ssl)))
+        puts("and a ticket");
+    if (manner == BROKEN_OFF)
+        reset(fd);
+}
+
+static void play(int fd, SSL_CTX *context, enum manner manner,
+                 const struct options *options) {
+    SSL *ssl = SSL_new(context);
+    if (ssl == NULL)
+        fail("SSL_new");
+    if (options->name != NULL &&
+        SSL_set_tlsext_host_name(ssl, options->name) != 1)
+        fail("SSL_new");
+    ERR_clear_error();
+    switch (manner) {
+    case DRIBBLE:
+    case HALF:
+    case VANISH:
+    case GARBAGE:
+        send_hello(fd, ssl, manner, options->pause);
+        break;
+    case RESET:
+        send_hello(fd, ssl, manner, options->pause);
+        reset(fd);
+        break;
+    default:
+        play_tls(fd, ssl, manner, options);
     }
     SSL_free(ssl);
 }
@@ -312,12 +411,37 @@ static void set_option(struct options *options, int option) {
     }
 }
 
+/* All connections are open before the first handshake begins. */
+static void play_all(enum manner manner, in_port_t port,
+                     const struct options *options) {
+    size_t count = (size_t)options->connections;
+    SSL_CTX *context = make_context(manner, options);
+    int *fds = calloc(count, sizeof *fds);
+    if (fds == NULL)
+        err(1, "calloc");
+    for (size_t i = 0; i < count; i++)
+        fds[i] = connect_to(port);
+    for (size_t i = 0; i < count; i++)
+        play(fds[i], context, manner, options);
+    puts("all is said");
+    for (size_t i = 0; i < count; i++) {
+        if (manner == HALF || manner == GARBAGE)
+            wait_for_end(fds[i]);
+        (void)close(fds[i]);
+    }
+    free(fds);
+    SSL_CTX_free(context);
+}
+
 int main(int argc, char **argv) {
     struct options options = {
         .bytes = 40, .connections = 1, .pause = 5, .seed = 1};
-    int option;
-    while ((option = getopt(argc, argv, "+2n:b:s:c:d:")) != -1)
+    for (;;) {
+        int option = getopt(argc, argv, "+2n:b:s:c:d:");
+        if (option == -1)
+            break;
         set_option(&options, option);
+    }
     argv += optind;
     argc -= optind;
     (void)signal(SIGPIPE, SIG_IGN);
@@ -328,30 +452,14 @@ int main(int argc, char **argv) {
             puts(manners[i]);
         return 0;
     }
-    if (argc == 3 && strcmp(argv[0], "connect") == 0) { /* as rude has it */
+    /* `connect MANNER PORT` is the same as `MANNER PORT`. */
+    if (argc == 3 && strcmp(argv[0], "connect") == 0) {
         argv++;
         argc--;
     }
     if (argc != 2 || options.connections < 1)
         usage();
-
     enum manner manner = manner_named(argv[0]);
-    in_port_t port = (in_port_t)number(argv[1]);
-    SSL_CTX *context = make_context(manner, &options);
-    int *all = calloc((size_t)options.connections, sizeof *all);
-    if (all == NULL)
-        err(1, "calloc");
-    for (long i = 0; i < options.connections; i++)
-        all[i] = connect_to(port);
-    for (long i = 0; i < options.connections; i++)
-        play(all[i], context, manner, &options);
-    puts("all is said");
-    for (long i = 0; i < options.connections; i++) {
-        if (manner == HALF || manner == GARBAGE)
-            wait_for_end(all[i]);
-        (void)close(all[i]);
-    }
-    free(all);
-    SSL_CTX_free(context);
+    play_all(manner, (in_port_t)number(argv[1]), &options);
     return 0;
 }

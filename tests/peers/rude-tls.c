@@ -6,21 +6,26 @@
  *     rude-tls manners
  *     rude-tls serve MANNER | connect MANNER PORT | faces
  *
- * The last line is how rude is called, too: with the certificate good, or
- * client, of build/certs. With -j PORT it is the client of a server there, in
- * the same manner: it shows that one the certificate, and believes it anything.
- * Else:
+ * It listens on 127.0.0.1, prints `listening on 127.0.0.1:PORT`, shows each
+ * client the certificate, and answers with one line, or with the bytes of a
+ * file. MANNER says where it does something else; `manners` lists them.
  *
- * It says `listening on 127.0.0.1:PORT`, shows each client the certificate, and
- * answers with a line, or the bytes of a file; `manners` lists the ways in
- * which it can fail to do so. Of each connection it says for whom it was taken,
- * as the client said in the clear, what became of the handshake, and how much
- * it heard before what end.
+ * For each connection it prints the name that the client asked for (SNI), how
+ * the handshake went, and how many bytes it received before the connection
+ * ended, and why it ended.
  *
- * All that TLS wants to send goes through the buffers of this program, and from
- * there to the socket: so it can stop anywhere in a handshake. It takes what
- * nobody should take any more, such as TLS 1.0 and keys of 1024 bits: whether
- * to refuse them is for its clients to decide.
+ * With -j PORT it is not a server, but the client of a server on that port,
+ * with the same manners. It shows the server the certificate, and does not
+ * check the server's.
+ *
+ * The last line above has the words of `rude`, so that a test that plays every
+ * peer calls all of them in one way. The certificate is then the good one of
+ * build/certs, or for `connect` the one of a client.
+ *
+ * OpenSSL reads and writes two buffers of ours, and we copy between them and
+ * the socket. So we can stop at any byte of a handshake. We also accept what
+ * nobody should accept any more, such as TLS 1.0 and RSA keys of 1024 bits. It
+ * is the other side's task to refuse them.
  */
 #define _GNU_SOURCE
 
@@ -44,31 +49,31 @@ enum {
     PIECE_BYTES = 1 << 14, /* the most that a record holds */
     RECORDS = 200,         /* that flood sends at once */
     KEY_BYTES = 256,
+    P256_BYTES = 32, /* a private key of that curve */
 };
 
-/* What it does, beyond showing its certificate. */
+/* What it does, besides showing its certificate. */
 enum manner {
     HONEST,      /* answers, and ends with close_notify */
-    CUT,         /* answers, and ends without */
+    CUT,         /* answers, and ends without close_notify */
     BROKEN_OFF,  /* answers, and resets */
-    MUTE,        /* says nothing after the handshake, and stays */
-    FLOOD,       /* says the same line for ever */
-    RENEGOTIATE, /* wants another handshake before it answers */
-    SILENT,      /* says nothing at all, and stays */
-    HALF,        /* half of its first flight, and stays */
-    DRIBBLE,     /* a byte, and a pause */
-    RESET,       /* half of its first flight, and resets */
-    GARBAGE,     /* bytes that are no TLS */
-    BYE,         /* close_notify, where its first flight should be */
-    HTTP,        /* an answer to somebody who does not speak TLS */
-    HUGE_RECORD, /* a record longer than any may be */
-    TLS_1_1,     /* nothing newer */
-    RSA_ONLY,    /* keys sent encrypted to the certificate: no new ones each
-                    time */
-    CBC_ONLY,    /* ciphers that are no AEAD */
-    IMPOSTOR,    /* has the certificate, and not its key */
-    STALL,       /* answers, and stays; gives no tickets */
-    SPOILT,      /* answers, and adds a record that nobody can decrypt */
+    MUTE,        /* sends nothing after the handshake, and stays */
+    FLOOD,       /* sends the same line without end */
+    RENEGOTIATE, /* asks for another handshake before it answers */
+    SILENT,      /* sends nothing at all, and stays */
+    HALF,        /* sends half of its first flight, and stays */
+    DRIBBLE,     /* sends byte by byte, with pauses */
+    RESET,       /* sends half of its first flight, and resets */
+    GARBAGE,     /* sends bytes that are not TLS */
+    BYE,         /* sends close_notify in the place of its first flight */
+    HTTP,        /* answers in plain HTTP */
+    HUGE_RECORD, /* sends a record longer than TLS allows */
+    TLS_1_1,     /* speaks nothing newer */
+    RSA_ONLY,    /* speaks only key exchange by RSA encryption */
+    CBC_ONLY,    /* speaks only ciphers that are not AEAD */
+    IMPOSTOR,    /* has the certificate, but not its key */
+    STALL,       /* answers, and stays; sends no session tickets */
+    SPOILT,      /* answers, and adds a record that cannot be decrypted */
     MANNERS
 };
 
@@ -81,13 +86,13 @@ static const char *const manners[MANNERS] = {
 
 struct options {
     in_port_t port;
-    int joins; /* a server at that port, as its client */
+    int is_client; /* of a server on that port */
     long connections;
-    long pause;  /* milliseconds, of dribble */
-    long wait;   /* milliseconds, before its first word */
-    long wanted; /* it answers when it has heard so many bytes */
-    const char *file;
-    FILE *record;
+    long pause;       /* milliseconds, for dribble */
+    long wait;        /* milliseconds, before it sends its first bytes */
+    long wanted;      /* it answers when it has received so many bytes */
+    const char *file; /* its answer; NULL: one line */
+    FILE *record;     /* what we receive is kept here; NULL: nowhere */
 };
 
 struct peer {
@@ -95,10 +100,12 @@ struct peer {
     enum manner manner;
     const struct options *options;
     SSL *ssl;
-    BIO *in, *out;   /* between TLS and the socket */
-    size_t heard;    /* bytes, decrypted */
-    int spoke;       /* it has said something */
-    const char *end; /* how the client ended, once it has */
+    BIO *in;            /* bytes from the socket, for OpenSSL to read */
+    BIO *out;           /* bytes of OpenSSL, for the socket */
+    size_t received;    /* bytes, decrypted */
+    int has_sent;       /* we have sent our first bytes */
+    int is_over;        /* the other side has ended, or we can't go on */
+    const char *reason; /* why it is over */
 };
 
 static _Noreturn void usage(void) {
@@ -131,14 +138,22 @@ static long number(const char *text) {
     return value;
 }
 
-/* Sends it all. Returns 0, or -1 when the client has gone. */
+static void end_connection(struct peer *peer, const char *reason) {
+    peer->is_over = 1;
+    peer->reason = reason;
+}
+
+/* Sends all bytes. Returns 0, or -1 if the other side has gone. */
 static int send_all(struct peer *peer, const char *bytes, size_t length) {
     size_t step = peer->manner == DRIBBLE ? 1 : length;
-    for (size_t sent = 0; sent < length;) {
-        size_t count = step < length - sent ? step : length - sent;
+    size_t sent = 0;
+    while (sent < length) {
+        size_t count = length - sent;
+        if (count > step)
+            count = step;
         ssize_t taken = send(peer->fd, bytes + sent, count, MSG_NOSIGNAL);
         if (taken < 0) {
-            peer->end = "a reset";
+            end_connection(peer, "a reset");
             return -1;
         }
         sent += (size_t)taken;
@@ -148,29 +163,32 @@ static int send_all(struct peer *peer, const char *bytes, size_t length) {
     return 0;
 }
 
-/* Sends what TLS has ready. Returns 0, or -1 when that is not to go on. */
-static int flush_out(struct peer *peer) {
+/* Sends what OpenSSL has written. Returns 0, or -1 if the handshake is not to
+ * go on: because sending failed, or because the manner stops halfway. */
+static int send_output(struct peer *peer) {
     static char bytes[1 << 16];
-    int ready;
-    while ((ready = BIO_read(peer->out, bytes, sizeof bytes)) > 0) {
-        int half = peer->manner == HALF || peer->manner == RESET;
-        if (!peer->spoke && peer->options->wait > 0)
+    for (;;) {
+        int length = BIO_read(peer->out, bytes, sizeof bytes);
+        if (length <= 0)
+            return 0;
+        if (!peer->has_sent && peer->options->wait > 0)
             (void)poll(NULL, 0, (int)peer->options->wait);
-        peer->spoke = 1;
-        if (send_all(peer, bytes, (size_t)(half ? ready / 2 : ready)) < 0)
+        peer->has_sent = 1;
+        if (peer->manner == HALF || peer->manner == RESET) {
+            (void)send_all(peer, bytes, (size_t)(length / 2));
             return -1;
-        if (half)
+        }
+        if (send_all(peer, bytes, (size_t)length) < 0)
             return -1;
     }
-    return 0;
 }
 
-/* Gives TLS what the socket has. Returns 0, or -1 at its end. */
-static int fill_in(struct peer *peer) {
+/* Gives OpenSSL what the socket has. Returns 0, or -1 at the end. */
+static int receive_input(struct peer *peer) {
     static char bytes[PIECE_BYTES];
     ssize_t received = recv(peer->fd, bytes, sizeof bytes, 0);
     if (received <= 0) {
-        peer->end = received == 0 ? "the end" : "a reset";
+        end_connection(peer, received == 0 ? "the end" : "a reset");
         return -1;
     }
     if (BIO_write(peer->in, bytes, (int)received) != received)
@@ -178,28 +196,30 @@ static int fill_in(struct peer *peer) {
     return 0;
 }
 
-/* Returns 1 when the call is to be made again, after what it has been waiting
- * for; 0 when it is over. */
-static int goes_on(struct peer *peer, int result) {
+/* Sends what a call of OpenSSL has written and, if the call needs more input,
+ * waits for it. Returns 1 if the call is to be made again, else 0. */
+static int must_repeat(struct peer *peer, int result) {
     int problem = SSL_get_error(peer->ssl, result);
-    if (flush_out(peer) < 0 || result > 0)
+    if (send_output(peer) < 0 || result > 0)
         return 0;
     if (problem == SSL_ERROR_ZERO_RETURN)
-        peer->end = "close_notify";
-    return problem == SSL_ERROR_WANT_READ && fill_in(peer) == 0;
+        end_connection(peer, "close_notify");
+    if (problem != SSL_ERROR_WANT_READ)
+        return 0;
+    return receive_input(peer) == 0;
 }
 
-/* Returns 1 when the handshake is done. */
-static int shake_hands(struct peer *peer) {
+/* Returns 1 if the handshake succeeded, else 0. */
+static int do_handshake(struct peer *peer) {
     int result;
     do {
         ERR_clear_error();
         result = SSL_do_handshake(peer->ssl);
-    } while (goes_on(peer, result));
+    } while (must_repeat(peer, result));
     const char *name = SSL_get_servername(peer->ssl, TLSEXT_NAMETYPE_host_name);
-    if (!peer->options->joins)
+    if (!peer->options->is_client)
         printf("taken for %s\n", name != NULL ? name : "nobody");
-    if (result > 0 && peer->end == NULL) {
+    if (result > 0 && !peer->is_over) {
         printf("%s\n", SSL_get_version(peer->ssl));
         return 1;
     }
@@ -208,63 +228,79 @@ static int shake_hands(struct peer *peer) {
     return 0;
 }
 
-/* Hears the client until it has said so many bytes, or ended. */
-static void hear(struct peer *peer, size_t wanted) {
+/* Reads until the other side has sent so many bytes, or has ended. */
+static void read_until(struct peer *peer, size_t wanted) {
     char bytes[PIECE_BYTES];
-    while (peer->end == NULL && peer->heard < wanted) {
+    while (!peer->is_over && peer->received < wanted) {
         int got = SSL_read(peer->ssl, bytes, sizeof bytes);
         if (got > 0) {
-            peer->heard += (size_t)got;
+            peer->received += (size_t)got;
             if (peer->options->record != NULL)
                 (void)fwrite(bytes, 1, (size_t)got, peer->options->record);
-        } else if (!goes_on(peer, got) && peer->end == NULL) {
-            peer->end = "an error";
+        } else if (!must_repeat(peer, got) && !peer->is_over) {
+            end_connection(peer, "an error");
         }
     }
 }
 
-/* For ever, in records so small that whoever takes them one by one is slower
- * than we are, and always finds another. */
+/* Sends the same line without end, each time in a small record of its own. A
+ * reader that takes one record at a time is slower than we are, so it always
+ * finds another one. */
 static void flood(struct peer *peer) {
     static const char line[] = "and so on\n";
-    while (peer->end == NULL) {
+    while (!peer->is_over) {
         for (int i = 0; i < RECORDS; i++)
             (void)SSL_write(peer->ssl, line, sizeof line - 1);
-        (void)flush_out(peer);
+        (void)send_output(peer);
     }
 }
 
-static void answer(struct peer *peer) {
-    char bytes[PIECE_BYTES] = "hello from behind the certificate\n";
-    size_t length = strlen(bytes);
-    FILE *file = NULL;
-    if (peer->options->file != NULL &&
-        (file = fopen(peer->options->file, "re")) == NULL)
-        err(1, "%s", peer->options->file);
+static void write_answer(struct peer *peer, const char *bytes, size_t length) {
+    (void)must_repeat(peer, SSL_write(peer->ssl, bytes, (int)length));
+}
+
+static void answer_with_line(struct peer *peer) {
+    static const char line[] = "hello from behind the certificate\n";
+    write_answer(peer, line, sizeof line - 1);
+}
+
+static void answer_with_file(struct peer *peer, const char *name) {
+    char bytes[PIECE_BYTES];
+    FILE *file = fopen(name, "re");
+    if (file == NULL)
+        err(1, "%s", name);
     do {
-        if (file != NULL)
-            length = fread(bytes, 1, sizeof bytes, file);
-        if (length > 0)
-            (void)goes_on(peer, SSL_write(peer->ssl, bytes, (int)length));
-    } while (file != NULL && length > 0 && peer->end == NULL);
-    if (file != NULL)
-        (void)fclose(file);
+        size_t length = fread(bytes, 1, sizeof bytes, file);
+        if (length == 0)
+            break;
+        write_answer(peer, bytes, length);
+    } while (!peer->is_over);
+    (void)fclose(file);
+}
+
+static void answer(struct peer *peer) {
+    if (peer->options->file != NULL)
+        answer_with_file(peer, peer->options->file);
+    else
+        answer_with_line(peer);
 }
 
 static void reset(const struct peer *peer) {
     struct linger at_once = {.l_onoff = 1};
     int unsent = 1;
-    /* After the bytes, and not instead of them. */
+    /* A reset that is sent too early would throw away the bytes before it. So
+     * we wait until the other side's kernel has them, and then until the
+     * program has read them. */
     for (int i = 0; unsent > 0 && i < 1000; i++) {
         (void)poll(NULL, 0, 1);
         (void)ioctl(peer->fd, TIOCOUTQ, &unsent);
     }
-    (void)poll(NULL, 0, 20); /* until it has read them, too */
+    (void)poll(NULL, 0, 20);
     (void)setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* What is said in the place of TLS. */
-static void speak_plainly(struct peer *peer) {
+/* Sends what the manner sends in the place of TLS. */
+static void send_plaintext(struct peer *peer) {
     static const char http[] = "HTTP/1.0 400 Bad Request\r\n\r\n"
                                "This server speaks no TLS.\r\n";
     static const char garbage[] = "\1\2\3\4 is no record of any kind\n";
@@ -285,48 +321,69 @@ static void speak_plainly(struct peer *peer) {
     }
 }
 
-/* Until the client has taken part, or refused. */
+/* Goes on until the client has done the second handshake, or refused. */
 static void renegotiate(struct peer *peer) {
     char byte;
     (void)SSL_renegotiate(peer->ssl);
-    (void)SSL_do_handshake(peer->ssl); /* sends that we want to */
+    (void)SSL_do_handshake(peer->ssl); /* writes our request */
     do {
-        (void)flush_out(peer);
+        (void)send_output(peer);
         (void)SSL_read(peer->ssl, &byte, 1);
-        (void)flush_out(peer);
-    } while (SSL_renegotiate_pending(peer->ssl) && fill_in(peer) == 0);
+        (void)send_output(peer);
+    } while (SSL_renegotiate_pending(peer->ssl) && receive_input(peer) == 0);
 }
 
-/* Hears what is left, and does nothing with it. */
+/* Receives what is left, and does nothing with it. */
 static void wait_for_end(struct peer *peer) {
-    while (peer->end == NULL)
-        (void)fill_in(peer);
+    while (!peer->is_over)
+        (void)receive_input(peer);
 }
 
-static void converse(struct peer *peer) {
+/* A server speaks second: it waits for the ClientHello first. */
+static void converse_in_plaintext(struct peer *peer) {
+    if (!peer->options->is_client)
+        (void)receive_input(peer);
+    send_plaintext(peer);
+    (void)shutdown(peer->fd, SHUT_WR);
+}
+
+static void half_close_and_read(struct peer *peer) {
+    (void)shutdown(peer->fd, SHUT_WR);
+    read_until(peer, SIZE_MAX);
+}
+
+/* The answer is sent. Ends as the manner does. */
+static void finish(struct peer *peer) {
     static const char spoilt[] =
         "\27\3\3\0\41 and so on: 33 bytes of no cipher";
     switch (peer->manner) {
-    case SILENT:
+    case STALL:
+    case FLOOD:
         return;
-    case GARBAGE:
-    case BYE:
-    case HTTP:
-    case HUGE_RECORD:
-        if (!peer->options->joins)
-            (void)fill_in(peer);
-        speak_plainly(peer);
-        (void)shutdown(peer->fd, SHUT_WR);
+    case BROKEN_OFF:
+        reset(peer);
         return;
+    case SPOILT:
+        (void)send_all(peer, spoilt, sizeof spoilt - 1);
+        break;
+    case HONEST:
+    case DRIBBLE:
+        (void)SSL_shutdown(peer->ssl); /* writes our close_notify */
+        (void)send_output(peer);
+        break;
     default:
         break;
     }
-    if (!shake_hands(peer)) {
+    half_close_and_read(peer);
+}
+
+static void converse_in_tls(struct peer *peer) {
+    if (!do_handshake(peer)) {
         if (peer->manner == RESET)
             reset(peer);
         return;
     }
-    hear(peer, (size_t)peer->options->wanted);
+    read_until(peer, (size_t)peer->options->wanted);
     if (peer->manner == MUTE)
         return;
     if (peer->manner == RENEGOTIATE)
@@ -335,51 +392,59 @@ static void converse(struct peer *peer) {
         flood(peer);
     else
         answer(peer);
-    if (peer->manner == STALL)
-        return;
-    if (peer->manner == SPOILT)
-        (void)send_all(peer, spoilt, sizeof spoilt - 1);
-    if (peer->manner == BROKEN_OFF)
-        reset(peer);
-    if (peer->manner == HONEST || peer->manner == DRIBBLE)
-        (void)goes_on(peer, SSL_shutdown(peer->ssl) == 0);
-    if (peer->manner != BROKEN_OFF && peer->manner != FLOOD) {
-        (void)shutdown(peer->fd, SHUT_WR);
-        hear(peer, SIZE_MAX);
+    finish(peer);
+}
+
+static void converse(struct peer *peer) {
+    switch (peer->manner) {
+    case SILENT:
+        break;
+    case GARBAGE:
+    case BYE:
+    case HTTP:
+    case HUGE_RECORD:
+        converse_in_plaintext(peer);
+        break;
+    default:
+        converse_in_tls(peer);
     }
 }
 
 static void serve(int fd, SSL_CTX *context, enum manner manner,
                   const struct options *options) {
-    struct peer peer = {.fd = fd,
-                        .manner = manner,
-                        .options = options,
-                        .ssl = SSL_new(context),
-                        .in = BIO_new(BIO_s_mem()),
-                        .out = BIO_new(BIO_s_mem())};
+    struct peer peer = {
+        .fd = fd,
+        .manner = manner,
+        .options = options,
+        .ssl = SSL_new(context),
+        .in = BIO_new(BIO_s_mem()),
+        .out = BIO_new(BIO_s_mem()),
+        .reason = "it reset",
+    };
     if (peer.ssl == NULL || peer.in == NULL || peer.out == NULL)
         fail("SSL_new");
-    BIO_set_mem_eof_return(peer.in, -1); /* empty is not the end */
+    BIO_set_mem_eof_return(peer.in, -1); /* an empty buffer is not the end */
     SSL_set_bio(peer.ssl, peer.in, peer.out);
-    if (options->joins)
+    if (options->is_client)
         SSL_set_connect_state(peer.ssl);
     else
         SSL_set_accept_state(peer.ssl);
-    /* Who takes in a ticket has its queue of errors emptied by OpenSSL. */
+    /* OpenSSL empties its error queue when a client reads a session ticket. With
+     * this manner we test clients that forgot to empty it, so we send none. */
     if (manner == STALL && SSL_set_num_tickets(peer.ssl, 0) != 1)
         fail("SSL_set_num_tickets");
     converse(&peer);
     if (manner != BROKEN_OFF && manner != RESET)
         wait_for_end(&peer);
-    printf("got %zu bytes, then %s\n", peer.heard,
-           peer.end != NULL ? peer.end : "it reset");
+    printf("got %zu bytes, then %s\n", peer.received, peer.reason);
     SSL_free(peer.ssl);
     (void)close(fd);
 }
 
-/* A key whose public half is the certificate's, and whose private half is
- * another's: as it would be for one who has copied the certificate. */
-static EVP_PKEY *half_a_key(EVP_PKEY *public, EVP_PKEY *private) {
+/* Makes a key whose public half belongs to the certificate, and whose private
+ * half belongs to another key. An impostor who has copied the certificate has
+ * no better one. */
+static EVP_PKEY *make_half_key(EVP_PKEY *public, EVP_PKEY *private) {
     unsigned char point[KEY_BYTES];
     unsigned char secret[KEY_BYTES];
     char group[] = "P-256";
@@ -387,12 +452,14 @@ static EVP_PKEY *half_a_key(EVP_PKEY *public, EVP_PKEY *private) {
     BIGNUM *scalar = NULL;
     EVP_PKEY *key = NULL;
     EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-    if (maker == NULL ||
-        EVP_PKEY_get_octet_string_param(public, OSSL_PKEY_PARAM_PUB_KEY, point,
-                                        sizeof point, &length) != 1 ||
-        EVP_PKEY_get_bn_param(private, OSSL_PKEY_PARAM_PRIV_KEY, &scalar) != 1)
-        fail("half_a_key");
-    int size = BN_bn2nativepad(scalar, secret, 32);
+    if (maker == NULL)
+        fail("EVP_PKEY_CTX_new_from_name");
+    if (EVP_PKEY_get_octet_string_param(public, OSSL_PKEY_PARAM_PUB_KEY, point,
+                                        sizeof point, &length) != 1)
+        fail("EVP_PKEY_get_octet_string_param");
+    if (EVP_PKEY_get_bn_param(private, OSSL_PKEY_PARAM_PRIV_KEY, &scalar) != 1)
+        fail("EVP_PKEY_get_bn_param");
+    int size = BN_bn2nativepad(scalar, secret, P256_BYTES);
     OSSL_PARAM parts[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
         OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point,
@@ -408,43 +475,55 @@ static EVP_PKEY *half_a_key(EVP_PKEY *public, EVP_PKEY *private) {
     return key;
 }
 
-/* The key of a certificate is the key of an impostor with another one. */
-static void use_half_a_key(SSL_CTX *context) {
+static void use_half_key(SSL_CTX *context) {
     EVP_PKEY *other = EVP_EC_gen("P-256");
-    EVP_PKEY *key =
-        half_a_key(X509_get0_pubkey(SSL_CTX_get0_certificate(context)), other);
+    X509 *certificate = SSL_CTX_get0_certificate(context);
+    EVP_PKEY *key = make_half_key(X509_get0_pubkey(certificate), other);
     if (SSL_CTX_use_PrivateKey(context, key) != 1)
         fail("SSL_CTX_use_PrivateKey");
     EVP_PKEY_free(key);
     EVP_PKEY_free(other);
 }
 
+/* The cipher list for TLS 1.2 and older; NULL: all. */
+static const char *ciphers_of(enum manner manner) {
+    if (manner == RSA_ONLY)
+        return "AES128-GCM-SHA256";
+    if (manner == CBC_ONLY)
+        return "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA";
+    return NULL;
+}
+
+/* TLS 1.3 has no renegotiation, and not the ciphers of that list. */
+static int newest_protocol(enum manner manner) {
+    if (manner == TLS_1_1)
+        return TLS1_1_VERSION;
+    if (manner == RENEGOTIATE || ciphers_of(manner) != NULL)
+        return TLS1_2_VERSION;
+    return 0; /* any */
+}
+
 static SSL_CTX *make_context(enum manner manner, const char *chain,
                              const char *key) {
-    static const char *const ciphers[MANNERS] = {
-        [RSA_ONLY] = "AES128-GCM-SHA256",
-        [CBC_ONLY] = "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA",
-    };
     SSL_CTX *context = SSL_CTX_new(TLS_method());
     if (context == NULL)
         fail("SSL_CTX_new");
     SSL_CTX_set_security_level(context, 0);
     (void)SSL_CTX_set_options(context, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
-    int newest = manner == TLS_1_1 ? TLS1_1_VERSION
-                 : ciphers[manner] != NULL || manner == RENEGOTIATE
-                     ? TLS1_2_VERSION
-                     : 0;
+    const char *ciphers = ciphers_of(manner);
+    if (ciphers == NULL)
+        ciphers = "ALL";
     if (SSL_CTX_set_min_proto_version(context, TLS1_VERSION) != 1 ||
-        SSL_CTX_set_max_proto_version(context, newest) != 1 ||
-        SSL_CTX_set_cipher_list(
-            context, ciphers[manner] != NULL ? ciphers[manner] : "ALL") != 1)
+        SSL_CTX_set_max_proto_version(context, newest_protocol(manner)) != 1)
+        fail("SSL_CTX");
+    if (SSL_CTX_set_cipher_list(context, ciphers) != 1)
         fail("SSL_CTX");
     if (chain == NULL)
         return context;
     if (SSL_CTX_use_certificate_chain_file(context, chain) != 1)
         fail(chain);
     if (manner == IMPOSTOR)
-        use_half_a_key(context);
+        use_half_key(context);
     else if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
         fail(key);
     return context;
@@ -461,7 +540,9 @@ static struct sockaddr_in address_of(in_port_t port) {
 static int connected_socket(in_port_t port) {
     struct sockaddr_in address = address_of(port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+    if (fd < 0)
+        err(1, "socket");
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
         err(1, "connect 127.0.0.1:%d", port);
     return fd;
 }
@@ -471,12 +552,16 @@ static int listening_socket(in_port_t port) {
     socklen_t length = sizeof address;
     int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(listener, (struct sockaddr *)&address, sizeof address) < 0 ||
-        listen(listener, SOMAXCONN) < 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &length) < 0)
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(listener, SOMAXCONN) < 0)
         err(1, "listen 127.0.0.1:%d", port);
+    if (getsockname(listener, (struct sockaddr *)&address, &length) < 0)
+        err(1, "getsockname");
     printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
     return listener;
 }
@@ -488,6 +573,15 @@ static enum manner manner_named(const char *name) {
     errx(2, "there is no manner %s; `rude-tls manners` lists them", name);
 }
 
+/* A signal may end us, so nothing is left in a buffer. */
+static FILE *open_record(const char *name) {
+    FILE *record = fopen(name, "we");
+    if (record == NULL)
+        err(1, "%s", name);
+    (void)setvbuf(record, NULL, _IONBF, 0);
+    return record;
+}
+
 static void set_option(struct options *options, int option) {
     switch (option) {
     case 'p':
@@ -495,7 +589,7 @@ static void set_option(struct options *options, int option) {
         break;
     case 'j':
         options->port = (in_port_t)number(optarg);
-        options->joins = 1;
+        options->is_client = 1;
         break;
     case 'c':
         options->connections = number(optarg);
@@ -513,59 +607,67 @@ static void set_option(struct options *options, int option) {
         options->file = optarg;
         break;
     case 'o':
-        if ((options->record = fopen(optarg, "we")) == NULL)
-            err(1, "%s", optarg);
-        (void)setvbuf(options->record, NULL, _IONBF, 0); /* we may be ended */
+        options->record = open_record(optarg);
         break;
     default:
         usage();
     }
 }
 
-int main(int argc, char **argv) {
-    struct options options = {.connections = 1, .pause = 50};
-    int option;
-    while ((option = getopt(argc, argv, "+p:j:c:d:w:n:f:o:")) != -1)
-        set_option(&options, option);
-    argv += optind;
-    argc -= optind;
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc == 1 &&
-        (strcmp(argv[0], "manners") == 0 || strcmp(argv[0], "faces") == 0)) {
-        for (int i = 0; i < MANNERS; i++)
-            puts(manners[i]);
-        return 0;
-    }
-    static char certs[][sizeof "build/certs/client.pem"] = {
-        "build/certs/good.pem", "build/certs/good.key",
-        "build/certs/client.pem", "build/certs/client.key"};
-    char *served[] = {argv[1], certs[0], certs[1]};
-    char *shown[] = {argv[1], certs[2], certs[3]};
-    if (argc == 2 && strcmp(argv[0], "serve") == 0) {
-        argv = served;
-        argc = 3;
-    } else if (argc == 3 && strcmp(argv[0], "connect") == 0) {
-        options.port = (in_port_t)number(argv[2]);
-        options.joins = 1;
-        argv = shown;
-    }
-    if (argc != 3 && !(options.joins && argc == 1)) /* it may have none */
-        usage();
-
-    enum manner manner = manner_named(argv[0]);
-    SSL_CTX *context = make_context(manner, argv[1], argv[2]);
-    int listener = options.joins ? -1 : listening_socket(options.port);
-    for (long i = 0; i < options.connections; i++) {
-        int fd = options.joins ? connected_socket(options.port)
-                               : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+/* Serves the connections one after another, or makes them as a client. */
+static void play(enum manner manner, const char *chain, const char *key,
+                 const struct options *options) {
+    SSL_CTX *context = make_context(manner, chain, key);
+    int listener = -1;
+    if (!options->is_client)
+        listener = listening_socket(options->port);
+    for (long i = 0; i < options->connections; i++) {
+        int fd;
+        if (options->is_client)
+            fd = connected_socket(options->port);
+        else
+            fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             err(1, "accept");
-        serve(fd, context, manner, &options);
+        serve(fd, context, manner, options);
     }
     SSL_CTX_free(context);
     if (listener >= 0)
         (void)close(listener);
+}
+
+int main(int argc, char **argv) {
+    struct options options = {.connections = 1, .pause = 50};
+    for (;;) {
+        int option = getopt(argc, argv, "+p:j:c:d:w:n:f:o:");
+        if (option == -1)
+            break;
+        set_option(&options, option);
+    }
+    argv += optind;
+    argc -= optind;
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+
+    if (argc == 1 &&
+        (strcmp(argv[0], "manners") == 0 || strcmp(argv[0], "faces") == 0)) {
+        for (int i = 0; i < MANNERS; i++)
+            puts(manners[i]);
+    } else if (argc == 2 && strcmp(argv[0], "serve") == 0) {
+        play(manner_named(argv[1]), "build/certs/good.pem",
+             "build/certs/good.key", &options);
+    } else if (argc == 3 && strcmp(argv[0], "connect") == 0) {
+        options.port = (in_port_t)number(argv[2]);
+        options.is_client = 1;
+        play(manner_named(argv[1]), "build/certs/client.pem",
+             "build/certs/client.key", &options);
+    } else if (argc == 3) {
+        play(manner_named(argv[0]), argv[1], argv[2], &options);
+    } else if (argc == 1 && options.is_client) {
+        play(manner_named(argv[0]), NULL, NULL, &options); /* no certificate */
+    } else {
+        usage();
+    }
     if (options.record != NULL)
         (void)fclose(options.record);
     return 0;

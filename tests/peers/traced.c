@@ -1,35 +1,38 @@
 /*
  * traced: makes system calls that can be counted, in all the ways in which a
- * tracer may miss them.
+ * tracer could miss them.
  *
  *     traced WORD...
  *
- * Does what each word says, one after the other, and ends with status 0:
+ * It does what each word says, one after another, and exits with status 0:
  *
- *     NAME*COUNT       makes that call so often, on no descriptor
- *     fork STATUS      a child does the rest; its parent ends after it
- *     forks COUNT      so many children do the rest, all at once
- *     orphan STATUS    a child does the rest, when its parent has ended
- *     vfork            a child, made as posix_spawn(3) does it, does the rest
- *     thread           a thread does the rest
- *     threads COUNT    so many threads do the rest, all at once
- *     exec             becomes this program anew, which does the rest
- *     lures            calls that return what is a number of those above
+ *     NAME*COUNT       makes that call COUNT times, on no valid descriptor
+ *     fork STATUS      a child does the remaining words; the parent waits for
+ *                      it, and exits with STATUS
+ *     forks COUNT      COUNT children do the remaining words, all at once
+ *     orphan STATUS    the parent exits with STATUS; then a child does the
+ *                      remaining words
+ *     vfork            a child that posix_spawn(3) starts does the remaining
+ *                      words
+ *     thread           a thread does the remaining words
+ *     threads COUNT    COUNT threads do the remaining words, all at once
+ *     exec             executes this program again, with the remaining words
+ *     lures            makes calls that return the numbers of the calls above
  *     doomed           a child waits in recvfrom, and is killed there
- *     stopped          a child is stopped by SIGSTOP, and later goes on
- *     catch SIGNAL     counts it from now on
- *     kill SIGNAL      sends it to itself
- *     caught COUNT     ends with status 99 if there were not so many
- *     ignore SIGNAL    ignores it
- *     close FD         closes it
- *     say WORD         a line, on standard output
- *     pid              its own number, likewise
- *     hang             sleeps for ever
- *     spin             computes for ever
- *     exit STATUS      ends at once
- *     probe            ends with status 1 where nobody may trace anybody
+ *     stopped          a child stops itself with SIGSTOP, and is continued
+ *     catch SIGNAL     counts this signal from now on
+ *     kill SIGNAL      sends the signal to itself
+ *     caught COUNT     exits with status 99 unless it has caught COUNT signals
+ *     ignore SIGNAL    ignores the signal
+ *     close FD         closes the descriptor
+ *     say WORD         prints a line
+ *     pid              prints its process ID
+ *     hang             sleeps without end
+ *     spin             computes without end
+ *     exit STATUS      exits at once
+ *     probe            exits with status 1 if no process may trace another here
  *
- * After half a minute it ends, whatever it is doing: SIGALRM.
+ * After half a minute SIGALRM ends it, whatever it is doing.
  */
 #define _GNU_SOURCE
 
@@ -85,13 +88,14 @@ static int number_of(const char *text) {
 }
 
 static void make_calls(const char *name, const char *count) {
-    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
-        if (strncmp(calls[i].name, name, strlen(calls[i].name)) == 0 &&
-            name[strlen(calls[i].name)] == '*') {
-            for (int k = number_of(count); k > 0; k--)
-                (void)syscall(calls[i].number, -1L, 0L, 0L, 0L, 0L, 0L);
-            return;
-        }
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        size_t length = strlen(calls[i].name);
+        if (strncmp(calls[i].name, name, length) != 0 || name[length] != '*')
+            continue;
+        for (int left = number_of(count); left > 0; left--)
+            (void)syscall(calls[i].number, -1L, 0L, 0L, 0L, 0L, 0L);
+        return;
+    }
     errx(2, "no such word: %s", name);
 }
 
@@ -104,16 +108,17 @@ static pid_t make_child(void) {
     return pid;
 }
 
-static void await(pid_t pid) {
+static void wait_for_child(pid_t pid) {
     int status;
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             err(1, "waitpid");
 }
 
-/* The letter that proc(5) has for it. */
+/* The state of a process, as a letter: proc(5). */
 static char state_of(pid_t pid) {
-    char path[64], line[256] = "";
+    char path[64];
+    char line[256] = "";
     (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *file = fopen(path, "re");
     if (file == NULL || fgets(line, sizeof line, file) == NULL)
@@ -129,14 +134,14 @@ static void pause_a_little(void) {
     (void)poll(NULL, 0, 1);
 }
 
-static void lure(void) {
+static void make_lures(void) {
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         if (dup3(STDIN_FILENO, (int)calls[i].number, O_CLOEXEC) >= 0)
             (void)close((int)calls[i].number);
 }
 
-/* One call that never returns. */
-static void doom(void) {
+/* Makes a call that never returns. */
+static void kill_in_call(void) {
     int pair[2];
     char byte;
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
@@ -144,22 +149,26 @@ static void doom(void) {
     pid_t pid = make_child();
     if (pid == 0)
         (void)syscall(SYS_recvfrom, pair[0], &byte, 1L, 0L, 0L, 0L);
-    char state;
-    while ((state = state_of(pid)) != 'S' && state != 'Z')
+    for (;;) {
+        char state = state_of(pid);
+        if (state == 'S' || state == 'Z') /* asleep, or dead */
+            break;
         pause_a_little();
+    }
     (void)kill(pid, SIGKILL);
-    await(pid);
+    wait_for_child(pid);
 }
 
-/* Whoever is stopped does nothing until SIGCONT. */
+/* Checks that a stopped child does nothing until SIGCONT. */
 static void stop_and_go(void) {
-    int pipes[2], status;
+    int pipes[2];
+    int status;
     if (pipe(pipes) < 0)
         err(1, "pipe");
     pid_t pid = make_child();
     if (pid == 0) {
         (void)kill(getpid(), SIGSTOP);
-        _exit(write(pipes[1], "", 1) != 1);
+        _exit(write(pipes[1], "", 1) == 1 ? 0 : 1);
     }
     struct pollfd end = {.fd = pipes[0], .events = POLLIN};
     if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
@@ -167,7 +176,7 @@ static void stop_and_go(void) {
     if (poll(&end, 1, 20) != 0)
         errx(MISSED, "it was stopped, and went on");
     (void)kill(pid, SIGCONT);
-    await(pid);
+    wait_for_child(pid);
 }
 
 static _Noreturn void probe(void) {
@@ -183,73 +192,92 @@ static _Noreturn void probe(void) {
                waitpid(pid, &status, 0) == pid &&
                ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) > 0;
     (void)kill(pid, SIGKILL);
-    await(pid);
-    exit(!may);
+    wait_for_child(pid);
+    exit(may ? 0 : 1);
 }
 
-static _Noreturn void become(char **words) {
-    char self[] = "/proc/self/exe";
-    *--words = self; /* in the place of the last word */
-    (void)execv(self, words);
+/* Our program, as argv[0] in the place of the word that we have just done. The
+ * remaining words follow it. */
+static char **command_with(char **words) {
+    static char self[] = "/proc/self/exe";
+    char **command = words - 1;
+    command[0] = self;
+    return command;
+}
+
+static _Noreturn void execute_again(char **words) {
+    char **command = command_with(words);
+    (void)execv(command[0], command);
     err(1, "exec");
 }
 
 static void spawn(char **words) {
     extern char **environ;
-    char self[] = "/proc/self/exe";
+    char **command = command_with(words);
     pid_t pid;
-    *--words = self;
-    errno = posix_spawn(&pid, self, NULL, NULL, words, environ);
+    errno = posix_spawn(&pid, command[0], NULL, NULL, command, environ);
     if (errno != 0)
         err(1, "posix_spawn");
-    await(pid);
+    wait_for_child(pid);
 }
 
 static void *do_words(void *words);
 
 static void run_threads(int count, char **words) {
     pthread_t threads[MOST_THREADS];
-    for (int i = 0; i < count; i++)
-        if ((errno = pthread_create(&threads[i], NULL, do_words, words)) != 0)
+    for (int i = 0; i < count; i++) {
+        errno = pthread_create(&threads[i], NULL, do_words, words);
+        if (errno != 0)
             err(1, "pthread_create");
+    }
     for (int i = 0; i < count; i++)
         (void)pthread_join(threads[i], NULL);
 }
 
 static void run_children(int count, char **words) {
     pid_t pids[MOST_THREADS];
-    for (int i = 0; i < count; i++)
-        if ((pids[i] = make_child()) == 0) {
+    for (int i = 0; i < count; i++) {
+        pids[i] = make_child();
+        if (pids[i] == 0) {
             (void)do_words(words);
             _exit(0);
         }
+    }
     for (int i = 0; i < count; i++)
-        await(pids[i]);
+        wait_for_child(pids[i]);
 }
 
-/* Words that make others do the rest. Returns whether it was one of them. */
+/* The parent exits when the child has done the remaining words. */
+static _Noreturn void fork_child(char **words, int status) {
+    pid_t pid = make_child();
+    if (pid == 0) {
+        (void)do_words(words);
+        _exit(0);
+    }
+    wait_for_child(pid);
+    exit(status);
+}
+
+/* The parent exits. Returns in the child, when the parent has gone. */
+static void become_orphan(int status) {
+    pid_t parent = getpid();
+    if (make_child() != 0)
+        _exit(status);
+    while (getppid() == parent)
+        pause_a_little();
+}
+
+/* Does a word that lets somebody else do the remaining words. Returns whether
+ * it was such a word. */
 static bool do_branch(char **words) {
     const char *word = words[0];
-    int number = words[1] == NULL ? 0 : number_of(words[1]);
-    if (strcmp(word, "fork") == 0) {
-        pid_t pid = make_child();
-        if (pid == 0) {
-            (void)do_words(words + 2);
-            _exit(0);
-        }
-        await(pid);
-        exit(number);
-    }
-    if (strcmp(word, "orphan") == 0) {
-        pid_t parent = getpid();
-        if (make_child() != 0)
-            _exit(number);
-        while (getppid() == parent)
-            pause_a_little();
-        return false;
-    }
+    int number = 0;
+    if (words[1] != NULL)
+        number = number_of(words[1]);
+    if (strcmp(word, "fork") == 0)
+        fork_child(words + 2, number);
     if (strcmp(word, "exec") == 0)
-        become(words + 1);
+        execute_again(words + 1);
     if (strcmp(word, "vfork") == 0)
         spawn(words + 1);
     else if (strcmp(word, "forks") == 0)
@@ -263,7 +291,12 @@ static bool do_branch(char **words) {
     return true;
 }
 
-/* Words with a number behind them. Returns whether it was one of them. */
+static void check_caught(int count) {
+    if (caught != count)
+        exit(MISSED);
+}
+
+/* Does a word that is followed by a number. Returns whether it was one. */
 static bool do_number(const char *word, int number) {
     if (strcmp(word, "kill") == 0)
         (void)kill(getpid(), number);
@@ -271,41 +304,55 @@ static bool do_number(const char *word, int number) {
         (void)signal(number, count_signal);
     else if (strcmp(word, "ignore") == 0)
         (void)signal(number, SIG_IGN);
-    else if (strcmp(word, "caught") == 0 && caught != number)
-        exit(MISSED);
+    else if (strcmp(word, "caught") == 0)
+        check_caught(number);
     else if (strcmp(word, "close") == 0)
         (void)close(number);
+    else if (strcmp(word, "orphan") == 0)
+        become_orphan(number);
     else if (strcmp(word, "exit") == 0)
         exit(number);
     else
-        return strcmp(word, "caught") == 0 || strcmp(word, "orphan") == 0;
+        return false;
     return true;
 }
 
-static void do_word(const char *word) {
-    const char *count = strchr(word, '*');
+static _Noreturn void spin(void) {
     volatile unsigned long spins = 0;
-    if (count != NULL)
-        make_calls(word, count + 1);
+    for (;;)
+        spins = spins + 1;
+}
+
+static void print_line(const char *text) {
+    if (puts(text) == EOF || fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+static void print_pid(void) {
+    if (printf("%d\n", (int)getpid()) < 0 || fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+static void do_word(const char *word) {
+    const char *star = strchr(word, '*');
+    if (star != NULL)
+        make_calls(word, star + 1);
     else if (strcmp(word, "lures") == 0)
-        lure();
+        make_lures();
     else if (strcmp(word, "doomed") == 0)
-        doom();
+        kill_in_call();
     else if (strcmp(word, "stopped") == 0)
         stop_and_go();
     else if (strcmp(word, "probe") == 0)
         probe();
     else if (strcmp(word, "pid") == 0)
-        (void)printf("%d\n", (int)getpid());
+        print_pid();
     else if (strcmp(word, "hang") == 0)
         (void)poll(NULL, 0, -1);
     else if (strcmp(word, "spin") == 0)
-        while (true)
-            spins = spins + 1;
+        spin();
     else
         errx(2, "no such word: %s", word);
-    if (fflush(stdout) == EOF)
-        err(1, "standard output");
 }
 
 static void *do_words(void *argument) {
@@ -314,14 +361,14 @@ static void *do_words(void *argument) {
         if (do_branch(words))
             return NULL;
         if (words[1] != NULL && strcmp(words[0], "say") == 0) {
-            if (puts(words[1]) == EOF || fflush(stdout) == EOF)
-                err(1, "standard output");
+            print_line(words[1]);
             words += 2;
         } else if (words[1] != NULL &&
                    do_number(words[0], number_of(words[1]))) {
             words += 2;
         } else {
-            do_word(*words++);
+            do_word(words[0]);
+            words++;
         }
     }
     return NULL;

@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# Files that must never be lost or half written, and builds that must not disturb
+# each other.
+
+# hold_lock DESCRIPTOR: waits until no other process holds the lock on the file
+# that is open there. Whoever inherits the descriptor holds the lock, too. On a
+# machine without flock(1) there is no lock.
+hold_lock() {
+    ! command -v flock >/dev/null || flock "$1"
+}
+
+# replace_file FILE TEXT: afterwards FILE has TEXT and a newline. If anything goes
+# wrong, FILE is as it was before, and the status is 1.
+replace_file() {
+    local new
+    new=$(mktemp "$1.XXXXXX") || return 1
+    if printf '%s\n' "$2" >"$new" && [[ $(<"$new") == "$2" ]] &&
+        chmod 644 "$new" && mv "$new" "$1"; then
+        return 0
+    fi
+    rm -f "$new"
+    return 1
+}
+
+# copy_file FROM TO: TO is all of FROM, unless it was there already. If anything
+# goes wrong, the status is 1, and TO is not there.
+copy_file() {
+    local new
+    [[ ! -e $2 ]] || return 0
+    new=$(mktemp "$2.XXXXXX") || return 1
+    if cp "$1" "$new" && cmp "$1" "$new" && chmod 644 "$new" &&
+        mv -n "$new" "$2"; then
+        rm -f "$new" # if somebody else has put TO there meanwhile
+        return 0
+    fi
+    rm -f "$new"
+    return 1
+}
+
+# fingerprint FILE: prints it; nothing if there is no such file.
+fingerprint() {
+    local sum
+    sum=$(sha256sum -- "$1" 2>/dev/null) || return 0
+    echo "${sum:0:16}"
+}
+
+# build TARGET...: as make does, but not while another script builds.
+build() {
+    mkdir -p build
+    {
+        hold_lock 8
+        make --silent "$@" 8>&-
+    } 8>>build/lock
+}

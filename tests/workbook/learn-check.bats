@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# scripts/learn check: what a learner reads when an answer passes or fails.
+
+load ../lib/copy
+
+setup_file() {
+    make_copy 01-tcp-client 02-tcp-server 05-byte-streams
+}
+
+setup() {
+    in_copy
+    first=01-tcp-client
+}
+
+@test "learn check fails the starter, with the requirement and a hint" {
+    learn check 1
+    expect_result 1 ""
+    [[ $out == "no $first: 0 of "*" requirements met"* ]]
+    [[ $out == *"It connects to the address and port it is given"* ]]
+    [[ $out == *"But nobody connected to port "* ]]
+    [[ $out == *"build/work/$first 127.0.0.1 8001"* ]]
+    [[ $out == *"Hint: "*htons* ]]
+}
+
+@test "learn check passes a good answer, and remembers it" {
+    answer_well
+    learn check
+    expect_result 0 ""
+    [[ $out == "ok $first: all "*" requirements met" ]]
+    learn
+    [[ $out == *" 1 of "*" lessons done"*"Next: 02 "* ]]
+}
+
+@test "learn check says what it could not check, and passes all the same" {
+    answer_well
+    cp "tests/exercises/$first.bats" "$BATS_TEST_TMPDIR/kept"
+    printf '@test "flies" {\n skip "no wings"\n}\n' \
+        >>"tests/exercises/$first.bats"
+    learn check 1
+    cp "$BATS_TEST_TMPDIR/kept" "tests/exercises/$first.bats"
+    expect_result 0 ""
+    [[ $out == *"not checked: flies (no wings)"*"ok $first: "*" of "* ]]
+}
+
+@test "learn check shows the compiler's words for what does not compile" {
+    mkdir work
+    echo 'int main(void) { return here; }' >"work/$first.c"
+    learn check 1
+    expect_equal status 1 "$status"
+    [[ $out == *"work/$first.c:1:"*here*undeclared* ]]
+    [[ $out == *"does not compile"* ]]
+    [[ $out != *-std=* && $out != *"make"*Error* ]]
+}
+
+@test "learn check makes what differs visible, with a caret below it" {
+    mkdir work
+    make --silent "build/wrong/$first/string.c" 3>&-
+    cp "build/wrong/$first/string.c" "work/$first.c"
+    learn check 1
+    expect_equal status 1 "$status"
+    [[ $out == *Expected:*'\0'*Got:*'^ byte '* ]]
+}
+
+@test "learn check says what a program hung in" {
+    mkdir work
+    sed 's/return total;/(void)recv(socket(AF_INET, SOCK_DGRAM, 0), NULL, 0, 0);/' \
+        "lessons/$first/solution.c" >"work/$first.c"
+    learn check 1
+    expect_equal status 1 "$status"
+    [[ $out == *"did not end within 2 seconds"* ]]
+    [[ $out == *"It was waiting in recv on descriptor "* ]]
+}
+
+@test "learn check says what signal a program died of" {
+    mkdir work
+    sed 's/    size_t total = copy_all(fd);/&\n    raise(SIGSEGV);/' \
+        "lessons/$first/solution.c" >"work/$first.c"
+    learn check 1
+    expect_equal status 1 "$status"
+    [[ $out == *"signal 11"*"Segmentation fault"* ]]
+}
+
+@test "learn check blames the machine, not the learner, for what it lacks" {
+    local bare=$BATS_TEST_TMPDIR/bin tool
+    mkdir "$bare"
+    for tool in bash sed awk cat mkdir cp grep cut readlink tput make cc fold \
+        sha256sum sort env rm mv id mktemp touch nproc; do
+        ln -s "$(command -v "$tool")" "$bare/$tool"
+    done
+    PATH=$bare learn check 1
+    expect_equal status 3 "$status"
+    [[ $errors == *"nothing can be checked without bats" ]]
+    [[ $errors == *"missing: bats (checks your exercises, runs the tests)"* ]]
+    rm "$bare/cc"
+    PATH=$bare learn check 1
+    expect_equal status 3 "$status"
+    [[ $errors == *"without a compiler and make" ]]
+    PATH=$bare learn read 1
+    expect_equal status 0 "$status"
+}
