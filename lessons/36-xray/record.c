@@ -221,12 +221,29 @@ static void note_process(struct record_process *process,
         process->uses_sockets = true;
 }
 
+/* The numbers of calls are others on other architectures, and we know those of
+ * our own only. */
+static void note_foreign(struct record *record,
+                         const struct record_caller *caller) {
+    struct record_process *process = &record->processes[caller->process];
+    if (process->is_foreign)
+        return;
+    process->is_foreign = true;
+    process->uses_sockets = true;
+    record_note(record, caller->process, caller->at, false,
+                "calls of another architecture: not shown");
+}
+
 int record_begin(struct record *record, const struct record_caller *caller,
                  const struct trace_call *call, enum record_choice choice) {
     struct record_process *process = &record->processes[caller->process];
     struct record_use use = {.at = caller->at,
                              .process = caller->process,
                              .descriptor = (int)call->arguments[0]};
+    if (call->foreign) {
+        note_foreign(record, caller);
+        return -1;
+    }
     struct record_event event = {
         .place = {.process = caller->process, .side = RECORD_CLIENT},
         .drawn = {.kind = PICTURE_CALL, .began = caller->at, .state = ""}};
