@@ -127,7 +127,8 @@ report_ending() {
         report_crash
         return
     fi
-    if [[ -s $OUT ]] && (($(wc -c <"$OUT") > 10000000)); then
+    if [[ -n $(find "$OUT" "$BATS_TEST_TMPDIR/err" -size +1100000c \
+        2>/dev/null) ]]; then
         report_endless_output
         return
     fi
