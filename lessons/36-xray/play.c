@@ -14,6 +14,7 @@
 
 #include "call.h"
 #include "deadline.h"
+#include "endpoint.h"
 #include "trace.h"
 #include "wire.h"
 
@@ -47,6 +48,14 @@ static pid_t start_command(struct play *play, const struct scene_actor *actor) {
     return trace_start(words, play->nothing, filter);
 }
 
+/* Says what a picture will lack on a system that forbids to borrow descriptors.
+ */
+static void try_to_borrow(pid_t process) {
+    if (endpoint_try(process) < 0)
+        warn("no round trips will be seen, and states only as /proc has them: "
+             "pidfd_getfd");
+}
+
 static void start_actor(struct play *play) {
     const struct scene_actor *actor = &play->scene->actors[play->started];
     struct play_actor *started = &play->actors[play->started];
@@ -54,6 +63,8 @@ static void start_actor(struct play *play) {
     if (started->pid < 0)
         err(1, "ptrace %s", actor->name);
     started->state = PLAY_STARTED;
+    if (play->started == 0)
+        try_to_borrow(started->pid);
     play->started++;
     struct schedule_task *task = schedule_add(&play->schedule, started->pid);
     if (task == NULL)

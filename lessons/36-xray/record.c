@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "proc.h"
 #include "secret.h"
 #include "segment.h"
 
@@ -293,8 +294,7 @@ static void keep_state_after_close(const struct record *record,
     const struct record_use *last =
         find_descriptor(record, event->place.process, descriptor);
     if (last != NULL && last->endpoint.connected)
-        event->drawn.state =
-            endpoint_state_name(endpoint_state_after(&last->endpoint));
+        event->drawn.state = endpoint_state_name(proc_state(&last->endpoint));
 }
 
 /* Keeps the state that a call has left its socket in. */
