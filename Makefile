@@ -121,10 +121,10 @@ ifneq ($(flags),$(file <$(BUILD)/flags))
 $(BUILD)/flags: FORCE
 endif
 
+left_out_lessons := $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(left_out))))
 ifneq ($(left_out),)
 left-out:
-	@echo 'make: left out, for want of the headers of OpenSSL:' \
-	    $(sort $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(left_out)))))
+	@echo 'make: left out, for want of the headers of OpenSSL: $(sort $(left_out_lessons))'
 endif
 
 # The certificates that servers and clients show each other. All builds share
