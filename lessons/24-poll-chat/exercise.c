@@ -54,8 +54,8 @@
  * 15. It closes the descriptor of each client that has left.
  * 16. It sends what is queued to a client that has ended its half. Then it
  *     closes the connection.
- * 17. It gives such a client one second to read. After that it closes the
- *     connection, even if not everything is sent.
+ * 17. It gives a client that has ended its half one second to read. After that
+ *     it closes the connection, even if not everything is sent.
  * 18. It waits without using the processor while it has no descriptor left.
  *     When a client leaves, it accepts the next one within a second.
  *

@@ -110,8 +110,9 @@ main: 8 have it wrapped\n'
     compile -DSTATE=4 -o without main.c socket.c
     try "$here/without"
     expect_equal status 1 "$status"
-    expect_equal errors 8 "$(grep -c "^without: socket_ssl: Function not implemented$" \
-        "$BATS_TEST_TMPDIR/err")"
+    expect_equal errors 8 \
+        "$(grep -c "^without: socket_ssl: Function not implemented$" \
+            "$BATS_TEST_TMPDIR/err")"
     expect_output --text 'main: a socket; 8 threads call socket_ssl
 main: 0 have it wrapped\n'
 }
@@ -222,8 +223,9 @@ ${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
     done
     try "${faulty[@]}" FAULT_CALL=getsockopt FAULT_ERRNO=5 FAULT_TIMES=8 "$cycle"
     expect_equal status 1 "$status"
-    expect_equal errors 8 "$(grep -c "^14-import-cycle: socket_ssl: Input/output error$" \
-        "$BATS_TEST_TMPDIR/err")"
+    expect_equal errors 8 \
+        "$(grep -c "^14-import-cycle: socket_ssl: Input/output error$" \
+            "$BATS_TEST_TMPDIR/err")"
 }
 
 @test "14-import-cycle says so when standard output is full, gone or closed" {
@@ -244,8 +246,8 @@ ${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
     skip_unless python3
     try python3 lessons/14-import-cycle/twin.py
     expect_result 0 ""
-    expect_output --text "cannot import name 'Socket' from partially initialized module \
-'plain' (most likely due to a circular import)
+    expect_output --text "cannot import name 'Socket' from partially \
+initialized module 'plain' (most likely due to a circular import)
 wrapped runs
 plain is there
 wrapped runs

@@ -253,7 +253,7 @@ fill() {
     done
 }
 
-@test "24-poll-chat gives a client that has left a second to read, and no more" {
+@test "24-poll-chat gives a client that has left one second to read" {
     local began
     # A kernel that never has room.
     need_faults
@@ -481,5 +481,6 @@ have_connected() {
     done
     try "${faulty[@]}" FAULT_CALL=setsockopt FAULT_AT=2 FAULT_ERRNO=105 \
         "$program" 0
-    expect_result 1 "24-poll-chat: setsockopt TCP_NODELAY: No buffer space available"
+    expect_result 1 "24-poll-chat: setsockopt TCP_NODELAY: No buffer space \
+available"
 }
