@@ -171,7 +171,8 @@ static void handle_return(struct play *play, const struct trace_event *event,
     if (!play->over && task->event_number >= 0)
         record_return(&play->record, task->event_number, task->id, &times,
                       &event->call);
-    look_for_ready(play, task->id, &event->call);
+    if (!event->call.foreign)
+        look_for_ready(play, task->id, &event->call);
 }
 
 static void handle_exec(struct play *play, pid_t task) {

@@ -34,7 +34,8 @@ struct record_process {
     pid_t pid;
     int maker;         /* the process that made it, or RECORD_NOBODY */
     const char *actor; /* the caller's; it must live longer than the record */
-    bool uses_sockets;
+    bool uses_sockets; /* or we cannot know */
+    bool is_foreign;   /* it has made calls of another architecture */
     int columns[RECORD_SIDES]; /* of the picture, or PICTURE_NOBODY */
     int64_t leaving;           /* when it called exit_group(2), or 0 */
 };
@@ -98,7 +99,8 @@ struct record_caller {
 };
 
 /* Records that a call begins. Returns the number of its event; or -1 if the
- * call is not kept, which is no error. */
+ * call is not kept, which is no error. Of calls of another architecture only a
+ * note is kept, one for each process. */
 int record_begin(struct record *record, const struct record_caller *caller,
                  const struct trace_call *call, enum record_choice choice);
 

@@ -23,8 +23,8 @@ has_connected_or_ended() {
     HAND=()
     answer 127.0.0.2 "$PORT"
     expect_true "it connected to 127.0.0.1, and was told 127.0.0.2" \
-        --hint "inet_pton writes an address into the struct sockaddr_in. Give it \
-the address from the command line, and not always 127.0.0.1." \
+        --hint "inet_pton writes an address into the struct sockaddr_in. Give \
+it the address from the command line, and not always 127.0.0.1." \
         -- [ "$status" != 0 ]
 }
 
@@ -32,8 +32,8 @@ the address from the command line, and not always 127.0.0.1." \
     peer rude "" whole
     answer 127.0.0.1 "$PORT"
     expect_end --hint "$end_hint"
-    expect_status 0 --hint "The server ended, and nothing failed: return 0 from \
-main."
+    expect_status 0 --hint "The server ended, and nothing failed: return 0 \
+from main."
 }
 
 @test "copies all that comes, however it is cut" {
@@ -55,14 +55,14 @@ expect_copy() {
 Print the count on standard error."
     fi
     expect_output "$PAYLOAD" --hint "$hint"
-    expect_status 0 --hint "All of it was printed, and nothing failed: return 0 \
-from main."
+    expect_status 0 --hint "All of it was printed, and nothing failed: return \
+0 from main."
 }
 
 # With haste, a second in which nothing comes is over in ten milliseconds.
 @test "waits for a server that takes its time" {
-    local wait_hint="A server that is silent for a while has not ended. Let recv \
-wait as long as it takes: it returns 0 when the server has ended."
+    local wait_hint="A server that is silent for a while has not ended. Let \
+recv wait as long as it takes: it returns 0 when the server has ended."
     need_faults
     peer rude "-n 4 -d 40" dribble
     by_hand "$PROGRAM" 127.0.0.1 "$PORT"
@@ -75,14 +75,14 @@ wait as long as it takes: it returns 0 when the server has ended."
     peer rude "-n $((5000 + RANDOM % 1000))" garbage
     answer 127.0.0.1 "$PORT"
     expect_output "$PAYLOAD" --hint "$bytes_hint"
-    expect_status 0 --hint "No byte that the server sends is an error: end with \
-status 0."
+    expect_status 0 --hint "No byte that the server sends is an error: end \
+with status 0."
 }
 
 @test "says on standard error how many bytes there were" {
     local bytes=$((100 + RANDOM % 900))
-    local count_hint="Print one line on standard error: the number of all bytes \
-that came, a space, and the word bytes."
+    local count_hint="Print one line on standard error: the number of all \
+bytes that came, a space, and the word bytes."
     peer rude "-n $bytes" whole
     answer 127.0.0.1 "$PORT"
     expect_output "$PAYLOAD" --hint "Standard output is for what the server \
@@ -92,8 +92,8 @@ said, and nothing else."
     next_run
     peer rude "-k 0" half-close
     answer 127.0.0.1 "$PORT"
-    expect_stderr "0 bytes" --hint "The server ended without a byte. That is no \
-error: print 0 bytes."
+    expect_stderr "0 bytes" --hint "The server ended without a byte. That is \
+no error: print 0 bytes."
     expect_status 0 --hint "The server ended without a byte. That is no error: \
 end with status 0."
 }
@@ -112,11 +112,11 @@ end with status 0."
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
     answer 127.0.0.1 "$PORT"
-    expect_status 1 --hint "connect returns -1 when it fails. Check that, and end \
-with status 1."
-    expect_stderr "*connect*Connection refused*" --hint "When connect returns -1, \
-errno has the reason, and err(3) prints it in words: err(1, \"connect %s:%s\", \
-address, port)."
+    expect_status 1 --hint "connect returns -1 when it fails. Check that, and \
+end with status 1."
+    expect_stderr "*connect*Connection refused*" --hint "When connect returns \
+-1, errno has the reason, and err(3) prints it in words: err(1, \"connect \
+%s:%s\", address, port)."
 }
 
 @test "does not take a reset for the end" {
@@ -134,16 +134,16 @@ errno has the reason: err(1, \"recv\") prints it in words."
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
     expect_status 1 --hint "$output_hint"
-    expect_stderr "*No space left on device*" --hint "When fwrite or fflush fails, \
-errno has the reason: err(1, \"standard output\") prints it in words."
+    expect_stderr "*No space left on device*" --hint "When fwrite or fflush \
+fails, errno has the reason: err(1, \"standard output\") prints it in words."
     next_run
     peer rude "" whole
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT | true"
     open_unread_pipe
     run_answer_to - "$PROGRAM" 127.0.0.1 "$PORT" >&7
     exec 7>&-
-    expect_status 1 --hint "Nobody reads the pipe, so the write fails with EPIPE. \
-Check what fwrite and fflush return."
+    expect_status 1 --hint "Nobody reads the pipe, so the write fails with \
+EPIPE. Check what fwrite and fflush return."
 }
 
 @test "refuses wrong arguments with its usage, status 2" {

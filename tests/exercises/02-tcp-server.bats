@@ -50,7 +50,8 @@ stay for ever. Send the line, close the connection, and accept the next client."
     fi
     find_told_hint
     cmp -s "$WANTED" "$TOLD" || fail "a client was not told what it should be" \
-        --show "$(show_difference "$WANTED" "$TOLD")" --hint "${told_hint:-$hint}"
+        --show "$(show_difference "$WANTED" "$TOLD")" --hint \
+"${told_hint:-$hint}"
     expect_true "the server has not closed the connection" \
         --hint "A client waits for more until you close its descriptor: call \
 close after send." -- test -n "$ending"
@@ -74,8 +75,8 @@ find_told_hint() {
     "${wanted%:*}:$swapped") told_hint="sin_port is in network byte order, the \
 most significant byte first. Convert it with ntohs before you print it." ;;
     *:"$PORT") told_hint="That is the server's own port. accept writes the \
-client's address into the struct that its second argument points to; getsockname \
-gives your own." ;;
+client's address into the struct that its second argument points to; \
+getsockname gives your own." ;;
     "you are 0.0.0.0:0") told_hint="accept writes no more bytes than its third \
 argument allows. Set that to the size of the struct before each call." ;;
     "$wanted") told_hint="Send as many bytes as the line has: strlen does not \
@@ -118,10 +119,10 @@ loses_descriptors() {
 }
 
 serve_hint="Call socket, bind and listen, then print the line. Call \
-fflush(stdout) after that, because output to a pipe waits in a buffer. Then call \
-accept in a loop that never ends."
-next_hint="After one client comes the next one: call accept again, in a loop that \
-never ends."
+fflush(stdout) after that, because output to a pipe waits in a buffer. Then \
+call accept in a loop that never ends."
+next_hint="After one client comes the next one: call accept again, in a loop \
+that never ends."
 
 @test "says on which port it listens" {
     answer_serves 0 --hint "$serve_hint"
@@ -129,8 +130,8 @@ never ends."
         --hint "For port 0 the kernel chooses a free port. After bind, \
 getsockname says which one: print that." -- [ "$PORT" != 0 ]
     expect_true "nobody listens on port $PORT" \
-        --hint "sin_port in a struct sockaddr_in is in network byte order: set it \
-with htons, and convert it with ntohs before you print it." \
+        --hint "sin_port in a struct sockaddr_in is in network byte order: set \
+it with htons, and convert it with ntohs before you print it." \
         -- listens_at "$PORT"
 }
 
@@ -227,8 +228,8 @@ had reset" --hint "close the client's descriptor also when send has failed."
     HAND=("(ulimit -n 4; $PROGRAM $HAND_PORT)")
     by_hand_read 127.0.0.1
     call
-    expect_told --hint "accept can fail for reasons that pass: no descriptor is \
-free at the moment, or the client has gone. Warn, and call accept again."
+    expect_told --hint "accept can fail for reasons that pass: no descriptor \
+is free at the moment, or the client has gone. Warn, and call accept again."
     expect_true "it did not say why: Too many open files" \
         --hint "accept returns -1 when it fails, and errno has the reason: \
 warn(\"accept\") prints it and goes on." \
@@ -243,9 +244,9 @@ warn(\"accept\") prints it and goes on." \
     # Who asks poll first needs somebody to be there.
     exec 7<>"/dev/tcp/127.0.0.1/$PORT"
     expect_true "it asked again and again, without a pause" \
-        --hint "What made accept fail may last for a while, and without a pause \
-your loop calls it a million times a second. Call nanosleep before the next \
-accept." -- asks_seldom
+        --hint "What made accept fail may last for a while, and without a \
+pause your loop calls it a million times a second. Call nanosleep before the \
+next accept." -- asks_seldom
     exec 7>&-
 }
 
@@ -269,12 +270,12 @@ asks_seldom() {
     expect_told --hint "$serve_hint"
     stop_all
     HAND=("$PROGRAM $HAND_PORT" "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT'")
-    answer_serves "$port" --hint "The server closed first, so its old connection \
-is in TIME_WAIT and still holds the port. Set SO_REUSEADDR with setsockopt before \
-bind."
+    answer_serves "$port" --hint "The server closed first, so its old \
+connection is in TIME_WAIT and still holds the port. Set SO_REUSEADDR with \
+setsockopt before bind."
     expect_true "it was told $port and listens on $PORT" \
-        --hint "Put the port from the command line into the struct sockaddr_in: \
-sin_port = htons(port)." -- [ "$PORT" = "$port" ]
+        --hint "Put the port from the command line into the struct \
+sockaddr_in: sin_port = htons(port)." -- [ "$PORT" = "$port" ]
     call
     expect_told --hint "$serve_hint"
 }
@@ -284,15 +285,15 @@ sin_port = htons(port)." -- [ "$PORT" = "$port" ]
     answer "$PORT"
     expect_end --hint "Another server has this port, so bind has to fail. \
 SO_REUSEPORT would share the port: set SO_REUSEADDR and nothing else."
-    expect_status 1 --hint "bind returns -1 when the port is taken. Check that, \
-and end with status 1."
-    expect_stderr "*Address*in use*" --hint "When bind returns -1, errno has the \
-reason: err(1, \"bind\") prints it in words."
+    expect_status 1 --hint "bind returns -1 when the port is taken. Check \
+that, and end with status 1."
+    expect_stderr "*Address*in use*" --hint "When bind returns -1, errno has \
+the reason: err(1, \"bind\") prints it in words."
     need_faults
     faulty+=(FAULT_CALL=listen FAULT_ERRNO=98)
     run_answer "${faulty[@]}" "$PROGRAM" 0
-    expect_status 1 --hint "listen returns -1 when it fails, as bind does. Check \
-that, and end with status 1."
+    expect_status 1 --hint "listen returns -1 when it fails, as bind does. \
+Check that, and end with status 1."
     expect_true "it said \`listening on\` before it was" \
         --hint "Print \`listening on\` only after listen has returned 0." \
         -- says_nothing_of_it

@@ -14,8 +14,8 @@ invite() {
     [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
     welcomed=()
     answer_serves 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem" "$@" \
-        "$RANDOM.example" --hint "Listen, print the line, and call fflush(stdout). \
-Then accept clients in a loop that never ends."
+        "$RANDOM.example" --hint "Listen, print the line, and call \
+fflush(stdout). Then accept clients in a loop that never ends."
 }
 
 # come CERTIFICATE [MANNER]: a client shows that one, or `none`, and hears what
@@ -34,8 +34,9 @@ come() {
     bounded "$rude_tls" -j "$PORT" -n 99999 -o "$TOLD" "${2:-mute}" "${own[@]}" \
         </dev/null >"$BATS_TEST_TMPDIR/client" 2>&1 3>&- || true
     : >"$BATS_TEST_TMPDIR/ending" # that was the client's
-    expect_true "it has ended" --hint "Whatever a client does, the server goes on: \
-warn, call SSL_free and close, and accept the next one." -- is_running server
+    expect_true "it has ended" --hint "Whatever a client does, the server goes \
+on: warn, call SSL_free and close, and accept the next \
+one." -- is_running server
 }
 
 # is_welcome CERTIFICATE NAME [--hint TEXT]: and is told so, and is printed.
@@ -49,8 +50,8 @@ is_welcome() {
     welcomed+=("welcome $2")
     soon prints_welcomes || fail "what it printed is not what it should be" \
         --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
-        --hint "Print the line that you send to a client on standard output, too, \
-and call fflush(stdout) after it."
+        --hint "Print the line that you send to a client on standard output, \
+too, and call fflush(stdout) after it."
 }
 
 print_wanted() {
@@ -74,8 +75,8 @@ is_refused() {
     prints_welcomes || fail "it printed that it has let in one with $1.pem" \
         --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
         --hint "$hint"
-    expect_true "it does not say why on standard error" --hint "Warn about each \
-client that you refuse, and say why." \
+    expect_true "it does not say why on standard error" --hint "Warn about \
+each client that you refuse, and say why." \
         -- soon test -s "$BATS_TEST_TMPDIR/server.err"
     : >"$BATS_TEST_TMPDIR/server.err"
 }
@@ -86,13 +87,13 @@ goes_on() {
 change anything for the next one: alice.example is on the list."
 }
 
-whole_hint="alice.example.org and malice.example are other names. Compare names \
-from their first letter to their last, with their length."
+whole_hint="alice.example.org and malice.example are other names. Compare \
+names from their first letter to their last, with their length."
 
 @test "welcomes who has a certificate with a name that is on the list" {
-    local hint="The certificate is good, and made out to a NAME on the list. Call \
-X509_check_host on SSL_get0_peer_certificate once for each NAME, and send the NAME \
-that fits."
+    local hint="The certificate is good, and made out to a NAME on the list. \
+Call X509_check_host on SSL_get0_peer_certificate once for each NAME, and send \
+the NAME that fits."
     invite bob.example alice.example
     is_welcome client alice.example --hint "$hint"
     is_welcome client-bob bob.example --hint "$hint"
@@ -101,8 +102,9 @@ that fits."
 
 @test "refuses who has no certificate" {
     invite alice.example
-    is_refused none --hint "SSL_VERIFY_PEER asks for a certificate, but a client \
-without one is accepted all the same. Add SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
+    is_refused none --hint "SSL_VERIFY_PEER asks for a certificate, but a \
+client without one is accepted all the same. Add \
+SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
     goes_on
 }
 
@@ -113,27 +115,28 @@ without one is accepted all the same. Add SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
         server-as-client; do
         is_refused "$name" --hint "The name is right, but the certificate is \
 expired, or its chain is wrong, or it is for a server. With SSL_VERIFY_PEER in \
-SSL_CTX_set_verify SSL_accept fails; do not give it a callback that always returns \
-1."
+SSL_CTX_set_verify SSL_accept fails; do not give it a callback that always \
+returns 1."
     done
     goes_on
 }
 
 @test "says nothing to who is not on the list" {
-    local hint="A good certificate says who a client is, and not that it may come \
-in. Send nothing, not even a greeting, before you have found its name on the list."
+    local hint="A good certificate says who a client is, and not that it may \
+come in. Send nothing, not even a greeting, before you have found its name on \
+the list."
     invite bob.example
     is_refused client --hint "$hint"
     is_refused client-more-and-name --hint "$whole_hint"
-    is_welcome client-bob bob.example --hint "A client that was refused must not \
-change anything for the next one: bob.example is on the list."
+    is_welcome client-bob bob.example --hint "A client that was refused must \
+not change anything for the next one: bob.example is on the list."
 }
 
 @test "welcomes nobody before the handshake is over" {
     invite alice.example
-    is_refused client impostor --hint "Anybody can show Alice's certificate; that \
-a client has the key to it is proved only at the end of the handshake. Decide \
-after SSL_accept has returned 1, and not in a callback."
+    is_refused client impostor --hint "Anybody can show Alice's certificate; \
+that a client has the key to it is proved only at the end of the handshake. \
+Decide after SSL_accept has returned 1, and not in a callback."
     goes_on
 }
 
@@ -142,9 +145,9 @@ after SSL_accept has returned 1, and not in a callback."
     is_refused client-name-and-more --hint "$whole_hint"
     is_refused client-more-and-name --hint "$whole_hint"
     is_refused client-shorter --hint "$whole_hint"
-    is_refused client-wildcard --hint "*.guests.example would fit many names, but \
-your list has one client, alice.guests.example. Give X509_check_host the flag \
-X509_CHECK_FLAG_NO_WILDCARDS."
+    is_refused client-wildcard --hint "*.guests.example would fit many names, \
+but your list has one client, alice.guests.example. Give X509_check_host the \
+flag X509_CHECK_FLAG_NO_WILDCARDS."
     goes_on
 }
 
@@ -152,9 +155,9 @@ X509_CHECK_FLAG_NO_WILDCARDS."
     local subject_hint="The CN of the subject was never meant for this. Give \
 X509_check_host the flag X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, or read the \
 alternative names with X509_get_ext_d2i and NID_subject_alt_name."
-    local kind_hint="Alternative names are of several kinds, and a URI or a mail \
-address is no DNS name. The type of a GENERAL_NAME says what it is: compare only \
-GEN_DNS."
+    local kind_hint="Alternative names are of several kinds, and a URI or a \
+mail address is no DNS name. The type of a GENERAL_NAME says what it is: \
+compare only GEN_DNS."
     invite alice.example
     is_refused client-name-in-subject --hint "$subject_hint"
     is_refused client-other-in-subject --hint "$subject_hint"
@@ -165,8 +168,8 @@ GEN_DNS."
 
 @test "is not deceived by what a name has in it" {
     invite alice.example
-    is_refused client-name-with-nul --hint "This name goes on after a NUL, where \
-strcmp stops. An ASN1_STRING has a length: compare that, too."
+    is_refused client-name-with-nul --hint "This name goes on after a NUL, \
+where strcmp stops. An ASN1_STRING has a length: compare that, too."
     is_refused client-name-with-comma --hint "This certificate has one name, \
 'xxx, DNS:alice.example', which as text looks like two. Compare one name at a \
 time, and never the text of all of them."
@@ -175,14 +178,14 @@ time, and never the text of all of them."
 
 @test "looks at all the names of a certificate" {
     invite alice.example
-    is_welcome client-two-names alice.example --hint "A certificate may have many \
-names: here carol.example comes first, and then alice.example. Compare all of them \
-with the list."
+    is_welcome client-two-names alice.example --hint "A certificate may have \
+many names: here carol.example comes first, and then alice.example. Compare \
+all of them with the list."
 }
 
 @test "takes capital letters for small ones" {
-    local hint="Names have no case: Alice.EXAMPLE and alice.example are the same \
-name (RFC 4343). Send the one that is on your list."
+    local hint="Names have no case: Alice.EXAMPLE and alice.example are the \
+same name (RFC 4343). Send the one that is on your list."
     invite alice.example
     is_welcome client-capitals alice.example --hint "$hint"
     stop_all
@@ -193,8 +196,8 @@ name (RFC 4343). Send the one that is on your list."
 @test "refuses a NAME that is none, and a CLIENT_CA that it cannot read" {
     local name dot_hint="X509_check_host takes an empty name for any name, and \
 .example for all names that end so. Refuse such a NAME before you listen."
-    local file_hint="Check what SSL_CTX_load_verify_file returns: if it is not 1, \
-the file was not read, so say why and end with status 1."
+    local file_hint="Check what SSL_CTX_load_verify_file returns: if it is not \
+1, the file was not read, so say why and end with status 1."
     for name in '' .example; do
         SECONDS_ALLOWED=0.5 answer 0 "$certs/good.pem" "$certs/good.key" \
             "$certs/root.pem" alice.example "$name"

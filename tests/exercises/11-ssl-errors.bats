@@ -38,22 +38,23 @@ start_ask() {
 }
 
 want_read_hint="On a non-blocking socket SSL_connect and SSL_read return -1 \
-instead of waiting. If SSL_get_error says SSL_ERROR_WANT_READ, that is no failure: \
-wait with poll for POLLIN, and make the same call again."
+instead of waiting. If SSL_get_error says SSL_ERROR_WANT_READ, that is no \
+failure: wait with poll for POLLIN, and make the same call again."
 pending_hint="TLS takes a whole record off the socket, up to 16384 bytes, and \
 poll does not see the bytes that TLS still holds (SSL_pending tells). Call \
 SSL_read first, and wait only after SSL_ERROR_WANT_READ; call fflush after you \
 print."
-sleep_hint="After SSL_ERROR_WANT_READ, wait with poll for POLLIN: it sleeps until \
-something comes. If you call SSL_read again at once, sleep for fixed times, or \
-wait for POLLOUT, your program keeps waking up."
-first_hint="The program has to print what has come before it waits for more: see \
-that requirement."
-close_hint="SSL_read returned 0 or less: ask SSL_get_error. SSL_ERROR_ZERO_RETURN \
-is close_notify, the end that the server itself has sent; anything else is an \
-error, and anybody on the way could have made it."
-queue_hint="The FILE that could not be written left an error in OpenSSL's queue, \
-and SSL_get_error looks there first. Call ERR_clear_error before each call of SSL."
+sleep_hint="After SSL_ERROR_WANT_READ, wait with poll for POLLIN: it sleeps \
+until something comes. If you call SSL_read again at once, sleep for fixed \
+times, or wait for POLLOUT, your program keeps waking up."
+first_hint="The program has to print what has come before it waits for more: \
+see that requirement."
+close_hint="SSL_read returned 0 or less: ask SSL_get_error. \
+SSL_ERROR_ZERO_RETURN is close_notify, the end that the server itself has \
+sent; anything else is an error, and anybody on the way could have made it."
+queue_hint="The FILE that could not be written left an error in OpenSSL's \
+queue, and SSL_get_error looks there first. Call ERR_clear_error before each \
+call of SSL."
 
 @test "prints all that comes, byte for byte" {
     local all_hint="One SSL_read returns at most one record: call it until \
@@ -69,15 +70,15 @@ fwrite, which takes a length."
     expect_output "$ANSWER" --hint "$all_hint"
     server honest 0
     ask
-    expect_status 0 --hint "A server may send close_notify before any other byte. \
-That is a good end: status 0."
+    expect_status 0 --hint "A server may send close_notify before any other \
+byte. That is a good end: status 0."
     expect_output "$ANSWER" --hint "The server has said nothing: print nothing."
 }
 
 @test "hears NAME, and nobody else" {
     local CERTIFICATE hint="tls_client_context and tls_client make SSL_connect \
-fail if the certificate is not for NAME. Then SSL_get_error says SSL_ERROR_SSL: \
-say why, and end with status 1."
+fail if the certificate is not for NAME. Then SSL_get_error says \
+SSL_ERROR_SSL: say why, and end with status 1."
     for CERTIFICATE in wrong-name self-signed; do
         server honest 100
         ask
@@ -106,7 +107,8 @@ is_printed_or_ended() {
     pid=$(pid_of answer)
     soon is_asleep_or_ended ||
         fail "it never sleeps" --show "$(tell_work)" --hint "$sleep_hint"
-    expect_true "it has ended, and the server has not" --hint "$want_read_hint" \
+    expect_true "it has ended, and the server has not" --hint \
+"$want_read_hint" \
         -- is_running answer
     before=$(work)
     read -rt 0.1 <>"$BATS_RUN_TMPDIR/never" || true
@@ -141,9 +143,9 @@ tell_work() {
 }
 
 @test "waits to write, when that is what a call wants" {
-    local hint="SSL_ERROR_WANT_WRITE means that the call has something to send and \
-the socket took nothing. Wait for POLLOUT, and make the same call again; POLLIN \
-would never come."
+    local hint="SSL_ERROR_WANT_WRITE means that the call has something to send \
+and the socket took nothing. Wait for POLLOUT, and make the same call again; \
+POLLIN would never come."
     need_faults
     server honest 100
     by_hand env "LD_PRELOAD=$BUILD/tests/faults.so" FAULT_CALL=write \
@@ -159,35 +161,36 @@ would never come."
     server cut 300
     ask
     expect_status 1 --hint "$close_hint"
-    expect_output "$ANSWER" --hint "Print each piece as it comes: what came before \
-the error is to be printed, too."
-    expect_stderr "*cut short*" --hint "Say on standard error that the connection \
-was cut short: tls_explain has these words. Ask SSL_get_error first, because errno \
-has the reason only for SSL_ERROR_SYSCALL."
+    expect_output "$ANSWER" --hint "Print each piece as it comes: what came \
+before the error is to be printed, too."
+    expect_stderr "*cut short*" --hint "Say on standard error that the \
+connection was cut short: tls_explain has these words. Ask SSL_get_error \
+first, because errno has the reason only for SSL_ERROR_SYSCALL."
 }
 
 @test "says which error broke the connection" {
     server broken-off 300
     ask
-    expect_status 1 --hint "SSL_ERROR_SYSCALL is an error of the socket, here a \
-reset. A reset is not the end: say why, and end with status 1."
-    expect_stderr "*Connection reset by peer*" --hint "For SSL_ERROR_SYSCALL the \
-reason is in errno and OpenSSL's queue is empty. Read errno before another call \
-changes it."
+    expect_status 1 --hint "SSL_ERROR_SYSCALL is an error of the socket, here \
+a reset. A reset is not the end: say why, and end with status 1."
+    expect_stderr "*Connection reset by peer*" --hint "For SSL_ERROR_SYSCALL \
+the reason is in errno and OpenSSL's queue is empty. Read errno before another \
+call changes it."
     server spoilt 300
     ask
     expect_status 1 --hint "SSL_ERROR_SSL is an error of TLS: say why, and end \
 with status 1."
-    expect_output "$ANSWER" --hint "Print each piece as it comes: what came before \
-the error is to be printed, too."
-    expect_stderr "*bad record mac*" --hint "For SSL_ERROR_SSL the reason is in \
-OpenSSL's queue, and errno is about something else. Ask SSL_get_error which error \
-it is; tls_explain, or ERR_reason_error_string of ERR_peek_error, has the words."
+    expect_output "$ANSWER" --hint "Print each piece as it comes: what came \
+before the error is to be printed, too."
+    expect_stderr "*bad record mac*" --hint "For SSL_ERROR_SSL the reason is \
+in OpenSSL's queue, and errno is about something else. Ask SSL_get_error which \
+error it is; tls_explain, or ERR_reason_error_string of ERR_peek_error, has \
+the words."
 }
 
 @test "gives up when its time is over" {
-    local manner hint="deadline_wait returns -1 when the deadline has passed. Then \
-say deadline passed on standard error, and end with status 1."
+    local manner hint="deadline_wait returns -1 when the deadline has passed. \
+Then say deadline passed on standard error, and end with status 1."
     for manner in silent mute; do
         server "$manner" 1
         ask -t 0.1

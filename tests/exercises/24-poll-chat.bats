@@ -25,8 +25,8 @@ array."
 come() {
     local -n descriptor=fd_$1
     exec {descriptor}<>"/dev/tcp/127.0.0.1/$PORT" ||
-        fail "nobody answers at port $PORT" --hint "Whatever a client does, the \
-server goes on and listens."
+        fail "nobody answers at port $PORT" --hint "Whatever a client does, \
+the server goes on and listens."
 }
 
 go() {
@@ -95,42 +95,43 @@ expect_content() {
         --show "$(sed 's/^/The crowd: /' "$BATS_TEST_TMPDIR/crowd")"
 }
 
-join_hint="When a client's first line is a name that is free, send NAME joined to \
-all others that have a name."
+join_hint="When a client's first line is a name that is free, send NAME joined \
+to all others that have a name."
 line_hint="Send each line of a client, as NAME: text with its newline, to all \
 others that have a name, and not to itself."
 left_hint="recv returns 0 when a client has ended. Then send NAME left to all \
 others that have a name."
-name_hint="If the first line is no name, or a name that is taken, answer \`$no\`. \
-The next line is another try."
-byte_hint="Any byte may come: a NUL or a carriage return is no letter, digit, - or \
-_."
-end_hint="A name ends at its newline. What comes after it in the same recv is the \
-next line, because TCP knows no messages (lesson 05)."
-compare_hint="Compare names to their ends: al is not alice. When a client leaves, \
-its name is free again."
-keep_hint="What recv returns is not a line. Keep it until its newline has come, \
-for each client separately (lesson 05)."
-bytes_hint="Any byte but a newline is part of a line, a NUL too. Keep a length for \
-each line, because strlen and %s stop at a NUL."
-revents_hint="Only poll writes revents: an entry that you have added or moved after \
-the call has old revents, so set them to 0. If recv fails with EAGAIN, nothing has \
-come yet: that is no end."
-private_hint="Send the text of /to bob text to bob alone, as alice (private): text."
-private_only_hint="A private message goes to NAME and nobody else, and not to its \
-sender either."
-text_hint="NAME ends at the first blank after it. All that is behind that blank is \
-the text, with its blanks."
+name_hint="If the first line is no name, or a name that is taken, answer \
+\`$no\`. The next line is another try."
+byte_hint="Any byte may come: a NUL or a carriage return is no letter, digit, \
+- or _."
+end_hint="A name ends at its newline. What comes after it in the same recv is \
+the next line, because TCP knows no messages (lesson 05)."
+compare_hint="Compare names to their ends: al is not alice. When a client \
+leaves, its name is free again."
+keep_hint="What recv returns is not a line. Keep it until its newline has \
+come, for each client separately (lesson 05)."
+bytes_hint="Any byte but a newline is part of a line, a NUL too. Keep a length \
+for each line, because strlen and %s stop at a NUL."
+revents_hint="Only poll writes revents: an entry that you have added or moved \
+after the call has old revents, so set them to 0. If recv fails with EAGAIN, \
+nothing has come yet: that is no end."
+private_hint="Send the text of /to bob text to bob alone, as alice (private): \
+text."
+private_only_hint="A private message goes to NAME and nobody else, and not to \
+its sender either."
+text_hint="NAME ends at the first blank after it. All that is behind that \
+blank is the text, with its blanks."
 to_hint="A line is private only if it is /to, or begins with /to and a blank."
 nobody_hint="If nobody has that name, tell the sender: nobody is called NAME. \
 Compare names to their ends, in length and letters."
-needs_hint="If NAME or the text is missing, tell the sender: /to needs a name and \
-a text."
+needs_hint="If NAME or the text is missing, tell the sender: /to needs a name \
+and a text."
 sender_hint="What is wrong with a private message is told to its sender and to \
 nobody else."
-reset_left_hint="If a client has reset, recv fails with ECONNRESET and send with \
-EPIPE, and SIGPIPE is raised: ignore that signal. The client has left, like any \
-other."
+reset_left_hint="If a client has reset, recv fails with ECONNRESET and send \
+with EPIPE, and SIGPIPE is raised: ignore that signal. The client has left, \
+like any other."
 
 @test "tells all others who joins, what is said, and who leaves" {
     serves
@@ -198,7 +199,8 @@ their client ends, send them to nobody."
     printf -v text '%*s' 1023 ''
     text=${text// /$((RANDOM % 10))}
     say bob "$text\n"
-    hears carol "bob: $text" --hint "A line may have 1024 bytes, with its newline."
+    hears carol "bob: $text" --hint "A line may have 1024 bytes, with its \
+newline."
     all=$(for i in 0 1 13 27 37 127 128 $((160 + RANDOM % 90)) 255; do
         printf '\\x%02x' "$i"
     done)
@@ -271,8 +273,8 @@ expect_got() {
     hears bo "alice: to all" --hint "$private_only_hint"
     say carol '/to bo  a  b \n/to carol to myself\n/to bo  \n'
     hears bo "carol (private):  a  b " "carol (private):  " --hint "$text_hint"
-    hears carol "carol (private): to myself" --hint "A client may send a private \
-message to its own name, as to any other."
+    hears carol "carol (private): to myself" --hint "A client may send a \
+private message to its own name, as to any other."
     say bo '/tokyo bob\n/ to bob\n /to bob x\n/TO bob x\n'
     hears bob "bo: /tokyo bob" "bo: / to bob" "bo:  /to bob x" "bo: /TO bob x" \
         --hint "$to_hint"
@@ -304,27 +306,27 @@ message to its own name, as to any other."
     hears alice "carol left" --hint "$left_hint"
     hears bob "carol left" --hint "$sender_hint"
     say alice '/to carol hello\nall\n'
-    hears alice "nobody is called carol" --hint "When a client leaves, nobody has \
-its name any more."
+    hears alice "nobody is called carol" --hint "When a client leaves, nobody \
+has its name any more."
     hears bob "alice: all" --hint "$sender_hint"
 }
 
 @test "lets nobody wait for one who does not read, and lets that one go" {
-    local hint="send on a blocking socket waits for a client that does not read, \
-and all others wait with you. Accept with SOCK_NONBLOCK; on EAGAIN keep the rest in \
-a queue, and send it when poll says POLLOUT."
+    local hint="send on a blocking socket waits for a client that does not \
+read, and all others wait with you. Accept with SOCK_NONBLOCK; on EAGAIN keep \
+the rest in a queue, and send it when poll says POLLOUT."
     serves
     # Some megabytes for each, far more than the kernel keeps.
     crowd -c 3 -k 3 -n 5000 -b 1000 -r 50000
     [[ $errors != *"should get line"* ]] || hint="A line was lost. Either send \
-took a part of it, and the rest has to go to the front of the queue; or a client \
-was removed from the array during a loop over it, so that the next one was skipped: \
-mark it, and remove it after the loop."
+took a part of it, and the rest has to go to the front of the queue; or a \
+client was removed from the array during a loop over it, so that the next one \
+was skipped: mark it, and remove it after the loop."
     expect_content "a chat with some in it that never read did not go well" \
         --hint "$hint"
-    expect_true "it let nobody go" --hint "Without a limit, the queue of a client \
-that does not read grows for ever. If it has more than 256 KiB, close that client, \
-and tell the others that it left." -- grep -q 'were let go' "$OUT"
+    expect_true "it let nobody go" --hint "Without a limit, the queue of a \
+client that does not read grows for ever. If it has more than 256 KiB, close \
+that client, and tell the others that it left." -- grep -q 'were let go' "$OUT"
 }
 
 @test "goes on after clients that reset, and keeps no descriptor of any" {
@@ -370,8 +372,8 @@ has_descriptors() {
 }
 
 @test "sends what is queued to who has ended its half" {
-    local half_hint="A client that has ended its half (recv returned 0) may still \
-read. Close it only when its queue is empty."
+    local half_hint="A client that has ended its half (recv returned 0) may \
+still read. Close it only when its queue is empty."
     # A kernel that has no room for a while.
     need_faults
     faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=300)
@@ -409,9 +411,10 @@ ended_its_half() {
     wanted_processor
     began=$wanted
     pause_for 120000
-    expect_true "it took the processor all the time" --hint "accept fails while no \
-descriptor is left, but the listener stays readable, so poll returns at once. Leave \
-the listener out of the array for a tenth of a second, or until a client leaves." \
+    expect_true "it took the processor all the time" --hint "accept fails \
+while no descriptor is left, but the listener stays readable, so poll returns \
+at once. Leave the listener out of the array for a tenth of a second, or until \
+a client leaves." \
         -- wanted_little
     for i in a b c d e f g h i j k; do
         go "$i"
@@ -419,8 +422,8 @@ the listener out of the array for a tenth of a second, or until a client leaves.
     say l 'l\n'
     come m
     say m 'm\n'
-    hears l "m joined" --hint "A client that came while no descriptor was left waits \
-in the kernel. Call accept again when a client has left."
+    hears l "m joined" --hint "A client that came while no descriptor was left \
+waits in the kernel. Call accept again when a client has left."
 }
 
 pause_for() {

@@ -112,8 +112,9 @@ called() {
     compile -o "$here/without" "$folder"/{import-cycle,socket}.c
     try "$here/without"
     expect_equal status 1 "$status"
-    expect_equal errors 8 "$(grep -c "^without: socket_ssl: Function not implemented$" \
-        "$BATS_TEST_TMPDIR/err")"
+    expect_equal errors 8 \
+        "$(grep -c "^without: socket_ssl: Function not implemented$" \
+            "$BATS_TEST_TMPDIR/err")"
     expect_output --text 'main: a socket; 8 threads call socket_ssl
 main: 0 have it wrapped\n'
 }
@@ -226,8 +227,9 @@ ${fault#*:}$" "$BATS_TEST_TMPDIR/err")"
     done
     try "${faulty[@]}" FAULT_CALL=getsockopt FAULT_ERRNO=5 FAULT_TIMES=8 "$cycle"
     expect_equal status 1 "$status"
-    expect_equal errors 8 "$(grep -c "^14-import-cycle: socket_ssl: Input/output error$" \
-        "$BATS_TEST_TMPDIR/err")"
+    expect_equal errors 8 \
+        "$(grep -c "^14-import-cycle: socket_ssl: Input/output error$" \
+            "$BATS_TEST_TMPDIR/err")"
 }
 
 @test "14-import-cycle says so when standard output is full, gone or closed" {

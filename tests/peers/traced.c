@@ -18,6 +18,8 @@
  *     threads COUNT    COUNT threads do the remaining words, all at once
  *     exec             executes this program again, with the remaining words
  *     lures            makes calls that return the numbers of the calls above
+ *     foreign          makes a call of 32-bit programs, dup, whose number means
+ *                      socket here; exits with status 77 if it cannot
  *     doomed           a child waits in recvfrom, and is killed there
  *     stopped          a child stops itself with SIGSTOP, and is continued
  *     catch SIGNAL     counts this signal from now on
@@ -53,7 +55,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LIFETIME_SECONDS = 30, MISSED = 99, MOST_THREADS = 100 };
+enum {
+    LIFETIME_SECONDS = 30,
+    IMPOSSIBLE = 77, /* on this machine */
+    MISSED = 99,
+    MOST_THREADS = 100,
+};
 
 static const struct {
     const char *name;
@@ -132,6 +139,22 @@ static char state_of(pid_t pid) {
 
 static void pause_a_little(void) {
     (void)poll(NULL, 0, 1);
+}
+
+/* A 64-bit program can make the calls of 32-bit ones by the instruction that
+ * they use, if the kernel has been built for it. */
+static void make_foreign_call(void) {
+#ifdef __x86_64__
+    enum { DUP = 41 };
+    long result = DUP;
+    __asm__ volatile("int $0x80"
+                     : "+a"(result)
+                     : "b"(-1L)
+                     : "memory", "r8", "r9", "r10", "r11");
+    if (result == -EBADF)
+        return;
+#endif
+    exit(IMPOSSIBLE);
 }
 
 static void make_lures(void) {
@@ -339,6 +362,8 @@ static void do_word(const char *word) {
         make_calls(word, star + 1);
     else if (strcmp(word, "lures") == 0)
         make_lures();
+    else if (strcmp(word, "foreign") == 0)
+        make_foreign_call();
     else if (strcmp(word, "doomed") == 0)
         kill_in_call();
     else if (strcmp(word, "stopped") == 0)

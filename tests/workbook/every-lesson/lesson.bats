@@ -105,8 +105,8 @@ sources() {
 }
 
 @test "$LESSON: its sections are the ones every lesson has, in their order" {
-    expect_equal sections "The question|Predict|Run it|X-ray|How it works|Break it|\
-In socket.py|Exercise|Left out|Read on" \
+    expect_equal sections "The question|Predict|Run it|X-ray|How it works|\
+Break it|In socket.py|Exercise|Left out|Read on" \
         "$(sed -n 's/^## //p' "$readme" | paste -sd '|')"
     [[ $(head -n 1 "$readme") == "# ${LESSON%%-*} · "* ]]
     # shellcheck disable=SC2016 # backquotes of Markdown
