@@ -49,7 +49,7 @@ tools := $(filter-out $(preloads),$(basename $(notdir $(filter-out $(missing),$(
 torments := $(basename $(notdir $(wildcard tests/torture/*.c)))
 fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
-sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch])
+sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch] tests/right/*/*.c)
 scripts := $(filter-out scripts/lib,$(wildcard scripts/*)) \
     $(wildcard scripts/lib/*.bash .ci/run tests/mutate tests/lib/*.bash) \
     $(wildcard tests/torture/*.bash) tests/lib/exercise-text \
@@ -65,6 +65,7 @@ solutions := $(addprefix $(BUILD)/solution/,$(lessons))
 helpers := $(peers:%=$(BUILD)/peers/%) $(addprefix $(BUILD)/tests/,$(tools) $(torments))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
 tls_library := $(and $(OPENSSL),$(filter 13-%,$(lessons)),$(BUILD)/13-tls.so)
+right_answers := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard $(lessons:%=tests/right/%/*.c)))
 mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
 
 # Every core is used unless the command line says otherwise.
@@ -132,11 +133,15 @@ $(mistakes): %: %.c
 $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
 # A learner is warned, in CI too.
 $(addprefix $(BUILD)/work/,$(answers)): private WERROR :=
+# A right answer in another style is built like a learner's.
+$(right_answers): $(BUILD)/%: tests/%.c
+$(right_answers): private tls = $(call find_tls,$(source))
+$(right_answers): private WERROR :=
 $(peers:%=$(BUILD)/peers/%): $(BUILD)/peers/%: tests/peers/%.c
 $(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
 $(addprefix $(BUILD)/tests/,$(torments)): $(BUILD)/tests/%: tests/torture/%.c
 
-$(programs) $(exercises) $(solutions) $(helpers) $(mistakes) \
+$(programs) $(exercises) $(solutions) $(helpers) $(mistakes) $(right_answers) \
     $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/flags $(COMMON)
 	@mkdir -p $(@D)
 	$(BUILD_PROGRAM)
