@@ -312,6 +312,14 @@ soon() {
     done
 }
 
+# expect_usage: the answer, called with the wrong number of arguments, says how it
+# is called.
+expect_usage() {
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage:*" --hint "$usage_hint"
+    HAND=()
+}
+
 # open_unread_pipe: descriptor 7 is a pipe whose reader has gone.
 open_unread_pipe() {
     mkfifo "$BATS_TEST_TMPDIR/unread"
