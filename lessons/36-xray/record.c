@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "proc.h"
 #include "secret.h"
 #include "segment.h"
 
@@ -193,12 +194,16 @@ static void keep_target(pid_t task, const struct trace_call *call,
         endpoint_keep(&target, &endpoint->peer);
 }
 
-/* Writes a call into new memory; returns NULL if there is none. what is as for
- * call_write_begin. */
+/* Writes a call into new memory; returns NULL if there is none. use is of the
+ * socket that it is made on; its inode is 0 if it is made on none. */
 static char *write_beginning(struct record *record, pid_t task,
-                             const struct trace_call *call, const char *what) {
+                             const struct trace_call *call,
+                             const struct record_use *use) {
+    char what[ENDPOINT_TEXT_BYTES] = "";
     char *text = NULL;
     size_t length;
+    if (use->endpoint.inode != 0)
+        (void)endpoint_describe(&use->endpoint, use->accepted, what);
     FILE *out = open_text(record, &text, &length);
     if (out == NULL)
         return NULL;
@@ -217,17 +222,32 @@ static void note_process(struct record_process *process,
         process->uses_sockets = true;
 }
 
+/* The numbers of calls are others on other architectures, and we know those of
+ * our own only. */
+static void note_foreign(struct record *record,
+                         const struct record_caller *caller) {
+    struct record_process *process = &record->processes[caller->process];
+    if (process->is_foreign)
+        return;
+    process->is_foreign = true;
+    process->uses_sockets = true;
+    record_note(record, caller->process, caller->at, false,
+                "calls of another architecture: not shown");
+}
+
 int record_begin(struct record *record, const struct record_caller *caller,
                  const struct trace_call *call, enum record_choice choice) {
     struct record_process *process = &record->processes[caller->process];
     struct record_use use = {.at = caller->at,
                              .process = caller->process,
                              .descriptor = (int)call->arguments[0]};
+    if (call->foreign) {
+        note_foreign(record, caller);
+        return -1;
+    }
     struct record_event event = {
-        .place = {.process = caller->process, .side = RECORD_CLIENT},
+        .place = {.process = caller->process},
         .drawn = {.kind = PICTURE_CALL, .began = caller->at, .state = ""}};
-    const char *what = NULL;
-    char description[ENDPOINT_TEXT_BYTES];
     bool on_socket = is_on_socket(call, process->pid, &use.endpoint);
     note_process(process, caller, call, on_socket);
     if (!is_kept(call, on_socket, choice))
@@ -237,11 +257,8 @@ int record_begin(struct record *record, const struct record_caller *caller,
         return -1;
     }
     use.accepted = was_accepted(record, use.endpoint.inode);
-    if (use.accepted || use.endpoint.listening)
-        event.place.side = RECORD_SERVER;
-    if (on_socket)
-        what = endpoint_describe(&use.endpoint, use.accepted, description);
-    event.drawn.text = write_beginning(record, caller->task, call, what);
+    event.place.inode = use.endpoint.inode;
+    event.drawn.text = write_beginning(record, caller->task, call, &use);
     if (event.drawn.text == NULL)
         return -1;
     if (on_socket) {
@@ -276,8 +293,7 @@ static void keep_state_after_close(const struct record *record,
     const struct record_use *last =
         find_descriptor(record, event->place.process, descriptor);
     if (last != NULL && last->endpoint.connected)
-        event->drawn.state =
-            endpoint_state_name(endpoint_state_after(&last->endpoint));
+        event->drawn.state = endpoint_state_name(proc_state(&last->endpoint));
 }
 
 /* Keeps the state that a call has left its socket in. */
@@ -295,6 +311,8 @@ static void keep_state(struct record *record, struct record_event *event,
             keep_state_after_close(record, event, use.descriptor);
         return;
     }
+    if (event->place.inode == 0)
+        event->place.inode = endpoint->inode; /* a socket that the call made */
     secret_hide(find_socket(record, endpoint->inode), endpoint,
                 event->drawn.result);
     event->drawn.state = endpoint_state_name(endpoint->state);
@@ -338,7 +356,7 @@ void record_return(struct record *record, int number, pid_t task,
 void record_note(struct record *record, int process, int64_t at, bool is_death,
                  const char *text) {
     struct record_event event = {
-        .place = {.process = process, .side = RECORD_CLIENT},
+        .place = {.process = process},
         .is_death = is_death,
         .drawn = {.kind = PICTURE_NOTE, .began = at, .state = ""}};
     event.drawn.text = strdup(text);

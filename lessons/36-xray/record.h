@@ -18,7 +18,8 @@
 enum { RECORD_NOBODY = -1 }; /* a process that we do not watch */
 
 /* A program that talks to itself has two columns, one for each end of its
- * connection. All others have one, whichever side they are on. */
+ * connection. All others have one, whichever side they are on. Which side a
+ * socket is on is known only at the end: it begins as one like all others. */
 enum record_side {
     RECORD_CLIENT, /* what connects, and all that has no socket */
     RECORD_SERVER, /* a listener, and what accept(2) makes */
@@ -26,16 +27,19 @@ enum record_side {
 };
 
 struct record_place {
-    int process; /* its number in the record, or RECORD_NOBODY */
-    enum record_side side;
+    int process;    /* its number in the record, or RECORD_NOBODY */
+    uint64_t inode; /* of the socket that it is about, or 0 */
 };
 
 struct record_process {
     pid_t pid;
     int maker;         /* the process that made it, or RECORD_NOBODY */
     const char *actor; /* the caller's; it must live longer than the record */
-    bool uses_sockets;
+    bool uses_sockets; /* or we cannot know */
+    bool is_foreign;   /* it has made calls of another architecture */
     int columns[RECORD_SIDES]; /* of the picture, or PICTURE_NOBODY */
+    bool is_chosen;            /* to have columns of its own */
+    bool shares_column;        /* they are those of another process */
     int64_t leaving;           /* when it called exit_group(2), or 0 */
 };
 
@@ -98,7 +102,8 @@ struct record_caller {
 };
 
 /* Records that a call begins. Returns the number of its event; or -1 if the
- * call is not kept, which is no error. */
+ * call is not kept, which is no error. Of calls of another architecture only a
+ * note is kept, one for each process. */
 int record_begin(struct record *record, const struct record_caller *caller,
                  const struct trace_call *call, enum record_choice choice);
 

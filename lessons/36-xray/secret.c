@@ -8,7 +8,7 @@
  * (RFC 8446, section 5.1): bytes_write shows them in hexadecimal. */
 static const char tls_begins[] = "<1603";
 
-static const char dots[] = "...";
+enum { DOTS = 3 }; /* that stand for data */
 
 static bool begins_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
@@ -28,8 +28,8 @@ static char *end_of_data(char *first) {
     if (last == NULL || last - first < 2)
         return NULL;
     char *end = last + 1;
-    if (begins_with(end, dots))
-        end += strlen(dots);
+    if (begins_with(end, "..."))
+        end += DOTS;
     return end;
 }
 
@@ -48,6 +48,7 @@ void secret_hide(struct record_use *use, const struct endpoint *endpoint,
     char *end = end_of_data(first);
     if (end == NULL)
         return;
-    memcpy(first, dots, strlen(dots));
-    memmove(first + strlen(dots), end, strlen(end) + 1);
+    size_t length = strlen(end) + 1; /* of what stands behind the data */
+    memmove(first + DOTS, end, length);
+    memset(first, '.', DOTS);
 }

@@ -100,24 +100,30 @@ static void write_payload(FILE *out, const struct packet *packet) {
         (void)fprintf(out, " %zu bytes", packet->payload_length);
 }
 
-static void write_tcp(FILE *out, const struct packet *packet) {
+/* Writes what TLS records there are; returns whether there are any. */
+static bool write_tls(FILE *out, const struct packet *packet) {
     char text[HELLO_TEXT_BYTES];
+    if (packet->payload_captured == 0)
+        return false;
+    if (hello_describe(packet->payload, packet->payload_captured,
+                       packet->payload_length, text) == NULL)
+        return false;
+    (void)fputs(text, out);
+    return true;
+}
+
+static void write_tcp(FILE *out, const struct packet *packet) {
     const char *separator = "";
-    const char *tls = NULL;
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if ((packet->flags & flags[i].flag) == 0)
             continue;
         (void)fprintf(out, "%s%s", separator, flags[i].name);
         separator = " ";
     }
-    if (packet->payload_captured > 0)
-        tls = hello_describe(packet->payload, packet->payload_captured,
-                             packet->payload_length, text);
-    if (tls != NULL || packet->payload_length > 0)
-        (void)fputs(separator, out);
-    if (tls != NULL)
-        (void)fputs(tls, out);
-    else if (packet->payload_length > 0)
+    if (packet->payload_length == 0)
+        return;
+    (void)fputs(separator, out);
+    if (!write_tls(out, packet))
         write_payload(out, packet);
 }
 

@@ -158,8 +158,8 @@ stop_all() {
         [[ -s $file ]] || continue
         read -r pid <"$file"
         kill "$pid" 2>/dev/null || true
-        # One that does not heed SIGTERM is ended by its guard's death.
-        until_gone "$pid" || kill -KILL "$pid" 2>/dev/null || true
+        # What does not heed SIGTERM is killed by its guard.
+        until_gone "$pid" || kill -USR1 "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
         : >"$file"
     done

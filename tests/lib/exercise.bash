@@ -11,7 +11,7 @@ lesson=${lesson%.bats}
 PROGRAM=${PROGRAM:-$BUILD/solution/$lesson}
 # The port in the commands that a learner is told to try.
 HAND_PORT=80${lesson%%-*}
-FAIL_FAST=1
+FAIL_FAST=${FAIL_FAST-1}
 SECONDS_ALLOWED=2
 HAND=()
 # The name of the learner's program in the background that a failure is about;
@@ -127,7 +127,8 @@ report_ending() {
         report_crash
         return
     fi
-    if [[ -s $OUT ]] && (($(wc -c <"$OUT") > 10000000)); then
+    if [[ -n $(find "$OUT" "$BATS_TEST_TMPDIR/err" -size +1100000c \
+        2>/dev/null) ]]; then
         report_endless_output
         return
     fi
