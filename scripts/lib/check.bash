@@ -63,6 +63,7 @@ check_answer() {
     trap clean_up_check EXIT
     run_check "$name"
     hide_busy
+    [[ -z ${outcomes_file-} ]] || print_outcomes >"$outcomes_file"
     judge_answer "$name" || result=$?
     clean_up_check
     trap - EXIT
