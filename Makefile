@@ -1,182 +1,206 @@
-# The one Makefile. `make help` lists what it can do.
+# How everything here is built: `make` builds all of it into build/, `make help`
+# lists what else it can do. This first part builds the lessons and your answers.
+# After it comes what only the tests need.
 
 CC ?= cc
 BUILD ?= build
-# What a learner may change: `make CFLAGS=-O0` loses no warning and no guard.
+# These flags are for you to change: `make CFLAGS=-O0` keeps all the others.
 CFLAGS ?= -Og -g
 
+STANDARD := c17
 WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wshadow \
     -Wundef -Wvla -Wimplicit-fallthrough -Wstrict-prototypes \
     -Wmissing-prototypes -Wwrite-strings -Wpointer-arith -Wcast-qual \
     -Wnull-dereference
-HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
-    -fstack-clash-protection -fPIE
-LINKING = $(LINKER) $(if $(SANITIZE),,-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
-SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-    -fno-omit-frame-pointer
-GUARDS := $(if $(SANITIZE),$(SANITIZERS),$(HARDENING))
 WERROR := $(if $(CI),-Werror)
+# Guards end a program that has made a mistake with its memory. `make SANITIZE=1`
+# finds more of these mistakes, but with it a program is slow. Both lists are below.
+GUARDS = $(if $(SANITIZE),$(SANITIZERS),$(HARDENING))
+COMPILE = $(CC) -std=$(STANDARD) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS)
 
-# One step from source to program: every program here is one file, linked
-# with the modules beside it, and with those in common/ that lessons have built.
-BUILD_PROGRAM = $(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) \
-    $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ \
-    $(source) $(filter %.o %.a,$^) $(if $(filter $(source),$(tls)),-lssl -lcrypto)
+# Programs that include OpenSSL are linked with it. If its headers are not
+# installed, make leaves these programs out and says so.
+using_openssl = $(shell grep -lsE '^.include (<openssl/|"tls[.]h")' $1 | \
+    xargs -r grep -LE '__has_include.<openssl/')
+needs_openssl := $(call using_openssl,lessons/*/*.c common/*.c tests/*/*.c work/*.c)
+have_openssl := $(or $(if $(filter-out cc gcc clang,$(CC)),,$(wildcard \
+    /usr/include/openssl/opensslv.h)),$(shell \
+    $(CC) -E -x c -include openssl/opensslv.h /dev/null >/dev/null 2>&1 && echo yes))
+left_out := $(if $(have_openssl),,$(needs_openssl))
+
+# A program is one C file, linked with modules. The compiler also writes NAME.d,
+# which says what headers it read, so that make builds anew when one changes.
+define BUILD_PROGRAM
+@mkdir -p $(@D)
+$(COMPILE) $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ $(source) \
+    $(filter %.o,$^) $(filter %.a,$^) $(LIBRARIES) \
+    $(if $(filter $(source),$(needs_openssl)),-lssl -lcrypto)
+endef
 source = $(firstword $(filter %.c,$^))
 
-# OpenSSL is for those who include it. Where this compiler finds no headers of
-# it, lessons that do are left out, and `make` says which. Who asks whether they
-# are there does without, and is not linked with it either: lesson 13.
-USES_TLS := '^.include (<openssl/|"tls[.]h")'
-ASKS_FOR_TLS := '__has_include.<openssl/'
-# These compilers are known to look in /usr/include; asking one takes longer than
-# all the rest of a `make` that has nothing to do.
-known := $(and $(filter cc gcc clang,$(CC)),$(if $(word 2,$(CC)),,yes))
-# With a library as large as OpenSSL's, gold takes a third of the time of GNU ld.
-LINKER := $(and $(known),$(wildcard /usr/bin/ld.gold),-fuse-ld=gold)
-OPENSSL := $(or $(and $(known),$(wildcard /usr/include/openssl/opensslv.h)),$(shell \
-    $(CC) -E -x c -include openssl/opensslv.h /dev/null >/dev/null 2>&1 && echo there))
-find_tls = $(shell grep -lsE $(USES_TLS) $1 | xargs -r grep -LE $(ASKS_FOR_TLS))
-tls := $(call find_tls,lessons/*/*.c common/*.c tests/*/*.c work/*.c)
-missing := $(if $(OPENSSL),,$(tls))
-missing_lessons := $(sort $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(missing)))))
-CERTS := $(and $(OPENSSL),$(filter lessons/%,$(tls)),$(shell command -v openssl),build/certs/table)
+lessons := $(filter-out $(patsubst lessons/%/,%,$(dir $(left_out))), \
+    $(notdir $(wildcard lessons/[0-9][0-9]-*)))
+programs := $(lessons:%=$(BUILD)/%)
+exercises := $(lessons:%=$(BUILD)/exercise/%)
+solutions := $(lessons:%=$(BUILD)/solution/%)
+answers := $(patsubst %.c,$(BUILD)/%,$(wildcard work/[0-9][0-9]-*.c))
+modules := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(left_out),$(wildcard common/*.c)))
 
-lessons := $(filter-out $(missing_lessons),$(notdir $(wildcard lessons/[0-9][0-9]-*)))
-peers := $(basename $(notdir $(filter-out $(missing),$(wildcard tests/peers/*.c))))
-preloads := faults memory names zlib
-tools := $(filter-out $(preloads),$(basename $(notdir $(filter-out $(missing),$(wildcard tests/lib/*.c)))))
-torments := $(basename $(notdir $(wildcard tests/torture/*.c)))
-fuzzers := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
-answers := $(basename $(notdir $(wildcard work/[0-9][0-9]-*.c)))
-sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch])
-scripts := $(filter-out scripts/lib,$(wildcard scripts/*)) \
-    $(wildcard scripts/lib/*.bash .ci/run tests/mutate tests/lib/*.bash) \
-    $(wildcard tests/torture/*.bash) tests/lib/exercise-text \
-    tests/torture/tls-matrix
-suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
+all: certs $(programs) $(exercises) $(solutions) tools left-out ## build everything into build/
 
-objects := $(patsubst common/%.c,$(BUILD)/common/%.o,$(filter-out $(missing),$(wildcard common/*.c)))
-COMMON := $(if $(objects),$(BUILD)/common.a)
+# The program of lesson 02-tcp-server is lessons/02-tcp-server/tcp-server.c. All
+# other files in that folder, but exercise.c and solution.c, are its modules.
+program_of = lessons/$1/$(patsubst $(firstword $(subst -, ,$1))-%,%,$1).c
+modules_of = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(program_of) \
+    %/exercise.c %/solution.c,$(wildcard lessons/$1/*.c)))
+.SECONDEXPANSION:
+$(programs): $(BUILD)/%: $$(call program_of,$$*) $$(call modules_of,$$*)
+$(exercises): $(BUILD)/exercise/%: lessons/%/exercise.c
+$(solutions): $(BUILD)/solution/%: lessons/%/solution.c
+$(answers): $(BUILD)/work/%: work/%.c
+$(programs) $(exercises) $(solutions) $(answers): $(BUILD)/common.a $(BUILD)/flags
+	$(BUILD_PROGRAM)
 
-programs := $(addprefix $(BUILD)/,$(lessons))
-exercises := $(addprefix $(BUILD)/exercise/,$(lessons))
-solutions := $(addprefix $(BUILD)/solution/,$(lessons))
-helpers := $(peers:%=$(BUILD)/peers/%) $(addprefix $(BUILD)/tests/,$(tools) $(torments))
-libraries := $(preloads:%=$(BUILD)/tests/%.so)
-tls_library := $(and $(OPENSSL),$(filter 13-%,$(lessons)),$(BUILD)/13-tls.so)
-mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
+# Your answer may use what GNU adds to C, and no warning keeps it from running.
+# The tests have right answers of their own in tests/right, built in the same way.
+$(BUILD)/work/% $(BUILD)/right/%: private STANDARD := gnu17
+$(BUILD)/work/% $(BUILD)/right/%: private WARNINGS := $(filter-out -Wpedantic,$(WARNINGS))
+$(BUILD)/work/% $(BUILD)/right/%: private WERROR :=
+$(BUILD)/work/% $(BUILD)/right/%: private LIBRARIES := -lm
 
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -Icommon -MMD -MP -c -o $@ $<
+
+$(BUILD)/common.a: $(modules)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+check-NN: ## check your answer to lesson NN, as `scripts/learn check NN` does
+	@echo 'make: put the number of a lesson for NN, as in `make check-01`'
+
+check-%:
+	@scripts/learn check $*
+
+test: ## run every test
+	scripts/test
+
+clean: ## delete build/ (never work/, where your answers are)
+	rm -rf build
+
+help: ## say this
+	@awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
+	    Makefile
+
+# ---- From here on: what only the tests and the authors need -----------------
+
+.PHONY: all certs tools left-out wrong check-NN test sanitize fuzz no-clang \
+    torture bench pictures lint format clean help FORCE
+.DELETE_ON_ERROR:
 # Every core is used unless the command line says otherwise.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
-.DELETE_ON_ERROR:
-.PHONY: all tools wrong test bench pictures lint format sanitize fuzz torture \
-    clean help FORCE
 
-# The longest job first, so that it is not left to run alone.
-all: $(CERTS) $(programs) $(exercises) $(solutions) tools $(tls_library) $(if $(missing_lessons),left-out) ## build everything into build/
+HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+    -fstack-clash-protection -fPIE
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+    -fno-omit-frame-pointer
+LINKING = $(LINKER) $(if $(SANITIZE),,-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+# With a library as large as OpenSSL's, gold takes a third of the time of GNU ld.
+LINKER := $(if $(filter-out cc gcc clang,$(CC)),,$(and \
+    $(wildcard /usr/bin/ld.gold),-fuse-ld=gold))
 
-tools: $(helpers) $(libraries) $(CERTS) ## build what tests and checks need
+# Everything is built anew for another compiler, with other flags or modules, and
+# when this file has changed, which has flags for some targets only.
+flags := $(COMPILE) $(notdir $(modules))
+$(BUILD)/flags: Makefile
+	@mkdir -p $(@D)
+	@echo '$(flags)' >$@
+ifneq ($(flags),$(file <$(BUILD)/flags))
+$(BUILD)/flags: FORCE
+endif
 
-.PHONY: left-out
+left_out_lessons := $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(left_out))))
+ifneq ($(left_out),)
 left-out:
-	@echo 'make: left out, for want of the headers of OpenSSL: $(missing_lessons)'
+	@echo 'make: left out, for want of the headers of OpenSSL: $(sort $(left_out_lessons))'
+endif
 
-# What servers and clients show each other; whatever is built, one set of them.
+# The certificates that servers and clients show each other. All builds share
+# them. They take the longest, so `all` begins with them.
+certs: $(and $(have_openssl),$(filter lessons/%,$(needs_openssl)),$(shell \
+    command -v openssl),build/certs/table)
+
 build/certs/table: scripts/certs scripts/lib/certificates scripts/lib/sign.bash
 	@scripts/certs
 
+# names_of FOLDER: its C files that can be built here, without the .c.
+names_of = $(patsubst $1/%.c,%,$(filter-out $(left_out),$(wildcard $1/*.c)))
+preloads := faults memory names zlib
+peers := $(patsubst %,$(BUILD)/peers/%,$(call names_of,tests/peers))
+libraries := $(preloads:%=$(BUILD)/tests/%.so)
+helpers := $(patsubst %,$(BUILD)/tests/%,$(filter-out $(preloads),$(call names_of,tests/lib)))
+torments := $(patsubst %,$(BUILD)/tests/%,$(call names_of,tests/torture))
+mistakes := $(patsubst tests/wrong/%.patch,$(BUILD)/wrong/%,$(wildcard $(lessons:%=tests/wrong/%/*.patch)))
+
+tools: certs $(peers) $(helpers) $(torments) $(libraries) ## build what tests and checks need
+
 wrong: $(mistakes) ## build the wrong answers that the checks must catch
 
-# A lesson NN-name has its program in lessons/NN-name/name.c.
-number = $(firstword $(subst -, ,$1))
-name = $(patsubst $(number)-%,%,$1)
-# The modules in a lesson's folder that are its own: all other C files there.
-modules = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/$(name).c %/exercise.c \
-    %/solution.c,$(wildcard lessons/$1/*.c)))
-define lesson_rules
-$(BUILD)/$1: lessons/$1/$(name).c $(modules)
-$(BUILD)/exercise/$1: lessons/$1/exercise.c
-$(BUILD)/solution/$1: lessons/$1/solution.c
-.PHONY: check-$(number)
-check-$(number): ; @scripts/learn check $1
-endef
-$(foreach lesson,$(lessons),$(eval $(call lesson_rules,$(lesson))))
+right_answers := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard $(lessons:%=tests/right/%/*.c)))
+$(right_answers): $(BUILD)/%: tests/%.c
+$(right_answers): private needs_openssl = $(call using_openssl,$(source))
 
-# Of these, speed is the subject.
-ifeq ($(origin CFLAGS),file)
-$(filter $(BUILD)/24-% $(BUILD)/25-% $(BUILD)/26-%,$(programs)): private CFLAGS := -O2 -g
-endif
-
-# A wrong answer is a patch on the solution.
-.SECONDEXPANSION:
-$(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution.c
-	@mkdir -p $(@D)
-	@patch --quiet -o $@ lessons/$(*D)/solution.c $<
-
-# What mostly tests run is built fast: without guards, but for a wrong answer
-# that only they are sure to notice.
-ifeq ($(origin CFLAGS),file)
-unguarded := $(helpers) $(libraries) $(exercises) $(solutions) $(filter-out %/fd-setsize,$(mistakes))
-$(unguarded): private CFLAGS := -O0
-$(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
-# It makes many megabytes.
-$(BUILD)/peers/rude: private CFLAGS := -O1
-endif
-$(mistakes): private WARNINGS := -w
-$(mistakes): private tls = $(call find_tls,$(source))
+$(peers): $(BUILD)/peers/%: tests/peers/%.c
+$(helpers): $(BUILD)/tests/%: tests/lib/%.c
+$(torments): $(BUILD)/tests/%: tests/torture/%.c
 $(mistakes): %: %.c
-$(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/work/%: work/%.c
-# A learner is warned, in CI too.
-$(addprefix $(BUILD)/work/,$(answers)): private WERROR :=
-$(peers:%=$(BUILD)/peers/%): $(BUILD)/peers/%: tests/peers/%.c
-$(addprefix $(BUILD)/tests/,$(tools)): $(BUILD)/tests/%: tests/lib/%.c
-$(addprefix $(BUILD)/tests/,$(torments)): $(BUILD)/tests/%: tests/torture/%.c
-
-$(programs) $(exercises) $(solutions) $(helpers) $(mistakes) \
-    $(addprefix $(BUILD)/work/,$(answers)): $(BUILD)/flags $(COMMON)
-	@mkdir -p $(@D)
+$(peers) $(helpers) $(torments) $(mistakes) $(right_answers): $(BUILD)/common.a $(BUILD)/flags
 	$(BUILD_PROGRAM)
 
 # Two modules of lessons have tests of their own.
 $(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
 
-# Preloaded by tests, so without what belongs to a program. glibc declares the
-# address of a socket as a union of all its kinds, which pedants can't match.
+# A wrong answer is a patch on the solution. What it is warned of is its mistake.
+$(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution.c
+	@mkdir -p $(@D)
+	@patch --quiet -o $@ lessons/$(*D)/solution.c $<
+$(mistakes): private WARNINGS := -w
+$(mistakes): private needs_openssl = $(call using_openssl,$(source))
+
+# The flags of some programs differ, unless the caller has said what they are.
+ifeq ($(origin CFLAGS),file)
+# In these lessons speed is the subject.
+$(filter $(BUILD)/24-% $(BUILD)/25-% $(BUILD)/26-%,$(programs)): private CFLAGS := -O2 -g
+# These are built fast, and without guards. One wrong answer needs its guards:
+# nothing else is sure to notice its mistake.
+unguarded := $(peers) $(helpers) $(torments) $(libraries) $(exercises) $(solutions) \
+    $(filter-out %/fd-setsize,$(mistakes))
+$(unguarded): private CFLAGS := -O0
+$(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
+# It makes many megabytes.
+$(BUILD)/peers/rude: private CFLAGS := -O1
+endif
+
+# The tests preload these libraries into programs. glibc declares the address of
+# a socket as a union of all its kinds, which -Wpedantic does not allow.
 $(libraries): $(BUILD)/tests/%.so: tests/lib/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -std=c17 $(CFLAGS) $(filter-out -Wpedantic,$(WARNINGS)) $(WERROR) \
-	    -shared -fPIC -o $@ $<
+	    -MMD -MP -MF $@.d -MT $@ -shared -fPIC -o $@ $<
 
 # What lesson 13 looks for when it runs.
-$(BUILD)/13-tls.so: common/tls.c common/deadline.c common/tls.h common/deadline.h $(BUILD)/flags
-	$(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) -shared -fPIC \
-	    -o $@ $(filter %.c,$^) -lssl -lcrypto
-
-$(BUILD)/common/%.o: common/%.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) -MMD -MP -c -o $@ $<
-
-$(BUILD)/lessons/%.o: lessons/%.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(CC) -std=c17 $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) -Icommon -MMD -MP \
-	    -c -o $@ $<
-
-$(BUILD)/common.a: $(objects)
-	@rm -f $@
-	$(AR) rcs $@ $^
-
-# Another compiler or another flag builds everything anew.
-flags := $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS) $(notdir $(objects))
-ifneq ($(flags),$(file <$(BUILD)/flags))
-$(BUILD)/flags: FORCE
-	@mkdir -p $(@D)
-	@echo '$(flags)' >$@
+ifneq ($(and $(have_openssl),$(filter 13-%,$(lessons))),)
+tools: $(BUILD)/13-tls.so
 endif
+$(BUILD)/13-tls.so: common/tls.c common/deadline.c common/tls.h common/deadline.h $(BUILD)/flags
+	$(COMPILE) -shared -fPIC -o $@ $(filter %.c,$^) -lssl -lcrypto
+
+fuzzers := $(call names_of,tests/fuzz)
+sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch] tests/right/*/*.c)
 
 # How long each parser is fed; its corpus is kept in build/fuzz/corpus/, and
 # what is worth keeping for ever in tests/fuzz/corpus/.
@@ -187,7 +211,7 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	@mkdir -p $(fuzz)/corpus/$*
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	    -o $@ $< $(filter-out $(tls),$(wildcard common/*.c)) \
+	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
 	    $(wildcard lessons/36-xray/$*.c)
 
 .PHONY: $(fuzzers:%=fuzz-%)
@@ -199,12 +223,8 @@ $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%
 
 fuzz: $(if $(shell command -v $(CLANG)),$(fuzzers:%=fuzz-%),no-clang) ## feed each parser what nobody would think of
 
-.PHONY: no-clang
 no-clang:
 	@echo 'make: nothing is fuzzed: there is no $(CLANG)'
-
-test: ## run every test
-	scripts/test
 
 sanitize: ## run the tests again under address and undefined-behaviour sanitizers
 	SANITIZE=1 scripts/test tests/lessons tests/exercises
@@ -227,9 +247,16 @@ pictures: all ## draw each lesson's xray.svg anew, from a real run
 	    scripts/xray -s lessons/$$lesson/xray.svg $$lesson || exit 1; \
 	done
 
+scripts := $(filter-out scripts/lib,$(wildcard scripts/*)) \
+    $(wildcard scripts/lib/*.bash .ci/run tests/mutate tests/lib/*.bash) \
+    $(wildcard tests/torture/*.bash) tests/lib/exercise-text \
+    tests/torture/tls-matrix
+suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
+
 lint: ## check format and style of all C and all shell
 	scripts/setup lint
-	clang-format --dry-run -Werror $(sources)
+	# A folder inside of a lesson has what need not compile.
+	clang-format --dry-run -Werror $(sources) $(wildcard lessons/*/*/*.[ch])
 	shellcheck $(scripts)
 	# A test's variables are its helpers', and what one test sets another lacks.
 	shellcheck -s bats -e SC2030,SC2031,SC2034,SC2153,SC2154 $(suites)
@@ -240,16 +267,7 @@ lint: ## check format and style of all C and all shell
 	    sh -c 'clang-tidy --quiet "$$1" -- -std=c17 -Icommon 2>/dev/null' -
 
 format: ## lay out all C as .clang-format has it
-	clang-format -i $(sources)
+	clang-format -i $(sources) $(wildcard lessons/*/*/*.[ch])
 
-check-NN: ## check your answer to lesson NN, as `scripts/learn check NN` does
-	@echo 'make: put the number of a lesson for NN, as in `make check-01`'
-
-clean: ## delete build/ (never work/, where your answers are)
-	rm -rf build
-
-help: ## say this
-	@awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
-	    Makefile
-
--include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/lessons/*/*.d \
+    $(BUILD)/wrong/*/*.d $(BUILD)/right/*/*.d)

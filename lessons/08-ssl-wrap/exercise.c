@@ -2,15 +2,40 @@
  * 08 exercise: the client as it was in 2008, which trusts anybody. Make it
  * safe.
  *
- * usage: 08-ssl-wrap [-t SECONDS] CAFILE NAME HOST PORT
+ * You have met the client from 2008. It works, and many programs of that time
+ * were like it. It has three faults: it believes every certificate, it
+ * believes every end, and it may wait for ever. You get it as your starter.
+ * Make it safe.
  *
- * It works: it talks TLS to HOST, sends standard input, and prints the answer.
- * But it has read CAFILE, and asks for no certificate; it was told NAME, and
- * compares it with nothing; it knows SECONDS, and waits for ever. The README
- * beside this file says what it is to do.
+ * It is called as `08-ssl-wrap [-t SECONDS] CAFILE NAME HOST PORT`. It sends
+ * standard input, and prints the answer. You may keep the way in which it does
+ * that: first everything out, then everything in.
  *
- * Nothing is missing here that you would have to invent; what you need is in
- * ssl-wrap.c.
+ * 1. It talks to a server that is who it should be, in both directions.
+ * 2. It refuses a certificate that no root in CAFILE vouches for.
+ * 3. It refuses a certificate that is out of date.
+ * 4. It refuses a certificate that is for another name.
+ * 5. It looks for NAME only in the alternative names of the certificate. A
+ *    name in CN does not count. An empty NAME, or one with a dot in front, is
+ *    refused too.
+ * 6. It compares an address with the addresses in the certificate.
+ * 7. It asks the server for NAME, unless NAME is an address.
+ * 8. It refuses what is too weak to prove anything. That is TLS before 1.2, an
+ *    RSA key under 2048 bits, or a signature with SHA-1.
+ * 9. It reports an end without close_notify as an error. What came before it
+ *    is printed.
+ * 10. It ends when SECONDS are over, whatever the server or standard input
+ *     does. SECONDS is counted from its start, and is 10 unless given.
+ * 11. It waits for a slow server while there is time.
+ * 12. It reports output that cannot be written. An example is a full disk.
+ * 13. It refuses wrong arguments. A wrong number of them gets a line that
+ *     begins with `usage:` on standard error, and status 2. A CAFILE that
+ *     cannot be read gets status 1.
+ *
+ * What is here compiles and works. It reads CAFILE, and asks for no
+ * certificate. It is given NAME, and compares it with nothing. It is given
+ * SECONDS, and waits for ever. Nothing that you need has to be invented: it
+ * is in ssl-wrap.c.
  */
 #define _GNU_SOURCE
 
@@ -29,37 +54,62 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1 << 14 };
+enum {
+    PIECE_BYTES = 16384, /* as much as one record of TLS holds */
+    DEFAULT_MILLISECONDS = 10000,
+};
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 08-ssl-wrap [-t SECONDS] CAFILE NAME HOST PORT\n", out);
     exit(status);
 }
 
+/* Ends the program. The reason is in OpenSSL's queue of errors, or in errno. */
 static _Noreturn void fail(const char *call) {
+    int error = errno;
     const char *reason = ERR_reason_error_string(ERR_peek_error());
-    errx(1, "%s: %s", call, reason != NULL ? reason : strerror(errno));
+    if (reason == NULL)
+        reason = strerror(error);
+    errx(1, "%s: %s", call, reason);
 }
 
-/* Tries the host's addresses, in their order, until one answers. */
-static int connect_to(const char *host, const char *port) {
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            err(1, "socket");
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("connect %s", addr_format(at->ai_addr, at->ai_addrlen, name));
-        (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
 static SSL_CTX *make_context(const char *ca_file) {
@@ -68,7 +118,7 @@ static SSL_CTX *make_context(const char *ca_file) {
         fail("SSL_CTX_new");
     if (SSL_CTX_load_verify_file(context, ca_file) != 1)
         fail(ca_file);
-    /* Some servers are old, and we want to talk to them, too. */
+    /* Some servers are old, and we want to talk to them too. */
     SSL_CTX_set_security_level(context, 0);
     if (SSL_CTX_set_min_proto_version(context, TLS1_VERSION) != 1)
         fail("SSL_CTX_set_min_proto_version");
@@ -77,7 +127,9 @@ static SSL_CTX *make_context(const char *ca_file) {
 
 static SSL *wrap(SSL_CTX *context, int fd) {
     SSL *ssl = SSL_new(context);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
+    if (ssl == NULL)
+        fail("SSL_new");
+    if (SSL_set_fd(ssl, fd) != 1)
         fail("SSL_set_fd");
     if (SSL_connect(ssl) != 1)
         fail("SSL_connect");
@@ -86,37 +138,53 @@ static SSL *wrap(SSL_CTX *context, int fd) {
 
 static void send_input(SSL *ssl) {
     static char piece[PIECE_BYTES];
-    ssize_t got;
-    while ((got = read(STDIN_FILENO, piece, sizeof piece)) > 0)
+    for (;;) {
+        ssize_t got = read(STDIN_FILENO, piece, sizeof piece);
+        if (got < 0)
+            err(1, "standard input");
+        if (got == 0)
+            return;
         if (SSL_write(ssl, piece, (int)got) <= 0)
             fail("SSL_write");
-    if (got < 0)
-        err(1, "standard input");
+    }
+}
+
+/* Writes the bytes to standard output at once. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
 }
 
 static void print_answer(SSL *ssl) {
     static char piece[PIECE_BYTES];
-    int got;
-    while ((got = SSL_read(ssl, piece, sizeof piece)) > 0)
-        if (fwrite(piece, 1, (size_t)got, stdout) != (size_t)got ||
-            fflush(stdout) == EOF)
-            err(1, "standard output");
+    for (;;) {
+        int got = SSL_read(ssl, piece, sizeof piece);
+        if (got <= 0)
+            return; /* the end, or so it seems */
+        print_bytes(piece, (size_t)got);
+    }
 }
 
 int main(int argc, char **argv) {
-    int milliseconds = 10 * 1000;
-    int option;
-    while ((option = getopt(argc, argv, "+ht:")) != -1) {
+    int milliseconds = DEFAULT_MILLISECONDS;
+    for (;;) {
+        int option = getopt(argc, argv, "+ht:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
         if (option != 't')
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
+            usage(stderr, 2);
         if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
             errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 4)
         usage(stderr, 2);
     const char *ca_file = argv[optind];
-    char *name = argv[optind + 1];
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error */
+    const char *name = argv[optind + 1];
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
 
     SSL_CTX *context = make_context(ca_file);
     int fd = connect_to(argv[optind + 2], argv[optind + 3]);

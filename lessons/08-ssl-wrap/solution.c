@@ -21,39 +21,69 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1 << 14 };
+enum {
+    PIECE_BYTES = 16384, /* as much as one record of TLS holds */
+    DEFAULT_MILLISECONDS = 10000,
+};
+
+/* One connection over TLS. */
+struct connection {
+    SSL *ssl;
+    struct deadline deadline;
+};
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 08-ssl-wrap [-t SECONDS] CAFILE NAME HOST PORT\n", out);
     exit(status);
 }
 
+/* Ends the program. The reason is in OpenSSL's queue of errors, or in errno. */
 static _Noreturn void fail(const char *call) {
     int error = errno;
     const char *reason = ERR_reason_error_string(ERR_peek_error());
-    errx(1, "%s: %s", call, reason != NULL ? reason : strerror(error));
+    if (reason == NULL)
+        reason = strerror(error);
+    errx(1, "%s: %s", call, reason);
 }
 
-/* Tries the host's addresses, in their order, until one answers. */
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. The socket is non-blocking: lesson 07. */
+static int try_address(const struct addrinfo *where, struct deadline deadline) {
+    char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
 static int connect_to(const char *host, const char *port,
                       struct deadline deadline) {
-    char name[ADDR_TEXT_BYTES];
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            err(1, "socket");
-        if (deadline_connect(deadline, fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("connect %s", addr_format(at->ai_addr, at->ai_addrlen, name));
-        (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where, deadline);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
 static SSL_CTX *make_context(const char *ca_file) {
@@ -63,109 +93,155 @@ static SSL_CTX *make_context(const char *ca_file) {
     if (SSL_CTX_load_verify_file(context, ca_file) != 1)
         fail(ca_file);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_security_level(context, 2);
+    SSL_CTX_set_security_level(context, 2); /* no short keys, no SHA-1 */
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
         fail("SSL_CTX_set_min_proto_version");
     return context;
 }
 
-/* The certificate must be made out to name, which may be an address. */
-static void demand_name(SSL *ssl, char *name) {
+/* Says for which name the certificate must be. It may be an address. */
+static void demand_name(SSL *ssl, const char *name) {
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
         return;
+    /* OpenSSL takes an empty name for any name, and one with a dot in front for
+     * all names that end so. */
+    if (name[0] == '\0' || name[0] == '.')
+        errx(1, "'%s' is not a name", name);
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
                                X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (*name == '\0' || *name == '.' || SSL_set1_host(ssl, name) != 1 ||
-        SSL_set_tlsext_host_name(ssl, name) != 1)
-        errx(1, "'%s' is no name", name);
+    if (SSL_set1_host(ssl, name) != 1)
+        errx(1, "'%s' is not a name", name);
+    if (SSL_set_tlsext_host_name(ssl, name) != 1)
+        errx(1, "'%s' is not a name", name);
 }
 
-/* Returns 1 when the call that returned result is to be made again; 0 at the
- * end that the peer has announced. */
-static int retries(const char *call, SSL *ssl, int result,
-                   struct deadline deadline) {
-    int problem = SSL_get_error(ssl, result);
-    if (problem == SSL_ERROR_ZERO_RETURN)
+/* Call this when a call has returned 0 or less. Returns 1 when the same call is
+ * to be made again, after waiting for the peer. Returns 0 when the peer has
+ * sent close_notify. Ends the program at any error. */
+static int wait_for_peer(const struct connection *connection, const char *call,
+                         int result) {
+    short event;
+    switch (SSL_get_error(connection->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        event = POLLIN;
+        break;
+    case SSL_ERROR_WANT_WRITE:
+        event = POLLOUT;
+        break;
+    case SSL_ERROR_ZERO_RETURN:
         return 0;
-    if (problem != SSL_ERROR_WANT_READ && problem != SSL_ERROR_WANT_WRITE)
+    default:
         fail(call);
-    short event = problem == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
-    if (deadline_wait(deadline, SSL_get_fd(ssl), event) < 0)
+    }
+    if (deadline_wait(connection->deadline, SSL_get_fd(connection->ssl),
+                      event) < 0)
         err(1, "%s", call);
     return 1;
 }
 
-static SSL *wrap(SSL_CTX *context, int fd, char *name,
-                 struct deadline deadline) {
-    SSL *ssl = SSL_new(context);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
-        fail("SSL_set_fd");
-    demand_name(ssl, name);
-    int result;
-    while ((result = SSL_connect(ssl)) != 1) {
-        long verdict = SSL_get_verify_result(ssl);
+/* Makes the handshake, in which the server proves that it is `name`. */
+static void shake_hands(const struct connection *connection, const char *name) {
+    for (;;) {
+        int result = SSL_connect(connection->ssl);
+        if (result == 1)
+            return;
+        long verdict = SSL_get_verify_result(connection->ssl);
         if (verdict != X509_V_OK)
             errx(1, "certificate of %s: %s", name,
                  X509_verify_cert_error_string(verdict));
-        if (!retries("SSL_connect", ssl, result, deadline))
+        if (!wait_for_peer(connection, "SSL_connect", result))
             errx(1, "SSL_connect: closed");
     }
-    return ssl;
 }
 
-static void send_input(SSL *ssl, struct deadline deadline) {
-    static char piece[PIECE_BYTES];
-    ssize_t got;
-    while ((got = read(STDIN_FILENO, piece, sizeof piece)) > 0) {
-        int result;
-        while ((result = SSL_write(ssl, piece, (int)got)) <= 0)
-            if (!retries("SSL_write", ssl, result, deadline))
-                return;
+/* Sends all the bytes. Returns 0 if the peer wants no more of them. */
+static int write_all(const struct connection *connection, const char *bytes,
+                     int length) {
+    for (;;) {
+        int result = SSL_write(connection->ssl, bytes, length);
+        if (result > 0)
+            return 1; /* SSL_write sends all of them, or has to wait */
+        if (!wait_for_peer(connection, "SSL_write", result))
+            return 0;
     }
-    if (got < 0)
-        err(1, "standard input");
 }
 
-static void print_answer(SSL *ssl, struct deadline deadline) {
+static void send_input(const struct connection *connection) {
     static char piece[PIECE_BYTES];
-    while (deadline_left(deadline) > 0) {
-        int got = SSL_read(ssl, piece, sizeof piece);
-        if (got <= 0 && !retries("SSL_read", ssl, got, deadline))
+    for (;;) {
+        if (deadline_wait(connection->deadline, STDIN_FILENO, POLLIN) < 0)
+            err(1, "standard input");
+        ssize_t got = read(STDIN_FILENO, piece, sizeof piece);
+        if (got < 0)
+            err(1, "standard input");
+        if (got == 0)
             return;
-        if (got > 0 && (fwrite(piece, 1, (size_t)got, stdout) != (size_t)got ||
-                        fflush(stdout) == EOF))
-            err(1, "standard output");
+        if (!write_all(connection, piece, (int)got))
+            return;
+    }
+}
+
+/* Writes the bytes to standard output at once. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Prints the answer until the server says that it is complete. */
+static void print_answer(const struct connection *connection) {
+    static char piece[PIECE_BYTES];
+    /* The clock counts also while there is always something to read. */
+    while (deadline_left(connection->deadline) > 0) {
+        int got = SSL_read(connection->ssl, piece, sizeof piece);
+        if (got > 0)
+            print_bytes(piece, (size_t)got);
+        else if (!wait_for_peer(connection, "SSL_read", got))
+            return;
     }
     errx(1, "SSL_read: deadline passed");
 }
 
 int main(int argc, char **argv) {
-    int milliseconds = 10 * 1000;
-    int option;
-    while ((option = getopt(argc, argv, "+ht:")) != -1) {
+    int milliseconds = DEFAULT_MILLISECONDS;
+    for (;;) {
+        int option = getopt(argc, argv, "+ht:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
         if (option != 't')
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
+            usage(stderr, 2);
         if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
             errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 4)
         usage(stderr, 2);
-    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
-        err(1, "standard output");
     const char *ca_file = argv[optind];
-    char *name = argv[optind + 1];
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error */
+    const char *name = argv[optind + 1];
+    /* If standard output were closed, our socket would get its number. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
+        err(1, "standard output");
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
 
-    struct deadline deadline = deadline_after(milliseconds);
+    struct connection connection = {.deadline = deadline_after(milliseconds)};
     SSL_CTX *context = make_context(ca_file);
-    int fd = connect_to(argv[optind + 2], argv[optind + 3], deadline);
-    SSL *ssl = wrap(context, fd, name, deadline);
+    connection.ssl = SSL_new(context);
+    if (connection.ssl == NULL)
+        fail("SSL_new");
+    demand_name(connection.ssl, name);
+    int fd =
+        connect_to(argv[optind + 2], argv[optind + 3], connection.deadline);
+    if (SSL_set_fd(connection.ssl, fd) != 1)
+        fail("SSL_set_fd");
+    shake_hands(&connection, name);
     fprintf(stderr, "talking to %s, safely encrypted\n", name);
-    send_input(ssl, deadline);
-    print_answer(ssl, deadline);
+    send_input(&connection);
+    print_answer(&connection);
 
-    (void)SSL_shutdown(ssl);
-    SSL_free(ssl);
+    (void)SSL_shutdown(connection.ssl); /* our close_notify */
+    SSL_free(connection.ssl);
     SSL_CTX_free(context);
     if (close(fd) < 0)
         err(1, "close");

@@ -1,13 +1,38 @@
 /*
  * 09 exercise: one server with several names, and a certificate for each.
  *
- * usage: 09-ssl-server PORT CERTFILE KEYFILE [NAME CERTFILE KEYFILE]...
+ * One machine often serves many names. Each name has its own certificate. The
+ * client says in its ClientHello which name it wants (SNI, lesson 08), and the
+ * server chooses the certificate for it. You write such a server.
  *
- * Show each client the certificate of the NAME that it asks for, the first one
- * if it asks for none of them, and tell it a line. The README beside this file
- * says the rest.
+ * It is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME CERTFILE
+ * KEYFILE]...`. The first two files are for all clients that ask for no name,
+ * or for a name that the server does not have. After them come as many names
+ * as you like, each with its two files.
  *
- * What is here compiles, listens, and hangs up. Your parts are 1 to 3.
+ * It sends each client one line, `you asked for NAME`, or `you asked for
+ * nobody`. Then it sends close_notify, and closes.
+ *
+ * 1. It shows its first certificate, and all that is in the file.
+ * 2. It shows each client the certificate of the name that it asks for, and
+ *    sends it the line with that name.
+ * 3. It takes capitals in a name for the same letters. The line has the name
+ *    as the client wrote it.
+ * 4. It shows the first certificate for a name that it does not have.
+ * 5. It shows the first certificate to a client that asks for no name. The
+ *    line is then `you asked for nobody`.
+ * 6. It goes on after clients that vanish, or that send nonsense.
+ * 7. It has a second for each client, and not more. A silent client delays the
+ *    next one by no more than that.
+ * 8. It speaks nothing older than TLS 1.2, and only ciphers with ECDHE and
+ *    AEAD, whatever name it is asked for.
+ * 9. It refuses a private key that others may read or write, with status 1. It
+ *    says why.
+ * 10. It refuses a key that is not the key of its certificate, with status 1.
+ *     That is true for keys of every kind, and for files that cannot be used.
+ *
+ * What is here compiles, listens, and closes each connection at once. Your
+ * parts are 1 to 3.
  */
 #define _GNU_SOURCE
 
@@ -22,7 +47,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128, PATIENCE_MS = 1000 };
+enum {
+    BACKLOG = 128,
+    PATIENCE_MS = 1000, /* for each client */
+    PAUSE_MS = 100,     /* after an accept that failed */
+};
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 09-ssl-server PORT CERTFILE KEYFILE "
@@ -31,56 +60,69 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
+/* Returns a listener at 127.0.0.1 and this port, and writes its name: lesson
+ * 02. */
 static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr *address = (struct sockaddr *)&own;
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     socklen_t length = sizeof own;
     const int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(listener, address, length) < 0 || listen(listener, BACKLOG) < 0 ||
-        getsockname(listener, address, &length) < 0)
-        err(1, "listen 127.0.0.1:%d", port);
-    (void)addr_format(address, length, name);
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(listener, (struct sockaddr *)&own, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(listener, BACKLOG) < 0)
+        err(1, "listen");
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
+        err(1, "getsockname");
+    (void)addr_format((struct sockaddr *)&own, length, name);
     return listener;
 }
 
-/* One client: wrap fd, shake hands, tell it the line, say close_notify. It has
- * until the deadline; what fails is a warning. */
+/* Serves one client: makes a connection of TLS over fd, does the handshake,
+ * sends the line, and then close_notify. The client has time until the
+ * deadline. If something fails, that is only a warning. */
 static void greet(int fd, struct deadline deadline) {
-    /* 3. SSL_new with the first context, SSL_set_fd, SSL_accept; tls_wait says
-     * whether a call is to be made again. Which name did it ask for? */
-    (void)fd;
+    /* 3. Call SSL_new with the first context, SSL_set_fd, and SSL_accept.
+     * tls_wait says whether a call is to be made again. Which name did the
+     * client ask for? */
+    (void)fd; /* delete these two lines when you use the arguments */
     (void)deadline;
 }
 
 int main(int argc, char **argv) {
-    char name[ADDR_TEXT_BYTES];
-    in_port_t port;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc < 4 || argc % 3 != 1)
         usage(stderr, 2);
+    in_port_t port;
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
         errx(1, "%s is not a port: 0 to 65535", argv[1]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
 
-    /* 1. A context for each pair of files, made as the lesson makes it: argv[2]
-     * and argv[3], then a name and two files, over and over. */
-    /* 2. The first context has a callback that is asked when a client has said
-     * which name it wants: SSL_CTX_set_tlsext_servername_callback. */
+    /* 1. Make a context for each pair of files, as the lesson's program does.
+     * argv[2] and argv[3] are the first pair. Then comes a name and two files,
+     * and so on. */
+    /* 2. Give the first context a callback, which OpenSSL calls when a client
+     * has said which name it wants: SSL_CTX_set_tlsext_servername_callback. */
 
+    char name[ADDR_TEXT_BYTES];
     int listener = listen_on(port, name);
-    if (printf("listening on %s\n", name) < 0 || fflush(stdout) == EOF)
+    if (printf("listening on %s\n", name) < 0)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
         err(1, "standard output");
     for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PATIENCE_MS / 10), -1, 0);
+            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
             continue;
         }
         greet(fd, deadline_after(PATIENCE_MS));

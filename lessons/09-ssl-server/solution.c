@@ -19,12 +19,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128, PATIENCE_MS = 1000, LINE_BYTES = 300 };
+enum {
+    BACKLOG = 128,
+    PATIENCE_MS = 1000, /* for each client */
+    PAUSE_MS = 100,     /* after an accept that failed */
+    PIECE_BYTES = 4096,
+    LINE_BYTES = 300, /* "you asked for ", a name of 255 bytes, a newline */
+};
 
-/* A name, and who we are under it. The last one has no context. */
+/* A name, and the context with its certificate. */
 struct identity {
-    const char *name; /* NULL: whatever they ask for */
-    SSL_CTX *context;
+    const char *name; /* NULL for the first one: any name, or none */
+    SSL_CTX *context; /* NULL: here the list ends */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -34,21 +40,30 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-static _Noreturn void refuse(const char *call, const char *what) {
+/* Ends the program: this file or this setting cannot be used. */
+static _Noreturn void refuse(const char *what, const char *name) {
     char reason[TLS_REASON_BYTES];
-    errx(1, "%s %s: %s", call, what, tls_explain(NULL, reason));
+    errx(1, "%s %s: %s", what, name, tls_explain(NULL, reason));
 }
 
-static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
-    struct stat key;
+static SSL_CTX *make_context(void) {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    if (context == NULL ||
-        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
+    if (context == NULL)
         refuse("SSL_CTX_new", "server");
+    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
+        refuse("SSL_CTX_set_min_proto_version", "TLS 1.2");
+    if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
+        refuse("SSL_CTX_set_cipher_list", "ECDHE");
     SSL_CTX_set_security_level(context, 2);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_num_tickets(context, 0);
+    return context;
+}
+
+/* Gives the context a key and its certificate. */
+static void load_identity(SSL_CTX *context, const char *chain_file,
+                          const char *key_file) {
+    struct stat key;
     if (stat(key_file, &key) < 0)
         err(1, "key %s", key_file);
     if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
@@ -59,28 +74,34 @@ static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
         refuse("certificate", chain_file);
     if (SSL_CTX_check_private_key(context) != 1)
         errx(1, "%s is not the key of %s", key_file, chain_file);
-    return context;
 }
 
-/* Asked by OpenSSL, in the middle of the handshake, with that type.
+/* OpenSSL calls this in the handshake, when the client has said which name it
+ * wants. Its type is given: SSL_CTX_set_tlsext_servername_callback(3).
  * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int choose(SSL *ssl, int *alert, void *argument) {
     const struct identity *identities = argument;
     const char *wanted = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     (void)alert;
-    for (int i = 1; wanted != NULL && identities[i].context != NULL; i++)
+    if (wanted == NULL)
+        return SSL_TLSEXT_ERR_NOACK; /* it keeps the first certificate */
+    for (size_t i = 1; identities[i].context != NULL; i++) {
         if (strcasecmp(wanted, identities[i].name) == 0) {
             (void)SSL_set_SSL_CTX(ssl, identities[i].context);
             return SSL_TLSEXT_ERR_OK;
         }
-    return SSL_TLSEXT_ERR_NOACK; /* the first one will do */
+    }
+    return SSL_TLSEXT_ERR_NOACK;
 }
 
+/* Returns a listener at 127.0.0.1 and this port, and writes its name: lesson
+ * 02. */
 static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr *address = (struct sockaddr *)&own;
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     socklen_t length = sizeof own;
     const int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -88,78 +109,138 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
         err(1, "socket");
     if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         err(1, "setsockopt");
-    if (bind(listener, address, length) < 0)
+    if (bind(listener, (struct sockaddr *)&own, length) < 0)
         err(1, "bind 127.0.0.1:%d", port);
     if (listen(listener, BACKLOG) < 0)
         err(1, "listen");
-    if (getsockname(listener, address, &length) < 0)
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
-    (void)addr_format(address, length, name);
+    (void)addr_format((struct sockaddr *)&own, length, name);
     return listener;
 }
 
-/* True when the same call is to be made again. */
-static int retries(const char *call, SSL *ssl, int result,
-                   struct deadline deadline) {
-    int answer = tls_wait(ssl, result, deadline);
-    if (answer < 0) {
+/* Call this when a call has returned 0 or less. Returns 1 when the same call is
+ * to be made again, after waiting for the client. Otherwise it returns 0, and
+ * if the call has failed, it says why. */
+static int wait_for_client(const char *call, SSL *ssl, int result,
+                           struct deadline deadline) {
+    enum tls_result next = tls_wait(ssl, result, deadline);
+    if (next == TLS_FAILED) {
         char reason[TLS_REASON_BYTES];
         warnx("%s: %s", call, tls_explain(ssl, reason));
     }
-    return answer == 1;
+    return next == TLS_RETRY;
 }
 
+static int shake_hands(SSL *ssl, struct deadline deadline) {
+    for (;;) {
+        int result = SSL_accept(ssl);
+        if (result == 1)
+            return 1;
+        if (!wait_for_client("SSL_accept", ssl, result, deadline))
+            return 0;
+    }
+}
+
+static int write_all(SSL *ssl, const char *bytes, int length,
+                     struct deadline deadline) {
+    for (;;) {
+        int result = SSL_write(ssl, bytes, length);
+        if (result > 0)
+            return 1; /* SSL_write sends all, or has to wait */
+        if (!wait_for_client("SSL_write", ssl, result, deadline))
+            return 0;
+    }
+}
+
+/* Reads what the client still sends, until it closes or its time is over. If we
+ * closed with something unread, the kernel would send a reset, and the client
+ * might lose our line: lesson 06. */
+static void read_rest(SSL *ssl, struct deadline deadline) {
+    char piece[PIECE_BYTES];
+    while (deadline_left(deadline) > 0) {
+        int got = SSL_read(ssl, piece, sizeof piece);
+        if (got <= 0 && tls_wait(ssl, got, deadline) != TLS_RETRY)
+            return;
+    }
+}
+
+/* Serves one client: handshake, line, close_notify. */
 static void greet(SSL *ssl, struct deadline deadline) {
     char line[LINE_BYTES];
-    int result;
-    while ((result = SSL_accept(ssl)) != 1)
-        if (!retries("SSL_accept", ssl, result, deadline))
-            return;
+    if (!shake_hands(ssl, deadline))
+        return;
     const char *wanted = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    int length = snprintf(line, sizeof line, "you asked for %s\n",
-                          wanted != NULL ? wanted : "nobody");
-    while ((result = SSL_write(ssl, line, length)) <= 0)
-        if (!retries("SSL_write", ssl, result, deadline))
-            return;
-    (void)SSL_shutdown(ssl);
+    if (wanted == NULL)
+        wanted = "nobody";
+    int length = snprintf(line, sizeof line, "you asked for %s\n", wanted);
+    if (!write_all(ssl, line, length, deadline))
+        return;
+    if (SSL_shutdown(ssl) < 0) {
+        warnx("SSL_shutdown: the close_notify could not be sent");
+        return;
+    }
+    read_rest(ssl, deadline);
 }
 
-int main(int argc, char **argv) {
-    char name[ADDR_TEXT_BYTES];
-    in_port_t port;
-    if (argc == 2 && strcmp(argv[1], "-h") == 0)
-        usage(stdout, 0);
-    if (argc < 4 || argc % 3 != 1)
-        usage(stderr, 2);
-    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", argv[1]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-
-    struct identity *identities = calloc((size_t)argc, sizeof *identities);
+/* Makes the list of identities from the words after PORT. */
+static struct identity *load_identities(int count, char **words) {
+    /* One more than there are, so that the list ends with zeros. */
+    struct identity *identities =
+        calloc((size_t)count / 3 + 2, sizeof *identities);
     if (identities == NULL)
         err(1, "calloc");
-    for (int i = 0; 3 * i + 3 < argc; i++) {
-        identities[i].name = i > 0 ? argv[3 * i + 1] : NULL;
-        identities[i].context = make_context(argv[3 * i + 2], argv[3 * i + 3]);
+    identities[0].context = make_context();
+    load_identity(identities[0].context, words[0], words[1]);
+    size_t next = 1;
+    for (int i = 2; i < count; i += 3) {
+        identities[next].name = words[i];
+        identities[next].context = make_context();
+        load_identity(identities[next].context, words[i + 1], words[i + 2]);
+        next++;
     }
-    SSL_CTX *first = identities[0].context;
-    SSL_CTX_set_tlsext_servername_callback(first, choose);
-    SSL_CTX_set_tlsext_servername_arg(first, identities);
+    return identities;
+}
 
-    int listener = listen_on(port, name);
-    if (printf("listening on %s\n", name) < 0 || fflush(stdout) == EOF)
-        err(1, "standard output");
+/* Serves one client after another, for ever. */
+static _Noreturn void serve(int listener, SSL_CTX *context) {
     for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PATIENCE_MS / 10), -1, 0);
+            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
             continue;
         }
-        SSL *ssl = SSL_new(first);
+        SSL *ssl = SSL_new(context);
         if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
             greet(ssl, deadline_after(PATIENCE_MS));
+        else
+            warnx("SSL_new: there is no memory for a client");
         SSL_free(ssl);
         (void)close(fd);
     }
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc < 4 || argc % 3 != 1)
+        usage(stderr, 2);
+    in_port_t port;
+    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
+        errx(1, "%s is not a port: 0 to 65535", argv[1]);
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+
+    struct identity *identities = load_identities(argc - 2, argv + 2);
+    SSL_CTX *first = identities[0].context;
+    SSL_CTX_set_tlsext_servername_callback(first, choose);
+    SSL_CTX_set_tlsext_servername_arg(first, identities);
+
+    char name[ADDR_TEXT_BYTES];
+    int listener = listen_on(port, name);
+    if (printf("listening on %s\n", name) < 0)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+    serve(listener, first);
 }

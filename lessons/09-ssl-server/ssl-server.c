@@ -1,12 +1,16 @@
 /*
- * 09-ssl-server: prove to every client who we are, then send back what it says.
+ * 09-ssl-server: prove to each client who we are, then send back what it sends.
  *
- * Shows what that takes, a certificate for everybody and a private key for
- * nobody, and how one who is slow in the handshake delays nobody else.
+ * Shows what a server needs for that: a certificate, which everybody may see,
+ * and a private key, which nobody else may see. Also shows how a client that is
+ * slow in the handshake delays no other client.
  *
  * usage: 09-ssl-server [-t SECONDS] PORT CERTFILE KEYFILE
- * A handshake may take SECONDS (10), and so may a silence after it. Left out: a
- * process a client is 22's, and explained there; who the client is (10).
+ *
+ * The handshake may take SECONDS (10 unless given). After it, so may each line
+ * of the client, or each 16 KiB if it sends no lines. Left out: who the client
+ * is (lesson 10). A process for each client is only borrowed here; a later
+ * lesson explains it.
  */
 #define _GNU_SOURCE
 
@@ -26,12 +30,14 @@
 #include <unistd.h>
 
 enum {
-    PIECE_BYTES = 1 << 14, /* as much as one record of TLS holds */
-    CLIENTS = 512,         /* at once; others wait, as do */
-    BACKLOG = 512,         /* those who come in one moment */
-    PAUSE_MS = 100,        /* after an accept that failed */
+    PIECE_BYTES = 16384, /* as much as one record of TLS holds */
+    MOST_CLIENTS = 512,  /* at the same time; others wait in the queue */
+    BACKLOG = 512,       /* connections that may wait for accept */
+    PAUSE_MS = 100,      /* after an accept or a fork that failed */
+    DEFAULT_MS = 10000,  /* unless -t says otherwise */
 };
 
+/* Set by the signal handler: the server is to end. */
 static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -39,178 +45,329 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* As in 02: another one follows, if this comes too early to wake a call. */
-static void note(int signal_number) {
-    stopping |= signal_number != SIGCHLD;
-    (void)alarm((unsigned)stopping);
+/* The signal handler, as in lesson 02: it also asks for a signal each second,
+ * in case the first one came just before a call that sleeps. */
+static void request_stop(int signal_number) {
+    (void)signal_number;
+    stopping = 1;
+    (void)alarm(1);
+}
+
+/* SIGCHLD says that a child has ended. It only has to interrupt a call that
+ * sleeps, so that we look after the children. */
+static void wake_up(int signal_number) {
+    (void)signal_number;
+}
+
+static void set_handler(int signal_number, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    (void)sigemptyset(&action.sa_mask);
+    /* It fails only for a signal number that does not exist. */
+    (void)sigaction(signal_number, &action, NULL);
 }
 
 static void catch_signals(void) {
-    const struct sigaction action = {.sa_handler = note};
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGALRM, &action, NULL);
-    (void)sigaction(SIGCHLD, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
+    set_handler(SIGINT, request_stop);
+    set_handler(SIGTERM, request_stop);
+    set_handler(SIGALRM, request_stop);
+    set_handler(SIGCHLD, wake_up);
+    set_handler(SIGPIPE, SIG_IGN); /* a client that has left is an error */
 }
 
-static _Noreturn void refuse(const char *call, const char *what) {
+/* Ends the program: this file or this setting cannot be used. */
+static _Noreturn void refuse(const char *what, const char *name) {
     char reason[TLS_REASON_BYTES];
-    errx(1, "%s %s: %s", call, what, tls_explain(NULL, reason));
+    errx(1, "%s %s: %s", what, name, tls_explain(NULL, reason));
 }
 
-/* What lesson 08 demanded of a server, this one demands of its clients. */
-static SSL_CTX *make_context(const char *chain_file, const char *key_file) {
+/* Makes a context with the demands of lesson 08, for a server. */
+static SSL_CTX *make_context(void) {
     static char groups[] = "X25519:P-256:P-384";
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    if (context == NULL ||
-        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set1_groups_list(context, groups) != 1 ||
-        SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
+    if (context == NULL)
         refuse("SSL_CTX_new", "server");
+    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
+        refuse("SSL_CTX_set_min_proto_version", "TLS 1.2");
+    if (SSL_CTX_set1_groups_list(context, groups) != 1)
+        refuse("SSL_CTX_set1_groups_list", groups);
+    if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
+        refuse("SSL_CTX_set_cipher_list", "ECDHE");
     SSL_CTX_set_security_level(context, 2);
-    /* No second handshake; and no ticket, for one key would open them all. */
+    /* No second handshake in a connection, and no session tickets. The second
+     * call is for TLS 1.3, and cannot fail. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
-    (void)SSL_CTX_set_num_tickets(context, 0); /* in TLS 1.3; cannot fail */
-    /* Who has it can be us: one that others can read is as good as lost. */
+    (void)SSL_CTX_set_num_tickets(context, 0);
+    return context;
+}
+
+/* Ends the program unless the key's file is a file that only its owner can
+ * use, and the owner is us or root. Whoever else can read it can pretend to be
+ * this server. */
+static void require_private_file(const char *key_file) {
     struct stat key;
     if (stat(key_file, &key) < 0)
         err(1, "key %s", key_file);
+    if (S_ISDIR(key.st_mode))
+        errx(1, "key %s: it is a folder", key_file);
     if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         errx(1, "key %s: others may use it: its mode is %03o, not 600",
              key_file, key.st_mode & ACCESSPERMS);
+    if (key.st_uid != geteuid() && key.st_uid != 0)
+        errx(1, "key %s: it belongs to another user", key_file);
+}
+
+/* OpenSSL calls this when a key is protected by a passphrase. Without it,
+ * OpenSSL would ask at the terminal, and a server has none. Its type is given:
+ * pem_password_cb(3). NOLINTNEXTLINE(readability-non-const-parameter) */
+static int refuse_passphrase(char *buffer, int size, int writing,
+                             void *key_file) {
+    (void)buffer;
+    (void)size;
+    (void)writing;
+    errx(1, "key %s: it has a passphrase", (const char *)key_file);
+}
+
+/* Gives the context our key and our certificate. */
+static void load_identity(SSL_CTX *context, const char *chain_file,
+                          char *key_file) {
+    require_private_file(key_file);
+    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(context, key_file);
     if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
         refuse("key", key_file);
     if (SSL_CTX_use_certificate_chain_file(context, chain_file) != 1)
         refuse("certificate", chain_file);
     if (SSL_CTX_check_private_key(context) != 1)
         errx(1, "%s is not the key of %s", key_file, chain_file);
-    return context;
 }
 
+/* Returns a listener at 127.0.0.1 and this port, and writes its name: lesson
+ * 02. */
 static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr *address = (struct sockaddr *)&own;
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     socklen_t length = sizeof own;
-    int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0)
         err(1, "socket");
     if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         err(1, "setsockopt");
-    if (bind(listener, address, length) < 0)
+    if (bind(listener, (struct sockaddr *)&own, length) < 0)
         err(1, "bind 127.0.0.1:%d", port);
     if (listen(listener, BACKLOG) < 0)
         err(1, "listen");
-    if (getsockname(listener, address, &length) < 0)
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
-    (void)addr_format(address, length, name);
+    (void)addr_format((struct sockaddr *)&own, length, name);
     return listener;
 }
 
-/* True when the same call is to be made again; if not, it may say why. */
-static int retries(const char *call, const char *name, SSL *ssl, int result,
-                   struct deadline deadline) {
-    int answer = tls_wait(ssl, result, deadline);
-    if (answer < 0)
-        warnx("%s %s: %s", call, name,
-              tls_explain(ssl, (char[TLS_REASON_BYTES]){0}));
-    return answer == 1;
+/* Call this when a call has returned 0 or less. It waits for the client, and
+ * returns TLS_RETRY when the same call is to be made again. Otherwise the call
+ * is over, and if it has failed, it says why. */
+static enum tls_result wait_for_client(const char *call, const char *name,
+                                       SSL *ssl, int result,
+                                       struct deadline deadline) {
+    enum tls_result next = tls_wait(ssl, result, deadline);
+    if (next == TLS_FAILED) {
+        char reason[TLS_REASON_BYTES];
+        warnx("%s %s: %s", call, name, tls_explain(ssl, reason));
+    }
+    return next;
 }
 
-/* All that happens with one client, in a process that has no other. */
-static void attend(SSL *ssl, const char *name, int milliseconds) {
+/* Makes the handshake, in which we prove who we are. Returns 0, or -1. */
+static int shake_hands(SSL *ssl, const char *name, struct deadline deadline) {
+    for (;;) {
+        int result = SSL_accept(ssl);
+        if (result == 1)
+            return 0;
+        if (wait_for_client("SSL_accept", name, ssl, result, deadline) !=
+            TLS_RETRY)
+            return -1;
+    }
+}
+
+/* Receives at most PIECE_BYTES. Returns TLS_RETRY when there is something in
+ * the piece, and *length says how much. */
+static enum tls_result read_piece(SSL *ssl, const char *name, char *piece,
+                                  int *length, struct deadline deadline) {
+    for (;;) {
+        *length = SSL_read(ssl, piece, PIECE_BYTES);
+        if (*length > 0)
+            return TLS_RETRY;
+        enum tls_result next =
+            wait_for_client("SSL_read", name, ssl, *length, deadline);
+        if (next != TLS_RETRY)
+            return next;
+    }
+}
+
+/* Sends all the bytes. Returns TLS_RETRY when that succeeded. */
+static enum tls_result write_all(SSL *ssl, const char *name, const char *bytes,
+                                 int length, struct deadline deadline) {
+    for (;;) {
+        int result = SSL_write(ssl, bytes, length);
+        if (result > 0)
+            return TLS_RETRY; /* SSL_write sends all, or has to wait */
+        enum tls_result next =
+            wait_for_client("SSL_write", name, ssl, result, deadline);
+        if (next != TLS_RETRY)
+            return next;
+    }
+}
+
+/* Sends the client back what it sends, until it ends or fails. Returns how many
+ * bytes that was, and in *end how it ended. A client gets new time only for a
+ * whole line, or for 16 KiB: a byte now and then is not enough. */
+static unsigned long long echo(SSL *ssl, const char *name, int milliseconds,
+                               enum tls_result *end) {
     static char piece[PIECE_BYTES];
     struct deadline deadline = deadline_after(milliseconds);
     unsigned long long total = 0;
-    int got;
-    while ((got = SSL_accept(ssl)) != 1)
-        if (!retries("SSL_accept", name, ssl, got, deadline))
-            return;
+    int unrewarded = 0; /* bytes since the client last got new time */
+
+    for (;;) {
+        int length;
+        *end = read_piece(ssl, name, piece, &length, deadline);
+        if (*end != TLS_RETRY)
+            return total;
+        unrewarded += length;
+        if (memchr(piece, '\n', (size_t)length) != NULL ||
+            unrewarded >= PIECE_BYTES) {
+            deadline = deadline_after(milliseconds);
+            unrewarded = 0;
+        }
+        *end = write_all(ssl, name, piece, length, deadline);
+        if (*end != TLS_RETRY)
+            return total;
+        total += (unsigned)length;
+    }
+}
+
+/* Does everything for one client, in a process that has no other client. */
+static void serve_client(SSL *ssl, const char *name, int milliseconds) {
+    if (shake_hands(ssl, name, deadline_after(milliseconds)) < 0)
+        return;
     if (printf("%s %s %s\n", name, SSL_get_version(ssl),
                SSL_get_cipher_name(ssl)) < 0)
         warn("standard output");
-    while (got > 0) {
-        deadline = deadline_after(milliseconds);
-        while ((got = SSL_read(ssl, piece, sizeof piece)) <= 0)
-            if (!retries("SSL_read", name, ssl, got, deadline))
-                break;
-        for (int put; got > 0 && (put = SSL_write(ssl, piece, got)) <= 0;)
-            if (!retries("SSL_write", name, ssl, put, deadline))
-                got = 0;
-        total += got > 0 ? (unsigned)got : 0;
-    }
+
+    enum tls_result end;
+    unsigned long long total = echo(ssl, name, milliseconds, &end);
     if (printf("%s closed after %llu bytes\n", name, total) < 0)
         warn("standard output");
-    if (SSL_shutdown(ssl) < 0 && SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN)
+    /* After an error, the connection cannot be ended properly any more, and
+     * SSL_shutdown(3) forbids to try. */
+    if (end == TLS_CLOSED && SSL_shutdown(ssl) < 0)
         warn("SSL_shutdown %s", name);
 }
 
-/* Ours: the child's number, or -1. The child's: 0, and it ends when we do. */
+/* Starts a process for a client. Returns the child's number to us, and 0 to the
+ * child; or -1. The child ends when we end. */
 static pid_t fork_child(void) {
-    pid_t parent = getpid(), child = fork();
+    pid_t parent = getpid();
+    pid_t child = fork();
     if (child != 0)
         return child;
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void)signal(SIGTERM, SIG_DFL);
-    (void)signal(SIGINT, SIG_IGN); /* Ctrl-C means our parent */
+    (void)signal(SIGINT, SIG_IGN); /* Ctrl-C is for our parent */
     if (stopping || getppid() != parent)
-        _exit(0); /* it came before that */
+        _exit(0); /* it was to end before prctl could tell us */
     return 0;
 }
 
+/* What the child does. It has only this client, and never returns. */
+static _Noreturn void run_child(SSL_CTX *context, int fd, const char *name,
+                                int milliseconds) {
+    SSL *ssl = SSL_new(context);
+    if (ssl == NULL)
+        refuse("SSL_new", name);
+    if (SSL_set_fd(ssl, fd) != 1)
+        refuse("SSL_set_fd", name);
+    serve_client(ssl, name, milliseconds);
+    _exit(0);
+}
+
+static void warn_and_pause(const char *call) {
+    warn("%s", call);
+    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0); /* as in lesson 02 */
+}
+
+/* Buries the children that have ended. If there are MOST_CLIENTS, it waits for
+ * one. Returns how many are left. */
+static int count_children(int children) {
+    for (;;) {
+        int wait_or_not = children < MOST_CLIENTS ? WNOHANG : 0;
+        if (waitpid(-1, NULL, wait_or_not) <= 0)
+            return children; /* none has ended, or a signal came */
+        children--;
+    }
+}
+
+/* Takes one client after another, and gives each to a child. */
 static void serve(int listener, SSL_CTX *context, int milliseconds) {
-    for (int children = 0; !stopping;) {
-        struct sockaddr_in peer = {0};
-        struct sockaddr *from = (struct sockaddr *)&peer;
-        socklen_t size = sizeof peer;
-        char name[ADDR_TEXT_BYTES];
-        while (waitpid(-1, NULL, children < CLIENTS ? WNOHANG : 0) > 0)
-            children--;
-        if (children == CLIENTS)
-            continue; /* a signal came, and no end of a child */
-        int fd = accept4(listener, from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0 && errno == EINTR)
+    int children = 0;
+    while (!stopping) {
+        children = count_children(children);
+        if (children == MOST_CLIENTS)
             continue;
-        (void)addr_format(from, size, name);
-        pid_t child = fd < 0 ? -1 : fork_child();
+
+        struct sockaddr_in peer = {0};
+        socklen_t length = sizeof peer;
+        int fd = accept4(listener, (struct sockaddr *)&peer, &length,
+                         SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) {
+            if (errno != EINTR)
+                warn_and_pause("accept");
+            continue;
+        }
+        char name[ADDR_TEXT_BYTES];
+        (void)addr_format((struct sockaddr *)&peer, length, name);
+        pid_t child = fork_child();
         if (child == 0) {
             (void)close(listener);
-            SSL *ssl = SSL_new(context);
-            if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
-                refuse("SSL_new", name);
-            attend(ssl, name, milliseconds);
-            _exit(0);
+            run_child(context, fd, name, milliseconds);
         }
-        children += child > 0;
-        if (child < 0) {
-            warn(fd < 0 ? "accept" : "fork");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0); /* as in 02 */
-        }
-        if (fd >= 0)
-            (void)close(fd); /* the child has it */
+        if (child > 0)
+            children++;
+        else
+            warn_and_pause("fork");
+        (void)close(fd); /* the child has a copy */
     }
 }
 
 int main(int argc, char **argv) {
-    char name[ADDR_TEXT_BYTES];
-    int milliseconds = 10 * 1000;
-    in_port_t port;
-    for (int option; (option = getopt(argc, argv, "+ht:")) != -1;)
+    int milliseconds = DEFAULT_MS;
+    for (;;) {
+        int option = getopt(argc, argv, "+ht:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
         if (option != 't')
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
-        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
+            usage(stderr, 2);
+        if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
             errx(1, "%s is not a number of seconds up to a day", optarg);
-    argv += optind;
+    }
     if (argc - optind != 3)
         usage(stderr, 2);
-    if (addr_parse_port(argv[0], strlen(argv[0]), 0, &port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", argv[0]);
+    char **word = argv + optind;
+    in_port_t port;
+    if (addr_parse_port(word[0], strlen(word[0]), 0, &port) < 0)
+        errx(1, "%s is not a port: 0 to 65535", word[0]);
+
     catch_signals();
-    SSL_CTX *context = make_context(argv[1], argv[2]);
+    SSL_CTX *context = make_context();
+    load_identity(context, word[1], word[2]);
+    char name[ADDR_TEXT_BYTES];
     int listener = listen_on(port, name);
-    /* Many processes share them: let each line be one write(2). */
+    /* Many processes write to them, so each line is to be one write(2). */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)setvbuf(stderr, NULL, _IOLBF, 0);
     if (printf("listening on %s\n", name) < 0)

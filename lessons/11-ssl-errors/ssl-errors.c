@@ -177,8 +177,9 @@ static struct outcome provoke_want_connect(struct pair *pair) {
     return look(pair->client, SSL_connect(pair->client));
 }
 
-/* Errors that no poll can mend. A callback of ours tells OpenSSL that something
- * is missing. remove_callbacks lets the handshake go on without it. */
+/* Errors that are not about the socket. A callback of ours tells OpenSSL that
+ * something is missing. remove_callbacks lets the handshake go on without it.
+ */
 
 static int certificate_is_missing(SSL *ssl, void *unused) {
     (void)ssl;

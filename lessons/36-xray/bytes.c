@@ -12,7 +12,7 @@ static bool is_printable(uint8_t byte) {
 }
 
 /* The letter that C has for a byte after a backslash, or 0 for none. */
-static char letter_of(uint8_t byte) {
+static int letter_of(uint8_t byte) {
     if (byte == 0)
         return 0; /* strchr would find the end of the table */
     const char *found = strchr(special, byte);
@@ -30,7 +30,7 @@ static bool is_text(const uint8_t *bytes, size_t count) {
 static void write_text(FILE *out, const uint8_t *bytes, size_t count) {
     (void)fputc('"', out);
     for (size_t i = 0; i < count; i++) {
-        char letter = letter_of(bytes[i]);
+        int letter = letter_of(bytes[i]);
         if (letter != 0)
             (void)fprintf(out, "\\%c", letter);
         else if (is_printable(bytes[i]))

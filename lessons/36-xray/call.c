@@ -207,10 +207,10 @@ size_t call_numbers(uint32_t *numbers, size_t size) {
 /* The kernel has no send(2) and no recv(2): the C library calls sendto(2) and
  * recvfrom(2) without an address. We write what the programmer wrote. */
 const char *call_name(const struct trace_call *call) {
-    static char unknown[32];
     const struct call *found = find_call(call->number);
     bool has_address = call->arguments[4] != 0;
     if (found == NULL) {
+        static char unknown[32];
         (void)snprintf(unknown, sizeof unknown, "call %" PRIu64, call->number);
         return unknown;
     }
@@ -262,9 +262,9 @@ void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
         (void)fputs(separator, out);
         separator = ", ";
         argument_write(out, &list[i]);
-        if (list[i].kind == ARG_FD && what != NULL) {
+        if (list[i].kind == ARG_FD && what[0] != '\0') {
             (void)fprintf(out, " %s", what);
-            what = NULL; /* it is about the first descriptor only */
+            what = ""; /* it is about the first descriptor only */
         }
     }
 }

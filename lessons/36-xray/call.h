@@ -44,7 +44,7 @@ bool call_is_accept(const struct trace_call *call);
 /*
  * Writes a call that task begins: `send(3 to :8080, "hello\n"`, without the
  * last parenthesis. what says in words what its first descriptor is, "to
- * :8080"; it is NULL if that is not known.
+ * :8080"; it is "" if that is not known.
  */
 void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
                       const char *what);

@@ -1,14 +1,35 @@
 /*
  * 36 exercise: count the system calls of a command.
  *
- * usage: 36-xray COMMAND [ARGUMENT...]
+ * A program has become slow, and you suspect that it makes too many calls. You
+ * write a tracer that counts them. It runs the command, and when all has ended
+ * it says how often each call of a table was made.
  *
- * Runs COMMAND; when it and all that it has started have ended, says on
- * standard error how often they made each call of a table. The README beside
- * this file says the rest.
+ * It is called as `36-xray COMMAND [ARGUMENT...]`.
  *
- * What is here compiles, and runs COMMAND, but looks at nothing that it does.
- * Your part begins in start_command.
+ * 1. It runs COMMAND with its own standard input, output and error. COMMAND is
+ *    found as execvp(3) finds it.
+ * 2. It counts each call of the table once, where it begins. The table is
+ *    `calls` in the starter. When all has ended, it writes a line for each
+ *    call that was made, in the table's order, to standard error: `connect 2`.
+ * 3. It ends with the exit status of COMMAND.
+ * 4. It follows COMMAND when it becomes another program. That is what
+ *    execve(2) does.
+ * 5. It counts the calls of children too, and of their children.
+ * 6. It counts the calls of threads too.
+ * 7. It waits for all processes that COMMAND has left behind.
+ * 8. It passes each signal on to the process that it was sent to, and no other
+ *    signal.
+ * 9. It says which signal ended COMMAND. The last line is then `killed by
+ *    signal 11`, and the status is 128 and the number of the signal.
+ * 10. It also counts a call that never returns.
+ * 11. It takes all that it traces with it when it is killed.
+ * 12. It says why COMMAND cannot be run, with status 127.
+ * 13. It refuses to run without COMMAND, with status 2. It then writes a line
+ *     that begins with `usage:` to standard error.
+ *
+ * What is here compiles and runs COMMAND, but does not trace it. Your part
+ * begins in start_command.
  */
 #define _GNU_SOURCE
 
@@ -25,11 +46,11 @@
 
 enum {
     CALLS = 15,
-    CANNOT_RUN = 127,
-    SIGNALLED = 128,
+    CANNOT_RUN = 127, /* as a shell has it */
+    SIGNALLED = 128,  /* likewise, and the number of the signal */
 };
 
-/* The calls that are counted, in the order in which they are told. */
+/* The calls that are counted, in the order in which they are reported. */
 static const struct {
     unsigned long number;
     const char *name;
@@ -55,20 +76,20 @@ struct counts {
     unsigned long of[CALLS];
 };
 
-/* One more of that number, if the table has it. */
+/* Counts one call of that number, if it is in the table. */
 static void count_call(struct counts *counts, unsigned long number) {
     for (size_t i = 0; i < CALLS; i++)
         if (calls[i].number == number)
             counts->of[i]++;
 }
 
-/* Starts command, found as execvp(3) does it. Returns its process. */
+/* Starts the command. Returns its process ID. */
 static pid_t start_command(char *const command[]) {
     pid_t pid = fork();
     if (pid < 0)
         err(1, "fork");
     if (pid == 0) {
-        /* 1. It must not become the command before you trace it. */
+        /* 1. Wait here until the parent traces this process. */
         (void)execvp(command[0], command);
         warn("%s", command[0]);
         _exit(CANNOT_RUN);
@@ -77,16 +98,24 @@ static pid_t start_command(char *const command[]) {
     return pid;
 }
 
-/* Until all have ended. Returns what waitpid(2) said of the command's end. */
+/* Counts until all processes have ended. Returns how the command ended, as
+ * waitpid(2) has it. */
 static int count_calls(pid_t command, struct counts *counts) {
     int status = 0;
     (void)counts;
     (void)count_call;
-    /* 3. Who has stopped, and why? At the beginning of a call, count it. Then
-     *    let it go on; and look for the next. */
+    /* 3. Wait for a stop of any process, and find out why it has stopped. Count
+     *    the call if one begins. Let the process go on, and wait again. */
     if (waitpid(command, &status, 0) < 0)
         err(1, "waitpid");
     return status;
+}
+
+/* Writes how often each call was made. */
+static void report(const struct counts *counts) {
+    for (size_t i = 0; i < CALLS; i++)
+        if (counts->of[i] > 0)
+            (void)fprintf(stderr, "%s %lu\n", calls[i].name, counts->of[i]);
 }
 
 int main(int argc, char **argv) {
@@ -95,10 +124,9 @@ int main(int argc, char **argv) {
         fputs("usage: 36-xray COMMAND [ARGUMENT...]\n", stderr);
         return 2;
     }
-    int status = count_calls(start_command(argv + 1), &counts);
-    for (size_t i = 0; i < CALLS; i++)
-        if (counts.of[i] > 0)
-            (void)fprintf(stderr, "%s %lu\n", calls[i].name, counts.of[i]);
-    /* 4. How did the command end? */
+    pid_t command = start_command(argv + 1);
+    int status = count_calls(command, &counts);
+    report(&counts);
+    /* 4. Did the command exit, or did a signal end it? */
     return WEXITSTATUS(status);
 }

@@ -12,12 +12,16 @@ enum {
     HANDSHAKE = 22,
     APPLICATION_DATA = 23,
     RECORD_HEADER = 5,
-    LONGEST_RECORD = 16384 + 2048, /* TLS 1.2's; 1.3 has fewer */
+    LONGEST_RECORD = 16384 + 2048, /* of TLS 1.2; in 1.3 it is shorter */
     HANDSHAKE_HEADER = 4,
+    ALERT_BYTES = 2, /* one that is not encrypted */
     CLIENT_HELLO = 1,
     FIXED_PART = 2 + 32, /* of ClientHello: version and random */
     SERVER_NAME = 0,
-    LONGEST_NAME = 64, /* of what we print */
+    LONGEST_NAME = 64, /* of a name, so many characters are written */
+    EXTENSION_HEADER = 4,
+    MAJOR_VERSION = 3, /* 0x0301 and so on: all of TLS */
+    LAST_MINOR = 4,
 };
 
 static const struct {
@@ -32,84 +36,119 @@ static const struct {
     {20, "Finished"},           {22, "CertificateStatus"},
 };
 
-/* What has not been read yet. */
+/* The bytes that are not read yet. */
 struct rest {
     const uint8_t *bytes;
     size_t length;
 };
 
-/* The number in the next so many bytes; 0 and nothing left when they lack. */
+/* Reads the number in the next bytes, the highest byte first. If there are
+ * fewer bytes, returns 0, and nothing is left. */
 static size_t take_number(struct rest *rest, size_t bytes) {
     size_t number = 0;
-    if (rest->length < bytes)
+    if (rest->length < bytes) {
         rest->length = 0;
-    else
-        for (size_t i = 0; i < bytes; i++) {
-            number = number << 8 | *rest->bytes++;
-            rest->length--;
-        }
+        return 0;
+    }
+    for (size_t i = 0; i < bytes; i++)
+        number = number << 8 | rest->bytes[i];
+    rest->bytes += bytes;
+    rest->length -= bytes;
     return number;
 }
 
-/* The next so many bytes, as far as they are there. */
+/* Takes the next length bytes, or all that are left. */
 static struct rest take(struct rest *rest, size_t length) {
-    struct rest taken = {rest->bytes,
-                         rest->length < length ? rest->length : length};
+    struct rest taken = {rest->bytes, rest->length};
+    if (taken.length > length)
+        taken.length = length;
     rest->bytes += taken.length;
     rest->length -= taken.length;
     return taken;
 }
 
-/* Appends to text, as far as there is room. */
-static void add(char *text, const char *what) {
-    size_t length = strlen(text);
-    (void)snprintf(text + length, HELLO_TEXT_BYTES - length, "%s%s",
-                   length == 0 ? "" : ", ", what);
+/* Passes over a field that begins with its own length, in so many bytes. */
+static void skip_field(struct rest *rest, size_t bytes) {
+    size_t length = take_number(rest, bytes);
+    (void)take(rest, length);
 }
 
-/* " for NAME", out of the extension that asks for it. */
+/* Takes a field that begins with its own length, in two bytes. */
+static struct rest take_field(struct rest *rest) {
+    size_t length = take_number(rest, 2);
+    return take(rest, length);
+}
+
+/* Appends to text, as far as there is room. */
+static void append(char *text, const char *separator, const char *what) {
+    size_t length = strlen(text);
+    (void)snprintf(text + length, HELLO_TEXT_BYTES - length, "%s%s", separator,
+                   what);
+}
+
+/* Appends a thing to the list of what a segment has. */
+static void add(char *text, const char *what) {
+    append(text, text[0] == '\0' ? "" : ", ", what);
+}
+
+/* ---- messages in the clear ------------------------------------------------*/
+
+static char printable(uint8_t byte) {
+    if (isalnum(byte) || byte == '.' || byte == '-')
+        return (char)byte;
+    return '?';
+}
+
+/* Appends " for NAME", from the extension that says which server is meant. */
 static void add_name(char *text, struct rest extension) {
-    char name[LONGEST_NAME + 8] = " for ";
-    size_t length = strlen(name);
-    (void)take_number(&extension, 2 + 1); /* the list's length, the kind */
-    struct rest asked = take(&extension, take_number(&extension, 2));
-    for (size_t i = 0; i < asked.length && i < LONGEST_NAME; i++) {
-        int c = asked.bytes[i];
-        name[length++] = (char)(isalnum(c) || c == '.' || c == '-' ? c : '?');
+    char name[LONGEST_NAME + 1];
+    size_t length = 0;
+    (void)take_number(&extension, 2); /* the length of the list */
+    (void)take_number(&extension, 1); /* the kind: there is only one */
+    struct rest asked = take_field(&extension);
+    if (asked.length == 0)
+        return;
+    while (length < asked.length && length < LONGEST_NAME) {
+        name[length] = printable(asked.bytes[length]);
+        length++;
     }
     name[length] = '\0';
-    length = strlen(text);
-    if (asked.length > 0)
-        (void)snprintf(text + length, HELLO_TEXT_BYTES - length, "%s", name);
+    append(text, " for ", name);
 }
 
 static void read_client_hello(char *text, struct rest hello) {
     (void)take(&hello, FIXED_PART);
-    (void)take(&hello, take_number(&hello, 1)); /* session */
-    (void)take(&hello, take_number(&hello, 2)); /* ciphers */
-    (void)take(&hello, take_number(&hello, 1)); /* compression */
-    struct rest extensions = take(&hello, take_number(&hello, 2));
-    while (extensions.length >= 4) {
+    skip_field(&hello, 1); /* the session's ID */
+    skip_field(&hello, 2); /* cipher suites */
+    skip_field(&hello, 1); /* compression */
+    struct rest extensions = take_field(&hello);
+    while (extensions.length >= EXTENSION_HEADER) {
         size_t type = take_number(&extensions, 2);
-        struct rest one = take(&extensions, take_number(&extensions, 2));
-        if (type == SERVER_NAME && one.length > 0)
-            add_name(text, one);
+        struct rest extension = take_field(&extensions);
+        if (type == SERVER_NAME && extension.length > 0)
+            add_name(text, extension);
     }
 }
 
-/* The messages of a record in the clear: one after the other. Returns whether
- * it looked like that. */
+/* The name of a message of the handshake, or NULL. */
+static const char *name_of(size_t type) {
+    for (size_t i = 0; i < sizeof handshakes / sizeof handshakes[0]; i++)
+        if (handshakes[i].type == type)
+            return handshakes[i].name;
+    return NULL;
+}
+
+/* Reads the messages of a record, one after the other. Returns whether they
+ * look like messages: if not, they are encrypted. */
 static bool read_handshake(char *text, struct rest record) {
     while (record.length >= HANDSHAKE_HEADER) {
         size_t type = take_number(&record, 1);
-        struct rest message = take(&record, take_number(&record, 3));
-        size_t i = 0;
-        while (i < sizeof handshakes / sizeof handshakes[0] &&
-               handshakes[i].type != type)
-            i++;
-        if (i == sizeof handshakes / sizeof handshakes[0])
+        size_t length = take_number(&record, 3);
+        struct rest message = take(&record, length);
+        const char *name = name_of(type);
+        if (name == NULL)
             return false;
-        add(text, handshakes[i].name);
+        add(text, name);
         if (type == CLIENT_HELLO)
             read_client_hello(text, message);
     }
@@ -117,45 +156,80 @@ static bool read_handshake(char *text, struct rest record) {
 }
 
 static void read_alert(char *text, struct rest record) {
-    char what[32];
-    (void)take_number(&record, 1); /* its level, which nobody heeds any more */
+    char what[32] = "alert close_notify";
+    (void)take_number(&record, 1); /* its level means nothing any more */
     size_t number = take_number(&record, 1);
-    (void)snprintf(what, sizeof what, "alert %zu", number);
-    add(text, number == 0 ? "alert close_notify" : what);
+    if (number != 0)
+        (void)snprintf(what, sizeof what, "alert %zu", number);
+    add(text, what);
+}
+
+/* ---- records --------------------------------------------------------------*/
+
+struct header {
+    size_t type;
+    size_t version;
+    size_t size; /* of the record behind the header */
+};
+
+static bool is_tls(const struct header *header) {
+    size_t major = header->version >> 8;
+    size_t minor = header->version & 0xff;
+    return header->type >= CHANGE_CIPHER_SPEC &&
+           header->type <= APPLICATION_DATA && major == MAJOR_VERSION &&
+           minor <= LAST_MINOR && header->size <= LONGEST_RECORD;
+}
+
+/* What is known of a segment's records so far. */
+struct summary {
+    char *text;
+    bool encrypted; /* from ChangeCipherSpec on */
+    size_t hidden;  /* bytes of encrypted records */
+};
+
+/* Reads a record, of which the bytes that were captured are in `record`. */
+static void read_record(struct summary *summary, const struct header *header,
+                        struct rest record) {
+    bool hidden = summary->encrypted;
+    if (header->type == CHANGE_CIPHER_SPEC) {
+        add(summary->text, "ChangeCipherSpec");
+        summary->encrypted = true;
+        return;
+    }
+    if (!hidden && header->type == ALERT && header->size == ALERT_BYTES)
+        read_alert(summary->text, record);
+    else if (!hidden && header->type == HANDSHAKE)
+        hidden = !read_handshake(summary->text, record);
+    else
+        hidden = true;
+    if (hidden)
+        summary->hidden += header->size;
 }
 
 const char *hello_describe(const uint8_t *bytes, size_t captured, size_t length,
                            char *text) {
     struct rest rest = {bytes, captured};
-    size_t hidden = 0, seen = 0;
-    bool secret = false;
+    struct summary summary = {.text = text};
+    size_t seen = 0;
     text[0] = '\0';
     while (rest.length >= RECORD_HEADER) {
-        size_t type = take_number(&rest, 1);
-        size_t version = take_number(&rest, 2);
-        size_t size = take_number(&rest, 2);
-        if (type < CHANGE_CIPHER_SPEC || type > APPLICATION_DATA ||
-            version >> 8 != 3 || (version & 0xff) > 4 || size > LONGEST_RECORD)
+        struct header header;
+        header.type = take_number(&rest, 1);
+        header.version = take_number(&rest, 2);
+        header.size = take_number(&rest, 2);
+        if (!is_tls(&header))
             return NULL;
-        struct rest record = take(&rest, size);
-        seen += RECORD_HEADER + size;
-        if (type == CHANGE_CIPHER_SPEC) {
-            add(text, "ChangeCipherSpec");
-            secret = true;
-        } else if (type == ALERT && size == 2 && !secret) {
-            read_alert(text, record);
-        } else if (type == APPLICATION_DATA || secret || type == ALERT ||
-                   !read_handshake(text, record)) {
-            hidden += size;
-        }
+        read_record(&summary, &header, take(&rest, header.size));
+        seen += RECORD_HEADER + header.size;
     }
     if (seen == 0)
         return NULL;
-    if (length > seen && captured < length) /* records that we have not got */
-        hidden += length - seen;
-    if (hidden > 0) {
+    if (captured < length && seen < length)
+        summary.hidden += length - seen; /* records that were not captured */
+    if (summary.hidden > 0) {
         char what[48];
-        (void)snprintf(what, sizeof what, "%zu encrypted bytes", hidden);
+        (void)snprintf(what, sizeof what, "%zu encrypted bytes",
+                       summary.hidden);
         add(text, what);
     }
     return text[0] == '\0' ? NULL : text;

@@ -1,96 +1,137 @@
 /*
- * record: what was seen of several processes and of the wire, put together:
- * whose call it was, whose segment, and on which connection. Built by
- * lesson 36.
+ * record: what was seen of several processes and of the wire, as it happened.
+ * Built by lesson 36. The module layout makes a picture of it.
  */
-#ifndef COMMON_RECORD_H
-#define COMMON_RECORD_H
+#ifndef XRAY_RECORD_H
+#define XRAY_RECORD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
-#include "call.h"
 #include "endpoint.h"
 #include "packet.h"
 #include "picture.h"
 #include "trace.h"
 
-struct record_process {
-    pid_t pid;
-    int maker;         /* the process that made it, or -1 */
-    const char *actor; /* the caller's, and longer-lived than the record */
-    bool uses_sockets;
-    int columns[2];  /* of its connecting and of its accepting end */
-    int64_t leaving; /* when it called exit_group(2), or 0 */
+enum { RECORD_NOBODY = -1 }; /* a process that we do not watch */
+
+/* A program that talks to itself has two columns, one for each end of its
+ * connection. All others have one, whichever side they are on. Which side a
+ * socket is on is known only at the end: it begins as one like all others. */
+enum record_side {
+    RECORD_CLIENT, /* what connects, and all that has no socket */
+    RECORD_SERVER, /* a listener, and what accept(2) makes */
+    RECORD_SIDES,
 };
 
-/* Who used which socket when: whose segment was it? */
+struct record_place {
+    int process;    /* its number in the record, or RECORD_NOBODY */
+    uint64_t inode; /* of the socket that it is about, or 0 */
+};
+
+struct record_process {
+    pid_t pid;
+    int maker;         /* the process that made it, or RECORD_NOBODY */
+    const char *actor; /* the caller's; it must live longer than the record */
+    bool uses_sockets; /* or we cannot know */
+    bool is_foreign;   /* it has made calls of another architecture */
+    int columns[RECORD_SIDES]; /* of the picture, or PICTURE_NOBODY */
+    bool is_chosen;            /* to have columns of its own */
+    bool shares_column;        /* they are those of another process */
+    int64_t leaving;           /* when it called exit_group(2), or 0 */
+};
+
+/* At that time this process had this socket, by this descriptor. */
 struct record_use {
     int64_t at;
-    int process, descriptor;
-    bool accepted; /* accept(2) made it */
-    bool secret;   /* it speaks TLS */
+    int process;
+    int descriptor;
+    bool accepted;  /* accept(2) made it */
+    bool encrypted; /* it speaks TLS */
     struct endpoint endpoint;
+};
+
+struct record_event {
+    struct record_place place;
+    struct record_place to;     /* of a segment */
+    bool is_death;              /* of a note: a signal killed the process */
+    struct picture_event drawn; /* but for its columns */
 };
 
 struct record_frame {
     int64_t at;
     int family;
-    struct packet_end from, to;
-    char *text;
+    struct packet_end from;
+    struct packet_end to;
+    char *text; /* malloc(3)ed */
 };
 
-/* Zero it, and give it to record_free in the end. All memory is its own. */
+/* Set it to zero, and give it to record_free in the end. It owns all memory
+ * that it points to, but for the actors. All times are nanoseconds on
+ * CLOCK_REALTIME. */
 struct record {
     struct record_process *processes;
-    int process_count;
+    size_t process_count;
     struct record_use *uses;
     size_t use_count;
+    struct record_event *events;
+    size_t event_count;
     struct record_frame *frames;
     size_t frame_count;
-    struct picture
-        picture; /* its columns are not in use before record_finish */
-    unsigned long left_out; /* calls and frames beyond what is kept */
+    unsigned long left_out; /* calls and frames beyond the 4000 that are kept */
     bool no_memory;         /* something else is missing, for want of that */
 };
 
-/* Adds a process; returns its number, or -1 and ENOMEM. */
+/* Adds a process that `maker` has made. Returns its number, or -1 and ENOMEM.
+ */
 int record_add(struct record *record, pid_t pid, int maker, const char *actor);
 
-/* A call begins, at that time. Returns the number of its event, or -1 when it
- * is of no interest and all is false. */
-int record_begin(struct record *record, int process, pid_t task, int64_t at,
-                 const struct trace_call *call, bool all);
-
-/* Event number event has returned. */
-struct record_times {
-    int64_t began; /* when it was let go on */
-    int64_t ended;
-    bool waited; /* others went on meanwhile */
+/* Which calls are kept. */
+enum record_choice {
+    RECORD_SOCKET_CALLS,
+    RECORD_ALL_CALLS,
 };
+
+/* Who makes a call, and when. */
+struct record_caller {
+    int process;
+    pid_t task; /* the process, or a thread of it */
+    int64_t at;
+};
+
+/* Records that a call begins. Returns the number of its event; or -1 if the
+ * call is not kept, which is no error. Of calls of another architecture only a
+ * note is kept, one for each process. */
+int record_begin(struct record *record, const struct record_caller *caller,
+                 const struct trace_call *call, enum record_choice choice);
+
+/* When a call that has returned began and ended. */
+struct record_times {
+    int64_t began;
+    int64_t ended;
+    bool waited; /* other processes went on meanwhile */
+};
+
+/* Records that the call of an event has returned. */
 void record_return(struct record *record, int event, pid_t task,
                    const struct record_times *times,
                    const struct trace_call *call);
 
-/* Something else that happened to a process. */
-void record_note(struct record *record, int process, int64_t at,
+/* Records something else that happened to a process, in words. is_death says
+ * that a signal killed it. */
+void record_note(struct record *record, int process, int64_t at, bool is_death,
                  const char *text);
 
-/* A frame that crossed the wire. */
+/* Records a frame that crossed the wire. Frames that are not TCP, UDP or ICMP
+ * are left out. */
 void record_frame(struct record *record, int64_t at,
                   const struct packet *packet);
 
-/* Puts all into record->picture: columns for those that use sockets, and the
- * segments between them. Nothing can be recorded after that. */
-void record_finish(struct record *record);
-
-/* What a picture does not show: of each connection, what the kernel knows of
- * it. And of one that ended before its time, at now: who waits in which call,
- * since when nothing has come for it; now is 0 for one that ended by itself. */
-void record_write_foot(FILE *out, const struct record *record, int64_t now);
+/* Adds an event, which the record owns from then on. Returns its number; or -1
+ * and no_memory, and then it is the caller's. */
+int record_add_event(struct record *record, const struct record_event *event);
 
 void record_free(struct record *record);
 

@@ -1,10 +1,11 @@
 /*
- * 36 solution: count the system calls of a command.
+ * 36 solution: count the system calls of a command, one good answer of many.
  *
  * usage: 36-xray COMMAND [ARGUMENT...]
  *
- * One tracer, and any number of tasks: processes and threads. Each stop says
- * whose it is and what it is for; nothing has to be remembered about anybody.
+ * There is one tracer, and there may be any number of processes and threads.
+ * Each stop tells whose it is and why it has stopped, so we need not remember
+ * anything about them.
  */
 #define _GNU_SOURCE
 
@@ -21,11 +22,11 @@
 
 enum {
     CALLS = 15,
-    CANNOT_RUN = 127,
-    SIGNALLED = 128,
+    CANNOT_RUN = 127, /* as a shell has it */
+    SIGNALLED = 128,  /* likewise, and the number of the signal */
 };
 
-/* The calls that are counted, in the order in which they are told. */
+/* The calls that are counted, in the order in which they are reported. */
 static const struct {
     unsigned long number;
     const char *name;
@@ -47,105 +48,157 @@ static const struct {
     {SYS_recvmsg, "recvmsg"},
 };
 
+struct counts {
+    unsigned long of[CALLS];
+};
+
 enum {
     OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
               PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL,
-    SYSCALL_STOP = SIGTRAP | 0x80, /* what TRACESYSGOOD makes of SIGTRAP */
+    SYSCALL_STOP = SIGTRAP | 0x80, /* by PTRACE_O_TRACESYSGOOD */
 };
 
-/* Starts command, found as execvp(3) does it. Returns its process, which
- * stands still until it is told to go on. */
+/* ---- starting -------------------------------------------------------------*/
+
+/* In the new process: waits until the gate is closed, then becomes the command.
+ */
+static _Noreturn void become(char *const command[], const int gate[2]) {
+    char byte;
+    (void)close(gate[1]);
+    if (read(gate[0], &byte, 1) < 0)
+        _exit(1);
+    (void)close(gate[0]);
+    (void)execvp(command[0], command);
+    warn("%s", command[0]);
+    _exit(CANNOT_RUN);
+}
+
+/* Begins to trace a process. If that is not allowed, kills it and ends. */
+static void trace(pid_t pid) {
+    if (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) == 0 &&
+        ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) == 0)
+        return;
+    warn("ptrace");
+    (void)kill(pid, SIGKILL);
+    exit(1);
+}
+
+/* Starts the command. Returns its process ID. It stands still until it is told
+ * to go on. */
 static pid_t start_command(char *const command[]) {
     int gate[2];
-    char byte;
     if (pipe(gate) < 0)
         err(1, "pipe");
     pid_t pid = fork();
     if (pid < 0)
         err(1, "fork");
-    if (pid == 0) {
-        (void)close(gate[1]);
-        if (read(gate[0], &byte, 1) < 0) /* until our end is closed */
-            _exit(1);
-        (void)close(gate[0]);
-        (void)execvp(command[0], command);
-        warn("%s", command[0]);
-        _exit(CANNOT_RUN);
-    }
-    if (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) < 0 ||
-        ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0) {
-        warn("ptrace");
-        (void)kill(pid, SIGKILL);
-        exit(1);
-    }
+    if (pid == 0)
+        become(command, gate);
+    trace(pid);
     (void)close(gate[0]);
     (void)close(gate[1]);
     return pid;
 }
 
-/* It may have been killed since it stopped: then its end is what comes next.
- * Whatever else fails would leave it standing there, and us waiting. */
-static long unless_gone(long result) {
+/* ---- stops ----------------------------------------------------------------*/
+
+/* Checks the result of a ptrace call on a process that has stopped. ESRCH is no
+ * error: the process was killed while it stood still, and waitpid will tell of
+ * its end. After any other error it would stand still for ever. So we end, and
+ * PTRACE_O_EXITKILL ends all that we trace. */
+static void check(long result) {
     if (result < 0 && errno != ESRCH)
-        err(1, "ptrace"); /* and EXITKILL ends all of them */
-    return result;
+        err(1, "ptrace");
 }
 
-static void count_call(pid_t task, unsigned long *counts) {
+/* Counts one call of that number, if it is in the table. */
+static void count_call(struct counts *counts, unsigned long number) {
+    for (size_t i = 0; i < CALLS; i++)
+        if (calls[i].number == number)
+            counts->of[i]++;
+}
+
+/* Counts the call at which a task has stopped, unless it is returning from it.
+ */
+static void read_call(pid_t task, struct counts *counts) {
     struct __ptrace_syscall_info info;
     long size = ptrace(PTRACE_GET_SYSCALL_INFO, task, sizeof info, &info);
-    if (unless_gone(size) <= 0 || info.op != PTRACE_SYSCALL_INFO_ENTRY)
-        return;
-    for (size_t i = 0; i < CALLS; i++)
-        if (calls[i].number == info.entry.nr)
-            counts[i]++;
+    check(size);
+    if (size > 0 && info.op == PTRACE_SYSCALL_INFO_ENTRY)
+        count_call(counts, info.entry.nr);
 }
 
 /* Lets a task that has stopped go on. */
-static void go_on(pid_t task, int status) {
+static void resume(pid_t task, int status) {
     int signal = WSTOPSIG(status);
     int event = status >> 16;
-    /* A signal that stops a process has stopped it: only SIGCONT ends that. */
     if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
-        (void)unless_gone(ptrace(PTRACE_LISTEN, task, NULL, NULL));
+        /* A signal such as SIGSTOP has stopped the process. It stays stopped
+         * until SIGCONT, but we hear of that. */
+        check(ptrace(PTRACE_LISTEN, task, NULL, NULL));
         return;
     }
+    /* A stop at a call, or at an event, is not a signal that was sent. */
     if (event != 0 || signal == SYSCALL_STOP)
-        signal = 0; /* this one is ours */
-    (void)unless_gone(ptrace(PTRACE_SYSCALL, task, NULL, signal));
+        signal = 0;
+    check(ptrace(PTRACE_SYSCALL, task, NULL, signal));
 }
 
-/* Until all have ended. Returns what waitpid(2) said of the command's end. */
-static int count_calls(pid_t command, unsigned long *counts) {
+/* Waits until any process or thread stops or ends. Returns its ID; or -1 and
+ * ECHILD if none is left. */
+static pid_t wait_for_any(int *status) {
+    for (;;) {
+        pid_t task = waitpid(-1, status, __WALL);
+        if (task > 0)
+            return task;
+        if (errno == ECHILD)
+            return -1;
+        if (errno != EINTR)
+            err(1, "waitpid");
+    }
+}
+
+/* Counts until all processes have ended. Returns how the command ended, as
+ * waitpid(2) has it. */
+static int count_calls(pid_t command, struct counts *counts) {
     int status;
-    int last = -1;
-    pid_t task;
-    while ((task = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
-        if (task > 0 && WIFSTOPPED(status)) {
+    int last = 0;
+    pid_t task = wait_for_any(&status);
+    while (task > 0) {
+        if (WIFSTOPPED(status)) {
             if (WSTOPSIG(status) == SYSCALL_STOP)
-                count_call(task, counts);
-            go_on(task, status);
+                read_call(task, counts);
+            resume(task, status);
         } else if (task == command) {
             last = status;
         }
+        task = wait_for_any(&status);
     }
-    if (errno != ECHILD || last < 0)
-        err(1, "waitpid");
     return last;
 }
 
+/* ---- the report -----------------------------------------------------------*/
+
+/* Writes how often each call was made. */
+static void report(const struct counts *counts) {
+    for (size_t i = 0; i < CALLS; i++)
+        if (counts->of[i] > 0)
+            (void)fprintf(stderr, "%s %lu\n", calls[i].name, counts->of[i]);
+}
+
 int main(int argc, char **argv) {
-    unsigned long counts[CALLS] = {0};
+    struct counts counts = {{0}};
     if (argc < 2) {
         fputs("usage: 36-xray COMMAND [ARGUMENT...]\n", stderr);
         return 2;
     }
-    int status = count_calls(start_command(argv + 1), counts);
-    for (size_t i = 0; i < CALLS; i++)
-        if (counts[i] > 0)
-            (void)fprintf(stderr, "%s %lu\n", calls[i].name, counts[i]);
-    if (!WIFSIGNALED(status))
-        return WEXITSTATUS(status);
-    (void)fprintf(stderr, "killed by signal %d\n", WTERMSIG(status));
-    return SIGNALLED + WTERMSIG(status);
+    pid_t command = start_command(argv + 1);
+    int status = count_calls(command, &counts);
+    report(&counts);
+    if (WIFSIGNALED(status)) {
+        int signal = WTERMSIG(status);
+        (void)fprintf(stderr, "killed by signal %d\n", signal);
+        return SIGNALLED + signal;
+    }
+    return WEXITSTATUS(status);
 }

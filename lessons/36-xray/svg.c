@@ -10,7 +10,8 @@ enum {
     COLUMN = 43,      /* of one of three and more */
     MOST_ROWS = 220,
     /* In pixels: */
-    CHARACTER = 7, /* no character is wider */
+    CHARACTER = 7,                             /* no character is wider */
+    TIME_RIGHT = CHARACTER * (TIME_WIDTH - 1), /* where a time ends */
     ROW = 18,
     TOP = 34,      /* above the first row */
     NAMES = 22,    /* where the names of the columns stand */
@@ -127,8 +128,7 @@ static void draw_time(FILE *out, const struct row *row, size_t y) {
     char text[32];
     row_format_time(row, text, sizeof text);
     if (text[0] != '\0')
-        write_text(out, CHARACTER * (TIME_WIDTH - 1), y, TIME,
-                   text + strspn(text, " "));
+        write_text(out, TIME_RIGHT, y, TIME, text + strspn(text, " "));
 }
 
 static void draw_row(FILE *out, const struct rows *rows, const struct row *row,
@@ -163,7 +163,7 @@ static void draw_frame(FILE *out, size_t width, size_t height) {
 static void draw_columns(FILE *out, const struct rows *rows,
                          const struct picture *picture, size_t height) {
     size_t places = row_places(picture);
-    write_text(out, CHARACTER * (TIME_WIDTH - 1), NAMES, TIME, "ms");
+    write_text(out, TIME_RIGHT, NAMES, TIME, "ms");
     for (size_t i = 0; i < places; i++) {
         size_t x = lifeline(rows, i);
         write_text(out, x, NAMES, NAME, row_name_at(picture, i));

@@ -50,31 +50,55 @@ enum {
     ALLOW = 0x7fff0000, /* SECCOMP_RET_ALLOW */
     STOP = 0x7ff00000,  /* SECCOMP_RET_TRACE */
     FILTER_MODE = 2,    /* SECCOMP_MODE_FILTER */
-    CALL_NUMBER = 0,    /* the offset of the call's number */
-    MOST_INSTRUCTIONS = TRACE_MOST_NUMBERS + 3,
+    CALL_NUMBER = 0,    /* offsets in struct seccomp_data */
+    ARCHITECTURE = 4,
+    MOST_INSTRUCTIONS = TRACE_MOST_NUMBERS + 5,
 };
 
+/* The architecture that we were built for, as linux/audit.h has it: a number of
+ * a call is one of its table. */
+#if defined(__x86_64__)
+static const uint32_t our_architecture = 0xc000003e;
+#elif defined(__aarch64__)
+static const uint32_t our_architecture = 0xc00000b7;
+#elif defined(__i386__)
+static const uint32_t our_architecture = 0x40000003;
+#elif defined(__arm__)
+static const uint32_t our_architecture = 0x40000028;
+#elif defined(__riscv) && __riscv_xlen == 64
+static const uint32_t our_architecture = 0xc00000f3;
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+static const uint32_t our_architecture = 0xc0000015;
+#elif defined(__s390x__)
+static const uint32_t our_architecture = 0x80000016;
+#else
+#error "add the number that linux/audit.h has for this architecture"
+#endif
+
 /* Installs the program that the kernel runs at each call of this process: it
- * compares the call's number with all of the filter, and stops the process if
- * one is the same. Returns 0, or -1 and errno. */
+ * stops the process if the call is of another architecture, or if its number is
+ * one of the filter. Returns 0, or -1 and errno. */
 static int install(const struct trace_filter *filter) {
     struct instruction instructions[MOST_INSTRUCTIONS];
-    struct program program = {0, instructions};
     size_t count = filter->count;
     if (count > TRACE_MOST_NUMBERS) {
         errno = EINVAL;
         return -1;
     }
-    instructions[0] = (struct instruction){LOAD_WORD, 0, 0, CALL_NUMBER};
+    /* The comparisons are followed by ALLOW, and that by STOP. */
+    uint8_t to_stop = (uint8_t)(count + 2);
+    instructions[0] = (struct instruction){LOAD_WORD, 0, 0, ARCHITECTURE};
+    instructions[1] =
+        (struct instruction){JUMP_IF_EQUAL, 0, to_stop, our_architecture};
+    instructions[2] = (struct instruction){LOAD_WORD, 0, 0, CALL_NUMBER};
     for (size_t i = 0; i < count; i++) {
-        /* Behind the comparisons that are left stands ALLOW, then STOP. */
-        uint8_t to_stop = (uint8_t)(count - i);
-        instructions[i + 1] =
+        to_stop = (uint8_t)(count - i);
+        instructions[i + 3] =
             (struct instruction){JUMP_IF_EQUAL, to_stop, 0, filter->numbers[i]};
     }
-    instructions[count + 1] = (struct instruction){RETURN, 0, 0, ALLOW};
-    instructions[count + 2] = (struct instruction){RETURN, 0, 0, STOP};
-    program.count = (unsigned short)(count + 3);
+    instructions[count + 3] = (struct instruction){RETURN, 0, 0, ALLOW};
+    instructions[count + 4] = (struct instruction){RETURN, 0, 0, STOP};
+    struct program program = {(unsigned short)(count + 5), instructions};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
     return prctl(PR_SET_SECCOMP, FILTER_MODE, &program, 0, 0);
@@ -161,6 +185,7 @@ static void read_call(struct trace_event *event) {
     case PTRACE_SYSCALL_INFO_ENTRY:
     case PTRACE_SYSCALL_INFO_SECCOMP: /* its fields lie in the same places */
         event->kind = TRACE_ENTER;
+        event->call.foreign = info.arch != our_architecture;
         event->call.number = info.entry.nr;
         memcpy(event->call.arguments, info.entry.args,
                sizeof event->call.arguments);
@@ -263,6 +288,24 @@ char trace_state(pid_t task) {
     return name_end[2];
 }
 
+/* Copies word by word, as ptrace(2) has always done it. */
+static size_t peek(pid_t task, uint64_t address, void *bytes, size_t length) {
+    uint8_t *to = bytes;
+    size_t done = 0;
+    while (done < length) {
+        size_t part = length - done;
+        if (part > sizeof(long))
+            part = sizeof(long);
+        errno = 0;
+        long word = ptrace(PTRACE_PEEKDATA, task, address + done, NULL);
+        if (errno != 0)
+            break;
+        memcpy(to + done, &word, part);
+        done += part;
+    }
+    return done;
+}
+
 size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length) {
     struct iovec ours = {bytes, length};
     struct iovec theirs = {NULL, length};
@@ -271,9 +314,11 @@ size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length) {
      * a pointer of ours by a cast. */
     memcpy(&theirs.iov_base, &place, sizeof place);
     ssize_t got = process_vm_readv(task, &ours, 1, &theirs, 1, 0);
-    if (got < 0)
+    if (got >= 0)
+        return (size_t)got;
+    if (errno == EFAULT)
         return 0;
-    return (size_t)got;
+    return peek(task, address, bytes, length); /* we may not, or cannot */
 }
 
 const char *trace_signal_name(int signal) {

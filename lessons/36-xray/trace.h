@@ -12,6 +12,8 @@
 
 /* One system call, at its beginning or at its return. */
 struct trace_call {
+    bool foreign;    /* it is a call of another architecture, such as those of a
+                        32-bit program: its number means another call there */
     uint64_t number; /* SYS_connect and so on: syscall(2) */
     uint64_t arguments[6];
     int64_t result; /* at its return; a negative one is an errno */
@@ -53,10 +55,10 @@ struct trace_filter {
  * its standard input and output; if it is -1, the program has ours, and all our
  * descriptors that are not close-on-exec.
  *
- * With a filter, the program stops only at the calls that the filter names: the
- * kernel lets all others pass at full speed (seccomp(2)). Then no program that
- * it becomes gets new rights by set-user-ID. Without a filter, NULL, it stops
- * at all calls.
+ * With a filter, the program stops only at the calls that the filter names, and
+ * at foreign ones: the kernel lets all others pass at full speed (seccomp(2)).
+ * Then no program that it becomes gets new rights by set-user-ID. Without a
+ * filter, NULL, it stops at all calls.
  *
  * Returns its process ID; or -1 and errno, and then nothing runs. The program
  * stands still until trace_resume, as after any event. When the tracer ends,
@@ -85,8 +87,10 @@ char trace_state(pid_t task);
 /* "SIGTERM" and so on, or "signal 40". The text is good until the next call. */
 const char *trace_signal_name(int signal);
 
-/* Copies length bytes from an address in a task's memory. Returns how many
- * could be read: 0 if the address is wrong, or if we are not allowed to. */
+/* Copies length bytes from an address in the memory of a task that stands
+ * still. Returns how many could be read: 0 if the address is wrong. Where
+ * process_vm_readv(2) is forbidden, ptrace(2) itself reads them, more slowly.
+ */
 size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length);
 
 #endif

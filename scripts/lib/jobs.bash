@@ -15,7 +15,7 @@ list_jobs_for_file() {
 # list_jobs_for_lesson LESSON
 list_jobs_for_lesson() {
     local file
-    for file in "tests/lessons/$1.bats" "tests/exercises/$1.bats"; do
+    for file in "tests/lessons/$1"*.bats "tests/exercises/$1.bats"; do
         [[ ! -e $file ]] || echo "$file"
     done
     for file in tests/workbook/every-lesson/*.bats; do

@@ -1,43 +1,122 @@
 # shellcheck shell=bash disable=SC2154 # the desk's files share variables
-# Shows the report of a check: the requirement that failed, and why.
+# Shows what came out of a check.
 
-# show_failure LESSON MET: on its standard input, what bats said, both halves of
-# it. Status 1, or 3 if the check itself could not be made.
-show_failure() {
-    local requirement report result=0
-    report=$(cat)
-    # Each half ends with what failed first in it: which of the two comes first?
-    requirement=$(list_requirements "$1" | grep -Fxm 1 -f \
-        <(sed -n 's/^not ok [0-9]* //p' <<<"$report"))
-    echo "$red$no$plain $1: $2 requirements met" | wrap
-    echo
-    echo "${bold}It ${requirement}$plain" | wrap
-    print_block "$requirement" <<<"$report" | show_block || result=$?
-    ((result > 0)) || result=3
-    ((result > 1)) || printf '\n%s\n' \
-        "What it did: scripts/learn xray work ${1%%-*}" | wrap
-    return "$result"
+# show_requirements: all of them, and what is known of each.
+show_requirements() {
+    local requirement mark note unknown
+    printf -v unknown "%-${#yes}s" "$dash"
+    for requirement in "${requirements[@]}"; do
+        note=''
+        case ${outcome[$requirement]-} in
+        met) mark=$green$yes$plain ;;
+        failed) mark=$red$no$plain ;;
+        skipped*) mark=$unknown note=" (not checked: ${outcome[$requirement]#*, })" ;;
+        *) mark=$unknown note=' (not reached)' ;;
+        esac
+        wrap_item "$mark" "$requirement$note"
+    done
 }
 
-# print_block REQUIREMENT: what the test of that name says between >>> and <<<.
+# wrap_item MARK TEXT: TEXT behind MARK, in lines that fit, one below the other.
+wrap_item() {
+    local line mark=$1
+    while IFS= read -r line; do
+        printf '  %s %s\n' "$mark" "${line% }"
+        printf -v mark "%${#yes}s" ''
+    done < <(fold -s -w $((columns < 80 ? columns - 6 : 74)) <<<"$2")
+}
+
+# show_failure LESSON: the first requirement that is not met, and why. Status 1,
+# or 3 if the check itself could not be made.
+show_failure() {
+    local met
+    if grep -q '^Environment: ' < <(print_block "$failure"); then
+        print_block "$failure" | show_environment
+        return 3
+    fi
+    if ! is_met_by_solution "$1" "$failure"; then
+        cp "$here/solution.tap" "$here/1.tap"
+        : >"$here/2.tap"
+        echo "the check itself could not be made: on this machine our own" \
+            "solution does not meet this requirement:" | wrap
+        echo "  it $failure" | wrap
+        print_block "$failure" | show_reason
+        return 3
+    fi
+    met=$(count_outcomes met)
+    echo "$red$no$plain $1: $met of ${#requirements[@]} requirements met" | wrap
+    echo
+    show_requirements
+    echo
+    echo "${bold}It $failure$plain" | wrap
+    print_block "$failure" | show_block
+    printf '\n%s\n' "What it did: scripts/learn xray work ${1%%-*}" | wrap
+    return 1
+}
+
+# count_outcomes OUTCOME: how many requirements have it.
+count_outcomes() {
+    local requirement count=0
+    for requirement in "${requirements[@]}"; do
+        [[ ${outcome[$requirement]-} != "$1" ]] || count=$((count + 1))
+    done
+    echo "$count"
+}
+
+# show_pass LESSON: what this machine has no means to check is said, but not
+# counted against the learner.
+show_pass() {
+    local requirement met
+    for requirement in "${requirements[@]}"; do
+        [[ ${outcome[$requirement]} != skipped* ]] ||
+            echo "not checked: $requirement (${outcome[$requirement]#*, })" | wrap
+    done
+    met=$(count_outcomes met)
+    if ((met == ${#requirements[@]})); then
+        met="all $met"
+    else
+        met="$met of ${#requirements[@]}"
+    fi
+    echo "$green$yes$plain $1: $met requirements met" | wrap
+}
+
+# make_visible: control characters as \x1b and the like, because the terminal
+# would obey them. Very long lines are cut.
+make_visible() {
+    LC_ALL=C awk '
+        BEGIN {
+            for (i = 1; i < 32; i++)
+                if (i != 9) shown[sprintf("%c", i)] = sprintf("\\x%02x", i)
+            shown[sprintf("%c", 127)] = "\\x7f"
+            # In UTF-8, 128 to 159 are control characters, too.
+            for (i = 128; i < 160; i++)
+                shown[sprintf("%c%c", 194, i)] = sprintf("\\x%02x", i)
+        }
+        {
+            line = length($0) > 1000 ? substr($0, 1, 1000) "..." : $0
+            if (line ~ /[\001-\010\013-\037\177]|\302[\200-\237]/)
+                for (c in shown)
+                    while ((at = index(line, c)) > 0)
+                        line = substr(line, 1, at - 1) shown[c] \
+                            substr(line, at + length(c))
+            print line
+        }'
+}
+
+# print_block REQUIREMENT: what the test of that name said between >>> and <<<.
 print_block() {
-    awk -v wanted="$1" '
+    cat "$here/1.tap" "$here/2.tap" | awk -v wanted="$1" '
         /^(not )?ok /   { mine = sub(/^not ok [0-9]+ /, "") && $0 == wanted }
         /^# <<<$/       { inside = 0 }
         mine && inside  { print substr($0, 3) }
-        /^# >>>$/       { inside = mine }'
+        /^# >>>$/       { inside = mine }' | make_visible
 }
 
-# show_block: the lines of such a block, for a person. Status 1, or 3 if the check
-# could not be made.
+# show_block: the lines of such a block, for a person.
 show_block() {
     local line tries='' said=''
     while IFS= read -r line; do
         case $line in
-        'Environment: '*)
-            echo "the check itself could not be made: ${line#*: }" | wrap
-            return 3
-            ;;
         'But: '*) echo "  But ${line#*: }." | wrap ;;
         'Ended: '*) echo "  It ${line#*: it }." | wrap ;;
         'It said: '*)
@@ -51,6 +130,7 @@ show_block() {
             tries=1
             echo "    ${line#*: }"
             ;;
+        'Hint:') ;;
         'Hint: '*)
             echo
             echo "${bold}Hint:$plain ${line#*: }" | wrap
@@ -58,5 +138,14 @@ show_block() {
         *) echo "    $line" ;;
         esac
     done
-    return 1
+}
+
+# show_reason: of such a block, only what happened.
+show_reason() {
+    grep -v -e '^Hint:' -e '^Try: ' | show_block
+}
+
+# show_environment: what the test itself says about the machine.
+show_environment() {
+    sed -n 's/^Environment: /the check itself could not be made: /p' | wrap
 }

@@ -1,7 +1,7 @@
 /*
- * libuv-echo: an echo server as one usually writes it with libuv: a buffer is
- * allocated for each read, and goes with a uv_write of its own. For
- * scripts/bench.
+ * libuv-echo: an echo server as it is usually written with libuv. It allocates
+ * a buffer for each read, and sends it with a uv_write of its own.
+ * scripts/bench measures it.
  *
  * usage: libuv-echo PORT
  */
@@ -38,18 +38,26 @@ static void release(uv_handle_t *handle) {
 
 static void written(uv_write_t *request, int status) {
     struct reply *reply = (struct reply *)request;
-    (void)status; /* a client that has gone is told by the next read */
+    (void)status; /* if the client has gone, the next read reports it */
     free(reply->buffer.base);
     free(reply);
 }
 
 static void received(uv_stream_t *client, ssize_t length,
                      const uv_buf_t *buffer) {
-    struct reply *reply = length > 0 ? malloc(sizeof *reply) : NULL;
+    if (length == 0) { /* nothing to read yet */
+        free(buffer->base);
+        return;
+    }
+    if (length < 0) { /* the end, or an error */
+        free(buffer->base);
+        uv_close((uv_handle_t *)client, release);
+        return;
+    }
+    struct reply *reply = malloc(sizeof *reply);
     if (reply == NULL) {
         free(buffer->base);
-        if (length != 0)
-            uv_close((uv_handle_t *)client, release);
+        uv_close((uv_handle_t *)client, release);
         return;
     }
     reply->buffer = uv_buf_init(buffer->base, (unsigned)length);
@@ -58,7 +66,9 @@ static void received(uv_stream_t *client, ssize_t length,
 }
 
 static void connected(uv_stream_t *listener, int status) {
-    uv_tcp_t *client = status < 0 ? NULL : malloc(sizeof *client);
+    if (status < 0)
+        return;
+    uv_tcp_t *client = malloc(sizeof *client);
     if (client == NULL)
         return;
     check(uv_tcp_init(listener->loop, client), "uv_tcp_init");

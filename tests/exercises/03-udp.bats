@@ -27,8 +27,8 @@ server() {
     by_hand "$BUILD/peers/rude-udp" "${options[@]}" -p "$PORT" serve "$2"
 }
 
-# expect_date SECONDS: the date of these seconds since 1900 was printed. What was
-# printed instead may show the mistake.
+# expect_date SECONDS: the date of these seconds since 1900 was printed. What
+# was printed instead may show the mistake.
 expect_date() {
     local printed='' text date_hint
     date_of "$1"
@@ -63,8 +63,8 @@ ntohl."
     fi
     as_signed "$n"
     if is_date "$2" "$signed"; then
-        date_hint="The seconds have no sign. Since 1968 their first bit is set, \
-and an int32_t takes that for a minus: use a uint32_t."
+        date_hint="The seconds have no sign. Since 1968 their first bit is \
+set, and an int32_t takes that for a minus: use a uint32_t."
     elif is_date "$2" $((n + SECONDS_TO_1970)); then
         date_hint="The server counts from 1900, but time_t counts from 1970. \
 Subtract the 2208988800 seconds between them."
@@ -73,13 +73,13 @@ Subtract the 2208988800 seconds between them."
 2208988800U is a uint32_t again and never negative. Convert the seconds to a \
 time_t first."
     else
-        date_hint="Print one line such as 2026-11-22 14:05:09 UTC: gmtime_r, then \
-strftime with %Y-%m-%d %H:%M:%S. If you use a struct tm yourself, its years count \
-from 1900 and its months from 0."
+        date_hint="Print one line such as 2026-11-22 14:05:09 UTC: gmtime_r, \
+then strftime with %Y-%m-%d %H:%M:%S. If you use a struct tm yourself, its \
+years count from 1900 and its months from 0."
         for offset in {1..11}; do
             ! is_date "$2" $((n + offset * 3600 + 1800)) ||
-                date_hint="localtime, mktime and ctime use the time zone of this \
-machine. Use gmtime_r, which is always UTC."
+                date_hint="localtime, mktime and ctime use the time zone of \
+this machine. Use gmtime_r, which is always UTC."
         done
     fi
 }
@@ -96,14 +96,15 @@ hasten() {
 
 send_hint="Call socket(AF_INET, SOCK_DGRAM, 0), connect, and send. A send of 0 \
 bytes still sends a datagram."
-answered_hint="The first answer is the last one: print it, and end with status 0."
+answered_hint="The first answer is the last one: print it, and end with status \
+0."
 
 @test "sends an empty datagram to the address and port it is given" {
     server "-t $SECONDS_TO_1970" whole
     answer 127.0.0.1 "$PORT"
     ! says peer "got [1-9]* bytes from *" ||
-        fail "its datagram was not empty" --hint "send(fd, \"\", 0, 0) sends an \
-empty datagram. An end of line would be a byte."
+        fail "its datagram was not empty" --hint "send(fd, \"\", 0, 0) sends \
+an empty datagram. An end of line would be a byte."
     expect_true "no datagram came to port $PORT" --hint "$send_hint" \
         -- says peer "got 0 bytes from *"
 }
@@ -131,8 +132,8 @@ empty datagram. An end of line would be a byte."
         server "-c 1 -t $seconds" whole
         answer 127.0.0.1 "$PORT"
         expect_date "$seconds"
-        expect_status 0 --hint "No number of seconds is an error: 0 is the first \
-second of 1900."
+        expect_status 0 --hint "No number of seconds is an error: 0 is the \
+first second of 1900."
         next_run
     done
 }
@@ -142,15 +143,15 @@ second of 1900."
     for length in $((1 + RANDOM % 3)) $((5 + RANDOM % 1000)) 0; do
         server "-s $((RANDOM + 2)) -n $length" garbage
         answer 127.0.0.1 "$PORT"
-        length_hint="recv returns how many bytes the datagram has. If they are not \
-four, print no date, say so on standard error, and end with status 1."
+        length_hint="recv returns how many bytes the datagram has. If they are \
+not four, print no date, say so on standard error, and end with status 1."
         if ((length > 4)); then
-            length_hint="A longer datagram is cut to the size of the buffer, and \
-recv does not say so. Give the buffer room for one more byte than four: then recv \
-returns 5."
+            length_hint="A longer datagram is cut to the size of the buffer, \
+and recv does not say so. Give the buffer room for one more byte than four: \
+then recv returns 5."
         fi
-        expect_end --hint "A server that answers like this is no time server. Say \
-so on standard error, and end with status 1."
+        expect_end --hint "A server that answers like this is no time server. \
+Say so on standard error, and end with status 1."
         ((status != 0)) ||
             fail "it took $length bytes for an answer" --hint "$length_hint"
         expect_status 1 --hint "$length_hint"
@@ -158,17 +159,17 @@ so on standard error, and end with status 1."
         expect_true "it did not say why, on standard error" \
             --hint "errx(1, ...) prints a message and ends with status 1." \
             -- test -n "$errors"
-        expect_true "it asked again" --hint "A server that answers like this is \
-no time server, so do not ask it again: say why, and end." \
+        expect_true "it asked again" --hint "A server that answers like this \
+is no time server, so do not ask it again: say why, and end." \
             -- test "$(grep -c '^got' "$BATS_TEST_TMPDIR/peer.out")" -eq 1
         next_run
     done
 }
 
 @test "believes nobody but the server it asked" {
-    local stranger_hint="Anybody may send to your port. Call connect(2), and the \
-kernel passes you only datagrams of your peer; wait for one, because a stranger's \
-datagram is no reason to give up."
+    local stranger_hint="Anybody may send to your port. Call connect(2), and \
+the kernel passes you only datagrams of your peer; wait for one, because a \
+stranger's datagram is no reason to give up."
     random_between "$SECONDS_TO_1970" $(((1 << 32) - 1))
     server "-c 1 -t $number" stranger-first
     answer 127.0.0.1 "$PORT"
@@ -231,18 +232,18 @@ tv_usec. Each of the three waits is one second, the last one too." -- is_in_time
     expect_output /dev/null --hint "Standard output is for the date. Say on \
 standard error that no answer came."
     expect_true "it did not say so on standard error" \
-        --hint "When no answer came to the third try, say so on standard error: \
-errx(1, ...)." -- test -n "$errors"
+        --hint "When no answer came to the third try, say so on standard \
+error: errx(1, ...)." -- test -n "$errors"
     HAND=()
     by_hand "$BUILD/peers/rude-udp -p $HAND_PORT serve stranger"
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT"
     judge misled
-    expect_end --hint "A stranger's datagram is no answer, and it does not begin \
-the second anew."
-    expect_status 1 --hint "A stranger's datagram is no answer: only datagrams of \
-the server count."
-    expect_output /dev/null --hint "A stranger's datagram is no answer: print no \
-date for it."
+    expect_end --hint "A stranger's datagram is no answer, and it does not \
+begin the second anew."
+    expect_status 1 --hint "A stranger's datagram is no answer: only datagrams \
+of the server count."
+    expect_output /dev/null --hint "A stranger's datagram is no answer: print \
+no date for it."
 }
 
 # ask_in_vain TIMES: asks one who never answers, so many times faster, and at

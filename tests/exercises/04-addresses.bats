@@ -105,16 +105,16 @@ nobody() {
     port_of refuser
 }
 
-connect_hint="getaddrinfo takes a number like a name. Each entry of its list has \
-all that socket and connect need: ai_family, ai_socktype, ai_protocol, ai_addr \
-and ai_addrlen."
+connect_hint="getaddrinfo takes a number like a name. Each entry of its list \
+has all that socket and connect need: ai_family, ai_socktype, ai_protocol, \
+ai_addr and ai_addrlen."
 line_hint="Print one line on standard output, connected to ADDRESS:PORT. \
 getnameinfo writes both in numbers with NI_NUMERICHOST and NI_NUMERICSERV."
-next_hint="getaddrinfo returns a list. While connect fails, go on with the entry \
-that ai_next points to, until that is NULL."
-warn_hint="Print one line on standard error for each address that failed; it ends \
-in ADDRESS:PORT: REASON. warn(3) adds the reason from errno: call it before \
-another call changes errno."
+next_hint="getaddrinfo returns a list. While connect fails, go on with the \
+entry that ai_next points to, until that is NULL."
+warn_hint="Print one line on standard error for each address that failed; it \
+ends in ADDRESS:PORT: REASON. warn(3) adds the reason from errno: call it \
+before another call changes errno."
 first_hint="Stop at the first address that answers: no other is tried after it."
 
 @test "connects to an address that is given as a number" {
@@ -133,10 +133,10 @@ first_hint="Stop at the first address that answers: no other is tried after it."
     somebody
     some $((2 + RANDOM % 3))
     answer_named "$ADDRESSES+127.0.0.1"
-    [[ $(<"$OUT") != "connected to ${ADDRESSES%%+*}:"* ]] || hint="Nobody listens \
-at this address. Check what connect returns. If it returned 0, the socket was \
-for SOCK_DGRAM, where nobody can refuse: set ai_socktype to SOCK_STREAM in the \
-hints of getaddrinfo."
+    [[ $(<"$OUT") != "connected to ${ADDRESSES%%+*}:"* ]] || hint="Nobody \
+listens at this address. Check what connect returns. If it returned 0, the \
+socket was for SOCK_DGRAM, where nobody can refuse: set ai_socktype to \
+SOCK_STREAM in the hints of getaddrinfo."
     expect_status 0 --hint "$hint"
     expect_connected_to "127.0.0.1:$PORT" --hint "$hint"
     expect_true "nobody connected to port $PORT" --hint "$next_hint" -- is_met
@@ -153,15 +153,15 @@ hints of getaddrinfo."
 
 @test "tries both families, and writes IPv6 in brackets" {
     local mapped=::ffff:127.0.0.$((2 + RANDOM % 200))
-    local hint="An address needs a socket of its own family: make a new one for \
-each try, with the ai_family of its entry. AF_UNSPEC in the hints of getaddrinfo \
-asks for both families."
+    local hint="An address needs a socket of its own family: make a new one \
+for each try, with the ai_family of its entry. AF_UNSPEC in the hints of \
+getaddrinfo asks for both families."
     somebody
     some 2
     answer_named "::1+${ADDRESSES%+*}+$mapped+${ADDRESSES#*+}+127.0.0.1"
     if [[ $errors == *" ::1:"* || $errors == ::1:* ]]; then
-        hint="Write an IPv6 address in brackets, [::1]:80. In ::1:80 nobody can \
-tell which colon separates the port (RFC 3986, section 3.2.2)."
+        hint="Write an IPv6 address in brackets, [::1]:80. In ::1:80 nobody \
+can tell which colon separates the port (RFC 3986, section 3.2.2)."
     fi
     expect_failures "[::1]=$refused_by_6" "${ADDRESSES%+*}" \
         "[$mapped]=$refused_by_mapped" \
@@ -194,9 +194,9 @@ address answered."
 
 @test "closes what failed before it tries the next" {
     local limited=$BATS_TEST_TMPDIR/limited
-    local hint="A socket whose connect failed still holds a descriptor, and here \
-there are only 16 for 40 addresses. close each socket before you try the next \
-address."
+    local hint="A socket whose connect failed still holds a descriptor, and \
+here there are only 16 for 40 addresses. close each socket before you try the \
+next address."
     somebody
     some 40
     # shellcheck disable=SC2016 # for the shell that runs it
@@ -215,8 +215,8 @@ address."
 
 @test "counts an address for which no socket is to be had as one that failed" {
     local hint="A machine without IPv6 has no socket for an IPv6 address, so \
-socket returns -1. Report this like an address that refuses, and go on with the \
-next one."
+socket returns -1. Report this like an address that refuses, and go on with \
+the next one."
     somebody
     some 1
     preloaded=$names:$BUILD/tests/faults.so
@@ -241,9 +241,9 @@ next one."
     expect_status 1 --hint "getaddrinfo returns 0 or an error number. If it is \
 not 0, there is no list: end with status 1."
     expect_true "standard error does not say: ${words/|/, or: }" \
-        --hint "getaddrinfo returns its error, and gai_strerror has the words for \
-it. err and perror use errno, which is about something else: write errx(1, \"%s: \
-%s\", host, gai_strerror(error))." -- says_one_of "$words"
+        --hint "getaddrinfo returns its error, and gai_strerror has the words \
+for it. err and perror use errno, which is about something else: write errx(1, \
+\"%s: %s\", host, gai_strerror(error))." -- says_one_of "$words"
     expect_output /dev/null --hint "Print nothing on standard output if no \
 address answered."
 }
@@ -270,12 +270,14 @@ with status 1."
 
 # Each list, once, and nothing else.
 expect_given_back() {
-    local given back hint="Call freeaddrinfo once for each list, with the pointer \
-to its first entry. Keep that pointer, and go through the list with another."
+    local given back hint="Call freeaddrinfo once for each list, with the \
+pointer to its first entry. Keep that pointer, and go through the list with \
+another."
     given=$(grep -cx given "$1") || true
     back=$(grep -cx "given back" "$1") || true
     HAND[-1]=${HAND[-1]/"$1"/\/dev\/stderr}
-    expect_true "it called getaddrinfo $given times, and gave back $back lists" \
+    expect_true "it called getaddrinfo $given times, and gave back $back \
+lists" \
         --hint "$hint" -- test "$given" = "$back"
     expect_true "it gave freeaddrinfo what is no list" --hint "$hint" \
         -- test "$((given + back))" = "$(wc -l <"$1")"
@@ -289,8 +291,8 @@ to its first entry. Keep that pointer, and go through the list with another."
 }
 
 @test "refuses wrong arguments with its usage, status 2" {
-    local hint="Check the port yourself: it has digits and nothing else, and is \
-from 1 to 65535. getaddrinfo takes a port plus 65536 for the same port, and \
+    local hint="Check the port yourself: it has digits and nothing else, and \
+is from 1 to 65535. getaddrinfo takes a port plus 65536 for the same port, and \
 reports no error."
     answer
     expect_status 2 --hint "$usage_hint"

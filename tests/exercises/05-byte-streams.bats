@@ -50,8 +50,8 @@ expect_said() {
     expect_output "$BATS_TEST_TMPDIR/wanted" "${@:2}"
 }
 
-# expect_wrong WORD TEXT --hint TEXT: it printed TEXT, and ended with status 1 and
-# a sentence that has WORD. The hint is about noticing what is wrong.
+# expect_wrong WORD TEXT --hint TEXT: it printed TEXT, and ended with status 1
+# and a sentence that has WORD. The hint is about noticing what is wrong.
 expect_wrong() {
     expect_end "${@:3}"
     expect_said "$2" "${@:3}"
@@ -72,18 +72,19 @@ rest_hint="One recv may return the end of one message and the beginning of the \
 next. Keep the bytes that you have not used yet for the next message."
 limit_hint="The peer chooses the length, but you choose how much you accept. \
 Compare the length with 100000 before you make room or wait for the bytes."
-written_hint="A length is written in one way only: strtoul and scanf skip blanks \
-and accept signs and leading zeros, so check each byte yourself."
+written_hint="A length is written in one way only: strtoul and scanf skip \
+blanks and accept signs and leading zeros, so check each byte yourself."
 
 @test "prints each message on a line of its own" {
     local WORD NETSTRING
     peers whole 1
     word
     hear whole "$NETSTRING"
-    expect_said "$WORD\n" --hint "A netstring is a length in digits, a colon, so \
-many bytes, and a comma. Print the bytes between colon and comma, and a newline."
-    expect_status 0 --hint "The end of stream after a whole message is the end: \
-return 0."
+    expect_said "$WORD\n" --hint "A netstring is a length in digits, a colon, \
+so many bytes, and a comma. Print the bytes between colon and comma, and a \
+newline."
+    expect_status 0 --hint "The end of stream after a whole message is the \
+end: return 0."
     until_true says whole "got*"
     expect_true "it sent something to its peer" \
         --hint "Your program only reads: send nothing." \
@@ -117,16 +118,18 @@ bytes: print an empty line for it. It is not the end."
     local noise=$((10000 + RANDOM))
     peers whole 1
     hear whole "16:a\0,$noise:\n\0,\001\377\r\n,3:\0\0\0,"
-    expect_said "a\0,$noise:\n\0,\001\377\r\n\n\0\0\0\n" --hint "Only the length \
-says where a message ends: a comma, a newline or a NUL in it is a byte like any \
-other. Functions for C strings do not work here; fwrite takes a length."
+    expect_said "a\0,$noise:\n\0,\001\377\r\n\n\0\0\0\n" --hint "Only the \
+length says where a message ends: a comma, a newline or a NUL in it is a byte \
+like any other. Functions for C strings do not work here; fwrite takes a \
+length."
     expect_status 0 --hint "No byte in a message is an error."
 }
 
 @test "takes messages of up to 100000 bytes, and none that is longer" {
     local WORD NETSTRING start=$((10000 + RANDOM % 20000))
-    local room_hint="A message may have 100000 bytes, which come in many pieces. \
-Is there room in your buffer for the digits, the colon and the comma too?"
+    local room_hint="A message may have 100000 bytes, which come in many \
+pieces. Is there room in your buffer for the digits, the colon and the comma \
+too?"
     peers whole 2 stall 1
     word
     hear whole "100000:$start%099995d,$NETSTRING""99999:$start%099994d,"
@@ -145,14 +148,14 @@ Is there room in your buffer for the digits, the colon and the comma too?"
     # 5, when counted with 32 bits or 64; and less than 0, when with a sign.
     for length in 4294967301 18446744073709551621 2147483653; do
         hear whole "$NETSTRING$length:hello,5:never,"
-        expect_wrong length "$WORD\n" --hint "A length that grows digit by digit \
-overflows its type: 4294967301 becomes 5 in 32 bits. Compare it with the limit \
-after each digit, while it is still small."
+        expect_wrong length "$WORD\n" --hint "A length that grows digit by \
+digit overflows its type: 4294967301 becomes 5 in 32 bits. Compare it with the \
+limit after each digit, while it is still small."
     done
     hear stall "${NETSTRING}1%0300000d"
     expect_wrong length "$WORD\n" --hint "A peer that sends digits without end \
-keeps you reading, or fills your memory. No length that you accept has more than \
-six digits: stop at the seventh."
+keeps you reading, or fills your memory. No length that you accept has more \
+than six digits: stop at the seventh."
 }
 
 @test "refuses a length that is not written as it should be" {
@@ -165,12 +168,13 @@ six digits: stop at the seventh."
     done
     for wrong in ':,' '5;hello,' '5 :hello,'; do
         hear whole "$NETSTRING${wrong}5:never,"
-        expect_wrong length "$WORD\n" --hint "Before the colon there is at least \
-one digit, and nothing but digits. After the digits comes the colon at once."
+        expect_wrong length "$WORD\n" --hint "Before the colon there is at \
+least one digit, and nothing but digits. After the digits comes the colon at \
+once."
     done
     hear stall "${NETSTRING}x"
-    expect_wrong length "$WORD\n" --hint "This byte is wrong already: end at once, \
-and do not wait for more."
+    expect_wrong length "$WORD\n" --hint "This byte is wrong already: end at \
+once, and do not wait for more."
 }
 
 @test "misses the comma" {
@@ -197,14 +201,14 @@ with status 1."
 the first one, that is the end: status 0."
     for cut in 1 12: 12:t '12:twelve bytes'; do
         hear whole "$NETSTRING$cut"
-        expect_wrong end "$WORD\n" --hint "When recv returns 0, check whether you \
-have used all bytes. A message that has begun and has not ended was cut short: \
-say so, and end with status 1."
+        expect_wrong end "$WORD\n" --hint "When recv returns 0, check whether \
+you have used all bytes. A message that has begun and has not ended was cut \
+short: say so, and end with status 1."
     done
     hear reset "$NETSTRING"
     expect_wrong "Connection reset by peer" "$WORD\n" --hint "recv returns the \
-number of bytes, or 0 at the end, or -1 for an error. A reset is an error, also \
-between two messages: say why, and end with status 1."
+number of bytes, or 0 at the end, or -1 for an error. A reset is an error, \
+also between two messages: say why, and end with status 1."
 }
 
 @test "prints a message as soon as it is whole" {
@@ -215,8 +219,8 @@ between two messages: say why, and end with status 1."
     start_answer 127.0.0.1 "$PORT"
     soon says_or_ended answer "$WORD" || true
     expect_true "the peer has said a whole message, and waits, but nothing \
-was printed" --hint "Output to a pipe or a file stays in a buffer until you call \
-fflush(stdout). Call it after each message." -- says answer "$WORD"
+was printed" --hint "Output to a pipe or a file stays in a buffer until you \
+call fflush(stdout). Call it after each message." -- says answer "$WORD"
     expect_true "it ended while the peer had not" \
         --hint "The peer is silent, but it has not ended: recv has to wait." \
         -- is_running answer

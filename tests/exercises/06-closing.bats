@@ -46,8 +46,9 @@ expect_heard() {
     local hint='' show
     local -a arguments
     take_options 0 "$@" || return
-    expect_true "nobody connected to port $PORT" --hint "The file that you began \
-with connects: do the rest with the descriptor that it has." -- was_reached
+    expect_true "nobody connected to port $PORT" --hint "The file that you \
+began with connects: do the rest with the descriptor that it \
+has." -- was_reached
     finish peer
     cmp -s "$INPUT" "$HEARD" && return
     if (($(wc -c <"$INPUT") > 10000)); then
@@ -68,9 +69,9 @@ answer. close and SHUT_RDWR end both."
     input $((2000 + RANDOM % 1000))
     hearer "-n 0" whole
     talk
-    expect_heard --hint "read returns how many bytes there are, 0 at the end, and \
--1 for an error: send exactly that many. These bytes are not a C string: a NUL \
-may be among them."
+    expect_heard --hint "read returns how many bytes there are, 0 at the end, \
+and -1 for an error: send exactly that many. These bytes are not a C string: a \
+NUL may be among them."
     HAND=()
     [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
     need_faults
@@ -78,15 +79,15 @@ may be among them."
     input $((200 + RANDOM % 100))
     hearer "-n 0" whole
     talk
-    expect_heard --hint "send may take fewer bytes than you gave it, and returns \
-how many. Call it again with the rest until all are sent: stream_write_all does \
-that."
+    expect_heard --hint "send may take fewer bytes than you gave it, and \
+returns how many. Call it again with the rest until all are sent: \
+stream_write_all does that."
     next_run
     faulty+=('FAULT_SHORT=read')
     hearer "-n 0" whole
     talk
-    expect_heard --hint "read returns what is there, which may be fewer bytes than \
-you asked for. Only 0 is the end."
+    expect_heard --hint "read returns what is there, which may be fewer bytes \
+than you asked for. Only 0 is the end."
 }
 
 @test "sends all of its input, a megabyte too, before it waits for an answer" {
@@ -94,11 +95,11 @@ you asked for. Only 0 is the end."
     input $((1000000 + RANDOM))
     hearer -w whole
     talk
-    expect_end --hint "This peer answers after it has heard the end of your input. \
-If you wait for its answer before, each of you waits for the other for ever: \
-first send everything, then call shutdown(fd, SHUT_WR), then receive."
-    expect_heard --hint "read returns a piece of the input: call it again until \
-it returns 0, and send each piece."
+    expect_end --hint "This peer answers after it has heard the end of your \
+input. If you wait for its answer before, each of you waits for the other for \
+ever: first send everything, then call shutdown(fd, SHUT_WR), then receive."
+    expect_heard --hint "read returns a piece of the input: call it again \
+until it returns 0, and send each piece."
 }
 
 @test "ends its half when its input has ended" {
@@ -119,8 +120,8 @@ it returns 0, and send each piece."
     peer rude -w whole
     talk
     expect_status 0 --hint "$half_hint"
-    ! prints_more_than "$PAYLOAD" || hint="Standard output is for what the peer \
-said, and nothing else."
+    ! prints_more_than "$PAYLOAD" || hint="Standard output is for what the \
+peer said, and nothing else."
     expect_output "$PAYLOAD" --hint "$hint"
     next_run
     input $((20 + RANDOM % 80))
@@ -136,12 +137,13 @@ main."
     peer rude "-w -n $((5000 + RANDOM % 1000))" garbage
     talk
     expect_output "$PAYLOAD" --hint "$bytes_hint"
-    expect_status 0 --hint "No byte of the answer is an error: end with status 0."
+    expect_status 0 --hint "No byte of the answer is an error: end with status \
+0."
 }
 
 @test "copies a megabyte each way" {
-    local hint="You cannot know how much there is to send or to receive. Copy a \
-piece, then the next one, and use the same buffer again."
+    local hint="You cannot know how much there is to send or to receive. Copy \
+a piece, then the next one, and use the same buffer again."
     SECONDS_ALLOWED=10
     input $((1000000 + RANDOM))
     peer rude "-w -n $((1000000 + RANDOM))" whole
@@ -170,16 +172,16 @@ errno has the reason: err(1, \"recv\") prints it in words."
     about=
     try_with <(until_true says peer 'got *' && cat "$INPUT") \
         "$BATS_TEST_TMPDIR/out" "$PROGRAM" 127.0.0.1 "$PORT"
-    expect_status 1 --hint "send to a peer that has gone returns -1 with EPIPE or \
-ECONNRESET. That is an error: say why, and end with status 1."
-    expect_stderr "?*" --hint "send returned -1, and errno has the reason: err(1, \
-\"send\") prints it in words."
+    expect_status 1 --hint "send to a peer that has gone returns -1 with EPIPE \
+or ECONNRESET. That is an error: say why, and end with status 1."
+    expect_stderr "?*" --hint "send returned -1, and errno has the reason: \
+err(1, \"send\") prints it in words."
 }
 
 @test "says so when standard input cannot be read" {
-    local hint="A directory can be opened but not read, so read returns -1. That \
-is an error and not the end of the input: say why, end with status 1, and do not \
-call shutdown."
+    local hint="A directory can be opened but not read, so read returns -1. \
+That is an error and not the end of the input: say why, end with status 1, and \
+do not call shutdown."
     peer rude "-w" whole
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT </; echo \$?"
     INPUT=/
@@ -194,16 +196,16 @@ call shutdown."
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT <input >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
     expect_status 1 --hint "$output_hint"
-    expect_stderr "?*" --hint "When fwrite or fflush fails, errno has the reason: \
-err(1, \"standard output\") prints it in words."
+    expect_stderr "?*" --hint "When fwrite or fflush fails, errno has the \
+reason: err(1, \"standard output\") prints it in words."
     stop_all
     peer rude "-w" whole
     HAND=("$PROGRAM 127.0.0.1 $HAND_PORT <input | true")
     open_unread_pipe
     run_answer_to - "$PROGRAM" 127.0.0.1 "$PORT" >&7
     exec 7>&-
-    expect_status 1 --hint "Nobody reads the pipe, so the write fails with EPIPE. \
-Check what fwrite and fflush return."
+    expect_status 1 --hint "Nobody reads the pipe, so the write fails with \
+EPIPE. Check what fwrite and fflush return."
 }
 
 @test "says why it cannot connect, with status 1" {
@@ -211,10 +213,10 @@ Check what fwrite and fflush return."
     wait_for refuser 'refusing on *' || environment "cannot bind a port"
     port_of refuser
     answer 127.0.0.1 "$PORT"
-    expect_status 1 --hint "connect returns -1 when it fails. The file that you \
-began with checks that, and ends with status 1."
-    expect_stderr "*Connection refused*" --hint "When connect returns -1, errno \
-has the reason. The file that you began with prints it."
+    expect_status 1 --hint "connect returns -1 when it fails. The file that \
+you began with checks that, and ends with status 1."
+    expect_stderr "*Connection refused*" --hint "When connect returns -1, \
+errno has the reason. The file that you began with prints it."
 }
 
 @test "refuses wrong arguments with its usage, status 2" {

@@ -90,17 +90,17 @@ tell_time() {
     printf '     Got: %d.%02d seconds\n' $((took / 100)) $((took % 100))
 }
 
-line_hint="A line ends with its newline. recv returns what has arrived so far: a \
-part of a line, or a line and a part of the next one."
+line_hint="A line ends with its newline. recv returns what has arrived so far: \
+a part of a line, or a line and a part of the next one."
 left_hint="Each byte ends one wait, and the next wait must be shorter. Before \
 each poll, work out what is left until the deadline, and give it that."
 again_hint="poll fails with EINTR when a signal comes, and that is no failure. \
 Wait again, but only for what is left until the deadline: the whole wait anew \
 would never end here."
-deadline_hint="Work out the deadline once, before the first try. Each later try \
-has only the time that is left until then."
-pause_hint="Compare the end of the pause with the deadline before you sleep: the \
-second pause would end at 0.15 s, after the deadline, so end at once."
+deadline_hint="Work out the deadline once, before the first try. Each later \
+try has only the time that is left until then."
+pause_hint="Compare the end of the pause with the deadline before you sleep: \
+the second pause would end at 0.15 s, after the deadline, so end at once."
 last_hint="After the last try there is nothing to wait for: end at once."
 tries_hint="TRIES is how often your program tries in all."
 
@@ -113,26 +113,27 @@ tries_hint="TRIES is how often your program tries in all."
     expect_output "$BATS_TEST_TMPDIR/line" --hint "$line_hint"
     expect_status 0 --hint "The line has come: end with status 0."
     fetch_from "-k 40" stall -t 5 -n 1
-    expect_end --hint "This server sends a line and keeps the connection open. Do \
-not wait for its end: the newline is the end of the line."
+    expect_end --hint "This server sends a line and keeps the connection open. \
+Do not wait for its end: the newline is the end of the line."
     expect_output "$PAYLOAD" --hint "$line_hint"
     expect_status 0 --hint "The line has come: end with status 0."
 }
 
 @test "prints a line of 4096 bytes, NUL bytes among them, and no longer one" {
-    local long_hint="The peer decides how much it sends, but you decide how much \
-you take. A line of more than 4096 bytes is a failed try, and nothing of it is \
-printed."
+    local long_hint="The peer decides how much it sends, but you decide how \
+much you take. A line of more than 4096 bytes is a failed try, and nothing of \
+it is printed."
     fetch_from "-n 4096" whole -t 5 -n 1
-    expect_output "$PAYLOAD" --hint "The line has 4096 bytes with its newline: is \
-there room for all of them in your buffer?"
-    expect_status 0 --hint "A line of 4096 bytes with its newline is not too long."
+    expect_output "$PAYLOAD" --hint "The line has 4096 bytes with its newline: \
+is there room for all of them in your buffer?"
+    expect_status 0 --hint "A line of 4096 bytes with its newline is not too \
+long."
     printf '%d\0%d\n' "$RANDOM" "$RANDOM" >"$BATS_TEST_TMPDIR/nul"
     fetch_from "-f $BATS_TEST_TMPDIR/nul" whole -t 5 -n 1
     expect_output "$PAYLOAD" --hint "Bytes from a socket are not a C string: a \
 NUL may be among them. Use memchr and fwrite, which take a length."
-    expect_status 0 --hint "A NUL in a line is no error: use memchr, which takes a \
-length, to find the newline."
+    expect_status 0 --hint "A NUL in a line is no error: use memchr, which \
+takes a length, to find the newline."
     fetch_from "-n 4097" whole -t 5 -n 1
     expect_status 1 --hint "$long_hint"
     expect_output /dev/null --hint "$long_hint"
@@ -144,27 +145,30 @@ short and the try has failed. Print nothing of the line, and say that recv \
 failed."
     nobody refuse
     fetch -t 5 -n 1
-    expect_status 1 --hint "poll reports POLLOUT when connect is over, whether it \
-succeeded or not. getsockopt with SOL_SOCKET and SO_ERROR gives its error, or 0."
-    expect_stderr "*try 1: *connect*Connection refused*" --hint "Print on standard \
-error which try failed, in which call, and why: try 1: connect: Connection \
-refused. getsockopt with SO_ERROR gives the reason, strerror its words."
+    expect_status 1 --hint "poll reports POLLOUT when connect is over, whether \
+it succeeded or not. getsockopt with SOL_SOCKET and SO_ERROR gives its error, \
+or 0."
+    expect_stderr "*try 1: *connect*Connection refused*" --hint "Print on \
+standard error which try failed, in which call, and why: try 1: connect: \
+Connection refused. getsockopt with SO_ERROR gives the reason, strerror its \
+words."
     fetch_from "" half-close -t 5 -n 1
     expect_status 1 --hint "$cut_hint"
     expect_output /dev/null --hint "$cut_hint"
     expect_stderr "*try 1: *recv*" --hint "$cut_hint"
     fetch_from "" reset -t 5 -n 1
-    expect_status 1 --hint "recv returns -1 for an error, and a reset is one: the \
-try has failed."
-    expect_output /dev/null --hint "Print nothing of a line that has no newline."
-    expect_stderr "*try 1: *Connection reset by peer*" --hint "When recv returns \
--1, errno has the reason, and strerror(errno) its words."
+    expect_status 1 --hint "recv returns -1 for an error, and a reset is one: \
+the try has failed."
+    expect_output /dev/null --hint "Print nothing of a line that has no \
+newline."
+    expect_stderr "*try 1: *Connection reset by peer*" --hint "When recv \
+returns -1, errno has the reason, and strerror(errno) its words."
 }
 
 @test "does not look at the time of day, which somebody may set" {
     local hint="The clock was set forward while your program waited. time, \
-gettimeofday and CLOCK_REALTIME give the time of day; use CLOCK_MONOTONIC, which \
-nobody can set."
+gettimeofday and CLOCK_REALTIME give the time of day; use CLOCK_MONOTONIC, \
+which nobody can set."
     fault=FAULT_CLOCK=60
     fetch_from "-n 10" dribble -t 5 -n 1
     expect_status 0 --hint "$hint"
@@ -172,9 +176,9 @@ nobody can set."
 }
 
 @test "ends a connect that nobody answers when the deadline comes" {
-    local hint="Where nobody answers, connect waits for minutes. On a socket with \
-O_NONBLOCK it returns EINPROGRESS at once, and poll for POLLOUT waits as long as \
-you say."
+    local hint="Where nobody answers, connect waits for minutes. On a socket \
+with O_NONBLOCK it returns EINPROGRESS at once, and poll for POLLOUT waits as \
+long as you say."
     fetch_from_nobody swallow -t 0.05 -n 1
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
@@ -190,7 +194,8 @@ milliseconds, and not 0."
     within 17 fetch_from "-n 99 -d 90" dribble -t 0.12 -n 1
     expect_end --hint "$left_hint"
     expect_status 1 --hint "$left_hint"
-    expect_output /dev/null --hint "Print nothing of a line that has no newline."
+    expect_output /dev/null --hint "Print nothing of a line that has no \
+newline."
     expect_stderr "*try 1: *deadline passed*" --hint "$left_hint"
     expect_at_least 11 --hint "SECONDS may have a fraction: 0.12 is 120 \
 milliseconds."
@@ -211,8 +216,8 @@ milliseconds."
     nobody refuse
     start_answer -t 60 -n 9 127.0.0.1 "$PORT"
     expect_true "it did not say that its first try had failed" \
-        --hint "Print a line on standard error for each try that failed, and then \
-pause." -- soon says answer "*try 1: *" err
+        --hint "Print a line on standard error for each try that failed, and \
+then pause." -- soon says answer "*try 1: *" err
     expect_true "it has ended after its first try" --hint "$tries_hint" \
         -- is_running answer
     pid=$(pid_of answer)
@@ -226,8 +231,8 @@ pause." -- soon holds 0
         -- soon has_met_both
     pid=$(pid_of answer)
     expect_true "it holds the socket of its first try" \
-        --hint "A try that failed still has its socket: close it before the next \
-try." -- soon holds 1
+        --hint "A try that failed still has its socket: close it before the \
+next try." -- soon holds 1
     expect_true "it does not sleep" --hint "recv on a socket with O_NONBLOCK \
 returns EAGAIN at once, so a loop around it keeps a processor busy. Call poll \
 first: it sleeps until something comes." -- soon is_asleep
@@ -261,20 +266,21 @@ is_asleep() {
 }
 
 @test "tries again, after 0.05 s, and then after twice as long each time" {
-    local next_hint="If a try fails, make the next one, with a new socket and an \
-empty buffer: what came of the line in one try is of no use in the next."
+    local next_hint="If a try fails, make the next one, with a new socket and \
+an empty buffer: what came of the line in one try is of no use in the next."
     fault=FAULT_SIGNALS=1000
     [[ $BUILD != *asan* ]] || fault=
     within 25 fetch_from "" "half-close reset whole" -t 5 -n 3
     expect_status 0 --hint "$next_hint"
     expect_output "$PAYLOAD" --hint "$next_hint"
-    expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*' --hint "Print a line \
-on standard error for each try that failed: try 1:, the call, and the reason."
-    expect_at_least 14 --hint "Pause 0.05 s after the first failed try and 0.1 s \
-after the second. A signal ends a sleep too early: sleep again until the point in \
-time is reached."
-    expect_less_than 25 --hint "Pause 0.05 s after the first failed try and 0.1 s \
-after the second: that is 0.15 s in all."
+    expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*' --hint "Print a \
+line on standard error for each try that failed: try 1:, the call, and the \
+reason."
+    expect_at_least 14 --hint "Pause 0.05 s after the first failed try and 0.1 \
+s after the second. A signal ends a sleep too early: sleep again until the \
+point in time is reached."
+    expect_less_than 25 --hint "Pause 0.05 s after the first failed try and \
+0.1 s after the second: that is 0.15 s in all."
 }
 
 @test "makes no more than TRIES tries, and no pause after the last" {
@@ -311,8 +317,8 @@ misses() {
 }
 
 @test "refuses wrong arguments" {
-    local bad hint="Print the usage on standard error and end with status 2, if \
-there are too few arguments or too many, or an option is missing or unknown."
+    local bad hint="Print the usage on standard error and end with status 2, \
+if there are too few arguments or too many, or an option is missing or unknown."
     answer -t 1 -n 1 127.0.0.1
     expect_status 2 --hint "$hint"
     expect_stderr "*usage: *" --hint "$hint"
@@ -324,14 +330,14 @@ there are too few arguments or too many, or an option is missing or unknown."
     peers "-c 20" whole
     for bad in 0 nan 3601 1x; do
         fetch -t "$bad" -n 1
-        expect_status 1 --hint "SECONDS is a decimal number, more than 0 and at \
-most 3600. strtod accepts nan, and like atof it stops at the first letter and \
-reports no error: check for both."
+        expect_status 1 --hint "SECONDS is a decimal number, more than 0 and \
+at most 3600. strtod accepts nan, and like atof it stops at the first letter \
+and reports no error: check for both."
     done
     for bad in 0 101 1x; do
         fetch -t 1 -n "$bad"
-        expect_status 1 --hint "TRIES has digits and nothing else, and is from 1 \
-to 100. atoi stops at the first letter and reports no error."
+        expect_status 1 --hint "TRIES has digits and nothing else, and is from \
+1 to 100. atoi stops at the first letter and reports no error."
     done
     for bad in "${PORT}x" $((PORT + 65536)); do
         answer -t 1 -n 1 127.0.0.1 "$bad"

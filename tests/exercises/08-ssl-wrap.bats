@@ -57,8 +57,8 @@ expect_refusal() {
     expect_true "it printed what this server says" "$@" -- is_empty "$OUT"
     soon says peer 'got *' || true # it may hear later than we look
     expect_true "it sent its input to this server" "$@" -- is_empty "$HEARD"
-    expect_true "it does not say why" --hint "When SSL_connect fails, say why on \
-standard error: tls_explain, or ERR_reason_error_string of ERR_peek_error." \
+    expect_true "it does not say why" --hint "When SSL_connect fails, say why \
+on standard error: tls_explain, or ERR_reason_error_string of ERR_peek_error." \
         -- test -n "$errors"
 }
 
@@ -66,7 +66,8 @@ is_empty() {
     [[ ! -s $1 ]]
 }
 
-# refuses CERTIFICATE [--hint TEXT]: a server that has that one, and would listen.
+# refuses CERTIFICATE [--hint TEXT]: a server that has that one, and would
+# listen.
 refuses() {
     size=0 server honest "$1" -n 5
     INPUT=$BATS_TEST_TMPDIR/input
@@ -84,15 +85,15 @@ expect_heard() {
             --show "$(show_difference "$INPUT" "$HEARD")" "$@"
 }
 
-name_hint="Compare names to their last letter: SSL_set1_host compares as RFC 6125 \
-says, but strstr and a strncmp of a part do not."
-other_hint="Anybody may have a good certificate for a name of their own, and that \
-is no proof of NAME. Call SSL_set1_host with NAME before SSL_connect."
-subject_hint="The common name (CN) of the subject was never meant for this, and \
-no browser has looked at it since 2017. Set X509_CHECK_FLAG_NEVER_CHECK_SUBJECT \
-with SSL_set_hostflags."
-weak_hint="Security level 2 refuses SHA-1 and RSA keys under 2048 bits, and the \
-old client's level 0 accepts them. Call SSL_CTX_set_security_level with 2."
+name_hint="Compare names to their last letter: SSL_set1_host compares as RFC \
+6125 says, but strstr and a strncmp of a part do not."
+other_hint="Anybody may have a good certificate for a name of their own, and \
+that is no proof of NAME. Call SSL_set1_host with NAME before SSL_connect."
+subject_hint="The common name (CN) of the subject was never meant for this, \
+and no browser has looked at it since 2017. Set \
+X509_CHECK_FLAG_NEVER_CHECK_SUBJECT with SSL_set_hostflags."
+weak_hint="Security level 2 refuses SHA-1 and RSA keys under 2048 bits, and \
+the old client's level 0 accepts them. Call SSL_CTX_set_security_level with 2."
 flood_hint="This server always has something to say, so SSL_read never has to \
 wait. Look at the time before each call: deadline_left."
 
@@ -104,8 +105,8 @@ call again."
     draw 30000 input
     INPUT=$BATS_TEST_TMPDIR/input
     ask
-    expect_status 0 --hint "This certificate is good: its root is in root.pem, and \
-it is made out to NAME. $again_hint"
+    expect_status 0 --hint "This certificate is good: its root is in root.pem, \
+and it is made out to NAME. $again_hint"
     expect_output "$ANSWER" --hint "$again_hint"
     expect_heard --hint "$again_hint"
 }
@@ -120,8 +121,8 @@ SSL_VERIFY_PEER makes SSL_connect fail; only send after it has succeeded."
 }
 
 @test "refuses a certificate that is out of date" {
-    local hint="SSL_VERIFY_PEER checks the whole certificate, with its dates. Do \
-not give SSL_CTX_set_verify a callback that turns errors into 1."
+    local hint="SSL_VERIFY_PEER checks the whole certificate, with its dates. \
+Do not give SSL_CTX_set_verify a callback that turns errors into 1."
     refuses expired --hint "$hint"
     refuses by-early-authority --hint "$hint"
 }
@@ -145,9 +146,9 @@ subjectAltName. Look only there, and not at the CN."
 }
 
 @test "compares an address with addresses" {
-    local address_hint="NAME may be an address, and a certificate keeps addresses \
-apart from names. X509_VERIFY_PARAM_set1_ip_asc, with what SSL_get0_param returns, \
-takes an address, and returns 0 if NAME is none."
+    local address_hint="NAME may be an address, and a certificate keeps \
+addresses apart from names. X509_VERIFY_PARAM_set1_ip_asc, with what \
+SSL_get0_param returns, takes an address, and returns 0 if NAME is none."
     taken=127.0.0.1
     server honest good-address
     ask
@@ -166,7 +167,8 @@ name does not prove the address: do not give an address to SSL_set1_host."
     wait_for peer 'got *'
     expect_true "the server was not asked for $taken" --hint "The client tells \
 the server at the start of the handshake, unencrypted, whom it wants to reach. \
-Call SSL_set_tlsext_host_name before SSL_connect; SSL_set1_host does not do it." \
+Call SSL_set_tlsext_host_name before SSL_connect; SSL_set1_host does not do \
+it." \
         -- says peer "taken for $taken"
     stop_all
     taken=127.0.0.1
@@ -193,13 +195,13 @@ SSL_CTX_set_min_proto_version with TLS1_2_VERSION."
 
 @test "takes an end without close_notify for an error, and prints what came" {
     local cut_hint="When SSL_read returns 0 or less, ask SSL_get_error: only \
-SSL_ERROR_ZERO_RETURN is the end. It means that the server has sent close_notify; \
-any other end can be made by anybody on the way."
+SSL_ERROR_ZERO_RETURN is the end. It means that the server has sent \
+close_notify; any other end can be made by anybody on the way."
     server cut good
     ask
     expect_status 1 --hint "$cut_hint"
-    expect_output "$ANSWER" --hint "Print each piece as it comes: what came before \
-the error is to be printed, too."
+    expect_output "$ANSWER" --hint "Print each piece as it comes: what came \
+before the error is to be printed, too."
     stop_all
     server broken-off good
     ask
@@ -207,9 +209,11 @@ the error is to be printed, too."
 }
 
 # gives_up MANNER [SECONDS] --hint TEXT: that is not what the server gives up.
+# One that dribbles pauses for 10 milliseconds, so that no pause of a busy
+# machine is as long as a timeout.
 gives_up() {
     local seconds=0.05
-    size=0 server "$1" good
+    size=0 server "$1" good -d 10
     if [[ $2 != --hint ]]; then
         seconds=$2
         shift
@@ -223,8 +227,8 @@ gives_up() {
 @test "gives up when its time is over, whatever the server does" {
     local seconds
     gives_up silent --hint "This server accepts and says nothing, and on a \
-blocking socket SSL_connect waits for it for ever. deadline_connect gives you a \
-non-blocking one: on SSL_ERROR_WANT_READ call deadline_wait, and try again."
+blocking socket SSL_connect waits for it for ever. deadline_connect gives you \
+a non-blocking one: on SSL_ERROR_WANT_READ call deadline_wait, and try again."
     gives_up dribble --hint "This server sends a byte now and then. Have one \
 deadline for everything, and not a timeout for each call."
     gives_up mute --hint "This server shakes hands and then says nothing: the \
@@ -246,8 +250,8 @@ deadline is for its answer, too."
     ask -t 0.05
     expect_end --hint "Nobody answers here, so connect waits for minutes. Call \
 deadline_connect instead of connect."
-    expect_status 1 --hint "Nobody answered before the deadline: say so, and end \
-with status 1."
+    expect_status 1 --hint "Nobody answered before the deadline: say so, and \
+end with status 1."
 }
 
 @test "waits for a server that is slow, while there is time" {
@@ -268,15 +272,15 @@ SSL_ERROR_WANT_READ is no failure while there is time: wait, and call again."
 }
 
 @test "refuses wrong arguments" {
-    local dot_hint="An empty name, or one that begins with a dot, proves nothing: \
-SSL_set1_host accepts an empty name for any name, and one that begins with a dot \
-for all names that end so. Refuse both, with status 1."
+    local dot_hint="An empty name, or one that begins with a dot, proves \
+nothing: SSL_set1_host accepts an empty name for any name, and one that begins \
+with a dot for all names that end so. Refuse both, with status 1."
     answer "$certs/root.pem" server.example 127.0.0.1
     expect_status 2 --hint "$usage_hint"
     expect_stderr "*usage: *" --hint "$usage_hint"
     answer -x "$certs/root.pem" server.example 127.0.0.1 80
-    expect_status 2 --hint "Print the usage and end with status 2, if there is an \
-option that you do not know: getopt returns '?' for it."
+    expect_status 2 --hint "Print the usage and end with status 2, if there is \
+an option that you do not know: getopt returns '?' for it."
     server honest good -c 3
     answer "$BATS_TEST_TMPDIR/none" server.example 127.0.0.1 "$PORT"
     expect_status 1 --hint "Check what SSL_CTX_load_verify_file returns: \

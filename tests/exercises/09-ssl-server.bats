@@ -19,9 +19,9 @@ serves() {
         shift 2
     done
     HAND=()
-    answer_serves 0 "${files[@]}" --hint "Make the contexts, then listen, print \
-the line, and accept in a loop that never ends: main does that already. Your \
-program may end only if something is wrong at its start."
+    answer_serves 0 "${files[@]}" --hint "Make the contexts, then listen, \
+print the line, and accept in a loop that never ends: main does that already. \
+Your program may end only if something is wrong at its start."
 }
 
 need_certificates() {
@@ -44,15 +44,15 @@ ask() {
     [[ $said != "it is CN="* ]] || { shown=${said#it is CN=} shown=${shown%%$'\n'*}; }
 }
 
-# expect_shown CERTIFICATE [--hint TEXT]: and that it is a good one for whom it is
-# shown to.
+# expect_shown CERTIFICATE [--hint TEXT]: and that it is a good one for whom it
+# is shown to.
 expect_shown() {
     [[ $shown == "$1" ]] || fail "the client was not shown $1.pem" \
         --show "It said: ${said%%$'\n'*}" "${@:2}"
 }
 
-# expect_told NAME [--hint TEXT]: the client was told that it asked for NAME, and
-# then that this is the end.
+# expect_told NAME [--hint TEXT]: the client was told that it asked for NAME,
+# and then that this is the end.
 expect_told() {
     printf 'you asked for %s\n' "$1" >"$BATS_TEST_TMPDIR/wanted"
     cmp -s "$BATS_TEST_TMPDIR/wanted" "$TOLD" ||
@@ -64,10 +64,10 @@ expect_told() {
 SSL_shutdown, which sends close_notify, and then close."
 }
 
-accept_hint="On a socket with O_NONBLOCK, SSL_accept has to be called again, after \
-tls_wait, until it returns 1. Then call SSL_write."
-line_hint="Send one line: you asked for, the name that the client asked for, and \
-a newline. Then call SSL_shutdown, which sends close_notify, and close."
+accept_hint="On a socket with O_NONBLOCK, SSL_accept has to be called again, \
+after tls_wait, until it returns 1. Then call SSL_write."
+line_hint="Send one line: you asked for, the name that the client asked for, \
+and a newline. Then call SSL_shutdown, which sends close_notify, and close."
 unknown_hint="A name that you do not know is no reason to fail. Return \
 SSL_TLSEXT_ERR_NOACK from the callback: then the first context is used."
 choose_hint="Set SSL_CTX_set_tlsext_servername_callback on the context that \
@@ -75,17 +75,17 @@ SSL_new gets. In the callback SSL_get_servername returns the name, and \
 SSL_set_SSL_CTX gives this connection the context of that name."
 last_hint="Names are the same only if all of them is the same: compare both to \
 their ends, and not a prefix or a suffix."
-case_hint="Names have no case (RFC 4343), and a client sends what its user typed: \
-compare with strcasecmp."
-handshake_hint="This client did not complete the handshake. Warn, call SSL_free \
-and close, and accept the next client."
-mode_hint="stat(2) gives the rights of a file in st_mode: S_IRWXG for its group, \
-S_IRWXO for all others. A key is for its owner alone, so refuse it if any of these \
-bits is set."
+case_hint="Names have no case (RFC 4343), and a client sends what its user \
+typed: compare with strcasecmp."
+handshake_hint="This client did not complete the handshake. Warn, call \
+SSL_free and close, and accept the next client."
+mode_hint="stat(2) gives the rights of a file in st_mode: S_IRWXG for its \
+group, S_IRWXO for all others. A key is for its owner alone, so refuse it if \
+any of these bits is set."
 kind_hint="A context keeps one key of each kind, and does not compare a key of \
 another kind with the certificate. Call SSL_CTX_check_private_key."
-file_hint="A file that is missing or is no certificate has to be reported at once: \
-check what each call returns."
+file_hint="A file that is missing or is no certificate has to be reported at \
+once: check what each call returns."
 
 # odd_case NAME: sets odd to it with some letters turned into capitals.
 odd_case() {
@@ -105,8 +105,8 @@ odd_case() {
     ask server.example
     [[ $said != *"local issuer"* ]] || hint="A client knows only the root. The \
 certificates between the root and yours stand in CERTFILE behind your own: \
-SSL_CTX_use_certificate_chain_file sends them all, SSL_CTX_use_certificate_file \
-only the first."
+SSL_CTX_use_certificate_chain_file sends them all, \
+SSL_CTX_use_certificate_file only the first."
     [[ $said != *"unrecognized name"* ]] || hint=$unknown_hint
     expect_shown good-long-chain --hint "$hint"
     expect_told server.example --hint "$line_hint"
@@ -120,12 +120,12 @@ only the first."
     expect_shown good-other --hint "$choose_hint"
     expect_told other.example --hint "$line_hint"
     ask localhost
-    expect_shown good --hint "There may be any number of names: compare with each \
-of them."
+    expect_shown good --hint "There may be any number of names: compare with \
+each of them."
     ask "w$RANDOM.server.example"
-    expect_shown good-wildcard --hint "A choice is for one connection only. Call \
-SSL_set_SSL_CTX with the SSL of the callback; a change to a context would be for \
-all clients that come later."
+    expect_shown good-wildcard --hint "A choice is for one connection only. \
+Call SSL_set_SSL_CTX with the SSL of the callback; a change to a context would \
+be for all clients that come later."
 }
 
 @test "takes capitals in a name for the same letters" {
@@ -190,8 +190,8 @@ rudely() {
     wait_for slow 'all is said' || environment "$rude does not run"
     ask 127.0.0.1
     expect_shown good --hint "Another client began a handshake and then said \
-nothing. accept4 with SOCK_NONBLOCK gives you a socket on which SSL_accept does \
-not wait; tls_wait waits, but only until the deadline."
+nothing. accept4 with SOCK_NONBLOCK gives you a socket on which SSL_accept \
+does not wait; tls_wait waits, but only until the deadline."
 }
 
 @test "speaks nothing older than TLS 1.2, whatever name it is asked for" {
@@ -200,8 +200,8 @@ not wait; tls_wait waits, but only until the deadline."
     expect_true "it speaks TLS 1.1" --hint "RFC 8996 forbids TLS 1.1. Call \
 SSL_CTX_set_min_proto_version on every context." -- says rude 'no handshake: *'
     rudely cbc-only -n other.example
-    expect_true "it takes a cipher that is no AEAD" --hint "Ciphers in CBC mode \
-can be attacked. Allow only ECDHE with an AEAD cipher, with \
+    expect_true "it takes a cipher that is no AEAD" --hint "Ciphers in CBC \
+mode can be attacked. Allow only ECDHE with an AEAD cipher, with \
 SSL_CTX_set_cipher_list on every context." -- says rude 'no handshake: *'
 }
 
@@ -214,8 +214,8 @@ refuses_files() {
     answer 0 "${arguments[@]}"
     expect_end --hint "It listens in spite of that. $hint"
     expect_status 1 --hint "$hint"
-    expect_stderr "?*" --hint "Say on standard error what is wrong with the file, \
-before you end."
+    expect_stderr "?*" --hint "Say on standard error what is wrong with the \
+file, before you end."
 }
 
 @test "refuses a private key that others may read" {
@@ -228,8 +228,8 @@ before you end."
         refuses_files "$certs/good.pem" "$key" --hint "$mode_hint"
     done
     refuses_files "$certs/good.pem" "$certs/good.key" other.example \
-        "$certs/good-other.pem" "$key" --hint "Check the keys of the other names \
-as you check the first key."
+        "$certs/good-other.pem" "$key" --hint "Check the keys of the other \
+names as you check the first key."
 }
 
 @test "refuses a key that is not the certificate's" {

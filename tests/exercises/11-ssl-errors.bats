@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
-# The exercise of 11-ssl-errors: read everything that a server sends through TLS,
-# on a non-blocking socket. It is called as `11-ssl-errors [-k FILE] [-t SECONDS]
-# CAFILE NAME HOST PORT`. Each test's name is a requirement, as a learner reads it.
+# The exercise of 11-ssl-errors: read everything that a server sends through
+# TLS, on a non-blocking socket. It is called as `11-ssl-errors [-k FILE]
+# [-t SECONDS] CAFILE NAME HOST PORT`. Each test's name is a requirement, as a
+# learner reads it.
 
 load ../lib/exercise
 
@@ -9,13 +10,14 @@ certs=build/certs
 rude_tls=$BUILD/peers/rude-tls
 name=server.example
 
-# server MANNER BYTES [OPTION...]: starts rude-tls with that manner. Its answer has
-# so many bytes, drawn anew each time; they are in the file $ANSWER. CERTIFICATE
-# says which certificate it shows.
+# server MANNER BYTES [OPTION...]: starts rude-tls with that manner. Its answer
+# has so many bytes, drawn anew each time; they are in the file $ANSWER.
+# CERTIFICATE says which certificate it shows.
 server() {
     local certificate=${CERTIFICATE:-good}
     HAND=()
-    [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
+    [[ -e $certs/table ]] ||
+        environment "the certificates are missing: make tools"
     ANSWER=$BATS_TEST_TMPDIR/answer
     "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$2" payload \
         garbage >"$ANSWER" || environment "$BUILD/peers/rude does not run"
@@ -39,24 +41,25 @@ start_ask() {
 }
 
 want_read_hint="On a non-blocking socket SSL_connect and SSL_read return -1 \
-instead of waiting. If SSL_get_error says SSL_ERROR_WANT_READ, that is no failure: \
-wait with poll for POLLIN, and make the same call again."
+instead of waiting. If SSL_get_error says SSL_ERROR_WANT_READ, that is no \
+failure: wait with poll for POLLIN, and make the same call again."
 pending_hint="OpenSSL takes a whole record off the socket, up to 16384 bytes. \
-poll does not see the bytes that OpenSSL still holds (SSL_pending counts them). \
-Call SSL_read first, and wait only after SSL_ERROR_WANT_READ."
-flush_hint="What you print stays in a buffer of your program until the buffer is \
-full. Call fflush(stdout) after each piece."
-sleep_hint="After SSL_ERROR_WANT_READ, wait with poll for POLLIN: it sleeps until \
-something arrives. If you call SSL_read again at once, sleep for fixed times, or \
-wait for POLLOUT, your program keeps waking up."
-first_hint="The program has to print what has arrived before it waits for more: \
-see that requirement."
-close_hint="SSL_read returned 0 or less: ask SSL_get_error. SSL_ERROR_ZERO_RETURN \
-is close_notify, the end that the server itself has sent. Any other end is an \
-error, because somebody between the two could have cut the connection."
-queue_hint="The FILE that could not be written left an error in OpenSSL's queue, \
-and SSL_get_error looks there first. Call ERR_clear_error before each SSL_connect \
-and SSL_read."
+poll does not see the bytes that OpenSSL still holds (SSL_pending counts \
+them). Call SSL_read first, and wait only after SSL_ERROR_WANT_READ."
+flush_hint="What you print stays in a buffer of your program until the buffer \
+is full. Call fflush(stdout) after each piece."
+sleep_hint="After SSL_ERROR_WANT_READ, wait with poll for POLLIN: it sleeps \
+until something arrives. If you call SSL_read again at once, sleep for fixed \
+times, or wait for POLLOUT, your program keeps waking up."
+first_hint="The program has to print what has arrived before it waits for \
+more: see that requirement."
+close_hint="SSL_read returned 0 or less: ask SSL_get_error. \
+SSL_ERROR_ZERO_RETURN is close_notify, the end that the server itself has \
+sent. Any other end is an error, because somebody between the two could have \
+cut the connection."
+queue_hint="The FILE that could not be written left an error in OpenSSL's \
+queue, and SSL_get_error looks there first. Call ERR_clear_error before each \
+SSL_connect and SSL_read."
 
 @test "prints everything that the server sends, byte for byte" {
     local all_hint="One SSL_read returns at most one record: call it until \
@@ -72,15 +75,16 @@ fwrite, which takes a length."
     expect_output "$ANSWER" --hint "$all_hint"
     server honest 0
     ask
-    expect_status 0 --hint "A server may send close_notify before any other byte. \
-That is a normal end: status 0."
-    expect_output "$ANSWER" --hint "The server has sent nothing, so print nothing."
+    expect_status 0 --hint "A server may send close_notify before any other \
+byte. That is a normal end: status 0."
+    expect_output "$ANSWER" --hint "The server has sent nothing, so print \
+nothing."
 }
 
 @test "accepts only a server with a valid certificate for NAME" {
     local CERTIFICATE hint="tls_client_context and tls_client make SSL_connect \
-fail if the certificate is not for NAME. Then SSL_get_error says SSL_ERROR_SSL: \
-say why, and end with status 1."
+fail if the certificate is not for NAME. Then SSL_get_error says \
+SSL_ERROR_SSL: say why, and end with status 1."
     for CERTIFICATE in wrong-name self-signed; do
         server honest 100
         ask
@@ -113,7 +117,8 @@ is_printed_or_ended() {
     pid=$(pid_of answer)
     soon is_asleep_or_ended ||
         fail "it never sleeps" --show "$(tell_work)" --hint "$sleep_hint"
-    expect_true "it has ended, and the server has not" --hint "$want_read_hint" \
+    expect_true "it has ended, and the server has not" \
+        --hint "$want_read_hint" \
         -- is_running answer
     before=$(work)
     read -rt 0.1 <>"$BATS_RUN_TMPDIR/never" || true
@@ -148,9 +153,9 @@ tell_work() {
 }
 
 @test "waits until it can send, if that is what a call wants" {
-    local hint="SSL_ERROR_WANT_WRITE means that the call has something to send and \
-the socket took nothing. Wait for POLLOUT, and make the same call again; POLLIN \
-would never come."
+    local hint="SSL_ERROR_WANT_WRITE means that the call has something to send \
+and the socket took nothing. Wait for POLLOUT, and make the same call again; \
+POLLIN would never come."
     need_faults
     server honest 100
     by_hand env "LD_PRELOAD=$BUILD/tests/faults.so" FAULT_CALL=write \
@@ -166,35 +171,36 @@ would never come."
     server cut 300
     ask
     expect_status 1 --hint "$close_hint"
-    expect_output "$ANSWER" --hint "Print each piece when it arrives. What arrived \
-before the error must be printed too."
-    expect_stderr "*cut short*" --hint "Say on standard error that the connection \
-was cut short: tls_explain has these words. Ask SSL_get_error first, because errno \
-has the reason only for SSL_ERROR_SYSCALL."
+    expect_output "$ANSWER" --hint "Print each piece when it arrives. What \
+arrived before the error must be printed too."
+    expect_stderr "*cut short*" --hint "Say on standard error that the \
+connection was cut short: tls_explain has these words. Ask SSL_get_error \
+first, because errno has the reason only for SSL_ERROR_SYSCALL."
 }
 
 @test "says which error broke the connection" {
     server broken-off 300
     ask
-    expect_status 1 --hint "SSL_ERROR_SYSCALL is an error of the socket, here a \
-reset. A reset is not the end: say why, and end with status 1."
-    expect_stderr "*Connection reset by peer*" --hint "For SSL_ERROR_SYSCALL the \
-reason is in errno and OpenSSL's queue is empty. Read errno before another call \
-changes it."
+    expect_status 1 --hint "SSL_ERROR_SYSCALL is an error of the socket, here \
+a reset. A reset is not the end: say why, and end with status 1."
+    expect_stderr "*Connection reset by peer*" --hint "For SSL_ERROR_SYSCALL \
+the reason is in errno and OpenSSL's queue is empty. Read errno before another \
+call changes it."
     server spoilt 300
     ask
     expect_status 1 --hint "SSL_ERROR_SSL is an error of TLS: say why, and end \
 with status 1."
-    expect_output "$ANSWER" --hint "Print each piece when it arrives. What arrived \
-before the error must be printed too."
-    expect_stderr "*bad record mac*" --hint "For SSL_ERROR_SSL the reason is in \
-OpenSSL's queue, and errno is about something else. Ask SSL_get_error which error \
-it is; tls_explain, or ERR_reason_error_string of ERR_peek_error, has the words."
+    expect_output "$ANSWER" --hint "Print each piece when it arrives. What \
+arrived before the error must be printed too."
+    expect_stderr "*bad record mac*" --hint "For SSL_ERROR_SSL the reason is \
+in OpenSSL's queue, and errno is about something else. Ask SSL_get_error which \
+error it is; tls_explain, or ERR_reason_error_string of ERR_peek_error, has \
+the words."
 }
 
 @test "ends at the deadline" {
-    local manner hint="deadline_wait returns -1 when the deadline has passed. Then \
-say deadline passed on standard error, and end with status 1."
+    local manner hint="deadline_wait returns -1 when the deadline has passed. \
+Then say deadline passed on standard error, and end with status 1."
     for manner in silent mute; do
         server "$manner" 1
         ask -t 0.1
@@ -203,21 +209,22 @@ say deadline passed on standard error, and end with status 1."
         expect_stderr "*deadline passed*" --hint "$hint"
     done
     # A byte each 20 milliseconds: the whole would take half a minute.
-    hint="There is one deadline for everything, and it is SECONDS after the start. \
-A byte that arrives does not begin a new one."
+    hint="There is one deadline for everything, and it is SECONDS after the \
+start. A byte that arrives does not begin a new one."
     server dribble 1 -d 20
     ask -t 0.2
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
     expect_stderr "*deadline passed*" --hint "$hint"
     # It sends without end. That would fill a file, so nothing is kept.
-    hint="This server never stops sending, so SSL_read always has something and \
-your program never waits. Look at the clock before each SSL_read too: deadline_left \
-returns 0 when the deadline has passed."
+    hint="This server never stops sending, so SSL_read always has something \
+and your program never waits. Look at the clock before each SSL_read too: \
+deadline_left returns 0 when the deadline has passed."
     server flood 1
-    by_hand "$PROGRAM -t 0.2 $certs/root.pem $name 127.0.0.1 $HAND_PORT >/dev/null"
-    run_answer_to /dev/null "$PROGRAM" -t 0.2 "$certs/root.pem" "$name" 127.0.0.1 \
-        "$PORT"
+    by_hand "$PROGRAM -t 0.2 $certs/root.pem $name 127.0.0.1 $HAND_PORT \
+>/dev/null"
+    run_answer_to /dev/null "$PROGRAM" -t 0.2 "$certs/root.pem" "$name" \
+        127.0.0.1 "$PORT"
     stop_all
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
@@ -247,8 +254,10 @@ returns 0 when the deadline has passed."
 
 @test "reports output that cannot be written" {
     server honest 100
-    by_hand "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
-    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
+    by_hand "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT >/dev/full; \
+echo \$?"
+    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 \
+        "$PORT"
     expect_status 1 --hint "$output_hint"
 }
 

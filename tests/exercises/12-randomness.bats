@@ -56,17 +56,17 @@ expect_printed() {
 }
 
 fair_hint="4294967296 numbers cannot be shared out evenly among 6 sides: 4 are \
-left over, so with a plain remainder sides 1 to 4 are a little likelier. A number \
-that is left over makes no roll: take the next four bytes instead."
-limit_hint="The numbers that are left over begin with 4294967296 - 4294967296 % \
-SIDES. This first one is left over, too; the number before it is good."
+left over, so with a plain remainder sides 1 to 4 are a little likelier. A \
+number that is left over makes no roll: take the next four bytes instead."
+limit_hint="The numbers that are left over begin with 4294967296 - 4294967296 \
+% SIDES. This first one is left over, too; the number before it is good."
 many_hint="With so many sides nearly half of the numbers may be left over. The \
 numbers that are left over begin with 4294967296 - 4294967296 % SIDES."
-end_hint="Standard input ended before there were four bytes for a roll, so there \
-is no roll: do not use old bytes of the buffer, no zeros and no clock. End with \
-status 1."
-end_word_hint="Say on standard error that standard input has ended; the sentence \
-has to have the word end."
+end_hint="Standard input ended before there were four bytes for a roll, so \
+there is no roll: do not use old bytes of the buffer, no zeros and no clock. \
+End with status 1."
+end_word_hint="Say on standard error that standard input has ended; the \
+sentence has to have the word end."
 
 @test "rolls what the bytes say" {
     local sides byte a b c
@@ -75,18 +75,18 @@ has to have the word end."
     byte=$((1 + RANDOM % 127))
     come $((byte * 0x01010101))
     roll "$sides" 1
-    expect_rolls $((byte * 0x01010101 % sides + 1)) --hint "Print the remainder of \
-the number by SIDES, plus 1: a die has no 0. Only the bytes of standard input \
-decide, not rand() and not the clock."
+    expect_rolls $((byte * 0x01010101 % sides + 1)) --hint "Print the \
+remainder of the number by SIDES, plus 1: a die has no 0. Only the bytes of \
+standard input decide, not rand() and not the clock."
     some 0x01020304 0x01020384
     a=$SOME
     some 0x10203040 0x10203060
     b=$SOME
     come "$a" "$b"
     roll "$sides" 2
-    expect_rolls $((a % sides + 1)) $((b % sides + 1)) --hint "The first of the \
-four bytes is the most significant one, in whatever order your machine stores \
-them: bytes[0] << 24 | bytes[1] << 16 | ..."
+    expect_rolls $((a % sides + 1)) $((b % sides + 1)) --hint "The first of \
+the four bytes is the most significant one, in whatever order your machine \
+stores them: bytes[0] << 24 | bytes[1] << 16 | ..."
     some 0x81828384 0x818283f0
     a=$SOME
     some 0xb0b1b2b3 0xb0b1b2f0
@@ -95,8 +95,9 @@ them: bytes[0] << 24 | bytes[1] << 16 | ..."
     come "$a" "$b" "$c"
     roll "$sides" 3
     expect_rolls $((a % sides + 1)) $((b % sides + 1)) $((c % sides + 1)) --hint \
-        "Use unsigned char for the bytes, because a char above 127 is negative. \
-Convert a byte to uint32_t before you shift it by 24: an int has no room for that."
+        "Use unsigned char for the bytes, because a char above 127 is \
+negative. Convert a byte to uint32_t before you shift it by 24: an int has no \
+room for that."
 }
 
 @test "takes every byte as it is" {
@@ -142,9 +143,9 @@ keep what getchar returns in an int, where EOF differs from every byte."
     local sides=$((1 << RANDOM % 30 + 1))
     come "$most" $((most - 1)) 0
     roll "$sides" 3
-    expect_rolls "$sides" $((sides - 1)) 1 --hint "If SIDES divides 4294967296, no \
-number is left over. There are 4294967296 numbers, one more than UINT32_MAX, the \
-largest of them."
+    expect_rolls "$sides" $((sides - 1)) 1 --hint "If SIDES divides \
+4294967296, no number is left over. There are 4294967296 numbers, one more \
+than UINT32_MAX, the largest of them."
 }
 
 @test "rolls a die of one side, and one of 4294967296" {
@@ -153,11 +154,12 @@ largest of them."
     a=$SOME
     come "$a" "$most" 0
     roll 1 3
-    expect_rolls 1 1 1 --hint "A die of one side always shows 1: that is no error."
+    expect_rolls 1 1 1 --hint "A die of one side always shows 1: that is no \
+error."
     come "$a" "$most" 0
     roll 4294967296 3
-    expect_rolls $((a + 1)) 4294967296 1 --hint "4294967296 does not fit into 32 \
-bits, where it becomes 0. Use uint64_t for SIDES and for the roll."
+    expect_rolls $((a + 1)) 4294967296 1 --hint "4294967296 does not fit into \
+32 bits, where it becomes 0. Use uint64_t for SIDES and for the roll."
 }
 
 @test "puts a number together when its bytes come one at a time" {
@@ -168,8 +170,9 @@ bits, where it becomes 0. Use uint64_t for SIDES and for the roll."
     come "$a" 3
     faulty+=(FAULT_SHORT=read)
     roll 4294967296 2
-    expect_rolls $((a + 1)) 4 --hint "read may return fewer bytes than you asked \
-for, and the rest of your buffer then has old bytes. Call it again for the rest."
+    expect_rolls $((a + 1)) 4 --hint "read may return fewer bytes than you \
+asked for, and the rest of your buffer then has old bytes. Call it again for \
+the rest."
 }
 
 @test "does not make up what has not come" {
@@ -182,21 +185,22 @@ for, and the rest of your buffer then has old bytes. Call it again for the rest.
         roll 65536 2
         expect_status 1 --hint "$end_hint"
         expect_stderr "*end*" --hint "$end_word_hint"
-        expect_printed $((a + 1)) --hint "The rolls before the end are good: print \
-them."
+        expect_printed $((a + 1)) --hint "The rolls before the end are good: \
+print them."
     done
     come 4 "$most"
     roll 6 2
-    expect_status 1 --hint "The last number is one to throw away, and there are no \
-four bytes for another one: standard input has ended, so end with status 1."
+    expect_status 1 --hint "The last number is one to throw away, and there \
+are no four bytes for another one: standard input has ended, so end with \
+status 1."
     expect_stderr "*end*" --hint "$end_word_hint"
     expect_printed 5 --hint "The rolls before the end are good: print them."
 }
 
 @test "rolls 100000 times, when told so" {
     local endless=$BATS_TEST_TMPDIR/endless
-    local hint="Standard input need not end, and /dev/urandom never does. Read the \
-four bytes of the next roll, or at most what all rolls need."
+    local hint="Standard input need not end, and /dev/urandom never does. Read \
+the four bytes of the next roll, or at most what all rolls need."
     mkfifo "$endless" # it has more than enough, and while 7 is open no end
     exec 7<>"$endless"
     head -c 1000000 /dev/zero >"$endless" 2>/dev/null 3>&- 7>&- &
@@ -213,11 +217,11 @@ four bytes of the next roll, or at most what all rolls need."
 @test "says why standard input cannot be read" {
     by_hand "$PROGRAM 6 1 </"
     roll_from / 6 1
-    expect_status 1 --hint "An error of read is no roll: check whether it returns \
--1, and end with status 1."
-    expect_stderr "*Is a directory*" --hint "An error is not the end: read returns \
--1 for an error and 0 at the end; with stdio, ferror tells. err(1, \"standard \
-input\") prints the reason."
+    expect_status 1 --hint "An error of read is no roll: check whether it \
+returns -1, and end with status 1."
+    expect_stderr "*Is a directory*" --hint "An error is not the end: read \
+returns -1 for an error and 0 at the end; with stdio, ferror tells. err(1, \
+\"standard input\") prints the reason."
 }
 
 @test "says so when standard output cannot be written" {
@@ -225,14 +229,14 @@ input\") prints the reason."
     INPUT=/dev/zero
     run_answer_to /dev/full "$PROGRAM" 6 1
     expect_status 1 --hint "$output_hint"
-    expect_stderr "*No space left on device*" --hint "When printf or fflush fails, \
-errno has the reason: err(1, \"standard output\") prints it in words."
+    expect_stderr "*No space left on device*" --hint "When printf or fflush \
+fails, errno has the reason: err(1, \"standard output\") prints it in words."
 }
 
 @test "refuses numbers that are out of range, or none" {
-    local wrong hint="SIDES is 1 to 4294967296 and ROLLS 1 to 100000, in digits \
-and nothing else. atoi takes 6x for 6 and six for 0; strtoull takes -6 for a huge \
-number, and reports one that is too large only in errno."
+    local wrong hint="SIDES is 1 to 4294967296 and ROLLS 1 to 100000, in \
+digits and nothing else. atoi takes 6x for 6 and six for 0; strtoull takes -6 \
+for a huge number, and reports one that is too large only in errno."
     head -c 400020 /dev/zero >"$BATS_TEST_TMPDIR/zeros"
     for wrong in '0 1' '4294967297 1' '18446744073709551622 1' '-6 1' '6x 1' \
         '+6 1' 'six 1' '6 0' '6 100001' '6 3x' '6 -1' '6 18446744073709551617'; do
@@ -240,8 +244,8 @@ number, and reports one that is too large only in errno."
         # shellcheck disable=SC2086 # words
         roll_from "$BATS_TEST_TMPDIR/zeros" $wrong
         expect_status 1 --hint "$hint"
-        expect_output /dev/null --hint "Check both numbers before the first roll: \
-print nothing if one is wrong."
+        expect_output /dev/null --hint "Check both numbers before the first \
+roll: print nothing if one is wrong."
     done
     roll_from "$BATS_TEST_TMPDIR/zeros" '' 1
     expect_status 1 --hint "$hint"

@@ -104,8 +104,8 @@ expect_error() {
     expect_status 1 "$@"
     expect_output /dev/null --hint "Print nothing on standard output if the \
 program fails: first check everything, then print."
-    expect_true "it does not say why" --hint "Say on standard error what is wrong, \
-before you end." -- test -n "$errors"
+    expect_true "it does not say why" --hint "Say on standard error what is \
+wrong, before you end." -- test -n "$errors"
 }
 
 # expect_reason PATTERN [--hint TEXT]: it says what is missing.
@@ -113,28 +113,30 @@ expect_reason() {
     expect_stderr "*no zlib: *$1*" "${@:2}"
 }
 
-pack_hint="The first line is zlib, a blank, and the length of the input; then come \
-the bytes that compress wrote, as many as *to_length says after it. compress needs \
-as much room as compressBound returns."
+pack_hint="The first line is zlib, a blank, and the length of the input; then \
+come the bytes that compress wrote, as many as *to_length says after it. \
+compress needs as much room as compressBound returns."
 plain_hint="dlopen returned NULL, so there is no zlib. That is no error here: \
 write a plain message, and end with status 0."
 missing_hint="dlsym returns NULL for a function that is missing, and a call of \
-NULL crashes. Look up all four before you call one: if one is missing, there is \
-no zlib."
-old_hint="A zlib may be too old: it has to be 1.2.11 or newer. Call zlibVersion, \
-and compare number by number; as text, 1.2.9 would be greater than 1.2.11."
-new_hint="1.3 and 1.10 are newer than 1.2.11. Compare number by number, and take \
-0 for a number that is left out."
-other_hint="If the first number is another one, nothing is known about this zlib: \
-do without it."
-unpack_hint="A message is a line and bytes. Give the bytes after the newline to \
-uncompress: it returns as many as the line says."
-without_hint="Without zlib nobody can read this message. Say why, end with status \
-1, and do not print its bytes as they are."
-believe_hint="The message comes from somebody else, so check it before you believe \
-it: LENGTH is decimal digits, at most 65536, and exactly so many bytes must come \
-out."
-most_hint="More than 65536 bytes of input are an error: do not pack a part of it."
+NULL crashes. Look up all four before you call one: if one is missing, there \
+is no zlib."
+old_hint="A zlib may be too old: it has to be 1.2.11 or newer. Call \
+zlibVersion, and compare number by number; as text, 1.2.9 would be greater \
+than 1.2.11."
+new_hint="1.3 and 1.10 are newer than 1.2.11. Compare number by number, and \
+take 0 for a number that is left out."
+other_hint="If the first number is another one, nothing is known about this \
+zlib: do without it."
+unpack_hint="A message is a line and bytes. Give the bytes after the newline \
+to uncompress: it returns as many as the line says."
+without_hint="Without zlib nobody can read this message. Say why, end with \
+status 1, and do not print its bytes as they are."
+believe_hint="The message comes from somebody else, so check it before you \
+believe it: LENGTH is decimal digits, at most 65536, and exactly so many bytes \
+must come out."
+most_hint="More than 65536 bytes of input are an error: do not pack a part of \
+it."
 
 @test "packs with zlib, when that is to be had" {
     zlib_is 1.2.13
@@ -145,8 +147,8 @@ most_hint="More than 65536 bytes of input are an error: do not pack a part of it
     [[ $BUILD != *asan* ]] || return 0
     faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=read)
     draw 100
-    packs zlib --hint "read may return fewer bytes than there are to come, and only \
-0 is the end. read_all in exercise.c reads all of them."
+    packs zlib --hint "read may return fewer bytes than there are to come, and \
+only 0 is the end. read_all in exercise.c reads all of them."
 }
 
 @test "packs plain text, when there is no zlib, and says so" {
@@ -163,14 +165,14 @@ standard error: no zlib: and what dlerror returns."
     for name in zlibVersion compressBound compress uncompress; do
         zlib_is 1.2.13 "$(rename "$name")"
         packs plain --hint "$missing_hint"
-        expect_reason "$name" --hint "Say which function is missing: no zlib: and \
-what dlerror returns."
+        expect_reason "$name" --hint "Say which function is missing: no zlib: \
+and what dlerror returns."
     done
 }
 
 @test "does without a zlib that is too old, and takes what is newer" {
-    local version reason_hint="Say which version it is: no zlib: and a sentence \
-that has what zlibVersion returns."
+    local version reason_hint="Say which version it is: no zlib: and a \
+sentence that has what zlibVersion returns."
     draw 100
     for version in 1.2.10 1.2.9 1.1.4 0.95.12; do
         zlib_is "$version"
@@ -191,8 +193,8 @@ that has what zlibVersion returns."
     export ZLIB_FAILS=compress
     draw 100
     answer_reads
-    expect_error --hint "zlib was found, but compress returned an error, which is \
-anything but 0. Say so and end with status 1: a plain message is only for a \
+    expect_error --hint "zlib was found, but compress returned an error, which \
+is anything but 0. Say so and end with status 1: a plain message is only for a \
 missing zlib."
 }
 
@@ -234,7 +236,8 @@ first line."
         esac
         answer_reads -d
         expect_error --hint "$without_hint"
-        expect_reason '' --hint "Say why there is no zlib: no zlib: and the reason."
+        expect_reason '' --hint "Say why there is no zlib: no zlib: and the \
+reason."
     done
 }
 
@@ -261,8 +264,8 @@ first line."
 @test "packs up to 65536 bytes" {
     zlib_is 1.2.13
     draw 65536
-    packs zlib --hint "compress needs more room than the input has: compressBound \
-returns how much."
+    packs zlib --hint "compress needs more room than the input has: \
+compressBound returns how much."
     draw 65537
     answer_reads
     expect_error --hint "$most_hint"
@@ -275,19 +278,19 @@ returns how much."
         environment "nobody knows what $PROGRAM is made of"
     sed 's/zlib\.h/no-zlib.h/' "$source" >"$bare.c"
     zlib_is 1.2.13
-    by_hand "sed 's/zlib\\.h/no-zlib.h/' $source >$hand_shelf/bare.c; cc -Icommon \
--o $hand_shelf/bare $hand_shelf/bare.c $BUILD/common.a"
+    by_hand "sed 's/zlib\\.h/no-zlib.h/' $source >$hand_shelf/bare.c; cc \
+-Icommon -o $hand_shelf/bare $hand_shelf/bare.c $BUILD/common.a"
     about=
     : >"$BATS_TEST_TMPDIR/ending"
     cc -std=c17 -w -Icommon -o "$bare" "$bare.c" "$BUILD/common.a" \
         2>"$BATS_TEST_TMPDIR/err" ||
         fail "it does not build without zlib.h" --hint "zlib.h may be missing \
-where your program is built: write #if __has_include(<zlib.h>), or do not include \
-it. The pointers to the four functions in exercise.c need no header."
+where your program is built: write #if __has_include(<zlib.h>), or do not \
+include it. The pointers to the four functions in exercise.c need no header."
     draw 100
     PROGRAM_NOW=$bare
-    packs zlib --hint "Whether zlib.h was there when the program was built says \
-nothing about libz.so.1 when it runs. Call dlopen in any case."
+    packs zlib --hint "Whether zlib.h was there when the program was built \
+says nothing about libz.so.1 when it runs. Call dlopen in any case."
 }
 
 @test "says so when standard output cannot be written" {
@@ -300,8 +303,8 @@ nothing about libz.so.1 when it runs. Call dlopen in any case."
 
 @test "refuses wrong arguments" {
     answer -x
-    expect_status 2 --hint "Print the usage and end with status 2, if there is an \
-option that you do not know: getopt returns '?' for it."
+    expect_status 2 --hint "Print the usage and end with status 2, if there is \
+an option that you do not know: getopt returns '?' for it."
     expect_stderr "*usage: *" --hint "$usage_hint"
     answer -d more
     expect_status 2 --hint "$usage_hint"

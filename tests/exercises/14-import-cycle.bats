@@ -20,7 +20,8 @@ word() {
     printf -v WORD 'w%x=%d' "$((RANDOM * 32768 + RANDOM))" "$RANDOM"
 }
 
-# expect_logged LINE... [--hint TEXT]: these lines are logged, in whatever order.
+# expect_logged LINE... [--hint TEXT]: these lines are logged, in whatever
+# order.
 expect_logged() {
     local hint=''
     local -a arguments
@@ -29,7 +30,8 @@ expect_logged() {
     grep -av ' starts$' "$OUT" | sort >"$BATS_TEST_TMPDIR/logged" || true
     cmp -s "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/logged" ||
         fail "what it logged is not what it should be" --show "$(show_difference \
-            "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/logged")" --hint "$hint"
+            "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/logged")" --hint \
+"$hint"
 }
 
 # expect_starts [--hint TEXT]: each module has started, once.
@@ -51,43 +53,43 @@ lines() {
     done
 }
 
-circle="log asks clock for the time, clock asks config for the zone, and config \
-is not ready, because it is calling log."
-line_hint="A line is its time, a blank, and its text. The time is seconds, plus \
-3600 for each hour of zone."
+circle="log asks clock for the time, clock asks config for the zone, and \
+config is not ready, because it is calling log."
+line_hint="A line is its time, a blank, and its text. The time is seconds, \
+plus 3600 for each hour of zone."
 ended_hint="Nothing failed: end with status 0."
-once_hint="Between the look at a flag and its change, other threads run, and each \
-of them starts the module again. pthread_once calls a function once for all \
-threads."
-wait_hint="A flag that is set when the body begins says that the module is ready \
-while its body is still running. Other threads must wait until the body has \
-returned: pthread_once makes them wait."
-told_hint="Log each unknown setting once, from one thread: do it at a place that \
-only one thread reaches."
+once_hint="Between the look at a flag and its change, other threads run, and \
+each of them starts the module again. pthread_once calls a function once for \
+all threads."
+wait_hint="A flag that is set when the body begins says that the module is \
+ready while its body is still running. Other threads must wait until the body \
+has returned: pthread_once makes them wait."
+told_hint="Log each unknown setting once, from one thread: do it at a place \
+that only one thread reaches."
 
-@test "logs a line at the time and in the zone that it is told" {
+@test "logs one line for each thread, with the right time" {
     local SECONDS_SET ZONE TIME
     draw
     answer 1 "seconds=$SECONDS_SET" "zone=$ZONE"
     expect_status 0 --hint "$ended_hint"
     expect_logged "$TIME line 1" --hint "$line_hint"
-    expect_starts --hint "Each module says that it starts when its body runs: call \
-say_start in the body, and nowhere else."
+    expect_starts --hint "Each module says that it starts when its body runs: \
+call say_start in the body, and nowhere else."
 }
 
-@test "has the time right beyond the year 2038" {
+@test "has the right time beyond the year 2038" {
     local SECONDS_SET ZONE TIME
     draw
     SECONDS_SET=$((SECONDS_SET + (2 + RANDOM % 99) * 4294967296))
     TIME=$((SECONDS_SET + 3600 * ZONE))
     answer 1 "zone=$ZONE" "seconds=$SECONDS_SET"
     expect_status 0 --hint "$ended_hint"
-    expect_logged "$TIME line 1" --hint "clock_now returns long long, but the copy \
-of its declaration says int, and no compiler sees both: the copy has drifted. Have \
-one declaration, and let all who need it use that."
+    expect_logged "$TIME line 1" --hint "clock_now returns long long, but the \
+copy of its declaration says int, and no compiler sees both: the copy has \
+drifted. Have one declaration, and let all who need it use that."
 }
 
-@test "says of a setting that it is unknown, at the right time" {
+@test "logs each unknown setting, with the right time" {
     local SECONDS_SET ZONE TIME WORD first second
     draw
     word && first=$WORD
@@ -96,13 +98,14 @@ one declaration, and let all who need it use that."
     expect_end --hint "$circle A module that waits for its own start waits for \
 ever: keep the unknown settings in config's body, and log them later."
     expect_status 0 --hint "$ended_hint"
-    expect_true "it does not name each unknown setting" --hint "A setting that is \
-neither seconds nor zone is logged: its time, unknown setting:, and the setting as \
-it was given." -- names "$first" "$second"
+    expect_true "it does not name each unknown setting" --hint "A setting that \
+is neither seconds nor zone is logged: its time, unknown setting:, and the \
+setting as it was given." -- names "$first" "$second"
     expect_logged "$TIME unknown setting: $first" \
         "$TIME unknown setting: $second" "$TIME line 1" \
-        --hint "$circle A guard stops the endless calls, but lets a module be used \
-before it is ready. Log the unknown settings when all modules have started."
+        --hint "$circle A guard stops the endless calls, but lets a module be \
+used before it is ready. Log the unknown settings when all modules have \
+started."
 }
 
 names() {
@@ -112,7 +115,7 @@ names() {
     done
 }
 
-@test "starts each module once, when many need it at the same moment" {
+@test "starts each module once, when many threads need it at the same moment" {
     local SECONDS_SET ZONE TIME
     draw
     answer $((16 + RANDOM % 16)) "zone=$ZONE" "seconds=$SECONDS_SET"
@@ -120,7 +123,7 @@ names() {
     expect_starts --hint "$once_hint"
 }
 
-@test "lets no thread use a module before that has started" {
+@test "lets no thread use a module before the module has started" {
     local SECONDS_SET ZONE TIME LINES_OUT count=$((16 + RANDOM % 16))
     draw
     answer "$count" "seconds=$SECONDS_SET" "zone=$ZONE"
@@ -129,7 +132,7 @@ names() {
     expect_logged "${LINES_OUT[@]}" --hint "$wait_hint"
 }
 
-@test "says once that a setting is unknown, however many lines there are" {
+@test "logs each unknown setting once, however many threads there are" {
     local SECONDS_SET ZONE TIME WORD LINES_OUT count=$((16 + RANDOM % 16))
     draw
     word
@@ -140,13 +143,13 @@ names() {
         --hint "$told_hint"
 }
 
-@test "starts nothing that nobody needs" {
+@test "starts no module that is not needed" {
     local SECONDS_SET ZONE TIME WORD
     draw
     word
     answer 0 "seconds=$SECONDS_SET" "$WORD" "zone=$ZONE"
     expect_status 0 --hint "$ended_hint"
-    expect_output /dev/null --hint "Without a thread there is no line, so nobody \
-needs log, or what log needs. Start a module at the first call that needs it, and \
-not before."
+    expect_output /dev/null --hint "Without a thread there is no line, so \
+nobody needs log, or what log needs. Start a module at the first call that \
+needs it, and not before."
 }

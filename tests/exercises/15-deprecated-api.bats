@@ -68,16 +68,16 @@ expect_said() {
 all_hint="The program of 1999 does this already: keep it so."
 name_hint="Here gethostbyname knows no name, because it is out of date. \
 getaddrinfo takes a name or a number, and a port."
-list_hint="A name may have several addresses, so getaddrinfo returns a list. If \
-connect fails, try the next address, with a new socket."
+list_hint="A name may have several addresses, so getaddrinfo returns a list. \
+If connect fails, try the next address, with a new socket."
 buffer_hint="The next call of inet_ntoa overwrites its static buffer, and a \
-function of your own with a static buffer does the same. Give each server a buffer \
-of its own."
-six_hint="AF_INET and struct sockaddr_in are for IPv4 alone. Ask getaddrinfo for \
-AF_UNSPEC, and take the family for socket, and the address and length for connect, \
-from its answer."
-brackets_hint="Write an IPv6 address in brackets, [::1]:80, because it has colons \
-of its own. It is also longer: INET_ADDRSTRLEN has no room for it, and \
+function of your own with a static buffer does the same. Give each server a \
+buffer of its own."
+six_hint="AF_INET and struct sockaddr_in are for IPv4 alone. Ask getaddrinfo \
+for AF_UNSPEC, and take the family for socket, and the address and length for \
+connect, from its answer."
+brackets_hint="Write an IPv6 address in brackets, [::1]:80, because it has \
+colons of its own. It is also longer: INET_ADDRSTRLEN has no room for it, and \
 INET6_ADDRSTRLEN has."
 set_hint="An fd_set of select has room for descriptors 0 to 1023, and FD_SET \
 writes beyond its end for any other. Use poll, which takes any descriptor."
@@ -120,12 +120,12 @@ microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
     start_answer 127.0.0.1 "$one" 127.0.0.1 "$two"
     soon says_or_ended answer "* said *" || true
     expect_true "it does not say that the second server has ended" \
-        --hint "The first server is silent and the second has ended. poll takes \
-all descriptors, as select did, and tells which are ready; call fflush(stdout) \
-after each line." -- says answer "127.0.0.1:$two said 10 bytes"
+        --hint "The first server is silent and the second has ended. poll \
+takes all descriptors, as select did, and tells which are ready; call \
+fflush(stdout) after each line." -- says answer "127.0.0.1:$two said 10 bytes"
     expect_true "it did not wait for the first server" \
-        --hint "The first server has not ended, it is only silent: wait until all \
-servers have ended." -- is_running answer
+        --hint "The first server has not ended, it is only silent: wait until \
+all servers have ended." -- is_running answer
 }
 
 @test "finds a server by its name, at whichever of its addresses" {
@@ -196,13 +196,14 @@ nobody() {
     timed "$PROGRAM" 127.0.0.1 "$PORT"
     by_hand "$PROGRAM 127.0.0.1 9   # where nobody listens"
     expect_status 1 --hint "If three tries have failed, end with status 1."
-    expect_stderr "*127.0.0.1:$PORT*Connection refused*" --hint "If three tries \
-have failed, say with whom and why: connect 127.0.0.1:80: Connection refused."
+    expect_stderr "*127.0.0.1:$PORT*Connection refused*" --hint "If three \
+tries have failed, say with whom and why: connect 127.0.0.1:80: Connection \
+refused."
     expect_true "it gave up after 0.$(printf %02d "$took") seconds" \
         --hint "$pause_hint" -- [ "$took" -ge 19 ]
     finish_answer
-    expect_said "$one" 10 --hint "A later try may succeed: make a new socket for \
-each try."
+    expect_said "$one" 10 --hint "A later try may succeed: make a new socket \
+for each try."
 }
 
 @test "does not take a reset for the end" {
@@ -211,8 +212,8 @@ each try."
     answer 127.0.0.1 "$one"
     expect_status 1 --hint "$reset_hint"
     expect_stderr "*127.0.0.1:$one*Connection reset by peer*" --hint "recv \
-returned -1, and errno has the reason: say on standard error which server it was, \
-and why."
+returned -1, and errno has the reason: say on standard error which server it \
+was, and why."
 }
 
 # holds_call NAME: PROGRAM has that name in its table of what it wants of libc,
@@ -243,9 +244,9 @@ without_call() {
 }
 
 @test "says what it cannot use" {
-    local usage_hint="There is a PORT for each HOST, and there are 1 to 8 of them. \
-For any other number of arguments print the usage on standard error, and end with \
-status 2."
+    local usage_hint="There is a PORT for each HOST, and there are 1 to 8 of \
+them. For any other number of arguments print the usage on standard error, and \
+end with status 2."
     answer
     expect_status 2 --hint "$usage_hint"
     expect_stderr "usage: *" --hint "$usage_hint"
@@ -256,8 +257,8 @@ status 2."
     answer a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8 i 9
     expect_status 2 --hint "$usage_hint"
     answer_named 127.0.0.1 "no.$HOST" 80
-    expect_status 1 --hint "getaddrinfo returns 0 or an error number. If it is not \
-0, say why, and end with status 1."
+    expect_status 1 --hint "getaddrinfo returns 0 or an error number. If it is \
+not 0, say why, and end with status 1."
     expect_stderr "*no.$HOST*" --hint "Say which name has no address, and why: \
 gai_strerror has the words for what getaddrinfo returns."
     answer 127.0.0.1 80x

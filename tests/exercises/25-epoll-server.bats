@@ -10,8 +10,8 @@ rude=$BUILD/peers/rude
 
 # serves SECONDS: the answer, with that limit.
 serves() {
-    answer_serves -i "$1" 0 --hint "listen_on prints the line. After it comes a \
-loop around epoll_wait that never ends."
+    answer_serves -i "$1" 0 --hint "listen_on prints the line. After it comes \
+a loop around epoll_wait that never ends."
 }
 
 # crowd OPTION...: clients of build/peers/many, to their end. Sets status and
@@ -49,22 +49,25 @@ is_quiet() {
 }
 
 begin_hint="Call accept4 until it fails with EAGAIN, add each client with \
-epoll_ctl and EPOLL_CTL_ADD, then epoll_wait, recv and send, as in epoll-server.c."
-edge_hint="With EPOLLET epoll_wait tells you only once about new bytes, however \
-many there are: call recv until EAGAIN. Without EPOLLET it tells you again."
+epoll_ctl and EPOLL_CTL_ADD, then epoll_wait, recv and send, as in \
+epoll-server.c."
+edge_hint="With EPOLLET epoll_wait tells you only once about new bytes, \
+however many there are: call recv until EAGAIN. Without EPOLLET it tells you \
+again."
 block_hint="send waits for this client, and all others wait with it. Use \
-SOCK_NONBLOCK with accept4; when send fails with EAGAIN, keep the rest and wait for \
-EPOLLOUT."
+SOCK_NONBLOCK with accept4; when send fails with EAGAIN, keep the rest and \
+wait for EPOLLOUT."
 early_hint="A client's time begins anew with each byte that it sends. Round \
 milliseconds up; if epoll_wait returns too early, call it again."
-list_hint="Look for clients whose time is up after each epoll_wait, also when it \
-returned events. Keep a list in which a client that has just spoken goes to the \
-end: then the first one has waited longest."
+list_hint="Look for clients whose time is up after each epoll_wait, also when \
+it returned events. Keep a list in which a client that has just spoken goes to \
+the end: then the first one has waited longest."
 event_hint="epoll_wait reported a client, and you closed and freed that client \
-before you came to its event. First handle all events, then close the clients whose \
-time is up."
-turn_hint="On each turn you look at each client, to see whose time is up. Keep a \
-list in the order in which they spoke: then you only need to look at the first."
+before you came to its event. First handle all events, then close the clients \
+whose time is up."
+turn_hint="On each turn you look at each client, to see whose time is up. Keep \
+a list in the order in which they spoke: then you only need to look at the \
+first."
 
 @test "sends back what its clients say, fifty at once" {
     serves 9
@@ -81,11 +84,13 @@ list in the order in which they spoke: then you only need to look at the first."
     by_hand "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
     by_hand top
     soon says crowd 'all is well' ||
-        fail "clients wait for their bytes, and none come" --hint "send may take a \
-part of what you give it. Keep the rest, wait for EPOLLOUT, and send it then."
+        fail "clients wait for their bytes, and none come" --hint "send may \
+take a part of what you give it. Keep the rest, wait for EPOLLOUT, and send it \
+then."
     expect_true "its clients say nothing, and it keeps a processor busy" \
-        --hint "There is nearly always room to send, so with EPOLLOUT on epoll_wait \
-returns at once, again and again. Turn it off when nothing is left to send." \
+        --hint "There is nearly always room to send, so with EPOLLOUT on \
+epoll_wait returns at once, again and again. Turn it off when nothing is left \
+to send." \
         -- soon is_quiet
 }
 
@@ -95,11 +100,11 @@ returns at once, again and again. Turn it off when nothing is left to send." \
     by_hand "$rude" -n 60000 -o /dev/null connect whole "$PORT"
     frozen came
     soon says client 'got *' ||
-        fail "the client has ended its half, and waits for ever" --hint "When recv \
-returns 0 and everything is sent, close the client: it waits for your end."
-    expect_true "not all of 60000 bytes came back" --hint "EPOLLRDHUP says that \
-the client will send nothing more, not that you have read everything. That is so \
-when recv returns 0." \
+        fail "the client has ended its half, and waits for ever" --hint "When \
+recv returns 0 and everything is sent, close the client: it waits for your end."
+    expect_true "not all of 60000 bytes came back" --hint "EPOLLRDHUP says \
+that the client will send nothing more, not that you have read everything. \
+That is so when recv returns 0." \
         -- says client 'got 60000 bytes, then end of stream'
 }
 
@@ -121,12 +126,12 @@ came() {
     soon owes || true
     expect_true "this client can take no more, and keeps a processor busy" \
         --hint "This client always has something to send, so with EPOLLIN on \
-epoll_wait returns at once, again and again. Turn it off while you still have bytes \
-to send to the client." -- soon is_quiet
+epoll_wait returns at once, again and again. Turn it off while you still have \
+bytes to send to the client." -- soon is_quiet
     after=$(memory)
     expect_true "it took $((after - before)) KiB of memory for one client" \
-        --hint "A client that sends and never reads would fill your memory. Read \
-nothing more from it before it has taken what you have for it." \
+        --hint "A client that sends and never reads would fill your memory. \
+Read nothing more from it before it has taken what you have for it." \
         -- [ "$((after - before))" -lt 6000 ]
 }
 
@@ -156,14 +161,15 @@ lives() {
     serves 0.08
     for i in 1 2 3 4 5; do # what was late on a busy machine is tried again
         lives
-        ((status != 124)) || fail "it closes nobody" --hint "The last argument of \
-epoll_wait is how long it may sleep: until the time of the first client is up. When \
-it returns, close the clients whose time is up."
-        [[ $spoke ]] || expect_served --hint "A client's time begins anew with each \
-byte that it sends."
+        ((status != 124)) || fail "it closes nobody" --hint "The last argument \
+of epoll_wait is how long it may sleep: until the time of the first client is \
+up. When it returns, close the clients whose time is up."
+        [[ $spoke ]] || expect_served --hint "A client's time begins anew with \
+each byte that it sends."
         expect_true "a client was closed after $spoke milliseconds, not 80" \
             --hint "$early_hint" -- [ "$spoke" -ge 79 ]
-        expect_true "a client was closed after ${silent:-0} milliseconds, not 80" \
+        expect_true "a client was closed after ${silent:-0} milliseconds, not \
+80" \
             --hint "$early_hint" -- [ "${silent:-80}" -ge 79 ]
         ((${silent:-999} > 130 || spoke > 130)) || return 0
     done
@@ -176,13 +182,13 @@ byte that it sends."
     serves 30
     server_pid=$(pid_of server)
     by_hand "strace -p \$(pgrep 25-epoll)"
-    expect_sleep -1 --hint "Without a client there is nothing to wait for but the \
-next one: give epoll_wait a timeout of -1."
+    expect_sleep -1 --hint "Without a client there is nothing to wait for but \
+the next one: give epoll_wait a timeout of -1."
     crowd -c 1 -n 1
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
         fail "nobody answers" --hint "$begin_hint"
-    expect_sleep 30000 --hint "Do not wake at fixed times: give epoll_wait the time \
-that is left until the first client's time is up."
+    expect_sleep 30000 --hint "Do not wake at fixed times: give epoll_wait the \
+time that is left until the first client's time is up."
     exec 7>&-
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # The exercise of 26-load-generator: the rate at which p99 breaks,
-# `26-load-generator -l MICROSECONDS -t MILLISECONDS HOST PORT`. Each test's name
-# is a requirement, as a learner reads it.
+# `26-load-generator -l MICROSECONDS -t MILLISECONDS HOST PORT`. Each test's
+# name is a requirement, as a learner reads it.
 
 load ../lib/exercise
 load ../lib/clock
@@ -9,8 +9,8 @@ load ../lib/clock
 queue=$BUILD/peers/queue
 patience=5000
 
-# ask LIMIT OPTION...: an answer looks for the highest rate of a server with these
-# options (see tests/peers/queue.c), at which p99 is LIMIT at the most.
+# ask LIMIT OPTION...: an answer looks for the highest rate of a server with
+# these options (see tests/peers/queue.c), at which p99 is LIMIT at the most.
 ask() {
     local -a with=()
     limit=$1
@@ -37,8 +37,8 @@ between() {
     number=$(($1 + (RANDOM * 32768 + RANDOM) % ($2 - $1 + 1)))
 }
 
-# expect_best [--hint TEXT]: it has printed the rate, or one that is off by one in
-# a hundred.
+# expect_best [--hint TEXT]: it has printed the rate, or one that is off by one
+# in a hundred.
 expect_best() {
     local got=
     expect_true "its exit status was $status, and there is such a rate" "$@" \
@@ -46,8 +46,8 @@ expect_best() {
     IFS= read -r got <"$OUT" || true
     [[ $got =~ ^[1-9][0-9]{0,6}$ && $(<"$OUT") == "$got" ]] &&
         ((100 * got >= 99 * best && 100 * got <= 101 * best)) && return
-    fail "it did not find the highest rate" --show "Expected: $best (or off by one \
-in a hundred)
+    fail "it did not find the highest rate" --show "Expected: $best (or off by \
+one in a hundred)
      Got: $(head -c 60 "$OUT")" "$@"
 }
 
@@ -55,8 +55,8 @@ in a hundred)
 expect_none() {
     expect_status 1 "$@"
     expect_output /dev/null "$@"
-    expect_true "it said nothing on standard error" --hint "Say on standard error \
-why there is no rate." -- test -n "$errors"
+    expect_true "it said nothing on standard error" --hint "Say on standard \
+error why there is no rate." -- test -n "$errors"
 }
 
 # expect_run RUN LINE [--hint TEXT]: what the server says of a run.
@@ -72,30 +72,31 @@ microseconds: 110 of them. If you wait for a reply before you send the next \
 request, that is a closed loop: a slow server then makes you ask less often."
 rates_hint="The rates are 100, 200, 400 and so on, while p99 is not above the \
 limit: the second run has 220 requests."
-mean_hint="Two of 100 replies are late here, at each rate: p99 is above the limit, \
-but the mean and the median are not. Sort the n latencies and take the one at \
-position ceil(0.99 n)."
+mean_hint="Two of 100 replies are late here, at each rate: p99 is above the \
+limit, but the mean and the median are not. Sort the n latencies and take the \
+one at position ceil(0.99 n)."
 largest_hint="One of 200 replies is late here, and very late: the mean and the \
-largest are above the limit, but p99 is not. Sort the n latencies and take the one \
-at position ceil(0.99 n)."
-warm_hint="Send what is due before 100000 microseconds and read the replies, but \
-do not count them: the server may be slow at its start."
-error_hint="A server that refuses a request does so at once. Count that as slower \
-than any limit; if it counts as fast, or is left out, the server looks faster than \
-it is."
-search_hint="Double the rate while p99 is not above the limit. Then try the middle \
-between a rate that is good and one that is not, until they are neighbours: that \
-is about 20 runs, and a 41st run gets no reply here."
-top_hint="Doubling goes from 6400 to 12800, but the highest rate to try is 10000: \
-try that, and then what lies between."
-deadline_hint="The server stopped answering in the third run. When -t MILLISECONDS \
-have passed since the start, say so and end with status 1."
-clock_hint="The clock was set forward while your program ran. time, gettimeofday \
-and CLOCK_REALTIME give the time of day; use CLOCK_MONOTONIC, which nobody can set."
-sense_hint="This reply is not a number, a blank, and ok or busy. Check all of it, \
-and end with status 1."
+largest are above the limit, but p99 is not. Sort the n latencies and take the \
+one at position ceil(0.99 n)."
+warm_hint="Send what is due before 100000 microseconds and read the replies, \
+but do not count them: the server may be slow at its start."
+error_hint="A server that refuses a request does so at once. Count that as \
+slower than any limit; if it counts as fast, or is left out, the server looks \
+faster than it is."
+search_hint="Double the rate while p99 is not above the limit. Then try the \
+middle between a rate that is good and one that is not, until they are \
+neighbours: that is about 20 runs, and a 41st run gets no reply here."
+top_hint="Doubling goes from 6400 to 12800, but the highest rate to try is \
+10000: try that, and then what lies between."
+deadline_hint="The server stopped answering in the third run. When -t \
+MILLISECONDS have passed since the start, say so and end with status 1."
+clock_hint="The clock was set forward while your program ran. time, \
+gettimeofday and CLOCK_REALTIME give the time of day; use CLOCK_MONOTONIC, \
+which nobody can set."
+sense_hint="This reply is not a number, a blank, and ok or busy. Check all of \
+it, and end with status 1."
 
-@test "sends each request when it is due, whatever became of the others" {
+@test "sends each request when it is due" {
     # It takes longer for each than there is between two of them.
     between 11000 20000
     ask 3000000 -s "$number"
@@ -103,7 +104,7 @@ and end with status 1."
     expect_run "run 2" "0 to 1095000, 220 requests" --hint "$rates_hint"
 }
 
-@test "takes what 99 of 100 are not above, and no mean" {
+@test "uses p99, and not the mean or the largest" {
     local offset slow
     between 2000 4000
     slow=$number
@@ -116,7 +117,7 @@ and end with status 1."
     expect_best --hint "$largest_hint"
 }
 
-@test "leaves the warm-up out" {
+@test "leaves out the warm-up" {
     local slow
     between 1000 3000
     slow=$number
@@ -134,7 +135,7 @@ and end with status 1."
     expect_best --hint "$error_hint"
 }
 
-@test "finds the highest rate, in no more than 40 runs" {
+@test "finds the highest rate in no more than 40 runs" {
     local slow
     between 150 5000
     slow=$number
@@ -145,7 +146,7 @@ and end with status 1."
     expect_best --hint "$top_hint"
 }
 
-@test "says so when 100 a second is too much" {
+@test "says so when 100 requests in a second are too much, with status 1" {
     ask 9000 -s 9000
     expect_best --hint "A latency that is equal to the limit is not above it."
     ask 8999 -s 9000
@@ -153,7 +154,7 @@ and end with status 1."
 standard error, and end with status 1."
 }
 
-@test "has one deadline for all, and does not look at the time of day" {
+@test "has one deadline for everything, MILLISECONDS after its start, by a clock that nobody can set" {
     patience=150
     ask 50000 -s 2000 -m 3
     expect_end --hint "$deadline_hint"
@@ -166,11 +167,11 @@ milliseconds after the start: do not end before." -- test "$took" -ge 14
     expect_best --hint "$clock_hint"
 }
 
-@test "says so when the server ends too early, or makes no sense" {
+@test "reports a server that ends too early or makes no sense, with status 1" {
     ask 50000 -s 2000 -e 2
-    expect_none --hint "Each request is answered by a line, but here the server \
-closed before the last reply of the second run. Nothing can be said then: end with \
-status 1."
+    expect_none --hint "Each request is answered by a line, but here the \
+server closed before the last reply of the second run. Nothing can be said \
+then: end with status 1."
     start_server rude "$BUILD/peers/rude" serve garbage ||
         environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     HAND=()
@@ -185,7 +186,7 @@ status 1."
     expect_none --hint "$sense_hint"
 }
 
-@test "closes the connection of a run before the next" {
+@test "closes the connection of a run before the next one" {
     start_server peer "$queue" -s 500 serve ||
         environment "$queue cannot listen on 127.0.0.1"
     best=$("$queue" -s 500 best 50000)
@@ -193,11 +194,12 @@ status 1."
     by_hand "(ulimit -n 12; $PROGRAM -l 50000 -t 5000 127.0.0.1 $HAND_PORT)"
     run_answer bash -c 'ulimit -n 12 && exec "$@"' - "$PROGRAM" -l 50000 -t 5000 \
         127.0.0.1 "$PORT"
-    expect_best --hint "Each run has a connection, each connection a descriptor, \
-and here there are only 12. close it when the replies of the run are there."
+    expect_best --hint "Each run has a connection, each connection a \
+descriptor, and here there are only 12. close it when the replies of the run \
+are there."
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     start_server peer "$queue" -s 2000 serve ||
         environment "$queue cannot listen on 127.0.0.1"
     by_hand "$queue" -P "$PORT" -s 2000 serve
@@ -207,8 +209,8 @@ and here there are only 12. close it when the replies of the run are there."
 }
 
 @test "refuses wrong arguments" {
-    local bad hint="Print the usage on standard error and end with status 2, if \
-there are too few arguments or too many, or an option is missing or unknown."
+    local bad hint="Print the usage on standard error and end with status 2, \
+if there are too few arguments or too many, or an option is missing or unknown."
     answer -l 1 -t 1 127.0.0.1
     expect_status 2 --hint "$hint"
     expect_stderr "*usage: *" --hint "$hint"
@@ -228,6 +230,6 @@ reports no error."
     wait_for nobody '* on *' || environment "$BUILD/peers/rude has no port"
     port_of nobody
     answer -l 1000 -t 1000 127.0.0.1 "$PORT"
-    expect_none --hint "Nobody listens there, so connect returns -1: say why, and \
-end with status 1."
+    expect_none --hint "Nobody listens there, so connect returns -1: say why, \
+and end with status 1."
 }

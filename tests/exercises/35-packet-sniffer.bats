@@ -34,8 +34,8 @@ finds() {
     expect_status 0 --hint "The handshake was found: end with status 0."
 }
 
-# refuses WORD [--hint TEXT]: it is given FILE, prints nothing, and says why not. A
-# word that is in its own name, or the file's, is not counted.
+# refuses WORD [--hint TEXT]: it is given FILE, prints nothing, and says why
+# not. A word that is in its own name, or the file's, is not counted.
 refuses() {
     local hint=''
     local -a arguments
@@ -45,54 +45,59 @@ refuses() {
     expect_output /dev/null --hint "$hint"
     errors=${errors//"$FILE"/}
     errors=${errors//"${PROGRAM##*/}"/}
-    expect_stderr "*${arguments[0]}*" --hint "$hint Say so on standard error, with \
-these words in the sentence: ${arguments[0]}."
+    expect_stderr "*${arguments[0]}*" --hint "$hint Say so on standard error, \
+with these words in the sentence: ${arguments[0]}."
 }
 
-plain_hint="A pcap file is a header of 24 bytes; then, for each packet, 16 bytes \
-with its time and lengths, and its bytes. Look for SYN, then SYN and ACK, then ACK, \
-none of them with RST; print each time with six digits after the point."
+plain_hint="A pcap file is a header of 24 bytes; then, for each packet, 16 \
+bytes with its time and lengths, and its bytes. Look for SYN, then SYN and \
+ACK, then ACK, none of them with RST; print each time with six digits after \
+the point."
 six_hint="IPv6 has the same handshake: packet_parse reads both, and \
 packet_format_end writes the brackets. Compare all 16 bytes of an address."
-slow_hint="1 second and 7 microseconds are 1.000007: six digits, with zeros before \
-the 7. The later time may have the smaller fraction, so subtract the times and not \
-their parts."
-fine_hint="The first number of the file tells the unit of its fractions: a1b2c3d4 \
-is microseconds, a1b23c4d is nanoseconds. Cut off what is less than a microsecond."
-swapped_hint="The first number of the file is a1b2c3d4 in the byte order of the \
-machine that wrote it. If you read d4c3b2a1, swap the bytes of all numbers in the \
-headers of the file; those in the packets are in network order as always."
-unanswered_hint="A SYN counts only if it was answered: by a SYN ACK between the \
-same addresses and ports the other way, which acknowledges its number plus 1. And \
-that answer has to be answered, too, by an ACK; RST is a refusal."
-crossed_hint="Compare both addresses and both ports, and the numbers: the ACK has \
-the SYN's number plus 1, and acknowledges the SYN ACK's number plus 1. Of all \
-handshakes, print the one whose SYN comes first."
-again_hint="A SYN that is lost is sent again with the same number. The program that \
-called connect has waited since the first one, so count from that."
-wrapped_hint="A sequence number has 32 bits: after 4294967295 comes 0. Use uint32_t \
-for the sum, and for what you compare with it."
-headers_hint="A packet has two lengths: how many bytes were captured, which are in \
-the file, and how many were on the wire. The captured length tells where the next \
-packet begins; a packet of which only the headers were captured counts too."
-stale_hint="This ACK was cut before its flags, so your buffer still has bytes of \
-another packet there. Tell packet_parse how much was captured, and skip the packet \
-if it returns -1."
-largest_hint="A packet may have up to 262144 captured bytes: read it, or skip it."
-length_hint="Compare a length with the room that you have before you use it. It is \
-a number without a sign: as an int, 4294967295 would be -1, which is less than any \
-limit."
-cut_hint="fread returns how many bytes it has read: fewer are the end of the file, \
-or an error. The file may end only between two packets, so print only after you \
-have reached its end."
-magic_hint="The first four bytes show whether this is a pcap file, and its header \
-has 24 bytes. Check both."
-type_hint="The last number of the header is the link type: 1 is Ethernet. Refuse \
-all others."
-none_hint="If you reach the end of the file without all three packets, say that \
-there is no handshake, and end with status 1."
+slow_hint="1 second and 7 microseconds are 1.000007: six digits, with zeros \
+before the 7. The later time may have the smaller fraction, so subtract the \
+times and not their parts."
+fine_hint="The first number of the file tells the unit of its fractions: \
+a1b2c3d4 is microseconds, a1b23c4d is nanoseconds. Cut off what is less than a \
+microsecond."
+swapped_hint="The first number of the file is a1b2c3d4 in the byte order of \
+the machine that wrote it. If you read d4c3b2a1, swap the bytes of all numbers \
+in the headers of the file; those in the packets are in network order as \
+always."
+unanswered_hint="A SYN counts only if it was answered: by a SYN ACK between \
+the same addresses and ports the other way, which acknowledges its number plus \
+1. And that answer has to be answered, too, by an ACK; RST is a refusal."
+crossed_hint="Compare both addresses and both ports, and the numbers: the ACK \
+has the SYN's number plus 1, and acknowledges the SYN ACK's number plus 1. Of \
+all handshakes, print the one whose SYN comes first."
+again_hint="A SYN that is lost is sent again with the same number. The program \
+that called connect has waited since the first one, so count from that."
+wrapped_hint="A sequence number has 32 bits: after 4294967295 comes 0. Use \
+uint32_t for the sum, and for what you compare with it."
+headers_hint="A packet has two lengths: how many bytes were captured, which \
+are in the file, and how many were on the wire. The captured length tells \
+where the next packet begins; a packet of which only the headers were captured \
+counts too."
+stale_hint="This ACK was cut before its flags, so your buffer still has bytes \
+of another packet there. Tell packet_parse how much was captured, and skip the \
+packet if it returns -1."
+largest_hint="A packet may have up to 262144 captured bytes: read it, or skip \
+it."
+length_hint="Compare a length with the room that you have before you use it. \
+It is a number without a sign: as an int, 4294967295 would be -1, which is \
+less than any limit."
+cut_hint="fread returns how many bytes it has read: fewer are the end of the \
+file, or an error. The file may end only between two packets, so print only \
+after you have reached its end."
+magic_hint="The first four bytes show whether this is a pcap file, and its \
+header has 24 bytes. Check both."
+type_hint="The last number of the header is the link type: 1 is Ethernet. \
+Refuse all others."
+none_hint="If you reach the end of the file without all three packets, say \
+that there is no handshake, and end with status 1."
 
-@test "finds the handshake of a connection, and prints ends and times" {
+@test "finds the handshake of a connection, and prints the ends and the times" {
     local SEED FILE
     finds plain --hint "$plain_hint"
     finds six --hint "$six_hint"
@@ -121,7 +126,7 @@ there is no handshake, and end with status 1."
     finds crossed --hint "$crossed_hint"
 }
 
-@test "counts from the first of packets that were sent again" {
+@test "counts from the first packet if a packet was sent again" {
     local SEED FILE
     finds again --hint "$again_hint"
 }
@@ -131,13 +136,13 @@ there is no handshake, and end with status 1."
     finds wrapped --hint "$wrapped_hint"
 }
 
-@test "reads packets of which a part was captured, and nothing beyond that" {
+@test "reads packets of which only a part was captured, and nothing beyond that part" {
     local SEED FILE
     finds headers --hint "$headers_hint"
     finds stale --hint "$stale_hint"
 }
 
-@test "believes no length above 262144" {
+@test "believes no captured length above 262144" {
     local SEED FILE
     finds largest --hint "$largest_hint"
     capture larger
@@ -146,7 +151,7 @@ there is no handshake, and end with status 1."
     refuses length --hint "$length_hint"
 }
 
-@test "says so when a file is cut, wherever that is" {
+@test "says so when a file is cut, wherever that is, in the same way" {
     local SEED FILE size at
     capture plain
     size=$(wc -c <"$FILE")
@@ -158,7 +163,7 @@ there is no handshake, and end with status 1."
     done
 }
 
-@test "says so when a file is none that it can read" {
+@test "says so when it cannot read the file, in the same way" {
     local SEED FILE
     capture plain
     FILE=$BATS_TEST_TMPDIR/text
@@ -181,7 +186,7 @@ there is no handshake, and end with status 1."
 has the reason: err(3) prints it in words."
 }
 
-@test "says so when there is no handshake" {
+@test "says so when there is no handshake, in the same way" {
     local SEED FILE
     capture none
     refuses "no handshake" --hint "$none_hint"
@@ -189,7 +194,7 @@ has the reason: err(3) prints it in words."
     refuses "no handshake" --hint "$none_hint"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     local SEED FILE
     capture plain
     by_hand "$PROGRAM /tmp/capture >/dev/full; echo \$?"
@@ -197,7 +202,7 @@ has the reason: err(3) prints it in words."
     expect_status 1 --hint "$output_hint"
 }
 
-@test "refuses wrong arguments with its usage, status 2" {
+@test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
     expect_stderr "usage: *" --hint "$usage_hint"

@@ -26,8 +26,8 @@ draw() {
     STATUS=$((40 + RANDOM % 50))
 }
 
-# counted STATUS LINE... [--hint TEXT]: it ended with that status, and said these
-# lines.
+# counted STATUS LINE... [--hint TEXT]: it ended with that status, and said
+# these lines.
 counted() {
     local hint='' wanted=''
     local -a arguments
@@ -42,58 +42,61 @@ counted() {
 
 status_hint="Your program ends with COMMAND's own status: call waitpid for the \
 process that you started, and WEXITSTATUS takes the status out."
-fork_hint="start_command forks, and the new process becomes COMMAND. Resume it after \
-each stop with PTRACE_SYSCALL, whose last argument is 0 at a stop for a call: such a \
-stop passes no signal on."
-trap_hint="With PTRACE_TRACEME, execve ends in a SIGTRAP, and here your program \
-passed that on, so COMMAND was killed. With PTRACE_SEIZE, or PTRACE_O_TRACEEXEC, \
-there is no such signal."
-silent_hint="The counts go to standard error, one line for each call of the table \
-that was made. Here COMMAND made none, so print nothing."
-own_hint="COMMAND has your program's own standard input and output: it inherits \
-them. execvp looks for it in PATH."
-begin_hint="Trace COMMAND from before its execvp, and resume it with PTRACE_SYSCALL: \
-then it stops at its calls. With PTRACE_O_TRACESYSGOOD, PTRACE_GET_SYSCALL_INFO \
-tells which call; print its name, a blank, and its number to standard error."
-twice_hint="A traced process stops twice at each call: where the call begins, and \
-where it returns. The member op of PTRACE_GET_SYSCALL_INFO tells which: count one of \
-them."
-op_hint="At the return of a call there is no number of a call, and its result may \
-look like one, here 41. Look at op first, and read the number only at the beginning \
-of a call."
-table_hint="Print one line for each call of the table that was made, in the order of \
-the table, and none for the others."
-exec_hint="After execve it is the same process, still traced, but ptrace reports the \
-execve with a SIGTRAP, which kills it if you pass it on. With PTRACE_O_TRACEEXEC the \
-stop is an event and no signal."
+fork_hint="start_command forks, and the new process becomes COMMAND. Resume it \
+after each stop with PTRACE_SYSCALL, whose last argument is 0 at a stop for a \
+call: such a stop passes no signal on."
+trap_hint="With PTRACE_TRACEME, execve ends in a SIGTRAP, and here your \
+program passed that on, so COMMAND was killed. With PTRACE_SEIZE, or \
+PTRACE_O_TRACEEXEC, there is no such signal."
+silent_hint="The counts go to standard error, one line for each call of the \
+table that was made. Here COMMAND made none, so print nothing."
+own_hint="COMMAND has your program's own standard input and output: it \
+inherits them. execvp looks for it in PATH."
+begin_hint="Trace COMMAND from before its execvp, and resume it with \
+PTRACE_SYSCALL: then it stops at its calls. With PTRACE_O_TRACESYSGOOD, \
+PTRACE_GET_SYSCALL_INFO tells which call; print its name, a blank, and its \
+number to standard error."
+twice_hint="A traced process stops twice at each call: where the call begins, \
+and where it returns. The member op of PTRACE_GET_SYSCALL_INFO tells which: \
+count one of them."
+op_hint="At the return of a call there is no number of a call, and its result \
+may look like one, here 41. Look at op first, and read the number only at the \
+beginning of a call."
+table_hint="Print one line for each call of the table that was made, in the \
+order of the table, and none for the others."
+exec_hint="After execve it is the same process, still traced, but ptrace \
+reports the execve with a SIGTRAP, which kills it if you pass it on. With \
+PTRACE_O_TRACEEXEC the stop is an event and no signal."
 child_hint="A child is another process, and it is traced only with \
-PTRACE_O_TRACEFORK. Its stops come from the same waitpid, so call that for -1 and \
-not for COMMAND alone."
-ways_hint="There are three ways to make a process, each with its option: fork, vfork \
-(posix_spawn uses it), and clone."
-many_hint="Many processes may run and stop at the same time. What you remember of \
-one (such as whether it is in a call) must be kept for each of them."
-thread_hint="A thread has a number of its own, and stops on its own. It is traced \
-only with PTRACE_O_TRACECLONE."
-threads_hint="Threads stop one by one, each at a call of its own: one may be before a \
-call while another is after one. Use op of each stop, not a common flag."
-left_hint="COMMAND has ended, but its child has not. Call waitpid until it fails with \
-ECHILD: only then nobody is left."
-last_hint="Your program ends with the status of COMMAND, not with that of the process \
-that ended last: compare what waitpid returns with COMMAND's number."
-signal_hint="A signal for a traced process stops it, and you have to pass the signal \
-on: give it to PTRACE_SYSCALL as the last argument. 0 passes on none."
-sigtrap_hint="SIGTRAP may also be sent by kill, and then you have to pass it on. With \
-PTRACE_O_TRACESYSGOOD a stop at a call is SIGTRAP | 0x80, and an event has a number \
-above the lowest 16 bits of the status: neither is a signal."
-killed_hint="A signal ended COMMAND: WIFSIGNALED says so, and WTERMSIG which. Print \
-killed by signal N after the counts, and end with 128 + N, as a shell does."
-child_killed_hint="A child of COMMAND was killed, but COMMAND itself was not: only \
-COMMAND's own end counts."
-doomed_hint="A child was killed while it waited in recvfrom. That call has begun, so \
-it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
+PTRACE_O_TRACEFORK. Its stops come from the same waitpid, so call that for -1 \
+and not for COMMAND alone."
+ways_hint="There are three ways to make a process, each with its option: fork, \
+vfork (posix_spawn uses it), and clone."
+many_hint="Many processes may run and stop at the same time. What you remember \
+of one (such as whether it is in a call) must be kept for each of them."
+thread_hint="A thread has a number of its own, and stops on its own. It is \
+traced only with PTRACE_O_TRACECLONE."
+threads_hint="Threads stop one by one, each at a call of its own: one may be \
+before a call while another is after one. Use op of each stop, not a common \
+flag."
+left_hint="COMMAND has ended, but its child has not. Call waitpid until it \
+fails with ECHILD: only then nobody is left."
+last_hint="Your program ends with the status of COMMAND, not with that of the \
+process that ended last: compare what waitpid returns with COMMAND's number."
+signal_hint="A signal for a traced process stops it, and you have to pass the \
+signal on: give it to PTRACE_SYSCALL as the last argument. 0 passes on none."
+sigtrap_hint="SIGTRAP may also be sent by kill, and then you have to pass it \
+on. With PTRACE_O_TRACESYSGOOD a stop at a call is SIGTRAP | 0x80, and an \
+event has a number above the lowest 16 bits of the status: neither is a signal."
+killed_hint="A signal ended COMMAND: WIFSIGNALED says so, and WTERMSIG which. \
+Print killed by signal N after the counts, and end with 128 + N, as a shell \
+does."
+child_killed_hint="A child of COMMAND was killed, but COMMAND itself was not: \
+only COMMAND's own end counts."
+doomed_hint="A child was killed while it waited in recvfrom. That call has \
+begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
 
-@test "runs the command, with its own standard input and output" {
+@test "runs COMMAND with its own standard input, output and error" {
     local N M STATUS hint=$fork_hint
     draw
     count "$traced" say "$N.$M"
@@ -110,7 +113,7 @@ it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$own_hint"
 }
 
-@test "counts each call once, and says them in the order of the table" {
+@test "counts each call of the table once, where it begins" {
     local N M STATUS
     draw
     count "$traced" "sendto*$N"
@@ -125,21 +128,21 @@ it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
         --hint "$table_hint"
 }
 
-@test "ends with the command's own status" {
+@test "ends with the exit status of COMMAND" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" exit "$STATUS"
     counted "$STATUS" "bind $N" --hint "$status_hint"
 }
 
-@test "follows the command when it becomes another program" {
+@test "follows COMMAND when it becomes another program" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" exec "bind*$M" exec "listen*$N" exit "$STATUS"
     counted "$STATUS" "bind $((N + M))" "listen $N" --hint "$exec_hint"
 }
 
-@test "counts the calls of children, and of theirs" {
+@test "counts the calls of children too, and of their children" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" fork "$STATUS" "listen*$M" fork 1 "listen*$N"
@@ -153,7 +156,7 @@ it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted 0 "bind 120" --hint "$many_hint"
 }
 
-@test "counts the calls of threads" {
+@test "counts the calls of threads too" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" thread "bind*$M"
@@ -164,7 +167,7 @@ it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted 0 "bind $((10 * N))" --hint "$threads_hint"
 }
 
-@test "waits for all that the command has left behind" {
+@test "waits for all processes that COMMAND has left behind" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" orphan "$STATUS" "listen*$M"
@@ -174,7 +177,7 @@ it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted "$STATUS" "bind $N" "listen $M" --hint "$last_hint"
 }
 
-@test "hands each signal on, and no other" {
+@test "passes each signal on to the process that it was sent to, and no other signal" {
     local N M STATUS
     draw
     count "$traced" catch 10 kill 10 "bind*$N" kill 10 caught 2 exit "$STATUS"
@@ -185,7 +188,7 @@ it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted "$STATUS" "bind $N" --hint "$sigtrap_hint"
 }
 
-@test "says which signal ended the command" {
+@test "says which signal ended COMMAND" {
     local N M STATUS signal
     draw
     for signal in 9 11; do
@@ -197,7 +200,7 @@ it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted "$STATUS" "bind $N" --hint "$child_killed_hint"
 }
 
-@test "counts a call that never returns" {
+@test "also counts a call that never returns" {
     local N M STATUS
     draw
     count "$traced" doomed "bind*$N" doomed
@@ -217,9 +220,9 @@ process becomes COMMAND." -- says answer '[1-9]*'
     kill -KILL "$tracer"
     if ! soon is_gone "$pid"; then
         kill -KILL "$pid"
-        fail "it was killed, and COMMAND runs on" --hint "Set PTRACE_O_EXITKILL: \
-then the kernel kills what is traced when its tracer ends, in whatever way. Without \
-it COMMAND goes on."
+        fail "it was killed, and COMMAND runs on" --hint "Set \
+PTRACE_O_EXITKILL: then the kernel kills what is traced when its tracer ends, \
+in whatever way. Without it COMMAND goes on."
     fi
 }
 
@@ -230,16 +233,17 @@ is_gone() {
     [[ $line == *') Z '* ]]
 }
 
-@test "says why the command cannot be run, with status 127" {
-    local hint="The file that you began with does this: the new process says why, \
-and ends with 127, as a shell would. Your program ends with that status, too."
+@test "says why COMMAND cannot be run, with status 127" {
+    local hint="The file that you began with does this: the new process says \
+why, and ends with 127, as a shell would. Your program ends with that status, \
+too."
     by_hand "$PROGRAM" build/nothing
     try "$PROGRAM" build/nothing
     expect_status 127 --hint "$hint"
     expect_stderr "*build/nothing: No such file or directory" --hint "$hint"
 }
 
-@test "refuses to run without a command" {
+@test "refuses to run without COMMAND, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
     expect_stderr "usage: *" --hint "$usage_hint"

@@ -1,7 +1,7 @@
 /*
- * Feeds deadline_parse any bytes. What it makes of them must be what a second,
- * slower way to read them finds: the digits of a number with three of them
- * behind the point are written out, and read as milliseconds.
+ * Feeds deadline_parse any bytes. Its result must be the same as that of a
+ * second, slower way to read them: write out the digits of the number with
+ * three digits after the point, and read them as milliseconds.
  */
 #define _GNU_SOURCE
 
@@ -20,49 +20,68 @@ static void require(int truth) {
         abort();
 }
 
-/* True for digits, one at least, and at most one point, whose place goes to
- * *point; the length, where there is none. */
+/* Returns whether the text is made of digits, at least one, and at most one
+ * point. *point becomes the place of the point, or the length if there is none.
+ */
 static int is_number(const char *text, size_t length, size_t *point) {
     const char *found = memchr(text, '.', length);
-    *point = found != NULL ? (size_t)(found - text) : length;
     size_t digits = 0;
+    *point = length;
+    if (found != NULL)
+        *point = (size_t)(found - text);
     for (size_t i = 0; i < length; i++) {
-        if (i != *point && (text[i] < '0' || text[i] > '9'))
+        if (i == *point)
+            continue;
+        if (text[i] < '0' || text[i] > '9')
             return 0;
-        digits += i != *point;
+        digits++;
     }
     return digits > 0;
 }
 
-/* The digit at that place; behind the last one there are zeros. */
+/* The digit at that place. After the last digit we read zeros. */
 static char digit_at(const char *text, size_t length, size_t place) {
     if (place < length)
         return text[place];
     return '0';
 }
 
-/* Returns milliseconds, rounded up; one more than a day for anything above. */
+/* Returns whether there is a digit other than 0 from this place on. */
+static int has_rest(const char *text, size_t length, size_t place) {
+    for (size_t i = place; i < length; i++)
+        if (text[i] != '0')
+            return 1;
+    return 0;
+}
+
+/* Returns milliseconds, rounded up, or one more than a day for any value above
+ * that. */
 static long long slow_value(const char *text, size_t length, size_t point) {
     char written[16] = "";
-    size_t written_length = 0;
+    size_t count = 0;
     for (size_t i = 0; i < point; i++) {
-        if (text[i] == '0' && written_length == 0)
+        if (text[i] == '0' && count == 0)
             continue;
-        if (written_length == MOST_DIGITS)
+        if (count == MOST_DIGITS)
             return DEADLINE_LONGEST_MS + 1;
-        written[written_length++] = text[i];
+        written[count] = text[i];
+        count++;
     }
-    for (size_t i = 1; i <= BEHIND_POINT; i++)
-        written[written_length++] = digit_at(text, length, point + i);
-    int rest = 0;
-    for (size_t i = point + BEHIND_POINT + 1; i < length; i++)
-        rest |= text[i] != '0';
-    long long sum = strtoll(written, NULL, 10) + rest;
-    return sum <= DEADLINE_LONGEST_MS ? sum : DEADLINE_LONGEST_MS + 1;
+    for (size_t i = 1; i <= BEHIND_POINT; i++) {
+        written[count] = digit_at(text, length, point + i);
+        count++;
+    }
+    long long sum = strtoll(written, NULL, 10);
+    if (has_rest(text, length, point + BEHIND_POINT + 1))
+        sum++;
+    if (sum > DEADLINE_LONGEST_MS)
+        return DEADLINE_LONGEST_MS + 1;
+    return sum;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
-    /* Of exactly that size, so that one byte too far is noticed. */
+    /* The copy has exactly this size, so that a sanitizer notices when a byte
+     * beyond it is read. */
     char *text = malloc(length > 0 ? length : 1);
     if (text == NULL)
         abort();

@@ -1,8 +1,8 @@
 /*
- * Feeds the parser of lesson 05's solution any bytes. Whatever they are: what
- * it finds lies within them and, written again, gives the same bytes; a byte
- * less is not enough; and what is found, or wrong, stays so whatever comes
- * after it.
+ * Feeds the parser of lesson 05's solution any bytes. If it finds a netstring,
+ * the message must lie within the bytes, and must give the same bytes when it
+ * is written again. With one byte less it must find nothing yet. And once it
+ * has found a netstring or a mistake, more bytes must not change that.
  */
 #define main solution_main
 #include "../../lessons/05-byte-streams/solution.c" // NOLINT: its parser
@@ -17,7 +17,8 @@ static void require(int truth) {
         abort();
 }
 
-/* A copy of exactly that size, so that one byte too far is noticed. */
+/* Parses a copy of exactly this size, so that a sanitizer notices when a byte
+ * beyond it is read. */
 static enum verdict parse_copy(const uint8_t *bytes, size_t size,
                                struct netstring *found) {
     char *copy = malloc(size > 0 ? size : 1);
@@ -44,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     struct netstring before = {0};
     enum verdict last = parse_copy(bytes, size, &found);
     enum verdict verdict = NOT_YET;
-    /* Every prefix while they are short, and then some. */
+    /* Try every short prefix, and some of the longer ones. */
     for (size_t prefix = 0; prefix <= size; prefix += 1 + prefix / 16) {
         enum verdict now = parse_copy(bytes, prefix, &before);
         require(now == last || (now == NOT_YET && verdict == NOT_YET));

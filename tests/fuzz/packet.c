@@ -1,8 +1,8 @@
 /*
- * Feeds packet's parser any bytes as a frame, whole and cut at a length of
- * their choice. Each time: the payload lies within the frame; what is said of
- * it fits; of the cut frame is either said that it is cut, or the same as of
- * the whole.
+ * Feeds packet's parser any bytes as a frame: once whole, and once cut at a
+ * length that the first two bytes give. Each time the payload must lie within
+ * the frame, and the text about it must fit. The parser must either say that
+ * the cut frame is cut, or say the same of it as of the whole one.
  */
 #define _GNU_SOURCE
 
@@ -18,8 +18,9 @@ static void require(int truth) {
         abort();
 }
 
-/* Of a copy that ends where the captured bytes do, so that one byte too far is
- * noticed. Instead of the payload, where it began. */
+/* Parses a copy that ends where the captured bytes do, so that a sanitizer
+ * notices when a byte beyond them is read. The copy is freed, so *payload gets
+ * the offset of the payload, and packet.payload becomes NULL. */
 static struct packet parse(const uint8_t *bytes, size_t captured, size_t length,
                            size_t *payload) {
     struct packet packet;
@@ -30,7 +31,9 @@ static struct packet parse(const uint8_t *bytes, size_t captured, size_t length,
     require(result == (packet.flaw == NULL ? 0 : -1));
     require((packet.payload == NULL) == (packet.flaw != NULL));
     require(packet.payload_captured <= packet.payload_length);
-    *payload = packet.payload == NULL ? 0 : (size_t)(packet.payload - frame);
+    *payload = 0;
+    if (packet.payload != NULL)
+        *payload = (size_t)(packet.payload - frame);
     require(*payload + packet.payload_captured <= captured);
     packet.payload = NULL;
     free(frame);
@@ -54,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     size_t captured = (size_t)(bytes[0] << 8 | bytes[1]);
     bytes += 2;
     length -= 2;
-    captured = captured < length ? captured : length;
+    if (captured > length)
+        captured = length;
 
     struct packet whole = parse(bytes, length, length, &where);
     struct packet cut = parse(bytes, captured, length, &where_in_cut);

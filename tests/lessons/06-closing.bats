@@ -160,8 +160,9 @@ played() {
         fins=
         [[ ! ${states[3]} =~ CLOSE_WAIT|TIME_WAIT ]] || fins+="client "
         [[ ! ${states[2]} =~ CLOSE_WAIT|TIME_WAIT ]] || fins+=server
-        expect_equal "FINs" "$fins" "$([[ $client != *FIN* ]] || printf 'client '
-            [[ $server != *FIN* ]] || printf server)"
+        expect_equal "FINs" "$fins" \
+            "$([[ $client != *FIN* ]] || printf 'client '
+                [[ $server != *FIN* ]] || printf server)"
         expect_equal "RSTs" "$(<"$BATS_FILE_TMPDIR/$ending.resets")" \
             "$(grep -o RST <<<"$client $server" | wc -l)"
     done

@@ -68,14 +68,14 @@ is_over() {
     local bytes
     serve
     call honest
-    expect_output --text "connected from $NAME\nTLSv1.3 TLS_AES_256_GCM_SHA384 good, \
-a chain of 2\ngot 40 bytes, the same, then close_notify\nall is said\n"
+    expect_output --text "connected from $NAME\nTLSv1.3 TLS_AES_256_GCM_SHA384 \
+good, a chain of 2\ngot 40 bytes, the same, then close_notify\nall is said\n"
     wait_for server "$NAME closed after 40 bytes"
     expect_lines server "listening on 127.0.0.1:$PORT" \
         "$NAME TLSv1.3 TLS_AES_256_GCM_SHA384" "$NAME closed after 40 bytes"
     call honest -2
-    expect_output --text "connected from $NAME\nTLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 \
-good, a chain of 2\ngot 40 bytes, the same, then close_notify\nall is said\n"
+    expect_output --text "connected from $NAME\nTLSv1.2 \
+ECDHE-ECDSA-AES256-GCM-SHA384 good, a chain of 2\ngot 40 bytes, the same, then close_notify\nall is said\n"
     for bytes in 0 1 16383 16384 16385 3000000; do
         call honest -b "$bytes"
         grep -qx "got $bytes bytes, the same, then close_notify" "$OUT"

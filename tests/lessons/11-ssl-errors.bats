@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# 11-ssl-errors [NAME]...: brings about every SSL_ERROR_ that can be brought about.
-# Its twin prints less: only what Python can bring about, without what to do next.
+# 11-ssl-errors [NAME]...: brings about every SSL_ERROR_ that can be brought
+# about. Its twin prints less: only what Python can bring about, without what to
+# do next.
 
 load ../lib/common
 
@@ -146,7 +147,8 @@ for error in ssl.SSLErrorNumber:
     expect_result 1 "11-ssl-errors: socketpair: Too many open files"
     # shellcheck disable=SC2016
     try bash -c 'cd / && exec "$0" NONE' "$(realpath "$program")"
-    expect_result 1 "11-ssl-errors: build/certs/good.pem: No such file or directory"
+    expect_result 1 \
+        "11-ssl-errors: build/certs/good.pem: No such file or directory"
     # The reason is the real one: here the file is there, and is no certificate.
     mkdir -p "$BATS_TEST_TMPDIR/build/certs"
     cp "$certs/good.pem" "$certs/good.key" "$BATS_TEST_TMPDIR/build/certs"
@@ -209,8 +211,8 @@ SSL_ERROR_EOF: 8 SSLEOFError\n'
 import ssl
 for name in ("WantRead", "WantWrite", "ZeroReturn", "Syscall", "EOF"):
     assert issubclass(getattr(ssl, f"SSL{name}Error"), ssl.SSLError)
-own = [name for name in dir(ssl) if name.startswith("SSL") and name.endswith("Error")]
-print(*own)'
+names = [name for name in dir(ssl) if name.startswith("SSL")]
+print(*[name for name in names if name.endswith("Error")])'
     # The two others are the base of all, and the one for a bad certificate.
     expect_output --text "SSLCertVerificationError SSLEOFError SSLError \
 SSLSyscallError SSLWantReadError SSLWantWriteError SSLZeroReturnError\n"

@@ -95,14 +95,15 @@ deprecated() {
     gcc)
         compile "$BATS_TEST_TMPDIR/note.c" -lssl -lcrypto
         mv "$BATS_TEST_TMPDIR/note" "$BATS_TEST_TMPDIR/openssl"
-        expect_equal "$compiler" "'TLSv1_method' is deprecated: Since OpenSSL 1.1.0 \
-[-Wdeprecated-declarations]
+        expect_equal "$compiler" "'TLSv1_method' is deprecated: Since OpenSSL \
+1.1.0 [-Wdeprecated-declarations]
 'RAND_pseudo_bytes' is deprecated: Since OpenSSL 1.1.0 \
 [-Wdeprecated-declarations]" "$words"
         ;;
     *)
         compile -fsyntax-only "$BATS_TEST_TMPDIR/note.c"
-        expect_equal "$compiler" "'TLSv1_method' is deprecated [-Wdeprecated-declarations]
+        expect_equal "$compiler" \
+            "'TLSv1_method' is deprecated [-Wdeprecated-declarations]
 'RAND_pseudo_bytes' is deprecated [-Wdeprecated-declarations]" "$words"
         ;;
     esac

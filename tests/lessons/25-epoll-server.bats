@@ -111,8 +111,9 @@ has() {
     try "$rude" -c 20 connect reset "$PORT"
     until_true holds "$before"
     until_true is_quiet
-    expect_equal "resets" 20 "$(grep -cE '^25-epoll-server: (recv|send): (Connection reset by peer|Broken pipe)$' \
-        "$BATS_TEST_TMPDIR/server.err")"
+    expect_equal "resets" 20 \
+        "$(grep -cE '^25-epoll-server: (recv|send): (Connection reset by peer|Broken pipe)$' \
+            "$BATS_TEST_TMPDIR/server.err")"
     expect_lines server "listening on *"
 }
 

@@ -10,6 +10,11 @@
  * We forward SIGINT and SIGTERM to the command. If we die, for any reason, the
  * kernel kills the command too, so no test leaves a process behind.
  *
+ * When the command has ended, everything that it has started ends too, also a
+ * child that has become a daemon. For that the command has a process group of
+ * its own, and we are the reaper of its descendants (PR_SET_CHILD_SUBREAPER): a
+ * process whose parent has ended becomes our child, and not that of process 1.
+ *
  * If the command did not end by itself, we write one line to REPORT: the signal
  * that ended it, or the system call in which it was waiting when its time was
  * up. timeout(1) reports neither, so the tests need this program. The system
@@ -30,10 +35,12 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TIMED_OUT = 124, CANNOT_RUN = 126, SIGNALLED = 128 };
 enum { PATIENCE_SECONDS = 3 };
+enum { MOST_ROUNDS = 1000, ROUND_NANOSECONDS = 1000000 }; /* of kill_all */
 enum { MOST_PRINTED = 256 << 20 }; /* bytes, in one file */
 
 struct call {
@@ -186,6 +193,56 @@ static void report_signal(const char *path, int signal_number) {
     (void)fclose(report);
 }
 
+/* Kills each of our children, and the process group that it is in. */
+static void kill_children(void) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "/proc/self/task/%d/children",
+                   (int)getpid());
+    FILE *children = fopen(name, "re");
+    if (children == NULL)
+        return; /* a kernel without that file: the group has to do */
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length = getdelim(&line, &size, ' ', children);
+    while (length > 0) {
+        pid_t pid = (pid_t)strtol(line, NULL, 10);
+        pid_t group = pid > 0 ? getpgid(pid) : 0;
+        if (group > 1 && group != getpgrp())
+            (void)kill(-group, SIGKILL);
+        if (pid > 0)
+            (void)kill(pid, SIGKILL);
+        length = getdelim(&line, &size, ' ', children);
+    }
+    free(line);
+    (void)fclose(children);
+}
+
+/* Ends what the command has started and what still runs. The command itself has
+ * not been waited for yet, so that no other process can have its number, and
+ * with it that of the group. A whole group is killed at once: none of it can
+ * start another process meanwhile. Returns how the command ended. */
+static int kill_all(pid_t command) {
+    const struct timespec pause = {.tv_nsec = ROUND_NANOSECONDS};
+    int command_status = 0;
+
+    (void)kill(-command, SIGKILL);
+    int rounds = 0;
+    while (rounds < MOST_ROUNDS) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid < 0)
+            break; /* there is none left */
+        if (pid == command)
+            command_status = status;
+        if (pid > 0)
+            continue;
+        kill_children();
+        rounds++;
+        (void)nanosleep(&pause, NULL);
+    }
+    return command_status;
+}
+
 static void set_handler(int signal_number, void (*handler)(int)) {
     struct sigaction action = {.sa_handler = handler};
     (void)sigemptyset(&action.sa_mask);
@@ -194,6 +251,7 @@ static void set_handler(int signal_number, void (*handler)(int)) {
 }
 
 static _Noreturn void run_command(char **command, pid_t parent) {
+    (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* If the parent died before prctl, the kernel will not signal us. */
     if (getppid() != parent)
@@ -224,6 +282,7 @@ static pid_t start_command(char **command) {
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
         run_command(command, parent);
     }
+    (void)setpgid(pid, pid); /* the child does the same; one is first */
     child = pid;
     set_handler(SIGINT, forward_signal);
     set_handler(SIGTERM, forward_signal);
@@ -243,17 +302,17 @@ static void start_timer(double seconds) {
 
 /* Waits until the command ends or its time is up. Returns our exit status. */
 static int wait_for_command(pid_t pid, const char *report) {
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
+    siginfo_t ended;
+    while (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) < 0) {
         if (errno != EINTR)
-            err(CANNOT_RUN, "waitpid");
+            err(CANNOT_RUN, "waitid");
         if (time_is_up) {
             report_hang(report);
-            (void)kill(pid, SIGKILL);
-            (void)waitpid(pid, &status, 0);
+            (void)kill_all(pid);
             return TIMED_OUT;
         }
     }
+    int status = kill_all(pid);
     if (!WIFSIGNALED(status))
         return WEXITSTATUS(status);
     report_signal(report, WTERMSIG(status));
@@ -278,6 +337,7 @@ int main(int argc, char **argv) {
         usage();
 
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t pid = start_command(argv + optind + 1);
     start_timer(seconds);
     return wait_for_command(pid, report);

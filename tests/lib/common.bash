@@ -158,8 +158,8 @@ stop_all() {
         [[ -s $file ]] || continue
         read -r pid <"$file"
         kill "$pid" 2>/dev/null || true
-        # One that does not heed SIGTERM is ended by its guard's death.
-        until_gone "$pid" || kill -KILL "$pid" 2>/dev/null || true
+        # What does not heed SIGTERM is killed by its guard.
+        until_gone "$pid" || kill -USR1 "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
         : >"$file"
     done
@@ -215,17 +215,17 @@ in_state() {
     grep -q "[0-9]: 0100007F:$port [0-9A-F:]* $1 " /proc/net/tcp
 }
 
-# wanted_processor: sets wanted to the nanoseconds in which `server` ran or, on a
-# busy machine, waited for its turn to.
+# wanted_processor: sets wanted to the nanoseconds in which `server` ran or, on
+# a busy machine, waited for its turn to.
 wanted_processor() {
     local ran waited
     read -r ran waited _ <"/proc/$(pid_of server)/schedstat"
     wanted=$((ran + waited))
 }
 
-# try COMMAND...: runs it, bounded, with an empty standard input; sets status and
-# errors (what it printed on standard error); what it printed on standard output
-# is in the file $OUT.
+# try COMMAND...: runs it, bounded, with an empty standard input; sets status
+# and errors (what it printed on standard error); what it printed on standard
+# output is in the file $OUT.
 try() {
     try_with /dev/null "$BATS_TEST_TMPDIR/out" "$@"
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # the tests read these variables
 # For tests that run the workbook's own commands: they run in a copy of it, in a
 # folder with a space in its name, so that nobody's answers are touched.
 load ../lib/common
@@ -13,7 +14,11 @@ make_copy() {
     cp -R Makefile README.md common lessons scripts tests "$COPY/"
     if (($# > 0)); then
         for lesson in "$COPY"/lessons/[0-9]*; do
-            [[ " $* " == *" ${lesson##*/} "* ]] || rm -r "$lesson"
+            [[ " $* " != *" ${lesson##*/} "* ]] || continue
+            rm -r "$lesson"
+            # The tests' tools that include one of its modules go with it.
+            (cd "$COPY" && grep -l "/lessons/${lesson##*/}/" tests/*/*.c |
+                xargs -r rm)
         done
     fi
     # What is built stays built: with its times, so that make believes it.
@@ -36,6 +41,22 @@ learn() {
     scripts/learn "$@" </dev/null >"$file.out" 2>"$file.err" 3>&- || status=$?
     out=$(<"$file.out")
     errors=$(<"$file.err")
+}
+
+# answer_with OLD NEW: the solution of lesson 01, with the first OLD replaced.
+answer_with() {
+    local text
+    mkdir -p work
+    text=$(<lessons/01-tcp-client/solution.c)
+    [[ $text == *"$1"* ]] || return 1
+    printf '%s\n' "${text/"$1"/"$2"}" >work/01-tcp-client.c
+}
+
+# answer_badly: the starter of lesson 01, but somebody has begun.
+answer_badly() {
+    mkdir -p work
+    cp lessons/01-tcp-client/exercise.c work/01-tcp-client.c
+    echo '/* begun */' >>work/01-tcp-client.c
 }
 
 # answer_well: a good answer to lesson 01.
@@ -76,7 +97,6 @@ at_desk() {
     wait $! || status=$?
     exec 7>&-
     rm "$keys"
-    # shellcheck disable=SC2034 # the tests read it
     out=$(<"$desk")
     expect_equal "status of the desk" 0 "$status"
 }

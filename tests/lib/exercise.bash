@@ -11,7 +11,7 @@ lesson=${lesson%.bats}
 PROGRAM=${PROGRAM:-$BUILD/solution/$lesson}
 # The port in the commands that a learner is told to try.
 HAND_PORT=80${lesson%%-*}
-FAIL_FAST=1
+FAIL_FAST=${FAIL_FAST-1}
 SECONDS_ALLOWED=2
 HAND=()
 # The name of the learner's program in the background that a failure is about;
@@ -42,8 +42,8 @@ fi
 
 # report_failure SENTENCE LINES HINT: common.bash's, for a learner: what is
 # missing, lines that show it, and the hint. But a program that crashed or did
-# not end shows nothing of what was asked for: then that is said, and how to find
-# it.
+# not end shows nothing of what was asked for: then that is said, and how to
+# find it.
 report_failure() {
     end_background
     if has_crashed; then
@@ -87,16 +87,16 @@ report_crash() {
 build/asan/work/$lesson\` and run build/asan/work/$lesson: that names the line."
     case $(<"$BATS_TEST_TMPDIR/ending") in
     *SIGSEGV* | *SIGBUS*) hint="Your program used memory that is not its own: \
-most often a pointer is NULL or points to freed memory, or an index is beyond the \
-end of an array. $sanitize" ;;
+most often a pointer is NULL or points to freed memory, or an index is beyond \
+the end of an array. $sanitize" ;;
     *SIGABRT*)
         case $(<"$BATS_TEST_TMPDIR/err") in
-        *"buffer overflow"* | *"stack smashing"* | *fd_set*) hint="Your program wrote more \
-into an array than there is room for. (An fd_set is an array too, for descriptors \
-0 to 1023.) $sanitize" ;;
-        *) hint="The last line on standard error says why it was stopped. If that \
-is about free or malloc, memory was freed twice or written beyond its end. \
-$sanitize" ;;
+        *"buffer overflow"* | *"stack smashing"* | *fd_set*) hint="Your \
+program wrote more into an array than there is room for. (An fd_set is an \
+array too, for descriptors 0 to 1023.) $sanitize" ;;
+        *) hint="The last line on standard error says why it was stopped. If \
+that is about free or malloc, memory was freed twice or written beyond its \
+end. $sanitize" ;;
         esac
         ;;
     *SIGPIPE*) hint="A write to a connection or a pipe that nobody reads any \
@@ -114,12 +114,12 @@ $sanitize" ;;
 }
 
 report_endless_output() {
-    report "it printed without end" '' "The loop that prints never ends. It has \
-to end when a call in it returns 0 (the end) or -1 (an error)."
+    report "it printed without end" '' "The loop that prints never ends. It \
+has to end when a call in it returns 0 (the end) or -1 (an error)."
 }
 
-# report_ending HINT: the program did not end by itself. HINT is there if that is
-# what the requirement is about.
+# report_ending HINT: the program did not end by itself. HINT is there if that
+# is what the requirement is about.
 report_ending() {
     local hint=$1 ending call
     ending=$(<"$BATS_TEST_TMPDIR/ending")
@@ -127,26 +127,27 @@ report_ending() {
         report_crash
         return
     fi
-    if [[ -s $OUT ]] && (($(wc -c <"$OUT") > 10000000)); then
+    if [[ -n $(find "$OUT" "$BATS_TEST_TMPDIR/err" -size +1100000c \
+        2>/dev/null) ]]; then
         report_endless_output
         return
     fi
     if [[ -z $hint && $ending == *"waiting in "* ]]; then
         call=${ending#*waiting in }
-        hint="Your program was waiting in ${call%% on *}, and nothing came that \
-would end that wait. Find this call: should the loop around it have ended before, \
-or should something else have been done first?"
+        hint="Your program was waiting in ${call%% on *}, and nothing came \
+that would end that wait. Find this call: should the loop around it have ended \
+before, or should something else have been done first?"
     elif [[ -z $hint ]]; then
-        hint="One of your loops never ends. A loop around a call has to end when \
-the call returns 0 or -1; in any other loop, something has to change its \
+        hint="One of your loops never ends. A loop around a call has to end \
+when the call returns 0 or -1; in any other loop, something has to change its \
 condition."
     fi
     report "it did not end within $SECONDS_ALLOWED seconds" '' "$hint"
 }
 
 # end_background: ends the program of the learner that is running in the
-# background, so that a report can tell what it said, and how it ended or what it
-# was doing.
+# background, so that a report can tell what it said, and how it ended or what
+# it was doing.
 end_background() {
     local name=$BATS_TEST_TMPDIR/$about signal=USR1
     [[ $about ]] || return 0
@@ -219,8 +220,8 @@ answer() {
     run_answer "$PROGRAM" "$@"
 }
 
-# run_answer COMMAND...: the same for a COMMAND that has the learner's program in
-# it; what to try by hand is told by its caller.
+# run_answer COMMAND...: the same for a COMMAND that has the learner's program
+# in it; what to try by hand is told by its caller.
 run_answer() {
     run_answer_to "$BATS_TEST_TMPDIR/out" "$@"
 }
@@ -235,8 +236,8 @@ run_answer_to() {
     esac
 }
 
-# start_answer ARGUMENT...: starts the learner's program, under the name `answer`,
-# and does not wait for it.
+# start_answer ARGUMENT...: starts the learner's program, under the name
+# `answer`, and does not wait for it.
 start_answer() {
     by_hand "$PROGRAM" "$@"
     about=answer
@@ -286,9 +287,11 @@ answer_serves() {
         esac
         fail "it ended before it said what it listens on" --hint "$hint"
     fi
-    IFS= read -r line <"$BATS_TEST_TMPDIR/server.out" ||
+    IFS= read -r line <"$BATS_TEST_TMPDIR/server.out" || {
+        HAND[-1]+=" | cat" # to a terminal, a line goes without fflush too
         fail "it runs, but has not said what it listens on" \
             --show "$(show_listening)" --hint "$hint"
+    }
     [[ $line =~ ^'listening on 127.0.0.1:'([0-9]+)$ ]] ||
         fail "its first line does not say what it listens on" \
             --show "$(show_listening)" --hint "$hint"
@@ -310,6 +313,15 @@ soon() {
         ((${EPOCHREALTIME/./} < end)) || return 1
         pause
     done
+}
+
+# expect_usage: the answer, called with the wrong number of arguments, says how it
+# is called.
+expect_usage() {
+    expect_end --hint "$usage_hint"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage:*" --hint "$usage_hint"
+    HAND=()
 }
 
 # open_unread_pipe: descriptor 7 is a pipe whose reader has gone.
@@ -335,15 +347,15 @@ port_hint="Check the port yourself: it has digits and nothing else, and is at \
 most 65535. atoi stops at the first letter and reports no error, and a larger \
 number loses its top bits in the 16 bits of a port."
 output_hint="printf, fwrite and fflush return whether the bytes could be \
-written: check that. Call fflush before the end, because until then the bytes may \
-still be in a buffer."
+written: check that. Call fflush before the end, because until then the bytes \
+may still be in a buffer."
 reset_hint="recv returns the number of bytes, or 0 at the end, or -1 for an \
 error. A reset is an error: print what came before it, then the reason on \
 standard error, and end with status 1."
-bytes_hint="Bytes from a socket are not a C string: a NUL may be among them, and \
-none is behind them. Use fwrite, which takes a length; printf's %s stops at the \
-first NUL."
-short_recv_hint="recv returns what has arrived so far, which may be less than was \
-sent. Call it again until it returns 0."
+bytes_hint="Bytes from a socket are not a C string: a NUL may be among them, \
+and none is behind them. Use fwrite, which takes a length; printf's %s stops \
+at the first NUL."
+short_recv_hint="recv returns what has arrived so far, which may be less than \
+was sent. Call it again until it returns 0."
 end_hint="recv returns 0 when the server has ended its side of the connection. \
 That is the end of your loop: no more bytes will come."

@@ -1,13 +1,13 @@
 /*
- * inject: puts frames on the loopback, as they are.
+ * inject: sends frames on the loopback, exactly as they are given.
  *
  *     inject [-n TIMES]
  *
- * Each line of standard input is a frame, in hexadecimal digits, blanks between
- * them or not; all of them are sent, TIMES times. A frame that is not for this
- * machine (its first byte is 02, say) is seen by who captures, and by nobody
- * else. Needs the same right as a sniffer: status 1, and why, where it is
- * missing.
+ * Each line of standard input is a frame in hexadecimal digits, with or without
+ * blanks between the bytes. We send each frame TIMES times. If the first byte
+ * of a frame is 02, for example, it is not addressed to this machine. Then only
+ * a program that captures packets sees it. We need the same permission as a
+ * sniffer. Without it we say so, and exit with status 1.
  */
 #define _GNU_SOURCE
 
@@ -25,17 +25,20 @@ enum { MOST_BYTES = 70000 };
 
 static size_t read_hex(const char *text, uint8_t *bytes) {
     size_t length = 0;
-    while (*(text += strspn(text, " \n")) != '\0') {
+    for (;;) {
+        text += strspn(text, " \n");
+        if (*text == '\0')
+            return length;
         char digits[] = {text[0], text[1], '\0'};
         char *end;
         if (length == MOST_BYTES)
             errx(1, "a frame that is too long");
-        bytes[length++] = (uint8_t)strtoul(digits, &end, 16);
+        bytes[length] = (uint8_t)strtoul(digits, &end, 16);
         if (end != digits + 2)
             errx(1, "not hexadecimal: %s", text);
+        length++;
         text += 2;
     }
-    return length;
 }
 
 int main(int argc, char **argv) {
@@ -58,5 +61,5 @@ int main(int argc, char **argv) {
                 err(1, "sendto");
     }
     free(line);
-    return close(fd) < 0;
+    return close(fd) < 0 ? 1 : 0;
 }

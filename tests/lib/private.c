@@ -1,20 +1,24 @@
 /*
- * private: run a command in a network of its own.
+ * private: runs a command in a network of its own.
  *
  *     private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]
  *
- * The command sees one interface, the loopback, and all ports are free: it can
- * use port 8080 whatever runs on this machine. It may look at the packets there
- * (CAP_NET_RAW), which an ordinary user may not elsewhere. With -e it also sees
- * the files of FOLDER in the place of those of the same names in /etc: hosts,
- * resolv.conf and nsswitch.conf decide what a name means. Nobody else sees
- * that; and what /etc doesn't have is left out, for nothing is written there.
- * With -4 there is no IPv6 in that network, and -m says how long a packet may
- * be on its loopback.
+ * The command sees only one interface, the loopback, and all its ports are
+ * free. So it can use port 8080, whatever else runs on this machine. It may
+ * also capture the packets there (CAP_NET_RAW), for which an ordinary user
+ * elsewhere has no permission.
  *
- * An ordinary user gets the right to do that from a user namespace
- * (user_namespaces(7)); root needs none, and inside a chroot could not have
- * one. Where neither is allowed: status 125.
+ * With -e it sees the files of FOLDER in the place of the files in /etc with
+ * the same names. Of these hosts, resolv.conf and nsswitch.conf decide what a
+ * name means. No other process sees the change. We write nothing to /etc, so a
+ * file that /etc does not have is left out.
+ *
+ * With -4 this network has no IPv6. With -m a packet on its loopback has at
+ * most MTU bytes.
+ *
+ * A user namespace gives an ordinary user the permission for all this
+ * (user_namespaces(7)). root needs none, and in a chroot root could not have
+ * one. If the system allows neither, we exit with status 125.
  */
 #define _GNU_SOURCE
 
@@ -38,11 +42,13 @@ enum { FORBIDDEN = 125, CANNOT_RUN = 126 };
 
 static void write_file(const char *path, const char *text) {
     FILE *file = fopen(path, "we");
-    if (file == NULL || fputs(text, file) == EOF || fclose(file) == EOF)
+    if (file == NULL)
+        err(FORBIDDEN, "%s", path);
+    if (fputs(text, file) == EOF || fclose(file) == EOF)
         err(FORBIDDEN, "%s", path);
 }
 
-/* In the new user namespace we stay who we are. */
+/* Gives us the same user and group in the new user namespace. */
 static void keep_user(unsigned user, unsigned group) {
     char map[64];
     write_file("/proc/self/setgroups", "deny");
@@ -52,14 +58,15 @@ static void keep_user(unsigned user, unsigned group) {
     write_file("/proc/self/gid_map", map);
 }
 
-/* Who makes a user namespace has all rights in it, until the next execve(2).
- * One that is inheritable and ambient stays: capabilities(7). */
-static void keep_right_to_packets(void) {
+/* The process that makes a user namespace has all capabilities in it, but loses
+ * them at the next execve(2). One that is inheritable and ambient is kept:
+ * capabilities(7). */
+static void keep_net_raw(void) {
     /* From linux/capability.h. */
     enum { VERSION = 0x20080522, NET_RAW = 13 };
     enum { EFFECTIVE, PERMITTED, INHERITABLE, SETS };
     unsigned header[] = {VERSION, 0}; /* of this process */
-    unsigned rights[2][SETS];         /* the first 32, and others */
+    unsigned rights[2][SETS]; /* the first 32 capabilities, and the rest */
     if (syscall(SYS_capget, header, rights) < 0)
         err(FORBIDDEN, "capget");
     rights[0][INHERITABLE] |= 1U << NET_RAW;
@@ -72,7 +79,9 @@ static void keep_right_to_packets(void) {
 static void bring_loopback_up(int mtu) {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+    if (fd < 0)
+        err(FORBIDDEN, "socket");
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
         err(FORBIDDEN, "lo");
     request.ifr_mtu = mtu;
     if (mtu != 0 && ioctl(fd, SIOCSIFMTU, &request) < 0)
@@ -80,21 +89,23 @@ static void bring_loopback_up(int mtu) {
     (void)close(fd);
 }
 
-/* What is mounted from here on is seen by nobody outside. Only a mount can be
- * told so, and the root of a chroot may be a mere folder of one: there, -e is
- * as good as forbidden. */
+/* What we mount after this call is not seen outside. The call needs a mount
+ * point, and the root of a chroot may be a mere directory. There it fails, and
+ * -e cannot be used. */
 static void keep_mounts_private(void) {
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         err(FORBIDDEN, "mount --make-rprivate /");
 }
 
-/* Each file of the folder in the place of its namesake in /etc. */
+/* Mounts each file of the folder over the file in /etc with the same name. */
 static void replace_etc(const char *folder) {
     DIR *files = opendir(folder);
     if (files == NULL)
         err(CANNOT_RUN, "%s", folder);
-    const struct dirent *file;
-    while ((file = readdir(files)) != NULL) {
+    for (;;) {
+        const struct dirent *file = readdir(files);
+        if (file == NULL)
+            break;
         char ours[PATH_MAX];
         char theirs[PATH_MAX];
         if (file->d_name[0] == '.')
@@ -107,7 +118,8 @@ static void replace_etc(const char *folder) {
             err(FORBIDDEN, "mount --bind %s %s", ours, theirs);
     }
     (void)closedir(files);
-    /* A daemon that keeps names would answer from the machine's own files. */
+    /* nscd, a daemon that caches names, would answer from the machine's own
+     * files. So we hide its socket. */
     if (access("/var/run/nscd", F_OK) == 0 &&
         mount("none", "/var/run/nscd", "tmpfs", 0, NULL) < 0)
         err(FORBIDDEN, "mount /var/run/nscd");
@@ -119,10 +131,24 @@ static _Noreturn void usage(void) {
     exit(2);
 }
 
+/* Which namespaces we need. */
+static int namespaces(int has_own_etc, int is_root) {
+    int flags = CLONE_NEWNET;
+    if (has_own_etc)
+        flags |= CLONE_NEWNS;
+    if (!is_root)
+        flags |= CLONE_NEWUSER;
+    return flags;
+}
+
 int main(int argc, char **argv) {
     const char *folder = NULL;
-    int option, mtu = 0, without_ipv6 = 0;
-    while ((option = getopt(argc, argv, "+4e:m:")) != -1) {
+    int mtu = 0;
+    int without_ipv6 = 0;
+    for (;;) {
+        int option = getopt(argc, argv, "+4e:m:");
+        if (option == -1)
+            break;
         if (option == 'e')
             folder = optarg;
         else if (option == 'm')
@@ -136,11 +162,10 @@ int main(int argc, char **argv) {
         usage();
     unsigned user = geteuid();
     unsigned group = getegid();
-    int spaces = CLONE_NEWNET | (folder != NULL ? CLONE_NEWNS : 0) |
-                 (user != 0 ? CLONE_NEWUSER : 0);
-    if (unshare(spaces) < 0)
+    int is_root = user == 0;
+    if (unshare(namespaces(folder != NULL, is_root)) < 0)
         err(FORBIDDEN, "unshare");
-    if (user != 0)
+    if (!is_root)
         keep_user(user, group);
     bring_loopback_up(mtu);
     if (without_ipv6)
@@ -149,8 +174,8 @@ int main(int argc, char **argv) {
         keep_mounts_private();
         replace_etc(folder);
     }
-    if (user != 0)
-        keep_right_to_packets();
+    if (!is_root)
+        keep_net_raw();
     (void)execvp(argv[optind], argv + optind);
     err(CANNOT_RUN, "%s", argv[optind]);
 }

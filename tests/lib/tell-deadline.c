@@ -4,13 +4,13 @@
  *
  *     tell-deadline parse                  SECONDS, from standard input
  *     tell-deadline left MS                of a deadline MS milliseconds away
- *     tell-deadline wait MS FD EVENTS      poll(2)'s, as a number
+ *     tell-deadline wait MS FD EVENTS      EVENTS of poll(2), as a number
  *     tell-deadline connect MS PORT        on 127.0.0.1
  *     tell-deadline recv MS PORT SIZE      SIZE bytes a call, until the end
- *     tell-deadline send MS PORT LENGTH    as many letters x
+ *     tell-deadline send MS PORT LENGTH    LENGTH times the letter x
  *
- * Prints what came out, or the error in words. With -b the socket is a blocking
- * one, and has all the time in the world to connect.
+ * Prints the result, or the error in words. With -b before these words the
+ * socket is blocking, and its connect has no deadline.
  */
 #define _GNU_SOURCE
 
@@ -45,8 +45,8 @@ static char *room(size_t length) {
     return bytes;
 }
 
-/* From a buffer that ends where the text does, so that a sanitizer sees one
- * byte too far. */
+/* Parses in a buffer that ends where the text does, so that a sanitizer notices
+ * when a byte beyond it is read. */
 static void tell_parsed(void) {
     char input[INPUT_BYTES];
     size_t length = fread(input, 1, sizeof input, stdin);
@@ -61,7 +61,7 @@ static void tell_parsed(void) {
     free(text);
 }
 
-/* A socket, connected to the port before the deadline. */
+/* Returns a socket that is connected to the port. */
 static int connected(struct deadline deadline, const char *port, int blocks) {
     struct sockaddr_in server = {
         .sin_family = AF_INET,
@@ -72,9 +72,11 @@ static int connected(struct deadline deadline, const char *port, int blocks) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
-    int result = blocks
-                     ? connect(fd, address, sizeof server)
-                     : deadline_connect(deadline, fd, address, sizeof server);
+    int result;
+    if (blocks)
+        result = connect(fd, address, sizeof server);
+    else
+        result = deadline_connect(deadline, fd, address, sizeof server);
     if (result < 0) {
         printf("%s\n", strerror(errno));
         exit(0);
@@ -85,11 +87,15 @@ static int connected(struct deadline deadline, const char *port, int blocks) {
 static void tell_received(struct deadline deadline, int fd, size_t size) {
     char *bytes = room(size);
     size_t total = 0;
-    ssize_t received;
-    while ((received = deadline_recv(deadline, fd, bytes, size)) > 0)
+    for (;;) {
+        ssize_t received = deadline_recv(deadline, fd, bytes, size);
+        if (received <= 0) {
+            printf("%zu bytes, then %s\n", total,
+                   received == 0 ? "the end" : strerror(errno));
+            break;
+        }
         total += (size_t)received;
-    printf("%zu bytes, then %s\n", total,
-           received == 0 ? "the end" : strerror(errno));
+    }
     free(bytes);
 }
 
@@ -104,35 +110,45 @@ static void tell_sent(struct deadline deadline, int fd, size_t length) {
     free(bytes);
 }
 
+static void tell_wait(struct deadline deadline, int fd, short events) {
+    int result = deadline_wait(deadline, fd, events);
+    puts(result == 0 ? "ready" : strerror(errno));
+}
+
+static void tell_connected(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    printf("connected, %s\n", flags & O_NONBLOCK ? "non-blocking" : "blocking");
+}
+
 int main(int argc, char **argv) {
-    int blocks = argc > 1 && strcmp(argv[1], "-b") == 0;
-    argv += blocks;
-    argc -= blocks;
+    int blocks = 0;
+    if (argc > 1 && strcmp(argv[1], "-b") == 0) {
+        blocks = 1;
+        argv++;
+        argc--;
+    }
     if (argc == 2 && strcmp(argv[1], "parse") == 0) {
         tell_parsed();
-        return fflush(stdout) == EOF;
+        return fflush(stdout) == EOF ? 1 : 0;
     }
     if (argc < 3)
         usage();
+    const char *verb = argv[1];
     struct deadline deadline = deadline_after(number(argv[2]));
-    if (argc == 3 && strcmp(argv[1], "left") == 0) {
+    if (argc == 3 && strcmp(verb, "left") == 0) {
         printf("%d\n", deadline_left(deadline));
-    } else if (argc == 5 && strcmp(argv[1], "wait") == 0) {
-        int result =
-            deadline_wait(deadline, number(argv[3]), (short)number(argv[4]));
-        puts(result == 0 ? "ready" : strerror(errno));
-    } else if (argc == 4 && strcmp(argv[1], "connect") == 0) {
+    } else if (argc == 5 && strcmp(verb, "wait") == 0) {
+        tell_wait(deadline, number(argv[3]), (short)number(argv[4]));
+    } else if (argc == 4 && strcmp(verb, "connect") == 0) {
+        tell_connected(connected(deadline, argv[3], blocks));
+    } else if (argc == 5 && strcmp(verb, "recv") == 0) {
         int fd = connected(deadline, argv[3], blocks);
-        printf("connected, %s\n",
-               fcntl(fd, F_GETFL) & O_NONBLOCK ? "non-blocking" : "blocking");
-    } else if (argc == 5 && strcmp(argv[1], "recv") == 0) {
-        tell_received(deadline, connected(deadline, argv[3], blocks),
-                      (size_t)number(argv[4]));
-    } else if (argc == 5 && strcmp(argv[1], "send") == 0) {
-        tell_sent(deadline, connected(deadline, argv[3], blocks),
-                  (size_t)number(argv[4]));
+        tell_received(deadline, fd, (size_t)number(argv[4]));
+    } else if (argc == 5 && strcmp(verb, "send") == 0) {
+        int fd = connected(deadline, argv[3], blocks);
+        tell_sent(deadline, fd, (size_t)number(argv[4]));
     } else {
         usage();
     }
-    return fflush(stdout) == EOF;
+    return fflush(stdout) == EOF ? 1 : 0;
 }

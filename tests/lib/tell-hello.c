@@ -4,8 +4,8 @@
  *
  *     tell-hello HEX [LENGTH]
  *
- * The bytes in hexadecimal, and how many there were on the wire. Prints the
- * description, or "no TLS".
+ * HEX are the bytes in hexadecimal, LENGTH is how many bytes were on the wire.
+ * Prints the description, or "no TLS".
  */
 #define _GNU_SOURCE
 
@@ -28,9 +28,11 @@ int main(int argc, char **argv) {
         const char pair[] = {argv[1][2 * i], argv[1][2 * i + 1], '\0'};
         bytes[i] = (uint8_t)strtoul(pair, NULL, 16);
     }
-    size_t length = argc == 3 ? strtoul(argv[2], NULL, 10) : count;
+    size_t length = count;
+    if (argc == 3)
+        length = strtoul(argv[2], NULL, 10);
     const char *told = hello_describe(bytes, count, length, text);
     puts(told == NULL ? "no TLS" : told);
     free(bytes);
-    return fflush(stdout) == EOF;
+    return fflush(stdout) == EOF ? 1 : 0;
 }

@@ -5,7 +5,7 @@
  *     tell-histogram PERMILLE... <VALUES    percentiles of these values
  *     tell-histogram bars <VALUES
  *     tell-histogram rows PREFIX <VALUES
- *     tell-histogram edges                  looks at each edge of each bucket
+ *     tell-histogram edges                  checks the edges of each bucket
  */
 #define _GNU_SOURCE
 
@@ -18,8 +18,10 @@
 
 static struct histogram histogram;
 
-/* What is told of a value alone, beside a larger one that shows its bucket. */
-static int64_t told(int64_t value) {
+/* What the histogram reports for this value. It reports the last value of its
+ * bucket, but never more than the largest value that was added. So we add a
+ * larger one, too. */
+static int64_t reported(int64_t value) {
     static struct histogram alone;
     memset(&alone, 0, sizeof alone);
     histogram_add(&alone, value);
@@ -27,21 +29,34 @@ static int64_t told(int64_t value) {
     return histogram_percentile(&alone, 500);
 }
 
-/* Goes from each bucket's first value to its last, and says where one is told
- * as smaller than it is, or as larger by more than a STEPS-th. */
-static void look_at_edges(void) {
+/* Goes from the first value of each bucket to its last. A value must not be
+ * reported as smaller than it is, nor as larger by more than a STEPS-th. */
+static void check_edges(void) {
     const int64_t end = INT64_C(1) << 42;
     long buckets = 0;
-    for (int64_t first = 0; first < end; buckets++) {
-        int64_t last = told(first);
-        if (last < first || last - first > first / HISTOGRAM_STEPS ||
-            (first < INT64_C(2) * HISTOGRAM_STEPS && last != first))
+    int64_t first = 0;
+    while (first < end) {
+        int64_t last = reported(first);
+        int64_t middle = first + (last - first) / 2;
+        if (last < first || last - first > first / HISTOGRAM_STEPS)
             errx(1, "%" PRId64 " is told as %" PRId64, first, last);
-        if (told(last) != last || told(first + (last - first) / 2) != last)
+        /* The smallest values have a bucket each. */
+        if (first < INT64_C(2) * HISTOGRAM_STEPS && last != first)
+            errx(1, "%" PRId64 " is told as %" PRId64, first, last);
+        if (reported(last) != last || reported(middle) != last)
             errx(1, "%" PRId64 " is in another bucket", last);
+        buckets++;
         first = last + 1;
     }
     (void)printf("%ld buckets of %d\n", buckets, HISTOGRAM_BUCKETS);
+}
+
+static void tell_percentiles(char **permilles) {
+    for (size_t i = 0; permilles[i] != NULL; i++) {
+        int permille = (int)strtol(permilles[i], NULL, 10);
+        (void)printf("%" PRId64 "\n",
+                     histogram_percentile(&histogram, permille));
+    }
 }
 
 int main(int argc, char **argv) {
@@ -49,7 +64,7 @@ int main(int argc, char **argv) {
     if (argc < 2)
         errx(2, "usage: tell-histogram PERMILLE...|bars|rows PREFIX|edges");
     if (strcmp(argv[1], "edges") == 0) {
-        look_at_edges();
+        check_edges();
         return 0;
     }
     while (fgets(line, sizeof line, stdin) != NULL)
@@ -59,9 +74,6 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[1], "rows") == 0)
         histogram_write_percentiles(stdout, &histogram, argv[2]);
     else
-        for (int i = 1; i < argc; i++)
-            (void)printf("%" PRId64 "\n",
-                         histogram_percentile(&histogram,
-                                              (int)strtol(argv[i], NULL, 10)));
+        tell_percentiles(argv + 1);
     return 0;
 }

@@ -3,8 +3,8 @@
  *
  *     tell-netstring CASE...
  *
- * A line each: the verdict and, of a whole netstring, how long its message is
- * and how many bytes it takes in all.
+ * Prints a line for each CASE: the verdict and, for a whole netstring, the
+ * length of its message and of the netstring itself.
  */
 int solution_main(int argc, char **argv);
 
@@ -24,5 +24,5 @@ int main(int argc, char **argv) {
             (void)printf(" %zu %zu", found.length, found.taken);
         (void)putchar('\n');
     }
-    return fflush(stdout) == EOF;
+    return fflush(stdout) == EOF ? 1 : 0;
 }

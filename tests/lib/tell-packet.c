@@ -3,15 +3,17 @@
  *
  *     tell-packet [-e]
  *
- * Each line of standard input is a frame, in hexadecimal digits, blanks between
- * them or not; before it may stand CAPTURED/LENGTH, where those are not its
- * size. Prints for each what packet_format says of it, its numbers counted by
- * packet_make_relative. With -e, of each frame at every length: which lengths
- * have which flaw, first where only the capture is cut, then where the frame
- * is; and the numbers as they are.
+ * Each line of standard input is a frame in hexadecimal digits, with or without
+ * blanks between the bytes. CAPTURED/LENGTH may come before it, if these
+ * numbers differ from the size of the frame. For each frame we print what
+ * packet_format says, with its numbers counted by packet_make_relative.
  *
- * A frame is put into a buffer that ends where the captured bytes do, so that a
- * sanitizer sees one byte too far.
+ * With -e we parse each frame at every length, and print at which lengths which
+ * flaw begins: first as if only the capture were cut, then as if the frame
+ * itself were. Then we print the numbers as they are.
+ *
+ * We parse each frame in a buffer that ends where the captured bytes do, so
+ * that a sanitizer notices when a byte beyond them is read.
  */
 #define _GNU_SOURCE
 
@@ -33,29 +35,35 @@ static struct packet parse(const uint8_t *bytes, size_t captured,
         err(1, "malloc");
     memcpy(exact, bytes, captured);
     int result = packet_parse(&packet, exact, captured, length);
-    if ((result == -1) != (packet.flaw != NULL) || result > 0 || result < -1)
+    int expected = packet.flaw == NULL ? 0 : -1;
+    if (result != expected)
         errx(1, "packet_parse returned %d", result);
-    if (packet.payload != NULL &&
-        (packet.payload < exact || packet.payload_captured > captured ||
-         packet.payload + packet.payload_captured > exact + captured))
-        errx(1, "a payload outside of its frame");
+    if (packet.payload != NULL) {
+        const uint8_t *payload_end = packet.payload + packet.payload_captured;
+        if (packet.payload < exact || packet.payload_captured > captured ||
+            payload_end > exact + captured)
+            errx(1, "a payload outside of its frame");
+    }
     free(exact);
     return packet;
 }
 
 static size_t read_hex(const char *text, uint8_t *bytes) {
     size_t length = 0;
-    while (*(text += strspn(text, " \n")) != '\0') {
+    for (;;) {
+        text += strspn(text, " \n");
+        if (*text == '\0')
+            return length;
         char digits[] = {text[0], text[1], '\0'};
         char *end;
         if (length == MOST_BYTES)
             errx(1, "a frame that is too long");
-        bytes[length++] = (uint8_t)strtoul(digits, &end, 16);
+        bytes[length] = (uint8_t)strtoul(digits, &end, 16);
         if (end != digits + 2)
             errx(1, "not hexadecimal: %s", text);
+        length++;
         text += 2;
     }
-    return length;
 }
 
 static void tell_every_length(const uint8_t *bytes, size_t length, int is_cut) {
@@ -71,22 +79,36 @@ static void tell_every_length(const uint8_t *bytes, size_t length, int is_cut) {
     puts("");
 }
 
+/* Reads `CAPTURED/LENGTH FRAME`, or a frame alone. Returns the frame's size. */
+static size_t read_line(char *line, uint8_t *bytes, size_t *captured,
+                        size_t *length) {
+    const char *slash = strchr(line, '/');
+    if (slash == NULL) {
+        size_t size = read_hex(line, bytes);
+        *captured = size;
+        *length = size;
+        return size;
+    }
+    char *hex;
+    *captured = strtoul(line, NULL, 10);
+    *length = strtoul(slash + 1, &hex, 10);
+    size_t size = read_hex(hex, bytes);
+    if (*captured > size)
+        errx(1, "not so many bytes: %zu", *captured);
+    return size;
+}
+
 int main(int argc, char **argv) {
     static struct packet_numbers numbers;
     static uint8_t bytes[MOST_BYTES];
     char text[PACKET_TEXT_BYTES];
     char *line = NULL;
     size_t room = 0;
+    (void)argv;
     while (getline(&line, &room, stdin) > 0) {
-        char *hex = line;
-        char *slash = strchr(line, '/');
-        size_t captured = strtoul(line, NULL, 10);
-        size_t length = slash == NULL ? 0 : strtoul(slash + 1, &hex, 10);
-        size_t size = read_hex(hex, bytes);
-        if (slash == NULL)
-            captured = length = size;
-        if (captured > size)
-            errx(1, "not so many bytes: %zu", captured);
+        size_t captured;
+        size_t length;
+        size_t size = read_line(line, bytes, &captured, &length);
         struct packet packet = parse(bytes, captured, length);
         if (argc == 1) {
             packet_make_relative(&numbers, &packet);
@@ -99,6 +121,5 @@ int main(int argc, char **argv) {
                packet.acknowledgement, packet.window);
     }
     free(line);
-    (void)argv;
-    return fflush(stdout) == EOF;
+    return fflush(stdout) == EOF ? 1 : 0;
 }

@@ -4,15 +4,15 @@
  *     tell-stream [-b] PIECE... -- READ...
  *     tell-stream -w LENGTH TAKEN [SIGNALS]
  *
- * Each PIECE is what one recv(2) gives, because the socket is of the kind that
- * keeps messages apart (SOCK_SEQPACKET); with -b it is one for bytes, as TCP's
- * are. `\n`, `\0` and `\\` in a PIECE mean what they mean in C. Each READ is
- * `line:LIMIT` or `exactly:LENGTH`, and prints a line: the result, the length,
- * the recv calls so far, and the bytes.
+ * Each PIECE is sent by one send(2), and returned by one recv(2), because the
+ * socket keeps messages apart (SOCK_SEQPACKET). With -b it is a byte stream, as
+ * TCP is. `\n`, `\0` and `\\` in a PIECE mean what they mean in C. Each READ is
+ * `line:LIMIT` or `exactly:LENGTH`. For each we print a line: the result, the
+ * length, the number of recv calls so far, and the bytes.
  *
- * -w sends LENGTH bytes to a reader that takes TAKEN of them and goes, and says
- * how far it came. The reader begins when SIGNALS signals, one a millisecond,
- * have come to the sender.
+ * -w sends LENGTH bytes to a reader that reads TAKEN of them and exits, and
+ * prints how many bytes were sent. With SIGNALS the sender gets a signal each
+ * millisecond, and the reader begins when there have been SIGNALS of them.
  */
 #define _GNU_SOURCE
 
@@ -34,7 +34,7 @@ enum {
     PATTERN = 251,     /* bytes after which what is sent begins again */
 };
 
-static volatile sig_atomic_t signals_to; /* where the reader hears of them */
+static volatile sig_atomic_t signals_to; /* a pipe to the reader */
 
 static _Noreturn void usage(void) {
     fputs("usage: tell-stream [-b] PIECE... -- READ...\n"
@@ -58,7 +58,7 @@ static char *room(size_t length) {
     return bytes;
 }
 
-/* What the text means goes to bytes, which has room; returns its length. */
+/* Writes the bytes that the text means. Returns how many. */
 static size_t decode(const char *text, char *bytes) {
     size_t length = 0;
     for (; *text != '\0'; text++) {
@@ -111,9 +111,9 @@ static void read_one(struct stream *stream, const char *read) {
     if (colon == NULL)
         usage();
     size_t limit = number(colon + 1);
-    size_t length = 12345; /* to be overwritten */
+    size_t length = 12345; /* must be overwritten */
     char *bytes = room(limit);
-    bytes[limit] = '#'; /* not to be */
+    bytes[limit] = '#'; /* must not be overwritten */
     enum stream_result result =
         strncmp(read, "line:", 5) == 0
             ? stream_read_line(stream, bytes, limit, &length)
@@ -132,18 +132,22 @@ static void tell_reads(int type, char **argument) {
     int ends[2];
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0)
         err(1, "socketpair");
-    for (; *argument != NULL && strcmp(*argument, "--") != 0; argument++)
-        send_piece(ends[1], *argument);
-    if (*argument == NULL)
+    size_t i = 0;
+    while (argument[i] != NULL && strcmp(argument[i], "--") != 0) {
+        send_piece(ends[1], argument[i]);
+        i++;
+    }
+    if (argument[i] == NULL)
         usage();
     (void)close(ends[1]);
     struct stream stream = {.fd = ends[0]};
-    while (*++argument != NULL)
-        read_one(&stream, *argument);
+    for (i++; argument[i] != NULL; i++)
+        read_one(&stream, argument[i]);
     (void)close(ends[0]);
 }
 
-static void note(int signal_number) {
+/* The handler: writes a byte to the reader. */
+static void report_signal(int signal_number) {
     int saved = errno;
     (void)signal_number;
     if (write((int)signals_to, "", 1) < 0)
@@ -151,41 +155,50 @@ static void note(int signal_number) {
     errno = saved;
 }
 
-static void ring_each_millisecond(int where) {
-    struct sigaction action = {.sa_handler = note};
+static void start_signals(int pipe_end) {
+    struct sigaction action = {.sa_handler = report_signal};
     struct itimerval when = {{0, 1000}, {0, 1000}};
-    signals_to = where;
+    signals_to = pipe_end;
     (void)sigemptyset(&action.sa_mask);
-    if (sigaction(SIGALRM, &action, NULL) < 0 ||
-        setitimer(ITIMER_REAL, &when, NULL) < 0)
+    if (sigaction(SIGALRM, &action, NULL) < 0)
+        err(1, "sigaction");
+    if (setitimer(ITIMER_REAL, &when, NULL) < 0)
         err(1, "setitimer");
 }
 
-/* The reader's process: its status is 0 when all was as it was sent. */
-static _Noreturn void take_bytes(int fd, size_t wanted, int signals,
-                                 size_t how_many) {
+/* The reader's process. It exits with status 0 if all bytes arrived as they
+ * were sent. */
+static _Noreturn void read_bytes(int fd, size_t wanted, int signals,
+                                 size_t signal_count) {
     char bytes[4096];
     size_t taken = 0;
-    ssize_t received = 1;
-    while (how_many-- > 0)
+    for (size_t i = 0; i < signal_count; i++)
         if (read(signals, bytes, 1) != 1)
             _exit(1);
-    while (taken < wanted && received > 0) {
+    while (taken < wanted) {
         size_t most = wanted - taken;
-        received =
-            recv(fd, bytes, most < sizeof bytes ? most : sizeof bytes, 0);
-        for (ssize_t i = 0; i < received; i++)
-            if (bytes[i] != (char)(taken++ % PATTERN))
+        if (most > sizeof bytes)
+            most = sizeof bytes;
+        ssize_t received = recv(fd, bytes, most, 0);
+        if (received < 0)
+            _exit(1);
+        if (received == 0)
+            break;
+        for (ssize_t i = 0; i < received; i++) {
+            if (bytes[i] != (char)(taken % PATTERN))
                 _exit(1);
+            taken++;
+        }
     }
-    _exit(received < 0);
+    _exit(0);
 }
 
 static void tell_write(size_t length, size_t taken, size_t signals) {
     int ends[2];
     int notes[2];
     int status;
-    size_t sent = 12345; /* to be overwritten */
+    size_t sent = 12345; /* must be overwritten */
+    const struct itimerval never = {0};
     char *bytes = room(length);
     for (size_t i = 0; i < length; i++)
         bytes[i] = (char)(i % PATTERN);
@@ -196,33 +209,36 @@ static void tell_write(size_t length, size_t taken, size_t signals) {
         err(1, "fork");
     if (reader == 0) {
         (void)close(ends[0]);
-        take_bytes(ends[1], taken, notes[0], signals);
+        read_bytes(ends[1], taken, notes[0], signals);
     }
     (void)close(ends[1]);
     if (signals > 0)
-        ring_each_millisecond(notes[1]);
+        start_signals(notes[1]);
     int result = stream_write_all(ends[0], bytes, length, &sent);
     int saved = errno;
-    (void)setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, NULL);
+    (void)setitimer(ITIMER_REAL, &never, NULL);
     (void)close(ends[0]);
     if (waitpid(reader, &status, 0) < 0)
         err(1, "waitpid");
-    (void)printf("%d %zu%s%s\n", result, sent, result < 0 ? " " : "",
-                 result < 0 ? strerror(saved) : "");
+    (void)printf("%d %zu", result, sent);
+    if (result < 0)
+        (void)printf(" %s", strerror(saved));
+    (void)printf("\n");
     if (status != 0)
         errx(1, "what arrived is not what was sent");
     free(bytes);
 }
 
 int main(int argc, char **argv) {
-    if (argc >= 4 && argc <= 5 && strcmp(argv[1], "-w") == 0)
-        tell_write(number(argv[2]), number(argv[3]),
-                   argc == 5 ? number(argv[4]) : 0);
+    if (argc == 4 && strcmp(argv[1], "-w") == 0)
+        tell_write(number(argv[2]), number(argv[3]), 0);
+    else if (argc == 5 && strcmp(argv[1], "-w") == 0)
+        tell_write(number(argv[2]), number(argv[3]), number(argv[4]));
     else if (argc >= 3 && strcmp(argv[1], "-b") == 0)
         tell_reads(SOCK_STREAM, argv + 2);
     else if (argc >= 2)
         tell_reads(SOCK_SEQPACKET, argv + 1);
     else
         usage();
-    return fflush(stdout) == EOF;
+    return fflush(stdout) == EOF ? 1 : 0;
 }

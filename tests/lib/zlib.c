@@ -1,15 +1,15 @@
 /*
- * zlib: a library to be found in the place of zlib's, as libz.so.1.
+ * zlib: a library that stands in for zlib, when it is found as libz.so.1.
  *
- *     ZLIB_IS=1.2.9        the version that it says it is (1.2.13 unless given)
- *     ZLIB_KEY=7           so much is added to each byte (1 unless given)
- *     ZLIB_FAILS=compress  that function fails
+ *     ZLIB_IS=1.2.9        the version that it reports (default 1.2.13)
+ *     ZLIB_KEY=7           this is added to each byte (default 1)
+ *     ZLIB_FAILS=compress  this function fails
  *
  *     LD_LIBRARY_PATH=FOLDER COMMAND, with a copy of it in FOLDER as libz.so.1
  *
- * It compresses nothing: it puts a z before the bytes, and adds to each. What
- * it must be given, and what it returns, is as zlib's manual has it: room for
- * less than compressBound says is too little.
+ * It compresses nothing: it writes a z, and then each byte with the key added.
+ * Arguments and results are those of zlib's manual. For example, compress fails
+ * if it is given less room than compressBound says.
  */
 #include "zlib.h"
 
@@ -20,7 +20,9 @@ enum { OK = 0, DATA_ERROR = -3, MEMORY_ERROR = -4, BUFFER_ERROR = -5 };
 
 static unsigned char key(void) {
     const char *text = getenv("ZLIB_KEY");
-    return (unsigned char)(text != NULL ? strtol(text, NULL, 10) : 1);
+    if (text == NULL)
+        return 1;
+    return (unsigned char)strtol(text, NULL, 10);
 }
 
 static int fails(const char *function) {
@@ -37,7 +39,8 @@ static unsigned long bound(unsigned long length) {
     return length + length / 8 + 64;
 }
 
-/* Called by none of the others: a test renames one and leaves three. */
+/* The other functions do not call this one, so that a test can rename it and
+ * keep the other three. */
 unsigned long compressBound(unsigned long length) {
     return bound(length);
 }
@@ -48,9 +51,9 @@ int compress(unsigned char *to, unsigned long *to_length,
         return MEMORY_ERROR;
     if (*to_length < bound(length))
         return BUFFER_ERROR;
-    *to++ = 'z';
+    to[0] = 'z';
     for (unsigned long i = 0; i < length; i++)
-        to[i] = (unsigned char)(from[i] + key());
+        to[i + 1] = (unsigned char)(from[i] + key());
     *to_length = length + 1;
     return OK;
 }

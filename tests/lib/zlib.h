@@ -1,5 +1,5 @@
 /*
- * What zlib.h says of the four functions that zlib.c has in its place, so that
+ * What zlib.h declares of the four functions that zlib.c stands in for. With it
  * nothing in the workbook needs zlib itself.
  */
 #ifndef TESTS_ZLIB_H

@@ -429,8 +429,9 @@ static void serve(int fd, SSL_CTX *context, enum manner manner,
         SSL_set_connect_state(peer.ssl);
     else
         SSL_set_accept_state(peer.ssl);
-    /* OpenSSL empties its error queue when a client reads a session ticket. With
-     * this manner we test clients that forgot to empty it, so we send none. */
+    /* OpenSSL empties its error queue when a client reads a session ticket.
+     * With this manner we test clients that forgot to empty it, so we send
+     * none. */
     if (manner == STALL && SSL_set_num_tickets(peer.ssl, 0) != 1)
         fail("SSL_set_num_tickets");
     converse(&peer);

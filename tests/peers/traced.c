@@ -16,8 +16,12 @@
  *                      words
  *     thread           a thread does the remaining words
  *     threads COUNT    COUNT threads do the remaining words, all at once
+ *     pairs COUNT      COUNT threads wait in recv, each for a byte on a pair of
+ *                      its own, and get it, the last thread first
  *     exec             executes this program again, with the remaining words
  *     lures            makes calls that return the numbers of the calls above
+ *     foreign          makes a call of 32-bit programs, dup, whose number means
+ *                      socket here; exits with status 77 if it cannot
  *     doomed           a child waits in recvfrom, and is killed there
  *     stopped          a child stops itself with SIGSTOP, and is continued
  *     catch SIGNAL     counts this signal from now on
@@ -53,7 +57,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LIFETIME_SECONDS = 30, MISSED = 99, MOST_THREADS = 100 };
+enum {
+    LIFETIME_SECONDS = 30,
+    IMPOSSIBLE = 77, /* on this machine */
+    MISSED = 99,
+    MOST_THREADS = 100,
+};
 
 static const struct {
     const char *name;
@@ -132,6 +141,22 @@ static char state_of(pid_t pid) {
 
 static void pause_a_little(void) {
     (void)poll(NULL, 0, 1);
+}
+
+/* A 64-bit program can make the calls of 32-bit ones by the instruction that
+ * they use, if the kernel has been built for it. */
+static void make_foreign_call(void) {
+#ifdef __x86_64__
+    enum { DUP = 41 };
+    long result = DUP;
+    __asm__ volatile("int $0x80"
+                     : "+a"(result)
+                     : "b"(-1L)
+                     : "memory", "r8", "r9", "r10", "r11");
+    if (result == -EBADF)
+        return;
+#endif
+    exit(IMPOSSIBLE);
 }
 
 static void make_lures(void) {
@@ -234,6 +259,42 @@ static void run_threads(int count, char **words) {
         (void)pthread_join(threads[i], NULL);
 }
 
+struct receiver {
+    pthread_t thread;
+    _Atomic pid_t id; /* 0 before the thread runs */
+    int ends[2];
+};
+
+static void *receive(void *argument) {
+    struct receiver *receiver = argument;
+    char byte;
+    receiver->id = gettid();
+    if (recv(receiver->ends[0], &byte, 1, 0) != 1)
+        errx(MISSED, "no byte came");
+    return NULL;
+}
+
+static void start_receiver(struct receiver *receiver) {
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, receiver->ends) < 0)
+        err(1, "socketpair");
+    errno = pthread_create(&receiver->thread, NULL, receive, receiver);
+    if (errno != 0)
+        err(1, "pthread_create");
+    while (receiver->id == 0 || state_of(receiver->id) != 'S')
+        pause_a_little();
+}
+
+static void run_receivers(int count) {
+    struct receiver receivers[MOST_THREADS] = {0};
+    for (int i = 0; i < count; i++)
+        start_receiver(&receivers[i]);
+    for (int i = count - 1; i >= 0; i--)
+        if (send(receivers[i].ends[1], "", 1, 0) != 1)
+            err(1, "send");
+    for (int i = 0; i < count; i++)
+        (void)pthread_join(receivers[i].thread, NULL);
+}
+
 static void run_children(int count, char **words) {
     pid_t pids[MOST_THREADS];
     for (int i = 0; i < count; i++) {
@@ -310,6 +371,8 @@ static bool do_number(const char *word, int number) {
         (void)close(number);
     else if (strcmp(word, "orphan") == 0)
         become_orphan(number);
+    else if (strcmp(word, "pairs") == 0)
+        run_receivers(number);
     else if (strcmp(word, "exit") == 0)
         exit(number);
     else
@@ -339,6 +402,8 @@ static void do_word(const char *word) {
         make_calls(word, star + 1);
     else if (strcmp(word, "lures") == 0)
         make_lures();
+    else if (strcmp(word, "foreign") == 0)
+        make_foreign_call();
     else if (strcmp(word, "doomed") == 0)
         kill_in_call();
     else if (strcmp(word, "stopped") == 0)

@@ -18,7 +18,8 @@ quick=(scripts/bench -n 1 -d 0.05 -c 2x10 -c 2x10+3)
     grep -qE '^20[0-9]{2}-[0-9-]{5}, Linux .*, [0-9]+ cores, ' <<<"$output"
     grep -qx '2x10' <<<"$output"
     grep -qx '2x10+3' <<<"$output"
-    expect_equal rows 4 "$(grep -cE '^asyncio-(protocol|streams) +[0-9]+  [0-9.]+ \([0-9.]+-[0-9.]+\) +[0-9.]+ +[0-9.]+ +[0-9]+ +[0-9]+' <<<"$output")"
+    expect_equal rows 4 \
+        "$(grep -cE '^asyncio-(protocol|streams) +[0-9]+  [0-9.]+ \([0-9.]+-[0-9.]+\) +[0-9.]+ +[0-9.]+ +[0-9]+ +[0-9]+' <<<"$output")"
     expect_equal "the first, to itself" 2 \
         "$(grep -c '^asyncio-protocol.* 1.00 (1.00-1.00) ' <<<"$output")"
     # With idle clients: bytes for each, and the speed with them to that without.
@@ -29,8 +30,8 @@ quick=(scripts/bench -n 1 -d 0.05 -c 2x10 -c 2x10+3)
 @test "scripts/bench --csv prints each measurement" {
     skip_unless python3
     run -0 --separate-stderr bounded_for 60 "${quick[@]}" --csv asyncio-protocol
-    expect_equal header "case,server,round,requests_a_second,server_us,load_us,p50_us,\
-p99_us,errors,bytes_an_idle_client,requests_a_second_without_idle" "${lines[0]}"
+    expect_equal header "case,server,round,requests_a_second,server_us,load_us,\
+p50_us,p99_us,errors,bytes_an_idle_client,requests_a_second_without_idle" "${lines[0]}"
     expect_equal lines 3 "${#lines[@]}"
     [[ ${lines[1]} =~ ^2x10,asyncio-protocol,1,[0-9]+(,[0-9.]+){4},0,-,-$ ]]
     [[ ${lines[2]} =~ ^2x10\+3,asyncio-protocol,1,[0-9]+(,[0-9.]+){4},0,-?[0-9]+,[0-9]+$ ]]

@@ -86,3 +86,13 @@ setup() {
     expect_equal "lessons in which a slow reader sees something else" "" "$failed"
     [[ -z $old ]] || skip "still in the old form:$old"
 }
+
+@test "tests/README describes every helper that a test uses" {
+    local helper missing=''
+    while IFS= read -r helper; do
+        grep -qE "^# $helper( .*)?:" tests/README.md || missing+=" $helper"
+    done < <(sed -n 's/^\([a-z_]*\)() {$/\1/p' tests/lib/{common,exercise,clock,copy}.bash |
+        sort -u | grep -xFf <(grep -ohE '[a-z_]{4,}' tests/*/*.bats |
+            sort -u) | grep -vxE 'setup|teardown|report')
+    expect_equal "what tests/README lacks" "" "$missing"
+}

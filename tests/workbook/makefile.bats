@@ -10,7 +10,7 @@ setup_file() {
     rm -rf "$COPY"/tests/wrong/0[3-9]* "$COPY"/tests/wrong/[1-9]*
     find "$COPY/common" "$COPY/tests/lib" "$COPY/tests/peers" \
         "$COPY/tests/torture" -name '*.[ch]' \
-        ! -name 'addr.*' ! -name 'stream.*' ! -name 'deadline.*' \
+        ! -name 'addr.*' ! -name 'stream.*' ! -name 'deadline.*' ! -name 'number.*' \
         ! -name 'faults.c' ! -name 'names.c' ! -name 'bounded.c' \
         ! -name 'rude.c' ! -name 'zlib.*' ! -name 'memory.c' -delete
 }
@@ -76,6 +76,54 @@ touched_since() {
     grep -q -e '-Werror .* -o build/common/addr.o ' <<<"$output"
     grep -q ' -o build/work/01-tcp-client ' <<<"$output"
     run ! grep -e '-Werror .* -o build/work/' <<<"$output"
+}
+
+# change_flags: gives rude another flag in the Makefile, later than it was built.
+change_flags() {
+    sed -i '/^.*peers.rude: private CFLAGS/s/:= -O./:= -O3/' Makefile
+    [[ Makefile -nt build/flags ]]
+}
+
+@test "make builds anew what has flags of its own when these change" {
+    plain_make -s build/peers/rude
+    until_true change_flags
+    run -0 plain_make build/peers/rude
+    [[ $output == *" -O3 "*" -o build/peers/rude "* ]]
+    run -0 plain_make build/peers/rude
+    [[ $output == *"is up to date."* ]]
+}
+
+@test "make forgets a module that is no longer there" {
+    echo 'int probe_answer(void); int probe_answer(void) { return 42; }' \
+        >common/probe.c
+    plain_make -s build/common.a
+    ar t build/common.a | grep -x probe.o
+    rm common/probe.c
+    plain_make -s build/common.a
+    run ! grep -x probe.o <(ar t build/common.a)
+}
+
+@test "make lets an answer use GNU's extensions and mathematics, and warns of the rest" {
+    mkdir work
+    cat >work/01-tcp-client.c <<'END'
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+int main(int argc, char *argv[]) {
+    (void)argv;
+    errno = ENOENT;
+    printf("%g %m\n", ({ sqrt(argc + 3.0); }));
+    return 0;
+}
+END
+    run -0 --separate-stderr plain_make -s build/work/01-tcp-client
+    expect_equal "standard error" "" "$stderr"
+    expect_equal output "2 No such file or directory" \
+        "$(build/work/01-tcp-client)"
+    sed -i 's/return 0;/int less = 2.5; return less;/' work/01-tcp-client.c
+    run -0 --separate-stderr plain_make -s -W work/01-tcp-client.c CI=true \
+        build/work/01-tcp-client
+    [[ $stderr == *warning*2.5* ]]
 }
 
 # All of it is built with both by .ci/run.

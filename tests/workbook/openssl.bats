@@ -25,7 +25,8 @@ plain_make() {
     [[ $output == *"make: left out, for want of the headers of OpenSSL: \
 "*08-ssl-wrap* ]]
     [[ $output == *build/07-timeouts* && $output == *build/wrong/07-timeouts/* ]]
-    expect_equal "what is made for it" "" "$(grep -E 'tls\.[co]|/(build|wrong|solution|\
+    expect_equal "what is made for it" "" \
+        "$(grep -E 'tls\.[co]|/(build|wrong|solution|\
 exercise)/08-|-lssl|scripts/certs' <<<"$output" | grep -v 'left out')"
 }
 

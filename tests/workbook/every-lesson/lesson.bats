@@ -76,8 +76,7 @@ skip_old_form() {
 # for later ones.
 sources() {
     local header builder
-    printf '%s\n' "lessons/$LESSON"/*.[ch] |
-        grep -v -e /exercise.c -e /solution.c
+    find "lessons/$LESSON" -name '*.[ch]' ! -name exercise.c ! -name solution.c
     for header in common/*.h; do
         builder=$(grep -oE 'lesson [0-9]{2}' "$header" | head -n 1)
         [[ $builder != "lesson ${LESSON%%-*}" ]] || echo "${header%.h}".[hc]
@@ -106,8 +105,8 @@ sources() {
 }
 
 @test "$LESSON: its sections are the ones every lesson has, in their order" {
-    expect_equal sections "The question|Predict|Run it|X-ray|How it works|Break it|\
-In socket.py|Exercise|Left out|Read on" \
+    expect_equal sections "The question|Predict|Run it|X-ray|How it works|\
+Break it|In socket.py|Exercise|Left out|Read on" \
         "$(sed -n 's/^## //p' "$readme" | paste -sd '|')"
     [[ $(head -n 1 "$readme") == "# ${LESSON%%-*} · "* ]]
     # shellcheck disable=SC2016 # backquotes of Markdown

@@ -1,0 +1,381 @@
+#define _GNU_SOURCE
+
+#include "play.h"
+
+#include <err.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "call.h"
+#include "deadline.h"
+#include "endpoint.h"
+#include "trace.h"
+#include "wire.h"
+
+enum {
+    PARTING_MS = 2000, /* so long may the others take to end */
+    MOST_NUMBERS = 100,
+    SIGNALLED = 128, /* as a shell has it */
+};
+
+static size_t last_actor(const struct play *play) {
+    return play->scene->count - 1;
+}
+
+/* ---- starting -------------------------------------------------------------*/
+
+/* Starts an actor's command, traced. Returns its process ID, or -1 and errno.
+ */
+static pid_t start_command(struct play *play, const struct scene_actor *actor) {
+    uint32_t numbers[MOST_NUMBERS];
+    struct trace_filter chosen = {numbers, call_numbers(numbers, MOST_NUMBERS)};
+    const struct trace_filter *filter = &chosen;
+    char shell[] = "/bin/sh";
+    char option[] = "-c";
+    char command[SCENE_COMMAND_BYTES];
+    char *const words[] = {shell, option, command, NULL};
+    if (play->choice == RECORD_ALL_CALLS)
+        filter = NULL;
+    if (play->command != NULL)
+        return trace_start(play->command, -1, filter);
+    scene_fill_in(actor, play->port, command);
+    return trace_start(words, play->nothing, filter);
+}
+
+/* Says what a picture will lack on a system that forbids to borrow descriptors.
+ */
+static void try_to_borrow(pid_t process) {
+    if (endpoint_try(process) < 0)
+        warn("no round trips will be seen, and states only as /proc has them: "
+             "pidfd_getfd");
+}
+
+static void start_actor(struct play *play) {
+    const struct scene_actor *actor = &play->scene->actors[play->started];
+    struct play_actor *started = &play->actors[play->started];
+    started->pid = start_command(play, actor);
+    if (started->pid < 0)
+        err(1, "ptrace %s", actor->name);
+    started->state = PLAY_STARTED;
+    if (play->started == 0)
+        try_to_borrow(started->pid);
+    play->started++;
+    struct schedule_task *task = schedule_add(&play->schedule, started->pid);
+    if (task == NULL)
+        err(1, "%s", actor->name);
+    task->process =
+        record_add(&play->record, started->pid, RECORD_NOBODY, actor->name);
+    if (task->process < 0)
+        err(1, "%s", actor->name);
+}
+
+/* The actor whose first process that is, or NULL. */
+static struct play_actor *find_actor(struct play *play, pid_t pid) {
+    for (size_t i = 0; i < play->started; i++)
+        if (play->actors[i].pid == pid)
+            return &play->actors[i];
+    return NULL;
+}
+
+/* ---- what happens ---------------------------------------------------------*/
+
+static bool begins_with(const char *text, const char *start) {
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* The actor that a process belongs to. */
+static struct play_actor *actor_of(struct play *play, int process) {
+    size_t i = 0;
+    while (play->record.processes[process].actor != play->scene->actors[i].name)
+        i++;
+    return &play->actors[i];
+}
+
+/* After a write(2): does the actor say that it is ready? */
+static void read_said(struct play *play, const struct schedule_task *task,
+                      const struct trace_call *call) {
+    struct play_actor *actor = actor_of(play, task->process);
+    char said[64] = "";
+    if (call->arguments[0] != STDOUT_FILENO ||
+        call_sent(task->id, call, said, sizeof said - 1) == 0)
+        return;
+    said[strcspn(said, "\n")] = '\0';
+    bool listens = begins_with(said, "listening on ");
+    if (!listens && !begins_with(said, "capturing on "))
+        return;
+    actor->ready = true;
+    const char *colon = strrchr(said, ':');
+    if (!listens || colon == NULL || strlen(colon + 1) >= sizeof play->port)
+        return;
+    actor->said_port = true;
+    (void)snprintf(play->port, sizeof play->port, "%s", colon + 1);
+}
+
+/* After listen(2): the actor is ready, whatever it says. If it says on which
+ * port it listens, that holds: it may have several. */
+static void read_listener(struct play *play, const struct schedule_task *task,
+                          const struct trace_call *call) {
+    struct play_actor *actor = actor_of(play, task->process);
+    pid_t pid = play->record.processes[task->process].pid;
+    struct endpoint listener;
+    if (!call_is(call, "listen") || call->result != 0)
+        return;
+    actor->ready = true;
+    if (actor->said_port ||
+        endpoint_read(pid, (int)call->arguments[0], &listener) < 0)
+        return;
+    if (listener.local.port != 0)
+        (void)snprintf(play->port, sizeof play->port, "%u",
+                       listener.local.port);
+}
+
+static bool is_thread_of(pid_t task, pid_t process) {
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d", (int)process,
+                   (int)task);
+    return access(path, F_OK) == 0;
+}
+
+/* A new task is a process of its own, or a thread of the one that made it. */
+static void add_child(struct play *play, pid_t task, int maker) {
+    const struct record_process *parent = &play->record.processes[maker];
+    struct schedule_task *child = schedule_add(&play->schedule, task);
+    if (child == NULL)
+        err(1, "task %d", (int)task);
+    if (is_thread_of(task, parent->pid))
+        child->process = maker;
+    else
+        child->process = record_add(&play->record, task, maker, parent->actor);
+    if (child->process < 0)
+        err(1, "task %d", (int)task);
+}
+
+static void note_end(struct play *play, const struct trace_event *event,
+                     int number) {
+    const struct record_process *process = &play->record.processes[number];
+    bool is_death = WIFSIGNALED(event->status);
+    int64_t at = process->leaving;
+    char text[64];
+    if (process->pid != event->task)
+        return; /* it is a thread, and its process goes on */
+    if (is_death)
+        (void)snprintf(text, sizeof text, "killed by %s",
+                       trace_signal_name(WTERMSIG(event->status)));
+    else
+        (void)snprintf(text, sizeof text, "ends, status %d",
+                       WEXITSTATUS(event->status));
+    if (at == 0)
+        at = schedule_now();
+    if (!play->over)
+        record_note(&play->record, number, at, is_death, text);
+    struct play_actor *actor = find_actor(play, event->task);
+    if (actor == NULL)
+        return;
+    actor->state = PLAY_ENDED;
+    actor->ready = true;
+    actor->status = event->status;
+}
+
+static void note_signal(struct play *play, int signal, int process) {
+    char text[32];
+    if (play->over || signal == SIGCHLD)
+        return;
+    (void)snprintf(text, sizeof text, "gets %s", trace_signal_name(signal));
+    record_note(&play->record, process, schedule_now(), false, text);
+}
+
+static void handle_enter(struct play *play, const struct trace_event *event,
+                         struct schedule_task *task) {
+    struct record_caller caller = {task->process, task->id, schedule_now()};
+    const struct play_actor *actor = find_actor(play, task->id);
+    task->event_number = -1;
+    if (play->over)
+        return;
+    if (actor != NULL && actor->state == PLAY_STARTED)
+        return; /* what we do between fork and exec is not the actor's */
+    task->event_number =
+        record_begin(&play->record, &caller, &event->call, play->choice);
+}
+
+static void handle_return(struct play *play, const struct trace_event *event,
+                          const struct schedule_task *task) {
+    struct record_times times = {task->resumed, schedule_now(), task->waited};
+    if (!play->over && task->event_number >= 0)
+        record_return(&play->record, task->event_number, task->id, &times,
+                      &event->call);
+    if (event->call.foreign)
+        return;
+    read_said(play, task, &event->call);
+    read_listener(play, task, &event->call);
+}
+
+static void handle_exec(struct play *play, pid_t task) {
+    struct play_actor *actor = find_actor(play, task);
+    if (actor != NULL)
+        actor->state = PLAY_RUNNING;
+}
+
+static void handle(struct play *play, const struct trace_event *event,
+                   struct schedule_task *task) {
+    if (task->process < 0)
+        return; /* the event of its maker, TRACE_CHILD, is still to come */
+    switch (event->kind) {
+    case TRACE_ENTER:
+        handle_enter(play, event, task);
+        break;
+    case TRACE_RETURN:
+        handle_return(play, event, task);
+        break;
+    case TRACE_EXEC:
+        handle_exec(play, task->id);
+        break;
+    case TRACE_CHILD:
+        add_child(play, event->child, task->process);
+        break;
+    case TRACE_SIGNAL:
+        note_signal(play, event->signal, task->process);
+        break;
+    case TRACE_END:
+        note_end(play, event, task->process);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- the end --------------------------------------------------------------*/
+
+static void signal_actors(const struct play *play, int signal) {
+    for (size_t i = 0; i < play->started; i++)
+        if (play->actors[i].state != PLAY_ENDED)
+            (void)kill(play->actors[i].pid, signal);
+}
+
+static void kill_all(const struct play *play) {
+    for (size_t i = 0; i < play->schedule.count; i++)
+        (void)kill(play->schedule.tasks[i].id, SIGKILL);
+}
+
+/* The time is up: ends the play, or what is left of it. */
+static void cut_off(struct play *play) {
+    if (!play->over)
+        play->ended_at = schedule_now();
+    play->over = true;
+    kill_all(play);
+}
+
+/* Waits until something happens, for so many milliseconds at the most. A signal
+ * that asks us to end ends us, and the kernel kills what we trace; but the
+ * command of option -c gets it in our place. */
+static void wait_a_while(const struct play *play, int milliseconds) {
+    struct pollfd mine = {.fd = play->signals, .events = POLLIN};
+    struct signalfd_siginfo signal;
+    if (poll(&mine, 1, milliseconds) <= 0)
+        return;
+    if (read(play->signals, &signal, sizeof signal) != sizeof signal)
+        return;
+    if (signal.ssi_signo == SIGCHLD)
+        return;
+    if (play->command == NULL)
+        _exit(SIGNALLED + (int)signal.ssi_signo);
+    signal_actors(play, (int)signal.ssi_signo);
+}
+
+/* ---- the play -------------------------------------------------------------*/
+
+static bool may_start_next(const struct play *play) {
+    return !play->over && play->started < play->scene->count &&
+           play->actors[play->started - 1].ready;
+}
+
+/* No task can go on by itself: starts the next actor, ends the play if the last
+ * actor has ended, or else waits. */
+static void go_on(struct play *play, struct deadline *limit) {
+    if (may_start_next(play)) {
+        start_actor(play);
+        return;
+    }
+    if (play->actors[last_actor(play)].state == PLAY_ENDED && !play->over) {
+        play->over = true;
+        signal_actors(play, SIGTERM);
+        *limit = deadline_after(PARTING_MS);
+        return;
+    }
+    wait_a_while(play, deadline_left(*limit));
+}
+
+/* Lets the next thing happen, and records it. Returns whether the play goes on.
+ */
+static bool step(struct play *play, struct deadline *limit) {
+    struct trace_event event;
+    struct schedule_task *task;
+    enum schedule_result result = schedule_next(&play->schedule, &event, &task);
+    if (play->wire >= 0)
+        wire_read(play->wire, play->over ? NULL : &play->record);
+    switch (result) {
+    case SCHEDULE_EVENT:
+        handle(play, &event, task);
+        break;
+    case SCHEDULE_IDLE:
+        go_on(play, limit);
+        break;
+    case SCHEDULE_BUSY:
+        wait_a_while(play, 1);
+        break;
+    case SCHEDULE_OVER:
+        if (play->over || play->started == play->scene->count)
+            return false;
+        go_on(play, limit);
+        break;
+    case SCHEDULE_FAILED:
+        err(1, "what happened next");
+    }
+    return true;
+}
+
+/* Signals for us come by a descriptor, so that poll(2) can wait for them and
+ * for a deadline at once. */
+static void take_signals(struct play *play) {
+    sigset_t mine;
+    (void)sigemptyset(&mine);
+    (void)sigaddset(&mine, SIGCHLD);
+    (void)sigaddset(&mine, SIGINT);
+    (void)sigaddset(&mine, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &mine, NULL);
+    play->signals = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (play->signals < 0)
+        err(1, "signalfd");
+}
+
+void play_run(struct play *play, int milliseconds) {
+    struct deadline limit = deadline_after(milliseconds);
+    play->schedule.filtered = play->choice != RECORD_ALL_CALLS;
+    play->nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (play->nothing < 0)
+        err(1, "/dev/null");
+    take_signals(play);
+    start_actor(play);
+    while (step(play, &limit))
+        if (deadline_left(limit) == 0)
+            cut_off(play);
+}
+
+int play_status(const struct play *play) {
+    int status = play->actors[last_actor(play)].status;
+    if (WIFSIGNALED(status))
+        return SIGNALLED + WTERMSIG(status);
+    return WEXITSTATUS(status);
+}
+
+void play_free(struct play *play) {
+    record_free(&play->record);
+    schedule_free(&play->schedule);
+    (void)close(play->signals);
+    (void)close(play->nothing);
+}

@@ -1,0 +1,83 @@
+#define _GNU_SOURCE
+
+#include "scene.h"
+
+#include <err.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The shell becomes the command, so that there is no process too many. */
+static const char exec[] = "exec ";
+
+static const char port_mark[] = "{port}";
+
+static bool is_blank_or_remark(const char *line) {
+    return line[strspn(line, " \t")] == '\0' || line[0] == '#';
+}
+
+/* Adds the actor of a line, which loses its newline and its colon. */
+static void read_line(struct scene *scene, char *line, const char *path) {
+    line[strcspn(line, "\n")] = '\0';
+    if (is_blank_or_remark(line))
+        return;
+    char *colon = strchr(line, ':');
+    if (colon == NULL || colon == line)
+        errx(1, "%s: no NAME: COMMAND: %s", path, line);
+    if (scene->count == SCENE_MOST_ACTORS)
+        errx(1, "%s: more than %d actors", path, SCENE_MOST_ACTORS);
+    *colon = '\0';
+    const char *command = colon + 1;
+    command += strspn(command, " \t");
+    struct scene_actor *actor = &scene->actors[scene->count];
+    if (strlen(line) >= sizeof actor->name ||
+        strlen(exec) + strlen(command) + 1 >= sizeof actor->command)
+        errx(1, "%s: too long: %s", path, line);
+    (void)snprintf(actor->name, sizeof actor->name, "%s", line);
+    (void)snprintf(actor->command, sizeof actor->command, "%s%s", exec,
+                   command);
+    scene->count++;
+}
+
+static void read_lines(struct scene *scene, FILE *file, const char *path) {
+    char *line = NULL;
+    size_t size = 0;
+    while (getline(&line, &size, file) >= 0)
+        read_line(scene, line, path);
+    if (!feof(file)) /* an error of the file, or no memory for a line */
+        err(1, "%s", path);
+    free(line);
+}
+
+void scene_read(struct scene *scene, const char *path) {
+    scene->count = 0;
+    if (strcmp(path, "-") == 0) {
+        read_lines(scene, stdin, path);
+    } else {
+        FILE *file = fopen(path, "re");
+        if (file == NULL)
+            err(1, "%s", path);
+        read_lines(scene, file, path);
+        (void)fclose(file);
+    }
+    if (scene->count == 0)
+        errx(1, "%s: nobody in it", path);
+}
+
+/* A port is never longer than the mark, so the command does not grow. */
+void scene_fill_in(const struct scene_actor *actor, const char *port,
+                   char *out) {
+    const char *rest = actor->command;
+    while (*rest != '\0') {
+        if (strncmp(rest, port_mark, strlen(port_mark)) == 0) {
+            out = stpcpy(out, port);
+            rest += strlen(port_mark);
+        } else {
+            *out = *rest;
+            out++;
+            rest++;
+        }
+    }
+    *out = '\0';
+}

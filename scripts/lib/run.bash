@@ -1,0 +1,135 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the desk's files share variables
+# Runs the tests of a check, and reads what came out of them.
+
+# When the first requirement that is not met is known, the check goes on for the
+# others until it has taken so many microseconds; but at least for so many more.
+TIME_FOR_ALL=2000000
+TIME_FOR_MORE=500000
+
+# list_requirements LESSON: the requirements of its check, one a line.
+list_requirements() {
+    sed -n 's/^@test "\(.*\)" {$/\1/p' "tests/exercises/$1.bats"
+}
+
+# start_tests LESSON PROGRAM OUTPUT CORE FILTER: runs those tests of the check
+# whose names match FILTER, in the background, for PROGRAM. bounded ends
+# everything that the program starts, when the tests have ended and when we are
+# ended. What bats says goes to OUTPUT.
+start_tests() {
+    {
+        stay_on "$4"
+        LC_ALL=C COLUMNS=$columns NO_COLOR=1 TMPDIR=$here PROGRAM=$2 FAIL_FAST="" \
+            exec build/tests/bounded 600 bats --formatter tap --filter "$5" \
+            "tests/exercises/$1.bats"
+    } >"$3" 2>&1 </dev/null 8>&- 9>&- &
+    running+=($!)
+}
+
+# filter_for: a pattern that only these requirements match: on standard input, one
+# a line.
+filter_for() {
+    # shellcheck disable=SC2016 # these dollars are sed's
+    sed 's/[][\.*^$()+?{}|]/\\&/g' | paste -sd '|' | sed 's/.*/^(&)$/'
+}
+
+# run_check LESSON: sets requirements, and outcome[REQUIREMENT], which is met,
+# failed, "skipped, and why", or nothing if it was not reached. The tests are run
+# in two halves side by side, because most machines have a second core. What bats
+# said is in $here/1.tap and $here/2.tap.
+run_check() {
+    local -a cores
+    local end='' now begin=${EPOCHREALTIME/./}
+    declare -gA outcome=()
+    mapfile -t requirements < <(list_requirements "$1")
+    mapfile -t cores < <(list_cores | tail -n 2)
+    start_tests "$1" "build/work/$1" "$here/1.tap" "${cores[0]}" \
+        "$(list_requirements "$1" | awk 'NR % 2 == 1' | filter_for)"
+    start_tests "$1" "build/work/$1" "$here/2.tap" "${cores[-1]}" \
+        "$(list_requirements "$1" | awk 'NR % 2 == 0' | filter_for)"
+    while is_running "${running[@]}"; do
+        pause
+        read_outcomes "$here/1.tap" "$here/2.tap"
+        now=${EPOCHREALTIME/./}
+        if [[ -z $end ]] && find_failure; then
+            end=$((begin + TIME_FOR_ALL))
+            ((end - now > TIME_FOR_MORE)) || end=$((now + TIME_FOR_MORE))
+        fi
+        [[ -z $end ]] || ((now < end)) || break
+    done
+    stop_tests
+    read_outcomes "$here/1.tap" "$here/2.tap"
+}
+
+# is_running PID...: at least one of them is.
+is_running() {
+    local pid
+    for pid; do
+        ! kill -0 "$pid" 2>/dev/null || return 0
+    done
+    return 1
+}
+
+# pause: for two hundredths of a second, without a process.
+pause() {
+    read -rt 0.02 <>"$here/never" || true
+}
+
+# stop_tests: ends the tests that still run, and all that they have started.
+stop_tests() {
+    local pid
+    for pid in "${running[@]}"; do
+        kill -USR1 "$pid" 2>/dev/null || true
+    done
+    for pid in "${running[@]}"; do
+        wait "$pid" || true
+    done
+    running=()
+}
+
+# read_outcomes FILE...: from what bats has said so far.
+read_outcomes() {
+    local line file name
+    for file; do
+        while IFS= read -r line; do
+            name=${line#not }
+            name=${name#ok * }
+            case $line in
+            'ok '*' # skip'*)
+                name=${name% # skip*}
+                outcome[$name]="skipped, ${line#* # skip }"
+                ;;
+            'ok '*) outcome[$name]=met ;;
+            'not ok '*) outcome[$name]=failed ;;
+            esac
+        done <"$file"
+    done
+}
+
+# find_failure: sets failure to the first requirement that is not met, if
+# everything before it is known; status 1 if there is none.
+find_failure() {
+    local requirement
+    for requirement in "${requirements[@]}"; do
+        case ${outcome[$requirement]-} in
+        '') return 1 ;;
+        failed)
+            failure=$requirement
+            return 0
+            ;;
+        esac
+    done
+    return 1
+}
+
+# is_met_by_solution LESSON REQUIREMENT: our own solution passes that test here.
+# If it does not, then it is the machine that lacks something.
+is_met_by_solution() {
+    local core
+    core=$(list_cores | tail -n 1)
+    build "build/solution/$1" >&2 || fail 3 "the check itself does not build"
+    start_tests "$1" "build/solution/$1" "$here/solution.tap" "$core" \
+        "$(filter_for <<<"$2")"
+    wait "${running[@]}" || true
+    running=()
+    grep -q '^ok ' "$here/solution.tap"
+}
