@@ -72,13 +72,29 @@ setup() {
     [[ $out == *"It was waiting in recv on descriptor "* ]]
 }
 
-@test "learn check says what signal a program died of" {
+# answer_that STATEMENTS: a good answer to the first lesson, which does this as
+# soon as it has connected.
+answer_that() {
     mkdir work
-    sed 's/    size_t total = copy_all(fd);/&\n    raise(SIGSEGV);/' \
+    sed "s/    size_t total = copy_all(fd);/&\n    $1/" \
         "lessons/$first/solution.c" >"work/$first.c"
+    grep -qF "$1" "work/$first.c"
+}
+
+@test "learn check says what signal a program died of, with a hint about that" {
+    answer_that 'raise(SIGSEGV);'
     learn check 1
     expect_equal status 1 "$status"
-    [[ $out == *"SIGSEGV (invalid memory reference)"* ]]
+    [[ $out == *"But it crashed."*"It was ended by SIGSEGV ("* ]]
+    [[ $out == *"Hint: Your program used memory that is not its own"* ]]
+}
+
+@test "learn check says that a program prints without end" {
+    answer_that 'static char page[1000000]; for (;;) fwrite(page, 1, sizeof page, stdout);'
+    learn check 1
+    expect_equal status 1 "$status"
+    [[ $out == *"But it printed without end."* ]]
+    [[ $out == *"Hint: The loop that prints never ends"* ]]
 }
 
 @test "learn check blames the machine, not the learner, for what it lacks" {
