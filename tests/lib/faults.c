@@ -317,52 +317,31 @@ ssize_t read(int fd, void *bytes, size_t length) {
     return fails("read") ? -1 : real(fd, bytes, length);
 }
 
-/* A program that is compiled with _FORTIFY_SOURCE calls these instead, where
- * only the size of the array is known, and not the length. They have no header.
- */
+/* What recv, recvfrom and read are called where glibc knows the size of the
+ * array, but not the length: it checks the length first. */
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t room, int flags);
+ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t room, int flags) {
+    if (length > room)
+        abort();
+    return recv(fd, bytes, length, flags);
+}
+
 ssize_t __recvfrom_chk(int fd, void *bytes, size_t length, size_t room,
                        int flags, struct sockaddr *address,
                        socklen_t *address_length);
-ssize_t __read_chk(int fd, void *bytes, size_t length, size_t room);
-int __poll_chk(struct pollfd *descriptors, nfds_t count, int milliseconds,
-               size_t room);
-
-ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t room, int flags) {
-    ssize_t (*real)(int, void *, size_t, size_t, int);
-    find("__recv_chk", &real);
-    length = shortened("recv", length);
-    return fails("recv") ? -1 : real(fd, bytes, length, room, flags);
-}
-
 ssize_t __recvfrom_chk(int fd, void *bytes, size_t length, size_t room,
                        int flags, struct sockaddr *address,
                        socklen_t *address_length) {
-    ssize_t (*real)(int, void *, size_t, size_t, int, struct sockaddr *,
-                    socklen_t *);
-    find("__recvfrom_chk", &real);
-    return fails("recvfrom")
-               ? -1
-               : real(fd, bytes, length, room, flags, address, address_length);
+    if (length > room)
+        abort();
+    return recvfrom(fd, bytes, length, flags, address, address_length);
 }
 
+ssize_t __read_chk(int fd, void *bytes, size_t length, size_t room);
 ssize_t __read_chk(int fd, void *bytes, size_t length, size_t room) {
-    ssize_t (*real)(int, void *, size_t, size_t);
-    find("__read_chk", &real);
-    if (fd != timer_fd)
-        length = shortened("read", length);
-    return fails("read") ? -1 : real(fd, bytes, length, room);
-}
-
-int __poll_chk(struct pollfd *descriptors, nfds_t count, int milliseconds,
-               size_t room) {
-    int (*real)(struct pollfd *, nfds_t, int, size_t);
-    find("__poll_chk", &real);
-    if (fails("poll"))
-        return -1;
-    if (milliseconds > 0)
-        milliseconds = (milliseconds - 1) / (int)haste() + 1;
-    return real(descriptors, count, milliseconds, room);
+    if (length > room)
+        abort();
+    return read(fd, bytes, length);
 }
 
 ssize_t write(int fd, const void *bytes, size_t length) {
