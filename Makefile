@@ -62,10 +62,11 @@ $(programs) $(exercises) $(solutions) $(answers): $(BUILD)/common.a $(BUILD)/fla
 	$(BUILD_PROGRAM)
 
 # Your answer may use what GNU adds to C, and no warning keeps it from running.
-$(answers): private STANDARD := gnu17
-$(answers): private WARNINGS := $(filter-out -Wpedantic,$(WARNINGS))
-$(answers): private WERROR :=
-$(answers): private LIBRARIES := -lm
+# The tests have right answers of their own in tests/right, built in the same way.
+$(BUILD)/work/% $(BUILD)/right/%: private STANDARD := gnu17
+$(BUILD)/work/% $(BUILD)/right/%: private WARNINGS := $(filter-out -Wpedantic,$(WARNINGS))
+$(BUILD)/work/% $(BUILD)/right/%: private WERROR :=
+$(BUILD)/work/% $(BUILD)/right/%: private LIBRARIES := -lm
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -148,11 +149,15 @@ tools: certs $(peers) $(helpers) $(torments) $(libraries) ## build what tests an
 
 wrong: $(mistakes) ## build the wrong answers that the checks must catch
 
+right_answers := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard $(lessons:%=tests/right/%/*.c)))
+$(right_answers): $(BUILD)/%: tests/%.c
+$(right_answers): private needs_openssl = $(call using_openssl,$(source))
+
 $(peers): $(BUILD)/peers/%: tests/peers/%.c
 $(helpers): $(BUILD)/tests/%: tests/lib/%.c
 $(torments): $(BUILD)/tests/%: tests/torture/%.c
 $(mistakes): %: %.c
-$(peers) $(helpers) $(torments) $(mistakes): $(BUILD)/common.a $(BUILD)/flags
+$(peers) $(helpers) $(torments) $(mistakes) $(right_answers): $(BUILD)/common.a $(BUILD)/flags
 	$(BUILD_PROGRAM)
 
 # Two modules of lessons have tests of their own.
@@ -195,7 +200,7 @@ $(BUILD)/13-tls.so: common/tls.c common/deadline.c common/tls.h common/deadline.
 	$(COMPILE) -shared -fPIC -o $@ $(filter %.c,$^) -lssl -lcrypto
 
 fuzzers := $(call names_of,tests/fuzz)
-sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch])
+sources := $(wildcard lessons/*/*.[ch] common/*.[ch] tests/*/*.[ch] tests/right/*/*.c)
 
 # How long each parser is fed; its corpus is kept in build/fuzz/corpus/, and
 # what is worth keeping for ever in tests/fuzz/corpus/.
@@ -250,7 +255,8 @@ suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 
 lint: ## check format and style of all C and all shell
 	scripts/setup lint
-	clang-format --dry-run -Werror $(sources)
+	# A folder inside of a lesson has what need not compile.
+	clang-format --dry-run -Werror $(sources) $(wildcard lessons/*/*/*.[ch])
 	shellcheck $(scripts)
 	# A test's variables are its helpers', and what one test sets another lacks.
 	shellcheck -s bats -e SC2030,SC2031,SC2034,SC2153,SC2154 $(suites)
@@ -261,7 +267,7 @@ lint: ## check format and style of all C and all shell
 	    sh -c 'clang-tidy --quiet "$$1" -- -std=c17 -Icommon 2>/dev/null' -
 
 format: ## lay out all C as .clang-format has it
-	clang-format -i $(sources)
+	clang-format -i $(sources) $(wildcard lessons/*/*/*.[ch])
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/lessons/*/*.d \
-    $(BUILD)/wrong/*/*.d)
+    $(BUILD)/wrong/*/*.d $(BUILD)/right/*/*.d)

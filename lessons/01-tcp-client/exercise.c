@@ -12,21 +12,22 @@
  * 2. It connects to no other address. Given 127.0.0.2, it does not connect to
  *    127.0.0.1.
  * 3. It sends nothing.
- * 4. It copies everything that arrives to standard output. The server may send
- *    it in many pieces.
- * 5. It waits for a slow server. There may be a pause between two pieces.
- * 6. It copies NUL bytes too.
- * 7. It ends with status 0 when the server closes the connection.
+ * 4. It ends with status 0 when the server closes the connection.
+ * 5. It copies everything that arrives to standard output, and nothing else.
+ *    The server may send it in many pieces, and there may be several lines.
+ * 6. It waits for a slow server. There may be a pause between two pieces.
+ * 7. It copies NUL bytes too.
  * 8. It says on standard error how many bytes arrived. This is one line, such
- *    as `26 bytes`.
+ *    as `26 bytes`, and nothing else.
  * 9. It says why it cannot connect, with status 1. The reason is in words,
  *    such as "Connection refused".
  * 10. It reports a reset as an error, with status 1. It first prints what
  *     arrived before the reset, then the reason in words.
- * 11. It reports output that cannot be written, with status 1. Two examples
- *     are a full disk, and a pipe whose reader has ended.
- * 12. It refuses a wrong number of arguments, with status 2. It then prints a
- *     line that begins with `usage:` on standard error.
+ * 11. It reports output that cannot be written, with status 1. The reason is
+ *     in words, such as "No space left on device" for a full disk, or "Broken
+ *     pipe" for a pipe whose reader has ended.
+ * 12. It refuses a wrong number of arguments, with status 2. The first line on
+ *     standard error then begins with `usage:`.
  * 13. It refuses an invalid address or port, with status 1. An address is four
  *     numbers, as in 127.0.0.1; `127.1` is not enough. A port is a number from
  *     1 to 65535, in digits alone; `80x` is invalid.

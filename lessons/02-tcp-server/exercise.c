@@ -13,7 +13,7 @@
  *    127.0.0.1:PORT`, with the port that it really has, also when it was
  *    started with 0. The line is printed at once, also when standard output is
  *    a file.
- * 2. It listens on 127.0.0.1 only.
+ * 2. It listens on the loopback address only. This is 127.0.0.1.
  * 3. It tells a client the client's own address and port, and closes the
  *    connection. This is one line, such as `you are 127.0.0.1:54321`, with a
  *    newline.
@@ -30,8 +30,8 @@
  * 10. It says why it cannot listen, with status 1. The reason is in words,
  *     such as "Address already in use", and it does not print the line of
  *     requirement 1.
- * 11. It refuses a wrong number of arguments, with status 2. It then prints a
- *     line that begins with `usage:` on standard error.
+ * 11. It refuses a wrong number of arguments, with status 2. The first line on
+ *     standard error then begins with `usage:`.
  * 12. It refuses an invalid port, with status 1. A port is a number from 0 to
  *     65535, in digits alone.
  *

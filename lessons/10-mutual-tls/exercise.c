@@ -1,12 +1,51 @@
 /*
- * 10 exercise: a server that takes everybody for the first on its list. Have it
- * let in nobody but those on the list, and know which of them it is.
+ * 10 exercise: a server with a list of guests.
  *
- * usage: 10-mutual-tls PORT CERT KEY CLIENT_CA NAME...
+ * A certificate says who a client is. It does not say what this client may do.
+ * An authority may have given certificates to a thousand clients, and your
+ * server is meant for three of them. So the server has a list of names, and
+ * lets in only the clients on the list.
  *
- * It works: it shows its certificate, shakes hands, and says welcome, to one
- * client after another. But it asks for no certificate, and has not looked into
- * CLIENT_CA. The README beside this file says what it is to do.
+ * You write this server. It is called as `10-mutual-tls PORT CERT KEY
+ * CLIENT_CA NAME...`. The NAMEs are the list, and CLIENT_CA is the file with
+ * the authorities that may sign clients' certificates. The part that listens,
+ * makes the handshake and sends the answer is given. As it is given, it asks
+ * for no certificate, and takes each client for the first NAME.
+ *
+ * 1. It welcomes a client whose certificate has a name of the list. The client
+ *    gets the line `welcome NAME`, and the server prints the same line on
+ *    standard output. If the certificate has several names of the list, any of
+ *    them may be NAME.
+ * 2. It refuses a client without a certificate. A client that is refused, for
+ *    this or another reason, gets no byte of an answer, and nothing is printed
+ *    on standard output about it. The reason is printed on standard error, and
+ *    the server serves the next client.
+ * 3. It refuses a certificate that is not valid for a client. It may have
+ *    expired, or be meant for servers, or there may be no chain from it to an
+ *    authority in CLIENT_CA.
+ * 4. It refuses a client that is not on the list. Such a client gets no
+ *    greeting either.
+ * 5. It refuses a client that does not have the key of its certificate. So it
+ *    must not decide before the handshake is over.
+ * 6. It compares whole names. For example, `alice.example.org`,
+ *    `malice.example` and `alice.exampl` are other names than `alice.example`.
+ *    A `*` in a certificate is not a wildcard here, and fits only a `*`.
+ * 7. It compares only the DNS names among the alternative names. The subject
+ *    with its CN does not count, and neither does a URI or a mail address.
+ * 8. It compares a name to its end, even if there is a NUL or a comma in it.
+ * 9. It compares all the DNS names of a certificate. The one that is on the
+ *    list may be the second.
+ * 10. It ignores the case of letters. For `Alice.EXAMPLE` in a certificate and
+ *     `alice.example` on the list, it says `welcome alice.example`: as it is
+ *     on the list.
+ * 11. It refuses to start if a NAME is empty or begins with a dot. It says why
+ *     on standard error, with status 1.
+ * 12. It refuses to start if it cannot read CLIENT_CA. It says why on standard
+ *     error, with status 1.
+ *
+ * What is here compiles and serves. But it asks for no certificate, does not
+ * look into CLIENT_CA, and takes each client for the first NAME. Your parts are
+ * numbered: in check_names, make_context, find_name and serve_client.
  */
 #define _GNU_SOURCE
 
@@ -15,100 +54,163 @@
 #include "tls.h"
 
 #include <err.h>
+#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 1000, BACKLOG = 128, LINE_BYTES = 512 };
+enum {
+    PATIENCE_MS = 1000, /* for each client */
+    PAUSE_MS = 100,     /* after an accept that failed */
+    BACKLOG = 128,
+    LONGEST_NAME = 253, /* bytes of a DNS name: RFC 1035, section 2.3.4 */
+    LINE_BYTES = LONGEST_NAME + sizeof "welcome \n",
+};
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 10-mutual-tls PORT CERT KEY CLIENT_CA NAME...\n", out);
     exit(status);
 }
 
-static _Noreturn void fail(const char *call, const char *what) {
+static void complain(const char *call, const SSL *ssl) {
     char reason[TLS_REASON_BYTES];
-    errx(1, "%s %s: %s", call, what, tls_explain(NULL, reason));
+    warnx("%s: %s", call, tls_explain(ssl, reason));
 }
 
+static _Noreturn void fail(const char *call, const char *file) {
+    char reason[TLS_REASON_BYTES];
+    errx(1, "%s %s: %s", call, file, tls_explain(NULL, reason));
+}
+
+/* Ends the program if one of the names cannot be the name of a client. */
+static void check_names(char **names) {
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (strlen(names[i]) > LONGEST_NAME)
+            errx(1, "this name is too long: %s", names[i]);
+        /* 4. Which other names must be refused? */
+    }
+}
+
+/* Makes what all connections share. */
 static SSL_CTX *make_context(const char *cert, const char *key,
-                             const char *ca) {
+                             const char *client_ca) {
     SSL_CTX *context = tls_server_context(cert, key);
     if (context == NULL)
         fail("show", cert);
-    (void)ca;
+    /* 1. Trust the authorities in this file, and demand a certificate. */
+    (void)client_ca; /* delete this line when you use the file */
     return context;
 }
 
-/* To the client, and to whoever reads what this server prints. */
-static void say_welcome(SSL *ssl, const char *name) {
-    char line[LINE_BYTES];
-    int length = snprintf(line, sizeof line, "welcome %s\n", name);
-    if (length >= LINE_BYTES || SSL_write(ssl, line, length) <= 0)
-        warnx("SSL_write: %s has not heard it", name);
-    if (printf("welcome %s\n", name) < 0)
-        warn("standard output");
-    (void)SSL_shutdown(ssl);
+/* Returns the name of the list that the client's certificate is made out to, or
+ * NULL if it is made out to none of them. */
+static const char *find_name(const SSL *ssl, char **names) {
+    /* 2. Look at the client's certificate. */
+    (void)ssl; /* delete this line when you use ssl */
+    return names[0];
 }
 
-static void attend(SSL *ssl, char **names) {
-    if (tls_handshake(ssl, deadline_after(PATIENCE_MS)) < 0) {
-        char reason[TLS_REASON_BYTES];
-        warnx("SSL_accept: %s", tls_explain(ssl, reason));
+/* Sends the whole line. Returns 0, or -1: see tls_explain. */
+static int send_line(SSL *ssl, const char *line, struct deadline deadline) {
+    for (;;) {
+        int result = SSL_write(ssl, line, (int)strlen(line));
+        if (result > 0)
+            return 0;
+        if (tls_wait(ssl, result, deadline) != TLS_RETRY)
+            return -1;
+    }
+}
+
+/* Prints the welcome, and sends it to the client. Returns 0 or -1, as send_line
+ * does. */
+static int welcome(SSL *ssl, const char *name, struct deadline deadline) {
+    char line[LINE_BYTES];
+    (void)snprintf(line, sizeof line, "welcome %s\n", name); /* it fits */
+    if (fputs(line, stdout) == EOF)
+        warn("standard output");
+    return send_line(ssl, line, deadline);
+}
+
+/* Makes the handshake with one client, and lets it in or not. */
+static void serve_client(SSL *ssl, char **names) {
+    struct deadline deadline = deadline_after(PATIENCE_MS);
+    if (tls_handshake(ssl, deadline) < 0) {
+        complain("SSL_accept", ssl);
         return;
     }
-    say_welcome(ssl, names[0]);
+    const char *name = find_name(ssl, names);
+    /* 3. What if there is no such name? */
+    if (welcome(ssl, name, deadline) < 0) {
+        complain("SSL_write", ssl);
+        return; /* after such an error, no SSL_shutdown: its page */
+    }
+    if (SSL_shutdown(ssl) < 0) /* it sends close_notify */
+        complain("SSL_shutdown", ssl);
 }
 
+/* Returns a listener at 127.0.0.1, as in lesson 02, and prints its name. */
 static int listen_on(in_port_t port) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     struct sockaddr *address = (struct sockaddr *)&own;
     socklen_t length = sizeof own;
-    char name[ADDR_TEXT_BYTES];
     const int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, address, length) < 0 || listen(fd, BACKLOG) < 0 ||
-        getsockname(fd, address, &length) < 0)
-        err(1, "listen 127.0.0.1:%d", port);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (bind(listener, address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(listener, BACKLOG) < 0)
+        err(1, "listen");
+    if (getsockname(listener, address, &length) < 0)
+        err(1, "getsockname");
+    char name[ADDR_TEXT_BYTES];
     if (printf("listening on %s\n", addr_format(address, length, name)) < 0)
         err(1, "standard output");
-    return fd;
+    return listener;
 }
 
-int main(int argc, char **argv) {
-    char reason[TLS_REASON_BYTES];
-    in_port_t port;
-    if (argc == 2 && strcmp(argv[1], "-h") == 0)
-        usage(stdout, 0);
-    if (argc < 6)
-        usage(stderr, 2);
-    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", argv[1]);
-    char **names = argv + 5;
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
-
-    SSL_CTX *context = make_context(argv[2], argv[3], argv[4]);
-    int listener = listen_on(port);
-    for (;;) { /* until a signal ends it */
+/* Serves one client after another, until a signal ends the program. */
+static _Noreturn void serve_clients(SSL_CTX *context, int listener,
+                                    char **names) {
+    for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PATIENCE_MS / 10), -1, 0);
+            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
             continue;
         }
         SSL *ssl = SSL_new(context);
         if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
-            attend(ssl, names);
+            serve_client(ssl, names);
         else
-            warnx("SSL_new: %s", tls_explain(NULL, reason));
+            complain("SSL_new", NULL);
         SSL_free(ssl);
-        (void)close(fd);
+        (void)close(fd); /* an error here changes nothing for other clients */
     }
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc < 6)
+        usage(stderr, 2);
+    in_port_t port;
+    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
+        errx(1, "%s is not a port: 0 to 65535", argv[1]);
+    char **names = argv + 5; /* with a NULL behind the last one */
+    check_names(names);
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    /* Print each line at once, also into a file or a pipe. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+
+    SSL_CTX *context = make_context(argv[2], argv[3], argv[4]);
+    serve_clients(context, listen_on(port), names);
 }

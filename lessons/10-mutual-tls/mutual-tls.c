@@ -1,13 +1,18 @@
 /*
  * 10-mutual-tls: a server and a client that each prove who they are.
  *
- * Shows whose a key and a certificate are: one's own, for the other side to
- * judge; and that in TLS 1.3 a client has shaken hands before it was judged.
+ * Shows whose the two files of a side are: its own certificate, and the key to
+ * it. The other side asks for them, and judges them. It also shows that in TLS
+ * 1.3 a client's handshake is over before the server has judged the client.
  *
- * usage: 10-mutual-tls [-t SECONDS] serve PORT CERT KEY CLIENT_CA
- *        10-mutual-tls [-t SECONDS] connect HOST PORT CA [CERT KEY]
- * Left out: who, of all that have a certificate, may come in (the exercise); a
- * key that others can read (09). A process a client is borrowed from 22.
+ * usage: 10-mutual-tls [-2] [-t SECONDS] serve PORT CERT KEY CLIENT_CA
+ *        10-mutual-tls [-2] [-t SECONDS] connect HOST PORT CA [CERT KEY]
+ *
+ * -2 means no TLS newer than 1.2. A conversation may take SECONDS (10).
+ *
+ * Left out: which of all the clients with a valid certificate may come in (the
+ * exercise), and certificates that have been revoked (lesson 08). The server
+ * forks a process for each client, as in lesson 09.
  */
 #define _GNU_SOURCE
 
@@ -23,198 +28,445 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CLIENTS = 512, PAUSE_MS = 100 }; /* at once; after a failed accept */
+enum {
+    MOST_CLIENTS = 512, /* at the same time, each in a process of its own */
+    PAUSE_MS = 100,     /* after an accept or a fork that failed */
+    PIECE_BYTES = 4096, /* the most that one read returns; any size works */
+    PATIENCE_MS = 10 * 1000, /* unless -t says something else */
+    LINE_BYTES = TLS_SUBJECT_BYTES + sizeof "you are \n",
+};
+
+/* What the options say. It is the same for a server and for a client. */
+struct settings {
+    int newest_version; /* of TLS; 0 if we don't limit it */
+    int patience;       /* milliseconds that one conversation may take */
+};
+
+/* Set by the signal handler: the server is to end. */
 static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 10-mutual-tls [-t SECONDS] serve PORT CERT KEY CLIENT_CA\n"
-          "       10-mutual-tls [-t SECONDS] connect HOST PORT CA [CERT KEY]\n",
+    fputs("usage: 10-mutual-tls [-2] [-t SECONDS] serve PORT CERT KEY "
+          "CLIENT_CA\n"
+          "       10-mutual-tls [-2] [-t SECONDS] connect HOST PORT CA "
+          "[CERT KEY]\n",
           out);
     exit(status);
 }
 
-/* As in 02: a signal that comes too early to wake a call is followed by one. */
-static void stop(int signal_number) {
-    stopping = signal_number;
+static in_port_t parse_port(const char *text, unsigned smallest) {
+    in_port_t port;
+    if (addr_parse_port(text, strlen(text), smallest, &port) < 0)
+        errx(1, "%s is not a port: %u to 65535", text, smallest);
+    return port;
+}
+
+/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
+/* Says why a call failed. The reason is in the connection, in OpenSSL's queue
+ * or in errno; tls_explain knows which. */
+static void complain(const char *call, const char *what, const SSL *ssl) {
+    char reason[TLS_REASON_BYTES];
+    warnx("%s %s: %s", call, what, tls_explain(ssl, reason));
+}
+
+static _Noreturn void fail(const char *call, const char *what, const SSL *ssl) {
+    complain(call, what, ssl);
+    exit(1);
+}
+
+/* Ends the program unless the key is ours alone. Whoever has a copy of it can
+ * pass for us, so no other user may read the file. Its owner always can, so the
+ * owner must be us, or root, who can read every file anyway. */
+static void require_private_key(const char *key_file) {
+    struct stat key;
+    if (stat(key_file, &key) < 0)
+        err(1, "key %s", key_file);
+    if (key.st_uid != geteuid() && key.st_uid != 0)
+        errx(1, "key %s: it belongs to another user", key_file);
+    if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        errx(1, "key %s: others may use it: its mode is %03o, not 600",
+             key_file, key.st_mode & ACCESSPERMS);
+}
+
+/* For 0, OpenSSL chooses; a configuration file may tell it what. */
+static void set_newest_version(SSL_CTX *context, int version) {
+    if (version != 0 && SSL_CTX_set_max_proto_version(context, version) != 1)
+        fail("set", "the version of TLS", NULL);
+}
+
+/* The server. */
+
+/* The signal handler of lesson 02: if this signal comes too early to interrupt
+ * a call, another one follows in a second. */
+static void request_stop(int signal_number) {
+    (void)signal_number;
+    stopping = 1;
     (void)alarm(1);
 }
 
-/* Says why: that is in the connection, in OpenSSL's queue, or in errno. */
-static int complain(const char *call, const char *what, const SSL *ssl) {
-    char reason[TLS_REASON_BYTES];
-    warnx("%s %s: %s", call, what, tls_explain(ssl, reason));
-    return 1;
-}
-
-/* Whom we trust is in ca; what we show, and the key to it, in own. */
-static SSL_CTX *client_context(const char *ca, char **own) {
-    SSL_CTX *context = tls_client_context(ca, NULL);
-    if (context == NULL)
-        exit(complain("trust", ca, NULL));
-    if (own[0] != NULL && tls_use_certificate(context, own[0], own[1]) < 0)
-        exit(complain("show", own[0], NULL));
-    return context;
-}
-
-static SSL_CTX *server_context(const char *ca, char **own) {
-    SSL_CTX *context = tls_server_context(own[0], own[1]);
-    if (context == NULL)
-        exit(complain("show", own[0], NULL));
-    if (SSL_CTX_load_verify_file(context, ca) != 1)
-        exit(complain("trust", ca, NULL));
-    /* Who has none, or one that ca does not vouch for, gets no connection. */
-    SSL_CTX_set_verify(context,
-                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    return context;
-}
-
-/* All that happens with a client, in a process of its own. */
-static void attend(SSL_CTX *context, int fd, const char *peer, int patience) {
-    struct deadline deadline = deadline_after(patience);
-    char whose[TLS_SUBJECT_BYTES], text[sizeof whose + sizeof "you are \n"];
-    SSL *ssl = SSL_new(context);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 ||
-        tls_handshake(ssl, deadline) < 0) {
-        (void)complain("SSL_accept", peer, ssl);
-    } else {
-        if (printf("%s is %s\n", peer, tls_subject(ssl, whose)) < 0)
-            warn("standard output");
-        int length = snprintf(text, sizeof text, "you are %s\n", whose);
-        if (SSL_write(ssl, text, length) <= 0 || SSL_shutdown(ssl) < 0)
-            (void)complain("SSL_write", peer, ssl); /* there is room for it */
-    }
-    SSL_free(ssl);
-    /* To close with something unread is a reset (06): it may destroy our no. */
-    for (int more = shutdown(fd, SHUT_WR) == 0; more;)
-        more = deadline_recv(deadline, fd, text, sizeof text) > 0;
-}
-
-/* Returns a socket that the kernel queues connections on, and says where. */
-static int listen_on(in_port_t port) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr *address = (struct sockaddr *)&own;
-    socklen_t length = sizeof own;
-    char name[ADDR_TEXT_BYTES];
-    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        err(1, "socket");
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-        err(1, "setsockopt");
-    if (bind(fd, address, length) < 0)
-        err(1, "bind 127.0.0.1:%d", port);
-    if (listen(fd, CLIENTS) < 0)
-        err(1, "listen");
-    if (getsockname(fd, address, &length) < 0)
-        err(1, "getsockname");
-    if (printf("listening on %s\n", addr_format(address, length, name)) < 0)
-        err(1, "standard output");
-    return fd;
-}
-
-static void serve(SSL_CTX *context, int listener, int patience) {
-    const struct sigaction action = {.sa_handler = stop}; /* no SA_RESTART */
-    int count = 0;
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = request_stop};
+    (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    while (!stopping) {
-        struct sockaddr_in from = {0};
-        struct sockaddr *peer = (struct sockaddr *)&from;
-        socklen_t size = sizeof from;
-        while (waitpid(-1, NULL, count < CLIENTS ? WNOHANG : 0) > 0)
-            count--;
-        int fd = accept4(listener, peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        pid_t child = fd < 0 ? -1 : fork();
-        if (child == 0) {
-            char name[ADDR_TEXT_BYTES];
-            (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends when we do */
-            (void)close(listener);
-            attend(context, fd, addr_format(peer, size, name), patience);
-            _exit(0);
-        }
-        count += child > 0;
-        if (child < 0 && errno != EINTR) {
-            warn(fd < 0 ? "accept" : "fork");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0); /* see 02 */
-        }
-        if (fd >= 0)
-            (void)close(fd); /* the child has it, too */
+}
+
+/* Makes what all connections share: our own certificate, and what we demand of
+ * the clients'. client_ca is a file with the roots that we trust. */
+static SSL_CTX *make_server_context(const char *cert, const char *key,
+                                    const char *client_ca) {
+    require_private_key(key);
+    SSL_CTX *context = tls_server_context(cert, key);
+    if (context == NULL)
+        fail("show", cert, NULL);
+
+    if (SSL_CTX_load_verify_file(context, client_ca) != 1)
+        fail("trust", client_ca, NULL);
+    const int demand = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(context, demand, NULL);
+
+    /* A client may have several certificates. We tell it the names of the
+     * authorities that we trust, so that it can choose one of theirs. */
+    STACK_OF(X509_NAME) *authorities = SSL_load_client_CA_file(client_ca);
+    if (authorities == NULL)
+        fail("trust", client_ca, NULL);
+    SSL_CTX_set_client_CA_list(context, authorities); /* it is freed with it */
+    return context;
+}
+
+/* Sends the whole line. Returns 0, or -1: see tls_explain. */
+static int send_line(SSL *ssl, const char *line, struct deadline deadline) {
+    for (;;) {
+        int result = SSL_write(ssl, line, (int)strlen(line));
+        if (result > 0) /* all of it, unless somebody asks for less */
+            return 0;
+        if (tls_wait(ssl, result, deadline) != TLS_RETRY)
+            return -1;
     }
 }
 
-static int dial(const char *host, const char *port, struct deadline end) {
-    struct addrinfo *to;
-    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &to);
-    if (error != 0)
-        errx(1, "%s: %s", host, gai_strerror(error));
-    int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
-    if (fd < 0 || deadline_connect(end, fd, to->ai_addr, to->ai_addrlen) < 0)
-        err(1, "%s %s, port %s", fd < 0 ? "socket" : "connect", host, port);
-    freeaddrinfo(to);
+/* Makes the handshake, and tells the client who it is. name is the client's
+ * address, for our reports. */
+static void talk_to_client(SSL *ssl, const char *name,
+                           struct deadline deadline) {
+    if (tls_handshake(ssl, deadline) < 0) {
+        complain("SSL_accept", name, ssl);
+        return;
+    }
+    /* Only now do we know that the certificate is valid, and that the client
+     * has the key to it. */
+    char subject[TLS_SUBJECT_BYTES];
+    char line[LINE_BYTES];
+    (void)tls_subject(ssl, subject);
+    if (printf("%s is %s\n", name, subject) < 0)
+        warn("standard output");
+    (void)snprintf(line, sizeof line, "you are %s\n", subject); /* it fits */
+    if (send_line(ssl, line, deadline) < 0) {
+        /* After such an error, SSL_shutdown must not be called: its page. */
+        complain("SSL_write", name, ssl);
+        return;
+    }
+    if (SSL_shutdown(ssl) < 0)
+        complain("SSL_shutdown", name, ssl);
+}
+
+/* Ends our half of the connection, and reads what the client still sends, until
+ * it closes too. If we closed while bytes of it are unread, the kernel would
+ * send a reset and forget the connection, and our last words might be lost: see
+ * lesson 06. */
+static void linger(int fd, struct deadline deadline) {
+    char unread[PIECE_BYTES];
+    ssize_t received;
+    if (shutdown(fd, SHUT_WR) < 0)
+        return; /* the connection has broken, so nothing more will come */
+    do {
+        received = deadline_recv(deadline, fd, unread, sizeof unread);
+    } while (received > 0);
+}
+
+/* Everything that happens with one client, in a process that has no other. */
+static void serve_client(SSL_CTX *context, int fd, const char *name,
+                         int patience) {
+    struct deadline deadline = deadline_after(patience);
+    SSL *ssl = SSL_new(context);
+    if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
+        talk_to_client(ssl, name, deadline);
+    else
+        complain("SSL_new", name, NULL);
+    SSL_free(ssl);
+    linger(fd, deadline);
+}
+
+/* Returns a listener at 127.0.0.1, as in lesson 02, and prints its name. */
+static int listen_on(in_port_t port) {
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    struct sockaddr *address = (struct sockaddr *)&own;
+    socklen_t length = sizeof own;
+    const int on = 1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (bind(listener, address, length) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(listener, MOST_CLIENTS) < 0)
+        err(1, "listen");
+    if (getsockname(listener, address, &length) < 0)
+        err(1, "getsockname");
+    char name[ADDR_TEXT_BYTES];
+    if (printf("listening on %s\n", addr_format(address, length, name)) < 0)
+        err(1, "standard output");
+    return listener;
+}
+
+/* Reports an error that may pass, and waits a moment: see lesson 02. */
+static void warn_and_pause(const char *call) {
+    warn("%s", call);
+    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0); /* always a pause */
+}
+
+/* Notices the processes that have ended. If all places are taken, it waits
+ * until one of them has. Returns how many are left. */
+static int reap_children(int children) {
+    for (;;) {
+        int options = WNOHANG;
+        if (children == MOST_CLIENTS)
+            options = 0;
+        if (waitpid(-1, NULL, options) <= 0)
+            return children;
+        children--;
+    }
+}
+
+/* Accepts clients, and gives each a process of its own. So a client that is
+ * slow delays no other. */
+static void serve_clients(SSL_CTX *context, int listener, int patience) {
+    int children = 0;
+    while (!stopping) {
+        children = reap_children(children);
+        if (children == MOST_CLIENTS)
+            continue; /* a signal has ended the wait: look at `stopping` */
+
+        struct sockaddr_in from = {0};
+        struct sockaddr *peer = (struct sockaddr *)&from;
+        socklen_t length = sizeof from;
+        int fd = accept4(listener, peer, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) {
+            if (errno != EINTR)
+                warn_and_pause("accept");
+            continue;
+        }
+        pid_t child = fork();
+        if (child == 0) {
+            char name[ADDR_TEXT_BYTES];
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends when we end */
+            (void)close(listener);
+            (void)addr_format(peer, length, name);
+            serve_client(context, fd, name, patience);
+            _exit(0);
+        }
+        if (child < 0)
+            warn_and_pause("fork");
+        else
+            children++;
+        (void)close(fd); /* the child has a copy of it */
+    }
+}
+
+static int serve_main(char **word, const struct settings *settings) {
+    in_port_t port = parse_port(word[1], 0);
+    const char *cert = word[2];
+    const char *key = word[3];
+    const char *client_ca = word[4];
+
+    catch_signals();
+    /* Print each line at once, also into a file or a pipe. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    SSL_CTX *context = make_server_context(cert, key, client_ca);
+    set_newest_version(context, settings->newest_version);
+    int listener = listen_on(port);
+    serve_clients(context, listener, settings->patience);
+    SSL_CTX_free(context);
+    if (close(listener) < 0)
+        err(1, "close");
+    return 0;
+}
+
+/* The client. */
+
+/* ca is a file with the roots that we trust. cert and key are our own files, or
+ * NULL if we have none to show. */
+static SSL_CTX *make_client_context(const char *ca, const char *cert,
+                                    const char *key) {
+    SSL_CTX *context = tls_client_context(ca, NULL);
+    if (context == NULL)
+        fail("trust", ca, NULL);
+    if (cert != NULL) {
+        require_private_key(key);
+        if (tls_use_certificate(context, cert, key) < 0)
+            fail("show", cert, NULL);
+    }
+    return context;
+}
+
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where, struct deadline deadline) {
+    char name[ADDR_TEXT_BYTES];
+    (void)addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
     return fd;
 }
 
-/* Prints what the server says to whom it has accepted; or ends the program. */
-static void ask(SSL *ssl, const char *who, struct deadline end) {
-    char text[TLS_SUBJECT_BYTES];
-    int answered = 0, again = 1;
-    if (ssl == NULL || tls_handshake(ssl, end) < 0)
-        exit(complain("SSL_connect", who, ssl));
-    /* Now we know who the server is. It may not have looked at us yet. */
-    warnx("SSL_connect: done, it is %s", tls_subject(ssl, text));
-    while (again == 1) {
-        int got = SSL_read(ssl, text, sizeof text);
-        answered |= got > 0;
-        if (got > 0 && fwrite(text, 1, (size_t)got, stdout) != (size_t)got)
-            err(1, "standard output");
-        if (got > 0 && deadline_left(end) == 0) /* it always has more */
-            errx(1, "SSL_read %s: deadline passed", who);
-        if (got <= 0 && (again = tls_wait(ssl, got, end)) < 0)
-            exit(complain("SSL_read", who, ssl));
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port,
+                      struct deadline deadline) {
+    struct addrinfo *list;
+    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
+    if (error != 0)
+        errx(1, "%s: %s", host, gai_strerror(error));
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where, deadline);
+        where = where->ai_next;
     }
-    if (!answered)
-        errx(1, "SSL_read %s: it has closed, and accepted nobody", who);
-    (void)SSL_shutdown(ssl);
-    SSL_free(ssl);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
-int main(int argc, char **argv) {
-    int option, patience = 10 * 1000;
-    in_port_t port;
-    while ((option = getopt(argc, argv, "+ht:")) != -1)
-        if (option != 't')
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
-        else if (deadline_parse(optarg, strlen(optarg), &patience) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
-    argv += optind;
-    argc -= optind;
-    const int server = argc == 5;
-    const char *role = server ? "serve" : "connect";
-    if (argc < 4 || argc > 6 || strcmp(argv[0], role) != 0)
-        usage(stderr, 2);
-    const char *text = argv[server ? 1 : 2];
-    if (addr_parse_port(text, strlen(text), server ? 0 : 1, &port) < 0)
-        errx(1, "%s is not a port: %d to 65535", text, server ? 0 : 1);
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
-            err(1, "descriptor %d", fd);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)setvbuf(stdout, NULL, server ? _IOLBF : _IONBF, 0); /* it is shared */
-    struct deadline deadline = deadline_after(patience);
-    SSL_CTX *context = server ? server_context(argv[4], argv + 2)
-                              : client_context(argv[3], argv + 4);
-    int fd = server ? listen_on(port) : dial(argv[1], argv[2], deadline);
-    if (server)
-        serve(context, fd, patience);
-    else
-        ask(tls_client(context, fd, argv[1]), argv[1], deadline);
+/* Writes the bytes to standard output at once. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Prints what the server sends, until it sends close_notify. Returns how many
+ * bytes that was, or ends the program if something fails. */
+static size_t print_answer(SSL *ssl, const char *host,
+                           struct deadline deadline) {
+    char piece[PIECE_BYTES];
+    size_t total = 0;
+    for (;;) {
+        int received = SSL_read(ssl, piece, sizeof piece);
+        if (received > 0) {
+            print_bytes(piece, (size_t)received);
+            total += (size_t)received;
+            /* tls_wait looks at the clock. But a server that always has more to
+             * say never makes us wait. */
+            if (deadline_left(deadline) == 0)
+                errx(1, "SSL_read %s: deadline passed", host);
+            continue;
+        }
+        switch (tls_wait(ssl, received, deadline)) {
+        case TLS_RETRY:
+            break;
+        case TLS_CLOSED:
+            return total;
+        case TLS_FAILED:
+            fail("SSL_read", host, ssl);
+        }
+    }
+}
+
+/* Says who the server is, and then what the server says about us. */
+static void talk_to_server(SSL *ssl, const char *host,
+                           struct deadline deadline) {
+    char subject[TLS_SUBJECT_BYTES];
+    if (tls_handshake(ssl, deadline) < 0)
+        fail("SSL_connect", host, ssl);
+    /* Now we know who the server is. But it may not have looked at our
+     * certificate yet: only its first byte tells us that it accepts us. */
+    warnx("SSL_connect: done, it is %s", tls_subject(ssl, subject));
+    if (print_answer(ssl, host, deadline) == 0)
+        errx(1, "SSL_read %s: it has closed, and accepted nobody", host);
+    (void)SSL_shutdown(ssl); /* the server may have gone, and we have all */
+}
+
+/* word has five words, or seven with a certificate and its key; the last one is
+ * NULL. */
+static int connect_main(char **word, const struct settings *settings) {
+    const char *host = word[1];
+    const char *port = word[2];
+    const char *ca = word[3];
+    const char *cert = word[4];
+    const char *key = NULL;
+    if (cert != NULL)
+        key = word[5];
+    (void)parse_port(port, 1);
+
+    struct deadline deadline = deadline_after(settings->patience);
+    SSL_CTX *context = make_client_context(ca, cert, key);
+    set_newest_version(context, settings->newest_version);
+    int fd = connect_to(host, port, deadline);
+    SSL *ssl = tls_client(context, fd, host);
+    if (ssl == NULL)
+        fail("SSL_new", host, NULL);
+    talk_to_server(ssl, host, deadline);
+    SSL_free(ssl);
     SSL_CTX_free(context);
     if (close(fd) < 0)
         err(1, "close");
     return 0;
+}
+
+int main(int argc, char **argv) {
+    struct settings settings = {.patience = PATIENCE_MS};
+    for (;;) {
+        int option = getopt(argc, argv, "+h2t:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        if (option == '2')
+            settings.newest_version = TLS1_2_VERSION;
+        else if (option != 't')
+            usage(stderr, 2);
+        else if (deadline_parse(optarg, strlen(optarg), &settings.patience) < 0)
+            errx(1, "%s is not a number of seconds up to a day", optarg);
+    }
+    int words = argc - optind;
+    char **word = argv + optind;
+    require_output();
+    /* A peer that has left is an error of write, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
+
+    if (words == 5 && strcmp(word[0], "serve") == 0)
+        return serve_main(word, &settings);
+    if ((words == 4 || words == 6) && strcmp(word[0], "connect") == 0)
+        return connect_main(word, &settings);
+    usage(stderr, 2);
 }

@@ -17,120 +17,168 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 1000, BACKLOG = 128, LINE_BYTES = 512 };
+enum {
+    PATIENCE_MS = 1000, /* for each client */
+    PAUSE_MS = 100,     /* after an accept that failed */
+    BACKLOG = 128,
+    LONGEST_NAME = 253, /* bytes of a DNS name: RFC 1035, section 2.3.4 */
+    LINE_BYTES = LONGEST_NAME + sizeof "welcome \n",
+};
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 10-mutual-tls PORT CERT KEY CLIENT_CA NAME...\n", out);
     exit(status);
 }
 
-static _Noreturn void fail(const char *call, const char *what) {
+static void complain(const char *call, const SSL *ssl) {
     char reason[TLS_REASON_BYTES];
-    errx(1, "%s %s: %s", call, what, tls_explain(NULL, reason));
+    warnx("%s: %s", call, tls_explain(ssl, reason));
 }
 
+static _Noreturn void fail(const char *call, const char *file) {
+    char reason[TLS_REASON_BYTES];
+    errx(1, "%s %s: %s", call, file, tls_explain(NULL, reason));
+}
+
+/* Ends the program if one of the names cannot be the name of a client. For
+ * X509_check_host, a name that begins with a dot fits every name that ends like
+ * that: its page. */
+static void check_names(char **names) {
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (strlen(names[i]) > LONGEST_NAME)
+            errx(1, "this name is too long: %s", names[i]);
+        if (names[i][0] == '\0' || names[i][0] == '.')
+            errx(1, "'%s' is not a name", names[i]);
+    }
+}
+
+/* Makes what all connections share. */
 static SSL_CTX *make_context(const char *cert, const char *key,
-                             const char *ca) {
+                             const char *client_ca) {
     SSL_CTX *context = tls_server_context(cert, key);
     if (context == NULL)
         fail("show", cert);
-    if (SSL_CTX_load_verify_file(context, ca) != 1)
-        fail("trust", ca);
-    SSL_CTX_set_verify(context,
-                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    if (SSL_CTX_load_verify_file(context, client_ca) != 1)
+        fail("trust", client_ca);
+    const int demand = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(context, demand, NULL);
     return context;
 }
 
-/* Returns that one of names that the certificate is made out to, or NULL. */
-static const char *find_name(X509 *certificate, char **names) {
+/* Returns the name of the list that the client's certificate is made out to, or
+ * NULL if it is made out to none of them. */
+static const char *find_name(const SSL *ssl, char **names) {
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
     const unsigned flags =
         X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS;
-    for (; *names != NULL; names++)
-        if (X509_check_host(certificate, *names, 0, flags, NULL) == 1)
-            return *names;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (X509_check_host(certificate, names[i], 0, flags, NULL) == 1)
+            return names[i];
+    }
     return NULL;
 }
 
-/* To the client, and to whoever reads what this server prints. */
-static void say_welcome(SSL *ssl, const char *name) {
-    char line[LINE_BYTES];
-    int length = snprintf(line, sizeof line, "welcome %s\n", name);
-    if (length >= LINE_BYTES || SSL_write(ssl, line, length) <= 0)
-        warnx("SSL_write: %s has not heard it", name);
-    if (printf("welcome %s\n", name) < 0)
-        warn("standard output");
-    (void)SSL_shutdown(ssl);
+/* Sends the whole line. Returns 0, or -1: see tls_explain. */
+static int send_line(SSL *ssl, const char *line, struct deadline deadline) {
+    for (;;) {
+        int result = SSL_write(ssl, line, (int)strlen(line));
+        if (result > 0)
+            return 0;
+        if (tls_wait(ssl, result, deadline) != TLS_RETRY)
+            return -1;
+    }
 }
 
-static void attend(SSL *ssl, char **names) {
-    char text[TLS_REASON_BYTES];
-    if (tls_handshake(ssl, deadline_after(PATIENCE_MS)) < 0) {
-        warnx("SSL_accept: %s", tls_explain(ssl, text));
+/* Prints the welcome, and sends it to the client. Returns 0 or -1, as send_line
+ * does. */
+static int welcome(SSL *ssl, const char *name, struct deadline deadline) {
+    char line[LINE_BYTES];
+    (void)snprintf(line, sizeof line, "welcome %s\n", name); /* it fits */
+    if (fputs(line, stdout) == EOF)
+        warn("standard output");
+    return send_line(ssl, line, deadline);
+}
+
+/* Makes the handshake with one client, and lets it in or not. */
+static void serve_client(SSL *ssl, char **names) {
+    struct deadline deadline = deadline_after(PATIENCE_MS);
+    if (tls_handshake(ssl, deadline) < 0) {
+        complain("SSL_accept", ssl);
         return;
     }
-    const char *name = find_name(SSL_get0_peer_certificate(ssl), names);
-    if (name != NULL)
-        say_welcome(ssl, name);
-    else
-        warnx("%s is on no list", tls_subject(ssl, text));
+    const char *name = find_name(ssl, names);
+    if (name == NULL) {
+        char subject[TLS_SUBJECT_BYTES];
+        warnx("%s is not on the list", tls_subject(ssl, subject));
+    } else if (welcome(ssl, name, deadline) < 0) {
+        complain("SSL_write", ssl);
+        return; /* after such an error, no SSL_shutdown: its page */
+    }
+    if (SSL_shutdown(ssl) < 0) /* it sends close_notify */
+        complain("SSL_shutdown", ssl);
 }
 
+/* Returns a listener at 127.0.0.1, as in lesson 02, and prints its name. */
 static int listen_on(in_port_t port) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     struct sockaddr *address = (struct sockaddr *)&own;
     socklen_t length = sizeof own;
-    char name[ADDR_TEXT_BYTES];
     const int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0)
         err(1, "socket");
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-        err(1, "setsockopt");
-    if (bind(fd, address, length) < 0)
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (bind(listener, address, length) < 0)
         err(1, "bind 127.0.0.1:%d", port);
-    if (listen(fd, BACKLOG) < 0)
+    if (listen(listener, BACKLOG) < 0)
         err(1, "listen");
-    if (getsockname(fd, address, &length) < 0)
+    if (getsockname(listener, address, &length) < 0)
         err(1, "getsockname");
+    char name[ADDR_TEXT_BYTES];
     if (printf("listening on %s\n", addr_format(address, length, name)) < 0)
         err(1, "standard output");
-    return fd;
+    return listener;
 }
 
-int main(int argc, char **argv) {
-    char reason[TLS_REASON_BYTES];
-    in_port_t port;
-    if (argc == 2 && strcmp(argv[1], "-h") == 0)
-        usage(stdout, 0);
-    if (argc < 6)
-        usage(stderr, 2);
-    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", argv[1]);
-    char **names = argv + 5;
-    /* X509_check_host takes .example for all names that end so. */
-    for (char **name = names; *name != NULL; name++)
-        if (**name == '\0' || **name == '.')
-            errx(1, "'%s' is not a name", *name);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
-
-    SSL_CTX *context = make_context(argv[2], argv[3], argv[4]);
-    int listener = listen_on(port);
-    for (;;) { /* until a signal ends it */
+/* Serves one client after another, until a signal ends the program. */
+static _Noreturn void serve_clients(SSL_CTX *context, int listener,
+                                    char **names) {
+    for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PATIENCE_MS / 10), -1, 0);
+            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
             continue;
         }
         SSL *ssl = SSL_new(context);
         if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
-            attend(ssl, names);
+            serve_client(ssl, names);
         else
-            warnx("SSL_new: %s", tls_explain(NULL, reason));
+            complain("SSL_new", NULL);
         SSL_free(ssl);
-        (void)close(fd);
+        (void)close(fd); /* an error here changes nothing for other clients */
     }
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc < 6)
+        usage(stderr, 2);
+    in_port_t port;
+    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
+        errx(1, "%s is not a port: 0 to 65535", argv[1]);
+    char **names = argv + 5; /* with a NULL behind the last one */
+    check_names(names);
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    /* Print each line at once, also into a file or a pipe. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+
+    SSL_CTX *context = make_context(argv[2], argv[3], argv[4]);
+    serve_clients(context, listen_on(port), names);
 }

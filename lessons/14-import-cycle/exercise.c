@@ -1,23 +1,46 @@
 /*
  * 14 exercise: three modules in a circle.
  *
- * usage: 14-import-cycle THREADS [SETTING...]
+ * A program writes a log, and each line begins with the time. It has three
+ * modules. `log` needs `clock`, for the time. `clock` needs `config`, because
+ * the user sets the time and the time zone. And `config` needs `log`, to log
+ * each setting that it does not know.
  *
- * THREADS threads log a line each, all at the same moment. A line has a time:
- * the setting `seconds=N`, and an hour more for each of `zone=N`. Any other
- * setting is unknown, and that is logged too. The README beside this file says
- * the rest.
+ * The starter has all three modules in one file. They find each other by name
+ * while the program runs: the function `find` stands for `dlsym` (lesson 13).
+ * A flag in each module hides the circle. You cut the circle. The functions
+ * `main`, `say_start` and `put_line` stay as they are.
  *
- *     log needs clock, for the time of a line
- *     clock needs config, for the settings
- *     config needs log, to say that a setting is unknown
+ * It is called as `14-import-cycle THREADS [SETTING...]`. It starts as many
+ * threads as THREADS says, from 0 to 64, and each of them calls `log_line`
+ * once, all at the same moment.
  *
- * Each is a file of its own, or would be, and found by its name when the
- * program runs: `find`, at the end, stands for dlsym. Here a guard in each
- * `..._start` lets the circle end. On a good day it works: `1 seconds=1000
- * zone=2`.
+ * 1. It logs one line for each thread, with the right time. The line of thread
+ *    3 is `TIME line 3`, where TIME is the number in the setting `seconds=`,
+ *    plus 3600 for each hour in the setting `zone=`, which may be negative.
+ *    Each module says that it starts, as in `log starts`. In the end, the
+ *    status is 0.
+ * 2. It has the right time beyond the year 2038. `seconds=` may be as large as
+ *    1000000000000.
+ * 3. It logs each unknown setting, with the right time. The line is `TIME
+ *    unknown setting: color=red`. The unknown setting may stand before the
+ *    others, between them or behind them, and the TIME is always the same as
+ *    in the other lines.
+ * 4. It starts each module once, when many threads need it at the same moment.
+ * 5. It lets no thread use a module before the module has started. A module
+ *    has started when its body has ended.
+ * 6. It logs each unknown setting once, however many threads there are.
+ * 7. It starts no module that is not needed. With 0 threads there is no line
+ *    to log. So no module starts, and nothing is printed, even if there is an
+ *    unknown setting.
+ *
+ * What is here compiles, and works for some arguments. Your part is between
+ * the comments "module log" and "end of the modules", and in the table in the
+ * function find. The rest is given.
  */
 #define _GNU_SOURCE
+
+#include "number.h"
 
 #include <err.h>
 #include <errno.h>
@@ -27,24 +50,35 @@
 #include <string.h>
 #include <time.h>
 
-enum { MOST_THREADS = 64, MOST_SETTINGS = 64 };
+enum {
+    MOST_THREADS = 64,
+    MOST_SETTINGS = 64,
+    START_NANOSECONDS = 10 * 1000 * 1000,
+    LINE_NANOSECONDS = 1000 * 1000,
+    LINE_BYTES = sizeof "line -2147483648", /* room for any int */
+};
 
+/* A pointer to any function. It must be converted to the right type before it
+ * is called. */
 typedef void any_function(void);
 static any_function *find(const char *name);
 
-/* What each module's body begins with. A body takes its time. */
+/* The body of each module begins with this call. A body takes its time. */
 static void say_start(const char *module) {
+    const struct timespec pause = {.tv_nsec = START_NANOSECONDS};
     printf("%s starts\n", module);
-    (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    (void)nanosleep(&pause, NULL); /* a signal may end this pause early */
 }
 
-/* A line of the log: that takes its time, too. */
+/* Writes one line of the log. This takes its time too. */
 static void put_line(long long time, const char *what, const char *text) {
-    (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    const struct timespec pause = {.tv_nsec = LINE_NANOSECONDS};
+    (void)nanosleep(&pause, NULL); /* a signal may end this pause early */
     printf("%lld %s%s\n", time, what, text);
 }
 
-/* ---- log ---- */
+/* ---- module log ---- */
+
 static void log_start(void) {
     static int started;
     if (started)
@@ -54,18 +88,19 @@ static void log_start(void) {
 }
 
 static void log_line(const char *text) {
-    /* clock_now's declaration, copied */
+    /* a copy of the declaration of clock_now */
     typedef int now_function(void);
     now_function *now = (now_function *)find("clock_now");
     log_start();
     put_line(now(), "", text);
 }
 
-/* ---- clock ---- */
+/* ---- module clock ---- */
+
 static long long clock_time;
 
 static void clock_start(void) {
-    /* config_get's declaration, copied */
+    /* a copy of the declaration of config_get */
     typedef long long get_function(const char *name);
     get_function *get = (get_function *)find("config_get");
     static int started;
@@ -81,53 +116,68 @@ static long long clock_now(void) {
     return clock_time;
 }
 
-/* ---- config ---- */
-static char **config_arguments; /* main's: the settings, and a NULL */
+/* ---- module config ---- */
+
+static char **config_arguments; /* the settings, and a NULL; set by main */
 static long long config_seconds;
 static long long config_zone;
 
-/* Reads `NAME=` and a number that is in the range. */
-static int is_setting(const char *text, const char *name, long long smallest,
-                      long long largest, long long *value) {
+/* Reads `NAME=NUMBER`. The number must be at least least and at most most.
+ * Returns 1 and puts the number into *value, or returns 0. */
+static int read_number(const char *text, const char *name, long long least,
+                       long long most, long long *value) {
     size_t length = strlen(name);
-    char *end;
     if (strncmp(text, name, length) != 0 || text[length] != '=')
         return 0;
-    text += length + 1;
+
+    const char *digits = text + length + 1;
+    char *end;
     errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || number < smallest ||
-        number > largest)
+    long long number = strtoll(digits, &end, 10);
+    if (end == digits || *end != '\0' || errno != 0)
+        return 0;
+    if (number < least || number > most)
         return 0;
     *value = number;
     return 1;
 }
 
+/* Returns 1 if text is a setting that we know, and keeps its number. Otherwise
+ * it returns 0. */
+static int read_setting(const char *text) {
+    if (read_number(text, "seconds", 0, 1000000000000, &config_seconds))
+        return 1;
+    return read_number(text, "zone", -12, 14, &config_zone);
+}
+
 static void config_start(void) {
-    /* log_line's declaration, copied */
+    /* a copy of the declaration of log_line */
     typedef void line_function(const char *text);
-    line_function *say = (line_function *)find("log_line");
+    line_function *log = (line_function *)find("log_line");
     static int started;
-    char line[256];
     if (started)
         return;
     started = 1;
     say_start("config");
-    for (char **setting = config_arguments; *setting != NULL; setting++)
-        if (!is_setting(*setting, "seconds", 0, 1000000000000,
-                        &config_seconds) &&
-            !is_setting(*setting, "zone", -12, 14, &config_zone)) {
-            snprintf(line, sizeof line, "unknown setting: %s", *setting);
-            say(line);
+    for (char **setting = config_arguments; *setting != NULL; setting++) {
+        if (!read_setting(*setting)) {
+            char line[256];
+            (void)snprintf(line, sizeof line, "unknown setting: %s", *setting);
+            log(line);
         }
+    }
 }
 
 static long long config_get(const char *name) {
     config_start();
-    return strcmp(name, "zone") == 0 ? config_zone : config_seconds;
+    if (strcmp(name, "zone") == 0)
+        return config_zone;
+    return config_seconds;
 }
 
-/* ---- who knows them all ---- */
+/* ---- end of the modules ---- */
+
+/* Returns the function of that name, as dlsym does (lesson 13). */
 static any_function *find(const char *name) {
     static const struct {
         const char *name;
@@ -137,29 +187,32 @@ static any_function *find(const char *name) {
         {"clock_now", (any_function *)clock_now},
         {"config_get", (any_function *)config_get},
     };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i].name, name) == 0)
             return known[i].function;
-    errx(1, "%s is in no module", name);
+    }
+    errx(1, "there is no function %s", name);
 }
 
-static pthread_barrier_t all_there;
+/* All threads wait here until the last one has come. */
+static pthread_barrier_t all_threads;
 
-static void *log_a_line(void *text) {
-    (void)pthread_barrier_wait(&all_there); /* from here on, all at once */
+static void *run_thread(void *text) {
+    (void)pthread_barrier_wait(&all_threads);
     log_line(text);
     return NULL;
 }
 
-static void log_at_once(int count) {
+/* Starts count threads. They call log_line at the same moment. */
+static void log_in_threads(int count) {
     pthread_t threads[MOST_THREADS];
-    char lines[MOST_THREADS][sizeof "line -2147483648"];
-    errno = pthread_barrier_init(&all_there, NULL, (unsigned)count);
+    char lines[MOST_THREADS][LINE_BYTES];
+    errno = pthread_barrier_init(&all_threads, NULL, (unsigned)count);
     if (errno != 0)
         err(1, "pthread_barrier_init");
     for (int i = 0; i < count; i++) {
-        snprintf(lines[i], sizeof lines[i], "line %d", i + 1);
-        errno = pthread_create(&threads[i], NULL, log_a_line, lines[i]);
+        (void)snprintf(lines[i], sizeof lines[i], "line %d", i + 1);
+        errno = pthread_create(&threads[i], NULL, run_thread, lines[i]);
         if (errno != 0)
             err(1, "pthread_create");
     }
@@ -170,19 +223,24 @@ static void log_at_once(int count) {
     }
 }
 
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 14-import-cycle THREADS [SETTING...]\n", out);
+    exit(status);
+}
+
 int main(int argc, char **argv) {
-    char *end;
-    if (argc < 2 || argc > MOST_SETTINGS + 2) {
-        fputs("usage: 14-import-cycle THREADS [SETTING...]\n", stderr);
-        return 2;
-    }
-    long count = strtol(argv[1], &end, 10);
-    if (end == argv[1] || *end != '\0' || count < 0 || count > MOST_THREADS)
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc < 2 || argc > MOST_SETTINGS + 2)
+        usage(stderr, 2);
+    unsigned long long count;
+    if (number_parse(argv[1], 0, MOST_THREADS, &count) < 0)
         errx(1, "%s is not a number of threads: 0 to %d", argv[1],
              MOST_THREADS);
+
     config_arguments = argv + 2;
     if (count > 0)
-        log_at_once((int)count);
+        log_in_threads((int)count);
     if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");
     return 0;

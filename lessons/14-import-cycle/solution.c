@@ -1,13 +1,15 @@
 /*
- * 14 solution: three modules in a circle that is cut, one good answer of many.
+ * 14 solution: three modules whose circle is cut, one good answer of many.
+ *
+ * config needs no other module now. It only keeps the unknown settings. log
+ * asks for them when it starts, and logs them. So the arrow from config to log
+ * has been turned round: log needs clock and config, and clock needs config.
  *
  * usage: 14-import-cycle THREADS [SETTING...]
- *
- * config needs nobody now: it keeps what is unknown, and log, which needs
- * config already through clock, asks for it. So one arrow has been turned
- * round.
  */
 #define _GNU_SOURCE
+
+#include "number.h"
 
 #include <err.h>
 #include <errno.h>
@@ -17,13 +19,22 @@
 #include <string.h>
 #include <time.h>
 
-enum { MOST_THREADS = 64, MOST_SETTINGS = 64 };
+enum {
+    MOST_THREADS = 64,
+    MOST_SETTINGS = 64,
+    START_NANOSECONDS = 10 * 1000 * 1000,
+    LINE_NANOSECONDS = 1000 * 1000,
+    LINE_BYTES = sizeof "line -2147483648", /* room for any int */
+};
 
+/* A pointer to any function. It must be converted to the right type before it
+ * is called. */
 typedef void any_function(void);
 static any_function *find(const char *name);
 
-/* What the modules know of each other: each type stands here and nowhere else,
- * and the compiler holds the function that is meant against it. */
+/* What the modules know of each other. Each type is written down once, here.
+ * The declarations below it make the compiler compare each function with its
+ * type. */
 typedef long long now_function(void);
 typedef long long get_function(const char *name);
 typedef const char *unknown_function(size_t number);
@@ -31,26 +42,34 @@ static now_function clock_now;
 static get_function config_get;
 static unknown_function config_unknown;
 
-/* What each module's body begins with. A body takes its time. */
+/* The body of each module begins with this call. A body takes its time. */
 static void say_start(const char *module) {
+    const struct timespec pause = {.tv_nsec = START_NANOSECONDS};
     printf("%s starts\n", module);
-    (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    (void)nanosleep(&pause, NULL); /* a signal may end this pause early */
 }
 
-/* A line of the log: that takes its time, too. */
+/* Writes one line of the log. This takes its time too. */
 static void put_line(long long time, const char *what, const char *text) {
-    (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    const struct timespec pause = {.tv_nsec = LINE_NANOSECONDS};
+    (void)nanosleep(&pause, NULL); /* a signal may end this pause early */
     printf("%lld %s%s\n", time, what, text);
 }
 
-/* ---- log ---- */
+/* ---- module log ---- */
+
 static void log_start(void) {
     now_function *now = (now_function *)find("clock_now");
     unknown_function *unknown = (unknown_function *)find("config_unknown");
-    const char *setting;
     say_start("log");
-    for (size_t i = 0; (setting = unknown(i)) != NULL; i++)
+
+    size_t number = 0;
+    const char *setting = unknown(number);
+    while (setting != NULL) {
         put_line(now(), "unknown setting: ", setting);
+        number++;
+        setting = unknown(number);
+    }
 }
 
 static void log_line(const char *text) {
@@ -60,7 +79,8 @@ static void log_line(const char *text) {
     put_line(now(), "", text);
 }
 
-/* ---- clock ---- */
+/* ---- module clock ---- */
+
 static long long clock_time;
 
 static void clock_start(void) {
@@ -75,37 +95,50 @@ static long long clock_now(void) {
     return clock_time;
 }
 
-/* ---- config ---- */
-static char **config_arguments; /* main's: the settings, and a NULL */
+/* ---- module config ---- */
+
+static char **config_arguments; /* the settings, and a NULL; set by main */
 static long long config_seconds;
 static long long config_zone;
-static const char *config_strange[MOST_SETTINGS + 1]; /* and a NULL */
+static const char *unknown_settings[MOST_SETTINGS + 1]; /* ends with a NULL */
 
-/* Reads `NAME=` and a number that is in the range. */
-static int is_setting(const char *text, const char *name, long long smallest,
-                      long long largest, long long *value) {
+/* Reads `NAME=NUMBER`. The number must be at least least and at most most.
+ * Returns 1 and puts the number into *value, or returns 0. */
+static int read_number(const char *text, const char *name, long long least,
+                       long long most, long long *value) {
     size_t length = strlen(name);
-    char *end;
     if (strncmp(text, name, length) != 0 || text[length] != '=')
         return 0;
-    text += length + 1;
+
+    const char *digits = text + length + 1;
+    char *end;
     errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || number < smallest ||
-        number > largest)
+    long long number = strtoll(digits, &end, 10);
+    if (end == digits || *end != '\0' || errno != 0)
+        return 0;
+    if (number < least || number > most)
         return 0;
     *value = number;
     return 1;
 }
 
+/* Returns 1 if text is a setting that we know, and keeps its number. Otherwise
+ * it returns 0. */
+static int read_setting(const char *text) {
+    if (read_number(text, "seconds", 0, 1000000000000, &config_seconds))
+        return 1;
+    return read_number(text, "zone", -12, 14, &config_zone);
+}
+
 static void config_start(void) {
     size_t count = 0;
     say_start("config");
-    for (char **setting = config_arguments; *setting != NULL; setting++)
-        if (!is_setting(*setting, "seconds", 0, 1000000000000,
-                        &config_seconds) &&
-            !is_setting(*setting, "zone", -12, 14, &config_zone))
-            config_strange[count++] = *setting;
+    for (char **setting = config_arguments; *setting != NULL; setting++) {
+        if (!read_setting(*setting)) {
+            unknown_settings[count] = *setting;
+            count++;
+        }
+    }
 }
 
 static void config_import(void) {
@@ -115,16 +148,21 @@ static void config_import(void) {
 
 static long long config_get(const char *name) {
     config_import();
-    return strcmp(name, "zone") == 0 ? config_zone : config_seconds;
+    if (strcmp(name, "zone") == 0)
+        return config_zone;
+    return config_seconds;
 }
 
-/* The unknown settings, from 0 on; NULL after the last. */
+/* Returns an unknown setting. The first has number 0. Behind the last one it
+ * returns NULL. */
 static const char *config_unknown(size_t number) {
     config_import();
-    return config_strange[number];
+    return unknown_settings[number];
 }
 
-/* ---- who knows them all ---- */
+/* ---- end of the modules ---- */
+
+/* Returns the function of that name, as dlsym does (lesson 13). */
 static any_function *find(const char *name) {
     static const struct {
         const char *name;
@@ -134,29 +172,32 @@ static any_function *find(const char *name) {
         {"config_get", (any_function *)config_get},
         {"config_unknown", (any_function *)config_unknown},
     };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i].name, name) == 0)
             return known[i].function;
-    errx(1, "%s is in no module", name);
+    }
+    errx(1, "there is no function %s", name);
 }
 
-static pthread_barrier_t all_there;
+/* All threads wait here until the last one has come. */
+static pthread_barrier_t all_threads;
 
-static void *log_a_line(void *text) {
-    (void)pthread_barrier_wait(&all_there); /* from here on, all at once */
+static void *run_thread(void *text) {
+    (void)pthread_barrier_wait(&all_threads);
     log_line(text);
     return NULL;
 }
 
-static void log_at_once(int count) {
+/* Starts count threads. They call log_line at the same moment. */
+static void log_in_threads(int count) {
     pthread_t threads[MOST_THREADS];
-    char lines[MOST_THREADS][sizeof "line -2147483648"];
-    errno = pthread_barrier_init(&all_there, NULL, (unsigned)count);
+    char lines[MOST_THREADS][LINE_BYTES];
+    errno = pthread_barrier_init(&all_threads, NULL, (unsigned)count);
     if (errno != 0)
         err(1, "pthread_barrier_init");
     for (int i = 0; i < count; i++) {
-        snprintf(lines[i], sizeof lines[i], "line %d", i + 1);
-        errno = pthread_create(&threads[i], NULL, log_a_line, lines[i]);
+        (void)snprintf(lines[i], sizeof lines[i], "line %d", i + 1);
+        errno = pthread_create(&threads[i], NULL, run_thread, lines[i]);
         if (errno != 0)
             err(1, "pthread_create");
     }
@@ -167,19 +208,24 @@ static void log_at_once(int count) {
     }
 }
 
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 14-import-cycle THREADS [SETTING...]\n", out);
+    exit(status);
+}
+
 int main(int argc, char **argv) {
-    char *end;
-    if (argc < 2 || argc > MOST_SETTINGS + 2) {
-        fputs("usage: 14-import-cycle THREADS [SETTING...]\n", stderr);
-        return 2;
-    }
-    long count = strtol(argv[1], &end, 10);
-    if (end == argv[1] || *end != '\0' || count < 0 || count > MOST_THREADS)
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc < 2 || argc > MOST_SETTINGS + 2)
+        usage(stderr, 2);
+    unsigned long long count;
+    if (number_parse(argv[1], 0, MOST_THREADS, &count) < 0)
         errx(1, "%s is not a number of threads: 0 to %d", argv[1],
              MOST_THREADS);
+
     config_arguments = argv + 2;
     if (count > 0)
-        log_at_once((int)count);
+        log_in_threads((int)count);
     if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");
     return 0;

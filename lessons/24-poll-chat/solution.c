@@ -5,261 +5,522 @@
  */
 #define _GNU_SOURCE
 
-#include "addr.h"
 #include "deadline.h"
-
+#include "number.h"
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    CLIENTS = 1000,          /* at once; the next ones wait in the kernel */
-    NAME_BYTES = 16,         /* the longest name, */
-    LINE_BYTES = 1024,       /* the longest line, with its newline, */
-    QUEUE_BYTES = 256 << 10, /* and as much as may wait for one client */
-    PAUSE_MS = 100,          /* after what failed for want of something */
+    LARGEST_PORT = 65535,
+    CLIENTS = 1000,           /* at once; others wait in the kernel's queue */
+    NAME_BYTES = 16,          /* the longest name */
+    LINE_BYTES = 1024,        /* the longest line, with its newline */
+    QUEUE_BYTES = 256 * 1024, /* the most that may wait for one client */
+    LEAVE_MS = 1000, /* a client that has left may read its queue so long */
+    PAUSE_MS = 100,  /* after a call failed because something had run out */
+};
+
+enum state {
+    NAMELESS, /* connected, but it has not sent a valid name yet */
+    CHATTING,
+    LEAVING, /* it gets no more lines, but the others have not been told */
+    LEFT,    /* the others know, if they knew its name; its queue may be full */
 };
 
 struct client {
     int fd;
-    const char *end;           /* how it left; NULL: it is here */
-    char name[NAME_BYTES + 1]; /* empty until it has said one */
-    size_t heard, queued;      /* bytes in these: */
-    char line[LINE_BYTES], queue[QUEUE_BYTES];
+    enum state state;
+    const char *why;          /* it left */
+    struct deadline leave_by; /* for LEAVING and LEFT */
+    char name[NAME_BYTES + 1];
+    size_t line_length;
+    char line[LINE_BYTES]; /* the start of a line that is not whole yet */
+    size_t queue_length;
+    char queue[QUEUE_BYTES]; /* bytes for this client that are not sent yet */
 };
 
 struct chat {
-    struct client *clients[CLIENTS];
+    int listener;
+    struct deadline pause; /* until then we accept no client */
     size_t count;
-    struct deadline pause; /* until then nobody is let in */
+    struct client *clients[CLIENTS];
+    struct pollfd polled[CLIENTS + 1]; /* one for each client, and listener */
 };
 
 static volatile sig_atomic_t stopping;
 
-static void stop(int signal_number) {
-    stopping = signal_number;
-    (void)alarm(1); /* in case this was too early */
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 24-poll-chat PORT\n", out);
+    exit(status);
 }
 
+/* Returns the port that the text names. Ends the program unless the text is a
+ * number from 0 to 65535, in digits alone. */
+static in_port_t parse_port(const char *text) {
+    unsigned long long port;
+    if (number_parse(text, 0, LARGEST_PORT, &port) < 0)
+        errx(1, "%s is not a port: 0 to %d", text, LARGEST_PORT);
+    return (in_port_t)port;
+}
+
+/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
+/* The signal handler. It asks for another signal, because this one may arrive
+ * just before poll sleeps, and then it interrupts nothing: see lesson 02. */
+static void request_stop(int signal_number) {
+    (void)signal_number;
+    stopping = 1;
+    (void)alarm(1);
+}
+
+/* These calls fail only for a signal number that does not exist. */
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = request_stop};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGALRM, &action, NULL);
+    /* A client that has left is an error of send, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Returns a listener at 127.0.0.1, as in lesson 02, and prints its name. The
+ * sockets that it accepts inherit TCP_NODELAY from it: see lesson 05. */
+static int listen_on(in_port_t port) {
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const int on = 1;
+    int listener =
+        socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener < 0)
+        err(1, "socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt TCP_NODELAY");
+    if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+    if (listen(listener, CLIENTS) < 0)
+        err(1, "listen");
+    socklen_t length = sizeof own;
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
+        err(1, "getsockname");
+    if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
+        err(1, "standard output");
+    return listener;
+}
+
+/* Prints one event: the client's descriptor, and what has happened. A report
+ * that cannot be printed is no reason to end the chat; main says it at the end.
+ */
+static void report(const struct client *client, const char *event) {
+    if (printf("%d %s\n", client->fd, event) < 0)
+        warn("standard output");
+}
+
+static int is_here(const struct client *client) {
+    return client->state == NAMELESS || client->state == CHATTING;
+}
+
+/* Marks a client that is to leave. It stays in the array for now, because our
+ * caller may be in the middle of a loop over that array. */
+static void mark_leaving(struct client *client, const char *why) {
+    if (client->state == CHATTING)
+        client->state = LEAVING;
+    else
+        client->state = LEFT; /* there is no name that we could announce */
+    client->why = why;
+    client->leave_by = deadline_after(LEAVE_MS);
+}
+
+/* Puts bytes into the queue of a client that is here. send_queue sends them
+ * later. */
 static void enqueue(struct client *client, const char *bytes, size_t length) {
-    if (length > QUEUE_BYTES - client->queued) {
-        client->end = "let go: it does not read";
-        client->queued = length = 0;
+    if (length > QUEUE_BYTES - client->queue_length) {
+        client->queue_length = 0; /* it would not read that either */
+        mark_leaving(client, "let go: it does not read");
+        return;
     }
-    memcpy(client->queue + client->queued, bytes, length);
-    client->queued += length;
+    memcpy(client->queue + client->queue_length, bytes, length);
+    client->queue_length += length;
 }
 
-/* To all others: `NAME`, what, and bytes, of which any may be NUL. */
-static void tell(struct chat *chat, const struct client *from, const char *what,
-                 const char *bytes, size_t length) {
+/* Tells all other clients that have a name: the sender's name, what it does,
+ * and the length bytes at text, of which each may be NUL. */
+static void broadcast(struct chat *chat, const struct client *sender,
+                      const char *what, const char *text, size_t length) {
     char line[NAME_BYTES + sizeof " joined" + LINE_BYTES];
-    int head = snprintf(line, sizeof line, "%s%s", from->name, what);
-    memcpy(line + head, bytes, length);
-    for (size_t i = 0; i < chat->count; i++)
-        if (chat->clients[i] != from && chat->clients[i]->name[0] != '\0' &&
-            chat->clients[i]->end == NULL)
-            enqueue(chat->clients[i], line, (size_t)head + length);
-}
-
-static void join(struct chat *chat, struct client *client, char *line) {
-    size_t length = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789-_"
-                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    int good = length > 0 && length <= NAME_BYTES && line[length] == '\n';
-    line[length] = '\0';
-    for (size_t i = 0; i < chat->count; i++)
-        good = good && strcmp(chat->clients[i]->name, line) != 0;
-    if (good) {
-        memcpy(client->name, line, length); /* zeros are behind it */
-        (void)printf("%d is %s\n", client->fd, line);
-        tell(chat, client, " joined", "\n", 1);
-    } else { /* and it may try again */
-        static const char no[] = "a name is 1 to 16 letters, digits, - and _, "
-                                 "not taken\n";
-        enqueue(client, no, strlen(no));
-    }
-}
-
-static void answer(struct client *client, const char *text) {
-    enqueue(client, text, strlen(text));
-}
-
-/* `/to NAME text`: line has length bytes, its newline is one of them. */
-static void whisper(struct chat *chat, struct client *from, const char *line,
-                    size_t length) {
-    char told[LINE_BYTES + NAME_BYTES + sizeof "nobody is called "];
-    const char *end = line + length - 1;
-    const char *name = line + (length > 4 ? 4 : 3);
-    const char *blank = memchr(name, ' ', (size_t)(end - name));
-    if (blank == NULL || blank == name || blank + 1 == end) {
-        answer(from, "/to needs a name and a text\n");
-        return;
-    }
-    size_t size = (size_t)(blank - name), text = (size_t)(end - blank);
-    int head = snprintf(told, sizeof told, "%s (private): ", from->name);
-    memcpy(told + head, blank + 1, text);
+    int head = snprintf(line, sizeof line, "%s%s", sender->name, what);
+    memcpy(line + head, text, length);
     for (size_t i = 0; i < chat->count; i++) {
-        struct client *to = chat->clients[i];
-        if (to->end == NULL && strlen(to->name) == size &&
-            memcmp(to->name, name, size) == 0) {
-            enqueue(to, told, (size_t)head + text);
-            return;
-        }
+        struct client *client = chat->clients[i];
+        if (client != sender && client->state == CHATTING)
+            enqueue(client, line, (size_t)head + length);
     }
-    answer(from, "nobody is called ");
-    enqueue(from, name, size);
-    answer(from, "\n");
 }
 
-static int is_private(const char *line) {
-    return strncmp(line, "/to ", 4) == 0 || strncmp(line, "/to\n", 4) == 0;
+/* Says whether a line begins with a name of so many letters. Whatever follows
+ * the name in the line ends strspn(3), also a newline or a NUL. */
+static int is_name(const char *line, size_t length) {
+    const char *letters = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    if (length < 1 || length > NAME_BYTES)
+        return 0;
+    return strspn(line, letters) == length;
 }
 
-static void hear(struct chat *chat, struct client *client) {
-    char *line = client->line, *end = line + client->heard, *newline;
-    ssize_t got = recv(client->fd, end, LINE_BYTES - client->heard, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+static int is_called(const struct client *client, const char *name,
+                     size_t length) {
+    return strlen(client->name) == length &&
+           memcmp(client->name, name, length) == 0;
+}
+
+static int is_taken(const struct chat *chat, const char *name, size_t length) {
+    for (size_t i = 0; i < chat->count; i++) {
+        if (is_called(chat->clients[i], name, length))
+            return 1;
+    }
+    return 0;
+}
+
+/* The client has sent a line of that length, without the newline, and that is
+ * to be its name. If it cannot be, the client may try again. */
+static void join(struct chat *chat, struct client *client, const char *line,
+                 size_t length) {
+    static const char refusal[] =
+        "a name is 1 to 16 letters, digits, - and _, not taken\n";
+    if (!is_name(line, length) || is_taken(chat, line, length)) {
+        enqueue(client, refusal, strlen(refusal));
         return;
-    if (got < 0)
+    }
+    memcpy(client->name, line, length); /* the bytes behind it are 0 already */
+    client->state = CHATTING;
+    char event[sizeof "is " + NAME_BYTES];
+    (void)snprintf(event, sizeof event, "is %s", client->name);
+    report(client, event);
+    broadcast(chat, client, " joined", "\n", 1);
+}
+
+/* The client called name, or NULL if no client that is here is called so. */
+static struct client *find_client(const struct chat *chat, const char *name,
+                                  size_t length) {
+    for (size_t i = 0; i < chat->count; i++) {
+        struct client *client = chat->clients[i];
+        if (client->state == CHATTING && is_called(client, name, length))
+            return client;
+    }
+    return NULL;
+}
+
+static void refuse_name(struct client *sender, const char *name,
+                        size_t length) {
+    static const char text[] = "nobody is called ";
+    const size_t head = sizeof text - 1;
+    char line[sizeof text + LINE_BYTES];
+    memcpy(line, text, head);
+    memcpy(line + head, name, length);
+    line[head + length] = '\n';
+    enqueue(sender, line, head + length + 1);
+}
+
+/* Sends a private message: the length bytes at message are NAME, a blank, and
+ * the text, without a newline. The text may have any byte in it. */
+static void send_private(const struct chat *chat, struct client *sender,
+                         const char *message, size_t length) {
+    static const char refusal[] = "/to needs a name and a text\n";
+    const char *end = message + length;
+    const char *blank = memchr(message, ' ', length);
+    if (blank == NULL || blank == message || blank + 1 == end) {
+        enqueue(sender, refusal, strlen(refusal));
+        return;
+    }
+    size_t name_length = (size_t)(blank - message);
+    struct client *receiver = find_client(chat, message, name_length);
+    if (receiver == NULL) {
+        refuse_name(sender, message, name_length);
+        return;
+    }
+    char line[NAME_BYTES + sizeof " (private): " + LINE_BYTES];
+    int head = snprintf(line, sizeof line, "%s (private): ", sender->name);
+    size_t text_length = (size_t)(end - (blank + 1));
+    memcpy(line + head, blank + 1, text_length);
+    line[(size_t)head + text_length] = '\n';
+    enqueue(receiver, line, (size_t)head + text_length + 1);
+}
+
+/* The client has sent a line of that length, without the newline, which stands
+ * behind it. `/to`, or what begins with `/to` and a blank, is private. */
+static void take_line(struct chat *chat, struct client *client,
+                      const char *line, size_t length) {
+    static const char command[] = "/to ";
+    const size_t size = strlen(command);
+    if (client->state == NAMELESS)
+        join(chat, client, line, length);
+    else if (length >= size && memcmp(line, command, size) == 0)
+        send_private(chat, client, line + size, length - size);
+    else if (length == size - 1 && memcmp(line, command, length) == 0)
+        send_private(chat, client, line + length, 0);
+    else
+        broadcast(chat, client, ": ", line, length + 1);
+}
+
+/* Takes all whole lines that the client has sent so far. The rest is the start
+ * of a line, and moves to the front. */
+static void take_lines(struct chat *chat, struct client *client) {
+    char *line = client->line;
+    char *end = client->line + client->line_length;
+    while (is_here(client)) {
+        char *newline = memchr(line, '\n', (size_t)(end - line));
+        if (newline == NULL)
+            break;
+        take_line(chat, client, line, (size_t)(newline - line));
+        line = newline + 1;
+    }
+    client->line_length = (size_t)(end - line);
+    memmove(client->line, line, client->line_length);
+}
+
+/* Receives once. If the client has sent more, the next poll says so again, and
+ * the other clients have their turn before that. */
+static void receive_lines(struct chat *chat, struct client *client) {
+    ssize_t received = recv(client->fd, client->line + client->line_length,
+                            LINE_BYTES - client->line_length, 0);
+    if (received < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (received < 0)
         warn("recv from %d", client->fd);
-    if (got <= 0)
-        client->end = "left"; /* it may yet read what is queued: lesson 06 */
-    client->heard += got > 0 ? (size_t)got : 0;
-    while ((newline = memchr(line, '\n', client->heard)) != NULL) {
-        size_t length = (size_t)(newline + 1 - line);
-        if (client->name[0] == '\0')
-            join(chat, client, line);
-        else if (is_private(line))
-            whisper(chat, client, line, length);
-        else
-            tell(chat, client, ": ", line, length);
-        client->heard -= length;
-        memmove(line, line + length, client->heard);
+    if (received <= 0) {
+        mark_leaving(client, "left"); /* it may still read its queue */
+        return;
     }
-    if (client->heard == LINE_BYTES)
-        client->end = "let go: its line is too long";
+    client->line_length += (size_t)received;
+    take_lines(chat, client);
+    if (client->line_length == LINE_BYTES && is_here(client))
+        mark_leaving(client, "let go: its line is too long");
 }
 
-static void flush(struct client *client) {
-    ssize_t sent = send(client->fd, client->queue, client->queued, 0);
-    if (sent >= 0) {
-        client->queued -= (size_t)sent;
-        memmove(client->queue, client->queue + sent, client->queued);
-    } else if (errno != EAGAIN && errno != EINTR) {
+/* Sends as much of the queue as the kernel takes. The rest moves to the front.
+ */
+static void send_queue(struct client *client) {
+    ssize_t sent = send(client->fd, client->queue, client->queue_length, 0);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (sent < 0) {
         warn("send to %d", client->fd);
-        client->queued = 0;
-        client->end = "left";
+        client->queue_length = 0; /* the rest cannot be sent either */
+        if (is_here(client))
+            mark_leaving(client, "left");
+        return;
+    }
+    client->queue_length -= (size_t)sent;
+    memmove(client->queue, client->queue + sent, client->queue_length);
+}
+
+static int are_all_here(const struct chat *chat) {
+    for (size_t i = 0; i < chat->count; i++) {
+        if (!is_here(chat->clients[i]))
+            return 0;
+    }
+    return 1;
+}
+
+static struct client *find_leaving(const struct chat *chat) {
+    for (size_t i = 0; i < chat->count; i++) {
+        if (chat->clients[i]->state == LEAVING)
+            return chat->clients[i];
+    }
+    return NULL;
+}
+
+/* Tells the others who leaves. This may be more than the queue of another
+ * client can take. Then that client leaves too, so we look again. */
+static void announce_leaving(struct chat *chat) {
+    for (;;) {
+        struct client *client = find_leaving(chat);
+        if (client == NULL)
+            return;
+        client->state = LEFT;
+        broadcast(chat, client, " left", "\n", 1);
+        memset(client->name, 0, sizeof client->name); /* it is free now */
     }
 }
 
-/* Here they go, and only here, where nobody walks along the clients. */
-static void see_off(struct chat *chat) {
-    for (size_t i = 0; i < chat->count;) {
-        struct client *client = chat->clients[i++];
-        if (client->end != NULL && client->name[0] != '\0') {
-            tell(chat, client, " left", "\n", 1);
-            client->name[0] = '\0';
-            i = 0; /* who could take no more of it goes too */
-        } else if (client->end != NULL && client->queued == 0) {
-            (void)printf("%d %s\n", client->fd, client->end);
-            (void)close(client->fd);
-            free(client);
-            chat->clients[--i] = chat->clients[--chat->count];
+/* Removes the clients that have left, when their queue is empty, or when they
+ * have had their time to read it. */
+static void remove_left(struct chat *chat) {
+    size_t i = 0;
+    while (i < chat->count) {
+        struct client *client = chat->clients[i];
+        if (client->state != LEFT ||
+            (client->queue_length > 0 && deadline_left(client->leave_by) > 0)) {
+            i++;
+            continue;
         }
-    }
-}
-
-static void admit(struct chat *chat, int listener) {
-    const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
-    struct client *client = calloc(1, sizeof *client);
-    int fd = client != NULL ? accept4(listener, NULL, NULL, flags) : -1;
-    if (fd < 0) {
-        warn(client != NULL ? "accept" : "calloc");
-        chat->pause = deadline_after(PAUSE_MS); /* or poll is back at once */
+        report(client, client->why);
+        (void)close(client->fd); /* an error changes nothing for the others */
         free(client);
-    } else {
-        client->fd = fd;
-        chat->clients[chat->count++] = client;
-        (void)printf("%d connected\n", fd);
+        /* The last client moves into this place, so look at i again. */
+        chat->count--;
+        chat->clients[i] = chat->clients[chat->count];
     }
 }
 
-/* A wait, and a walk. The array is made anew each time; poll passes over -1. */
-static void take_turn(struct chat *chat, int listener) {
-    static struct pollfd polled[CLIENTS + 1];
-    const size_t count = chat->count;
-    int left = deadline_left(chat->pause);
-    for (size_t i = 0; i < count; i++) {
-        const struct client *client = chat->clients[i];
-        short in = client->end == NULL ? POLLIN : 0;
-        short out = client->queued > 0 ? POLLOUT : 0;
-        polled[i] = (struct pollfd){client->fd, (short)(in | out), 0};
+/* These errors of accept are not ours. The connection that we were about to
+ * accept has failed, and the next one may be good: accept(2), "Error handling".
+ */
+static int is_one_connection_lost(int error) {
+    switch (error) {
+    case ECONNABORTED:
+    case EPERM: /* a firewall forbids it */
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+        return 1;
+    default:
+        return 0;
     }
-    polled[count] = (struct pollfd){listener, POLLIN, 0};
-    polled[count].fd = left == 0 && count < CLIENTS ? listener : -1;
-    if (poll(polled, count + 1, left > 0 ? left : -1) < 0 && errno != EINTR) {
+}
+
+/* When descriptors or memory have run out, the listener stays ready, and poll
+ * would return at once, again and again. So we do not poll it for a while. */
+static void pause_accepting(struct chat *chat) {
+    chat->pause = deadline_after(PAUSE_MS);
+}
+
+/* Call this right after accept4 failed: errno is still its reason. */
+static void report_failed_accept(struct chat *chat) {
+    int error = errno; /* warn may change it */
+    if (error == EAGAIN || error == EINTR)
+        return; /* the client has left already, or a signal came */
+    warn("accept");
+    if (!is_one_connection_lost(error))
+        pause_accepting(chat);
+}
+
+static void accept_client(struct chat *chat) {
+    struct client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        warn("calloc");
+        pause_accepting(chat);
+        return;
+    }
+    client->fd =
+        accept4(chat->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (client->fd < 0) {
+        report_failed_accept(chat);
+        free(client);
+        return;
+    }
+    chat->clients[chat->count] = client;
+    chat->count++;
+    report(client, "connected");
+}
+
+/* A time for poll is in milliseconds, and -1 is for ever. Returns the time that
+ * ends first; 0 for left means that this time is over and does not count. */
+static int earlier(int timeout, int left) {
+    if (left > 0 && (timeout < 0 || left < timeout))
+        return left;
+    return timeout;
+}
+
+/* Fills the array for poll. Returns how long poll may wait: until a pause is
+ * over, or until a client that has left has had its time to read. */
+static int fill_polled(struct chat *chat) {
+    int timeout = -1;
+    for (size_t i = 0; i < chat->count; i++) {
+        const struct client *client = chat->clients[i];
+        struct pollfd *entry = &chat->polled[i];
+        entry->fd = client->fd;
+        entry->events = 0;
+        entry->revents = 0; /* if poll fails, it does not set this */
+        if (is_here(client))
+            entry->events |= POLLIN;
+        else
+            timeout = earlier(timeout, deadline_left(client->leave_by));
+        if (client->queue_length > 0)
+            entry->events |= POLLOUT;
+    }
+
+    struct pollfd *last = &chat->polled[chat->count];
+    int pause_left = deadline_left(chat->pause);
+    last->fd = chat->listener;
+    last->events = POLLIN;
+    last->revents = 0;
+    if (pause_left > 0 || chat->count == CLIENTS)
+        last->fd = -1; /* poll ignores this entry */
+    return earlier(timeout, pause_left);
+}
+
+/* Waits once for all clients and the listener, and does what there is to do. */
+static void take_turn(struct chat *chat) {
+    const short can_receive = POLLIN | POLLHUP | POLLERR;
+    const short can_send = POLLOUT | POLLHUP | POLLERR;
+    const size_t count = chat->count;
+    int timeout = fill_polled(chat);
+
+    if (poll(chat->polled, count + 1, timeout) < 0 && errno != EINTR) {
         warn("poll");
         (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
     }
-    for (size_t i = 0; i < count; i++) { /* where poll failed, it finds 0 */
-        if (polled[i].events & POLLOUT && polled[i].revents & ~POLLIN)
-            flush(chat->clients[i]);
-        if (polled[i].revents & ~POLLOUT && chat->clients[i]->end == NULL)
-            hear(chat, chat->clients[i]); /* one recv: no more turns for one */
+    for (size_t i = 0; i < count; i++) {
+        struct client *client = chat->clients[i];
+        const struct pollfd *entry = &chat->polled[i];
+        if ((entry->events & POLLOUT) && (entry->revents & can_send))
+            send_queue(client);
+        if (is_here(client) && (entry->revents & can_receive))
+            receive_lines(chat, client);
     }
-    see_off(chat);
-    if (polled[count].revents != 0)
-        admit(chat, listener);
-}
-
-/* Returns the listener; own has then the port that it has. */
-static int listen_on(struct sockaddr_in *own) {
-    struct sockaddr *address = (struct sockaddr *)own;
-    socklen_t size = sizeof *own;
-    const int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        err(1, "socket");
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        err(1, "setsockopt");
-    if (bind(fd, address, size) < 0)
-        err(1, "bind 127.0.0.1:%d", ntohs(own->sin_port));
-    if (listen(fd, CLIENTS) < 0)
-        err(1, "listen");
-    if (getsockname(fd, address, &size) < 0)
-        err(1, "getsockname");
-    return fd;
+    if (!are_all_here(chat)) {
+        announce_leaving(chat);
+        remove_left(chat);
+    }
+    if (chat->polled[count].revents != 0)
+        accept_client(chat);
 }
 
 int main(int argc, char **argv) {
-    static struct chat chat;
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (argc != 2 || strcmp(argv[1], "-h") == 0) {
-        fputs("usage: 24-poll-chat PORT\n", argc == 2 ? stdout : stderr);
-        return argc == 2 ? 0 : 2;
-    }
-    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &own.sin_port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", argv[1]);
-    own.sin_port = htons(own.sin_port);
-    (void)signal(SIGINT, stop);
-    (void)signal(SIGTERM, stop);
-    (void)signal(SIGALRM, stop);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-    const int fd = listen_on(&own);
+    static struct chat chat; /* it is large, and all zero to begin with */
+
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc != 2)
+        usage(stderr, 2);
+    in_port_t port = parse_port(argv[1]);
+    require_output();
+    catch_signals();
+    /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
-        err(1, "standard output");
+    chat.listener = listen_on(port);
     while (!stopping)
-        take_turn(&chat, fd);
+        take_turn(&chat);
+    /* A report that could not be printed did not stop us, but it is an error.
+     */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
-    return 0;
+    return 0; /* the kernel closes all our descriptors */
 }

@@ -1,13 +1,44 @@
 /*
  * 35 exercise: find the handshake in a capture file.
  *
- * usage: 35-packet-sniffer FILE
+ * A customer complains that connections to a server are slow, and sends you a
+ * capture file. The first thing to look at is the handshake: how long did the
+ * server take to answer the SYN, and how long did the client take to answer
+ * the SYN ACK? You write a program that finds a handshake in such a file, and
+ * prints when its three packets came.
  *
- * Prints the two ends of the first TCP connection that was opened, and when its
- * SYN, its SYN ACK and its ACK came. The README beside this file says the rest.
+ * 1. It finds the handshake of a connection, and prints the ends and the
+ *    times. That works for TCP over IPv4 and over IPv6. The times are seconds
+ *    since the SYN, with six digits after the point, and the rest is cut off.
+ * 2. It reads times in microseconds and in nanoseconds.
+ * 3. It reads a file that a machine with the other byte order wrote.
+ * 4. It passes over a SYN that nobody answered, or that came to nothing. If
+ *    there are several handshakes, it takes the one whose SYN comes first.
+ * 5. It takes no packet of another connection for one of these three.
+ * 6. It counts from the first packet if a packet was sent again.
+ * 7. It knows that 0 comes after the largest number. Numbers of TCP have 32
+ *    bits.
+ * 8. It reads packets of which only a part was captured, and nothing beyond
+ *    that part. It passes over a packet that is cut or damaged in its headers;
+ *    one that is cut behind them counts.
+ * 9. It believes no captured length above 262144. It prints nothing on
+ *    standard output, an error that contains the word "length" on standard
+ *    error, and ends with status 1.
+ * 10. It says so when a file is cut, wherever that is, in the same way. The
+ *     error contains the word "cut".
+ * 11. It says so when it cannot read the file, in the same way. The error
+ *     contains "pcap" if the first number is another one, or if there are
+ *     fewer than 24 bytes. It contains "link type" if that is not 1. Otherwise
+ *     it has the reason in words.
+ * 12. It says so when there is no handshake, in the same way. The error
+ *     contains "no handshake".
+ * 13. It reports output that cannot be written, with status 1. An example is a
+ *     full disk.
+ * 14. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
  *
- * What is here compiles, and looks at the first packet only. Your part is
- * at the three places with a number, in read_packet and in main.
+ * What is here compiles, and looks at the first packet only. Your part is at
+ * the three places with a number, in read_packet and in main.
  */
 #define _GNU_SOURCE
 

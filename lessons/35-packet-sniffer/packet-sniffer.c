@@ -3,8 +3,8 @@
  *
  * Shows a socket that gets the frames themselves, with all their headers:
  * packet(7). A program in the kernel, which filter.c writes, drops the frames
- * that we did not ask for. common/packet.c reads what the others say.
- * Both modules are built in this lesson, so read them too.
+ * that we did not ask for. common/packet.c reads what the others
+ * say. Both modules belong to this lesson, so read them too.
  *
  * usage: 35-packet-sniffer [-i INTERFACE] [-c COUNT] [-w FILE] [-p PORT]
  *
@@ -147,9 +147,10 @@ static void handle_signals(void) {
 
 /* If 1 or 2 were free, our socket would get that number: lesson 01. */
 static void require_output(void) {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1)
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
+    }
 }
 
 /* Binds the socket to an interface and a protocol. 0 is no protocol: then it

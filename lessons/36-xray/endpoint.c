@@ -3,16 +3,17 @@
 #include "endpoint.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "proc.h"
 
 static const char *const state_names[] = {
     [0] = "",
@@ -92,79 +93,38 @@ static int read_socket(int fd, struct endpoint *endpoint) {
     return 0;
 }
 
-/* Whether a descriptor is one of a socket, by the name that /proc has for it:
- * "socket:[12345]". Most are not, and then we need not borrow them. */
-static bool is_socket(pid_t process, int fd) {
-    static const char prefix[] = "socket:";
-    char path[64];
-    char target[16];
-    size_t length = strlen(prefix);
-    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process, fd);
-    ssize_t got = readlink(path, target, sizeof target);
-    return got >= (ssize_t)length && memcmp(target, prefix, length) == 0;
-}
-
-/* Returns a descriptor of our own for the same socket, or -1. */
+/* Returns a descriptor of our own for the same file, or -1 and errno. */
 static int borrow(pid_t process, int fd) {
     int handle = (int)syscall(SYS_pidfd_open, process, 0);
     if (handle < 0)
         return -1;
     int copy = (int)syscall(SYS_pidfd_getfd, handle, fd, 0);
+    int reason = errno;
     (void)close(handle);
+    errno = reason;
     return copy;
 }
 
 int endpoint_read(pid_t process, int fd, struct endpoint *endpoint) {
     *endpoint = (struct endpoint){0};
-    if (!is_socket(process, fd))
+    /* Most descriptors are not of sockets. /proc tells, so that we need not
+     * borrow them. */
+    if (proc_inode(process, fd) == 0)
         return -1;
     int copy = borrow(process, fd);
     if (copy < 0)
-        return -1;
+        return proc_read(process, fd, endpoint);
     int result = read_socket(copy, endpoint);
     (void)close(copy);
     return result;
 }
 
-/* ---- connections without a descriptor -------------------------------------*/
-
-/* Writes one end as the files of /proc/net have it (proc(5)): each four bytes
- * of the address as one number of this machine's, and the port. */
-static void format_for_file(int family, const struct packet_end *end,
-                            char *text) {
-    size_t words = family == AF_INET ? 1 : 4;
-    size_t length = 0;
-    for (size_t i = 0; i < words; i++) {
-        uint32_t word;
-        memcpy(&word, end->address + sizeof word * i, sizeof word);
-        length += (size_t)sprintf(text + length, "%08" PRIX32, word);
-    }
-    (void)sprintf(text + length, ":%04X", end->port);
-}
-
-unsigned endpoint_state_after(const struct endpoint *endpoint) {
-    const char *path = "/proc/net/tcp";
-    char local[48];
-    char peer[48];
-    char line[512];
-    unsigned state = 0;
-    if (endpoint->family == AF_INET6)
-        path = "/proc/net/tcp6";
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    format_for_file(endpoint->family, &endpoint->local, local);
-    format_for_file(endpoint->family, &endpoint->peer, peer);
-    while (state == 0 && fgets(line, sizeof line, file) != NULL) {
-        char from[48];
-        char to[48];
-        char number[4];
-        if (sscanf(line, "%*s %47s %47s %3s", from, to, number) == 3 &&
-            strcmp(from, local) == 0 && strcmp(to, peer) == 0)
-            state = (unsigned)strtoul(number, NULL, 16);
-    }
-    (void)fclose(file);
-    return state;
+int endpoint_try(pid_t process) {
+    int copy = borrow(process, STDERR_FILENO);
+    if (copy < 0)
+        return errno == EBADF ? 0 : -1;
+    (void)close(copy);
+    return 0;
 }
 
 /* ---- words ----------------------------------------------------------------*/

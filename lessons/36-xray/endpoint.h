@@ -32,15 +32,17 @@ struct endpoint {
 };
 
 /*
- * Reads what descriptor fd of a process that we trace is. Returns 0; or -1 if
- * it is not a socket, or if we are not allowed to look. No copy of it stays
- * open: so the process's own close(2) is still the last one.
+ * Reads what descriptor fd of a process that we trace is. Returns 0, or -1 if
+ * it is not a socket. For that we borrow the descriptor; no copy of it stays
+ * open, so the process's own close(2) is still the last one. Where we are not
+ * allowed to borrow it, less is known: see proc_read.
  */
 int endpoint_read(pid_t process, int fd, struct endpoint *endpoint);
 
-/* The state of a TCP connection that no descriptor belongs to any more, from
- * /proc/net/tcp (proc(5)): 0 if there is none between these two ends. */
-unsigned endpoint_state_after(const struct endpoint *endpoint);
+/* Tries whether we are allowed to borrow descriptors of a process. Returns 0,
+ * or -1 and errno: EPERM, or ENOSYS where the kernel is older than Linux 5.6.
+ */
+int endpoint_try(pid_t process);
 
 /* "ESTABLISHED" and so on (RFC 9293, section 3.3.2); "" for 0. */
 const char *endpoint_state_name(unsigned state);

@@ -7,25 +7,26 @@
  *
  * It is called as `36-xray COMMAND [ARGUMENT...]`.
  *
- * 1. It runs COMMAND, found as execvp(3) finds it, with its own standard input,
- *    output and error.
- * 2. It counts each call of the table `calls` once, where it begins. When all
- *    has ended, it writes a line for each call that was made, in the table's
- *    order, to standard error: `connect 2`.
+ * 1. It runs COMMAND with its own standard input, output and error. COMMAND is
+ *    found as execvp(3) finds it.
+ * 2. It counts each call of the table once, where it begins. The table is
+ *    `calls` in the starter. When all has ended, it writes a line for each
+ *    call that was made, in the table's order, to standard error: `connect 2`.
  * 3. It ends with the exit status of COMMAND.
- * 4. It follows COMMAND when it becomes another program by execve(2).
+ * 4. It follows COMMAND when it becomes another program. That is what
+ *    execve(2) does.
  * 5. It counts the calls of children too, and of their children.
  * 6. It counts the calls of threads too.
  * 7. It waits for all processes that COMMAND has left behind.
  * 8. It passes each signal on to the process that it was sent to, and no other
  *    signal.
- * 9. If a signal ended COMMAND, it writes a last line, `killed by signal 11`,
- *    and ends with 128 and the number of the signal.
+ * 9. It says which signal ended COMMAND. The last line is then `killed by
+ *    signal 11`, and the status is 128 and the number of the signal.
  * 10. It also counts a call that never returns.
- * 11. When it is killed, all that it traces is killed too.
- * 12. If COMMAND cannot be run, it says why, with status 127.
- * 13. Without COMMAND, it writes a line that begins with `usage:` to standard
- *     error, with status 2.
+ * 11. It takes all that it traces with it when it is killed.
+ * 12. It says why COMMAND cannot be run, with status 127.
+ * 13. It refuses to run without COMMAND, with status 2. It then writes a line
+ *     that begins with `usage:` to standard error.
  *
  * What is here compiles and runs COMMAND, but does not trace it. Your part
  * begins in start_command.

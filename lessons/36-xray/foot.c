@@ -73,10 +73,8 @@ static void write_connection(FILE *out, const struct record *record,
                              const struct picture *picture,
                              const struct record_use *use) {
     const struct endpoint *endpoint = &use->endpoint;
-    struct record_place place = {use->process, RECORD_CLIENT};
+    struct record_place place = {use->process, endpoint->inode};
     char what[ENDPOINT_TEXT_BYTES];
-    if (use->accepted)
-        place.side = RECORD_SERVER;
     int column = layout_column(record, place);
     if (column == PICTURE_NOBODY)
         return;
@@ -89,6 +87,20 @@ static void write_connection(FILE *out, const struct record *record,
                   endpoint->unacknowledged);
 }
 
+/* ---- what is not drawn as it should be ------------------------------------*/
+
+static void write_shared(FILE *out, const struct record *record) {
+    unsigned shared = 0;
+    for (size_t i = 0; i < record->process_count; i++)
+        if (record->processes[i].shares_column)
+            shared++;
+    if (shared > 0)
+        (void)fprintf(out,
+                      "No column was left for %u processes: they are drawn in "
+                      "that of another one of the same name.\n",
+                      shared);
+}
+
 void foot_write(FILE *out, const struct record *record,
                 const struct picture *picture, int64_t ended_at) {
     if (ended_at > 0)
@@ -96,6 +108,7 @@ void foot_write(FILE *out, const struct record *record,
     for (size_t i = 0; i < record->use_count; i++)
         if (is_measured(&record->uses[i]) && is_last(record, i))
             write_connection(out, record, picture, &record->uses[i]);
+    write_shared(out, record);
     if (record->left_out > 0)
         (void)fprintf(out, "%lu more calls and segments were left out.\n",
                       record->left_out);

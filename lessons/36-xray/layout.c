@@ -8,10 +8,22 @@
 
 enum { MOST_COLUMNS = 6 };
 
+/* The side of a socket, by all that was seen of it. */
+static enum record_side side_of(const struct record *record, uint64_t inode) {
+    for (size_t i = 0; inode != 0 && i < record->use_count; i++) {
+        const struct record_use *use = &record->uses[i];
+        if (use->endpoint.inode == inode &&
+            (use->accepted || use->endpoint.listening))
+            return RECORD_SERVER;
+    }
+    return RECORD_CLIENT;
+}
+
 int layout_column(const struct record *record, struct record_place place) {
     if (place.process == RECORD_NOBODY)
         return PICTURE_NOBODY;
-    return record->processes[place.process].columns[place.side];
+    enum record_side side = side_of(record, place.inode);
+    return record->processes[place.process].columns[side];
 }
 
 /* ---- the ends of segments -------------------------------------------------*/
@@ -54,7 +66,7 @@ static enum fit find_fit(const struct endpoint *socket,
 static struct record_place find_owner(const struct record *record, int64_t at,
                                       const struct packet_end *here,
                                       const struct packet_end *there) {
-    struct record_place owner = {RECORD_NOBODY, RECORD_CLIENT};
+    struct record_place owner = {RECORD_NOBODY, 0};
     enum fit best = NO_FIT;
     for (size_t i = 0; i < record->use_count; i++) {
         const struct record_use *use = &record->uses[i];
@@ -64,9 +76,7 @@ static struct record_place find_owner(const struct record *record, int64_t at,
             continue;
         best = fit;
         owner.process = use->process;
-        owner.side = RECORD_CLIENT;
-        if (use->accepted || use->endpoint.listening)
-            owner.side = RECORD_SERVER;
+        owner.inode = use->endpoint.inode;
     }
     return owner;
 }
@@ -164,37 +174,90 @@ static void add_column(struct record *record, struct picture *picture,
         record->no_memory = true;
 }
 
-/* Gives columns to all processes of an actor that use sockets. */
-static void add_socket_columns(struct record *record, struct picture *picture,
-                               const char *actor) {
-    for (size_t i = 0; i < record->process_count; i++) {
-        const struct record_process *process = &record->processes[i];
-        if (process->actor != actor || !process->uses_sockets)
-            continue;
-        if (has_column(record, (int)i) || !has_events(record, (int)i))
-            continue;
-        if (picture->columns < MOST_COLUMNS)
-            add_column(record, picture, (int)i);
-    }
+/* How many columns a process needs. */
+static size_t columns_needed(const struct record *record, int process) {
+    return talks_to_itself(record, process) ? 2 : 1;
 }
 
-/* The processes of an actor stand side by side. If none of them uses sockets,
- * the first that did something gets a column. */
-static void choose_columns(struct record *record, struct picture *picture) {
-    for (size_t i = 0; i < record->process_count; i++)
-        add_socket_columns(record, picture, record->processes[i].actor);
-    for (size_t i = 0; i < record->process_count; i++)
-        if (count_columns(record, record->processes[i].actor) == 0 &&
-            has_events(record, (int)i) && picture->columns < MOST_COLUMNS)
-            add_column(record, picture, (int)i);
+/* The process that stands for an actor: the first one that uses sockets, or
+ * else the first that did something; or RECORD_NOBODY. */
+static int first_of(const struct record *record, const char *actor) {
+    int first = RECORD_NOBODY;
     for (size_t i = 0; i < record->process_count; i++) {
-        struct record_process *self = &record->processes[i];
-        if (!self->uses_sockets || has_column(record, (int)i) ||
-            self->maker == RECORD_NOBODY)
+        const struct record_process *process = &record->processes[i];
+        if (process->actor != actor || !has_events(record, (int)i))
             continue;
-        memcpy(self->columns, record->processes[self->maker].columns,
-               sizeof self->columns);
+        if (process->uses_sockets)
+            return (int)i;
+        if (first == RECORD_NOBODY)
+            first = (int)i;
     }
+    return first;
+}
+
+/* Chooses a process if there are columns left for it. */
+static void choose(struct record *record, int process, size_t *left) {
+    size_t needed = columns_needed(record, process);
+    if (record->processes[process].is_chosen || needed > *left)
+        return;
+    record->processes[process].is_chosen = true;
+    *left -= needed;
+}
+
+/* Chooses which processes get columns of their own: first one of each actor, so
+ * that none is missing; then, while there are columns left, the others that use
+ * sockets, in the order in which they were made. */
+static void choose_processes(struct record *record) {
+    size_t left = MOST_COLUMNS;
+    for (size_t i = 0; i < record->process_count; i++) {
+        int first = first_of(record, record->processes[i].actor);
+        if (first != RECORD_NOBODY)
+            choose(record, first, &left);
+    }
+    for (size_t i = 0; i < record->process_count; i++)
+        if (record->processes[i].uses_sockets && has_events(record, (int)i))
+            choose(record, (int)i, &left);
+}
+
+/* Whose columns a process can share: those of its maker; or if that has none,
+ * those of the process that stands for the actor. */
+static int find_host(const struct record *record, int process) {
+    const struct record_process *self = &record->processes[process];
+    if (self->maker != RECORD_NOBODY && has_column(record, self->maker))
+        return self->maker;
+    return first_of(record, self->actor);
+}
+
+/* Draws a process without columns of its own in those of another one. */
+static void share_columns(struct record *record, int process) {
+    struct record_process *self = &record->processes[process];
+    if (!self->uses_sockets || !has_events(record, process) ||
+        has_column(record, process))
+        return;
+    int host = find_host(record, process);
+    if (!has_column(record, host))
+        return; /* no column was left for the whole actor */
+    memcpy(self->columns, record->processes[host].columns,
+           sizeof self->columns);
+    self->shares_column = true;
+}
+
+/* The processes of an actor stand side by side. */
+static void add_columns(struct record *record, struct picture *picture) {
+    for (size_t i = 0; i < record->process_count; i++)
+        for (size_t k = i; k < record->process_count; k++) {
+            const struct record_process *process = &record->processes[k];
+            if (process->actor == record->processes[i].actor &&
+                process->is_chosen && !has_column(record, (int)k))
+                add_column(record, picture, (int)k);
+        }
+    for (size_t i = 0; i < record->process_count; i++)
+        share_columns(record, (int)i);
+}
+
+bool layout_is_drawn(const struct record *record, const char *actor) {
+    return first_of(record, actor) == RECORD_NOBODY ||
+           count_columns(record, actor) > 0;
 }
 
 /* If a process without a column was killed, its maker's column says so. */
@@ -244,7 +307,8 @@ static void move_events(struct record *record, struct picture *picture) {
 
 void layout_make(struct record *record, struct picture *picture) {
     add_segments(record);
-    choose_columns(record, picture);
+    choose_processes(record);
+    add_columns(record, picture);
     move_deaths(record);
     move_events(record, picture);
     picture_sort(picture);

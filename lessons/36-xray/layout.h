@@ -5,17 +5,24 @@
 #ifndef XRAY_LAYOUT_H
 #define XRAY_LAYOUT_H
 
+#include <stdbool.h>
+
 #include "picture.h"
 #include "record.h"
 
 /*
  * Moves what the record has of calls, notes and segments into *picture, which
- * must be empty, in the order of time. Processes that use sockets get a column
- * each, up to six; a process that comes later is drawn in the column of the one
- * that made it. The record keeps its processes, now with their columns, and its
- * uses; record->no_memory says if something is missing.
+ * must be empty, in the order of time. Each actor gets a column, and then
+ * each other process that uses sockets, while there are no more than six; one
+ * that gets none is drawn in the column of another process of its actor, of the
+ * one that made it if that has one. The record
+ * keeps its processes, now with their columns, and its uses; record->no_memory
+ * says if something is missing.
  */
 void layout_make(struct record *record, struct picture *picture);
+
+/* Whether an actor has a column in the picture, or has done nothing. */
+bool layout_is_drawn(const struct record *record, const char *actor);
 
 /* The column of a place, or PICTURE_NOBODY. */
 int layout_column(const struct record *record, struct record_place place);

@@ -14,6 +14,7 @@
 
 #include "call.h"
 #include "deadline.h"
+#include "endpoint.h"
 #include "trace.h"
 #include "wire.h"
 
@@ -47,6 +48,14 @@ static pid_t start_command(struct play *play, const struct scene_actor *actor) {
     return trace_start(words, play->nothing, filter);
 }
 
+/* Says what a picture will lack on a system that forbids to borrow descriptors.
+ */
+static void try_to_borrow(pid_t process) {
+    if (endpoint_try(process) < 0)
+        warn("no round trips will be seen, and states only as /proc has them: "
+             "pidfd_getfd");
+}
+
 static void start_actor(struct play *play) {
     const struct scene_actor *actor = &play->scene->actors[play->started];
     struct play_actor *started = &play->actors[play->started];
@@ -54,6 +63,8 @@ static void start_actor(struct play *play) {
     if (started->pid < 0)
         err(1, "ptrace %s", actor->name);
     started->state = PLAY_STARTED;
+    if (play->started == 0)
+        try_to_borrow(started->pid);
     play->started++;
     struct schedule_task *task = schedule_add(&play->schedule, started->pid);
     if (task == NULL)
@@ -78,23 +89,50 @@ static bool begins_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* Looks whether an actor says that it is ready: `listening on 127.0.0.1:PORT`,
- * or `capturing on lo`. */
-static void look_for_ready(struct play *play, pid_t task,
-                           const struct trace_call *call) {
+/* The actor that a process belongs to. */
+static struct play_actor *actor_of(struct play *play, int process) {
+    size_t i = 0;
+    while (play->record.processes[process].actor != play->scene->actors[i].name)
+        i++;
+    return &play->actors[i];
+}
+
+/* After a write(2): does the actor say that it is ready? */
+static void read_said(struct play *play, const struct schedule_task *task,
+                      const struct trace_call *call) {
+    struct play_actor *actor = actor_of(play, task->process);
     char said[64] = "";
     if (call->arguments[0] != STDOUT_FILENO ||
-        call_sent(task, call, said, sizeof said - 1) == 0)
+        call_sent(task->id, call, said, sizeof said - 1) == 0)
         return;
     said[strcspn(said, "\n")] = '\0';
     bool listens = begins_with(said, "listening on ");
     if (!listens && !begins_with(said, "capturing on "))
         return;
+    actor->ready = true;
     const char *colon = strrchr(said, ':');
-    if (listens && colon != NULL && strlen(colon + 1) < sizeof play->port)
-        (void)snprintf(play->port, sizeof play->port, "%s", colon + 1);
-    for (size_t i = 0; i < play->started; i++)
-        play->actors[i].ready = true;
+    if (!listens || colon == NULL || strlen(colon + 1) >= sizeof play->port)
+        return;
+    actor->said_port = true;
+    (void)snprintf(play->port, sizeof play->port, "%s", colon + 1);
+}
+
+/* After listen(2): the actor is ready, whatever it says. If it says on which
+ * port it listens, that holds: it may have several. */
+static void read_listener(struct play *play, const struct schedule_task *task,
+                          const struct trace_call *call) {
+    struct play_actor *actor = actor_of(play, task->process);
+    pid_t pid = play->record.processes[task->process].pid;
+    struct endpoint listener;
+    if (!call_is(call, "listen") || call->result != 0)
+        return;
+    actor->ready = true;
+    if (actor->said_port ||
+        endpoint_read(pid, (int)call->arguments[0], &listener) < 0)
+        return;
+    if (listener.local.port != 0)
+        (void)snprintf(play->port, sizeof play->port, "%u",
+                       listener.local.port);
 }
 
 static bool is_thread_of(pid_t task, pid_t process) {
@@ -171,8 +209,10 @@ static void handle_return(struct play *play, const struct trace_event *event,
     if (!play->over && task->event_number >= 0)
         record_return(&play->record, task->event_number, task->id, &times,
                       &event->call);
-    if (!event->call.foreign)
-        look_for_ready(play, task->id, &event->call);
+    if (event->call.foreign)
+        return;
+    read_said(play, task, &event->call);
+    read_listener(play, task, &event->call);
 }
 
 static void handle_exec(struct play *play, pid_t task) {
@@ -227,7 +267,6 @@ static void cut_off(struct play *play) {
     if (!play->over)
         play->ended_at = schedule_now();
     play->over = true;
-    play->started = play->scene->count; /* no other actor comes */
     kill_all(play);
 }
 
@@ -251,7 +290,7 @@ static void wait_a_while(const struct play *play, int milliseconds) {
 /* ---- the play -------------------------------------------------------------*/
 
 static bool may_start_next(const struct play *play) {
-    return play->started < play->scene->count &&
+    return !play->over && play->started < play->scene->count &&
            play->actors[play->started - 1].ready;
 }
 
@@ -290,7 +329,7 @@ static bool step(struct play *play, struct deadline *limit) {
         wait_a_while(play, 1);
         break;
     case SCHEDULE_OVER:
-        if (play->started == play->scene->count)
+        if (play->over || play->started == play->scene->count)
             return false;
         go_on(play, limit);
         break;

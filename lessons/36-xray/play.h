@@ -28,6 +28,7 @@ struct play_actor {
     enum play_state state;
     pid_t pid;
     bool ready; /* the next actor may start */
+    bool said_port;
     int status; /* how it ended, as waitpid(2) has it */
 };
 
@@ -46,7 +47,8 @@ struct play {
 
     struct play_actor actors[SCENE_MOST_ACTORS];
     size_t started;              /* so many of the actors */
-    char port[SCENE_PORT_BYTES]; /* where the last one listens, or "" */
+    char port[SCENE_PORT_BYTES]; /* where the last one listens, as it says or as
+                                    the kernel says; "" before that */
     struct schedule schedule;
     bool over;   /* the last actor has ended: nothing more is recorded */
     int signals; /* a descriptor for those that we get: signalfd(2) */
@@ -55,7 +57,9 @@ struct play {
 
 /*
  * Starts the actors in their order, each one when the one before it is ready:
- * when it says on standard output that it listens, or has ended. When the last
+ * when it has called listen(2), when it says on standard output that it is
+ * `listening on` an address or `capturing on` an interface, or when it has
+ * ended. When the last
  * actor ends, the play is over, and the others get SIGTERM, and SIGKILL after
  * two seconds. If it is not over after so many milliseconds, all are killed.
  *

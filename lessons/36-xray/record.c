@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "proc.h"
 #include "secret.h"
 #include "segment.h"
 
@@ -245,7 +246,7 @@ int record_begin(struct record *record, const struct record_caller *caller,
         return -1;
     }
     struct record_event event = {
-        .place = {.process = caller->process, .side = RECORD_CLIENT},
+        .place = {.process = caller->process},
         .drawn = {.kind = PICTURE_CALL, .began = caller->at, .state = ""}};
     bool on_socket = is_on_socket(call, process->pid, &use.endpoint);
     note_process(process, caller, call, on_socket);
@@ -256,8 +257,7 @@ int record_begin(struct record *record, const struct record_caller *caller,
         return -1;
     }
     use.accepted = was_accepted(record, use.endpoint.inode);
-    if (use.accepted || use.endpoint.listening)
-        event.place.side = RECORD_SERVER;
+    event.place.inode = use.endpoint.inode;
     event.drawn.text = write_beginning(record, caller->task, call, &use);
     if (event.drawn.text == NULL)
         return -1;
@@ -293,8 +293,7 @@ static void keep_state_after_close(const struct record *record,
     const struct record_use *last =
         find_descriptor(record, event->place.process, descriptor);
     if (last != NULL && last->endpoint.connected)
-        event->drawn.state =
-            endpoint_state_name(endpoint_state_after(&last->endpoint));
+        event->drawn.state = endpoint_state_name(proc_state(&last->endpoint));
 }
 
 /* Keeps the state that a call has left its socket in. */
@@ -312,6 +311,8 @@ static void keep_state(struct record *record, struct record_event *event,
             keep_state_after_close(record, event, use.descriptor);
         return;
     }
+    if (event->place.inode == 0)
+        event->place.inode = endpoint->inode; /* a socket that the call made */
     secret_hide(find_socket(record, endpoint->inode), endpoint,
                 event->drawn.result);
     event->drawn.state = endpoint_state_name(endpoint->state);
@@ -355,7 +356,7 @@ void record_return(struct record *record, int number, pid_t task,
 void record_note(struct record *record, int process, int64_t at, bool is_death,
                  const char *text) {
     struct record_event event = {
-        .place = {.process = process, .side = RECORD_CLIENT},
+        .place = {.process = process},
         .is_death = is_death,
         .drawn = {.kind = PICTURE_NOTE, .began = at, .state = ""}};
     event.drawn.text = strdup(text);

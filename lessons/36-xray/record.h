@@ -18,7 +18,8 @@
 enum { RECORD_NOBODY = -1 }; /* a process that we do not watch */
 
 /* A program that talks to itself has two columns, one for each end of its
- * connection. All others have one, whichever side they are on. */
+ * connection. All others have one, whichever side they are on. Which side a
+ * socket is on is known only at the end: it begins as one like all others. */
 enum record_side {
     RECORD_CLIENT, /* what connects, and all that has no socket */
     RECORD_SERVER, /* a listener, and what accept(2) makes */
@@ -26,8 +27,8 @@ enum record_side {
 };
 
 struct record_place {
-    int process; /* its number in the record, or RECORD_NOBODY */
-    enum record_side side;
+    int process;    /* its number in the record, or RECORD_NOBODY */
+    uint64_t inode; /* of the socket that it is about, or 0 */
 };
 
 struct record_process {
@@ -37,6 +38,8 @@ struct record_process {
     bool uses_sockets; /* or we cannot know */
     bool is_foreign;   /* it has made calls of another architecture */
     int columns[RECORD_SIDES]; /* of the picture, or PICTURE_NOBODY */
+    bool is_chosen;            /* to have columns of its own */
+    bool shares_column;        /* they are those of another process */
     int64_t leaving;           /* when it called exit_group(2), or 0 */
 };
 

@@ -173,6 +173,48 @@ static int compare_moments(const void *left, const void *right) {
     return 0;
 }
 
+/* How long the name of a call is. */
+static size_t name_length(const struct picture_event *event) {
+    return strcspn(event->text, "(");
+}
+
+/* Whether another call of the same name is under way in the same column: that
+ * of another thread, for example. */
+static bool is_ambiguous(const struct picture *picture,
+                         const struct picture_event *event) {
+    size_t length = name_length(event);
+    for (size_t i = 0; i < picture->count; i++) {
+        const struct picture_event *other = &picture->events[i];
+        if (other == event || other->kind != PICTURE_CALL ||
+            other->column != event->column || other->began > event->ended ||
+            name_length(other) != length ||
+            strncmp(other->text, event->text, length) != 0)
+            continue;
+        if (other->result == NULL || other->ended > event->began)
+            return true;
+    }
+    return false;
+}
+
+/* Writes the beginning of a call that returns: its name; and where the name
+ * alone does not tell which call it is, its first argument: "recv(4)". */
+static void write_short(const struct picture *picture,
+                        const struct picture_event *event, char *text,
+                        size_t size) {
+    size_t length = name_length(event);
+    const char *first = event->text + length;
+    if (*first == '(' && is_ambiguous(picture, event)) {
+        first++;
+        size_t end = strcspn(first, " ,");
+        if (*first == '[') /* of poll(2): the descriptors that it waits for */
+            end = strcspn(first, "]") + 1;
+        (void)snprintf(text, size, "%.*s(%.*s)", (int)length, event->text,
+                       (int)end, first);
+        return;
+    }
+    (void)snprintf(text, size, "%.*s", (int)length, event->text);
+}
+
 static void add_moment(struct rows *rows, const struct picture *picture,
                        const struct moment *moment) {
     const struct picture_event *event = &picture->events[moment->event];
@@ -187,9 +229,9 @@ static void add_moment(struct rows *rows, const struct picture *picture,
         return;
     }
     if (moment->phase == RETURN) {
-        int name_length = (int)strcspn(event->text, "(");
-        (void)snprintf(text, sizeof text, "... %.*s%s", name_length,
-                       event->text, event->result);
+        char call[CALL_BYTES / 2];
+        write_short(picture, event, call, sizeof call);
+        (void)snprintf(text, sizeof text, "... %s%s", call, event->result);
     } else if (event->waited || event->result == NULL) {
         const char *dots = event->kind == PICTURE_CALL ? " ..." : "";
         entry.has_state = false;

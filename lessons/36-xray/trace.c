@@ -288,6 +288,24 @@ char trace_state(pid_t task) {
     return name_end[2];
 }
 
+/* Copies word by word, as ptrace(2) has always done it. */
+static size_t peek(pid_t task, uint64_t address, void *bytes, size_t length) {
+    uint8_t *to = bytes;
+    size_t done = 0;
+    while (done < length) {
+        size_t part = length - done;
+        if (part > sizeof(long))
+            part = sizeof(long);
+        errno = 0;
+        long word = ptrace(PTRACE_PEEKDATA, task, address + done, NULL);
+        if (errno != 0)
+            break;
+        memcpy(to + done, &word, part);
+        done += part;
+    }
+    return done;
+}
+
 size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length) {
     struct iovec ours = {bytes, length};
     struct iovec theirs = {NULL, length};
@@ -296,9 +314,11 @@ size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length) {
      * a pointer of ours by a cast. */
     memcpy(&theirs.iov_base, &place, sizeof place);
     ssize_t got = process_vm_readv(task, &ours, 1, &theirs, 1, 0);
-    if (got < 0)
+    if (got >= 0)
+        return (size_t)got;
+    if (errno == EFAULT)
         return 0;
-    return (size_t)got;
+    return peek(task, address, bytes, length); /* we may not, or cannot */
 }
 
 const char *trace_signal_name(int signal) {

@@ -87,8 +87,10 @@ char trace_state(pid_t task);
 /* "SIGTERM" and so on, or "signal 40". The text is good until the next call. */
 const char *trace_signal_name(int signal);
 
-/* Copies length bytes from an address in a task's memory. Returns how many
- * could be read: 0 if the address is wrong, or if we are not allowed to. */
+/* Copies length bytes from an address in the memory of a task that stands
+ * still. Returns how many could be read: 0 if the address is wrong. Where
+ * process_vm_readv(2) is forbidden, ptrace(2) itself reads them, more slowly.
+ */
 size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length);
 
 #endif

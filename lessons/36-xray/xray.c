@@ -126,6 +126,25 @@ static void write_image(const struct options *options, struct play *play,
         err(1, "%s", options->image);
 }
 
+/* Says of which actors nothing is seen. */
+static void report_missing(const struct play *play) {
+    for (size_t i = 0; i < play->started; i++) {
+        const char *name = play->scene->actors[i].name;
+        if (!layout_is_drawn(&play->record, name))
+            warnx("%s is not drawn: there is no column left for it", name);
+    }
+}
+
+static void report_end(const struct play *play) {
+    const struct scene_actor *actors = play->scene->actors;
+    size_t next = play->started;
+    warnx("the scene did not end in time, and was ended");
+    if (next < play->scene->count)
+        warnx("%s was not started: %s has neither called listen nor printed "
+              "\"listening on\"",
+              actors[next].name, actors[next - 1].name);
+}
+
 /* An image is drawn instead of a text, unless options ask for both. */
 static void draw(const struct options *options, struct play *play) {
     struct picture picture = {0};
@@ -134,6 +153,7 @@ static void draw(const struct options *options, struct play *play) {
         write_output(options, play, &picture);
     if (options->image != NULL)
         write_image(options, play, &picture);
+    report_missing(play);
     picture_free(&picture);
 }
 
@@ -204,7 +224,7 @@ int main(int argc, char **argv) {
     play_run(&play, options.milliseconds);
     draw(&options, &play);
     if (play.ended_at > 0)
-        warnx("the scene did not end in time, and was ended");
+        report_end(&play);
     if (play.record.no_memory)
         errx(1, "out of memory: not all that happened is shown");
     int status = play_status(&play);

@@ -124,8 +124,9 @@ call accept in a loop that never ends."
 next_hint="After one client comes the next one: call accept again, in a loop \
 that never ends."
 
-@test "says on which port it listens" {
+@test "says where it listens" {
     answer_serves 0 --hint "$serve_hint"
+    HAND=("$PROGRAM 0")
     expect_true "it did not say which port it got" \
         --hint "For port 0 the kernel chooses a free port. After bind, \
 getsockname says which one: print that." -- [ "$PORT" != 0 ]
@@ -135,16 +136,7 @@ it with htons, and convert it with ntohs before you print it." \
         -- listens_at "$PORT"
 }
 
-@test "tells a client its address and port, and closes" {
-    local address="127.0.0.$((2 + RANDOM % 250))"
-    answer_serves 0 --hint "$serve_hint"
-    by_hand "$rude" -k 0 -b "$address" -o /dev/stdout connect stall "$PORT"
-    call -b "$address"
-    expect_told --hint "accept writes the client's address and port into the \
-struct that its second argument points to: tell the client these two."
-}
-
-@test "listens on 127.0.0.1 only" {
+@test "listens on the loopback address only" {
     answer_serves 0 --hint "$serve_hint"
     by_hand_read 127.0.0.2
     expect_true "it answers at 127.0.0.2 too" \
@@ -156,9 +148,20 @@ refuses() {
     ! (exec 4<>"/dev/tcp/$1/$PORT") 2>/dev/null
 }
 
-@test "tells one client after another, also while an earlier one stays" {
+@test "tells a client the client's own address and port, and closes the connection" {
+    local address="127.0.0.$((2 + RANDOM % 250))"
+    answer_serves 0 --hint "$serve_hint"
+    by_hand "$rude" -k 0 -b "$address" -o /dev/stdout connect stall "$PORT"
+    call -b "$address"
+    expect_told --hint "accept writes the client's address and port into the \
+struct that its second argument points to: tell the client these two."
+}
+
+@test "serves one client after another" {
     local staying told
     answer_serves 0 --hint "$serve_hint"
+    by_hand "bash -c 'sleep 60 </dev/tcp/127.0.0.1/$HAND_PORT' &"
+    by_hand_read 127.0.0.1
     by_hand_read 127.0.0.1
     exec {staying}<>"/dev/tcp/127.0.0.1/$PORT" ||
         fail "nobody answers at port $PORT" --hint "$serve_hint"
@@ -173,7 +176,9 @@ refuses() {
 @test "lets ten clients wait while it is busy" {
     local waiting=0
     answer_serves 0 --hint "$serve_hint"
-    by_hand "kill -STOP \$(pgrep 02-tcp-server); then call it ten times"
+    by_hand "pkill -STOP $lesson"
+    by_hand "$BUILD/peers/rude -k 0 -c 10 connect reset $HAND_PORT"
+    by_hand "pkill -CONT $lesson"
     # shellcheck disable=SC2016 # for the other bash to expand
     frozen quick bash -c 'for i in {1..10}; do
         exec {client}<>"/dev/tcp/127.0.0.1/$1" || exit
@@ -186,33 +191,47 @@ may wait for accept. Make it at least 10." -- [ "$waiting" = 0 ]
 fails, warn, close its descriptor, and accept the next client."
 }
 
-@test "goes on after clients that reset" {
+# by_hand_frozen COMMAND...: what `frozen` does, by hand.
+by_hand_frozen() {
+    by_hand "pkill -STOP $lesson"
+    by_hand "$@"
+    by_hand "pkill -CONT $lesson"
+}
+
+@test "goes on after clients that reset the connection" {
     answer_serves 0 --hint "$serve_hint"
-    by_hand "$rude" -k 0 connect reset "$PORT"
+    by_hand_frozen "$rude" -k 0 connect reset "$PORT"
+    by_hand_read 127.0.0.1
     frozen quick "$rude" -k 0 connect reset "$PORT"
     call
     expect_told --hint "After a client has reset the connection, a call for it \
 fails with ECONNRESET or ENOTCONN. Warn, close its descriptor, and accept the \
 next client."
-    by_hand "$rude" -e -k 0 connect reset "$PORT"
+    HAND=("${HAND[0]}")
+    by_hand_frozen "$rude" -e -k 0 connect reset "$PORT"
+    by_hand_read 127.0.0.1
     frozen quick "$rude" -e -k 0 connect reset "$PORT"
     call
     expect_told --hint "If send fails with EPIPE, the client has gone. Warn, \
 close its descriptor, and accept the next client."
 }
 
-@test "keeps no descriptor of a client that has been served" {
+@test "closes the descriptor of each client, also when sending to the client failed" {
     local before
     answer_serves 0 --hint "$serve_hint"
     call
     count_descriptors
     before=$descriptors
-    by_hand "ls -l /proc/\$(pgrep 02-tcp-server)/fd"
+    by_hand_read 127.0.0.1
+    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
     call -c 5
     ! loses_descriptors "$before" ||
         fail "it had $before descriptors, and $descriptors when 5 clients \
 more had been served" --hint "accept returns a new descriptor for each client. \
 close each one when you have sent the line."
+    HAND=("${HAND[0]}")
+    by_hand_frozen "$rude" -k 0 -c 5 connect reset "$PORT"
+    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
     frozen quick "$rude" -k 0 -c 5 connect reset "$PORT"
     call
     ! loses_descriptors "$before" ||
@@ -220,7 +239,7 @@ close each one when you have sent the line."
 had reset" --hint "close the client's descriptor also when send has failed."
 }
 
-@test "says why accept fails, waits a moment, and goes on" {
+@test "goes on when accept fails" {
     need_faults
     # ENFILE, whose words are the same in every libc; EMFILE's are not.
     faulty+=(FAULT_CALL="accept,accept4" FAULT_ERRNO=23)
@@ -262,7 +281,7 @@ asks_seldom() {
     done
 }
 
-@test "can be started again at once on the port that it had" {
+@test "can be started again at once on the same port" {
     local port
     answer_serves 0 --hint "$serve_hint"
     port=$PORT
@@ -303,16 +322,19 @@ says_nothing_of_it() {
     ! grep -q 'listening on' "$OUT"
 }
 
-@test "refuses wrong arguments with its usage, status 2" {
+@test "refuses a wrong number of arguments, with status 2" {
     answer
-    expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
+    expect_usage
     answer 0 more
-    expect_status 2 --hint "$usage_hint"
-    answer 0x
-    expect_status 1 --hint "$port_hint"
-    answer ""
-    expect_status 1 --hint "$port_hint"
-    answer 65536
-    expect_status 1 --hint "$port_hint"
+    expect_usage
+}
+
+@test "refuses an invalid port, with status 1" {
+    local port
+    for port in 0x "" 65536 +0 " 0" -1; do
+        HAND=()
+        answer "$port"
+        expect_end --hint "$port_hint"
+        expect_status 1 --hint "$port_hint"
+    done
 }

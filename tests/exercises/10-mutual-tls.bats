@@ -1,25 +1,25 @@
 #!/usr/bin/env bats
-# The exercise of 10-mutual-tls: a server with a list of guests, `10-mutual-tls
-# PORT CERT KEY CLIENT_CA NAME...`. Each test's name is a requirement, as a
-# learner reads it.
+# The exercise of 10-mutual-tls: a server with a list of guests, called as
+# `10-mutual-tls PORT CERT KEY CLIENT_CA NAME...`. Each test's name is a
+# requirement, as a learner reads it.
 
 load ../lib/exercise
 
 certs=build/certs
 rude_tls=$BUILD/peers/rude-tls
 
-# invite NAME...: the learner's server, which has these on its list, and
-# somebody who never comes.
+# invite NAME...: starts the learner's server. Its list has these names, and one
+# more that no certificate has.
 invite() {
     [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
     welcomed=()
     answer_serves 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem" "$@" \
-        "$RANDOM.example" --hint "Listen, print the line, and call \
-fflush(stdout). Then accept clients in a loop that never ends."
+        "$RANDOM.example" --hint "Listen, print the line, and call fflush(stdout). \
+Then accept clients in a loop that never ends."
 }
 
-# come CERTIFICATE [MANNER]: a client shows that one, or `none`, and hears what
-# the server says to it: that is in $TOLD.
+# come CERTIFICATE [MANNER]: a client connects with that certificate, or with
+# none if it is `none`. $TOLD is a file with what the server sends it.
 come() {
     local -a own=() shown=()
     if [[ $1 != none ]]; then
@@ -34,12 +34,12 @@ come() {
     bounded "$rude_tls" -j "$PORT" -n 99999 -o "$TOLD" "${2:-mute}" "${own[@]}" \
         </dev/null >"$BATS_TEST_TMPDIR/client" 2>&1 3>&- || true
     : >"$BATS_TEST_TMPDIR/ending" # that was the client's
-    expect_true "it has ended" --hint "Whatever a client does, the server goes \
-on: warn, call SSL_free and close, and accept the next \
-one." -- is_running server
+    expect_true "it has ended" --hint "Whatever a client does, the server must go \
+on: warn, call SSL_free and close, and accept the next client." -- is_running server
 }
 
-# is_welcome CERTIFICATE NAME [--hint TEXT]: and is told so, and is printed.
+# is_welcome CERTIFICATE NAME [--hint TEXT]: a client with that certificate gets
+# the line `welcome NAME`, and the server prints it.
 is_welcome() {
     come "$1"
     echo "welcome $2" >"$BATS_TEST_TMPDIR/wanted"
@@ -50,8 +50,8 @@ is_welcome() {
     welcomed+=("welcome $2")
     soon prints_welcomes || fail "what it printed is not what it should be" \
         --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
-        --hint "Print the line that you send to a client on standard output, \
-too, and call fflush(stdout) after it."
+        --hint "Print the line that you send to a client on standard output, too, \
+and call fflush(stdout) after it."
 }
 
 print_wanted() {
@@ -62,8 +62,8 @@ prints_welcomes() {
     cmp -s <(print_wanted) "$BATS_TEST_TMPDIR/server.out"
 }
 
-# is_refused CERTIFICATE [MANNER] [--hint TEXT]: it hears nothing at all, and is
-# not printed.
+# is_refused CERTIFICATE [MANNER] [--hint TEXT]: such a client gets not one byte,
+# and nothing about it is printed on standard output.
 is_refused() {
     local hint=''
     local -a arguments
@@ -72,92 +72,91 @@ is_refused() {
     [[ ! -s $TOLD ]] || fail "a client with $1.pem was told something" \
         --show "$(head -n 1 "$TOLD" | tr -c '[:print:]\n' '?' | sed 's/^/Told: /')" \
         --hint "$hint"
-    prints_welcomes || fail "it printed that it has let in one with $1.pem" \
+    prints_welcomes || fail "it printed something about a client with $1.pem" \
         --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
         --hint "$hint"
-    expect_true "it does not say why on standard error" --hint "Warn about \
-each client that you refuse, and say why." \
+    expect_true "it does not say why on standard error" --hint "Warn about each \
+client that you refuse, and say why." \
         -- soon test -s "$BATS_TEST_TMPDIR/server.err"
     : >"$BATS_TEST_TMPDIR/server.err"
 }
 
-# goes_on: after all that, somebody who is on the list is welcome.
+# goes_on: after all that, a client on the list is still welcome.
 goes_on() {
     is_welcome client alice.example --hint "A client that was refused must not \
 change anything for the next one: alice.example is on the list."
 }
 
-whole_hint="alice.example.org and malice.example are other names. Compare \
-names from their first letter to their last, with their length."
+whole_hint="alice.example.org, malice.example and alice.exampl are other names \
+than alice.example. Compare names from their first letter to their last, and compare \
+their lengths too."
 
-@test "welcomes who has a certificate with a name that is on the list" {
-    local hint="The certificate is good, and made out to a NAME on the list. \
-Call X509_check_host on SSL_get0_peer_certificate once for each NAME, and send \
-the NAME that fits."
+@test "welcomes a client whose certificate has a name of the list" {
+    local hint="The certificate is good, and made out to a NAME on the list. Call \
+X509_check_host on SSL_get0_peer_certificate once for each NAME, and send the NAME \
+that fits."
     invite bob.example alice.example
     is_welcome client alice.example --hint "$hint"
     is_welcome client-bob bob.example --hint "$hint"
     is_welcome client alice.example --hint "$hint"
 }
 
-@test "refuses who has no certificate" {
+@test "refuses a client without a certificate" {
     invite alice.example
-    is_refused none --hint "SSL_VERIFY_PEER asks for a certificate, but a \
-client without one is accepted all the same. Add \
-SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
+    is_refused none --hint "SSL_VERIFY_PEER asks for a certificate, but a client \
+without one is accepted all the same. Add SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
     goes_on
 }
 
-@test "refuses a certificate that CLIENT_CA does not vouch for as a client's" {
+@test "refuses a certificate that is not valid for a client" {
     local name
     invite alice.example
     for name in client-expired client-unknown-root client-no-chain \
         server-as-client; do
-        is_refused "$name" --hint "The name is right, but the certificate is \
+        is_refused "$name" --hint "The name is right, but the certificate has \
 expired, or its chain is wrong, or it is for a server. With SSL_VERIFY_PEER in \
-SSL_CTX_set_verify SSL_accept fails; do not give it a callback that always \
+SSL_CTX_set_verify the handshake fails. Do not give it a callback that always \
 returns 1."
     done
     goes_on
 }
 
-@test "says nothing to who is not on the list" {
-    local hint="A good certificate says who a client is, and not that it may \
-come in. Send nothing, not even a greeting, before you have found its name on \
-the list."
+@test "refuses a client that is not on the list" {
+    local hint="A valid certificate says who a client is, but not that it may come \
+in. Send nothing, not even a greeting, before you have found its name on the list."
     invite bob.example
     is_refused client --hint "$hint"
     is_refused client-more-and-name --hint "$whole_hint"
-    is_welcome client-bob bob.example --hint "A client that was refused must \
-not change anything for the next one: bob.example is on the list."
+    is_welcome client-bob bob.example --hint "A client that was refused must not \
+change anything for the next one: bob.example is on the list."
 }
 
-@test "welcomes nobody before the handshake is over" {
+@test "refuses a client that does not have the key of its certificate" {
     invite alice.example
-    is_refused client impostor --hint "Anybody can show Alice's certificate; \
-that a client has the key to it is proved only at the end of the handshake. \
-Decide after SSL_accept has returned 1, and not in a callback."
+    is_refused client impostor --hint "Everybody can show a copy of Alice's \
+certificate. That the client has the key to it is proved only at the end of the \
+handshake. Decide after tls_handshake has returned 0, and not in a callback."
     goes_on
 }
 
-@test "takes a name for the same only if all of it is" {
+@test "compares whole names" {
     invite alice.guests.example alice.example
     is_refused client-name-and-more --hint "$whole_hint"
     is_refused client-more-and-name --hint "$whole_hint"
     is_refused client-shorter --hint "$whole_hint"
-    is_refused client-wildcard --hint "*.guests.example would fit many names, \
-but your list has one client, alice.guests.example. Give X509_check_host the \
-flag X509_CHECK_FLAG_NO_WILDCARDS."
+    is_refused client-wildcard --hint "*.guests.example would fit many names, but \
+your list has one client, alice.guests.example. Give X509_check_host the flag \
+X509_CHECK_FLAG_NO_WILDCARDS."
     goes_on
 }
 
-@test "looks at DNS names among the alternative names only" {
+@test "compares only the DNS names among the alternative names" {
     local subject_hint="The CN of the subject was never meant for this. Give \
 X509_check_host the flag X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, or read the \
 alternative names with X509_get_ext_d2i and NID_subject_alt_name."
-    local kind_hint="Alternative names are of several kinds, and a URI or a \
-mail address is no DNS name. The type of a GENERAL_NAME says what it is: \
-compare only GEN_DNS."
+    local kind_hint="Alternative names are of several kinds, and a URI or a mail \
+address is no DNS name. The type of a GENERAL_NAME says what it is: compare only \
+GEN_DNS."
     invite alice.example
     is_refused client-name-in-subject --hint "$subject_hint"
     is_refused client-other-in-subject --hint "$subject_hint"
@@ -166,26 +165,26 @@ compare only GEN_DNS."
     goes_on
 }
 
-@test "is not deceived by what a name has in it" {
+@test "compares a name to its end, even if there is a NUL or a comma in it" {
     invite alice.example
-    is_refused client-name-with-nul --hint "This name goes on after a NUL, \
-where strcmp stops. An ASN1_STRING has a length: compare that, too."
+    is_refused client-name-with-nul --hint "This name goes on after a NUL, where \
+strcmp stops. An ASN1_STRING has a length: compare that, too."
     is_refused client-name-with-comma --hint "This certificate has one name, \
 'xxx, DNS:alice.example', which as text looks like two. Compare one name at a \
 time, and never the text of all of them."
     goes_on
 }
 
-@test "looks at all the names of a certificate" {
+@test "compares all the DNS names of a certificate" {
     invite alice.example
-    is_welcome client-two-names alice.example --hint "A certificate may have \
-many names: here carol.example comes first, and then alice.example. Compare \
-all of them with the list."
+    is_welcome client-two-names alice.example --hint "A certificate may have many \
+names: here carol.example comes first, and then alice.example. Compare all of them \
+with the list."
 }
 
-@test "takes capital letters for small ones" {
-    local hint="Names have no case: Alice.EXAMPLE and alice.example are the \
-same name (RFC 4343). Send the one that is on your list."
+@test "ignores the case of letters" {
+    local hint="Names have no case: Alice.EXAMPLE and alice.example are the same \
+name (RFC 4343). Send the one that is on your list."
     invite alice.example
     is_welcome client-capitals alice.example --hint "$hint"
     stop_all
@@ -193,19 +192,29 @@ same name (RFC 4343). Send the one that is on your list."
     is_welcome client-bob BOB.Example --hint "$hint"
 }
 
-@test "refuses a NAME that is none, and a CLIENT_CA that it cannot read" {
-    local name dot_hint="X509_check_host takes an empty name for any name, and \
-.example for all names that end so. Refuse such a NAME before you listen."
-    local file_hint="Check what SSL_CTX_load_verify_file returns: if it is not \
-1, the file was not read, so say why and end with status 1."
-    for name in '' .example; do
-        SECONDS_ALLOWED=0.5 answer 0 "$certs/good.pem" "$certs/good.key" \
-            "$certs/root.pem" alice.example "$name"
-        SECONDS_ALLOWED=0.5 expect_end --hint "$dot_hint"
-        expect_status 1 --hint "$dot_hint"
-    done
-    SECONDS_ALLOWED=0.5 answer 0 "$certs/good.pem" "$certs/good.key" \
-        "$BATS_TEST_TMPDIR/none" alice.example
-    SECONDS_ALLOWED=0.5 expect_end --hint "$file_hint"
-    expect_status 1 --hint "$file_hint"
+# refuses_to_start CLIENT_CA HINT NAME...: it says why, with status 1, and does
+# not listen.
+refuses_to_start() {
+    SECONDS_ALLOWED=0.5 answer 0 "$certs/good.pem" "$certs/good.key" "$1" \
+        "${@:3}"
+    SECONDS_ALLOWED=0.5 expect_end --hint "$2"
+    expect_status 1 --hint "$2"
+    expect_true "it does not say why on standard error" --hint "Say on standard \
+error why the server does not start: errx does that, and ends with status 1." \
+        -- test -n "$errors"
+}
+
+@test "refuses to start if a NAME is empty or begins with a dot" {
+    refuses_to_start "$certs/root.pem" "An empty NAME has no name to compare: \
+somebody made a mistake when starting the server. Say so before you listen." \
+        alice.example ''
+    refuses_to_start "$certs/root.pem" "X509_check_host takes a NAME that begins \
+with a dot for all names that end like that. Refuse such a NAME before you listen." \
+        alice.example .example
+}
+
+@test "refuses to start if it cannot read CLIENT_CA" {
+    refuses_to_start "$BATS_TEST_TMPDIR/none" "Check what SSL_CTX_load_verify_file \
+returns: if it is not 1, the file was not read, so say why and end with status 1." \
+        alice.example
 }

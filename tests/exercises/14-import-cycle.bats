@@ -67,7 +67,7 @@ has returned: pthread_once makes them wait."
 told_hint="Log each unknown setting once, from one thread: do it at a place \
 that only one thread reaches."
 
-@test "logs a line at the time and in the zone that it is told" {
+@test "logs one line for each thread, with the right time" {
     local SECONDS_SET ZONE TIME
     draw
     answer 1 "seconds=$SECONDS_SET" "zone=$ZONE"
@@ -77,7 +77,7 @@ that only one thread reaches."
 call say_start in the body, and nowhere else."
 }
 
-@test "has the time right beyond the year 2038" {
+@test "has the right time beyond the year 2038" {
     local SECONDS_SET ZONE TIME
     draw
     SECONDS_SET=$((SECONDS_SET + (2 + RANDOM % 99) * 4294967296))
@@ -89,7 +89,7 @@ copy of its declaration says int, and no compiler sees both: the copy has \
 drifted. Have one declaration, and let all who need it use that."
 }
 
-@test "says of a setting that it is unknown, at the right time" {
+@test "logs each unknown setting, with the right time" {
     local SECONDS_SET ZONE TIME WORD first second
     draw
     word && first=$WORD
@@ -115,7 +115,7 @@ names() {
     done
 }
 
-@test "starts each module once, when many need it at the same moment" {
+@test "starts each module once, when many threads need it at the same moment" {
     local SECONDS_SET ZONE TIME
     draw
     answer $((16 + RANDOM % 16)) "zone=$ZONE" "seconds=$SECONDS_SET"
@@ -123,7 +123,7 @@ names() {
     expect_starts --hint "$once_hint"
 }
 
-@test "lets no thread use a module before that has started" {
+@test "lets no thread use a module before the module has started" {
     local SECONDS_SET ZONE TIME LINES_OUT count=$((16 + RANDOM % 16))
     draw
     answer "$count" "seconds=$SECONDS_SET" "zone=$ZONE"
@@ -132,7 +132,7 @@ names() {
     expect_logged "${LINES_OUT[@]}" --hint "$wait_hint"
 }
 
-@test "says once that a setting is unknown, however many lines there are" {
+@test "logs each unknown setting once, however many threads there are" {
     local SECONDS_SET ZONE TIME WORD LINES_OUT count=$((16 + RANDOM % 16))
     draw
     word
@@ -143,7 +143,7 @@ names() {
         --hint "$told_hint"
 }
 
-@test "starts nothing that nobody needs" {
+@test "starts no module that is not needed" {
     local SECONDS_SET ZONE TIME WORD
     draw
     word

@@ -18,7 +18,7 @@ serves() {
     answer_serves 0 --hint "main calls socket, bind and listen, and prints the \
 line. After that call poll in a loop that never ends, with the listener in the \
 array."
-    by_hand "exec 3<>/dev/tcp/127.0.0.1/$HAND_PORT; echo alice >&3; cat <&3"
+    by_hand "build/peers/talk $HAND_PORT"
 }
 
 # come NAME: a client that has connected, and not said its name.
@@ -129,11 +129,26 @@ needs_hint="If NAME or the text is missing, tell the sender: /to needs a name \
 and a text."
 sender_hint="What is wrong with a private message is told to its sender and to \
 nobody else."
+limit_hint="Without a limit, the queue of a client that does not read grows \
+for ever. If it would have more than 256 KiB, close that client, and tell the \
+others that it left."
 reset_left_hint="If a client has reset, recv fails with ECONNRESET and send \
 with EPIPE, and SIGPIPE is raised: ignore that signal. The client has left, \
 like any other."
 
-@test "tells all others who joins, what is said, and who leaves" {
+@test "listens, and says where" {
+    serves
+    come alice
+}
+
+@test "tells the others who joins" {
+    serves
+    join alice
+    join bob alice
+    join carol alice bob
+}
+
+@test "sends each line of a client to the others" {
     serves
     join alice
     join bob alice
@@ -145,12 +160,19 @@ like any other."
         --show "Expected: alice: hello ..., all" --hint "$line_hint"
     hears alice "bob: one" "bob: " "bob: two" --hint "$line_hint"
     hears carol "$heard" "bob: one" "bob: " "bob: two" --hint "$line_hint"
+}
+
+@test "tells the others who leaves" {
+    serves
+    join alice
+    join bob alice
+    join carol alice bob
     go bob
     hears alice "bob left" --hint "$left_hint"
     hears carol "bob left" --hint "$left_hint"
 }
 
-@test "takes a name of 1 to 16 letters, digits, - and _ that nobody has" {
+@test "refuses a name that is invalid or taken" {
     local name
     serves
     join alice
@@ -163,15 +185,9 @@ like any other."
         say bob "$name\n"
         hears bob "$no" --hint "$byte_hint"
     done
-    come ann
-    # In one piece: bash would send each line by itself.
-    printf '0_Az-\nhello\n' >"$BATS_TEST_TMPDIR/said"
-    cat "$BATS_TEST_TMPDIR/said" >&"$fd_ann"
-    hears alice "0_Az- joined" "0_Az-: hello" --hint "$end_hint"
     say bob '0_A-z45678901234\n'
     hears alice "0_A-z45678901234 joined" --hint "A name may have 16 bytes."
-    hears ann "0_A-z45678901234 joined" --hint "$join_hint"
-    join al alice bob ann
+    join al alice bob
     go al
     hears alice "al left" --hint "$compare_hint"
     hears bob "al left" --hint "$compare_hint"
@@ -179,8 +195,7 @@ like any other."
     join Alice alice bob al
 }
 
-@test "sends on whole lines, and the bytes in them as they are" {
-    local text i all
+@test "waits for the end of a line" {
     serves
     join alice
     join bob alice
@@ -196,28 +211,49 @@ like any other."
     hears carol "alice left" --hint "Bytes without a newline are no line: when \
 their client ends, send them to nobody."
     hears bob "alice left" --hint "$left_hint"
-    printf -v text '%*s' 1023 ''
-    text=${text// /$((RANDOM % 10))}
-    say bob "$text\n"
-    hears carol "bob: $text" --hint "A line may have 1024 bytes, with its \
-newline."
+    come ann
+    # In one piece: bash would send each line by itself.
+    printf '0_Az-\nhello\n' >"$BATS_TEST_TMPDIR/said"
+    cat "$BATS_TEST_TMPDIR/said" >&"$fd_ann"
+    hears bob "0_Az- joined" "0_Az-: hello" --hint "$end_hint"
+}
+
+@test "sends every byte of a line as it is" {
+    local i all
+    serves
+    join alice
+    join bob alice
     all=$(for i in 0 1 13 27 37 127 128 $((160 + RANDOM % 90)) 255; do
         printf '\\x%02x' "$i"
     done)
     # shellcheck disable=SC2059 # it has escapes
     printf "bob: $all\n" >"$BATS_TEST_TMPDIR/wanted"
     say bob "$all\n"
-    gets carol "$(wc -c <"$BATS_TEST_TMPDIR/wanted")"
-    expect_got "$BATS_TEST_TMPDIR/wanted" carol
+    gets alice "$(wc -c <"$BATS_TEST_TMPDIR/wanted")"
+    expect_got "$BATS_TEST_TMPDIR/wanted" alice
+}
+
+@test "takes lines of up to 1024 bytes" {
+    local text
+    serves
+    join alice
+    join bob alice
+    printf -v text '%*s' 1023 ''
+    text=${text// /$((RANDOM % 10))}
+    say bob "$text\n"
+    hears alice "bob: $text" --hint "A line may have 1024 bytes, with its \
+newline."
     say bob "${text}xx"
-    hears carol "bob left" --hint "If a client has sent 1024 bytes without a \
+    hears alice "bob left" --hint "If a client has sent 1024 bytes without a \
 newline, close it: it has left."
 }
 
 # gets NAME BYTES: what it is told next, into the file got.
 gets() {
     local -n descriptor=fd_$1
-    bounded head -c "$2" <&"$descriptor" >"$BATS_TEST_TMPDIR/got" || true
+    got_status=0
+    bounded head -c "$2" <&"$descriptor" >"$BATS_TEST_TMPDIR/got" ||
+        got_status=$?
     : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
 }
 
@@ -229,7 +265,7 @@ expect_got() {
             --hint "$bytes_hint"
 }
 
-@test "keeps nobody waiting who comes after others have left" {
+@test "serves clients that come after others have left" {
     local i
     serves
     join alice
@@ -259,7 +295,7 @@ expect_got() {
     hears slower "slow joined" --hint "$revents_hint"
 }
 
-@test "carries /to NAME text to NAME, and to nobody else" {
+@test "sends a private message to one client alone" {
     local number=$RANDOM
     serves
     join alice
@@ -287,7 +323,7 @@ private message to its own name, as to any other."
     expect_got "$BATS_TEST_TMPDIR/wanted" alice
 }
 
-@test "says what is wrong with a private message, to its sender alone" {
+@test "tells the sender what is wrong with a private message" {
     local line
     serves
     join alice
@@ -311,7 +347,7 @@ has its name any more."
     hears bob "alice: all" --hint "$sender_hint"
 }
 
-@test "lets nobody wait for one who does not read, and lets that one go" {
+@test "does not wait for a client that does not read" {
     local hint="send on a blocking socket waits for a client that does not \
 read, and all others wait with you. Accept with SOCK_NONBLOCK; on EAGAIN keep \
 the rest in a queue, and send it when poll says POLLOUT."
@@ -324,25 +360,74 @@ client was removed from the array during a loop over it, so that the next one \
 was skipped: mark it, and remove it after the loop."
     expect_content "a chat with some in it that never read did not go well" \
         --hint "$hint"
-    expect_true "it let nobody go" --hint "Without a limit, the queue of a \
-client that does not read grows for ever. If it has more than 256 KiB, close \
-that client, and tell the others that it left." -- grep -q 'were let go' "$OUT"
 }
 
-@test "goes on after clients that reset, and keeps no descriptor of any" {
+@test "closes a client that has not read for long" {
+    local i line
+    serves
+    crowd -q -c 2 -k 1 -n 5000 -b 1000
+    expect_content "a chat with a client that never read did not go well" \
+        --hint "Close the client that does not read, and no other."
+    expect_true "it closed no client" --hint "$limit_hint" \
+        -- grep -q 'were let go' "$OUT"
+    # A kernel without room: all that is for bob has to wait.
+    next_run
+    need_faults
+    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=1000000000)
+    serves
+    HAND=("LD_PRELOAD=build/tests/faults.so FAULT_CALL=send FAULT_ERRNO=11 \
+FAULT_TIMES=1000000000 $PROGRAM $HAND_PORT")
+    by_hand "$rude" -n 600000 connect whole "$PORT"
+    join bob
+    join alice
+    printf -v line '%1000s\\n' ''
+    for ((i = 0; i < 500; i++)); do
+        say alice "$line"
+    done
+    gets bob 1
+    expect_true "500 KiB wait for a client, and it is still there" \
+        --hint "$limit_hint" -- has_heard_end
+}
+
+# has_heard_end: after gets, which has not been ended by its guard.
+has_heard_end() {
+    ((got_status == 0)) && [[ ! -s $BATS_TEST_TMPDIR/got ]]
+}
+
+@test "goes on when clients reset their connection" {
+    local i
+    serves
+    join alice
+    join bob alice
+    reset_some
+    say bob 'still here\n'
+    hears_at_last alice "bob: still here"
+}
+
+# reset_some: three clients join, and reset. Each may have gone before the
+# server sees that it came.
+reset_some() {
+    local i
+    by_hand "$rude" -k 4 -f NAME connect reset "$PORT"
+    printf 'rex\n....' >"$BATS_TEST_TMPDIR/name"
+    for i in 1 2 3; do
+        "$rude" -f "$BATS_TEST_TMPDIR/name" -k 4 connect reset "$PORT" \
+            >/dev/null
+        say bob "$i\n"
+        hears_at_last alice "bob: $i"
+    done
+}
+
+@test "closes the descriptor of each client that has left" {
     local before
     serves
     join alice
     join bob alice
     before=$(descriptors)
-    by_hand "$rude" -k 4 -f NAME connect reset "$PORT"
-    printf 'rex\n....' >"$BATS_TEST_TMPDIR/name"
-    for i in 1 2 3; do
-        "$rude" -f "$BATS_TEST_TMPDIR/name" -k 4 connect reset "$PORT" >/dev/null
-        # It may have gone before it was seen to come.
-        say bob "$i\n"
-        hears_at_last alice "bob: $i"
-    done
+    join carol alice bob
+    go carol
+    hears alice "carol left" --hint "$left_hint"
+    reset_some
     SECONDS_ALLOWED=1 soon has_descriptors "$before" ||
         fail "it had $before descriptors, and $(descriptors) when others had \
 come and gone" --hint "close the descriptor of each client that has left."
@@ -371,7 +456,7 @@ has_descriptors() {
     [[ $(descriptors) == "$1" ]]
 }
 
-@test "sends what is queued to who has ended its half" {
+@test "sends what is queued to a client that has ended its half" {
     local half_hint="A client that has ended its half (recv returned 0) may \
 still read. Close it only when its queue is empty."
     # A kernel that has no room for a while.
@@ -394,6 +479,28 @@ FAULT_TIMES=300 $PROGRAM $HAND_PORT")
                 "$BATS_TEST_TMPDIR/heard")" --hint "$half_hint"
 }
 
+@test "gives a client that has ended its half one second to read" {
+    local began took
+    need_faults
+    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=1000000000)
+    serves
+    echo '!' >"$BATS_TEST_TMPDIR/said"
+    HAND=("LD_PRELOAD=build/tests/faults.so FAULT_CALL=send FAULT_ERRNO=11 \
+FAULT_TIMES=1000000000 $PROGRAM $HAND_PORT")
+    by_hand "$rude" -n 1 connect whole "$PORT"
+    began=${EPOCHREALTIME/./}
+    frozen ended_its_half
+    SECONDS_ALLOWED=3 soon says client 'got *' ||
+        fail "a client that has left and does not read is still there" \
+            --hint "A client that has ended its half and does not read its \
+queue would keep its place for ever. Give it a deadline (lesson 07), and let \
+poll wake up for that."
+    took=$((${EPOCHREALTIME/./} - began))
+    ((took >= 950000)) ||
+        fail "it closed such a client after $((took / 1000)) ms" --hint "Keep \
+the connection while something is in the queue, and the second is not over."
+}
+
 # ended_its_half: a client has said all, and that it will say no more.
 ended_its_half() {
     start client "$rude" -f "$BATS_TEST_TMPDIR/said" \
@@ -401,7 +508,7 @@ ended_its_half() {
     until_true in_state 08
 }
 
-@test "waits without taking the processor when no descriptor is left" {
+@test "waits without using the processor while it has no descriptor left" {
     local began
     faulty=(bash -c 'ulimit -Sn 14; exec "$@"' -)
     serves

@@ -96,7 +96,7 @@ which nobody can set."
 sense_hint="This reply is not a number, a blank, and ok or busy. Check all of \
 it, and end with status 1."
 
-@test "sends each request when it is due, whatever became of the others" {
+@test "sends each request when it is due" {
     # It takes longer for each than there is between two of them.
     between 11000 20000
     ask 3000000 -s "$number"
@@ -104,7 +104,7 @@ it, and end with status 1."
     expect_run "run 2" "0 to 1095000, 220 requests" --hint "$rates_hint"
 }
 
-@test "takes what 99 of 100 are not above, and no mean" {
+@test "uses p99, and not the mean or the largest" {
     local offset slow
     between 2000 4000
     slow=$number
@@ -117,7 +117,7 @@ it, and end with status 1."
     expect_best --hint "$largest_hint"
 }
 
-@test "leaves the warm-up out" {
+@test "leaves out the warm-up" {
     local slow
     between 1000 3000
     slow=$number
@@ -135,7 +135,7 @@ it, and end with status 1."
     expect_best --hint "$error_hint"
 }
 
-@test "finds the highest rate, in no more than 40 runs" {
+@test "finds the highest rate in no more than 40 runs" {
     local slow
     between 150 5000
     slow=$number
@@ -146,7 +146,7 @@ it, and end with status 1."
     expect_best --hint "$top_hint"
 }
 
-@test "says so when 100 a second is too much" {
+@test "says so when 100 requests in a second are too much, with status 1" {
     ask 9000 -s 9000
     expect_best --hint "A latency that is equal to the limit is not above it."
     ask 8999 -s 9000
@@ -154,7 +154,7 @@ it, and end with status 1."
 standard error, and end with status 1."
 }
 
-@test "has one deadline for all, and does not look at the time of day" {
+@test "has one deadline for everything, MILLISECONDS after its start, by a clock that nobody can set" {
     patience=150
     ask 50000 -s 2000 -m 3
     expect_end --hint "$deadline_hint"
@@ -167,7 +167,7 @@ milliseconds after the start: do not end before." -- test "$took" -ge 14
     expect_best --hint "$clock_hint"
 }
 
-@test "says so when the server ends too early, or makes no sense" {
+@test "reports a server that ends too early or makes no sense, with status 1" {
     ask 50000 -s 2000 -e 2
     expect_none --hint "Each request is answered by a line, but here the \
 server closed before the last reply of the second run. Nothing can be said \
@@ -186,7 +186,7 @@ then: end with status 1."
     expect_none --hint "$sense_hint"
 }
 
-@test "closes the connection of a run before the next" {
+@test "closes the connection of a run before the next one" {
     start_server peer "$queue" -s 500 serve ||
         environment "$queue cannot listen on 127.0.0.1"
     best=$("$queue" -s 500 best 50000)
@@ -199,7 +199,7 @@ descriptor, and here there are only 12. close it when the replies of the run \
 are there."
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     start_server peer "$queue" -s 2000 serve ||
         environment "$queue cannot listen on 127.0.0.1"
     by_hand "$queue" -P "$PORT" -s 2000 serve

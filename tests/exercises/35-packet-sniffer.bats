@@ -97,7 +97,7 @@ Refuse all others."
 none_hint="If you reach the end of the file without all three packets, say \
 that there is no handshake, and end with status 1."
 
-@test "finds the handshake of a connection, and prints ends and times" {
+@test "finds the handshake of a connection, and prints the ends and the times" {
     local SEED FILE
     finds plain --hint "$plain_hint"
     finds six --hint "$six_hint"
@@ -126,7 +126,7 @@ that there is no handshake, and end with status 1."
     finds crossed --hint "$crossed_hint"
 }
 
-@test "counts from the first of packets that were sent again" {
+@test "counts from the first packet if a packet was sent again" {
     local SEED FILE
     finds again --hint "$again_hint"
 }
@@ -136,13 +136,13 @@ that there is no handshake, and end with status 1."
     finds wrapped --hint "$wrapped_hint"
 }
 
-@test "reads packets of which a part was captured, and nothing beyond that" {
+@test "reads packets of which only a part was captured, and nothing beyond that part" {
     local SEED FILE
     finds headers --hint "$headers_hint"
     finds stale --hint "$stale_hint"
 }
 
-@test "believes no length above 262144" {
+@test "believes no captured length above 262144" {
     local SEED FILE
     finds largest --hint "$largest_hint"
     capture larger
@@ -151,7 +151,7 @@ that there is no handshake, and end with status 1."
     refuses length --hint "$length_hint"
 }
 
-@test "says so when a file is cut, wherever that is" {
+@test "says so when a file is cut, wherever that is, in the same way" {
     local SEED FILE size at
     capture plain
     size=$(wc -c <"$FILE")
@@ -163,7 +163,7 @@ that there is no handshake, and end with status 1."
     done
 }
 
-@test "says so when a file is none that it can read" {
+@test "says so when it cannot read the file, in the same way" {
     local SEED FILE
     capture plain
     FILE=$BATS_TEST_TMPDIR/text
@@ -186,7 +186,7 @@ that there is no handshake, and end with status 1."
 has the reason: err(3) prints it in words."
 }
 
-@test "says so when there is no handshake" {
+@test "says so when there is no handshake, in the same way" {
     local SEED FILE
     capture none
     refuses "no handshake" --hint "$none_hint"
@@ -194,7 +194,7 @@ has the reason: err(3) prints it in words."
     refuses "no handshake" --hint "$none_hint"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     local SEED FILE
     capture plain
     by_hand "$PROGRAM /tmp/capture >/dev/full; echo \$?"
@@ -202,7 +202,7 @@ has the reason: err(3) prints it in words."
     expect_status 1 --hint "$output_hint"
 }
 
-@test "refuses wrong arguments with its usage, status 2" {
+@test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
     expect_stderr "usage: *" --hint "$usage_hint"

@@ -188,16 +188,14 @@ crowd() {
         ((p50 >= 20)) || break
     done
     ((p50 < 20))
-    # The same with two lines changed, as the text has it.
-    stop server
-    sed 's/ | SOCK_NONBLOCK;/;/; s/enqueue(chat->clients\[i\],\(.*\));/send(chat->clients[i]->fd,\1, 0);/' \
-        lessons/24-poll-chat/poll-chat.c >"$BATS_TEST_TMPDIR/freezes.c"
-    cc -Icommon -o "$BATS_TEST_TMPDIR/freezes" "$BATS_TEST_TMPDIR/freezes.c" \
-        common/addr.c common/deadline.c
-    start_server server "$BATS_TEST_TMPDIR/freezes" 0
-    crowd -t 1 -c 5 -k 2 -n 4500 -b 1000
-    expect_equal "status" 1 "$status"
-    [[ $errors == "chatters: frozen: waited 1 s in vain for lines"* ]]
+}
+
+@test "24-poll-chat's twin, which sends in its loop, waits for one" {
+    skip_unless python3
+    start_server server python3 lessons/24-poll-chat/twin.py 0
+    crowd -t 1 -c 2 -k 1 -n 9000 -b 1000
+    expect_status 1
+    expect_stderr "chatters: frozen: *"
 }
 
 # fill SPARE: a client that is sent nothing has so many bytes less in its queue
@@ -253,6 +251,22 @@ fill() {
         serve "${faulty[@]}" FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=1000 \
             FAULT_SHORT=send
     done
+}
+
+@test "24-poll-chat gives a client that has left one second to read" {
+    local began
+    # A kernel that never has room.
+    need_faults
+    serve "${faulty[@]}" FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=100000000
+    echo '!' >"$BATS_TEST_TMPDIR/said"
+    began=${EPOCHREALTIME/./}
+    start client "$rude" -f "$BATS_TEST_TMPDIR/said" connect whole "$PORT"
+    until_true in_state 08
+    wait_for server '4 left'
+    ((${EPOCHREALTIME/./} - began >= 1000000))
+    finish client
+    expect_lines client "*" "got 0 bytes, then end of stream"
+    is_running server
 }
 
 # alive: two clients can talk.
@@ -354,7 +368,7 @@ have_connected() {
 }
 
 @test "24-poll-chat goes on where a call fails for once" {
-    local call errno
+    local call errno began
     need_faults
     # Passing: nobody notices.
     for call in "recv 4" "recv 11" "send 4" "send 11" "poll 4"; do
@@ -376,6 +390,17 @@ have_connected() {
             "$(<"$BATS_TEST_TMPDIR/server.err")"
         stop server
         expect_equal "status" 0 "$ended"
+    done
+    # They concern one connection, and the next one does not wait a tenth of a
+    # second for each of them: that would be five seconds.
+    for errno in 71 103 113; do
+        serve "${faulty[@]}" FAULT_CALL=accept4 FAULT_ERRNO="$errno" \
+            FAULT_TIMES=50
+        began=${EPOCHREALTIME/./}
+        alive
+        ((${EPOCHREALTIME/./} - began < 3000000))
+        expect_equal "lines" 50 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
+        stop server
     done
     # One client's end.
     for call in "recv recv from" "send send to"; do
@@ -448,10 +473,14 @@ have_connected() {
     need_faults
     for call in socket setsockopt bind listen getsockname; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$program" 0
-        [[ $call != bind ]] || call="bind 127.0.0.1:0"
+        case $call in
+        setsockopt) call="setsockopt SO_REUSEADDR" ;;
+        bind) call="bind 127.0.0.1:0" ;;
+        esac
         expect_result 1 "24-poll-chat: $call: No buffer space available"
     done
     try "${faulty[@]}" FAULT_CALL=setsockopt FAULT_AT=2 FAULT_ERRNO=105 \
         "$program" 0
-    expect_result 1 "24-poll-chat: setsockopt: No buffer space available"
+    expect_result 1 "24-poll-chat: setsockopt TCP_NODELAY: No buffer space \
+available"
 }

@@ -375,7 +375,9 @@ refuses() {
         echo "$long: $traced say $long"
     done >"$BATS_TEST_TMPDIR/many"
     draw -l <"$BATS_TEST_TMPDIR/many"
-    expect_result 0 ""
+    expect_result 0 "$(printf \
+        '36-xray: %s is not drawn: there is no column left for it\n' \
+        g h i j k l m n o p)"
     has $'f\twrite(1, "f\\n")'
 }
 

@@ -287,9 +287,11 @@ answer_serves() {
         esac
         fail "it ended before it said what it listens on" --hint "$hint"
     fi
-    IFS= read -r line <"$BATS_TEST_TMPDIR/server.out" ||
+    IFS= read -r line <"$BATS_TEST_TMPDIR/server.out" || {
+        HAND[-1]+=" | cat" # to a terminal, a line goes without fflush too
         fail "it runs, but has not said what it listens on" \
             --show "$(show_listening)" --hint "$hint"
+    }
     [[ $line =~ ^'listening on 127.0.0.1:'([0-9]+)$ ]] ||
         fail "its first line does not say what it listens on" \
             --show "$(show_listening)" --hint "$hint"
@@ -311,6 +313,15 @@ soon() {
         ((${EPOCHREALTIME/./} < end)) || return 1
         pause
     done
+}
+
+# expect_usage: the answer, called with the wrong number of arguments, says how it
+# is called.
+expect_usage() {
+    expect_end --hint "$usage_hint"
+    expect_status 2 --hint "$usage_hint"
+    expect_stderr "usage:*" --hint "$usage_hint"
+    HAND=()
 }
 
 # open_unread_pipe: descriptor 7 is a pipe whose reader has gone.

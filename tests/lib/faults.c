@@ -207,6 +207,17 @@ int poll(struct pollfd *descriptors, nfds_t count, int milliseconds) {
     return real(descriptors, count, milliseconds);
 }
 
+/* What poll(2) is called where glibc knows the size of the array: it checks the
+ * count first. */
+int __poll_chk(struct pollfd *descriptors, nfds_t count, int milliseconds,
+               size_t bytes);
+int __poll_chk(struct pollfd *descriptors, nfds_t count, int milliseconds,
+               size_t bytes) {
+    if (bytes / sizeof *descriptors < count)
+        abort();
+    return poll(descriptors, count, milliseconds);
+}
+
 int epoll_wait(int fd, struct epoll_event *events, int most, int milliseconds) {
     int (*real)(int, struct epoll_event *, int, int);
     find("epoll_wait", &real);

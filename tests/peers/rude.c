@@ -89,7 +89,7 @@ struct options {
     in_port_t port;
     int waits_for_line;    /* sends nothing until it has received a line */
     int waits_for_end;     /* sends nothing until the other side has ended */
-    int half_closes_first; /* `reset` half-closes before it resets */
+    int half_closes_first; /* before it resets, or stays */
     const char *from;      /* the address from which a client connects */
     const char *file;      /* has the payload's bytes; NULL: draw them */
     FILE *record;          /* what we receive is kept here; NULL: nowhere */
@@ -114,7 +114,9 @@ static _Noreturn void usage(void) {
           "  -d MILLISECONDS  pauses after each send (1 for dribble, else 0)\n"
           "  -l        says nothing before it has been told a line\n"
           "  -w        says nothing before the other side has ended\n"
-          "  -e        as reset: ends its half, then resets\n"
+          "  -e        as reset: ends its half, then resets; as deaf or stall: "
+          "ends\n"
+          "            its half, and stays\n"
           "  -b FROM   connects from that address (127.0.0.1)\n"
           "  -o FILE   keeps what the other side said\n"
           "  -p PORT   listens there\n"
@@ -321,6 +323,8 @@ static void finish_sending(struct talk *talk) {
         end_talk(talk, "reset by us");
         break;
     case STAYS:
+        if (talk->options->half_closes_first)
+            (void)shutdown(talk->fd, SHUT_WR);
         break;
     }
 }

@@ -16,6 +16,8 @@
  *                      words
  *     thread           a thread does the remaining words
  *     threads COUNT    COUNT threads do the remaining words, all at once
+ *     pairs COUNT      COUNT threads wait in recv, each for a byte on a pair of
+ *                      its own, and get it, the last thread first
  *     exec             executes this program again, with the remaining words
  *     lures            makes calls that return the numbers of the calls above
  *     foreign          makes a call of 32-bit programs, dup, whose number means
@@ -257,6 +259,42 @@ static void run_threads(int count, char **words) {
         (void)pthread_join(threads[i], NULL);
 }
 
+struct receiver {
+    pthread_t thread;
+    _Atomic pid_t id; /* 0 before the thread runs */
+    int ends[2];
+};
+
+static void *receive(void *argument) {
+    struct receiver *receiver = argument;
+    char byte;
+    receiver->id = gettid();
+    if (recv(receiver->ends[0], &byte, 1, 0) != 1)
+        errx(MISSED, "no byte came");
+    return NULL;
+}
+
+static void start_receiver(struct receiver *receiver) {
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, receiver->ends) < 0)
+        err(1, "socketpair");
+    errno = pthread_create(&receiver->thread, NULL, receive, receiver);
+    if (errno != 0)
+        err(1, "pthread_create");
+    while (receiver->id == 0 || state_of(receiver->id) != 'S')
+        pause_a_little();
+}
+
+static void run_receivers(int count) {
+    struct receiver receivers[MOST_THREADS] = {0};
+    for (int i = 0; i < count; i++)
+        start_receiver(&receivers[i]);
+    for (int i = count - 1; i >= 0; i--)
+        if (send(receivers[i].ends[1], "", 1, 0) != 1)
+            err(1, "send");
+    for (int i = 0; i < count; i++)
+        (void)pthread_join(receivers[i].thread, NULL);
+}
+
 static void run_children(int count, char **words) {
     pid_t pids[MOST_THREADS];
     for (int i = 0; i < count; i++) {
@@ -333,6 +371,8 @@ static bool do_number(const char *word, int number) {
         (void)close(number);
     else if (strcmp(word, "orphan") == 0)
         become_orphan(number);
+    else if (strcmp(word, "pairs") == 0)
+        run_receivers(number);
     else if (strcmp(word, "exit") == 0)
         exit(number);
     else

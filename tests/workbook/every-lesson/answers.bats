@@ -91,6 +91,24 @@ END
     ! check "$actor" || false
 }
 
+# With WRONG set, only so many of these too.
+@test "$LESSON: each right answer in another style passes its check" {
+    local answer
+    local -a answers=("tests/right/$LESSON"/*.c) programs
+    [[ -e ${answers[0]} ]] || skip "there is none yet"
+    ((${#answers[@]} >= 2))
+    answers=("${answers[@]:0:${WRONG:-1000}}")
+    programs=("${answers[@]/#tests/$BUILD}")
+    programs=("${programs[@]%.c}")
+    make --silent "${programs[@]}" 3>&-
+    for answer in "${programs[@]}"; do
+        if ! check "$answer"; then
+            printf '%s should pass:\n%s\n' "$answer" "$report" >&2
+            return 1
+        fi
+    done
+}
+
 # With WRONG set, only so many of them: scripts/test has little time.
 @test "$LESSON: each wrong answer fails where it should, with its hint" {
     local patch mistake test hint

@@ -76,8 +76,7 @@ skip_old_form() {
 # for later ones.
 sources() {
     local header builder
-    printf '%s\n' "lessons/$LESSON"/*.[ch] |
-        grep -v -e /exercise.c -e /solution.c
+    find "lessons/$LESSON" -name '*.[ch]' ! -name exercise.c ! -name solution.c
     for header in common/*.h; do
         builder=$(grep -oE 'lesson [0-9]{2}' "$header" | head -n 1)
         [[ $builder != "lesson ${LESSON%%-*}" ]] || echo "${header%.h}".[hc]

@@ -1,0 +1,11 @@
+#ifndef SOCKET_H
+#define SOCKET_H
+#include "ssl.h" /* for struct ssl_socket */
+
+struct socket {
+    int fd;
+};
+
+struct ssl_socket *socket_ssl(const struct socket *plain);
+
+#endif
