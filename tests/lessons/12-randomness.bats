@@ -261,7 +261,7 @@ two_who_stall() {
     took=$((now - start))
     expect_equal "descriptors" "$before" "$(descriptors)"
     says server "12-randomness: recv: Connection timed out" err
-    says deafened "12-randomness: recv: Connection timed out" err
+    says deafened "12-randomness: send: Connection timed out" err
 }
 
 # The kernel's table has each end that has a path: listeners, and what they
