@@ -314,6 +314,18 @@ static int connect_to(struct deadline end, const char *path) {
     return fd;
 }
 
+/* Receives the reply: its first byte says how many follow. We have room for
+ * `count` bytes, so we accept no other number. Returns 0 or -1. */
+static int receive_reply(struct deadline end, int fd, unsigned char *bytes,
+                         size_t count) {
+    unsigned char given;
+    if (receive_all(end, fd, &given, 1) < 0)
+        return -1;
+    if (given != count)
+        return -1;
+    return receive_all(end, fd, bytes, count);
+}
+
 static int egd_get_main(const char *path, const char *text) {
     size_t count = parse_count(text);
     struct deadline end = deadline_after(TALK_MS);
@@ -324,10 +336,8 @@ static int egd_get_main(const char *path, const char *text) {
     if (deadline_send(end, fd, request, sizeof request, &sent) < 0)
         err(1, "send");
 
-    unsigned char given;
     unsigned char bytes[MOST_BYTES];
-    if (receive_all(end, fd, &given, 1) < 0 || given != count ||
-        receive_all(end, fd, bytes, count) < 0)
+    if (receive_reply(end, fd, bytes, count) < 0)
         errx(1, "%s has not given %zu bytes", path, count);
     RAND_add(bytes, (int)count, (double)count);
     print_bytes("", bytes, count);

@@ -20,7 +20,7 @@ build_answer() {
         said=$(build tools "$program" 2>&1) || status=$?
     done
     [[ -z $said ]] || hide_busy
-    [[ -z $said ]] || sed '/^make.*Error/d; /-std=gnu17/d' <<<"$said"
+    [[ -z $said ]] || sed '/^make.*Error/d; / -std=/d' <<<"$said"
     if ((status == 0)); then
         echo "$answer" >"$program.made"
         return 0
