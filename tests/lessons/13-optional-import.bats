@@ -9,7 +9,7 @@ load ../lib/common
 client=$BUILD/13-optional-import
 rude=$BUILD/peers/rude
 certs=build/certs
-unheard="13-optional-import: TLS was asked for: nobody is called without"
+unheard="13-optional-import: TLS was asked for, but there is none: not connecting"
 plain="plain text: nobody has proved who this is"
 
 # All the headers of this machine but OpenSSL's are in $headers, and $bare is
@@ -408,7 +408,7 @@ run('127.0.0.1', '$PORT')
 run('-s', '127.0.0.1', '$PORT')"
     expect_said 1 "no TLS: *_ssl*
 no TLS: *_ssl*
-TLS was asked for: nobody is called without"
+TLS was asked for, but there is none: not connecting"
     "$rude" -s 7 payload whole | cmp - "$OUT"
 }
 
