@@ -38,8 +38,11 @@ struct connection {
     struct deadline deadline;
     /* Receives plain text at first, and TLS after a wrapper was called. */
     size_t (*receive)(struct connection *, char *bytes, size_t size);
-    const struct tls *tls; /* the functions of TLS, or NULL */
-    void *ssl;             /* what OpenSSL knows about this connection */
+    /* The functions of TLS, or NULL when there is none. */
+    const struct tls *tls;
+    /* What OpenSSL knows about this connection. Without TLS it is not used. */
+    // cppcheck-suppress unusedStructMember
+    void *ssl;
 };
 
 /* Makes the handshake of TLS on a connection. */
@@ -305,7 +308,6 @@ int main(int argc, char **argv) {
     }
     if (argc - optind != 2)
         usage(stderr, 2);
-    const char *host = argv[optind];
     const char *port = argv[optind + 1];
     in_port_t number;
     if (addr_parse_port(port, strlen(port), 1, &number) < 0)
@@ -314,7 +316,7 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
 
     struct connection connection = {
-        .host = host,
+        .host = argv[optind],
         .deadline = deadline_after(milliseconds),
         .receive = receive_plain,
     };
@@ -324,7 +326,7 @@ int main(int argc, char **argv) {
     if (ssl == NULL && wants_tls)
         errx(1, "TLS was asked for, but there is none: not connecting");
     /* else: */
-    connection.fd = connect_to(host, port, connection.deadline);
+    connection.fd = connect_to(connection.host, port, connection.deadline);
     if (wants_tls)
         ssl(&connection);
     else
