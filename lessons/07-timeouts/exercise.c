@@ -1,11 +1,11 @@
 /*
  * 07 exercise: fetch a line, with retries and a deadline.
  *
- * A server may be restarted just when you need it. Then a second try often
- * succeeds. So many programs try several times, with a pause that becomes
- * longer each time, to give the server time to recover. But somebody waits for
- * the result, so all of it together needs a deadline. You write such a client.
- * It fetches one line.
+ * A server may be restarted at the very moment when you need it. Then a second
+ * try often succeeds. So many programs try several times, with a pause that
+ * becomes longer each time, to give the server time to recover. But somebody
+ * waits for the result, so all of it together needs a deadline. You write such
+ * a client. It fetches one line.
  *
  * It is called as `07-timeouts -t SECONDS -n TRIES HOST PORT`, and uses the
  * first address of HOST.

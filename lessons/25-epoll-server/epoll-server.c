@@ -1,11 +1,19 @@
 /*
- * 25-epoll-server: send back what clients say, to ten thousand in one thread.
+ * 25-epoll-server: send back what clients send, to ten thousand in one thread.
  *
- * Shows that cost can go by activity, not by number: epoll(7) has the list of
- * descriptors in the kernel, and tells only of those that are ready.
+ * Shows a server whose work depends on how many clients are active, and not on
+ * how many are connected: epoll(7) keeps the list of descriptors in the kernel,
+ * and reports only those that are ready.
  *
- * usage: 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT
- * Left out: a limit for who says nothing (the exercise); TLS (27).
+ * usage: 25-epoll-server [-e] [-b BACKLOG] [-m MAXCLIENTS] [-r BYTES] PORT
+ *
+ * BACKLOG clients may wait for accept, and MAXCLIENTS may be connected. The
+ * buffer has BYTES, so one recv returns at most that much. Port 0 is any free
+ * port. -e makes the clients edge-triggered, which this server is not made for:
+ * the lesson shows what goes wrong then.
+ *
+ * Left out: a limit for clients that send nothing (this lesson's exercise), and
+ * TLS.
  */
 #define _GNU_SOURCE
 
@@ -17,216 +25,423 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    BUFFER_BYTES = 1 << 16, /* a client's turn: a smaller one costs time */
-    AT_ONCE = 256,          /* events by an epoll_wait; clients by accept */
-    DESCRIPTORS = 1 << 17,  /* so many: clients are 65535 at the most */
-    PAUSE_MS = 20,          /* after an accept that failed; and of silence */
-    STOP_MS = 1000,         /* before we end, or after this */
+    LARGEST_NUMBER = 65535, /* on the command line */
+    BUFFER_BYTES =
+        64 * 1024, /* with a smaller buffer, large data take longer */
+    AT_ONCE = 256, /* events of an epoll_wait; clients to accept */
+    DESCRIPTORS = 128 * 1024, /* ours are below this */
+    PAUSE_MS = 20, /* after a call failed because something had run out */
+    QUIET_MS = 20, /* so long no event, and we may end */
+    STOP_MS = 1000 /* but after this we end in any case */
 };
 
 struct server {
-    int epoll, listener, signals, spare; /* -1: given up, for want of others */
-    int connected, owing, limit;         /* clients; those we owe; the most */
-    int full, told;                      /* and we said so; to end */
-    char buffer[BUFFER_BYTES];           /* one for all clients */
-    char *owed[DESCRIPTORS];     /* by descriptor: what send left, or NULL */
-    unsigned count[DESCRIPTORS]; /* of these bytes */
+    int epoll;
+    int listener;
+    int signals; /* SIGINT and SIGTERM arrive here */
+    int spare;   /* open on /dev/null; -1 while we do without it */
+    int clients; /* how many are connected */
+    int most_clients;
+    int clients_with_unsent;
+    int has_reported_full; /* and no client has been admitted since then */
+    int is_stop_requested; /* a signal has come */
+    uint32_t input_events; /* EPOLLIN, perhaps with EPOLLET */
+    char *buffer;          /* one for all clients */
+    size_t buffer_bytes;
+    /* For each client two things, at the index of its descriptor. An array that
+     * is all zero takes no memory until something is written to it. */
+    char *unsent[DESCRIPTORS]; /* bytes that send did not take, or NULL */
+    unsigned unsent_bytes[DESCRIPTORS];
 };
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT\n", out);
+    fputs("usage: 25-epoll-server [-e] [-b BACKLOG] [-m MAXCLIENTS] "
+          "[-r BYTES] PORT\n",
+          out);
     exit(status);
 }
 
-static in_port_t parse_number(const char *text, unsigned smallest) {
+/* Returns the number that the text is. Ends the program unless it is one from
+ * smallest to LARGEST_NUMBER, in digits alone. */
+static int parse_number(const char *text, unsigned smallest) {
     unsigned long long number;
-    if (number_parse(text, smallest, UINT16_MAX, &number) < 0)
-        errx(1, "%s is not a number: %u to 65535", text, smallest);
-    return (in_port_t)number;
+    if (number_parse(text, smallest, LARGEST_NUMBER, &number) < 0)
+        errx(1, "%s is not a number: %u to %d", text, smallest, LARGEST_NUMBER);
+    return (int)number;
 }
 
-static int watch(const struct server *server, int how, int fd, uint32_t what) {
-    struct epoll_event event = {.events = what, .data.fd = fd};
-    return epoll_ctl(server->epoll, how, fd, &event);
+/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
 }
 
-static void listen_on(struct server *server, in_port_t port, int backlog) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr *address = (struct sockaddr *)&own;
-    socklen_t length = sizeof own;
-    const int on = 1; /* TCP_NODELAY: as in lesson 05 */
+/* Takes as many descriptors as we may have without special rights, but not more
+ * than our arrays have places. If that fails, fewer must do. */
+static void raise_descriptor_limit(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    if (files.rlim_cur > DESCRIPTORS)
+        files.rlim_cur = DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* Adds a descriptor to the list in the kernel (EPOLL_CTL_ADD), or changes the
+ * events that we wait for (EPOLL_CTL_MOD). Returns 0, or -1 and errno. */
+static int watch(const struct server *server, int operation, int fd,
+                 uint32_t events) {
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    return epoll_ctl(server->epoll, operation, fd, &event);
+}
+
+/* From now on these two signals do not interrupt anything. They wait until we
+ * read them from a descriptor. */
+static int open_signals(void) {
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        err(1, "sigprocmask");
+    int fd = signalfd(-1, &set, SFD_CLOEXEC);
+    if (fd < 0)
+        err(1, "signalfd");
+    return fd;
+}
+
+static int open_spare(void) {
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Returns a listener at 127.0.0.1, as in lesson 02, and puts the port that it
+ * has into *port. The sockets that it accepts inherit TCP_NODELAY: lesson 05.
+ */
+static int open_listener(in_port_t *port, int backlog) {
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(*port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        err(1, "setsockopt");
-    if (bind(fd, address, length) < 0)
-        err(1, "bind 127.0.0.1:%d", port);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt TCP_NODELAY");
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
+        err(1, "bind 127.0.0.1:%d", *port);
     if (listen(fd, backlog) < 0)
         err(1, "listen");
-    if (getsockname(fd, address, &length) < 0)
+    socklen_t length = sizeof own;
+    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
-    if (watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0)
-        err(1, "epoll_ctl");
-    if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
-        err(1, "standard output");
-    server->listener = fd;
+    *port = ntohs(own.sin_port);
+    return fd;
 }
 
-static void rest(const char *failed) {
+/* Opens all that the server needs to listen. */
+static void start(struct server *server, in_port_t port, int backlog) {
+    server->buffer = malloc(server->buffer_bytes);
+    if (server->buffer == NULL)
+        err(1, "malloc");
+    server->spare = open_spare();
+    if (server->spare < 0)
+        err(1, "open /dev/null");
+    server->signals = open_signals();
+    server->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (server->epoll < 0)
+        err(1, "epoll_create1");
+    server->listener = open_listener(&port, backlog);
+    if (watch(server, EPOLL_CTL_ADD, server->signals, EPOLLIN) < 0)
+        err(1, "epoll_ctl");
+    if (watch(server, EPOLL_CTL_ADD, server->listener, EPOLLIN) < 0)
+        err(1, "epoll_ctl");
+    if (printf("listening on 127.0.0.1:%d\n", port) < 0)
+        err(1, "standard output");
+}
+
+/* Without the pause, a call that goes on failing would use a whole processor.
+ */
+static void warn_and_pause(const char *failed) {
     warn("%s", failed);
     (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
 }
 
-/* Only in a client's own event: none of this turn's is still to come. */
-static void drop(struct server *server, int fd, const char *failed) {
-    if (failed != NULL)
-        warn("%s", failed);
-    server->connected--;
-    server->owing -= server->owed[fd] != NULL;
-    free(server->owed[fd]);
-    server->owed[fd] = NULL;
-    (void)close(fd); /* which takes it from epoll's list */
+/* The next call may succeed: nothing was there, or a signal came. */
+static int is_worth_another_try(int error) {
+    return error == EAGAIN || error == EINTR;
 }
 
-/* Keeps a copy of what is left, and asks for room instead of bytes: who doesn't
- * read is not read from. With nothing left it is the other way round. */
-static void keep(struct server *server, int fd, const char *end, size_t left) {
-    char *copy = left > 0 ? malloc(left) : NULL;
-    if (copy != NULL)
-        memcpy(copy, end - left, left);
-    server->owing += (copy != NULL) - (server->owed[fd] != NULL);
-    free(server->owed[fd]);
-    server->owed[fd] = copy;
-    server->count[fd] = (unsigned)left;
-    if (left > 0 && copy == NULL)
-        drop(server, fd, "malloc");
-    else if (watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN))
-        drop(server, fd, "epoll_ctl");
+static void free_unsent(struct server *server, int fd) {
+    if (server->unsent[fd] == NULL)
+        return;
+    free(server->unsent[fd]);
+    server->unsent[fd] = NULL;
+    server->clients_with_unsent--;
 }
 
-/* A turn: one recv at the most, and one send. If there is more to read, the
- * next epoll_wait says so again, and between the two the others have theirs. */
-static void serve(struct server *server, int fd) {
-    char *bytes = server->owed[fd];
-    ssize_t count = server->count[fd];
-    if (bytes == NULL)
-        count = recv(fd, bytes = server->buffer, BUFFER_BYTES, 0);
-    ssize_t sent = count > 0 ? send(fd, bytes, (size_t)count, 0) : count;
-    if (sent > 0 && sent == count && bytes == server->buffer)
-        return; /* nearly always */
-    if (count == 0 || (sent < 0 && errno != EAGAIN && errno != EINTR))
-        drop(server, fd, count == 0 ? NULL : count < 0 ? "recv" : "send");
-    else if (count > 0)
-        keep(server, fd, bytes + count,
-             (size_t)(sent < 0 ? count : count - sent));
+/* Call this only while you handle the client's own event. Then no other event
+ * in the array of epoll_wait has its number, which may soon be another
+ * client's. */
+static void close_client(struct server *server, int fd) {
+    free_unsent(server, fd);
+    (void)close(fd); /* this also takes it off epoll's list */
+    server->clients--;
 }
 
-/* Who has no place is taken all the same, and closed: left waiting, it would
- * make the listener ready each turn, for ever. */
-static void admit(struct server *server, int fd) {
-    int full = server->connected++ == server->limit;
-    if (full && !server->full) /* one line, and not one for each of them */
-        if (printf("full with %d clients\n", server->limit) < 0)
-            warn("standard output");
-    server->full = full || server->spare < 0;
-    if (server->full || watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0)
-        drop(server, fd, server->full ? NULL : "epoll_ctl");
+static void close_failed_client(struct server *server, int fd,
+                                const char *failed) {
+    warn("%s", failed);
+    close_client(server, fd);
 }
 
-static void accept_some(struct server *server) {
-    const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
-    for (int i = 0, fd = 0; i < AT_ONCE && fd >= 0; i++) {
-        fd = accept4(server->listener, NULL, NULL, flags);
-        if (fd >= 0) {
-            admit(server, fd);
-        } else if (server->spare >= 0 && (errno == EMFILE || errno == ENFILE)) {
-            if (!server->full)
-                warn("accept");
-            server->full = 1;
-            fd = server->spare; /* for those who come in this turn */
-            server->spare = -1;
-            (void)close(fd);
-        } else if (errno != EAGAIN && errno != EINTR) {
-            rest("accept");
-        }
+/* Copies the bytes that send did not take. From now on we wait until the client
+ * reads, and not for what it sends. So it cannot fill our memory. */
+static void store_unsent(struct server *server, int fd, const char *bytes,
+                         size_t length) {
+    char *copy = malloc(length);
+    if (copy == NULL) {
+        close_failed_client(server, fd, "malloc");
+        return;
+    }
+    memcpy(copy, bytes, length);
+    server->unsent[fd] = copy;
+    server->unsent_bytes[fd] = (unsigned)length;
+    server->clients_with_unsent++;
+    if (watch(server, EPOLL_CTL_MOD, fd, EPOLLOUT) < 0)
+        close_failed_client(server, fd, "epoll_ctl");
+}
+
+/* Sends more of the unsent bytes. When there are none left, we wait for input
+ * again. */
+static void send_unsent(struct server *server, int fd) {
+    char *bytes = server->unsent[fd];
+    size_t length = server->unsent_bytes[fd];
+    ssize_t sent = send(fd, bytes, length, 0);
+    if (sent < 0 && is_worth_another_try(errno))
+        return;
+    if (sent < 0) {
+        close_failed_client(server, fd, "send");
+        return;
+    }
+    size_t rest = length - (size_t)sent;
+    if (rest > 0) {
+        memmove(bytes, bytes + sent, rest);
+        server->unsent_bytes[fd] = (unsigned)rest;
+        return;
+    }
+    free_unsent(server, fd);
+    if (watch(server, EPOLL_CTL_MOD, fd, server->input_events) < 0)
+        close_failed_client(server, fd, "epoll_ctl");
+}
+
+/* Receives once, and sends once. If the client has sent more, the next
+ * epoll_wait says so, and the other clients have their turn before that. */
+static void receive_and_reply(struct server *server, int fd) {
+    ssize_t received = recv(fd, server->buffer, server->buffer_bytes, 0);
+    if (received < 0 && is_worth_another_try(errno))
+        return;
+    if (received < 0) {
+        close_failed_client(server, fd, "recv");
+        return;
+    }
+    if (received == 0) {
+        close_client(server, fd);
+        return;
+    }
+    ssize_t sent = send(fd, server->buffer, (size_t)received, 0);
+    if (sent == received)
+        return; /* this is so nearly always */
+    if (sent < 0 && !is_worth_another_try(errno)) {
+        close_failed_client(server, fd, "send");
+        return;
+    }
+    if (sent < 0)
+        sent = 0;
+    store_unsent(server, fd, server->buffer + sent, (size_t)(received - sent));
+}
+
+static void report_full(struct server *server) {
+    if (server->has_reported_full)
+        return; /* one line, and not one for each client that we refuse */
+    server->has_reported_full = 1;
+    if (printf("full with %d clients\n", server->most_clients) < 0)
+        warn("standard output");
+}
+
+/* Takes a client that has been accepted. If there is no place for it, closes
+ * it. If we left it in the queue, the listener would stay ready, and every
+ * epoll_wait would return at once. */
+static void admit_client(struct server *server, int fd) {
+    server->clients++;
+    if (server->clients > server->most_clients) {
+        report_full(server);
+        close_client(server, fd);
+        return;
+    }
+    if (server->spare < 0) {
+        close_client(server, fd); /* it has the number of our spare one */
+        return;
+    }
+    server->has_reported_full = 0;
+    if (watch(server, EPOLL_CTL_ADD, fd, server->input_events) < 0)
+        close_failed_client(server, fd, "epoll_ctl");
+}
+
+/* These errors of accept are not ours. The connection that we were about to
+ * accept has failed, and the next one may be good: accept(2), "Error handling".
+ */
+static int is_one_connection_lost(int error) {
+    switch (error) {
+    case ECONNABORTED:
+    case EPERM: /* a firewall forbids it */
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* Gives up the spare descriptor, so that accept has one. */
+static void spend_spare(struct server *server) {
+    if (!server->has_reported_full)
+        warn("accept");
+    server->has_reported_full = 1;
+    (void)close(server->spare);
+    server->spare = -1;
+}
+
+/* Call this right after accept4 failed: errno is still its reason. Returns
+ * whether it should be called again. */
+static int handle_failed_accept(struct server *server) {
+    int error = errno;
+    if (is_worth_another_try(error))
+        return 0; /* nobody is in the queue; or epoll_wait says so again */
+    if ((error == EMFILE || error == ENFILE) && server->spare >= 0) {
+        spend_spare(server);
+        return 1;
+    }
+    if (is_one_connection_lost(error)) {
+        warn("accept");
+        return 1;
+    }
+    warn_and_pause("accept");
+    return 0;
+}
+
+/* Accepts the clients that are in the queue, but not more than AT_ONCE. */
+static void accept_clients(struct server *server) {
+    int goes_on = 1;
+    for (int i = 0; i < AT_ONCE && goes_on; i++) {
+        int fd =
+            accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            admit_client(server, fd);
+        else
+            goes_on = handle_failed_accept(server);
     }
     if (server->spare < 0)
-        server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        server->spare = open_spare(); /* if that fails, it is tried again */
 }
 
-/* Returns 0 when there was nothing to do for so many milliseconds. */
-static int turn(struct server *server, int patience) {
+/* Waits for events, for so many milliseconds or for ever (-1), and handles
+ * them. Returns how many there were, or -1 if waiting failed. */
+static int handle_events(struct server *server, int milliseconds) {
     struct epoll_event events[AT_ONCE];
-    int ready = epoll_wait(server->epoll, events, AT_ONCE, patience);
-    if (ready < 0 && errno != EINTR)
-        rest("epoll_wait");
-    for (int i = 0; i < ready; i++) {
+    int count = epoll_wait(server->epoll, events, AT_ONCE, milliseconds);
+    if (count < 0 && errno != EINTR)
+        warn_and_pause("epoll_wait");
+    for (int i = 0; i < count; i++) {
         int fd = events[i].data.fd;
         if (fd == server->listener)
-            accept_some(server);
+            accept_clients(server);
         else if (fd == server->signals)
-            server->told = 1;
+            server->is_stop_requested = 1;
+        else if (server->unsent[fd] != NULL)
+            send_unsent(server, fd);
         else
-            serve(server, fd);
+            receive_and_reply(server, fd);
     }
-    return ready != 0;
+    return count;
+}
+
+/* Accepts no more clients. Goes on with those that are there, until nothing has
+ * come for QUIET_MS and nothing is unsent; or for STOP_MS. What is still open
+ * then, the kernel closes. */
+static void finish(struct server *server) {
+    (void)close(server->listener);
+    (void)close(server->signals);
+    struct deadline end = deadline_after(STOP_MS);
+    while (deadline_left(end) > 0) {
+        int count = handle_events(server, QUIET_MS);
+        if (count == 0 && server->clients_with_unsent == 0)
+            return;
+    }
 }
 
 int main(int argc, char **argv) {
-    static struct server server = {.limit = UINT16_MAX};
+    static struct server server = {
+        .most_clients = LARGEST_NUMBER,
+        .input_events = EPOLLIN,
+        .buffer_bytes = BUFFER_BYTES,
+    };
     int backlog = SOMAXCONN;
-    struct rlimit files;
-    sigset_t set;
-    for (int option; (option = getopt(argc, argv, "+hb:m:")) != -1;) {
-        if (option != 'b' && option != 'm')
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
-        *(option == 'b' ? &backlog : &server.limit) = parse_number(optarg, 1);
+    for (;;) {
+        int option = getopt(argc, argv, "+heb:m:r:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 'e')
+            server.input_events = EPOLLIN | EPOLLET;
+        else if (option == 'b')
+            backlog = parse_number(optarg, 1);
+        else if (option == 'm')
+            server.most_clients = parse_number(optarg, 1);
+        else if (option == 'r')
+            server.buffer_bytes = (size_t)parse_number(optarg, 1);
+        else
+            usage(stderr, 2);
     }
     if (optind != argc - 1)
         usage(stderr, 2);
-    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, in a pipe too */
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL); /* so that they end nobody */
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max; /* more descriptors has only root */
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
-    server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    server.signals = signalfd(-1, &set, SFD_CLOEXEC);
-    server.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (server.spare < 0)
-        err(1, "open /dev/null");
-    if (server.signals < 0)
-        err(1, "signalfd");
-    if (server.epoll < 0)
-        err(1, "epoll_create1");
-    if (watch(&server, EPOLL_CTL_ADD, server.signals, EPOLLIN) < 0)
-        err(1, "epoll_ctl");
-    listen_on(&server, parse_number(argv[optind], 0), backlog);
-    while (!server.told)
-        (void)turn(&server, -1);
-    (void)close(server.listener);
-    (void)close(server.signals);
-    struct deadline end = deadline_after(STOP_MS);
-    while (deadline_left(end) > 0 && (turn(&server, PAUSE_MS) || server.owing))
-        ;
+    in_port_t port = (in_port_t)parse_number(argv[optind], 0);
+
+    require_output();
+    /* Print each line at once, also into a file or a pipe. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    /* A client that has left is an error of send, not our end: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    start(&server, port, backlog);
+    while (!server.is_stop_requested)
+        (void)handle_events(&server, -1);
+    finish(&server);
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
-    return 0; /* what is still open, the kernel closes */
+    return 0;
 }

@@ -6,33 +6,48 @@
  */
 #define _GNU_SOURCE
 
-#include "addr.h"
 #include "deadline.h"
+#include "number.h"
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 1 << 16, EVENTS = 256, DESCRIPTORS = 1 << 16 };
+enum {
+    LARGEST_PORT = 65535,
+    BUFFER_BYTES = 64 * 1024,
+    EVENTS = 256,            /* of one epoll_wait */
+    DESCRIPTORS = 64 * 1024, /* ours are below this */
+    PAUSE_MS = 10, /* after a call failed because something had run out */
+    LIST_HEAD = 0, /* no client has this number: see require_standard_streams */
+};
 
-/* At the index of its descriptor. Those that are connected are a ring, in the
- * order of their deadlines; number 0 is no client, but where the ring begins.
- */
+/* Client N is at index N, its descriptor. Those that are connected are in a
+ * list, in the order in which their time is up: previous and next are numbers
+ * of clients. Place LIST_HEAD belongs to no client: its next is the first
+ * client, its previous is the last, and both are LIST_HEAD in an empty list. */
 struct client {
-    char *owed; /* what send did not take, or NULL */
-    unsigned count;
-    int previous, next;
+    char *unsent; /* bytes that send did not take, or NULL */
+    size_t unsent_bytes;
+    int previous;
+    int next;
     struct deadline deadline;
 };
 
 struct server {
-    int epoll, listener, milliseconds;
+    int epoll;
+    int listener;
+    int milliseconds; /* how long a client may be silent */
     char buffer[BUFFER_BYTES];
     struct client clients[DESCRIPTORS];
 };
@@ -42,17 +57,52 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-static int listen_on(in_port_t port) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+/* Returns the port that the text names. Ends the program unless the text is a
+ * number from 0 to 65535, in digits alone. */
+static in_port_t parse_port(const char *text) {
+    unsigned long long port;
+    if (number_parse(text, 0, LARGEST_PORT, &port) < 0)
+        errx(1, "%s is not a port: 0 to %d", text, LARGEST_PORT);
+    return (in_port_t)port;
+}
+
+/* If one of 0, 1 and 2 were closed, a socket would get that number: see lesson
+ * 01. Here 0 matters too, because it is the head of our list. */
+static void require_standard_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
+/* Takes as many descriptors as we may have without special rights, but not more
+ * than our array has places. If that fails, fewer must do. */
+static void raise_descriptor_limit(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    if (files.rlim_cur > DESCRIPTORS)
+        files.rlim_cur = DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* Returns a listener at 127.0.0.1, as in lesson 02. The sockets that it accepts
+ * inherit TCP_NODELAY: lesson 05. */
+static int open_listener(in_port_t port) {
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        err(1, "setsockopt");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        err(1, "setsockopt TCP_NODELAY");
     if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind 127.0.0.1:%d", port);
     if (listen(fd, SOMAXCONN) < 0)
@@ -60,157 +110,220 @@ static int listen_on(in_port_t port) {
     return fd;
 }
 
-static void announce(int fd) {
+/* Says where we listen. */
+static void announce(int listener) {
     struct sockaddr_in own = {0};
     socklen_t length = sizeof own;
-    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
-    if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0 ||
-        fflush(stdout) == EOF)
+    if (printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port)) < 0)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
         err(1, "standard output");
 }
 
-static int watch(const struct server *server, int how, int fd, uint32_t what) {
-    struct epoll_event event = {.events = what, .data.fd = fd};
-    return epoll_ctl(server->epoll, how, fd, &event);
+static int watch(const struct server *server, int operation, int fd,
+                 uint32_t events) {
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    return epoll_ctl(server->epoll, operation, fd, &event);
 }
 
-static void leave_ring(struct server *server, int fd) {
-    struct client *client = &server->clients[fd];
+/* Without the pause, a call that goes on failing would use a whole processor.
+ */
+static void warn_and_pause(const char *failed) {
+    warn("%s", failed);
+    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+}
+
+static int is_worth_another_try(int error) {
+    return error == EAGAIN || error == EINTR;
+}
+
+static void remove_from_list(struct server *server, int fd) {
+    const struct client *client = &server->clients[fd];
     server->clients[client->previous].next = client->next;
     server->clients[client->next].previous = client->previous;
 }
 
-/* Its time begins anew: it is the last of those whose time will be up. */
-static void join_ring(struct server *server, int fd) {
+/* The client's time begins now. All have the same limit, so its time is up
+ * after that of all others: it is the last in the list. */
+static void append_to_list(struct server *server, int fd) {
     struct client *client = &server->clients[fd];
+    struct client *head = &server->clients[LIST_HEAD];
     client->deadline = deadline_after(server->milliseconds);
-    client->next = 0;
-    client->previous = server->clients[0].previous;
-    server->clients[client->previous].next = fd;
-    server->clients[0].previous = fd;
+    client->previous = head->previous;
+    client->next = LIST_HEAD;
+    server->clients[head->previous].next = fd;
+    head->previous = fd;
 }
 
-static void drop(struct server *server, int fd) {
-    leave_ring(server, fd);
-    free(server->clients[fd].owed);
-    server->clients[fd] = (struct client){0};
-    (void)close(fd);
+static void renew_time(struct server *server, int fd) {
+    remove_from_list(server, fd);
+    append_to_list(server, fd);
 }
 
-/* Who doesn't read is not read from, until it has taken what is left. */
-static void keep(struct server *server, int fd, const char *end, size_t left) {
-    struct client *client = &server->clients[fd];
-    char *copy = left > 0 ? malloc(left) : NULL;
-    if (copy != NULL)
-        memcpy(copy, end - left, left);
-    free(client->owed);
-    client->owed = copy;
-    client->count = (unsigned)left;
-    if ((left > 0 && copy == NULL) ||
-        watch(server, EPOLL_CTL_MOD, fd, left > 0 ? EPOLLOUT : EPOLLIN) < 0) {
-        warn("%s", left > 0 && copy == NULL ? "malloc" : "epoll_ctl");
-        drop(server, fd);
-    }
+static void close_client(struct server *server, int fd) {
+    remove_from_list(server, fd);
+    free(server->clients[fd].unsent);
+    server->clients[fd].unsent = NULL;
+    (void)close(fd); /* this also takes it off epoll's list */
 }
 
-static void serve(struct server *server, int fd) {
-    char *bytes = server->clients[fd].owed;
-    ssize_t count = server->clients[fd].count;
-    if (bytes == NULL) {
-        bytes = server->buffer;
-        count = recv(fd, bytes, BUFFER_BYTES, 0);
-    }
-    ssize_t sent = count > 0 ? send(fd, bytes, (size_t)count, 0) : count;
-    if (count == 0 || (sent < 0 && errno != EAGAIN && errno != EINTR)) {
-        if (count != 0)
-            warn("%s", count < 0 ? "recv" : "send");
-        drop(server, fd);
-        return;
-    }
-    if (count < 0)
-        return;
-    leave_ring(server, fd);
-    join_ring(server, fd);
-    if (sent != count || bytes != server->buffer)
-        keep(server, fd, bytes + count,
-             (size_t)(sent < 0 ? count : count - sent));
-}
-
-/* What failed may be over soon; asked again at once, it would keep the
- * processor busy. */
-static void rest(const char *failed) {
+static void close_failed_client(struct server *server, int fd,
+                                const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(10), -1, 0);
+    close_client(server, fd);
 }
 
-static void accept_all(struct server *server) {
-    int fd;
-    while ((fd = accept4(server->listener, NULL, NULL,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        if (fd < DESCRIPTORS &&
-            watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) == 0) {
-            join_ring(server, fd);
-        } else {
-            warn("epoll_ctl %d", fd);
-            (void)close(fd);
-        }
+/* Copies the bytes that send did not take. From now on we wait until the client
+ * reads, and not for what it sends. So it cannot fill our memory. */
+static void store_unsent(struct server *server, int fd, const char *bytes,
+                         size_t length) {
+    struct client *client = &server->clients[fd];
+    client->unsent = malloc(length);
+    if (client->unsent == NULL) {
+        close_failed_client(server, fd, "malloc");
+        return;
     }
-    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-        rest("accept");
+    memcpy(client->unsent, bytes, length);
+    client->unsent_bytes = length;
+    if (watch(server, EPOLL_CTL_MOD, fd, EPOLLOUT) < 0)
+        close_failed_client(server, fd, "epoll_ctl");
 }
 
-/* First those who spoke, and if these were all, those who did not: so nobody is
- * let go whose event is still to come. */
-static _Noreturn void run(struct server *server) {
-    struct epoll_event events[EVENTS];
-    const struct client *ring = &server->clients[0];
+/* Sends more of the unsent bytes. When there are none left, we wait for input
+ * again. */
+static void send_unsent(struct server *server, int fd) {
+    struct client *client = &server->clients[fd];
+    ssize_t sent = send(fd, client->unsent, client->unsent_bytes, 0);
+    if (sent < 0 && is_worth_another_try(errno))
+        return;
+    if (sent < 0) {
+        close_failed_client(server, fd, "send");
+        return;
+    }
+    renew_time(server, fd);
+    client->unsent_bytes -= (size_t)sent;
+    if (client->unsent_bytes > 0) {
+        memmove(client->unsent, client->unsent + sent, client->unsent_bytes);
+        return;
+    }
+    free(client->unsent);
+    client->unsent = NULL;
+    if (watch(server, EPOLL_CTL_MOD, fd, EPOLLIN) < 0)
+        close_failed_client(server, fd, "epoll_ctl");
+}
+
+/* Receives once, and sends once. */
+static void receive_and_reply(struct server *server, int fd) {
+    ssize_t received = recv(fd, server->buffer, BUFFER_BYTES, 0);
+    if (received < 0 && is_worth_another_try(errno))
+        return;
+    if (received < 0) {
+        close_failed_client(server, fd, "recv");
+        return;
+    }
+    if (received == 0) {
+        close_client(server, fd);
+        return;
+    }
+    renew_time(server, fd);
+    ssize_t sent = send(fd, server->buffer, (size_t)received, 0);
+    if (sent == received)
+        return;
+    if (sent < 0 && !is_worth_another_try(errno)) {
+        close_failed_client(server, fd, "send");
+        return;
+    }
+    if (sent < 0)
+        sent = 0;
+    store_unsent(server, fd, server->buffer + sent, (size_t)(received - sent));
+}
+
+static void admit_client(struct server *server, int fd) {
+    if (watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) < 0) {
+        warn("epoll_ctl");
+        (void)close(fd);
+        return;
+    }
+    append_to_list(server, fd);
+}
+
+static void accept_clients(struct server *server) {
     for (;;) {
-        int patience = -1;
-        if (ring->next != 0)
-            patience = deadline_left(server->clients[ring->next].deadline);
-        int ready = epoll_wait(server->epoll, events, EVENTS, patience);
-        if (ready < 0 && errno != EINTR)
-            rest("epoll_wait");
-        int knocks = 0;
-        for (int i = 0; i < ready; i++) {
-            if (events[i].data.fd == server->listener)
-                knocks = 1;
-            else
-                serve(server, events[i].data.fd);
-        }
-        while (ready >= 0 && ready < EVENTS && ring->next != 0 &&
-               deadline_left(server->clients[ring->next].deadline) == 0)
-            drop(server, ring->next);
-        if (knocks)
-            accept_all(server);
+        int fd =
+            accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            break;
+        admit_client(server, fd);
     }
+    /* After ECONNABORTED, which is one client's error, the listener is still
+     * ready if another client is in the queue. */
+    if (!is_worth_another_try(errno) && errno != ECONNABORTED)
+        warn_and_pause("accept");
+}
+
+/* How long epoll_wait may sleep: until the first client's time is up, or for
+ * ever (-1) if there is no client. */
+static int time_to_sleep(const struct server *server) {
+    int first = server->clients[LIST_HEAD].next;
+    if (first == LIST_HEAD)
+        return -1;
+    return deadline_left(server->clients[first].deadline);
+}
+
+static void close_silent_clients(struct server *server) {
+    while (time_to_sleep(server) == 0)
+        close_client(server, server->clients[LIST_HEAD].next);
+}
+
+/* Handles one batch of events. The order matters. First come the clients that
+ * have sent something. Then we close those that have not; but only if this
+ * batch had all events, so that no event of theirs is still to come. At the end
+ * we accept, because a new client may get the number of one that we closed. */
+static void handle_events(struct server *server) {
+    struct epoll_event events[EVENTS];
+    int has_new_clients = 0;
+    int count =
+        epoll_wait(server->epoll, events, EVENTS, time_to_sleep(server));
+    if (count < 0 && errno != EINTR)
+        warn_and_pause("epoll_wait");
+    for (int i = 0; i < count; i++) {
+        int fd = events[i].data.fd;
+        if (fd == server->listener)
+            has_new_clients = 1;
+        else if (server->clients[fd].unsent != NULL)
+            send_unsent(server, fd);
+        else
+            receive_and_reply(server, fd);
+    }
+    if (count >= 0 && count < EVENTS)
+        close_silent_clients(server);
+    if (has_new_clients)
+        accept_clients(server);
 }
 
 int main(int argc, char **argv) {
-    static struct server server;
-    in_port_t port;
-    struct rlimit files;
+    static struct server server; /* it is large, and all zero to begin with */
+
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 4 || strcmp(argv[1], "-i") != 0)
         usage(stderr, 2);
     if (deadline_parse(argv[2], strlen(argv[2]), &server.milliseconds) < 0)
         errx(1, "%s is not a number of seconds up to a day", argv[2]);
-    if (addr_parse_port(argv[3], strlen(argv[3]), 0, &port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", argv[3]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error */
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur =
-            files.rlim_max < DESCRIPTORS ? files.rlim_max : DESCRIPTORS;
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
+    in_port_t port = parse_port(argv[3]);
+    require_standard_streams();
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    raise_descriptor_limit();
+
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (server.epoll < 0)
         err(1, "epoll_create1");
-    server.listener = listen_on(port);
+    server.listener = open_listener(port);
     if (watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN) < 0)
         err(1, "epoll_ctl");
     announce(server.listener);
-    run(&server);
+    for (;;)
+        handle_events(&server);
 }

@@ -97,7 +97,7 @@ the old client's level 0 accepts them. Call SSL_CTX_set_security_level with 2."
 flood_hint="This server always has something to say, so SSL_read never has to \
 wait. Look at the time before each call: deadline_left."
 
-@test "talks to a server that is who it should be, both ways" {
+@test "talks to a server that is who it should be, in both directions" {
     local again_hint="On a socket with O_NONBLOCK a call may fail with \
 SSL_ERROR_WANT_READ or SSL_ERROR_WANT_WRITE. Wait with poll, and make the same \
 call again."
@@ -127,14 +127,14 @@ Do not give SSL_CTX_set_verify a callback that turns errors into 1."
     refuses by-early-authority --hint "$hint"
 }
 
-@test "refuses a certificate that is made out to somebody else" {
+@test "refuses a certificate that is for another name" {
     refuses wrong-name --hint "$other_hint"
     refuses good-other --hint "$other_hint"
     refuses name-and-more --hint "$name_hint"
     refuses more-and-name --hint "$name_hint"
 }
 
-@test "looks for NAME among the alternative names only" {
+@test "looks for NAME only in the alternative names of the certificate" {
     local alternative_hint="The certificate is made out to NAME in its \
 subjectAltName. Look only there, and not at the CN."
     refuses name-in-subject-only --hint "$subject_hint"
@@ -145,7 +145,7 @@ subjectAltName. Look only there, and not at the CN."
     expect_output "$ANSWER" --hint "$alternative_hint"
 }
 
-@test "compares an address with addresses" {
+@test "compares an address with the addresses in the certificate" {
     local address_hint="NAME may be an address, and a certificate keeps \
 addresses apart from names. X509_VERIFY_PARAM_set1_ip_asc, with what \
 SSL_get0_param returns, takes an address, and returns 0 if NAME is none."
@@ -160,7 +160,7 @@ SSL_get0_param returns, takes an address, and returns 0 if NAME is none."
 name does not prove the address: do not give an address to SSL_set1_host."
 }
 
-@test "asks for NAME, so that a server of many names can choose" {
+@test "asks the server for NAME, unless NAME is an address" {
     server honest good
     ask
     expect_status 0 --hint "This certificate is good, and made out to NAME."
@@ -181,7 +181,7 @@ SSL_set_tlsext_host_name only for names and never for addresses (RFC 6066, \
 section 3)." -- says peer 'taken for nobody'
 }
 
-@test "does without what is too weak to prove anything" {
+@test "refuses what is too weak to prove anything" {
     local name
     for name in small-key sha1; do
         # Some systems refuse to make them.
@@ -193,7 +193,7 @@ section 3)." -- says peer 'taken for nobody'
 SSL_CTX_set_min_proto_version with TLS1_2_VERSION."
 }
 
-@test "takes an end without close_notify for an error, and prints what came" {
+@test "reports an end without close_notify as an error" {
     local cut_hint="When SSL_read returns 0 or less, ask SSL_get_error: only \
 SSL_ERROR_ZERO_RETURN is the end. It means that the server has sent \
 close_notify; any other end can be made by anybody on the way."
@@ -224,7 +224,7 @@ gives_up() {
     stop_all
 }
 
-@test "gives up when its time is over, whatever the server does" {
+@test "ends when SECONDS are over, whatever the server or standard input does" {
     local seconds
     gives_up silent --hint "This server accepts and says nothing, and on a \
 blocking socket SSL_connect waits for it for ever. deadline_connect gives you \
@@ -254,7 +254,7 @@ deadline_connect instead of connect."
 end with status 1."
 }
 
-@test "waits for a server that is slow, while there is time" {
+@test "waits for a slow server while there is time" {
     local hint="The handshake and the answer come a byte at a time. \
 SSL_ERROR_WANT_READ is no failure while there is time: wait, and call again."
     size=30 server dribble good -d 0
@@ -263,7 +263,7 @@ SSL_ERROR_WANT_READ is no failure while there is time: wait, and call again."
     expect_output "$ANSWER" --hint "$hint"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written" {
     server honest good
     by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 \

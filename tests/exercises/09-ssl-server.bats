@@ -154,7 +154,7 @@ capitals."
     expect_shown good-wildcard --hint "$last_hint"
 }
 
-@test "shows the first certificate to a client that asks for nobody" {
+@test "shows the first certificate to a client that asks for no name" {
     local hint="A client that connects to an address asks for no name, and \
 SSL_get_servername returns NULL: check for that in the callback and after it."
     serves good other.example good-other
@@ -170,7 +170,7 @@ rudely() {
         >"$BATS_TEST_TMPDIR/rude.out" 2>&1 3>&- || true
 }
 
-@test "goes on after clients that vanish, or make no sense" {
+@test "goes on after clients that vanish, or that send nonsense" {
     local manner
     serves good other.example good-other
     for manner in vanish reset rsa-only broken-off; do
@@ -194,7 +194,7 @@ nothing. accept4 with SOCK_NONBLOCK gives you a socket on which SSL_accept \
 does not wait; tls_wait waits, but only until the deadline."
 }
 
-@test "speaks nothing older than TLS 1.2, whatever name it is asked for" {
+@test "speaks only modern TLS, whatever name it is asked for" {
     serves good other.example good-other
     rudely tls-1.1 -n other.example
     expect_true "it speaks TLS 1.1" --hint "RFC 8996 forbids TLS 1.1. Call \
@@ -218,7 +218,7 @@ refuses_files() {
 file, before you end."
 }
 
-@test "refuses a private key that others may read" {
+@test "refuses a private key that others may read or write, with status 1" {
     local mode key=$BATS_TEST_TMPDIR/loose.key
     SECONDS_ALLOWED=1
     need_certificates
@@ -232,7 +232,7 @@ file, before you end."
 names as you check the first key."
 }
 
-@test "refuses a key that is not the certificate's" {
+@test "refuses a key that is not the key of its certificate, with status 1" {
     SECONDS_ALLOWED=1
     need_certificates
     refuses_files "$certs/good.pem" "$certs/client.key" --hint \

@@ -211,12 +211,16 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     local pid tracer
     count "$traced"
     HAND=("$PROGRAM $traced pid hang & sleep 1; kill -9 \$!; ps")
-    start answer "$PROGRAM" "$traced" pid hang
+    # The guard of a program ends all that is left when the program has ended. So
+    # it guards a shell, which stays.
+    # shellcheck disable=SC2016 # for that shell
+    start answer bash -c '"$@" & echo $! >"$0"; wait $!; exec sleep 30' \
+        "$BATS_TEST_TMPDIR/tracer" "$PROGRAM" "$traced" pid hang
     soon says_or_ended answer '*' || true
     expect_true "COMMAND did not run" --hint "start_command forks, and the new \
 process becomes COMMAND." -- says answer '[1-9]*'
     read -r pid <"$BATS_TEST_TMPDIR/answer.out"
-    tracer=$(pid_of answer)
+    read -r tracer <"$BATS_TEST_TMPDIR/tracer"
     kill -KILL "$tracer"
     if ! soon is_gone "$pid"; then
         kill -KILL "$pid"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT: echo for a crowd.
+# 25-epoll-server [-e] [-b BACKLOG] [-m MAXCLIENTS] [-r BYTES] PORT: echo for a
+# crowd.
 
 load ../lib/common
 
@@ -241,6 +242,41 @@ serve_with() {
     until_true is_quiet
 }
 
+@test "25-epoll-server does not pause when accept has lost one connection" {
+    local errno began
+    # With 20 ms for each it would take four seconds.
+    for errno in 71 103 113; do
+        need_faults
+        faulty+=(FAULT_CALL=accept4 FAULT_ERRNO="$errno" FAULT_TIMES=200)
+        serve
+        began=${EPOCHREALTIME/./}
+        call whole -n 7
+        ((${EPOCHREALTIME/./} - began < 2000000))
+        stop server
+        expect_equal "status with $errno" 0 "$ended"
+        expect_equal "lines" 200 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
+    done
+}
+
+@test "25-epoll-server reads on with -r 2, but not with -e as well" {
+    local heard status=0
+    serve -r 2
+    call whole -n 7
+    stop server
+    serve -e -r 2
+    exec 5<>"/dev/tcp/127.0.0.1/$PORT"
+    echo hello >&5
+    read -rN 2 -u 5 heard
+    expect_equal "echo" he "$heard"
+    read -rt 0.2 -N 1 -u 5 heard || status=$?
+    ((status > 128)) # nothing came, and no end
+    # More input is news, and with it the next two bytes are read.
+    echo again >&5
+    read -rN 2 -u 5 heard
+    expect_equal "echo" ll "$heard"
+    exec 5>&-
+}
+
 @test "25-epoll-server lets one client go when a call fails, and no other" {
     need_faults
     faulty+=(FAULT_CALL=epoll_ctl FAULT_ERRNO=28 FAULT_AT=3)
@@ -391,7 +427,10 @@ crowded() {
     need_faults
     for call in socket setsockopt bind listen getsockname; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$server" 0
-        [[ $call != bind ]] || call="bind 127.0.0.1:0"
+        case $call in
+        setsockopt) call="setsockopt SO_REUSEADDR" ;;
+        bind) call="bind 127.0.0.1:0" ;;
+        esac
         expect_result 1 "25-epoll-server: $call: No buffer space available"
         expect_output --text ''
     done
@@ -431,7 +470,8 @@ crowded() {
 }
 
 @test "25-epoll-server explains itself when asked, and when called wrongly" {
-    local usage="usage: 25-epoll-server [-b BACKLOG] [-m MAXCLIENTS] PORT" number
+    local number usage="usage: 25-epoll-server [-e] [-b BACKLOG] \
+[-m MAXCLIENTS] [-r BYTES] PORT"
     try "$server" -h
     expect_result 0 ""
     expect_output --text "$usage\n"
@@ -447,6 +487,8 @@ crowded() {
         expect_result 1 "25-epoll-server: $number is not a number: 1 to 65535"
     done
     try "$server" -b 0 0
+    expect_result 1 "25-epoll-server: 0 is not a number: 1 to 65535"
+    try "$server" -r 0 0
     expect_result 1 "25-epoll-server: 0 is not a number: 1 to 65535"
     serve
     try "$server" "$PORT"

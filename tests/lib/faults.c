@@ -317,6 +317,33 @@ ssize_t read(int fd, void *bytes, size_t length) {
     return fails("read") ? -1 : real(fd, bytes, length);
 }
 
+/* What recv, recvfrom and read are called where glibc knows the size of the
+ * array, but not the length: it checks the length first. */
+ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t room, int flags);
+ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t room, int flags) {
+    if (length > room)
+        abort();
+    return recv(fd, bytes, length, flags);
+}
+
+ssize_t __recvfrom_chk(int fd, void *bytes, size_t length, size_t room,
+                       int flags, struct sockaddr *address,
+                       socklen_t *address_length);
+ssize_t __recvfrom_chk(int fd, void *bytes, size_t length, size_t room,
+                       int flags, struct sockaddr *address,
+                       socklen_t *address_length) {
+    if (length > room)
+        abort();
+    return recvfrom(fd, bytes, length, flags, address, address_length);
+}
+
+ssize_t __read_chk(int fd, void *bytes, size_t length, size_t room);
+ssize_t __read_chk(int fd, void *bytes, size_t length, size_t room) {
+    if (length > room)
+        abort();
+    return read(fd, bytes, length);
+}
+
 ssize_t write(int fd, const void *bytes, size_t length) {
     ssize_t (*real)(int, const void *, size_t);
     find("write", &real);

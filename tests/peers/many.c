@@ -2,7 +2,7 @@
  * many: many clients of one echo server. Some of them send, the rest are idle.
  *
  *     many [-c CLIENTS] [-n BYTES] [-r ROUNDS] [-d MS] [-b BUFFER] [-s SEED]
- *          [-i IDLE] [-p PID] [-w] PORT
+ *          [-i IDLE] [-p PID] [-t PID] [-w] PORT
  *
  * First CLIENTS connect, then IDLE more, which never send. There are ROUNDS
  * rounds, with a pause of MS milliseconds between two. In each round every one
@@ -15,6 +15,9 @@
  *
  * With -p we print before that how much processor time process PID, the server,
  * used for one request, in nanoseconds. The first round does not count.
+ *
+ * With -t we tell process PID, the server, to end (SIGTERM) after we have
+ * printed `nothing more fits`, and before the clients read.
  *
  * With -w we stay until the server has closed every connection, and print how
  * long that took: `silent 503 to 507 ms`, `spoke 500 to 500 ms`. The time of a
@@ -30,6 +33,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +60,7 @@ struct options {
     int pause_ms;
     int buffer; /* 0: the kernel's default */
     long pid;   /* 0: measure no process */
+    long pid_to_end; /* 0: tell no process to end */
     int waits_for_end;
     in_port_t port;
 };
@@ -73,7 +78,8 @@ struct round {
     struct client *clients;
     int count;
     size_t length;
-    int reads; /* whether the clients read yet */
+    int reads;       /* whether the clients read yet */
+    long pid_to_end; /* 0: none */
 };
 
 static double now_ms(void) {
@@ -201,6 +207,9 @@ static void play_round(struct round *round, const char *bytes) {
             /* No client can send any more. From now on they also read. */
             (void)printf("nothing more fits\n");
             (void)fflush(stdout);
+            if (round->pid_to_end > 0 &&
+                kill((pid_t)round->pid_to_end, SIGTERM) < 0)
+                err(1, "kill %ld", round->pid_to_end);
             round->reads = 1;
             for (int i = 0; i < round->count; i++)
                 round->fds[i].revents = POLLIN;
@@ -280,7 +289,7 @@ static _Noreturn void usage(void) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     for (;;) {
-        int option = getopt(argc, argv, "i:c:n:r:d:b:s:p:w");
+        int option = getopt(argc, argv, "i:c:n:r:d:b:s:p:t:w");
         if (option == -1)
             break;
         long number = 0;
@@ -310,6 +319,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 'p':
             options->pid = number;
+            break;
+        case 't':
+            options->pid_to_end = number;
             break;
         case 'w':
             options->waits_for_end = 1;
@@ -351,6 +363,7 @@ static void play_rounds(const struct options *options, struct pollfd *fds,
             .count = options->clients,
             .length = options->length,
             .reads = options->buffer <= 0,
+            .pid_to_end = options->pid_to_end,
         };
         if (i > 0)
             pause_and_watch(fds + options->clients, clients + options->clients,

@@ -99,9 +99,10 @@ answer_that() {
 
 @test "learn check blames the machine, not the learner, for what it lacks" {
     local bare=$BATS_TEST_TMPDIR/bin tool
+    answer_badly
     mkdir "$bare"
     for tool in bash sed awk cat mkdir cp grep cut readlink tput make cc fold \
-        sha256sum sort env rm mv id mktemp touch nproc; do
+        sha256sum sort env rm mv cmp stat id mktemp touch nproc; do
         ln -s "$(command -v "$tool")" "$bare/$tool"
     done
     PATH=$bare learn check 1
@@ -131,4 +132,19 @@ answer_that() {
     learn check 1
     [[ $out != *": 0 of 12"* ]]
     grep -qx '  ok ends when the server has ended, with status 0' <<<"$out"
+}
+
+@test "learn check tells of an untouched starter what the exercise is" {
+    learn check 1
+    expect_result 1 ""
+    [[ $out == "work/$first.c is still the starter, so there is nothing to check."* ]]
+    [[ $out == *"The exercise of 01"*daytime*"lessons/$first/README.md"* ]]
+    [[ $out != *Hint* && $out != *"requirements met"* && $out != *'`'* ]]
+}
+
+@test "learn check says on a terminal that it is checking, until it ends" {
+    need_terminal
+    answer_well
+    run -0 on_terminal "exec scripts/learn check 1" </dev/null
+    [[ $output == *$'checking 01 ...\r\e[K'*"all 12 requirements met"* ]]
 }
