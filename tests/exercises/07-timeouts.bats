@@ -104,7 +104,7 @@ the second pause would end at 0.15 s, after the deadline, so end at once."
 last_hint="After the last try there is nothing to wait for: end at once."
 tries_hint="TRIES is how often your program tries in all."
 
-@test "prints the line that it is sent, and nothing after it" {
+@test "prints the line that the server sends, with its newline, and nothing after it" {
     fetch_from "-n 12" dribble -t 5 -n 1
     expect_output "$PAYLOAD" --hint "$line_hint"
     expect_status 0 --hint "The line has come: end with status 0."
@@ -119,7 +119,7 @@ Do not wait for its end: the newline is the end of the line."
     expect_status 0 --hint "The line has come: end with status 0."
 }
 
-@test "prints a line of 4096 bytes, NUL bytes among them, and no longer one" {
+@test "prints a line of up to 4096 bytes, and no longer one" {
     local long_hint="The peer decides how much it sends, but you decide how \
 much you take. A line of more than 4096 bytes is a failed try, and nothing of \
 it is printed."
@@ -139,7 +139,7 @@ takes a length, to find the newline."
     expect_output /dev/null --hint "$long_hint"
 }
 
-@test "says which try failed, in which call, and why" {
+@test "says on standard error which try failed, in which call, and why" {
     local cut_hint="recv returned 0 before a newline came, so the line was cut \
 short and the try has failed. Print nothing of the line, and say that recv \
 failed."
@@ -165,7 +165,7 @@ newline."
 returns -1, errno has the reason, and strerror(errno) its words."
 }
 
-@test "does not look at the time of day, which somebody may set" {
+@test "does not use the time of day" {
     local hint="The clock was set forward while your program waited. time, \
 gettimeofday and CLOCK_REALTIME give the time of day; use CLOCK_MONOTONIC, \
 which nobody can set."
@@ -175,7 +175,7 @@ which nobody can set."
     expect_output "$PAYLOAD" --hint "$hint"
 }
 
-@test "ends a connect that nobody answers when the deadline comes" {
+@test "ends a connect that is not answered when the deadline comes" {
     local hint="Where nobody answers, connect waits for minutes. On a socket \
 with O_NONBLOCK it returns EINPROGRESS at once, and poll for POLLOUT waits as \
 long as you say."
@@ -188,7 +188,7 @@ deadline has passed: say so on standard error, with the words deadline passed."
 milliseconds, and not 0."
 }
 
-@test "ends at the deadline, though a byte comes now and then" {
+@test "ends at the deadline even if a byte comes now and then" {
     # Bytes at 0, 0.09 and 0.18: who looks at the clock only when a wait is over
     # ends with the third.
     within 17 fetch_from "-n 99 -d 90" dribble -t 0.12 -n 1
@@ -202,7 +202,7 @@ milliseconds."
     expect_less_than 17 --hint "$left_hint"
 }
 
-@test "ends at the deadline, though a signal comes each millisecond" {
+@test "ends at the deadline even if a signal comes each millisecond" {
     fault=FAULT_SIGNALS=1000
     fetch_from "" stall -t 0.05 -n 1
     expect_end --hint "$again_hint"
@@ -265,7 +265,7 @@ is_asleep() {
     [[ $(<"/proc/$pid/stat") == *') S '* ]]
 }
 
-@test "tries again, after 0.05 s, and then after twice as long each time" {
+@test "pauses for 0" {
     local next_hint="If a try fails, make the next one, with a new socket and \
 an empty buffer: what came of the line in one try is of no use in the next."
     fault=FAULT_SIGNALS=1000
@@ -294,7 +294,7 @@ misses() {
     [[ $errors != *"$1"* ]]
 }
 
-@test "has one deadline for all tries" {
+@test "has one deadline for all tries, SECONDS after its start" {
     within 28 fetch_from "" "half-close half-close stall" -t 0.17 -n 4
     expect_end --hint "$deadline_hint"
     expect_status 1 --hint "$deadline_hint"
@@ -309,7 +309,7 @@ misses() {
     expect_true "there was a third try" --hint "$pause_hint" -- misses "try 3:"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     peers "" whole
     by_hand "$PROGRAM -t 5 -n 1 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" -t 5 -n 1 127.0.0.1 "$PORT"
