@@ -305,23 +305,24 @@ at_deadline() {
     [[ $errors == *"08-ssl-wrap: SSL_read server.example: deadline passed" ]]
 }
 
-send_zeros() {
-    stop_all
-    server mute good -n "$1"
+# send_to MANNER INPUT: the client sends that input to such a server.
+send_to() {
+    server "$1"
     OUT=$BATS_TEST_TMPDIR/out
     status=0
     bounded "$client" -C "$certs/root.pem" -t 0.2 127.0.0.1 "$PORT" \
-        <"${2:-/dev/zero}" >"$OUT" 2>"$BATS_TEST_TMPDIR/err" || status=$?
+        <"$2" >"$OUT" 2>"$BATS_TEST_TMPDIR/err" || status=$?
     errors=$(<"$BATS_TEST_TMPDIR/err")
 }
 
 @test "08-ssl-wrap ends at the deadline while it sends, or waits for its input" {
-    send_zeros 0 # nobody reads what it sends
+    send_to flood /dev/zero # this server never reads
     expect_equal status 1 "$status"
     [[ $errors == *"08-ssl-wrap: SSL_write 127.0.0.1: deadline passed" ]]
+    stop_all
     mkfifo "$BATS_TEST_TMPDIR/in"
     exec 8<>"$BATS_TEST_TMPDIR/in"
-    send_zeros 0 "$BATS_TEST_TMPDIR/in"
+    send_to mute "$BATS_TEST_TMPDIR/in"
     expect_equal status 1 "$status"
     [[ $errors == *"08-ssl-wrap: SSL_read 127.0.0.1: deadline passed" ]]
 }
