@@ -117,11 +117,12 @@ and it is made out to NAME. $again_hint"
     expect_heard --hint "$again_hint"
     [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
     stop_all
-    # There is no room in the socket for the first record of the input.
+    # There is no room in the socket for the first record of the input. (Where the
+    # socket blocks, write waits until there is.)
     server honest good -n 30000
     INPUT=$BATS_TEST_TMPDIR/input
     need_faults
-    faulty+=(FAULT_CALL=write FAULT_ERRNO=11 FAULT_AT=3)
+    faulty+=(FAULT_NONBLOCKING=1 FAULT_CALL=write FAULT_ERRNO=11 FAULT_AT=3)
     ask
     expect_status 0 --hint "$again_hint"
     expect_heard --hint "When SSL_write fails with SSL_ERROR_WANT_WRITE, it has \
