@@ -26,8 +26,8 @@
  * 7. It ends at the deadline even if a signal comes each millisecond.
  * 8. It closes the socket of a failed try, and sleeps while it waits. It does
  *    not use the processor to wait.
- * 9. It pauses for 0.05 seconds after the first try, and twice as long after
- *    each next one. Signals do not shorten a pause.
+ * 9. It pauses for 50 milliseconds after the first try, and twice as long
+ *    after each next one. Signals do not shorten a pause.
  * 10. It makes no more than TRIES tries, and no pause after the last. Then it
  *     ends at once, with status 1.
  * 11. It has one deadline for all tries, SECONDS after its start.

@@ -21,7 +21,8 @@
  * 4. It shows the first certificate for a name that it does not have.
  * 5. It shows the first certificate to a client that asks for no name. The
  *    line is then `you asked for nobody`.
- * 6. It goes on after clients that vanish, or that send nonsense.
+ * 6. It goes on after clients that vanish, or that send nonsense. It keeps no
+ *    descriptor of a client that has gone.
  * 7. It has a second for each client, and not more. A silent client delays the
  *    next one by no more than that.
  * 8. It speaks only modern TLS, whatever name it is asked for. That is TLS 1.2
