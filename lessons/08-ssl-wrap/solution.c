@@ -100,7 +100,7 @@ static SSL_CTX *make_context(const char *ca_file) {
 }
 
 /* Says for which name the certificate must be. It may be an address. */
-static void demand_name(SSL *ssl, const char *name) {
+static void demand_name(SSL *ssl, char *name) {
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
         return;
     /* OpenSSL takes an empty name for any name, and one with a dot in front for
@@ -219,7 +219,7 @@ int main(int argc, char **argv) {
     if (argc - optind != 4)
         usage(stderr, 2);
     const char *ca_file = argv[optind];
-    const char *name = argv[optind + 1];
+    char *name = argv[optind + 1];
     /* If standard output were closed, our socket would get its number. */
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
