@@ -78,7 +78,8 @@ setup() {
         "lessons/$first/solution.c" >"work/$first.c"
     learn check 1
     expect_equal status 1 "$status"
-    [[ $out == *"SIGSEGV (invalid memory reference)"* ]]
+    [[ $out == *"But it crashed."*"SIGSEGV (invalid memory reference)"* ]]
+    [[ $out == *"Hint: Your program used memory that is not its own"* ]]
 }
 
 @test "learn check blames the machine, not the learner, for what it lacks" {
