@@ -56,7 +56,7 @@ enum { PRESS_AGAIN_MS = 1000 };
 /* What nothing tells us, whether a process has started or ended, is looked at
  * that often. */
 enum { LOOK_AGAIN_MS = 20, SLOW_START_MS = 1000 };
-enum { CTRL_C = 'C' & 31, CTRL_D = 'D' & 31, CTRL_Z = 'Z' & 31 };
+enum { CTRL_C = 'C' & 31, CTRL_Z = 'Z' & 31 };
 
 /* The shell's two prompts: characters that nothing else says. */
 enum { PROMPT = '\036', CONTINUATION_PROMPT = '\037' };

@@ -154,13 +154,17 @@ but said:
 @test "a command in the background may be left until its end" {
     text T1 '$ sleep 0.1 &' '[1] ...' END
     accept 1
+    text T1 '$ (sleep 0.3; echo late) &' '[1] ...' END
+    refuse '  late'
 }
 
 @test "a command that still runs when the next one is typed is refused" {
     text T1 '$ cat' '$ echo one' one END
     refuse 'still runs in terminal 1: $ cat'
-    text T1 '$ cat' END T1 '$ echo one' one END
-    refuse 'still runs in terminal 1: $ cat'
+    # Not even if it ends before the next one.
+    mkfifo pipe
+    text T1 '$ cat pipe' END T2 '$ echo one >pipe' END T1 '$ echo two' two END
+    refuse 'still runs in terminal 1: $ cat pipe'
 }
 
 @test "a command that still runs at the end is refused" {
