@@ -313,8 +313,20 @@ static const char *byte_count(const char *label) {
     return at;
 }
 
+/* Whether the first length characters of a label end within quoted data. */
+static bool is_in_quotes(const char *label, size_t length) {
+    bool quoted = false;
+    for (size_t i = 0; i < length; i++) {
+        if (label[i] == '\\')
+            i++; /* the next one is an escaped character */
+        else if (label[i] == '"')
+            quoted = !quoted;
+    }
+    return quoted;
+}
+
 size_t row_shorten(const char *label, size_t room, char *shown) {
-    static const char dots[] = " ...";
+    const char *dots = " ...";
     const char *count = byte_count(label);
     size_t needed = strlen(dots);
     if (strlen(label) <= room) {
@@ -328,6 +340,8 @@ size_t row_shorten(const char *label, size_t room, char *shown) {
     size_t kept = find_break(label, room - needed);
     if (kept == 0)
         kept = room - needed;
+    if (is_in_quotes(label, kept))
+        dots = "\"...";
     (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, label, dots,
                    count[0] == '\0' ? "" : " ", count);
     return strlen(shown);

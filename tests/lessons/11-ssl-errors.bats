@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # 11-ssl-errors [NAME]...: brings about every SSL_ERROR_ that can be brought
-# about. Its twin prints less: only what Python can bring about, without what to
-# do next.
+# about.
+# Its twin prints less: only what Python can bring about, without what to do
+# next.
 
 load ../lib/common
 
