@@ -158,7 +158,8 @@ words."
     expect_status 1 --hint "$cut_hint"
     expect_output /dev/null --hint "$cut_hint"
     expect_stderr "*try 1: *recv*" --hint "$cut_hint"
-    fetch_from "" reset -t 5 -n 1
+    # Not before it waits in recv: a connect can meet the reset too.
+    fetch_from "-d 50" reset -t 5 -n 1
     expect_status 1 --hint "recv returns -1 for an error, and a reset is one: \
 the try has failed."
     expect_output /dev/null --hint "Print nothing of a line that has no \

@@ -121,12 +121,13 @@ ECDHE-ECDSA-AES256-GCM-SHA384 good, a chain of 2\ngot 40 bytes, the same, then c
 
 @test "09-ssl-server gives a handshake its time, and no more" {
     local manner
-    serve -t 0.3
-    # They all wait at the same time.
+    serve -t 0.5
+    # They all wait at the same time. By whole records, each with new time, the
+    # deaf one soon has no more room for its echo.
     start half "$rude" half "$PORT"
     start dribble "$rude" -d 20 dribble "$PORT"
     start mute "$rude" mute "$PORT"
-    start deaf "$rude" deaf "$PORT"
+    start deaf "$rude" -b 16384 deaf "$PORT"
     for manner in half dribble mute deaf; do
         finish "$manner"
         read -r NAME <"$BATS_TEST_TMPDIR/$manner.out"
