@@ -192,6 +192,11 @@ $(libraries): $(BUILD)/tests/%.so: tests/lib/%.c $(BUILD)/flags
 	$(CC) -std=c17 $(CFLAGS) $(filter-out -Wpedantic,$(WARNINGS)) $(WERROR) \
 	    -MMD -MP -MF $@.d -MT $@ -shared -fPIC -o $@ $<
 
+# The client that checks the answers to lesson 09.
+ifneq ($(and $(have_openssl),$(filter 08-%,$(lessons))),)
+tools: $(BUILD)/08-ssl-wrap
+endif
+
 # What lesson 13 looks for when it runs.
 ifneq ($(and $(have_openssl),$(filter 13-%,$(lessons))),)
 tools: $(BUILD)/13-tls.so

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { HOST_BYTES = 254 }; /* the longest host name, and a NUL: RFC 1035 */
+
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /* Both sides demand the same of each other. */
@@ -43,6 +45,7 @@ static int load_roots(SSL_CTX *context, const char *ca_file) {
     return loaded == 1 ? 0 : -1;
 }
 
+/* With a list, every authority in a chain must have one, not only the last. */
 static int load_revocation_lists(SSL_CTX *context, const char *crl_file) {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     X509_LOOKUP *lists = X509_STORE_add_lookup(store, X509_LOOKUP_file());
@@ -51,7 +54,8 @@ static int load_revocation_lists(SSL_CTX *context, const char *crl_file) {
     if (X509_load_crl_file(lists, crl_file, X509_FILETYPE_PEM) < 1)
         return -1;
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context),
-                                X509_V_FLAG_CRL_CHECK);
+                                X509_V_FLAG_CRL_CHECK |
+                                    X509_V_FLAG_CRL_CHECK_ALL);
     return 0;
 }
 
@@ -101,19 +105,49 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
     return context;
 }
 
+/* Copies the name as it stands in certificates: without a dot at its end.
+ * Returns 0, or -1 if it is not a host name. RFC 1035, section 2.3.1, allows
+ * letters, digits and hyphens; an underscore is common. To OpenSSL an empty
+ * name means any host, and a name with a dot in front any host below that name.
+ * We want one host. */
+static int copy_host_name(const char *name, char host[HOST_BYTES]) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-_.";
+    size_t length = strlen(name);
+    if (length > 0 && name[length - 1] == '.')
+        length--;
+    if (length == 0 || length >= HOST_BYTES || name[0] == '.')
+        return -1;
+    if (strspn(name, allowed) < length)
+        return -1;
+    memcpy(host, name, length);
+    host[length] = '\0';
+    return 0;
+}
+
+/* Copies the name without its zone: fe80::1%lo becomes fe80::1, because a zone
+ * means something on this machine only. */
+static void copy_without_zone(const char *name, char address[HOST_BYTES]) {
+    size_t length = strcspn(name, "%");
+    if (length >= HOST_BYTES)
+        length = HOST_BYTES - 1;
+    memcpy(address, name, length);
+    address[length] = '\0';
+}
+
 /* Says whose certificate we want, and asks the server for it by that name. */
 static int set_peer_name(SSL *ssl, const char *name) {
-    X509_VERIFY_PARAM *demands = SSL_get0_param(ssl);
+    char host[HOST_BYTES];
+    copy_without_zone(name, host);
     /* The server is never asked for an address: RFC 6066, section 3. */
-    if (X509_VERIFY_PARAM_set1_ip_asc(demands, name) == 1)
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
         return 0;
-    /* To OpenSSL an empty name means any host, and a name with a dot in front
-     * any host below that name. We want one host. */
-    if (name[0] == '\0' || name[0] == '.')
+
+    if (copy_host_name(name, host) < 0)
         return -1;
-    if (SSL_set1_host(ssl, name) != 1)
+    if (SSL_set1_host(ssl, host) != 1)
         return -1;
-    char *host = X509_VERIFY_PARAM_get0_host(demands, 0);
     if (SSL_set_tlsext_host_name(ssl, host) != 1)
         return -1;
     return 0;

@@ -30,9 +30,9 @@ enum {
  *
  * ca_file is the path of a file with the certificates of those whom we trust,
  * as PEM. NULL means those whom this system trusts. crl_file is the path of a
- * file, as PEM, with a list of revoked certificates (CRL) by each authority
- * that may have signed a server's certificate. NULL means that no list is
- * looked at.
+ * file, as PEM, with a list of revoked certificates (CRL) by every authority in
+ * a server's chain, the root among them: where one is missing, the server is
+ * refused. NULL means that no list is looked at.
  *
  * Returns a context, which the caller frees with SSL_CTX_free(3), or NULL: see
  * tls_explain.
@@ -65,8 +65,11 @@ int tls_use_certificate(SSL_CTX *context, const char *chain_file,
 /*
  * Makes a client's connection over fd, a connected socket. name is the server
  * that we want to talk to, and no other: a host name, or an IPv4 or IPv6
- * address in numbers. A host name is also sent to the server (SNI, RFC 6066
- * section 3). The handshake has yet to be made: see tls_handshake.
+ * address in numbers. A host name consists of letters, digits, hyphens,
+ * underscores and dots, and has at most 253 bytes. A dot at its end, and the
+ * zone of an address such as fe80::1%lo, count for nothing. A host name is also
+ * sent to the server (SNI, RFC 6066 section 3). The handshake has yet to be
+ * made: see tls_handshake.
  *
  * Returns the connection, which the caller frees with SSL_free(3). The socket
  * stays the caller's, who closes it after that. Returns NULL when it fails: see

@@ -14,16 +14,16 @@
  *    started with 0. The line is printed at once, also when standard output is
  *    a file.
  * 2. It listens on the loopback address only. This is 127.0.0.1.
- * 3. It tells a client the client's own address and port, and closes the
- *    connection. This is one line, such as `you are 127.0.0.1:54321`, with a
- *    newline.
+ * 3. It tells each client the client's own address and port. This is one line,
+ *    such as `you are 127.0.0.1:54321`, with a newline. Then it closes the
+ *    connection.
  * 4. It serves one client after another. It does not wait until a client sends
  *    something or closes its side.
  * 5. It lets ten clients wait while it is busy.
  * 6. It goes on after clients that reset the connection. Some clients are gone
  *    before it can tell them anything.
- * 7. It closes the descriptor of each client, also when sending to the client
- *    failed.
+ * 7. It closes the descriptor of each client. It does so also when sending to
+ *    the client failed.
  * 8. It goes on when accept fails. It says why on standard error, and waits at
  *    least a hundredth of a second before it calls `accept` again.
  * 9. It can be started again at once on the same port.

@@ -23,11 +23,12 @@
  *    words, such as "Connection refused".
  * 7. It asks again when no answer has come for a second.
  * 8. It gives up after three tries of a second each, with status 1. It says so
- *    on standard error. Strangers' datagrams do not count as answers.
- * 9. It reports output that cannot be written, with status 1. An example is a
- *    full disk.
- * 10. It refuses a wrong number of arguments, with status 2. It then prints a
- *     line that begins with `usage:` on standard error.
+ *    on standard error. Strangers' datagrams do not count as answers, and they
+ *    do not make a try longer.
+ * 9. It reports output that cannot be written, with status 1. The reason is in
+ *    words, such as "No space left on device" for a full disk.
+ * 10. It refuses a wrong number of arguments, with status 2. The first line on
+ *     standard error then begins with `usage:`.
  * 11. It refuses an invalid port, with status 1. A port is a number from 1 to
  *     65535, in digits alone.
  *

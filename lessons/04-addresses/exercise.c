@@ -24,15 +24,15 @@
  * 9. It says why a name has no address, in the words of getaddrinfo, with
  *    status 1.
  * 10. It gives the whole list back once, whether an address answered or none.
- * 11. It reports output that cannot be written, with status 1. An example is a
- *     full disk.
- * 12. It refuses a wrong number of arguments, with status 2. It then prints a
- *     line that begins with `usage:` on standard error.
+ * 11. It reports output that cannot be written, with status 1. The reason is
+ *     in words, such as "No space left on device" for a full disk.
+ * 12. It refuses a wrong number of arguments, with status 2. The first line on
+ *     standard error then begins with `usage:`.
  * 13. It refuses an invalid port, with status 1. A port is a number from 1 to
  *     65535, in digits alone.
  *
- * What is here compiles, checks its arguments, and tries no address. Your part
- * begins in main.
+ * What is here compiles, checks its arguments, and tries no address. Your
+ * part begins in main.
  */
 #define _GNU_SOURCE
 

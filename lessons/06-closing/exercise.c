@@ -9,10 +9,10 @@
  * It is called as `06-closing HOST PORT`. The part that connects is given.
  *
  * 1. It copies standard input to the peer, byte for byte.
- * 2. It sends all of its input before it waits for an answer, also a megabyte
- *    of it.
- * 3. It ends its sending half when its input has ended. The peer may wait for
+ * 2. It ends its sending half when its input has ended. The peer may wait for
  *    this before it answers.
+ * 3. It sends all of its input before it waits for an answer, also a megabyte
+ *    of it.
  * 4. It prints the whole answer. It goes on until the peer closes.
  * 5. It copies every byte of the answer. NUL bytes may be among them.
  * 6. It copies a megabyte each way.

@@ -1,11 +1,11 @@
 /*
  * 07 exercise: fetch a line, with retries and a deadline.
  *
- * A server may be restarted just when you need it. Then a second try often
- * succeeds. So many programs try several times, with a pause that becomes
- * longer each time, to give the server time to recover. But somebody waits for
- * the result, so all of it together needs a deadline. You write such a client.
- * It fetches one line.
+ * A server may be restarted at the very moment when you need it. Then a second
+ * try often succeeds. So many programs try several times, with a pause that
+ * becomes longer each time, to give the server time to recover. But somebody
+ * waits for the result, so all of it together needs a deadline. You write such
+ * a client. It fetches one line.
  *
  * It is called as `07-timeouts -t SECONDS -n TRIES HOST PORT`, and uses the
  * first address of HOST.
@@ -26,8 +26,8 @@
  * 7. It ends at the deadline even if a signal comes each millisecond.
  * 8. It closes the socket of a failed try, and sleeps while it waits. It does
  *    not use the processor to wait.
- * 9. It pauses for 0.05 seconds after the first try, and twice as long after
- *    each next one. Signals do not shorten a pause.
+ * 9. It pauses for 50 milliseconds after the first try, and twice as long
+ *    after each next one. Signals do not shorten a pause.
  * 10. It makes no more than TRIES tries, and no pause after the last. Then it
  *     ends at once, with status 1.
  * 11. It has one deadline for all tries, SECONDS after its start.

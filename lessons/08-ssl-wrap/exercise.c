@@ -27,7 +27,8 @@
  * 10. It ends when SECONDS are over, whatever the server or standard input
  *     does. SECONDS is counted from its start, and is 10 unless given.
  * 11. It waits for a slow server while there is time.
- * 12. It reports output that cannot be written. An example is a full disk.
+ * 12. It reports output that cannot be written, and input that cannot be read.
+ *     Examples are a full disk, and a folder as standard input.
  * 13. It refuses wrong arguments. A wrong number of them gets a line that
  *     begins with `usage:` on standard error, and status 2. A CAFILE that
  *     cannot be read gets status 1.

@@ -14,18 +14,19 @@
  * nobody`. Then it sends close_notify, and closes.
  *
  * 1. It shows its first certificate, and all that is in the file.
- * 2. It shows each client the certificate of the name that it asks for, and
- *    sends it the line with that name.
+ * 2. It shows each client the certificate of the name that it asks for. The
+ *    line has that name.
  * 3. It takes capitals in a name for the same letters. The line has the name
  *    as the client wrote it.
  * 4. It shows the first certificate for a name that it does not have.
  * 5. It shows the first certificate to a client that asks for no name. The
  *    line is then `you asked for nobody`.
- * 6. It goes on after clients that vanish, or that send nonsense.
+ * 6. It goes on after clients that vanish, or that send nonsense. It keeps no
+ *    descriptor of a client that has gone.
  * 7. It has a second for each client, and not more. A silent client delays the
  *    next one by no more than that.
- * 8. It speaks nothing older than TLS 1.2, and only ciphers with ECDHE and
- *    AEAD, whatever name it is asked for.
+ * 8. It speaks only modern TLS, whatever name it is asked for. That is TLS 1.2
+ *    or newer, and only ciphers with ECDHE and AEAD.
  * 9. It refuses a private key that others may read or write, with status 1. It
  *    says why.
  * 10. It refuses a key that is not the key of its certificate, with status 1.

@@ -4,7 +4,8 @@
  * A certificate says who a client is. It does not say what this client may do.
  * An authority may have given certificates to a thousand clients, and your
  * server is meant for three of them. So the server has a list of names, and
- * lets in only the clients on the list.
+ * lets in only the clients on the list. It finds the names of a client among
+ * the alternative names of its certificate.
  *
  * You write this server. It is called as `10-mutual-tls PORT CERT KEY
  * CLIENT_CA NAME...`. The NAMEs are the list, and CLIENT_CA is the file with

@@ -86,8 +86,8 @@ static _Noreturn void fail(const char *call, const char *what, const SSL *ssl) {
 }
 
 /* Ends the program unless the key is ours alone. Whoever has a copy of it can
- * pass for us, so no other user may read the file. Its owner always can, so the
- * owner must be us, or root, who can read every file anyway. */
+ * pretend to be us, so no other user may read the file. Its owner always can,
+ * so the owner must be us, or root, who can read every file anyway. */
 static void require_private_key(const char *key_file) {
     struct stat key;
     if (stat(key_file, &key) < 0)

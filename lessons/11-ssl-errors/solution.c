@@ -1,6 +1,6 @@
 /*
- * 11 solution: read all that a server says through TLS, on a non-blocking
- * socket; one good answer of many.
+ * 11 solution: read everything that a server sends through TLS, on a
+ * non-blocking socket; one good answer of many.
  *
  * usage: 11-ssl-errors [-k FILE] [-t SECONDS] CAFILE NAME HOST PORT
  */
@@ -21,7 +21,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1000 }; /* a record holds up to sixteen times as much */
+enum {
+    PIECE_BYTES = 1000,      /* a record holds up to sixteen times as much */
+    PATIENCE_MS = 10 * 1000, /* unless -t says something else */
+};
+
+/* What to do after a call that has returned 0 or less. */
+enum next_step { CALL_AGAIN, END };
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 11-ssl-errors [-k FILE] [-t SECONDS] CAFILE NAME HOST PORT\n",
@@ -29,122 +35,164 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
+/* Ends the program, and says why: ssl is the connection, or NULL. */
 static _Noreturn void fail(const char *call, const SSL *ssl) {
     char reason[TLS_REASON_BYTES];
     errx(1, "%s: %s", call, tls_explain(ssl, reason));
 }
 
-/* Returns a connected socket, which is non-blocking. */
-static int dial(const char *host, const char *port, struct deadline deadline) {
+/* Returns a socket that is connected to this address, and is non-blocking. Or
+ * it says why that failed, and returns -1. */
+static int try_address(const struct addrinfo *where, struct deadline deadline) {
     char name[ADDR_TEXT_BYTES];
+    (void)addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port,
+                      struct deadline deadline) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
-    for (const struct addrinfo *to = list; to != NULL; to = to->ai_next) {
-        int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            err(1, "socket");
-        if (deadline_connect(deadline, fd, to->ai_addr, to->ai_addrlen) == 0) {
-            freeaddrinfo(list);
-            return fd;
-        }
-        warn("connect %s", addr_format(to->ai_addr, to->ai_addrlen, name));
-        (void)close(fd);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where, deadline);
+        where = where->ai_next;
     }
-    exit(1);
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
 }
 
-/* Keeps the server's certificate, if a file can be had for it. */
-static void keep_certificate(const SSL *ssl, const char *file) {
+/* Writes the server's certificate into the file. If that fails, it says so, and
+ * the program goes on. It leaves OpenSSL's error in the queue. */
+static void save_certificate(const SSL *ssl, const char *file) {
     BIO *out = BIO_new_file(file, "w");
     if (out == NULL ||
         PEM_write_bio_X509(out, SSL_get0_peer_certificate(ssl)) != 1)
-        warnx("%s: the certificate is not kept", file);
+        warnx("%s: the certificate is not saved", file);
     BIO_free(out);
 }
 
-/* Right after a call returned 0 or less: waits for what it asks for, and
- * returns 1, when it is to be made again; 0, when the server has said that this
- * was all. Ends the program where neither is so. */
-static int goes_on(const char *call, SSL *ssl, int result,
-                   struct deadline deadline) {
+/* Call this right after a call has returned 0 or less. It asks SSL_get_error
+ * what that means, and waits if it has to. If the call has failed, or the
+ * deadline has passed, it ends the program. */
+static enum next_step follow_error(const char *call, SSL *ssl, int result,
+                                   struct deadline deadline) {
     short event;
     switch (SSL_get_error(ssl, result)) {
-    case SSL_ERROR_ZERO_RETURN:
-        return 0;
     case SSL_ERROR_WANT_READ:
         event = POLLIN;
         break;
     case SSL_ERROR_WANT_WRITE:
         event = POLLOUT;
         break;
-    default: /* SSL_ERROR_SYSCALL is told in errno, SSL_ERROR_SSL in a queue */
+    case SSL_ERROR_ZERO_RETURN:
+        return END;
+    default:
+        /* tls_explain looks into the queue for SSL_ERROR_SSL, and at errno for
+         * SSL_ERROR_SYSCALL. */
         fail(call, ssl);
     }
     if (deadline_wait(deadline, SSL_get_fd(ssl), event) < 0)
         fail(call, NULL);
-    return 1;
+    return CALL_AGAIN;
 }
 
 static void shake_hands(SSL *ssl, struct deadline deadline) {
     for (;;) {
-        ERR_clear_error();
+        ERR_clear_error(); /* SSL_get_error would find an old error */
         int result = SSL_connect(ssl);
         if (result == 1)
             return;
-        if (!goes_on("SSL_connect", ssl, result, deadline))
-            errx(1, "SSL_connect: closed");
+        if (follow_error("SSL_connect", ssl, result, deadline) == END)
+            errx(1, "SSL_connect: the server has closed");
     }
 }
 
+/* Writes the bytes to standard output at once. */
+static void print_bytes(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Prints what the server sends, until it sends close_notify. */
 static void read_all(SSL *ssl, struct deadline deadline) {
     char piece[PIECE_BYTES];
-    while (deadline_left(deadline) > 0) {
+    for (;;) {
+        /* A server that never stops never makes us wait, so we look at the
+         * clock here too. */
+        if (deadline_left(deadline) == 0)
+            errx(1, "SSL_read: deadline passed");
         ERR_clear_error();
-        int got = SSL_read(ssl, piece, sizeof piece);
-        if (got <= 0 && !goes_on("SSL_read", ssl, got, deadline))
+        int received = SSL_read(ssl, piece, sizeof piece);
+        if (received > 0)
+            print_bytes(piece, (size_t)received);
+        else if (follow_error("SSL_read", ssl, received, deadline) == END)
             return;
-        if (got > 0 && (fwrite(piece, 1, (size_t)got, stdout) != (size_t)got ||
-                        fflush(stdout) == EOF))
-            err(1, "standard output");
     }
-    errx(1, "SSL_read: deadline passed");
 }
 
 int main(int argc, char **argv) {
     const char *file = NULL;
-    int milliseconds = 10 * 1000;
-    int option;
-    while ((option = getopt(argc, argv, "+hk:t:")) != -1) {
+    int milliseconds = PATIENCE_MS;
+    for (;;) {
+        int option = getopt(argc, argv, "+hk:t:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
         if (option == 'k')
             file = optarg;
         else if (option != 't')
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
+            usage(stderr, 2);
         else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
             errx(1, "%s is not a number of seconds up to a day", optarg);
     }
-    argv += optind;
     if (argc - optind != 4)
         usage(stderr, 2);
-    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) /* or the socket would be it */
+    const char *ca_file = argv[optind];
+    const char *name = argv[optind + 1];
+    const char *host = argv[optind + 2];
+    const char *port = argv[optind + 3];
+    /* If standard output were closed, our socket would get its number. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
 
     struct deadline deadline = deadline_after(milliseconds);
-    SSL_CTX *context = tls_client_context(argv[0], NULL);
+    SSL_CTX *context = tls_client_context(ca_file, NULL);
     if (context == NULL)
-        fail(argv[0], NULL);
-    int fd = dial(argv[2], argv[3], deadline);
-    SSL *ssl = tls_client(context, fd, argv[1]);
+        fail(ca_file, NULL);
+    int fd = connect_to(host, port, deadline);
+    SSL *ssl = tls_client(context, fd, name);
     if (ssl == NULL)
-        fail(argv[1], NULL);
+        fail(name, NULL);
     shake_hands(ssl, deadline);
     if (file != NULL)
-        keep_certificate(ssl, file);
+        save_certificate(ssl, file);
     read_all(ssl, deadline);
 
-    (void)SSL_shutdown(ssl); /* our own close_notify */
+    (void)SSL_shutdown(ssl); /* our own close_notify; we have everything */
     SSL_free(ssl);
     SSL_CTX_free(context);
     if (close(fd) < 0)

@@ -1,217 +1,432 @@
 /*
  * 11-ssl-errors: bring about every SSL_ERROR_ that can be brought about.
  *
- * Shows that SSL_get_error(3) returns an instruction: what to do before the
- * same call is made again, or that there is to be no other. Both ends of each
- * connection are in this program. Where we can, we do as we are told.
+ * Shows that SSL_get_error(3) returns an instruction: what a program has to do
+ * before it makes the same call again, or that it must not make it again. Both
+ * ends of each connection are in this program. Where it can, the program does
+ * what the instruction says.
  *
  * usage: 11-ssl-errors [NAME]...
  *
- * NAME is such as WANT_READ; without one: all. Left out: many connections (27).
+ * NAME is the name of an error without SSL_ERROR_, such as WANT_READ. Without a
+ * NAME, the program shows all of them. It needs build/certs, which `make` makes
+ * in the folder of the workbook, so it has to be run there.
+ *
+ * Left out: a server that waits for many connections at the same time.
  */
 #define _GNU_SOURCE
 
 #include "tls.h"
 
 #include <err.h>
+#include <fcntl.h>
 #include <openssl/async.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { RECORD_BYTES = 1 << 14, ROWS = 15, EOF_ROW = 13 };
-
-struct row {
-    const char *name, *openssl, *python; /* its number there, and there */
-    const char *cause, *next;
+enum {
+    RECORD_BYTES = 1 << 14, /* the most that one record of TLS holds */
+    ABSENT = -1,            /* one of the two, OpenSSL or Python, has no such
+                               number */
 };
 
-static const char wait_in[] = "poll for POLLIN, the same call again";
-static const char wait_out[] = "poll for POLLOUT, the same call again";
-static const char find[] = "find it, the same call again"; /* as we do */
-static const char stop[] = "no other call, nor SSL_shutdown: close";
+static const char certificate[] = "build/certs/good.pem";
+static const char key[] = "build/certs/good.key";
+static const char root[] = "build/certs/root.pem";
 
-/* In the order of OpenSSL; the last two are Python's own. */
-static const struct row rows[ROWS] = {
-    {"NONE", "0", "-", "SSL_connect: all is done", "go on"},
-    {"SSL", "1", "1", "SSL_read: what came was no TLS", stop},
-    {"WANT_READ", "2", "2", "SSL_connect: no answer is there yet", wait_in},
-    {"WANT_WRITE", "3", "3", "SSL_write: the peer reads nothing", wait_out},
-    {"WANT_X509_LOOKUP", "4", "4", "SSL_accept: no certificate yet", find},
-    {"SYSCALL", "5", "5", "SSL_read: closed, with bytes unread", stop},
-    {"ZERO_RETURN", "6", "6", "SSL_read: close_notify", "SSL_shutdown, close"},
-    {"WANT_CONNECT", "7", "7", "SSL_connect: TCP has yet to connect", wait_out},
-    {"WANT_ACCEPT", "8", "-", "SSL_accept: nobody has connected", wait_in},
-    {"WANT_ASYNC", "9", "-", "SSL_accept: its job waits for a key", find},
-    {"WANT_ASYNC_JOB", "10", "-", "SSL_connect: no job is free", find},
-    {"WANT_CLIENT_HELLO_CB", "11", "-", "SSL_accept: who is asked for?", find},
-    {"WANT_RETRY_VERIFY", "12", "-", "SSL_connect: no verdict yet", find},
-    {"EOF", "-", "8", "SSL_read: closed, without close_notify", stop},
-    {"INVALID_ERROR_CODE", "-", "10", "not provoked: only Python says it", ""},
-};
-
+/* The two ends of one connection. */
 struct pair {
-    SSL *server, *client;
+    SSL *server; /* NULL when this end is closed */
+    SSL *client;
 };
 
-struct seen {
-    int result, error;
-    char reason[TLS_REASON_BYTES];
+/* What a call returned, and what it meant. */
+struct outcome {
+    int result;
+    int error;                     /* of SSL_get_error */
+    char reason[TLS_REASON_BYTES]; /* in words, or empty */
 };
 
-/* At once: the next call leaves another errno, and more in OpenSSL's queue. */
-static struct seen look(const SSL *ssl, int result) {
-    struct seen seen = {result, SSL_get_error(ssl, result), ""};
-    if (seen.error == SSL_ERROR_SSL || seen.error == SSL_ERROR_SYSCALL)
-        (void)tls_explain(NULL, seen.reason); /* and empties the queue */
-    return seen;
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 11-ssl-errors [NAME]...\n", out);
+    exit(status);
 }
 
-/* Each end in turn, until both are done, or one wants more than to hear from
- * the other. What is sent into one end of a pair has come out at the other. */
-static struct seen shake_hands(const struct pair *pair) {
-    for (;;) {
-        struct seen seen = look(pair->server, SSL_accept(pair->server));
-        int more = seen.error == SSL_ERROR_WANT_READ;
-        if (more || seen.error == SSL_ERROR_NONE)
-            seen = look(pair->client, SSL_connect(pair->client));
-        if (seen.error != (more ? SSL_ERROR_NONE : SSL_ERROR_WANT_READ) &&
-            seen.error != SSL_ERROR_WANT_READ)
-            return seen;
+/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
     }
 }
 
-/* In a job: leaves it, and goes on in it when the call is made again. */
-static int no_certificate(SSL *ssl, void *unused) {
-    (void)ssl, (void)unused;
-    return ASYNC_get_current_job() != NULL ? ASYNC_pause_job() : -1;
+/* Call this right after a call has returned `result`. The next call changes
+ * errno and OpenSSL's queue, and then the reason is lost. */
+static struct outcome look(const SSL *ssl, int result) {
+    struct outcome outcome = {.result = result};
+    outcome.error = SSL_get_error(ssl, result);
+    if (outcome.error == SSL_ERROR_SSL || outcome.error == SSL_ERROR_SYSCALL)
+        (void)tls_explain(NULL, outcome.reason); /* it empties the queue too */
+    return outcome;
 }
 
-static int no_name(SSL *ssl, int *alert, void *unused) {
-    (void)ssl, (void)unused, *alert = SSL_AD_UNRECOGNIZED_NAME;
+/* Where two programs would wait with poll, we let the other end take its turn.
+ * Returns when the handshake is over on both ends, or when one end wants
+ * something that the other end cannot give. */
+static struct outcome shake_hands(struct pair *pair) {
+    for (;;) {
+        struct outcome server = look(pair->server, SSL_accept(pair->server));
+        if (server.error != SSL_ERROR_NONE &&
+            server.error != SSL_ERROR_WANT_READ)
+            return server;
+
+        struct outcome client = look(pair->client, SSL_connect(pair->client));
+        if (client.error != SSL_ERROR_NONE &&
+            client.error != SSL_ERROR_WANT_READ)
+            return client;
+
+        if (server.error == SSL_ERROR_NONE && client.error == SSL_ERROR_NONE)
+            return client;
+    }
+}
+
+static struct outcome read_some(struct pair *pair) {
+    char bytes[RECORD_BYTES];
+    return look(pair->client, SSL_read(pair->client, bytes, sizeof bytes));
+}
+
+/* Errors of the connection. Each of these functions brings about one error, and
+ * returns what the last call said. */
+
+static struct outcome provoke_want_read(struct pair *pair) {
+    return look(pair->client, SSL_connect(pair->client));
+}
+
+static struct outcome provoke_want_write(struct pair *pair) {
+    static const char bytes[RECORD_BYTES];
+    struct outcome outcome = shake_hands(pair);
+    while (outcome.error == SSL_ERROR_NONE) {
+        int result = SSL_write(pair->client, bytes, sizeof bytes);
+        outcome = look(pair->client, result);
+    }
+    return outcome;
+}
+
+static struct outcome provoke_zero_return(struct pair *pair) {
+    struct outcome outcome = shake_hands(pair);
+    if (outcome.error != SSL_ERROR_NONE)
+        return outcome;
+    (void)SSL_shutdown(pair->server); /* it sends close_notify */
+    return read_some(pair);
+}
+
+/* Closes the server's socket, without close_notify. */
+static void close_server(struct pair *pair) {
+    SSL_free(pair->server);
+    pair->server = NULL;
+}
+
+static struct outcome provoke_eof(struct pair *pair) {
+    struct outcome outcome = shake_hands(pair);
+    if (outcome.error != SSL_ERROR_NONE)
+        return outcome;
+    close_server(pair);
+    return read_some(pair);
+}
+
+static struct outcome provoke_syscall(struct pair *pair) {
+    struct outcome outcome = shake_hands(pair);
+    if (outcome.error != SSL_ERROR_NONE)
+        return outcome;
+    (void)SSL_write(pair->client, "hello", 5); /* the server never reads it */
+    close_server(pair);
+    return read_some(pair);
+}
+
+/* Sends what looks like an encrypted record: its type 23, its version, its
+ * length 20, and 20 bytes that no key has encrypted. */
+static struct outcome provoke_ssl(struct pair *pair) {
+    static const char record[] = "\x17\x03\x03\x00\x14these are 20 bytes!!";
+    struct outcome outcome = shake_hands(pair);
+    if (outcome.error != SSL_ERROR_NONE)
+        return outcome;
+    (void)BIO_write(SSL_get_wbio(pair->server), record, sizeof record - 1);
+    return read_some(pair);
+}
+
+/* Errors of a socket that OpenSSL makes itself. */
+
+static struct outcome provoke_want_accept(struct pair *pair) {
+    BIO *listener = BIO_new_accept("127.0.0.1:0");
+    if (listener == NULL)
+        errx(1, "BIO_new_accept: no memory");
+    (void)BIO_set_bind_mode(listener, BIO_SOCK_NONBLOCK);
+    SSL_set_bio(pair->server, listener, listener); /* it is freed with it */
+    return look(pair->server, SSL_accept(pair->server));
+}
+
+static struct outcome provoke_want_connect(struct pair *pair) {
+    BIO *connection = BIO_new_connect("127.0.0.1:1");
+    if (connection == NULL)
+        errx(1, "BIO_new_connect: no memory");
+    (void)BIO_set_nbio(connection, 1);
+    SSL_set_bio(pair->client, connection, connection);
+    return look(pair->client, SSL_connect(pair->client));
+}
+
+/* Errors that are not about the socket. A callback of ours tells OpenSSL that
+ * something is missing. remove_callbacks lets the handshake go on without it.
+ */
+
+static int certificate_is_missing(SSL *ssl, void *unused) {
+    (void)ssl;
+    (void)unused;
+    return -1; /* not yet: SSL_CTX_set_cert_cb(3) */
+}
+
+static struct outcome provoke_want_x509_lookup(struct pair *pair) {
+    SSL_set_cert_cb(pair->server, certificate_is_missing, NULL);
+    return shake_hands(pair);
+}
+
+static int hello_is_not_judged(SSL *ssl, int *alert, void *unused) {
+    (void)ssl;
+    (void)unused;
+    *alert = SSL_AD_UNRECOGNIZED_NAME; /* if it were a refusal */
     return SSL_CLIENT_HELLO_RETRY;
 }
 
-static int no_verdict(X509_STORE_CTX *store, void *client) {
-    (void)store;
-    return SSL_set_retry_verify((SSL *)client);
-}
-
-/* Lets the handshake come upon that error; upon none that is not one of its. */
-static void obstruct(const struct pair *pair, int error) {
-    int job = strstr(rows[error].name, "ASYNC") != NULL;
-    int missing = job || error == SSL_ERROR_WANT_X509_LOOKUP;
-    int asks = error == SSL_ERROR_WANT_CLIENT_HELLO_CB;
-    int doubts = error == SSL_ERROR_WANT_RETRY_VERIFY;
-    SSL_set_cert_cb(pair->server, missing ? no_certificate : NULL, NULL);
+static struct outcome provoke_want_client_hello(struct pair *pair) {
     SSL_CTX_set_client_hello_cb(SSL_get_SSL_CTX(pair->server),
-                                asks ? no_name : NULL, NULL);
+                                hello_is_not_judged, NULL);
+    return shake_hands(pair);
+}
+
+static int server_is_not_judged(X509_STORE_CTX *store, void *client) {
+    (void)store;
+    (void)SSL_set_retry_verify((SSL *)client);
+    return 1; /* its manual page wants 1, although nothing is decided */
+}
+
+static struct outcome provoke_want_retry_verify(struct pair *pair) {
     SSL_CTX_set_cert_verify_callback(SSL_get_SSL_CTX(pair->client),
-                                     doubts ? no_verdict : NULL, pair->client);
-    if (job)
-        (void)SSL_set_mode(pair->server, SSL_MODE_ASYNC);
-    if (error == SSL_ERROR_WANT_ASYNC_JOB && ASYNC_init_thread(1, 1) == 1)
-        (void)SSL_set_mode(pair->client, SSL_MODE_ASYNC);
+                                     server_is_not_judged, pair->client);
+    return shake_hands(pair);
 }
 
-/* Sockets that OpenSSL makes: it has to accept on them, and to connect. */
-static void use_tcp(const struct pair *pair) {
-    BIO *door = BIO_new_accept("127.0.0.1:0");
-    BIO *way = BIO_new_connect("127.0.0.1:1");
-    (void)BIO_set_bind_mode(door, BIO_SOCK_NONBLOCK);
-    (void)BIO_set_nbio(way, 1);
-    SSL_set_bio(pair->server, door, door);
-    SSL_set_bio(pair->client, way, way);
+/* In a job, the callback stops in its middle. When the same call is made again,
+ * it goes on from there: ASYNC_start_job(3). */
+static int pause_in_job(SSL *ssl, void *unused) {
+    (void)ssl;
+    (void)unused;
+    return ASYNC_pause_job();
 }
 
-static struct seen provoke(struct pair *pair, int error) {
-    static char bytes[RECORD_BYTES];
-    SSL *ssl = pair->client;
-    obstruct(pair, error);
-    if (error == SSL_ERROR_WANT_CONNECT || error == SSL_ERROR_WANT_ACCEPT)
-        use_tcp(pair);
-    if (error == SSL_ERROR_WANT_CONNECT || error == SSL_ERROR_WANT_READ)
-        return look(ssl, SSL_connect(ssl));
-    struct seen seen = shake_hands(pair);
-    if (error == SSL_ERROR_WANT_ASYNC_JOB) /* which the server has now */
-        return look(ssl, SSL_connect(ssl));
-    while (error == SSL_ERROR_WANT_WRITE && seen.error == SSL_ERROR_NONE)
-        seen = look(ssl, SSL_write(ssl, bytes, sizeof bytes));
-    if (error == SSL_ERROR_NONE || seen.error != SSL_ERROR_NONE)
-        return seen;
-    if (error == SSL_ERROR_SYSCALL)
-        (void)SSL_write(ssl, "hello", 5); /* which nobody is to read */
-    if (error == SSL_ERROR_ZERO_RETURN) {
-        (void)SSL_shutdown(pair->server);
-    } else if (error == SSL_ERROR_SSL) {
-        (void)BIO_write(SSL_get_wbio(pair->server), "HTTP/1.0 400\r\n", 14);
-    } else {
-        SSL_free(pair->server); /* closes its socket, without close_notify */
-        pair->server = NULL;
+static struct outcome provoke_want_async(struct pair *pair) {
+    (void)SSL_set_mode(pair->server, SSL_MODE_ASYNC);
+    SSL_set_cert_cb(pair->server, pause_in_job, NULL);
+    return shake_hands(pair);
+}
+
+/* There is one job, and the server's call has paused in it. So there is none
+ * for the client. */
+static struct outcome provoke_want_async_job(struct pair *pair) {
+    if (ASYNC_init_thread(1, 1) != 1)
+        errx(1, "ASYNC_init_thread: no memory");
+    struct outcome outcome = provoke_want_async(pair);
+    if (outcome.error != SSL_ERROR_WANT_ASYNC)
+        return outcome;
+    (void)SSL_set_mode(pair->client, SSL_MODE_ASYNC);
+    return look(pair->client, SSL_connect(pair->client));
+}
+
+static void remove_callbacks(struct pair *pair) {
+    SSL_CTX *server = SSL_get_SSL_CTX(pair->server);
+    SSL_CTX *client = SSL_get_SSL_CTX(pair->client);
+    SSL_set_cert_cb(pair->server, NULL, NULL);
+    SSL_CTX_set_client_hello_cb(server, NULL, NULL);
+    SSL_CTX_set_cert_verify_callback(client, NULL, NULL);
+}
+
+/* The table. */
+
+struct row {
+    const char *name; /* without SSL_ERROR_ */
+    int openssl;      /* its number there, or ABSENT */
+    int python;       /* its number there, or ABSENT */
+    const char *cause;
+    const char *next;                             /* the instruction */
+    struct outcome (*provoke)(struct pair *pair); /* NULL if we can't */
+    int goes_on; /* 1 if we can do what it says, and make the call again */
+};
+
+static const char wait_to_read[] = "poll for POLLIN, then the same call again";
+static const char wait_to_write[] =
+    "poll for POLLOUT, then the same call again";
+static const char find[] = "find what is missing, then the same call again";
+static const char stop[] = "close; no other call, not even SSL_shutdown";
+
+/* In the order of OpenSSL's numbers. The last two are Python's own: they stand
+ * in no header, so their numbers are written here. */
+static const struct row rows[] = {
+    {"NONE", SSL_ERROR_NONE, ABSENT, "SSL_connect: the handshake is over",
+     "go on", shake_hands, 0},
+    {"SSL", SSL_ERROR_SSL, 1, "SSL_read: a record that no key has encrypted",
+     stop, provoke_ssl, 0},
+    {"WANT_READ", SSL_ERROR_WANT_READ, 2, "SSL_connect: no answer has come yet",
+     wait_to_read, provoke_want_read, 1},
+    {"WANT_WRITE", SSL_ERROR_WANT_WRITE, 3, "SSL_write: the peer does not read",
+     wait_to_write, provoke_want_write, 0},
+    {"WANT_X509_LOOKUP", SSL_ERROR_WANT_X509_LOOKUP, 4,
+     "SSL_accept: our certificate is not there yet", find,
+     provoke_want_x509_lookup, 1},
+    {"SYSCALL", SSL_ERROR_SYSCALL, 5,
+     "SSL_read: the peer closed, with bytes unread", stop, provoke_syscall, 0},
+    {"ZERO_RETURN", SSL_ERROR_ZERO_RETURN, 6, "SSL_read: close_notify has come",
+     "SSL_shutdown, then close", provoke_zero_return, 0},
+    {"WANT_CONNECT", SSL_ERROR_WANT_CONNECT, 7,
+     "SSL_connect: TCP is not connected yet", wait_to_write,
+     provoke_want_connect, 0},
+    {"WANT_ACCEPT", SSL_ERROR_WANT_ACCEPT, ABSENT,
+     "SSL_accept: no client has connected yet", wait_to_read,
+     provoke_want_accept, 0},
+    {"WANT_ASYNC", SSL_ERROR_WANT_ASYNC, ABSENT, "SSL_accept: its job pauses",
+     find, provoke_want_async, 1},
+    {"WANT_ASYNC_JOB", SSL_ERROR_WANT_ASYNC_JOB, ABSENT,
+     "SSL_connect: no job is free", find, provoke_want_async_job, 1},
+    {"WANT_CLIENT_HELLO_CB", SSL_ERROR_WANT_CLIENT_HELLO_CB, ABSENT,
+     "SSL_accept: the client's hello is not judged yet", find,
+     provoke_want_client_hello, 1},
+    {"WANT_RETRY_VERIFY", SSL_ERROR_WANT_RETRY_VERIFY, ABSENT,
+     "SSL_connect: the server is not judged yet", find,
+     provoke_want_retry_verify, 1},
+    {"EOF", ABSENT, 8, "SSL_read: the peer closed, without close_notify", stop,
+     provoke_eof, 0},
+    {"INVALID_ERROR_CODE", ABSENT, 10,
+     "not provoked: Python's word for a number that it does not know", NULL,
+     NULL, 0},
+};
+
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+/* Returns the row with this name, or ends the program. */
+static const struct row *find_row(const char *name) {
+    for (size_t i = 0; i < ROWS; i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
     }
-    return look(ssl, SSL_read(ssl, bytes, sizeof bytes));
+    errx(2, "there is no SSL_ERROR_%s", name);
 }
 
-/* Two ends in one program: a socketpair(2), which lesson 18 explains. */
+/* Returns the name of OpenSSL's error with this number. */
+static const char *name_of(int error) {
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rows[i].openssl == error)
+            return rows[i].name;
+    }
+    return "unknown";
+}
+
+/* Connects two ends by a socketpair(2), which a later lesson explains. */
 static struct pair open_pair(SSL_CTX *server, SSL_CTX *client) {
+    const int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-                   ends) < 0)
+    if (socketpair(AF_UNIX, type, 0, ends) < 0)
         err(1, "socketpair");
-    struct pair pair = {SSL_new(server),
-                        tls_client(client, ends[1], "server.example")};
-    if (pair.client == NULL || SSL_set_fd(pair.server, ends[0]) != 1)
+    struct pair pair = {
+        .server = SSL_new(server),
+        .client = tls_client(client, ends[1], "server.example"),
+    };
+    if (pair.server == NULL || pair.client == NULL ||
+        SSL_set_fd(pair.server, ends[0]) != 1)
         errx(1, "SSL_new: no memory");
+    /* SSL_free shall close the sockets too. */
     (void)BIO_set_close(SSL_get_rbio(pair.server), BIO_CLOSE);
     (void)BIO_set_close(SSL_get_rbio(pair.client), BIO_CLOSE);
     return pair;
 }
 
-/* Says which error it is, provokes it, and does what is next, if we can. */
-static void show(int number, SSL_CTX *server, SSL_CTX *client) {
-    const struct row *row = &rows[number];
-    printf("SSL_ERROR_%s: %s in OpenSSL, %s in Python\n  %s\n", row->name,
-           row->openssl, row->python, row->cause);
-    if (number > EOF_ROW)
+static void print_number(int number, const char *where) {
+    if (number == ABSENT)
+        printf("- in %s", where);
+    else
+        printf("%d in %s", number, where);
+}
+
+static void print_outcome(const struct outcome *outcome) {
+    printf("  returned %d: SSL_ERROR_%s", outcome->result,
+           name_of(outcome->error));
+    if (outcome->reason[0] != '\0')
+        printf(", %s", outcome->reason);
+    printf("\n");
+}
+
+/* Brings the error about, and does what it says if we can. */
+static void provoke(const struct row *row, struct pair *pair) {
+    struct outcome outcome = row->provoke(pair);
+    print_outcome(&outcome);
+    printf("  next: %s\n", row->next);
+    /* What Python calls EOF is one of many kinds of SSL_ERROR_SSL. */
+    int wanted = row->openssl;
+    if (wanted == ABSENT)
+        wanted = SSL_ERROR_SSL;
+    if (outcome.error != wanted)
+        errx(1, "SSL_ERROR_%s was not provoked", row->name);
+
+    if (row->goes_on) {
+        remove_callbacks(pair);
+        outcome = shake_hands(pair);
+        if (outcome.error != SSL_ERROR_NONE)
+            errx(1, "again: %s, %s", name_of(outcome.error), outcome.reason);
+        printf("  again: returned %d\n", outcome.result);
+    }
+}
+
+/* Prints everything about one error. */
+static void show(const struct row *row, SSL_CTX *server, SSL_CTX *client) {
+    printf("SSL_ERROR_%s: ", row->name);
+    print_number(row->openssl, "OpenSSL");
+    printf(", ");
+    print_number(row->python, "Python");
+    printf("\n  %s\n", row->cause);
+    if (row->provoke == NULL)
         return;
     struct pair pair = open_pair(server, client);
-    struct seen seen = provoke(&pair, number);
-    printf("  returned %d: SSL_ERROR_%s%s%s\n  next: %s\n", seen.result,
-           rows[seen.error].name, *seen.reason != '\0' ? ", " : "", seen.reason,
-           row->next);
-    if (seen.error != (number == EOF_ROW ? SSL_ERROR_SSL : number))
-        errx(1, "SSL_ERROR_%s was not provoked", row->name);
-    if (row->next == find || number == SSL_ERROR_WANT_READ) {
-        obstruct(&pair, SSL_ERROR_NONE);
-        seen = shake_hands(&pair);
-        printf("  again: returned %d\n", seen.result);
-        if (seen.error != SSL_ERROR_NONE)
-            errx(1, "again: %s, %s", rows[seen.error].name, seen.reason);
-    }
+    provoke(row, &pair);
     SSL_free(pair.server);
     SSL_free(pair.client);
     ASYNC_cleanup_thread();
 }
 
+static _Noreturn void fail(const char *file) {
+    char reason[TLS_REASON_BYTES];
+    errx(1, "%s: %s", file, tls_explain(NULL, reason));
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
-        return puts("usage: 11-ssl-errors [NAME]...") < 0;
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error */
-    SSL_CTX *server =
-        tls_server_context("build/certs/good.pem", "build/certs/good.key");
-    SSL_CTX *client = tls_client_context("build/certs/root.pem", NULL);
-    if (server == NULL || client == NULL)
-        errx(1, "build/certs has not what it should: run make");
-    for (int number = 0; argc == 1 && number < ROWS; number++)
-        show(number, server, client);
-    for (int i = 1; i < argc; i++) {
-        int number = 0;
-        while (number < ROWS && strcmp(argv[i], rows[number].name) != 0)
-            number++;
-        if (number == ROWS)
-            errx(2, "there is no SSL_ERROR_%s", argv[i]);
-        show(number, server, client);
+        usage(stdout, 0);
+    if (argc > 1 && argv[1][0] == '-')
+        usage(stderr, 2);
+    require_output();
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+    SSL_CTX *server = tls_server_context(certificate, key);
+    if (server == NULL)
+        fail(certificate);
+    SSL_CTX *client = tls_client_context(root, NULL);
+    if (client == NULL)
+        fail(root);
+
+    if (argc == 1) {
+        for (size_t i = 0; i < ROWS; i++)
+            show(&rows[i], server, client);
     }
+    for (int i = 1; i < argc; i++)
+        show(find_row(argv[i]), server, client);
+
     SSL_CTX_free(server);
     SSL_CTX_free(client);
     if (fflush(stdout) == EOF || ferror(stdout))

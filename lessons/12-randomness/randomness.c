@@ -1,35 +1,62 @@
 /*
  * 12-randomness: where keys come from, and what RAND_egd asked a daemon for.
  *
- * Shows the kernel's generator, OpenSSL's, which is seeded from it, and both
- * ends of EGD's protocol, which stood in for a kernel that had none.
+ * Shows the kernel's generator, and OpenSSL's, which gets its key from the
+ * kernel. Also shows both ends of EGD's protocol, which helped programs on a
+ * kernel without a generator.
+ *
  * usage: 12-randomness status|bytes N|egd serve PATH|egd get PATH N
- * Left out: the file that a killed server leaves (18); many clients (24).
+ *
+ * Left out: the file that stays behind when the daemon is killed; many clients
+ * at the same time (lesson 24).
  */
 #define _GNU_SOURCE
 
 #include "deadline.h"
 #include "number.h"
+
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/rand.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+/* The commands of EGD's protocol. A request begins with one of them, in one
+ * byte. */
+enum command {
+    GET_ENTROPY = 0, /* how many random bits do you have? */
+    READ_NOW = 1,    /* give me bytes, as many as you have now */
+    READ_WAIT = 2,   /* give me bytes, and wait until you have enough */
+    WRITE = 3,       /* here are bytes for you */
+    GET_PID = 4,     /* what is your process number? */
+};
+
 enum {
-    COMMANDS = 5,     /* of EGD's protocol: 0 to 4 */
+    COMMANDS = 5,     /* how many commands there are */
+    WRITE_HEADER = 4, /* a WRITE has four bytes in front of its data */
     MOST_BYTES = 255, /* a count in EGD's protocol is one byte */
     KEY_BYTES = 32,   /* of a generator, the kernel's or OpenSSL's */
     TALK_MS = 1000,   /* a conversation takes no longer, on either side */
+    PAUSE_MS = 100,   /* after an accept that failed */
 };
-static const size_t lengths[COMMANDS] = {1, 2, 2, 4, 1}; /* 3 has more */
-static volatile sig_atomic_t listener; /* which the handler shuts */
+
+/* How many bytes a request has, by its command. A WRITE has more behind them:
+ * the last of its four bytes says how many. */
+static const size_t request_bytes[COMMANDS] = {
+    [GET_ENTROPY] = 1,      [READ_NOW] = 2, [READ_WAIT] = 2,
+    [WRITE] = WRITE_HEADER, [GET_PID] = 1,
+};
+
+/* The daemon's listener, which the signal handler shuts down. */
+static volatile sig_atomic_t listener;
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 12-randomness status|bytes N|egd serve PATH|egd get PATH N\n",
@@ -44,184 +71,302 @@ static size_t parse_count(const char *text) {
     return (size_t)count;
 }
 
-static void print(const char *label, const unsigned char *bytes, size_t count) {
+/* Ends the program if its standard output or standard error is closed. A new
+ * socket would get that number: lesson 01. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
+/* Prints the bytes in hexadecimal, as one line with the label in front. */
+static void print_bytes(const char *label, const unsigned char *bytes,
+                        size_t count) {
     (void)printf("%s", label);
     for (size_t i = 0; i < count; i++)
         (void)printf("%02x", bytes[i]);
-    (void)printf("\n");
+    /* Only the newline makes stdio write the line, so here we see an error. */
+    if (printf("\n") < 0)
+        err(1, "standard output");
 }
 
-/* Without a look at the result, what was in bytes before would be the key. */
-static int take_from_openssl(unsigned char *bytes, size_t count) {
-    int taken = RAND_bytes(bytes, (int)count) == 1;
-    if (!taken)
+/* The two generators. */
+
+/* Fills the bytes from OpenSSL's generator. Returns 0, or -1 when it has given
+ * none. A caller that ignores that would take for random what was in the bytes
+ * before. */
+static int fill_from_openssl(unsigned char *bytes, size_t count) {
+    if (RAND_bytes(bytes, (int)count) != 1) {
         warnx("RAND_bytes: OpenSSL's generator is not seeded");
-    return taken;
+        return -1;
+    }
+    return 0;
 }
 
+/* Prints bytes from both generators. For up to 256 bytes, getrandom(2) gives
+ * either all of them or an error. */
 static void show_bytes(size_t count) {
     unsigned char bytes[MOST_BYTES];
-    if (getrandom(bytes, count, 0) != (ssize_t)count) /* up to 256: whole */
+
+    if (getrandom(bytes, count, 0) != (ssize_t)count)
         err(1, "getrandom");
-    print("getrandom:  ", bytes, count);
-    if (!take_from_openssl(bytes, count))
+    print_bytes("getrandom:  ", bytes, count);
+    if (fill_from_openssl(bytes, count) < 0)
         exit(1);
-    print("RAND_bytes: ", bytes, count);
+    print_bytes("RAND_bytes: ", bytes, count);
 }
 
-static void show_status(void) {
+static void show_rand_status(void) {
+    if (printf("RAND_status: %d\n", RAND_status()) < 0)
+        err(1, "standard output");
+}
+
+/* Adds zeros to OpenSSL's generator, and claims that each of them is a random
+ * byte: that is the last argument of RAND_add(3). */
+static int status_main(void) {
     const unsigned char zeros[KEY_BYTES] = {0};
-    (void)printf("RAND_status: %d\n", RAND_status());
+
+    show_rand_status();
     RAND_add(zeros, sizeof zeros, sizeof zeros);
-    print("RAND_add:    ", zeros, sizeof zeros);
-    (void)printf("RAND_status: %d\n", RAND_status());
+    print_bytes("RAND_add:    ", zeros, sizeof zeros);
+    show_rand_status();
     show_bytes(KEY_BYTES);
+    return 0;
 }
 
-/* AF_UNIX: the address is a path, and both ends are on this machine. unix(7) */
-static int unix_socket(const char *path, struct sockaddr_un *address) {
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (*path == '\0' || strlen(path) >= sizeof address->sun_path)
+static int bytes_main(const char *count) {
+    show_bytes(parse_count(count));
+    return 0;
+}
+
+/* What both ends of EGD's protocol need. */
+
+/* Returns the address that names this path. The family is AF_UNIX: both ends
+ * are on this machine, and the address is the path of a file. unix(7) */
+static struct sockaddr_un parse_path(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+
+    /* One byte of the array is for the NUL at the end. */
+    if (length < 1 || length >= sizeof address.sun_path)
         errx(1, "not a path of 1 to 107 bytes: %s", path);
-    memcpy(address->sun_path, path, strlen(path));
+    memcpy(address.sun_path, path, length);
+    return address;
+}
+
+static int make_socket(void) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
     return fd;
 }
 
-/* Returns 1 when all have come, 0 when not; of an error it says why. */
-static int receive(struct deadline end, int fd, unsigned char *bytes,
-                   size_t count) {
-    while (count > 0) {
-        ssize_t received = deadline_recv(end, fd, bytes, count);
-        if (received < 0)
+/* Receives so many bytes, in however many pieces they come. Returns 0, or -1
+ * when fewer have come; if that was an error, it says why. */
+static int receive_all(struct deadline end, int fd, unsigned char *bytes,
+                       size_t count) {
+    size_t done = 0;
+    while (done < count) {
+        ssize_t received = deadline_recv(end, fd, bytes + done, count - done);
+        if (received < 0) {
             warn("recv");
-        if (received <= 0)
-            return 0;
-        bytes += received;
-        count -= (size_t)received;
+            return -1;
+        }
+        if (received == 0)
+            return -1; /* the peer has ended */
+        done += (size_t)received;
     }
-    return 1;
+    return 0;
 }
 
-/* Writes the reply to a request; returns its length. */
-static size_t reply_to(const unsigned char *request, unsigned char *reply) {
-    switch (request[0]) {
-    case 0: /* How many bits are there? The same, however many are taken. */
-        memcpy(reply, (unsigned char[]){0, 0, KEY_BYTES * 8 >> 8, 0}, 4);
-        return 4;
-    case 1: /* So many bytes, if there are: how many, and these. */
-        reply[0] = take_from_openssl(reply + 1, request[1]) ? request[1] : 0;
-        return 1 + reply[0];
-    case 2: /* So many bytes, as soon as there are: these. */
-        return take_from_openssl(reply, request[1]) ? request[1] : 0;
-    case 3: /* Here are bytes. No harm in that; but how good are they? */
-        RAND_add(request + 4, request[3], 0);
+/* The daemon. */
+
+/* Receives one request. Returns 0, or -1 when there is none: then the client
+ * has left, or has sent something wrong, or its time is over. */
+static int receive_request(struct deadline end, int fd,
+                           unsigned char *request) {
+    if (receive_all(end, fd, request, 1) < 0)
+        return -1;
+    if (request[0] >= COMMANDS) {
+        warnx("there is no command %d", request[0]);
+        return -1;
+    }
+    size_t rest = request_bytes[request[0]] - 1;
+    if (receive_all(end, fd, request + 1, rest) < 0)
+        return -1;
+    if (request[0] != WRITE)
         return 0;
-    default: /* Who are you? So many digits, and these. */
+    return receive_all(end, fd, request + WRITE_HEADER, request[3]);
+}
+
+/* Writes the number in four bytes, the most significant one first. */
+static void put_big_endian32(unsigned char bytes[4], uint32_t number) {
+    bytes[0] = (unsigned char)(number >> 24);
+    bytes[1] = (unsigned char)(number >> 16);
+    bytes[2] = (unsigned char)(number >> 8);
+    bytes[3] = (unsigned char)number;
+}
+
+/* Does what a request asks for, and writes the reply. Returns the length of the
+ * reply. */
+static size_t write_reply(const unsigned char *request, unsigned char *reply) {
+    switch (request[0]) {
+    case GET_ENTROPY:
+        /* A generator with a good key always has as many bits as its key. */
+        put_big_endian32(reply, KEY_BYTES * 8);
+        return 4;
+    case READ_NOW:
+        /* One byte with the count, then so many bytes. */
+        reply[0] = request[1];
+        if (fill_from_openssl(reply + 1, request[1]) < 0)
+            reply[0] = 0;
+        return 1 + (size_t)reply[0];
+    case READ_WAIT:
+        /* The bytes alone. */
+        if (fill_from_openssl(reply, request[1]) < 0)
+            return 0;
+        return request[1];
+    case WRITE:
+        /* The client says in request[1] and request[2] how many random bits
+         * these bytes are worth. Any client could claim that, so we don't
+         * believe it, and count them as 0. */
+        RAND_add(request + WRITE_HEADER, request[3], 0);
+        return 0;
+    case GET_PID:
+    default: /* receive_request has refused everything else */
+        /* One byte with the number of digits, then the digits. */
         reply[0] = (unsigned char)sprintf((char *)reply + 1, "%d", getpid());
-        return 1 + reply[0];
+        return 1 + (size_t)reply[0];
     }
 }
 
-/* One client's turn: until it ends, errs, or has had its time. */
+/* Answers one client until it leaves, does something wrong, or has had its
+ * time. */
 static void serve_client(int fd) {
     struct deadline end = deadline_after(TALK_MS);
-    unsigned char request[4 + MOST_BYTES] = {0};
+    unsigned char request[WRITE_HEADER + MOST_BYTES];
     unsigned char reply[1 + MOST_BYTES];
-    while (receive(end, fd, request, 1) && request[0] < COMMANDS) {
-        size_t length = lengths[request[0]];
-        if (!receive(end, fd, request + 1, length - 1) ||
-            (request[0] == 3 && !receive(end, fd, request + 4, request[3])))
-            return;
-        length = reply_to(request, reply);
+
+    while (receive_request(end, fd, request) == 0) {
+        size_t length = write_reply(request, reply);
         if (printf("command %d: %zu bytes back\n", request[0], length) < 0)
-            warn("standard output"); /* no reason not to answer */
-        if (deadline_send(end, fd, (char *)reply, length, &length) < 0)
+            warn("standard output"); /* the client is served all the same */
+        size_t sent;
+        if (deadline_send(end, fd, (char *)reply, length, &sent) < 0) {
             warn("send");
+            return;
+        }
     }
-    if (request[0] >= COMMANDS)
-        warnx("there is no command %d", request[0]);
 }
 
-/* accept fails from now on, also the one that waits, with EINVAL. */
-static void stop(int signal_number) {
+/* The signal handler. After this, accept(2) fails with EINVAL: also an accept
+ * that is waiting now, and also the next one if none is. */
+static void shut_listener(int signal_number) {
     (void)signal_number;
     (void)shutdown(listener, SHUT_RD);
 }
 
-static void egd_serve(const char *path) {
-    struct sockaddr_un own;
-    listener = unix_socket(path, &own);
+/* Takes one client after another, until the listener is shut down. */
+static void serve_clients(void) {
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0 && errno == EINVAL)
+            return;
+        if (fd < 0) {
+            warn("accept");
+            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+            continue;
+        }
+        serve_client(fd);
+        (void)close(fd); /* an error here changes nothing for other clients */
+    }
+}
+
+static int egd_serve_main(const char *path) {
+    struct sockaddr_un own = parse_path(path);
+    listener = make_socket();
     if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind %s", path);
     if (listen(listener, SOMAXCONN) < 0)
         err(1, "listen");
-    (void)signal(SIGINT, stop);
-    (void)signal(SIGTERM, stop);
-    if (printf("listening on %s\n", path) < 0) {
+
+    (void)signal(SIGINT, shut_listener);
+    (void)signal(SIGTERM, shut_listener);
+    if (printf("listening on %s\n", path) < 0)
         warn("standard output");
-        stop(0);
-    }
-    for (;;) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0 && errno == EINVAL)
-            break;
-        if (fd < 0) {
-            warn("accept");
-            (void)deadline_wait(deadline_after(TALK_MS / 10), -1, 0);
-            continue;
-        }
-        serve_client(fd);
-        (void)close(fd); /* whatever it says: this turn is over */
-    }
+    else
+        serve_clients();
+
+    /* bind has made a file, and close would not remove it. */
     if (unlink(path) < 0)
         err(1, "unlink %s", path);
-    if (ferror(stdout))
-        exit(1); /* why, has been said */
+    return ferror(stdout) ? 1 : 0; /* the reason was printed before */
 }
 
-/* What RAND_egd did. */
-static void egd_get(const char *path, size_t count) {
-    struct deadline end = deadline_after(TALK_MS);
-    const char request[] = {1, (char)count};
-    unsigned char reply[1 + MOST_BYTES];
-    struct sockaddr_un peer;
-    int fd = unix_socket(path, &peer);
+/* The client, which does what RAND_egd did. */
+
+static int connect_to(struct deadline end, const char *path) {
+    struct sockaddr_un peer = parse_path(path);
+    int fd = make_socket();
     if (deadline_connect(end, fd, (struct sockaddr *)&peer, sizeof peer) < 0)
         err(1, "connect %s", path);
-    if (deadline_send(end, fd, request, sizeof request, &(size_t){0}) < 0)
+    return fd;
+}
+
+/* Receives the reply: its first byte says how many follow. We have room for
+ * `count` bytes, so we accept no other number. Returns 0 or -1. */
+static int receive_reply(struct deadline end, int fd, unsigned char *bytes,
+                         size_t count) {
+    unsigned char given;
+    if (receive_all(end, fd, &given, 1) < 0)
+        return -1;
+    if (given != count)
+        return -1;
+    return receive_all(end, fd, bytes, count);
+}
+
+static int egd_get_main(const char *path, const char *text) {
+    size_t count = parse_count(text);
+    struct deadline end = deadline_after(TALK_MS);
+    int fd = connect_to(end, path);
+
+    const char request[] = {READ_NOW, (char)count};
+    size_t sent;
+    if (deadline_send(end, fd, request, sizeof request, &sent) < 0)
         err(1, "send");
-    if (!receive(end, fd, reply, 1) || reply[0] != count ||
-        !receive(end, fd, reply + 1, count))
+
+    unsigned char bytes[MOST_BYTES];
+    if (receive_reply(end, fd, bytes, count) < 0)
         errx(1, "%s has not given %zu bytes", path, count);
-    RAND_add(reply + 1, reply[0], reply[0]);
-    print("", reply + 1, count);
+    RAND_add(bytes, (int)count, (double)count);
+    print_bytes("", bytes, count);
+    if (close(fd) < 0)
+        err(1, "close");
+    return 0;
 }
 
 int main(int argc, char **argv) {
-    int egd = argc > 2 && strcmp(argv[1], "egd") == 0;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1) /* our socket would get it: lesson 01 */
-            err(1, "descriptor %d", fd);
+    require_output();
+    /* RAND_bytes would crash without this: OpenSSL makes it at its first use,
+     * and does not look whether there was memory for it. */
     if (OSSL_LIB_CTX_get0_global_default() == NULL)
-        errx(1, "OpenSSL: out of memory"); /* and RAND_bytes would crash */
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
-    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* line by line, also in a pipe */
+        errx(1, "OpenSSL: out of memory");
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    /* Print each line at once, also into a file or a pipe. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+
     if (argc == 2 && strcmp(argv[1], "status") == 0)
-        show_status();
-    else if (argc == 3 && strcmp(argv[1], "bytes") == 0)
-        show_bytes(parse_count(argv[2]));
-    else if (argc == 4 && egd && strcmp(argv[2], "serve") == 0)
-        egd_serve(argv[3]);
-    else if (argc == 5 && egd && strcmp(argv[2], "get") == 0)
-        egd_get(argv[3], parse_count(argv[4]));
-    else
+        return status_main();
+    if (argc == 3 && strcmp(argv[1], "bytes") == 0)
+        return bytes_main(argv[2]);
+    if (argc < 4 || strcmp(argv[1], "egd") != 0)
         usage(stderr, 2);
-    if (fflush(stdout) == EOF || ferror(stdout))
-        err(1, "standard output");
-    return 0;
+    if (argc == 4 && strcmp(argv[2], "serve") == 0)
+        return egd_serve_main(argv[3]);
+    if (argc == 5 && strcmp(argv[2], "get") == 0)
+        return egd_get_main(argv[3], argv[4]);
+    usage(stderr, 2);
 }

@@ -1,6 +1,6 @@
 /*
- * 13 solution: messages, compressed where zlib is to be had; one good answer of
- * many.
+ * 13 solution: messages that are compressed if zlib can be used, one good
+ * answer of many.
  *
  * usage: 13-optional-import [-d]
  */
@@ -15,13 +15,14 @@
 #include <string.h>
 
 enum {
-    LARGEST = 1 << 16,           /* the longest input of a message, in bytes */
-    MESSAGE_BYTES = 2 * LARGEST, /* and the longest message */
+    MOST_BYTES = 65536,             /* the longest input of a message */
+    MESSAGE_BYTES = 2 * MOST_BYTES, /* the longest message */
 };
 
 typedef unsigned char byte;
 
-/* What zlib.h has of these; it is not needed, and need not be there. */
+/* The functions that we use. Their types are those of zlib.h, which we don't
+ * need for that. */
 struct zlib {
     const char *(*version)(void);
     unsigned long (*bound)(unsigned long length);
@@ -31,9 +32,10 @@ struct zlib {
                       unsigned long length);
 };
 
-static const struct {
+/* Their names, and where in the struct each pointer is. */
+static const struct symbol {
     const char *name;
-    size_t place;
+    size_t offset;
 } symbols[] = {
     {"zlibVersion", offsetof(struct zlib, version)},
     {"compressBound", offsetof(struct zlib, bound)},
@@ -41,46 +43,54 @@ static const struct {
     {"uncompress", offsetof(struct zlib, uncompress)},
 };
 
+enum { SYMBOLS = sizeof symbols / sizeof *symbols };
+
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 13-optional-import [-d]\n", out);
     exit(status);
 }
 
-/* Number by number: 1.2.11 is newer than 1.2.9, and 1.3 is a whole version. */
+/* Compares number by number, because 1.2.11 is newer than 1.2.9. A number that
+ * is left out counts as 0. */
 static int is_new_enough(const char *version) {
     static const unsigned long wanted[] = {1, 2, 11};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         char *end;
-        unsigned long part = strtoul(version, &end, 10);
-        if (part != wanted[i])
-            return i > 0 && part > wanted[i];
-        version = *end == '.' ? end + 1 : ""; /* nothing is 0 */
+        unsigned long number = strtoul(version, &end, 10);
+        if (number != wanted[i])
+            return i > 0 && number > wanted[i];
+        if (*end == '.')
+            version = end + 1;
+        else
+            version = "";
     }
     return 1;
 }
 
-/* Returns 1; or 0, and has said why. */
+/* Finds zlib and its functions. Returns 0, or -1 when zlib cannot be used; then
+ * it has said why. dlerror must be called before the next call of its kind. */
 static int find_zlib(struct zlib *zlib) {
     void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         warnx("no zlib: %s", dlerror());
-        return 0;
+        return -1;
     }
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *symbol = dlsym(library, symbols[i].name);
-        if (symbol == NULL) {
+    for (size_t i = 0; i < SYMBOLS; i++) {
+        void *function = dlsym(library, symbols[i].name);
+        if (function == NULL) {
             warnx("no zlib: %s", dlerror());
-            return 0;
+            return -1;
         }
-        memcpy((char *)zlib + symbols[i].place, &symbol, sizeof symbol);
+        memcpy((char *)zlib + symbols[i].offset, &function, sizeof function);
     }
-    if (is_new_enough(zlib->version()))
-        return 1;
-    warnx("no zlib: its version is %s, and not 1.2.11", zlib->version());
+    if (!is_new_enough(zlib->version())) {
+        warnx("no zlib: it is version %s, not 1.2.11", zlib->version());
+        return -1;
+    }
     return 0;
 }
 
-/* Returns how many bytes there were; more than size are an error. */
+/* Reads all of standard input. Returns its length, which is at most size. */
 static size_t read_all(byte *bytes, size_t size) {
     size_t length = fread(bytes, 1, size, stdin);
     if (ferror(stdin))
@@ -90,84 +100,120 @@ static size_t read_all(byte *bytes, size_t size) {
     return length;
 }
 
-static void write_message(const char *kind, size_t original, const byte *bytes,
-                          size_t length) {
-    if (kind != NULL && printf("%s %zu\n", kind, original) < 0)
-        err(1, "standard output");
-    if (fwrite(bytes, 1, length, stdout) != length || fflush(stdout) == EOF)
+static void write_header(const char *kind, size_t length) {
+    if (printf("%s %zu\n", kind, length) < 0)
         err(1, "standard output");
 }
 
-static void pack(void) {
-    static byte input[LARGEST];
-    struct zlib zlib;
-    size_t length = read_all(input, sizeof input);
-    if (!find_zlib(&zlib)) {
-        write_message("plain", length, input, length);
-        return;
-    }
-    /* From here on nothing that fails means that there is no zlib. */
-    unsigned long packed_length = zlib.bound(length);
+static void write_bytes(const byte *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Writes the input as a zlib message. From here on, whatever fails is an error,
+ * and does not mean that there is no zlib. */
+static void pack_with_zlib(const struct zlib *zlib, const byte *input,
+                           size_t length) {
+    unsigned long packed_length = zlib->bound(length);
     byte *packed = malloc(packed_length);
     if (packed == NULL)
         err(1, "malloc");
-    int error = zlib.compress(packed, &packed_length, input, length);
+    int error = zlib->compress(packed, &packed_length, input, length);
     if (error != 0)
         errx(1, "compress: error %d", error);
-    write_message("zlib", length, packed, packed_length);
+    write_header("zlib", length);
+    write_bytes(packed, packed_length);
     free(packed);
 }
 
-/* Reads "KIND LENGTH\n". Returns 1, and what follows is at *body. */
-static int parse(const byte *message, size_t length, const char *kind,
-                 unsigned long *original, const byte **body) {
-    size_t start = strlen(kind);
-    const byte *newline = memchr(message, '\n', length);
-    if (newline == NULL || (size_t)(newline - message) <= start + 1 ||
-        memcmp(message, kind, start) != 0 || message[start] != ' ')
-        return 0;
-    *original = 0;
-    for (const byte *digit = message + start + 1; digit < newline; digit++) {
-        if (*digit < '0' || *digit > '9' || *original > LARGEST)
-            return 0;
-        *original = *original * 10 + (*digit - '0');
+static void pack(void) {
+    static byte input[MOST_BYTES];
+    struct zlib zlib;
+    size_t length = read_all(input, sizeof input);
+    if (find_zlib(&zlib) == 0) {
+        pack_with_zlib(&zlib, input, length);
+        return;
     }
+    write_header("plain", length);
+    write_bytes(input, length);
+}
+
+/* Reads the digits up to end. Returns the number, or -1 when this is not a
+ * number from 0 to MOST_BYTES. */
+static long parse_length(const byte *digit, const byte *end) {
+    long number = 0;
+    if (digit == end)
+        return -1;
+    for (; digit < end; digit++) {
+        if (*digit < '0' || *digit > '9')
+            return -1;
+        number = number * 10 + (*digit - '0');
+        if (number > MOST_BYTES)
+            return -1;
+    }
+    return number;
+}
+
+/* Reads the line "KIND LENGTH". Returns LENGTH, and in *body where the line
+ * ends; or -1 when the message does not begin with such a line. */
+static long parse_header(const byte *message, size_t length, const char *kind,
+                         const byte **body) {
+    size_t kind_length = strlen(kind);
+    const byte *newline = memchr(message, '\n', length);
+    if (newline == NULL)
+        return -1;
+    if ((size_t)(newline - message) < kind_length + 1)
+        return -1;
+    if (memcmp(message, kind, kind_length) != 0 || message[kind_length] != ' ')
+        return -1;
     *body = newline + 1;
-    return *original <= LARGEST;
+    return parse_length(message + kind_length + 1, newline);
+}
+
+/* Prints what is in the body of a zlib message. */
+static void unpack_with_zlib(const byte *body, size_t length, size_t original) {
+    static byte output[MOST_BYTES];
+    struct zlib zlib;
+    if (find_zlib(&zlib) < 0)
+        exit(1);
+    unsigned long unpacked = sizeof output;
+    int error = zlib.uncompress(output, &unpacked, body, length);
+    if (error != 0)
+        errx(1, "uncompress: error %d", error);
+    if (unpacked != original)
+        errx(1, "%lu bytes came out, not %zu", unpacked, original);
+    write_bytes(output, unpacked);
 }
 
 static void unpack(void) {
-    static byte message[MESSAGE_BYTES], output[LARGEST];
-    struct zlib zlib;
-    unsigned long original;
-    const byte *body;
+    static byte message[MESSAGE_BYTES];
     size_t length = read_all(message, sizeof message);
-    if (parse(message, length, "plain", &original, &body)) {
-        if (original != (size_t)(message + length - body))
-            errx(1, "not of the length that it says");
-        write_message(NULL, 0, body, original);
+    const byte *end = message + length;
+    const byte *body;
+
+    long original = parse_header(message, length, "plain", &body);
+    if (original >= 0) {
+        if (end - body != original)
+            errx(1, "the message has %td bytes, not %ld", end - body, original);
+        write_bytes(body, (size_t)original);
         return;
     }
-    if (!parse(message, length, "zlib", &original, &body))
-        errx(1, "not a message");
-    if (!find_zlib(&zlib))
-        exit(1);
-    unsigned long got = sizeof output;
-    int error =
-        zlib.uncompress(output, &got, body, (size_t)(message + length - body));
-    if (error != 0)
-        errx(1, "uncompress: error %d", error);
-    if (got != original)
-        errx(1, "not of the length that it says");
-    write_message(NULL, 0, output, got);
+    original = parse_header(message, length, "zlib", &body);
+    if (original < 0)
+        errx(1, "this is not a message");
+    unpack_with_zlib(body, (size_t)(end - body), (size_t)original);
 }
 
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc > 2 || (argc == 2 && strcmp(argv[1], "-d") != 0))
+    if (argc > 2)
         usage(stderr, 2);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    if (argc == 2 && strcmp(argv[1], "-d") != 0)
+        usage(stderr, 2);
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
     if (argc == 2)
         unpack();
     else

@@ -15,7 +15,7 @@ else:
 
 *wants_tls, host, port = sys.argv[1:]
 if wants_tls == ["-s"] and _ssl is None:
-    sys.exit("TLS was asked for: nobody is called without")
+    sys.exit("TLS was asked for, but there is none: not connecting")
 connection = socket.create_connection((host, int(port)), timeout=10)
 if wants_tls == ["-s"]:
     context = ssl.create_default_context()

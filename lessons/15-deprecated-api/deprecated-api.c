@@ -1,13 +1,17 @@
 /*
- * 15-deprecated-api: dead calls of the sockets world, and how one dies well.
+ * 15-deprecated-api: dead calls of the world of sockets, and how one dies well.
  *
- * Prints the notes on them as a program in C that runs the old beside the new.
- * And has Python's socket.ssl(sock, keyfile, certfile), line for line; only
- * that what it wraps is verified.
+ * Prints notes on dead calls, as a program in C that runs the old call beside
+ * the new one. With `connect` it calls socket_ssl, which is the socket.ssl of
+ * Python 2.7, line for line, but it verifies the server. That function is
+ * deprecated, so the compiler warns of each call of it, and when it runs, it
+ * warns again. Then the program prints what the server says.
  *
  * usage: 15-deprecated-api [NAME...]
- *        15-deprecated-api socket.ssl HOST PORT CAFILE [KEYFILE CERTFILE]
- * The second prints what a server says. Left out: threads (14).
+ *        15-deprecated-api connect HOST PORT CAFILE [KEYFILE CERTFILE]
+ *
+ * Left out: socket_ssl is for one thread only. Lesson 14 shows an import for
+ * many threads.
  */
 #define _GNU_SOURCE
 
@@ -27,194 +31,311 @@
 #include <unistd.h>
 
 enum {
-    CALLERS = 64,            /* so many are told once; others, each time */
-    PATIENCE_MS = 10 * 1000, /* for a server, from first to last */
+    CALLERS = 64,           /* so many callers are warned only once */
+    PATIENCE_MS = 10 * 1000 /* for a server, from the first call to the last */
 };
 
-#if __has_include(<openssl/ssl.h>) /* try */
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 15-deprecated-api [NAME...]\n"
+          "       15-deprecated-api connect HOST PORT CAFILE "
+          "[KEYFILE CERTFILE]\n",
+          out);
+    exit(status);
+}
+
+/* Prints the notes. */
+static void notes_main(char *const *names) {
+    const char *unknown = notes_print_program(names);
+    if (unknown != NULL)
+        errx(1, "no note on %s", unknown);
+}
+
+#if __has_include(<openssl/ssl.h>) /* try: import _ssl */
 #include "tls.h"
 
-struct ssl { /* what of it socket needs */
+/* The module ssl: the functions of the library that we use. __typeof__ takes
+ * the type of each one from its header: lesson 13. */
+struct ssl_module {
     __typeof__(tls_client_context) *tls_client_context;
     __typeof__(tls_use_certificate) *tls_use_certificate;
     __typeof__(tls_client) *tls_client;
+    __typeof__(tls_handshake) *tls_handshake;
     __typeof__(tls_wait) *tls_wait;
     __typeof__(tls_explain) *tls_explain;
-    __typeof__(SSL_connect) *SSL_connect;
     __typeof__(SSL_read) *SSL_read;
     __typeof__(SSL_shutdown) *SSL_shutdown;
     __typeof__(SSL_free) *SSL_free;
     __typeof__(SSL_CTX_free) *SSL_CTX_free;
 };
 
+/* Their names, in the same order. */
 static const char *const names[] = {
-    "tls_client_context", "tls_use_certificate", "tls_client", "tls_wait",
-    "tls_explain",        "SSL_connect",         "SSL_read",   "SSL_shutdown",
+    "tls_client_context", "tls_use_certificate", "tls_client", "tls_handshake",
+    "tls_wait",           "tls_explain",         "SSL_read",   "SSL_shutdown",
     "SSL_free",           "SSL_CTX_free",
 };
-_Static_assert(sizeof names == sizeof(struct ssl), "a name for each pointer");
+enum { FUNCTIONS = sizeof names / sizeof *names };
+_Static_assert(sizeof names == sizeof(struct ssl_module),
+               "there is one name for each pointer");
 
-/* import _ssl, from beside our program: lesson 13. NULL is an ImportError. */
-static void *import_library(void) {
-    const char module[] = "13-tls.so";
+/* import _ssl: the library is in the folder of our program (lesson 13). It
+ * returns NULL for an ImportError. */
+static void *open_library(void) {
+    static const char file[] = "13-tls.so";
     char path[PATH_MAX];
-    ssize_t end = readlink("/proc/self/exe", path, sizeof path - sizeof module);
+    ssize_t end = readlink("/proc/self/exe", path, sizeof path - sizeof file);
     if (end < 0)
         err(1, "readlink /proc/self/exe");
     while (end > 0 && path[end - 1] != '/')
         end--;
-    memcpy(path + end, module, sizeof module);
+    memcpy(path + end, file, sizeof file);
     return dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 }
 
-/* import ssl as _realssl: the first time, looks for all; then knows them. */
-static const struct ssl *import_ssl(void) {
-    static struct ssl ssl;
-    void *symbols[sizeof names / sizeof *names];
-    if (ssl.tls_client != NULL)
-        return &ssl;
-    void *library = import_library();
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if ((symbols[i] = dlsym(library, names[i])) == NULL)
+/* import ssl as _realssl: at the first call it looks for the functions. Later
+ * calls return the same module. */
+static const struct ssl_module *import_ssl(void) {
+    static struct ssl_module module;
+    static int is_imported;
+    if (is_imported)
+        return &module;
+
+    void *library = open_library();
+    void *symbols[FUNCTIONS];
+    for (int i = 0; i < FUNCTIONS; i++) {
+        symbols[i] = dlsym(library, names[i]);
+        if (symbols[i] == NULL)
             errx(1, "import ssl: %s", dlerror());
-    memcpy(&ssl, symbols, sizeof ssl); /* void * to function: lesson 13 */
-    return &ssl;
+    }
+    /* C has no conversion from void * to a pointer to a function, so we copy
+     * the bytes: lesson 13. */
+    memcpy(&module, symbols, sizeof module);
+    is_imported = 1;
+    return &module;
 }
 
-/* warnings.warn(message, DeprecationWarning, stacklevel=2): at the caller's
- * line, once for each. In a file built with -g, addr2line(1) finds it there. */
+/* Returns 1 the first time that it is asked about this caller. When there is no
+ * room to remember one more caller, it returns 1 every time. */
+static int is_new_caller(const char *caller) {
+    static const char *warned[CALLERS];
+    static int count;
+    for (int i = 0; i < count; i++) {
+        if (warned[i] == caller)
+            return 0;
+    }
+    if (count < CALLERS) {
+        warned[count] = caller;
+        count++;
+    }
+    return 1;
+}
+
+/* warnings.warn(message, DeprecationWarning, stacklevel=2): names the line that
+ * called, as an address in its file. addr2line(1) finds the line there, if the
+ * file was built with -g. */
 static void warn_deprecated(const char *caller, const char *message) {
-    static const char *told[CALLERS];
     Dl_info from;
-    int i = 0;
-    while (i < CALLERS && told[i] != NULL)
-        if (told[i++] == caller)
-            return;
-    if (i < CALLERS)
-        told[i] = caller;
-    /* A call returns to what stands behind it: its line ends a byte before. */
-    if (dladdr(caller, &from) != 0)
-        warnx("%s:%#tx: DeprecationWarning: %s", from.dli_fname,
-              caller - 1 - (const char *)from.dli_fbase, message);
+    if (!is_new_caller(caller) || dladdr(caller, &from) == 0)
+        return;
+    /* caller is where the call returns to: the first byte behind it. That byte
+     * may belong to the next line. One byte before it is still the call. */
+    const char *call = caller - 1;
+    warnx("%s:%#tx: DeprecationWarning: %s", from.dli_fname,
+          call - (const char *)from.dli_fbase, message);
 }
 
-/* Says what failed, and why, as an exception would. */
-static SSL *raise_error(const struct ssl *ssl, const char *with, SSL *wrapped) {
+/* Says what failed and why, and frees the connection, which may be NULL. */
+static void report_failure(const struct ssl_module *ssl, const char *what,
+                           SSL *wrapped) {
     char reason[TLS_REASON_BYTES];
-    warnx("ssl %s: %s", with, ssl->tls_explain(wrapped, reason));
+    warnx("ssl %s: %s", what, ssl->tls_explain(wrapped, reason));
     ssl->SSL_free(wrapped);
-    return NULL;
 }
 
-/* As in Python's ssl.py, down to getpeername. That believed any certificate.
- * Here it must be made out to where sock leads: no more was said of whom. */
-static SSL *sslwrap_simple(const struct ssl *ssl, int sock, const char *keyfile,
-                           const char *certfile) {
-    struct deadline deadline = deadline_after(PATIENCE_MS);
+/* Writes the address to which sock is connected into host, in numbers. Returns
+ * 0, or -1 if sock is not connected. */
+static int get_peer(int sock, char host[NI_MAXHOST]) {
     struct sockaddr_storage peer = {0};
     struct sockaddr *address = (struct sockaddr *)&peer;
     socklen_t length = sizeof peer;
-    char host[NI_MAXHOST];
-    if (getpeername(sock, address, &length) < 0 ||
-        getnameinfo(address, length, host, sizeof host, NULL, 0,
-                    NI_NUMERICHOST) != 0)
-        return raise_error(ssl, "getpeername", NULL);
-    SSL_CTX *context = ssl->tls_client_context(NULL, NULL);
-    SSL *wrapped = NULL;
-    if (context != NULL &&
-        (certfile == NULL ||
-         ssl->tls_use_certificate(context, certfile, keyfile) == 0))
-        wrapped = ssl->tls_client(context, sock, host);
-    ssl->SSL_CTX_free(context); /* wrapped has a share in it */
-    int result, again = wrapped != NULL ? 1 : -1;
-    while (again == 1 && (result = ssl->SSL_connect(wrapped)) != 1)
-        again = ssl->tls_wait(wrapped, result, deadline);
-    if (again == 0)
-        errno = ECONNRESET; /* it has said goodbye instead */
-    return again == 1 ? wrapped : raise_error(ssl, host, wrapped);
+    if (getpeername(sock, address, &length) < 0)
+        return -1;
+    int error =
+        getnameinfo(address, length, host, NI_MAXHOST, NULL, 0, NI_NUMERICHOST);
+    return error == 0 ? 0 : -1;
 }
 
+/* Returns a connection over sock, before its handshake, or NULL. keyfile and
+ * certfile are our own key and certificate. Both are NULL if we have none. */
+static SSL *make_connection(const struct ssl_module *ssl, int sock,
+                            const char *host, const char *keyfile,
+                            const char *certfile) {
+    SSL_CTX *context = ssl->tls_client_context(NULL, NULL);
+    if (context == NULL)
+        return NULL;
+    SSL *wrapped = NULL;
+    if (certfile == NULL ||
+        ssl->tls_use_certificate(context, certfile, keyfile) == 0)
+        wrapped = ssl->tls_client(context, sock, host);
+    ssl->SSL_CTX_free(context); /* a connection keeps its own share of it */
+    return wrapped;
+}
+
+/* The function of that name in Python's ssl.py. It believed any certificate.
+ * Ours must be for the address to which sock leads, because the caller has not
+ * said any name. Returns NULL when it fails, and has then said why. */
+static SSL *sslwrap_simple(const struct ssl_module *ssl, int sock,
+                           const char *keyfile, const char *certfile) {
+    struct deadline deadline = deadline_after(PATIENCE_MS);
+    char host[NI_MAXHOST];
+    if (get_peer(sock, host) < 0) {
+        report_failure(ssl, "getpeername", NULL);
+        return NULL;
+    }
+    SSL *wrapped = make_connection(ssl, sock, host, keyfile, certfile);
+    if (wrapped == NULL || ssl->tls_handshake(wrapped, deadline) < 0) {
+        report_failure(ssl, host, wrapped);
+        return NULL;
+    }
+    return wrapped;
+}
+
+/* socket.ssl(sock, keyfile=None, certfile=None). noinline: it must be a real
+ * call, because the caller is known by where the call returns to. */
 __attribute__((deprecated("use tls_client()"), noinline)) static SSL *
 socket_ssl(int sock, const char *keyfile, const char *certfile) {
-    const struct ssl *ssl = import_ssl();
+    const struct ssl_module *ssl = import_ssl();
     warn_deprecated(__builtin_return_address(0),
                     "socket_ssl() is deprecated. Use tls_client() instead.");
     return sslwrap_simple(ssl, sock, keyfile, certfile);
 }
 
-static int dial(const char *host, const char *port, struct deadline deadline) {
+/* Returns a socket that is connected to this address. Or it says why that
+ * failed, and returns -1. */
+static int try_address(const struct addrinfo *where, struct deadline deadline) {
+    char name[ADDR_TEXT_BYTES];
+    addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port,
+                      struct deadline deadline) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s: %s", host, gai_strerror(error));
-    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        deadline_connect(deadline, fd, list->ai_addr, list->ai_addrlen) < 0)
-        err(1, "%s %s port %s", fd < 0 ? "socket" : "connect", host, port);
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where, deadline);
+        where = where->ai_next;
+    }
     freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
     return fd;
 }
 
-/* Prints what the server says. Returns 0; or 1, and has said why. */
-static int talk(char **to) { /* HOST PORT CAFILE [KEYFILE CERTFILE] */
+/* Prints what the server sends, until it says that this was all. Returns 0, or
+ * -1 if something failed. */
+static int print_answer(const struct ssl_module *ssl, SSL *wrapped,
+                        struct deadline deadline) {
     char piece[BUFSIZ];
-    int again = 1, result;
-    if (import_library() == NULL)
+    for (;;) {
+        if (deadline_left(deadline) == 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        int received = ssl->SSL_read(wrapped, piece, sizeof piece);
+        if (received > 0) {
+            size_t length = (size_t)received;
+            if (fwrite(piece, 1, length, stdout) != length)
+                err(1, "standard output");
+            continue;
+        }
+        enum tls_result result = ssl->tls_wait(wrapped, received, deadline);
+        if (result == TLS_CLOSED)
+            return 0;
+        if (result == TLS_FAILED)
+            return -1;
+    }
+}
+
+/* Connects by socket_ssl, and prints what the server says. The words are HOST
+ * PORT CAFILE [KEYFILE CERTFILE] and a NULL. Returns the exit status. */
+static int connect_main(char *const *words) {
+    const char *keyfile = words[3];
+    const char *certfile = keyfile != NULL ? words[4] : NULL;
+    if (open_library() == NULL)
         errx(1, "no socket.ssl: %s", dlerror());
-    if (setenv("SSL_CERT_FILE", to[2], 1) < 0) /* whom this system trusts */
+    /* socket.ssl has no argument for those whom we trust, so it trusts those
+     * whom this system trusts. OpenSSL reads in this variable who they are. */
+    if (setenv("SSL_CERT_FILE", words[2], 1) < 0)
         err(1, "setenv");
     struct deadline deadline = deadline_after(PATIENCE_MS);
-    int sock = dial(to[0], to[1], deadline);
-/* This call is meant. Without this line you see what others get to see. */
+    int sock = connect_to(words[0], words[1], deadline);
+/* We make this call on purpose. Without the next line the compiler warns. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    SSL *wrapped = socket_ssl(sock, to[3], to[3] != NULL ? to[4] : NULL);
-    const struct ssl *ssl = import_ssl();
+    SSL *wrapped = socket_ssl(sock, keyfile, certfile);
     if (wrapped == NULL)
+        return 1; /* sslwrap_simple has said why */
+    const struct ssl_module *ssl = import_ssl();
+    if (print_answer(ssl, wrapped, deadline) < 0) {
+        report_failure(ssl, "read", wrapped);
         return 1;
-    while (again == 1 && deadline_left(deadline) > 0) {
-        result = ssl->SSL_read(wrapped, piece, sizeof piece);
-        if (result <= 0)
-            again = ssl->tls_wait(wrapped, result, deadline);
-        else if (fwrite(piece, 1, (size_t)result, stdout) != (size_t)result)
-            err(1, "standard output");
     }
-    if (again == 1)
-        errno = ETIMEDOUT; /* there was always more */
-    if (again != 0)
-        return raise_error(ssl, "read", wrapped) == NULL;
-    (void)ssl->SSL_shutdown(wrapped); /* it may have gone already */
+    (void)ssl->SSL_shutdown(wrapped); /* the server may have gone already */
     ssl->SSL_free(wrapped);
-    (void)close(sock); /* all has been said, and heard */
+    (void)close(sock); /* everything has been said and heard */
     return 0;
 }
 #else /* except ImportError: pass */
-static int talk(char **to) {
-    errx(1, "no socket.ssl for %s: built without OpenSSL's headers", to[0]);
+static int connect_main(char *const *words) {
+    errx(1, "no socket.ssl for %s: built without OpenSSL's headers", words[0]);
 }
 #endif
 
-int main(int argc, char **argv) {
-    in_port_t port;
-    if (argc == 2 && strcmp(argv[1], "-h") == 0)
-        return puts("usage: 15-deprecated-api [NAME...]\n"
-                    "       15-deprecated-api socket.ssl HOST PORT CAFILE "
-                    "[KEYFILE CERTFILE]") == EOF ||
-               fflush(stdout) == EOF;
-    /* Were one of these free, our socket would get its number: lesson 01. */
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+/* If a standard descriptor is closed, our socket would get its number: lesson
+ * 01. */
+static void require_descriptors(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) == -1)
             err(1, "descriptor %d", fd);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
-    int failed = 0;
-    if ((argc == 5 || argc == 7) && strcmp(argv[1], "socket.ssl") == 0 &&
-        addr_parse_port(argv[3], strlen(argv[3]), 1, &port) == 0) {
-        failed = talk(argv + 2);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    require_descriptors();
+    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+
+    int status = 0;
+    if (argc > 1 && strcmp(argv[1], "connect") == 0) {
+        if (argc != 5 && argc != 7)
+            usage(stderr, 2);
+        in_port_t port;
+        if (addr_parse_port(argv[3], strlen(argv[3]), 1, &port) < 0)
+            errx(1, "%s is not a port: 1 to 65535", argv[3]);
+        status = connect_main(argv + 2);
     } else {
-        const char *unknown = print_program(argv + 1);
-        if (unknown != NULL)
-            errx(1, "no note on %s", unknown);
+        notes_main(argv + 1);
     }
     if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");
-    return failed;
+    return status;
 }

@@ -1,11 +1,49 @@
 /*
  * 15 exercise: a program of 1999, to be brought up to date.
  *
- * usage: 15-deprecated-api HOST PORT [HOST PORT]...
+ * A program from 1999 still works today. It connects to a few servers,
+ * receives from all of them, and counts the bytes. But it was written when
+ * nearly all of the internet used IPv4, and when a program had only a few
+ * descriptors. It makes seven calls that you know from the notes:
+ * `gethostbyname`, `inet_addr`, `inet_ntoa`, `select`, `usleep`, `bzero` and
+ * `bcopy`.
  *
- * Connects to each server, hears them all at once, and says how much each one
- * said before it ended. It works, and the compiler does not complain. Nor does
- * it know any IPv6. The README beside this file says what it is to become.
+ * The starter is this program, whole and working. Bring it up to date. What it
+ * does already, it goes on doing.
+ *
+ * It is called as `15-deprecated-api HOST PORT [HOST PORT]...`, with 1 to 8
+ * servers.
+ *
+ * 1. It connects to a server, and says how many bytes the server sent. It
+ *    prints `connected to 127.0.0.1:8080` when it is connected, and
+ *    `127.0.0.1:8080 said 42 bytes` when the server has ended. When all
+ *    servers have ended, it ends with status 0.
+ * 2. It keeps the address of each server until the end. It connects to the
+ *    servers in the order of the arguments.
+ * 3. It receives from all servers at once, and prints each line at once. A
+ *    server that is silent does not hold up the others.
+ * 4. It finds a server by its name, whichever of its addresses answers. It
+ *    asks `getaddrinfo`, and tries the addresses in that order. The check uses
+ *    names that only `getaddrinfo` knows.
+ * 5. It speaks IPv6 as well. HOST may be an IPv6 address, or a name that has
+ *    one. Such an address is printed as in `[::1]:8080`.
+ * 6. It takes a socket whose number is 1024 or more.
+ * 7. It tries three times, with a pause of a tenth of a second. One try goes
+ *    through all addresses of HOST. If the third try fails too, it says on
+ *    standard error why, and which address was the last one, with status 1.
+ * 8. It reports a reset as an error, with status 1. On standard error it says
+ *    which server it was, and the reason in words, such as "Connection reset
+ *    by peer".
+ * 9. It makes none of the dead calls. These are the seven calls of the
+ *    program, and also `gethostbyaddr` and `inet_aton`.
+ * 10. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
+ * 11. It refuses an unknown HOST, with status 1. The message on standard error
+ *     contains the name.
+ * 12. It refuses an invalid PORT, with status 1. A port is a number from 1 to
+ *     65535, in digits alone; `80x` is invalid.
+ *
+ * What is here compiles and works, and the compiler does not complain.
  */
 #define _GNU_SOURCE
 
@@ -22,9 +60,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* libc does not say that these are dead. So we do. Somebody who had no time has
- * silenced the compiler, and the linter, with the two lines below them: begin
- * there. (Of bzero and bcopy the compiler will know nothing even then.) */
+/* The C library does not say that these calls are dead. So we declare them
+ * again, as deprecated. But the line with #pragma silences the compiler, and
+ * the line below it silences another tool. Begin there: delete the two lines.
+ * Of bzero and bcopy the compiler says nothing even then. */
 #define DEAD __attribute__((deprecated))
 DEAD struct hostent *gethostbyname(const char *name);
 DEAD in_addr_t inet_addr(const char *text);
@@ -36,13 +75,13 @@ DEAD int usleep(useconds_t microseconds);
 /* NOLINTBEGIN(clang-analyzer-security.insecureAPI*) */
 
 enum {
-    SERVERS = 8,
+    MOST_SERVERS = 8,
     TRIES = 3,
-    PAUSE = 100000, /* microseconds, between two tries */
+    PAUSE_MICROSECONDS = 100000,
 };
 
 struct server {
-    int fd; /* -1 when it has ended */
+    int fd; /* -1 when the server has ended */
     char name[32];
     unsigned long bytes;
 };
@@ -56,53 +95,59 @@ static in_port_t parse_port(const char *text) {
     char *end;
     errno = 0;
     unsigned long port = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || port == 0 ||
-        port > 65535)
+
+    int begins_with_digit = *text >= '0' && *text <= '9';
+    int is_all_number = begins_with_digit && *end == '\0';
+    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
         errx(1, "%s is not a port: 1 to 65535", text);
     return (in_port_t)port;
 }
 
-/* A number, or else a name. */
+/* Returns the address that host names. It may also be an address in numbers. */
 static struct in_addr look_up(const char *host) {
-    struct in_addr found;
-    found.s_addr = inet_addr(host);
-    if (found.s_addr != INADDR_NONE)
-        return found;
+    struct in_addr address;
+    address.s_addr = inet_addr(host);
+    if (address.s_addr != INADDR_NONE)
+        return address;
+
     struct hostent *entry = gethostbyname(host);
-    if (entry != NULL)
-        bcopy(entry->h_addr_list[0], &found, sizeof found);
-    else
-        errx(1, "%s: %s", host, hstrerror(h_errno));
-    return found;
+    if (entry != NULL) {
+        bcopy(entry->h_addr_list[0], &address, sizeof address);
+        return address;
+    }
+    errx(1, "%s: %s", host, hstrerror(h_errno));
 }
 
 static void connect_to(struct server *server, const char *host,
                        const char *port) {
-    struct sockaddr_in at;
-    bzero(&at, sizeof at);
-    at.sin_family = AF_INET;
-    at.sin_port = htons(parse_port(port));
-    at.sin_addr = look_up(host);
-    /* What inet_ntoa returns, its next call overwrites: so it is copied. */
-    (void)sprintf(server->name, "%s:%d", inet_ntoa(at.sin_addr),
-                  ntohs(at.sin_port));
+    struct sockaddr_in address;
+    bzero(&address, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_port = htons(parse_port(port));
+    address.sin_addr = look_up(host);
+    /* The next call of inet_ntoa overwrites its text, so we copy it. */
+    (void)sprintf(server->name, "%s:%d", inet_ntoa(address.sin_addr),
+                  ntohs(address.sin_port));
+
     for (int try = 1;; try++) {
         server->fd = socket(AF_INET, SOCK_STREAM, 0);
         if (server->fd < 0)
             err(1, "socket");
-        if (connect(server->fd, (struct sockaddr *)&at, sizeof at) == 0)
+        if (connect(server->fd, (struct sockaddr *)&address, sizeof address) ==
+            0)
             break;
         if (try == TRIES)
             err(1, "connect %s", server->name);
         (void)close(server->fd);
-        (void)usleep(PAUSE);
+        (void)usleep(PAUSE_MICROSECONDS);
     }
     printf("connected to %s\n", server->name);
     (void)fflush(stdout);
 }
 
-/* Takes what has come; at the end says how much it was. */
-static void hear(struct server *server) {
+/* Receives once, and counts the bytes. Prints the count when the server has
+ * ended. */
+static void receive_from(struct server *server) {
     char piece[4096];
     ssize_t received = recv(server->fd, piece, sizeof piece, 0);
     if (received < 0)
@@ -116,37 +161,47 @@ static void hear(struct server *server) {
     server->fd = -1;
 }
 
+/* Waits until some of the servers have sent something, and receives that.
+ * Returns how many servers have not ended. */
+static int receive_from_all(struct server *servers, int count) {
+    fd_set readable;
+    int highest = -1;
+    int open = 0;
+    FD_ZERO(&readable);
+    for (int i = 0; i < count; i++) {
+        if (servers[i].fd < 0)
+            continue;
+        FD_SET((unsigned)servers[i].fd, &readable);
+        if (servers[i].fd > highest)
+            highest = servers[i].fd;
+    }
+    if (select(highest + 1, &readable, NULL, NULL, NULL) < 0)
+        err(1, "select");
+    for (int i = 0; i < count; i++) {
+        if (servers[i].fd < 0)
+            continue;
+        if (FD_ISSET((unsigned)servers[i].fd, &readable))
+            receive_from(&servers[i]);
+        if (servers[i].fd >= 0)
+            open++;
+    }
+    return open;
+}
+
 int main(int argc, char **argv) {
-    struct server servers[SERVERS];
-    int count = (argc - 1) / 2;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc < 3 || argc % 2 == 0 || count > SERVERS)
+    int count = (argc - 1) / 2;
+    if (argc % 2 == 0 || count < 1 || count > MOST_SERVERS)
         usage(stderr, 2);
+
+    struct server servers[MOST_SERVERS];
     bzero(servers, sizeof servers);
     for (int i = 0; i < count; i++)
         connect_to(&servers[i], argv[1 + 2 * i], argv[2 + 2 * i]);
-    for (int left = count; left > 0;) {
-        fd_set readable;
-        int highest = -1;
-        FD_ZERO(&readable);
-        for (int i = 0; i < count; i++) {
-            if (servers[i].fd < 0)
-                continue;
-            FD_SET((unsigned)servers[i].fd, &readable);
-            if (servers[i].fd > highest)
-                highest = servers[i].fd;
-        }
-        if (select(highest + 1, &readable, NULL, NULL, NULL) < 0)
-            err(1, "select");
-        for (int i = 0; i < count; i++) {
-            if (servers[i].fd < 0 ||
-                !FD_ISSET((unsigned)servers[i].fd, &readable))
-                continue;
-            hear(&servers[i]);
-            left -= servers[i].fd < 0;
-        }
-    }
+    int open = count;
+    while (open > 0)
+        open = receive_from_all(servers, count);
     return 0;
 }
 /* NOLINTEND(clang-analyzer-security.insecureAPI*) */

@@ -18,12 +18,13 @@
 #include <unistd.h>
 
 enum {
-    SERVERS = 8,
+    MOST_SERVERS = 8,
     TRIES = 3,
-    PAUSE = 100000000, /* nanoseconds, between two tries */
+    PAUSE_NANOSECONDS = 100 * 1000 * 1000,
 };
 
 struct server {
+    int fd; /* -1 when the server has ended */
     char name[ADDR_TEXT_BYTES];
     unsigned long bytes;
 };
@@ -33,87 +34,104 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns a socket that is connected to one of HOST's addresses, or -1; the
- * name of the last one tried goes into server. */
-static int try_each(struct server *server, const struct addrinfo *list) {
+static void flush_output(void) {
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Tries each address of the list once. Returns a socket that is connected to
+ * the first one that answers, or -1 and errno. Writes the name of the last
+ * address that was tried into name, which has ADDR_TEXT_BYTES. */
+static int try_addresses(const struct addrinfo *list, char *name) {
     for (; list != NULL; list = list->ai_next) {
-        (void)addr_format(list->ai_addr, list->ai_addrlen, server->name);
+        (void)addr_format(list->ai_addr, list->ai_addrlen, name);
         int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
             continue;
         if (connect(fd, list->ai_addr, list->ai_addrlen) == 0)
             return fd;
         int error = errno;
-        (void)close(fd);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
         errno = error;
     }
     return -1;
 }
 
-static int connect_to(struct server *server, const char *host,
-                      const char *port) {
+static void connect_to(struct server *server, const char *host,
+                       const char *port) {
     in_port_t number;
-    struct addrinfo *list;
     if (addr_parse_port(port, strlen(port), 1, &number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
+    struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s: %s", host, gai_strerror(error));
-    int fd = try_each(server, list);
-    for (int try = 2; fd < 0 && try <= TRIES; try++) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE}, NULL);
-        fd = try_each(server, list);
+
+    const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
+    server->fd = try_addresses(list, server->name);
+    for (int try = 2; server->fd < 0 && try <= TRIES; try++) {
+        (void)nanosleep(&pause, NULL); /* no signal handler cuts it short */
+        server->fd = try_addresses(list, server->name);
     }
-    if (fd < 0)
+    if (server->fd < 0)
         err(1, "connect %s", server->name);
     freeaddrinfo(list);
     printf("connected to %s\n", server->name);
-    if (fflush(stdout) == EOF)
-        err(1, "standard output");
-    return fd;
+    flush_output();
 }
 
-/* Takes what has come; at the end says how much it was, and returns 0. */
-static int hear(int fd, struct server *server) {
+/* Receives once, and counts the bytes. Prints the count when the server has
+ * ended. */
+static void receive_from(struct server *server) {
     char piece[4096];
-    ssize_t received = recv(fd, piece, sizeof piece, 0);
+    ssize_t received = recv(server->fd, piece, sizeof piece, 0);
     if (received < 0)
         err(1, "recv from %s", server->name);
     server->bytes += (unsigned long)received;
     if (received > 0)
-        return 1;
+        return;
     printf("%s said %lu bytes\n", server->name, server->bytes);
-    if (fflush(stdout) == EOF)
-        err(1, "standard output");
-    (void)close(fd);
-    return 0;
+    flush_output();
+    (void)close(server->fd); /* everything has been received */
+    server->fd = -1;
+}
+
+/* Waits until some of the servers have sent something, and receives that.
+ * Returns how many servers have not ended. */
+static int receive_from_all(struct server *servers, int count) {
+    struct pollfd waiting[MOST_SERVERS];
+    int open = 0;
+    for (int i = 0; i < count; i++) {
+        waiting[i].fd = servers[i].fd; /* poll ignores a negative one */
+        waiting[i].events = POLLIN;
+        waiting[i].revents = 0;
+    }
+    if (poll(waiting, (nfds_t)count, -1) < 0)
+        err(1, "poll");
+    for (int i = 0; i < count; i++) {
+        if (waiting[i].revents != 0)
+            receive_from(&servers[i]);
+        if (servers[i].fd >= 0)
+            open++;
+    }
+    return open;
 }
 
 int main(int argc, char **argv) {
-    struct server servers[SERVERS] = {0};
-    struct pollfd fds[SERVERS];
-    int count = (argc - 1) / 2;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc < 3 || argc % 2 == 0 || count > SERVERS)
+    int count = (argc - 1) / 2;
+    if (argc % 2 == 0 || count < 1 || count > MOST_SERVERS)
         usage(stderr, 2);
-    if (fcntl(STDOUT_FILENO, F_GETFD) < 0) /* or a socket would be it */
+    /* If it is closed, a socket would get its number: lesson 01. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
+
+    struct server servers[MOST_SERVERS] = {0};
     for (int i = 0; i < count; i++)
-        fds[i] = (struct pollfd){
-            .fd = connect_to(&servers[i], argv[1 + 2 * i], argv[2 + 2 * i]),
-            .events = POLLIN,
-        };
-    for (int left = count; left > 0;) {
-        if (poll(fds, (nfds_t)count, -1) < 0)
-            err(1, "poll");
-        for (int i = 0; i < count; i++) {
-            if (fds[i].fd < 0 || fds[i].revents == 0 ||
-                hear(fds[i].fd, &servers[i]))
-                continue;
-            fds[i].fd = -1; /* poll passes over it */
-            left--;
-        }
-    }
+        connect_to(&servers[i], argv[1 + 2 * i], argv[2 + 2 * i]);
+    int open = count;
+    while (open > 0)
+        open = receive_from_all(servers, count);
     return 0;
 }

@@ -18,9 +18,9 @@
  * 6. It counts from the first packet if a packet was sent again.
  * 7. It knows that 0 comes after the largest number. Numbers of TCP have 32
  *    bits.
- * 8. It reads packets of which only a part was captured, and nothing beyond
- *    that part. It passes over a packet that is cut or damaged in its headers;
- *    one that is cut behind them counts.
+ * 8. It reads packets that were captured only in part, and nothing beyond that
+ *    part. It passes over a packet that is cut or damaged in its headers; one
+ *    that is cut behind them counts.
  * 9. It believes no captured length above 262144. It prints nothing on
  *    standard output, an error that contains the word "length" on standard
  *    error, and ends with status 1.

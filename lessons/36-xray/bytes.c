@@ -27,17 +27,24 @@ static bool is_text(const uint8_t *bytes, size_t count) {
     return unreadable * 4 <= count;
 }
 
+static void write_byte(FILE *out, uint8_t byte) {
+    int letter = letter_of(byte);
+    if (letter != 0)
+        (void)fprintf(out, "\\%c", letter);
+    else if (is_printable(byte))
+        (void)fputc(byte, out);
+    else
+        (void)fprintf(out, "\\x%02x", byte);
+}
+
+void bytes_write_name(FILE *out, const uint8_t *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        write_byte(out, bytes[i]);
+}
+
 static void write_text(FILE *out, const uint8_t *bytes, size_t count) {
     (void)fputc('"', out);
-    for (size_t i = 0; i < count; i++) {
-        int letter = letter_of(bytes[i]);
-        if (letter != 0)
-            (void)fprintf(out, "\\%c", letter);
-        else if (is_printable(bytes[i]))
-            (void)fputc(bytes[i], out);
-        else
-            (void)fprintf(out, "\\x%02x", bytes[i]);
-    }
+    bytes_write_name(out, bytes, count);
     (void)fputc('"', out);
 }
 

@@ -22,4 +22,8 @@ enum {
 void bytes_write(FILE *out, const uint8_t *bytes, size_t at_hand,
                  size_t length);
 
+/* Writes a name of count bytes, of a file or of a socket. Bytes that are not
+ * printable are written as in a C string: \x01. */
+void bytes_write_name(FILE *out, const uint8_t *bytes, size_t count);
+
 #endif

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 enum { MOST_COLUMNS = 6 };
 
 /* The side of a socket, by all that was seen of it. */
@@ -81,6 +83,25 @@ static struct record_place find_owner(const struct record *record, int64_t at,
     return owner;
 }
 
+/* Whether two frames went between the same two ends, in any direction. */
+static bool is_same_connection(const struct record_frame *one,
+                               const struct record_frame *other) {
+    if (endpoint_same(&one->from, &other->from))
+        return endpoint_same(&one->to, &other->to);
+    return endpoint_same(&one->from, &other->to) &&
+           endpoint_same(&one->to, &other->from);
+}
+
+/* The port that the first frame of a connection came from: that of the client,
+ * unless the connection began before we looked. */
+static in_port_t find_connection(const struct record *record,
+                                 const struct record_frame *frame) {
+    const struct record_frame *first = record->frames;
+    while (!is_same_connection(first, frame))
+        first++;
+    return first->from.port;
+}
+
 /* Makes an event of each frame that one of our processes sent or received. */
 static void add_segments(struct record *record) {
     for (size_t i = 0; i < record->frame_count; i++) {
@@ -88,6 +109,7 @@ static void add_segments(struct record *record) {
         struct record_event event = {
             .place = find_owner(record, frame->at, &frame->from, &frame->to),
             .to = find_owner(record, frame->at, &frame->to, &frame->from),
+            .connection = find_connection(record, frame),
             .drawn = {.kind = PICTURE_SEGMENT,
                       .began = frame->at,
                       .text = frame->text,
@@ -145,6 +167,7 @@ static int add_named_column(struct picture *picture, const char *name,
     picture->names = names;
     if (asprintf(&whole, "%s%s", name, suffix) < 0)
         return PICTURE_NOBODY;
+    utf8_clean(whole);
     names[picture->columns] = whole;
     picture->columns++;
     return (int)picture->columns - 1;
@@ -280,6 +303,57 @@ static void move_deaths(struct record *record) {
     }
 }
 
+/* Finds the columns of all events, now that they are chosen. */
+static void find_columns(struct record *record) {
+    for (size_t i = 0; i < record->event_count; i++) {
+        struct record_event *event = &record->events[i];
+        event->drawn.column = layout_column(record, event->place);
+        event->drawn.to = PICTURE_NOBODY;
+        if (event->drawn.kind == PICTURE_SEGMENT)
+            event->drawn.to = layout_column(record, event->to);
+    }
+}
+
+/* ---- several connections --------------------------------------------------*/
+
+/* Whether segments of another connection went between the same two columns. */
+static bool has_other_connection(const struct record *record,
+                                 const struct record_event *event) {
+    int one = event->drawn.column;
+    int other = event->drawn.to;
+    for (size_t i = 0; i < record->event_count; i++) {
+        const struct record_event *next = &record->events[i];
+        if (next->drawn.kind != PICTURE_SEGMENT ||
+            next->connection == event->connection)
+            continue;
+        int from = next->drawn.column;
+        int to = next->drawn.to;
+        if ((from == one && to == other) || (from == other && to == one))
+            return true;
+    }
+    return false;
+}
+
+/* Writes the connection's port before a segment where there are several
+ * connections between its columns: ":40000 SYN". The server's calls have the
+ * same port: "recv(4 from :40000". */
+static void name_connections(struct record *record) {
+    for (size_t i = 0; i < record->event_count; i++) {
+        struct record_event *event = &record->events[i];
+        char *text = NULL;
+        if (event->drawn.kind != PICTURE_SEGMENT ||
+            !has_other_connection(record, event))
+            continue;
+        if (asprintf(&text, ":%u %s", event->connection, event->drawn.text) <
+            0) {
+            record->no_memory = true;
+            continue;
+        }
+        free(event->drawn.text);
+        event->drawn.text = text;
+    }
+}
+
 /* ---- the picture ----------------------------------------------------------*/
 
 /* Moves the events that have a column into the picture. */
@@ -292,11 +366,7 @@ static void move_events(struct record *record, struct picture *picture) {
     for (size_t i = 0; i < record->event_count; i++) {
         struct record_event *event = &record->events[i];
         struct picture_event drawn = event->drawn;
-        drawn.column = layout_column(record, event->place);
-        drawn.to = PICTURE_NOBODY;
-        if (drawn.kind == PICTURE_SEGMENT)
-            drawn.to = layout_column(record, event->to);
-        else if (drawn.column == PICTURE_NOBODY)
+        if (drawn.kind != PICTURE_SEGMENT && drawn.column == PICTURE_NOBODY)
             continue;
         picture->events[picture->count] = drawn;
         picture->count++;
@@ -310,6 +380,8 @@ void layout_make(struct record *record, struct picture *picture) {
     choose_processes(record);
     add_columns(record, picture);
     move_deaths(record);
+    find_columns(record);
+    name_connections(record);
     move_events(record, picture);
     picture_sort(picture);
     if (picture_fold(picture) < 0)

@@ -57,7 +57,9 @@ void memory_write_text(FILE *out, struct memory memory) {
     if (wanted > sizeof text)
         wanted = sizeof text;
     size_t got = read_bytes(memory, text, wanted);
-    (void)fprintf(out, "\"%.*s\"", (int)strnlen(text, got), text);
+    (void)fputc('"', out);
+    bytes_write_name(out, (const uint8_t *)text, strnlen(text, got));
+    (void)fputc('"', out);
 }
 
 /* ---- addresses ------------------------------------------------------------*/
@@ -74,14 +76,16 @@ static void write_internet_address(FILE *out,
 static void write_unix_address(FILE *out,
                                const struct sockaddr_storage *address,
                                size_t length) {
-    const char *path = (const char *)address + PATH_AT;
+    const uint8_t *path = (const uint8_t *)address + PATH_AT;
     if (length <= PATH_AT)
         return; /* a socket without a name */
     size_t room = length - PATH_AT;
-    if (path[0] == '\0')
-        (void)fprintf(out, "@%.*s", (int)(room - 1), path + 1);
-    else
-        (void)fprintf(out, "%.*s", (int)strnlen(path, room), path);
+    if (path[0] != '\0') {
+        bytes_write_name(out, path, strnlen((const char *)path, room));
+        return;
+    }
+    (void)fputc('@', out); /* an abstract name, which may have any bytes */
+    bytes_write_name(out, path + 1, room - 1);
 }
 
 void memory_write_address(FILE *out, struct memory memory, uint64_t length) {

@@ -27,8 +27,8 @@ struct picture_event {
     int64_t ended; /* likewise; 0 while a call has not returned */
     bool waited;   /* other things happened during the call: it is drawn in two
                       rows, where it began and where it returned */
-    char *text;    /* "recv(3 to :80, 100", "SYN ACK": malloc(3)ed */
-    char *result;  /* " = 6 \"hello\\n\"": malloc(3)ed; NULL before it */
+    char *text;    /* "recv(3 to :80, 100", "SYN ACK", in ASCII: malloc(3)ed */
+    char *result;  /* " = 6 \"hello\\n\"": likewise; NULL before it */
     const char *state;       /* "ESTABLISHED", or "": never freed */
     unsigned unacknowledged; /* bytes that were sent and not acknowledged */
 };
@@ -40,7 +40,8 @@ struct picture_event {
  */
 struct picture {
     size_t columns;
-    char **names; /* of the columns: malloc(3)ed, as the array is */
+    char **names; /* of the columns, in UTF-8 without control characters:
+                     malloc(3)ed, as the array is */
     size_t count;
     struct picture_event *events; /* malloc(3)ed */
 };

@@ -334,7 +334,7 @@ static bool step(struct play *play, struct deadline *limit) {
         go_on(play, limit);
         break;
     case SCHEDULE_FAILED:
-        err(1, "what happened next");
+        errx(1, "out of memory: an event is lost");
     }
     return true;
 }

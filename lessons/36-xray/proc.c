@@ -2,7 +2,6 @@
 
 #include "proc.h"
 
-#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,16 +194,17 @@ static void read_unix(const char *path, struct endpoint *endpoint) {
 }
 
 /* In /proc a descriptor is a link; that of a socket is "socket:[12345]". */
+static const char socket_link[] = "socket:[";
+
 uint64_t proc_inode(pid_t process, int fd) {
     char path[PATH_BYTES];
     char target[48] = "";
-    uint64_t inode;
     (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process, fd);
     if (readlink(path, target, sizeof target - 1) < 0)
         return 0;
-    if (sscanf(target, "socket:[%" SCNu64 "]", &inode) != 1)
+    if (strncmp(target, socket_link, strlen(socket_link)) != 0)
         return 0;
-    return inode;
+    return strtoull(target + strlen(socket_link), NULL, 10);
 }
 
 int proc_read(pid_t process, int fd, struct endpoint *endpoint) {

@@ -2,7 +2,6 @@
 
 #include "record.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -344,10 +343,10 @@ void record_return(struct record *record, int number, pid_t task,
     if (close_text(record, out, &drawn->result) < 0)
         return;
     keep_state(record, event, call);
-    /* A connect(2) of TCP waits for an answer, however fast that comes: its
-     * segments stand between its two rows. */
-    if (call_is(call, "connect") && drawn->state[0] != '\0' &&
-        call->result != -EINPROGRESS)
+    /* A connect(2) of TCP is drawn in two rows, however fast the answer comes,
+     * and also if it does not wait for it: the segments that it sends stand
+     * between them, and the state that these bring about below. */
+    if (call_is(call, "connect") && drawn->state[0] != '\0')
         drawn->waited = true;
 }
 

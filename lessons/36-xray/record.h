@@ -56,8 +56,10 @@ struct record_use {
 struct record_event {
     struct record_place place;
     struct record_place to;     /* of a segment */
+    in_port_t connection;       /* of a segment: the port of the end that sent
+                                   the first one of its connection */
     bool is_death;              /* of a note: a signal killed the process */
-    struct picture_event drawn; /* but for its columns */
+    struct picture_event drawn; /* its columns are found at the end */
 };
 
 struct record_frame {

@@ -1,5 +1,6 @@
 #include "row.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,11 +8,15 @@
 enum {
     MARGINS = 3,         /* the lifeline, a space before the text, one after */
     UNACKNOWLEDGED = 16, /* characters that ", N unacked" may take */
+    NARROW = 24,
     FIRST_ROOM = 64,
     CALL_BYTES = 1024,
 };
 
-static const char indent[] = "    "; /* of the second row of a text */
+/* Before the second row of a text and all others, in a column that is narrow
+ * and in one that is not. */
+static const char narrow_indent[] = "  ";
+static const char indent[] = "    ";
 
 /* ---- places ---------------------------------------------------------------*/
 
@@ -67,16 +72,29 @@ static struct row *add_row(struct rows *rows) {
     return row;
 }
 
-/* How much of a text fits into room characters: all of it, or as much as ends
- * at a blank. A result stays beside its equals sign. */
+/* The last place within room characters where a reader expects the end of a
+ * line: before a blank; or if there is none, behind a parenthesis or the bar
+ * between two flags.
+ * A result stays beside its equals sign. Returns 0 if there is no such place in
+ * the last two thirds. */
+static size_t find_break(const char *text, size_t room) {
+    for (size_t at = room; at > room / 3; at--)
+        if (text[at] == ' ' && text[at - 1] != '=')
+            return at;
+    for (size_t at = room; at > room / 3; at--)
+        if (text[at - 1] == '|' || text[at - 1] == '(')
+            return at;
+    return 0;
+}
+
+/* How much of a text stands in the first of its rows, which has room for so
+ * many characters. */
 static size_t first_line(const char *text, size_t room) {
     size_t length = strlen(text);
     if (length <= room)
         return length;
-    for (size_t at = room; at > room / 3; at--)
-        if (text[at] == ' ' && text[at - 1] != '=')
-            return at;
-    return room;
+    size_t at = find_break(text, room);
+    return at > 0 ? at : room;
 }
 
 /* Puts the state behind the text in the last row, or below it if there is no
@@ -129,7 +147,7 @@ static void add_text(struct rows *rows, const struct entry *entry,
         if (*text == ' ')
             text++;
         is_first = false;
-        before = indent;
+        before = rows->width < NARROW ? narrow_indent : indent;
     } while (*text != '\0');
     if (entry->has_state && entry->event->state[0] != '\0')
         add_state(rows, entry->place, entry->event);
@@ -279,6 +297,54 @@ void row_format_state(const struct row *row, char *text, size_t size) {
                        row->unacknowledged);
     else
         (void)snprintf(text, size, "%s", row->state);
+}
+
+/* The end of a label that says how many bytes there were: "1460 bytes", "1203
+ * encrypted bytes"; or "". */
+static const char *byte_count(const char *label) {
+    static const char unit[] = " bytes";
+    size_t length = strlen(label);
+    if (length < strlen(unit) ||
+        strcmp(label + length - strlen(unit), unit) != 0)
+        return "";
+    const char *at = label + length - strlen(unit);
+    while (at > label && (at[-1] != ' ' || isdigit((unsigned char)*at) == 0))
+        at--;
+    return at;
+}
+
+/* Whether the first length characters of a label end within quoted data. */
+static bool is_in_quotes(const char *label, size_t length) {
+    bool quoted = false;
+    for (size_t i = 0; i < length; i++) {
+        if (label[i] == '\\')
+            i++; /* the next one is an escaped character */
+        else if (label[i] == '"')
+            quoted = !quoted;
+    }
+    return quoted;
+}
+
+size_t row_shorten(const char *label, size_t room, char *shown) {
+    const char *dots = " ...";
+    const char *count = byte_count(label);
+    size_t needed = strlen(dots);
+    if (strlen(label) <= room) {
+        (void)snprintf(shown, ROW_TEXT_BYTES, "%s", label);
+        return strlen(shown);
+    }
+    if (needed + 1 + strlen(count) >= room)
+        count = ""; /* there is no room for it */
+    if (count[0] != '\0')
+        needed += 1 + strlen(count);
+    size_t kept = find_break(label, room - needed);
+    if (kept == 0)
+        kept = room - needed;
+    if (is_in_quotes(label, kept))
+        dots = "\"...";
+    (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, label, dots,
+                   count[0] == '\0' ? "" : " ", count);
+    return strlen(shown);
 }
 
 void row_free(struct rows *rows) {

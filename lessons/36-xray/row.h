@@ -62,6 +62,14 @@ void row_format_time(const struct row *row, char *text, size_t size);
 /* Writes the row's state: "ESTABLISHED, 100 unacked", or nothing. */
 void row_format_state(const struct row *row, char *text, size_t size);
 
+/*
+ * Shortens the label of an arrow to room characters, 11 at the least, if it is
+ * longer: it is cut between two words, and three dots stand for what is left
+ * out. If it ends with a number of bytes, that is kept. Writes to shown, which
+ * has ROW_TEXT_BYTES; returns how long that is.
+ */
+size_t row_shorten(const char *label, size_t room, char *shown);
+
 void row_free(struct rows *rows);
 
 #endif

@@ -118,8 +118,7 @@ static void draw_arrow(FILE *out, const struct rows *rows,
     size_t length = to > from ? to - from : from - to;
     size_t room = length / CHARACTER - 4;
     char label[ROW_TEXT_BYTES];
-    (void)snprintf(label, sizeof label, "%.*s", (int)room, row->text);
-    size_t gap = strlen(label) * CHARACTER / 2 + MARGIN;
+    size_t gap = row_shorten(row->text, room, label) * CHARACTER / 2 + MARGIN;
     write_arrow(out, from, to, gap, y);
     write_text(out, (from + to) / 2, y, SEGMENT, label);
 }

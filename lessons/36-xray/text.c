@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "row.h"
+#include "utf8.h"
 
 enum {
     TIME_WIDTH = 9, /* "12345.67 " before the first column */
@@ -41,20 +42,34 @@ static void write_ascii(FILE *out, uint32_t character) {
         (void)fputc('>', out);
         break;
     default:
-        (void)fputc((int)character, out);
+        (void)fputc(character < 0x80 ? (int)character : '?', out);
         break;
     }
 }
 
-/* UTF-8 (RFC 3629, section 3): one byte, or three of a character as ours. */
+/* The byte of a character that has the six bits from `shift` on, which is not
+ * its first byte. */
+static int later_byte(uint32_t character, unsigned shift) {
+    return (int)(0x80 | (character >> shift & 0x3f));
+}
+
+/* UTF-8 (RFC 3629, section 3): one byte, two, three or four. */
 static void write_utf8(FILE *out, uint32_t character) {
-    if (character < 0x100) {
+    if (character < 0x80) {
         (void)fputc((int)character, out);
         return;
     }
-    (void)fputc((int)(0xe0 | character >> 12), out);
-    (void)fputc((int)(0x80 | (character >> 6 & 0x3f)), out);
-    (void)fputc((int)(0x80 | (character & 0x3f)), out);
+    if (character < 0x800) {
+        (void)fputc((int)(0xc0 | character >> 6), out);
+    } else if (character < 0x10000) {
+        (void)fputc((int)(0xe0 | character >> 12), out);
+        (void)fputc(later_byte(character, 6), out);
+    } else {
+        (void)fputc((int)(0xf0 | character >> 18), out);
+        (void)fputc(later_byte(character, 12), out);
+        (void)fputc(later_byte(character, 6), out);
+    }
+    (void)fputc(later_byte(character, 0), out);
 }
 
 /* Writes a line without the blanks at its end. */
@@ -72,38 +87,34 @@ static void write_line(FILE *out, const struct line *line,
     (void)fputc('\n', out);
 }
 
-/* Puts a text at a position, and nothing at `end` or behind it. */
+/* Puts a text at a position, and nothing at `end` or behind it. We take each
+ * character to be as wide as all others, which is true of most scripts. */
 static void put_text(struct line *line, size_t at, size_t end,
                      const char *text) {
     while (*text != '\0' && at < end) {
-        line->characters[at] = (unsigned char)*text;
+        line->characters[at] = utf8_next(&text);
         at++;
-        text++;
     }
 }
 
-/* Puts an arrow between two lifelines. Its label stands in the middle; three
- * dots stand for what has no room. */
+/* Puts an arrow between two lifelines, with its label in the middle. */
 static void put_arrow(struct line *line, size_t from, size_t to,
                       const char *label) {
     size_t left = from < to ? from : to;
     size_t right = from < to ? to : from;
     size_t room = right - left - 1 - ARROW_ENDS;
-    size_t length = strlen(label);
+    char shown[ROW_TEXT_BYTES];
+    size_t length = row_shorten(label, room, shown);
     for (size_t i = left + 1; i < right; i++)
         line->characters[i] = DASH;
     if (from < to)
         line->characters[right - 1] = RIGHT;
     else
         line->characters[left + 1] = LEFT;
-    if (length > room)
-        length = room;
     size_t at = left + 1 + (room + ARROW_ENDS - length) / 2;
     line->characters[at - 1] = ' ';
     line->characters[at + length] = ' ';
-    put_text(line, at, at + length, label);
-    if (length < strlen(label))
-        put_text(line, at + length - 3, at + length, "...");
+    put_text(line, at, at + length, shown);
 }
 
 /* A lifeline's position. */

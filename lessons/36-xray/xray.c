@@ -159,35 +159,41 @@ static void draw(const struct options *options, struct play *play) {
 
 /* ---- the program ----------------------------------------------------------*/
 
+/* Does what one option says. */
+static void take_option(struct options *options, int option) {
+    switch (option) {
+    case 'a':
+        options->all = true;
+        break;
+    case 'l':
+        options->list = true;
+        break;
+    case 'c':
+        options->command = true;
+        break;
+    case 's':
+        options->image = optarg;
+        break;
+    case 'o':
+        options->output = optarg;
+        break;
+    case 't':
+        if (deadline_parse(optarg, strlen(optarg), &options->milliseconds) < 0)
+            errx(2, "not a number of seconds: %s", optarg);
+        break;
+    default:
+        usage(stderr, 2);
+    }
+}
+
 static void parse_options(struct options *options, int argc, char **argv) {
-    int option;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    while ((option = getopt(argc, argv, "+alcs:o:t:")) != -1) {
-        switch (option) {
-        case 'a':
-            options->all = true;
+    for (;;) {
+        int option = getopt(argc, argv, "+alcs:o:t:");
+        if (option == -1)
             break;
-        case 'l':
-            options->list = true;
-            break;
-        case 'c':
-            options->command = true;
-            break;
-        case 's':
-            options->image = optarg;
-            break;
-        case 'o':
-            options->output = optarg;
-            break;
-        case 't':
-            if (deadline_parse(optarg, strlen(optarg), &options->milliseconds) <
-                0)
-                errx(2, "not a number of seconds: %s", optarg);
-            break;
-        default:
-            usage(stderr, 2);
-        }
+        take_option(options, option);
     }
     options->operands = argv + optind;
     int count = argc - optind;

@@ -19,13 +19,15 @@ build_answer() {
         status=0
         said=$(build tools "$program" 2>&1) || status=$?
     done
-    [[ -z $said ]] || sed '/^make.*Error/d; /-std=gnu17/d' <<<"$said"
+    [[ -z $said ]] || hide_busy
+    [[ -z $said ]] || sed '/^make.*Error/d; / -std=/d' <<<"$said"
     if ((status == 0)); then
         echo "$answer" >"$program.made"
         return 0
     fi
     build tools "build/solution/$1" >&2 ||
         fail 3 "the check itself does not build"
+    hide_busy
     echo "$red$no$plain work/$1.c does not compile" | wrap
     return 1
 }
@@ -33,6 +35,14 @@ build_answer() {
 # check_lesson LESSON: status 0 if it passes, 1 if not. Checks of one lesson take
 # turns, because they have one program.
 check_lesson() {
+    put_in_place "$1"
+    if cmp -s "work/$1.c" "lessons/$1/exercise.c"; then
+        echo "work/$1.c is still the starter, so there is nothing to check." | wrap
+        echo
+        show_exercise "$1"
+        return 1
+    fi
+    announce_build
     mkdir -p build/work
     {
         hold_lock 9
@@ -44,6 +54,7 @@ check_lesson() {
 check_answer() {
     local name=$1 answer check failure='' here result=0
     local -a requirements running=()
+    show_busy "checking ${name%%-*}"
     build_answer "$name" || return 1
     check=$(fingerprint "tests/exercises/$name.bats")
     put_files_in_memory
@@ -51,6 +62,8 @@ check_answer() {
     mkfifo "$here/never"
     trap clean_up_check EXIT
     run_check "$name"
+    hide_busy
+    [[ -z ${outcomes_file-} ]] || print_outcomes >"$outcomes_file"
     judge_answer "$name" || result=$?
     clean_up_check
     trap - EXIT

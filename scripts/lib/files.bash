@@ -44,8 +44,15 @@ fingerprint() {
     echo "${sum:0:16}"
 }
 
+# announce_build: if nothing is built yet, says how long that takes.
+announce_build() {
+    [[ -e build/flags ]] ||
+        echo "${script_name-make}: building everything, once: about ten seconds" >&2
+}
+
 # build TARGET...: as make does, but not while another script builds.
 build() {
+    announce_build
     mkdir -p build
     {
         hold_lock 8

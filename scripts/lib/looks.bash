@@ -23,11 +23,37 @@ wrap() {
     fold -s -w $((columns < 80 ? columns : 80)) | sed 's/ *$//'
 }
 
+# wrap_item MARK TEXT [WIDTH]: TEXT behind MARK, in lines that fit, one below the
+# other. MARK is as wide as $yes, or as WIDTH says.
+wrap_item() {
+    local line mark=$1
+    while IFS= read -r line; do
+        printf '  %s %s\n' "$mark" "${line% }"
+        printf -v mark "%${3-${#yes}}s" ''
+    done < <(fold -s -w $((columns < 80 ? columns - 6 : 74)) <<<"$2")
+}
+
 # page: shows its input; on a terminal one screenful at a time.
 page() {
     local program=${PAGER:-less}
     type "${program%% *}" >/dev/null 2>&1 || program='more'
     [[ -t 1 ]] || program='cat'
-    $program
+    # less shows colours, and ends by itself if all fits on one screen.
+    LESS=${LESS-FRX} $program
 }
 
+
+# show_busy TEXT: on a terminal, until hide_busy; nothing goes into a file.
+show_busy() {
+    [[ ! -t 2 || ${TERM-dumb} == dumb ]] || printf '%s ...' "$1" >&2
+}
+
+# hide_busy: clears that line.
+hide_busy() {
+    [[ ! -t 2 || ${TERM-dumb} == dumb ]] || printf '\r\e[K' >&2
+}
+
+# clear_screen: on a terminal.
+clear_screen() {
+    [[ ! -t 1 || ${TERM-dumb} == dumb ]] || printf '\e[H\e[2J'
+}

@@ -17,15 +17,6 @@ show_requirements() {
     done
 }
 
-# wrap_item MARK TEXT: TEXT behind MARK, in lines that fit, one below the other.
-wrap_item() {
-    local line mark=$1
-    while IFS= read -r line; do
-        printf '  %s %s\n' "$mark" "${line% }"
-        printf -v mark "%${#yes}s" ''
-    done < <(fold -s -w $((columns < 80 ? columns - 6 : 74)) <<<"$2")
-}
-
 # show_failure LESSON: the first requirement that is not met, and why. Status 1,
 # or 3 if the check itself could not be made.
 show_failure() {

@@ -21,70 +21,101 @@ text_of_hint() {
     ' "lessons/$1/README.md"
 }
 
-# read_lesson LESSON: the answers to its questions and its hints stay folded.
-read_lesson() {
+# print_section LESSON NAME: the lines of that section of its text.
+print_section() {
+    awk -v start="## $2" '
+        /^## / { inside = $0 == start; next }
+        inside' "lessons/$1/README.md"
+}
+
+# fold_details: hides what the text has folded, but for its title.
+fold_details() {
     awk '/<details>/   { sub(/.*<summary>/, ""); sub(/<\/summary>.*/, "")
                          print "[" $0 ": folded]"; folded = 1 }
          !folded
-         /<\/details>/ { folded = 0 }' "lessons/$1/README.md" |
-        page
+         /<\/details>/ { folded = 0 }'
 }
 
-# show_progress: how many lessons are done, and which one is next.
-show_progress() {
-    local i width=$((columns < 60 ? 10 : 30)) bar=''
-    find_state
-    for ((i = 0; i < width; i++)); do
-        if ((i * ${#all_lessons[@]} < done_count * width)); then
-            bar+=$full
-        else
-            bar+=$empty
-        fi
-    done
-    echo "${bold}Sockets from the Bottom Up$plain"
-    echo "$green$bar$plain $done_count of ${#all_lessons[@]} lessons done"
-    show_stale
-    echo
-    if [[ -z $next ]]; then
-        echo "All lessons that there are yet: done."
-        return
-    fi
-    put_in_place "$next"
+# print_plain: Markdown as plain text. What is in a block of code stays as it is.
+print_plain() {
+    awk -v bold="$bold" -v plain="$plain" '
+        /^```/ { code = !code; next }
+        code { print; next }
+        {
+            sub(/<details><summary>/, "[")
+            sub(/<\/summary>/, "]")
+            if (/^<\/details>$/) next
+            while (match($0, /!?\[[^]]*\]\([^)]*\)/)) {
+                link = substr($0, RSTART, RLENGTH)
+                text = link
+                sub(/^!?\[/, "", text)
+                sub(/\]\(.*/, "", text)
+                $0 = substr($0, 1, RSTART - 1) text substr($0, RSTART + RLENGTH)
+            }
+            gsub(/!\[/, "[")
+            gsub(/\]\([^)]*\)/, "]")
+            gsub(/`|\*\*/, "")
+            if (sub(/^#+ /, "")) $0 = bold $0 plain
+            print
+        }'
+}
+
+# read_lesson LESSON: the answers to its questions and its hints stay folded.
+read_lesson() {
+    fold_details <"lessons/$1/README.md" | print_plain | page
+}
+
+# show_questions LESSON: those of Predict.
+show_questions() {
+    print_section "$1" Predict | awk '/<details>/ { exit } { print }' |
+        print_plain | wrap
+}
+
+# show_answers LESSON: our answers to them.
+show_answers() {
+    print_section "$1" Predict | awk '/<details>/ { inside = 1 } inside' |
+        print_plain | wrap
+}
+
+# show_exercise LESSON: what it asks for, and where that is written.
+show_exercise() {
     {
-        echo "Next: $bold$(title_of "$next")$plain"
-        echo "Its idea: $(idea_of "$next")."
+        echo "${bold}The exercise of ${1%%-*}$plain"
+        print_section "$1" Exercise | awk '/<details>/ { exit }
+            /scripts\/learn check/ { next } { print }' | print_plain | cat -s
+        echo "It is at the end of lessons/$1/README.md; scripts/learn read" \
+            "${1%%-*} shows the whole lesson."
     } | wrap
-    echo "  read   scripts/learn read ${next%%-*}"
-    echo "  edit   work/$next.c"
-    echo "  check  scripts/learn check ${next%%-*}"
 }
 
-# show_stale: the lessons that were passed and should be checked again.
-show_stale() {
-    local name
-    for name in "${all_lessons[@]}"; do
-        case ${state[$name]} in
-        edited) echo "$name: edited since it passed; check it again" | wrap ;;
-        newer) echo "$name: its check got better; check it again" | wrap ;;
-        esac
-    done
-}
-
-# show_list: all lessons, with what became of each.
-show_list() {
-    local name mark
-    find_state
-    for name in "${all_lessons[@]}"; do
-        case ${state[$name]} in
-        passed) mark=$green$yes$plain ;;
-        edited | newer) mark='?' ;;
-        started) mark=$dash ;;
-        *) mark=' ' ;;
-        esac
-        printf '%s %s\n' "$mark" "$(title_of "$name")"
-    done
-    echo
-    echo "$yes passed  ? check again  $dash started"
+# find_words WORDS: where the lessons tell of a call, an error or a message. Status
+# 1 if none does. An error is looked for by its name and by its words.
+find_words() {
+    local lesson found line
+    local -a patterns=("$1")
+    mapfile -t -O 1 patterns < <(awk -v words="$1" '
+        /^#/ { next }
+        { name = $1; sub(/^[A-Z0-9]+ +/, "") }
+        tolower(words) == tolower(name) { print $0 }
+        tolower(words) == tolower($0) { print name }' tests/torture/reasons)
+    # A write that nobody reads ends the program before it can say EPIPE.
+    [[ " ${patterns[*]} " != *" EPIPE "* ]] || patterns+=(SIGPIPE)
+    found=$(list_lessons | while read -r lesson; do
+        printf '%s\n' "${patterns[@]}" |
+            awk -f scripts/lib/find.awk - "lessons/$lesson/README.md" |
+            print_plain
+    done)
+    if [[ -z $found ]]; then
+        echo "no lesson tells of: $1" | wrap
+        return 1
+    fi
+    while IFS= read -r line; do
+        if [[ $line == "  "* ]]; then
+            wrap_item '' "${line#  }" 0
+        else
+            echo "$bold$line$plain" | wrap
+        fi
+    done <<<"$found"
 }
 
 # show_hint LESSON: the next one of its three.
@@ -105,4 +136,17 @@ show_solution() {
         return 1
     fi
     cat "lessons/$1/solution.c"
+}
+
+# compare_with_solution LESSON: your answer and ours, once yours has passed.
+compare_with_solution() {
+    local difference status=0
+    find_state
+    if [[ ${state[$1]} != passed ]]; then
+        echo "You have not passed it yet: scripts/learn check ${1%%-*}" | wrap
+        return 1
+    fi
+    difference=$(diff -u "work/$1.c" "lessons/$1/solution.c") || status=$?
+    page <<<"${difference:-no difference}"
+    ((status < 2))
 }

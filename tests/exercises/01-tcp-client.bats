@@ -125,7 +125,7 @@ or a uint16_t: use a size_t."
 print 0 bytes."
 }
 
-# expect_count COUNT OPTIONS FACE HINT: of this peer, the answer says COUNT bytes.
+# expect_count COUNT OPTIONS FACE HINT: the answer says COUNT bytes of this peer.
 expect_count() {
     peer rude "$2" "$3"
     answer 127.0.0.1 "$PORT"
@@ -190,8 +190,8 @@ EPIPE. Check what fwrite and fflush return."
         HAND=("${HAND[0]}") # the peer, and this run alone
         answer "$address" "$PORT"
         expect_status 1 --hint "inet_pton returns 1 if the text is an address \
-of four numbers, and 0 if not: check that. inet_aton and getaddrinfo take 127.1 \
-for 127.0.0.1."
+of four numbers, and 0 if not: check that. inet_aton and getaddrinfo take \
+127.1 for 127.0.0.1."
     done
     for port in "${PORT}x" $((PORT + 65536)) "+$PORT" " $PORT" \
         "-$((65536 - PORT))" ""; do

@@ -148,7 +148,7 @@ refuses() {
     ! (exec 4<>"/dev/tcp/$1/$PORT") 2>/dev/null
 }
 
-@test "tells a client the client's own address and port, and closes the connection" {
+@test "tells each client the client's own address and port" {
     local address="127.0.0.$((2 + RANDOM % 250))"
     answer_serves 0 --hint "$serve_hint"
     by_hand "$rude" -k 0 -b "$address" -o /dev/stdout connect stall "$PORT"
@@ -216,7 +216,7 @@ next client."
 close its descriptor, and accept the next client."
 }
 
-@test "closes the descriptor of each client, also when sending to the client failed" {
+@test "closes the descriptor of each client" {
     local before
     answer_serves 0 --hint "$serve_hint"
     call

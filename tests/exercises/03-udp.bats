@@ -72,6 +72,9 @@ Subtract the 2208988800 seconds between them."
         date_hint="Before 1970 a time_t is negative, but uint32_t minus \
 2208988800U is a uint32_t again and never negative. Convert the seconds to a \
 time_t first."
+    elif is_date "$2" $((n + 86400)) || is_date "$2" $((n - 86400)); then
+        date_hint="The date is a day off. Most years that can be divided by 4 \
+are leap years, but 1900 is not. Or do your days count from 0?"
     else
         date_hint="Print one line such as 2026-11-22 14:05:09 UTC: gmtime_r, \
 then strftime with %Y-%m-%d %H:%M:%S. If you use a struct tm yourself, its \
@@ -109,7 +112,7 @@ an empty datagram. An end of line would be a byte."
         -- says peer "got 0 bytes from *"
 }
 
-@test "prints the seconds that it is answered as a date in UTC, and ends" {
+@test "prints the answer as a date in UTC, and ends with status 0" {
     local zone=XYZ-$((1 + RANDOM % 11)):30
     random_between "$SECONDS_TO_1970" $(((1 << 32) - 1))
     server "-c 1 -t $number" whole
@@ -120,7 +123,7 @@ an empty datagram. An end of line would be a byte."
     expect_status 0 --hint "$answered_hint"
 }
 
-@test "knows all the dates that 32 bits can say, from 1900 to 2036" {
+@test "prints every date that 32 bits can hold" {
     local seconds
     random_between 1 $(((1 << 31) - 1))
     # The ends of the range, of February and of a leap year; the days of
@@ -166,7 +169,7 @@ is no time server, so do not ask it again: say why, and end." \
     done
 }
 
-@test "believes nobody but the server it asked" {
+@test "believes only the server it asked" {
     local stranger_hint="Anybody may send to your port. Call connect(2), and \
 the kernel passes you only datagrams of your peer; wait for one, because a \
 stranger's datagram is no reason to give up."
@@ -178,7 +181,7 @@ stranger's datagram is no reason to give up."
     expect_status 0 --hint "$stranger_hint"
 }
 
-@test "says at once that a port is closed, with status 1" {
+@test "says at once when the port is closed, with status 1" {
     local refused_hint="The other kernel reports that nobody listens at that \
 port, but only to a socket that has called connect(2). Then recv fails with \
 ECONNREFUSED: print that with err(3), and do not ask again."
@@ -237,9 +240,11 @@ error: errx(1, ...)." -- test -n "$errors"
     HAND=()
     by_hand "$BUILD/peers/rude-udp -p $HAND_PORT serve stranger"
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT"
+    pester_while misled
     judge misled
-    expect_end --hint "A stranger's datagram is no answer, and it does not \
-begin the second anew."
+    expect_end --hint "A stranger's datagram is no answer, and the second \
+does not begin anew with it. A call such as recvfrom waits a second each time: \
+wait only for what is left of it."
     expect_status 1 --hint "A stranger's datagram is no answer: only datagrams \
 of the server count."
     expect_output /dev/null --hint "A stranger's datagram is no answer: print \
@@ -259,6 +264,7 @@ ask_in_vain() {
     read -r began _ </proc/uptime
     ask_in_background in-vain "$PORT"
     ask_in_background misled "$stranger_port"
+    pester_while in-vain
     judge in-vain
     read -r now _ </proc/uptime
     took=$((${now/./} - ${began/./}))
@@ -271,6 +277,27 @@ is_in_time() {
         ((took >= 270 && took < 450))
 }
 
+# pester_while NAME: while NAME runs, a stranger sends a datagram to `misled` every
+# few milliseconds.
+pester_while() {
+    local line stranger
+    soon says other 'got *' || return 0
+    while read -r line; do
+        [[ $line != got* ]] || break
+    done <"$BATS_TEST_TMPDIR/other.out"
+    exec {stranger}<>"/dev/udp/127.0.0.1/${line##*:}"
+    while is_running "$1"; do
+        send_as_stranger "$stranger"
+        pause
+    done
+    exec {stranger}>&-
+}
+
+# It fails when `misled` has ended, which is no matter.
+send_as_stranger() {
+    printf stranger >&"$1" || true
+} 2>/dev/null
+
 ask_in_background() {
     START_SECONDS=5 start "$1" "${hasty[@]}" "$PROGRAM" 127.0.0.1 "$2"
 }
@@ -282,22 +309,31 @@ judge() {
     SECONDS_ALLOWED=5
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     server "-c 1 -t $SECONDS_TO_1970" whole
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
     expect_status 1 --hint "$output_hint"
+    expect_stderr "*No space left on device*" --hint "When printf or fflush \
+fails, errno has the reason: err(1, \"standard output\") prints it in words."
 }
 
-@test "refuses wrong arguments with its usage, status 2" {
+@test "refuses a wrong number of arguments, with status 2" {
     answer
-    expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
-    answer 127.0.0.1 "80" more
-    expect_status 2 --hint "$usage_hint"
+    expect_usage
+    answer 127.0.0.1
+    expect_usage
+    answer 127.0.0.1 80 more
+    expect_usage
+}
+
+@test "refuses an invalid port, with status 1" {
+    local port
     server "-t $SECONDS_TO_1970" whole
-    answer 127.0.0.1 "${PORT}x"
-    expect_status 1 --hint "$port_hint"
-    answer 127.0.0.1 "$((PORT + 65536))"
-    expect_status 1 --hint "$port_hint"
+    for port in "${PORT}x" $((PORT + 65536)) "+$PORT" " $PORT" \
+        "-$((65536 - PORT))" ""; do
+        HAND=("${HAND[0]}") # the server, and this run alone
+        answer 127.0.0.1 "$port"
+        expect_status 1 --hint "$port_hint"
+    done
 }

@@ -81,9 +81,18 @@ be" --show "Expected: $wanted: ${reason/\*/...}
             --show "     Got: ${lines[i]}" --hint "$hint"
 }
 
-# expect_connected_to ADDRESS:PORT [--hint TEXT]: it printed that.
+# expect_connected_to ADDRESS:PORT [--hint TEXT]: it printed that, and nothing
+# else. What it printed instead may show the mistake.
 expect_connected_to() {
-    expect_output --text "connected to $1\n" "${@:2}"
+    local -a options=("${@:2}")
+    if [[ $errors == *"connected to $1"* ]]; then
+        options+=(--hint "That line is the result, so it goes to standard \
+output: printf, and not fprintf(stderr, ...).")
+    elif grep -qxF "connected to $1" "$OUT"; then
+        options+=(--hint "Standard output is for this line alone. What you \
+say about an address that failed goes to standard error: warn(3) prints there.")
+    fi
+    expect_output --text "connected to $1\n" "${options[@]}"
 }
 
 # somebody [COUNT]: a server for so many clients (1); sets PORT.
@@ -142,7 +151,7 @@ SOCK_STREAM in the hints of getaddrinfo."
     expect_true "nobody connected to port $PORT" --hint "$next_hint" -- is_met
 }
 
-@test "reports each address that failed, and why, in the list's order" {
+@test "reports each address that failed, in the order of the list" {
     somebody
     some $((2 + RANDOM % 3))
     answer_named "$ADDRESSES+127.0.0.1"
@@ -170,7 +179,7 @@ can tell which colon separates the port (RFC 3986, section 3.2.2)."
     expect_connected_to "127.0.0.1:$PORT" --hint "$line_hint"
 }
 
-@test "stops at the first that answers" {
+@test "stops at the first address that answers" {
     somebody 2
     some 2
     answer_named "${ADDRESSES%+*}+127.0.0.1+127.0.0.1+${ADDRESSES#*+}"
@@ -180,7 +189,7 @@ can tell which colon separates the port (RFC 3986, section 3.2.2)."
 work: end with status 0."
 }
 
-@test "ends with status 1 when none answers, and has said why of each" {
+@test "ends with status 1 when none answers" {
     nobody
     some $((2 + RANDOM % 3))
     answer_named "$ADDRESSES+127.0.0.1"
@@ -192,7 +201,7 @@ with status 1."
 address answered."
 }
 
-@test "closes what failed before it tries the next" {
+@test "closes what failed before it tries the next address" {
     local limited=$BATS_TEST_TMPDIR/limited
     local hint="A socket whose connect failed still holds a descriptor, and \
 here there are only 16 for 40 addresses. close each socket before you try the \
@@ -213,7 +222,7 @@ next address."
     expect_connected_to "127.0.0.1:$PORT" --hint "$hint"
 }
 
-@test "counts an address for which no socket is to be had as one that failed" {
+@test "counts an address as failed when socket itself fails for it" {
     local hint="A machine without IPv6 has no socket for an IPv6 address, so \
 socket returns -1. Report this like an address that refuses, and go on with \
 the next one."
@@ -227,7 +236,7 @@ the next one."
     expect_connected_to "127.0.0.1:$PORT" --hint "$hint"
 }
 
-@test "says why a name has no address, in getaddrinfo's own words" {
+@test "says why a name has no address, in the words of getaddrinfo, with status 1" {
     local -a errors_of=(-2 -3 -4) errno_of=(13 24 12 1)
     local error=${errors_of[RANDOM % 3]} words
     case $error in # as glibc says it, and as musl does
@@ -252,7 +261,7 @@ says_one_of() {
     [[ $errors == *"${1%|*}" || $errors == *"${1#*|}" ]]
 }
 
-@test "gives the list back, whole, whether somebody answered or nobody" {
+@test "gives the whole list back once, whether an address answered or none" {
     local log=$BATS_TEST_TMPDIR/log
     somebody
     some 2
@@ -283,29 +292,33 @@ lists" \
         -- test "$((given + back))" = "$(wc -l <"$1")"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     somebody
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
     expect_status 1 --hint "$output_hint"
+    expect_stderr "*No space left on device*" --hint "When printf or fflush \
+fails, errno has the reason: err(1, \"standard output\") prints it in words."
 }
 
-@test "refuses wrong arguments with its usage, status 2" {
-    local hint="Check the port yourself: it has digits and nothing else, and \
-is from 1 to 65535. getaddrinfo takes a port plus 65536 for the same port, and \
-reports no error."
+@test "refuses a wrong number of arguments, with status 2" {
     answer
-    expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
+    expect_usage
     answer 127.0.0.1
-    expect_status 2 --hint "$usage_hint"
+    expect_usage
     answer 127.0.0.1 80 more
-    expect_status 2 --hint "$usage_hint"
+    expect_usage
+}
+
+@test "refuses an invalid port, with status 1" {
+    local port hint="Check the port yourself: it has digits and nothing else, \
+and is from 1 to 65535. getaddrinfo takes a port plus 65536 for the same port, \
+and reports no error."
     somebody
-    answer 127.0.0.1 "${PORT}x"
-    expect_status 1 --hint "$hint"
-    answer 127.0.0.1 "$((PORT + 65536))"
-    expect_status 1 --hint "$hint"
-    answer 127.0.0.1 "+$PORT"
-    expect_status 1 --hint "$hint"
+    for port in "${PORT}x" $((PORT + 65536)) "+$PORT" " $PORT" \
+        "-$((65536 - PORT))" ""; do
+        HAND=("${HAND[0]}") # the server, and this run alone
+        answer 127.0.0.1 "$port"
+        expect_status 1 --hint "$hint"
+    done
 }

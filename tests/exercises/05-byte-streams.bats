@@ -55,6 +55,11 @@ expect_said() {
 expect_wrong() {
     expect_end "${@:3}"
     expect_said "$2" "${@:3}"
+    # With an error said, it has noticed.
+    if [[ $status == 0 && $errors == *"$1"* ]]; then
+        expect_status 1 --hint "Your program says what is wrong, and then ends \
+as if all was well. Whoever called it sees only the status: end with status 1."
+    fi
     expect_status 1 "${@:3}"
     expect_stderr "*$1*" --hint "Say on standard error what was wrong; the \
 sentence has to have the word: $1."
@@ -75,7 +80,7 @@ Compare the length with 100000 before you make room or wait for the bytes."
 written_hint="A length is written in one way only: strtoul and scanf skip \
 blanks and accept signs and leading zeros, so check each byte yourself."
 
-@test "prints each message on a line of its own" {
+@test "prints each message on a line of its own, sends nothing, and ends with status 0 when the peer closes" {
     local WORD NETSTRING
     peers whole 1
     word
@@ -91,7 +96,7 @@ end: return 0."
         -- says whole "got 0 bytes, then end of stream"
 }
 
-@test "prints all messages, empty ones too, however they are cut" {
+@test "prints all messages, in whatever pieces they arrive" {
     local WORD NETSTRING text='' wanted='' i
     local empty_hint="0:, is a netstring like any other, with a message of no \
 bytes: print an empty line for it. It is not the end."
@@ -125,7 +130,7 @@ length."
     expect_status 0 --hint "No byte in a message is an error."
 }
 
-@test "takes messages of up to 100000 bytes, and none that is longer" {
+@test "takes messages of up to 100000 bytes, and refuses a longer one as soon as it has read the length" {
     local WORD NETSTRING start=$((10000 + RANDOM % 20000))
     local room_hint="A message may have 100000 bytes, which come in many \
 pieces. Is there room in your buffer for the digits, the colon and the comma \
@@ -141,7 +146,7 @@ too?"
     expect_wrong length "$WORD\n" --hint "$limit_hint"
 }
 
-@test "refuses a length that no integer holds, or that has no end" {
+@test "refuses a length that no integer can hold, and one that has no end" {
     local WORD NETSTRING length
     peers whole 3 stall 1
     word
@@ -158,9 +163,9 @@ keeps you reading, or fills your memory. No length that you accept has more \
 than six digits: stop at the seventh."
 }
 
-@test "refuses a length that is not written as it should be" {
+@test "refuses a length that is not written as it should be, as soon as the wrong byte has arrived" {
     local WORD NETSTRING wrong
-    peers whole 7 stall 1
+    peers whole 7 stall 2
     word
     for wrong in '05:hello,' '00:,' '+5:hello,' ' 5:hello,'; do
         hear whole "$NETSTRING${wrong}5:never,"
@@ -172,12 +177,14 @@ than six digits: stop at the seventh."
 least one digit, and nothing but digits. After the digits comes the colon at \
 once."
     done
-    hear stall "${NETSTRING}x"
-    expect_wrong length "$WORD\n" --hint "This byte is wrong already: end at \
-once, and do not wait for more."
+    for wrong in x 05; do
+        hear stall "$NETSTRING$wrong"
+        expect_wrong length "$WORD\n" --hint "The last byte that came is wrong \
+already: end at once, and do not wait for more."
+    done
 }
 
-@test "misses the comma" {
+@test "refuses a message without its comma, and does not print it" {
     local WORD NETSTRING wrong comma_hint="The comma shows that the length was \
 right. If another byte stands in its place, do not print the message, but end \
 with status 1."
@@ -191,7 +198,7 @@ with status 1."
     expect_wrong comma "$WORD\n" --hint "$comma_hint"
 }
 
-@test "does not take a cut or a reset for the end" {
+@test "reports an end in the middle of a netstring, with status 1" {
     local WORD NETSTRING cut
     peers whole 5 reset 1
     word
@@ -237,7 +244,7 @@ calls connect, and ends with status 1 if that fails."
 does this: err(3) prints the reason from errno."
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     local WORD NETSTRING
     peers whole 1
     word
@@ -247,7 +254,7 @@ does this: err(3) prints the reason from errno."
     expect_status 1 --hint "$output_hint"
 }
 
-@test "refuses wrong arguments with its usage, status 2" {
+@test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
     expect_stderr "usage: *" --hint "$usage_hint"

@@ -11,13 +11,13 @@ input() {
     INPUT=$BATS_TEST_TMPDIR/input
     "$BUILD/peers/rude" -s "$seed" -n "$1" payload garbage >"$INPUT" ||
         environment "$BUILD/peers/rude does not run"
-    by_hand "$BUILD/peers/rude -s $seed -n $1 payload garbage >input"
+    by_hand "$BUILD/peers/rude -s $seed -n $1 payload garbage >$BUILD/input"
 }
 
 # talk: an answer with that input; sets what `answer` sets. It may meet faults:
 # see need_faults.
 talk() {
-    by_hand "${faulty[*]/"$PWD/"/}${faulty:+ }$PROGRAM 127.0.0.1 $HAND_PORT <input"
+    by_hand "${faulty[*]/"$PWD/"/}${faulty:+ }$PROGRAM 127.0.0.1 $HAND_PORT <$BUILD/input"
     run_answer "${faulty[@]}" "$PROGRAM" 127.0.0.1 "$PORT"
 }
 faulty=()
@@ -26,7 +26,7 @@ faulty=()
 hearer() {
     HEARD=$BATS_TEST_TMPDIR/heard
     peer rude "$1 -o $HEARD" "$2"
-    HAND[-1]=${HAND[-1]/"$HEARD"/heard}
+    HAND[-1]=${HAND[-1]/"$HEARD"/"$BUILD/heard"}
 }
 
 # was_reached: somebody connected to the peer. It may look only after the answer
@@ -40,6 +40,13 @@ was_reached() {
     return 1
 }
 
+# has_heard_more: the peer has heard the whole input, and something after it.
+has_heard_more() {
+    local sent
+    sent=$(wc -c <"$INPUT")
+    (($(wc -c <"$HEARD") > sent)) && cmp -sn "$sent" "$INPUT" "$HEARD"
+}
+
 # expect_heard [--hint TEXT]: the peer has heard the whole input, and nothing
 # else.
 expect_heard() {
@@ -51,6 +58,13 @@ began with connects: do the rest with the descriptor that it \
 has." -- was_reached
     finish peer
     cmp -s "$INPUT" "$HEARD" && return
+    if [[ $errors == *"Broken pipe"* ]]; then
+        hint="After shutdown(fd, SHUT_WR) nothing can be sent any more. Call \
+it only once: after the loop, when read has returned 0."
+    elif has_heard_more; then
+        hint="Send exactly what read returned, and nothing behind it. A \
+newline too is a byte that your peer would hear."
+    fi
     if (($(wc -c <"$INPUT") > 10000)); then
         show="Expected: $(wc -c <"$INPUT") bytes
      Got: $(wc -c <"$HEARD") bytes"
@@ -65,13 +79,13 @@ shutdown(fd, SHUT_WR) sends a FIN, and then the peer's recv returns 0."
 half_hint="shutdown(fd, SHUT_WR) ends only your sending: you still receive the \
 answer. close and SHUT_RDWR end both."
 
-@test "copies standard input to its peer, byte for byte" {
+@test "copies standard input to the peer, byte for byte" {
     input $((2000 + RANDOM % 1000))
     hearer "-n 0" whole
     talk
     expect_heard --hint "read returns how many bytes there are, 0 at the end, \
 and -1 for an error: send exactly that many. These bytes are not a C string: a \
-NUL may be among them."
+NUL may be among them. A newline does not end the input either."
     HAND=()
     [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
     need_faults
@@ -90,7 +104,14 @@ stream_write_all does that."
 than you asked for. Only 0 is the end."
 }
 
-@test "sends all of its input, a megabyte too, before it waits for an answer" {
+@test "ends its sending half when its input has ended" {
+    input 0
+    peer rude -w whole
+    talk
+    expect_end --hint "$fin_hint"
+}
+
+@test "sends all of its input before it waits for an answer, also a megabyte of it" {
     SECONDS_ALLOWED=5 # a byte at a time is slow, and not wrong
     input $((1000000 + RANDOM))
     hearer -w whole
@@ -102,19 +123,7 @@ ever: first send everything, then call shutdown(fd, SHUT_WR), then receive."
 until it returns 0, and send each piece."
 }
 
-@test "ends its half when its input has ended" {
-    input $((20 + RANDOM % 80))
-    peer rude -w whole
-    talk
-    expect_end --hint "$fin_hint"
-    next_run
-    input 0
-    peer rude -w whole
-    talk
-    expect_end --hint "$fin_hint"
-}
-
-@test "prints the whole answer to that" {
+@test "prints the whole answer" {
     local hint=$half_hint
     input $((20 + RANDOM % 80))
     peer rude -w whole
@@ -132,7 +141,7 @@ peer said, and nothing else."
 main."
 }
 
-@test "copies every byte of the answer, NUL bytes among them" {
+@test "copies every byte of the answer" {
     input 0
     peer rude "-w -n $((5000 + RANDOM % 1000))" garbage
     talk
@@ -154,7 +163,7 @@ were printed, or others" --hint "$hint" -- cmp -s "$PAYLOAD" "$OUT"
     expect_status 0 --hint "$hint"
 }
 
-@test "does not take a reset for the end" {
+@test "reports a reset as an error, with status 1" {
     input $((20 + RANDOM % 80))
     peer rude "-w -n 60 -k 30" reset
     talk
@@ -165,10 +174,10 @@ before the reset is to be printed, too."
 errno has the reason: err(1, \"recv\") prints it in words."
 }
 
-@test "says why when its peer has gone, and does not die of it" {
+@test "reports a peer that has gone, with status 1" {
     input 300000
     peer rude "-e -k 0" reset
-    by_hand "(sleep 1; cat input) | $PROGRAM 127.0.0.1 $HAND_PORT; echo \$?"
+    by_hand "(sleep 1; cat $BUILD/input) | $PROGRAM 127.0.0.1 $HAND_PORT; echo \$?"
     about=
     try_with <(until_true says peer 'got *' && cat "$INPUT") \
         "$BATS_TEST_TMPDIR/out" "$PROGRAM" 127.0.0.1 "$PORT"
@@ -178,7 +187,7 @@ or ECONNRESET. That is an error: say why, and end with status 1."
 err(1, \"send\") prints it in words."
 }
 
-@test "says so when standard input cannot be read" {
+@test "reports input that cannot be read, with status 1" {
     local hint="A directory can be opened but not read, so read returns -1. \
 That is an error and not the end of the input: say why, end with status 1, and \
 do not call shutdown."
@@ -190,17 +199,17 @@ do not call shutdown."
     expect_stderr "*Is a directory*" --hint "$hint"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     input 10
     peer rude "-w" whole
-    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT <input >/dev/full; echo \$?"
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT <$BUILD/input >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
     expect_status 1 --hint "$output_hint"
     expect_stderr "?*" --hint "When fwrite or fflush fails, errno has the \
 reason: err(1, \"standard output\") prints it in words."
     stop_all
     peer rude "-w" whole
-    HAND=("$PROGRAM 127.0.0.1 $HAND_PORT <input | true")
+    HAND=("$PROGRAM 127.0.0.1 $HAND_PORT <$BUILD/input | true")
     open_unread_pipe
     run_answer_to - "$PROGRAM" 127.0.0.1 "$PORT" >&7
     exec 7>&-
@@ -219,7 +228,7 @@ you began with checks that, and ends with status 1."
 errno has the reason. The file that you began with prints it."
 }
 
-@test "refuses wrong arguments with its usage, status 2" {
+@test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
     expect_stderr "usage: *" --hint "$usage_hint"

@@ -104,7 +104,7 @@ the second pause would end at 0.15 s, after the deadline, so end at once."
 last_hint="After the last try there is nothing to wait for: end at once."
 tries_hint="TRIES is how often your program tries in all."
 
-@test "prints the line that it is sent, and nothing after it" {
+@test "prints the line that the server sends, with its newline, and nothing after it" {
     fetch_from "-n 12" dribble -t 5 -n 1
     expect_output "$PAYLOAD" --hint "$line_hint"
     expect_status 0 --hint "The line has come: end with status 0."
@@ -119,7 +119,7 @@ Do not wait for its end: the newline is the end of the line."
     expect_status 0 --hint "The line has come: end with status 0."
 }
 
-@test "prints a line of 4096 bytes, NUL bytes among them, and no longer one" {
+@test "prints a line of up to 4096 bytes, and no longer one" {
     local long_hint="The peer decides how much it sends, but you decide how \
 much you take. A line of more than 4096 bytes is a failed try, and nothing of \
 it is printed."
@@ -130,6 +130,8 @@ is there room for all of them in your buffer?"
 long."
     printf '%d\0%d\n' "$RANDOM" "$RANDOM" >"$BATS_TEST_TMPDIR/nul"
     fetch_from "-f $BATS_TEST_TMPDIR/nul" whole -t 5 -n 1
+    HAND=("printf 'a\\0b\\n' >$BUILD/nul" \
+        "${HAND[@]//"$BATS_TEST_TMPDIR"/$BUILD}")
     expect_output "$PAYLOAD" --hint "Bytes from a socket are not a C string: a \
 NUL may be among them. Use memchr and fwrite, which take a length."
     expect_status 0 --hint "A NUL in a line is no error: use memchr, which \
@@ -139,7 +141,7 @@ takes a length, to find the newline."
     expect_output /dev/null --hint "$long_hint"
 }
 
-@test "says which try failed, in which call, and why" {
+@test "says on standard error which try failed, in which call, and why" {
     local cut_hint="recv returned 0 before a newline came, so the line was cut \
 short and the try has failed. Print nothing of the line, and say that recv \
 failed."
@@ -165,7 +167,7 @@ newline."
 returns -1, errno has the reason, and strerror(errno) its words."
 }
 
-@test "does not look at the time of day, which somebody may set" {
+@test "does not use the time of day" {
     local hint="The clock was set forward while your program waited. time, \
 gettimeofday and CLOCK_REALTIME give the time of day; use CLOCK_MONOTONIC, \
 which nobody can set."
@@ -175,20 +177,23 @@ which nobody can set."
     expect_output "$PAYLOAD" --hint "$hint"
 }
 
-@test "ends a connect that nobody answers when the deadline comes" {
+@test "ends a connect that is not answered when the deadline comes" {
     local hint="Where nobody answers, connect waits for minutes. On a socket \
 with O_NONBLOCK it returns EINPROGRESS at once, and poll for POLLOUT waits as \
 long as you say."
-    fetch_from_nobody swallow -t 0.05 -n 1
+    fetch_from_nobody swallow -t 0.05 -n 3
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
     expect_stderr "*try 1: *deadline passed*" --hint "If poll returns 0, the \
 deadline has passed: say so on standard error, with the words deadline passed."
+    expect_true "there was a second try" --hint "When the deadline has \
+passed, there is no time for another try: end with status 1." \
+        -- misses "try 2:"
     expect_at_least 4 --hint "SECONDS may have a fraction: 0.05 is 50 \
 milliseconds, and not 0."
 }
 
-@test "ends at the deadline, though a byte comes now and then" {
+@test "ends at the deadline even if a byte comes now and then" {
     # Bytes at 0, 0.09 and 0.18: who looks at the clock only when a wait is over
     # ends with the third.
     within 17 fetch_from "-n 99 -d 90" dribble -t 0.12 -n 1
@@ -202,7 +207,7 @@ milliseconds."
     expect_less_than 17 --hint "$left_hint"
 }
 
-@test "ends at the deadline, though a signal comes each millisecond" {
+@test "ends at the deadline even if a signal comes each millisecond" {
     fault=FAULT_SIGNALS=1000
     fetch_from "" stall -t 0.05 -n 1
     expect_end --hint "$again_hint"
@@ -221,18 +226,25 @@ then pause." -- soon says answer "*try 1: *" err
     expect_true "it has ended after its first try" --hint "$tries_hint" \
         -- is_running answer
     pid=$(pid_of answer)
+    soon holds_or_ended 0 || true
+    expect_true "it has ended, and had made fewer than TRIES tries" \
+        --hint "$tries_hint" -- is_running answer
     expect_true "it pauses with the socket of its first try" \
         --hint "A try that failed still has its socket: close it before you \
-pause." -- soon holds 0
+pause." -- holds 0
     stop_all
     peers "" reset stall
     start_answer -t 60 -n 2 127.0.0.1 "$PORT"
     expect_true "it did not try a second time" --hint "$tries_hint" \
         -- soon has_met_both
     pid=$(pid_of answer)
+    soon holds_or_ended 1 || true
+    expect_true "it has ended, while its peer was silent" \
+        --hint "A peer that is silent may still send its line, until the \
+deadline." -- is_running answer
     expect_true "it holds the socket of its first try" \
         --hint "A try that failed still has its socket: close it before the \
-next try." -- soon holds 1
+next try." -- holds 1
     expect_true "it does not sleep" --hint "recv on a socket with O_NONBLOCK \
 returns EAGAIN at once, so a loop around it keeps a processor busy. Call poll \
 first: it sleeps until something comes." -- soon is_asleep
@@ -252,49 +264,62 @@ has_met_both() {
     [[ $(grep -c '^connected' "$BATS_TEST_TMPDIR/peer.out") == 2 ]]
 }
 
-# holds COUNT: the program runs, and has that many sockets.
+# holds COUNT: the program has that many sockets.
 holds() {
     local fd count=0
     for fd in "/proc/$pid/fd"/*; do
         [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
     done
-    is_running answer && ((count == $1))
+    ((count == $1))
+}
+
+holds_or_ended() {
+    holds "$1" || ! is_running answer
 }
 
 is_asleep() {
     [[ $(<"/proc/$pid/stat") == *') S '* ]]
 }
 
-@test "tries again, after 0.05 s, and then after twice as long each time" {
+@test "pauses for 50 milliseconds after the first try, and twice as long after each next one" {
     local next_hint="If a try fails, make the next one, with a new socket and \
 an empty buffer: what came of the line in one try is of no use in the next."
     fault=FAULT_SIGNALS=1000
     [[ $BUILD != *asan* ]] || fault=
-    within 25 fetch_from "" "half-close reset whole" -t 5 -n 3
+    within 50 fetch_from "" "half-close reset half-close whole" -t 5 -n 4
     expect_status 0 --hint "$next_hint"
     expect_output "$PAYLOAD" --hint "$next_hint"
-    expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*' --hint "Print a \
+    expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*\n*try 3: *recv*' --hint "Print a \
 line on standard error for each try that failed: try 1:, the call, and the \
 reason."
-    expect_at_least 14 --hint "Pause 0.05 s after the first failed try and 0.1 \
-s after the second. A signal ends a sleep too early: sleep again until the \
-point in time is reached."
-    expect_less_than 25 --hint "Pause 0.05 s after the first failed try and \
-0.1 s after the second: that is 0.15 s in all."
+    expect_at_least 34 --hint "Pause 0.05 s after the first failed try, 0.1 s \
+after the second and 0.2 s after the third: each pause is twice the one before \
+it. A signal ends a sleep too early: sleep again until the point in time is \
+reached."
+    expect_less_than 50 --hint "Pause 0.05 s after the first failed try, 0.1 s \
+after the second and 0.2 s after the third: that is 0.35 s in all."
 }
 
 @test "makes no more than TRIES tries, and no pause after the last" {
-    within 10 fetch_from_nobody refuse -t 5 -n 1
+    # Pauses of 0.05 and 0.1 s; a third one would be 0.2 s.
+    within 30 fetch_from_nobody refuse -t 5 -n 3
     expect_status 1 --hint "If the last try has failed, end with status 1."
-    expect_less_than 10 --hint "$last_hint"
-    expect_true "there was a second try" --hint "$tries_hint" -- misses "try 2:"
+    expect_true "there was a fourth try" --hint "$tries_hint" \
+        -- misses "try 4:"
+    expect_true "there was no third try" --hint "$tries_hint" \
+        -- mentions "try 3:"
+    expect_less_than 30 --hint "$last_hint"
 }
 
 misses() {
     [[ $errors != *"$1"* ]]
 }
 
-@test "has one deadline for all tries" {
+mentions() {
+    [[ $errors == *"$1"* ]]
+}
+
+@test "has one deadline for all tries, SECONDS after its start" {
     within 28 fetch_from "" "half-close half-close stall" -t 0.17 -n 4
     expect_end --hint "$deadline_hint"
     expect_status 1 --hint "$deadline_hint"
@@ -309,7 +334,7 @@ misses() {
     expect_true "there was a third try" --hint "$pause_hint" -- misses "try 3:"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     peers "" whole
     by_hand "$PROGRAM -t 5 -n 1 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" -t 5 -n 1 127.0.0.1 "$PORT"

@@ -9,6 +9,7 @@ certs=build/certs
 rude_tls=$BUILD/peers/rude-tls
 taken=server.example
 faulty=()
+typed='echo hello' # what to give to it by hand
 
 # draw BYTES NAME: that many bytes that nobody has seen before, in file NAME.
 draw() {
@@ -43,7 +44,7 @@ $certs/$2.key")
 # may meet faults: see need_faults.
 ask() {
     local input=
-    [[ $INPUT == /dev/null ]] || input='echo hello | '
+    [[ $INPUT == /dev/null ]] || input="$typed | "
     by_hand "$input${faulty[*]}${faulty:+ }$PROGRAM $*${*:+ }$certs/root.pem \
 $taken 127.0.0.1 $HAND_PORT"
     run_answer "${faulty[@]}" "$PROGRAM" "$@" "$certs/root.pem" "$taken" \
@@ -90,25 +91,43 @@ name_hint="Compare names to their last letter: SSL_set1_host compares as RFC \
 other_hint="Anybody may have a good certificate for a name of their own, and \
 that is no proof of NAME. Call SSL_set1_host with NAME before SSL_connect."
 subject_hint="The common name (CN) of the subject was never meant for this, \
-and no browser has looked at it since 2017. Set \
-X509_CHECK_FLAG_NEVER_CHECK_SUBJECT with SSL_set_hostflags."
+and anything may stand in it. Set X509_CHECK_FLAG_NEVER_CHECK_SUBJECT with \
+SSL_set_hostflags."
 weak_hint="Security level 2 refuses SHA-1 and RSA keys under 2048 bits, and \
 the old client's level 0 accepts them. Call SSL_CTX_set_security_level with 2."
 flood_hint="This server always has something to say, so SSL_read never has to \
 wait. Look at the time before each call: deadline_left."
 
-@test "talks to a server that is who it should be, both ways" {
+@test "talks to a server that is who it should be, in both directions" {
     local again_hint="On a socket with O_NONBLOCK a call may fail with \
 SSL_ERROR_WANT_READ or SSL_ERROR_WANT_WRITE. Wait with poll, and make the same \
 call again."
+    local pieces_hint="SSL_read returns a piece of the answer: print exactly so \
+many bytes with fwrite, as a NUL may be among them, and call it again, until \
+the server has sent close_notify."
+    local typed="head -c 30000 /dev/urandom"
     size=40000 server honest good -n 30000 -w 20
     draw 30000 input
     INPUT=$BATS_TEST_TMPDIR/input
     ask
+    expect_end --hint "$again_hint"
     expect_status 0 --hint "This certificate is good: its root is in root.pem, \
 and it is made out to NAME. $again_hint"
-    expect_output "$ANSWER" --hint "$again_hint"
+    expect_output "$ANSWER" --hint "$pieces_hint"
     expect_heard --hint "$again_hint"
+    [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
+    stop_all
+    # There is no room in the socket for the first record of the input. (Where the
+    # socket blocks, write waits until there is.)
+    server honest good -n 30000
+    INPUT=$BATS_TEST_TMPDIR/input
+    need_faults
+    faulty+=(FAULT_NONBLOCKING=1 FAULT_CALL=write FAULT_ERRNO=11 FAULT_AT=3)
+    ask
+    expect_status 0 --hint "$again_hint"
+    expect_heard --hint "When SSL_write fails with SSL_ERROR_WANT_WRITE, it has \
+sent nothing of these bytes. Wait with deadline_wait, and give it the same \
+bytes again."
 }
 
 @test "refuses a certificate that no root in CAFILE vouches for" {
@@ -118,6 +137,10 @@ and it is made out to NAME. $again_hint"
 bad certificate, whatever roots it has loaded. SSL_CTX_set_verify with \
 SSL_VERIFY_PEER makes SSL_connect fail; only send after it has succeeded."
     done
+    faulty=(env "SSL_CERT_FILE=$certs/other-root.pem")
+    refuses unknown-root --hint "This system trusts a root that is not in \
+CAFILE. Trust only what is in CAFILE: do not call \
+SSL_CTX_set_default_verify_paths."
 }
 
 @test "refuses a certificate that is out of date" {
@@ -127,14 +150,17 @@ Do not give SSL_CTX_set_verify a callback that turns errors into 1."
     refuses by-early-authority --hint "$hint"
 }
 
-@test "refuses a certificate that is made out to somebody else" {
+@test "refuses a certificate that is for another name" {
     refuses wrong-name --hint "$other_hint"
     refuses good-other --hint "$other_hint"
     refuses name-and-more --hint "$name_hint"
     refuses more-and-name --hint "$name_hint"
+    refuses name-with-nul --hint "This certificate is for another name that \
+begins with NAME and a NUL. SSL_set1_host compares all of it, but strcmp stops \
+at the NUL."
 }
 
-@test "looks for NAME among the alternative names only" {
+@test "looks for NAME only in the alternative names of the certificate" {
     local alternative_hint="The certificate is made out to NAME in its \
 subjectAltName. Look only there, and not at the CN."
     refuses name-in-subject-only --hint "$subject_hint"
@@ -143,9 +169,16 @@ subjectAltName. Look only there, and not at the CN."
     ask
     expect_status 0 --hint "$alternative_hint"
     expect_output "$ANSWER" --hint "$alternative_hint"
+    server honest good -c 2
+    for taken in '' .example; do
+        answer "$certs/root.pem" "$taken" 127.0.0.1 "$PORT"
+        expect_status 1 --hint "An empty name, or one that begins with a dot, \
+proves nothing: SSL_set1_host accepts an empty name for any name, and one that \
+begins with a dot for all names that end so. Refuse both, with status 1."
+    done
 }
 
-@test "compares an address with addresses" {
+@test "compares an address with the addresses in the certificate" {
     local address_hint="NAME may be an address, and a certificate keeps \
 addresses apart from names. X509_VERIFY_PARAM_set1_ip_asc, with what \
 SSL_get0_param returns, takes an address, and returns 0 if NAME is none."
@@ -160,7 +193,7 @@ SSL_get0_param returns, takes an address, and returns 0 if NAME is none."
 name does not prove the address: do not give an address to SSL_set1_host."
 }
 
-@test "asks for NAME, so that a server of many names can choose" {
+@test "asks the server for NAME, unless NAME is an address" {
     server honest good
     ask
     expect_status 0 --hint "This certificate is good, and made out to NAME."
@@ -181,7 +214,7 @@ SSL_set_tlsext_host_name only for names and never for addresses (RFC 6066, \
 section 3)." -- says peer 'taken for nobody'
 }
 
-@test "does without what is too weak to prove anything" {
+@test "refuses what is too weak to prove anything" {
     local name
     for name in small-key sha1; do
         # Some systems refuse to make them.
@@ -193,7 +226,7 @@ section 3)." -- says peer 'taken for nobody'
 SSL_CTX_set_min_proto_version with TLS1_2_VERSION."
 }
 
-@test "takes an end without close_notify for an error, and prints what came" {
+@test "reports an end without close_notify as an error" {
     local cut_hint="When SSL_read returns 0 or less, ask SSL_get_error: only \
 SSL_ERROR_ZERO_RETURN is the end. It means that the server has sent \
 close_notify; any other end can be made by anybody on the way."
@@ -224,7 +257,40 @@ gives_up() {
     stop_all
 }
 
-@test "gives up when its time is over, whatever the server does" {
+# stays_too_long MANNER INPUT COMMAND --hint TEXT: it ends with that input too,
+# which is by hand what COMMAND prints.
+stays_too_long() {
+    [[ $2 == /dev/zero || -p $2 ]] || mkfifo "$2"
+    exec 8<>"$2" # a pipe that somebody could write to
+    size=0 server "$1" good
+    INPUT=$2
+    typed=$3 ask -t 0.1
+    exec 8>&-
+    expect_end "${@:4}"
+    expect_status 1 "${@:4}"
+    stop_all
+}
+
+# ends_in_one_time: the handshake and what follows have one deadline. A busy
+# machine may be late, but not each time.
+ends_in_one_time() {
+    local begun took i
+    for i in {1..5}; do
+        size=0 server mute good -w 150
+        begun=${EPOCHREALTIME/./}
+        ask -t 0.2
+        took=$((${EPOCHREALTIME/./} - begun))
+        stop_all
+        ((status == 1 && took > 300000)) || break
+    done
+    ((took <= 300000)) || fail "it took too long" \
+        --hint "The server made you wait in the handshake, and then again for \
+its answer. Call deadline_after once, at the start: both have the same deadline."
+    expect_status 1 --hint "The deadline has passed: say so, and end with \
+status 1."
+}
+
+@test "ends when SECONDS are over, whatever the server or standard input does" {
     local seconds
     gives_up silent --hint "This server accepts and says nothing, and on a \
 blocking socket SSL_connect waits for it for ever. deadline_connect gives you \
@@ -241,6 +307,13 @@ deadline is for its answer, too."
         [[ ! -s $OUT ]] || break
     done
     faulty=()
+    stays_too_long mute "$BATS_TEST_TMPDIR/silent" "sleep 9" --hint "Standard \
+input has nothing to read here, and read waits for it for ever. Before each \
+read, wait with deadline_wait(deadline, STDIN_FILENO, POLLIN)."
+    stays_too_long flood /dev/zero "cat /dev/zero" --hint "This server never \
+reads, so after some time nothing more can be sent. When SSL_write fails with \
+SSL_ERROR_WANT_WRITE, call deadline_wait: it ends the wait at the deadline."
+    ends_in_one_time
     HAND=()
     start nobody "$BUILD/peers/rude" swallow
     wait_for nobody 'swallowing on *' ||
@@ -254,7 +327,7 @@ deadline_connect instead of connect."
 end with status 1."
 }
 
-@test "waits for a server that is slow, while there is time" {
+@test "waits for a slow server while there is time" {
     local hint="The handshake and the answer come a byte at a time. \
 SSL_ERROR_WANT_READ is no failure while there is time: wait, and call again."
     size=30 server dribble good -d 0
@@ -263,30 +336,30 @@ SSL_ERROR_WANT_READ is no failure while there is time: wait, and call again."
     expect_output "$ANSWER" --hint "$hint"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, and input that cannot be read" {
     server honest good
     by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 \
         "$PORT"
     expect_status 1 --hint "$output_hint"
+    stop_all
+    server honest good
+    by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT </; echo \$?"
+    INPUT=/ run_answer "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 "$PORT"
+    expect_status 1 --hint "A folder can be opened but not read, so read \
+returns -1. That is an error and not the end of the input: say why, and end \
+with status 1."
 }
 
 @test "refuses wrong arguments" {
-    local dot_hint="An empty name, or one that begins with a dot, proves \
-nothing: SSL_set1_host accepts an empty name for any name, and one that begins \
-with a dot for all names that end so. Refuse both, with status 1."
     answer "$certs/root.pem" server.example 127.0.0.1
     expect_status 2 --hint "$usage_hint"
     expect_stderr "*usage: *" --hint "$usage_hint"
     answer -x "$certs/root.pem" server.example 127.0.0.1 80
     expect_status 2 --hint "Print the usage and end with status 2, if there is \
 an option that you do not know: getopt returns '?' for it."
-    server honest good -c 3
+    server honest good
     answer "$BATS_TEST_TMPDIR/none" server.example 127.0.0.1 "$PORT"
     expect_status 1 --hint "Check what SSL_CTX_load_verify_file returns: \
 without a CAFILE nothing can be verified, so end with status 1."
-    answer "$certs/root.pem" "" 127.0.0.1 "$PORT"
-    expect_status 1 --hint "$dot_hint"
-    answer "$certs/root.pem" .example 127.0.0.1 "$PORT"
-    expect_status 1 --hint "$dot_hint"
 }

@@ -154,10 +154,11 @@ capitals."
     expect_shown good-wildcard --hint "$last_hint"
 }
 
-@test "shows the first certificate to a client that asks for nobody" {
+@test "shows the first certificate to a client that asks for no name" {
     local hint="A client that connects to an address asks for no name, and \
 SSL_get_servername returns NULL: check for that in the callback and after it."
     serves good other.example good-other
+    ask other.example # the next client must not get this one's name
     ask 127.0.0.1
     expect_shown good --hint "$hint"
     expect_told nobody --hint "$hint"
@@ -170,8 +171,18 @@ rudely() {
         >"$BATS_TEST_TMPDIR/rude.out" 2>&1 3>&- || true
 }
 
-@test "goes on after clients that vanish, or make no sense" {
-    local manner
+# descriptors: how many the server has open.
+descriptors() {
+    local -a open=("/proc/$(pid_of server)/fd"/*)
+    echo "${#open[@]}"
+}
+
+has_no_more_than() {
+    (($(descriptors) <= $1))
+}
+
+@test "goes on after clients that vanish, or that send nonsense" {
+    local manner before
     serves good other.example good-other
     for manner in vanish reset rsa-only broken-off; do
         rudely "$manner" -n other.example
@@ -181,28 +192,50 @@ rudely() {
     ask other.example
     expect_shown good-other --hint "$handshake_hint"
     expect_told other.example --hint "$handshake_hint"
+    # One descriptor may still be open, when the last client has just gone.
+    before=$(descriptors)
+    rudely vanish -c 20
+    rudely honest -c 20 -b 0
+    ask other.example
+    expect_true "it has more descriptors open than before, after 40 clients that \
+have gone" --hint "Each client has a descriptor, which stays yours until you \
+call close: also when its handshake has failed. Else accept fails after a \
+thousand clients." -- soon has_no_more_than "$before"
 }
 
 @test "has a second for each client, and not more" {
     serves good
-    by_hand "$rude half $HAND_PORT"
-    start slow "$rude" half "$PORT"
-    wait_for slow 'all is said' || environment "$rude does not run"
+    by_hand "$rude -d 20 dribble $HAND_PORT"
+    start slow "$rude" -d 20 dribble "$PORT" # that takes it several seconds
+    wait_for slow 'connected from *' || environment "$rude does not run"
     ask 127.0.0.1
-    expect_shown good --hint "Another client began a handshake and then said \
-nothing. accept4 with SOCK_NONBLOCK gives you a socket on which SSL_accept \
-does not wait; tls_wait waits, but only until the deadline."
+    expect_shown good --hint "Another client sends its handshake byte by byte. \
+accept4 with SOCK_NONBLOCK gives you a socket on which SSL_accept does not \
+wait; tls_wait waits, but only until the deadline. Make one deadline for each \
+client, before its first call."
 }
 
-@test "speaks nothing older than TLS 1.2, whatever name it is asked for" {
-    serves good other.example good-other
-    rudely tls-1.1 -n other.example
-    expect_true "it speaks TLS 1.1" --hint "RFC 8996 forbids TLS 1.1. Call \
+@test "speaks only modern TLS, whatever name it is asked for" {
+    local name
+    serves good-rsa other.example good-other rsa.example good-rsa
+    for name in other.example rsa.example server.example; do
+        rudely tls-1.1 -n "$name"
+        expect_true "it speaks TLS 1.1" --hint "RFC 8996 forbids TLS 1.1. Call \
 SSL_CTX_set_min_proto_version on every context." -- says rude 'no handshake: *'
-    rudely cbc-only -n other.example
-    expect_true "it takes a cipher that is no AEAD" --hint "Ciphers in CBC \
+        rudely cbc-only -n "$name"
+        expect_true "it takes a cipher that is no AEAD" --hint "Ciphers in CBC \
 mode can be attacked. Allow only ECDHE with an AEAD cipher, with \
 SSL_CTX_set_cipher_list on every context." -- says rude 'no handshake: *'
+        rudely rsa-only -n "$name"
+        expect_true "it takes a cipher without ECDHE" --hint "Without ECDHE, \
+whoever steals the key can read all that was ever recorded. Allow only ECDHE \
+with an AEAD cipher, with SSL_CTX_set_cipher_list on every context." \
+            -- says rude 'no handshake: *'
+        rudely honest -2 -n "$name" -b 0
+        expect_true "it does not speak TLS 1.2" --hint "TLS 1.2 is modern \
+enough: set TLS1_2_VERSION as the oldest version, not TLS1_3_VERSION." \
+            -- says rude 'TLSv1.2 *'
+    done
 }
 
 # refuses_files FILE... [--hint TEXT]: as its certificates and keys.
@@ -212,27 +245,41 @@ refuses_files() {
     take_options + "$@" || return
     HAND=()
     answer 0 "${arguments[@]}"
+    [[ -z ${key-} || ${arguments[*]} != *"$key"* ]] || loosely "$mode"
     expect_end --hint "It listens in spite of that. $hint"
     expect_status 1 --hint "$hint"
     expect_stderr "?*" --hint "Say on standard error what is wrong with the \
 file, before you end."
 }
 
-@test "refuses a private key that others may read" {
+# loosely MODE: what to try by hand has a key of that mode, in build/.
+loosely() {
+    HAND=("cp $certs/good.key $BUILD/loose.key; chmod $1 $BUILD/loose.key"
+        "${HAND[@]//"$key"/$BUILD/loose.key}")
+}
+
+@test "refuses a private key that others may read or write, with status 1" {
     local mode key=$BATS_TEST_TMPDIR/loose.key
     SECONDS_ALLOWED=1
     need_certificates
     cp "$certs/good.key" "$key"
-    for mode in 640 604; do
+    for mode in 640 604 620 602; do
         chmod "$mode" "$key"
         refuses_files "$certs/good.pem" "$key" --hint "$mode_hint"
     done
     refuses_files "$certs/good.pem" "$certs/good.key" other.example \
         "$certs/good-other.pem" "$key" --hint "Check the keys of the other \
 names as you check the first key."
+    # The certificate is for everybody.
+    cp "$certs/good.pem" "$BATS_TEST_TMPDIR/open.pem"
+    chmod 644 "$BATS_TEST_TMPDIR/open.pem"
+    HAND=()
+    answer_serves 0 "$BATS_TEST_TMPDIR/open.pem" "$certs/good.key" --hint "Only \
+the key is secret. Everybody may read the certificate: do not look at the \
+rights of its file."
 }
 
-@test "refuses a key that is not the certificate's" {
+@test "refuses a key that is not the key of its certificate, with status 1" {
     SECONDS_ALLOWED=1
     need_certificates
     refuses_files "$certs/good.pem" "$certs/client.key" --hint \

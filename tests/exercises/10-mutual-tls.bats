@@ -11,11 +11,12 @@ rude_tls=$BUILD/peers/rude-tls
 # invite NAME...: starts the learner's server. Its list has these names, and one
 # more that no certificate has.
 invite() {
-    [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
+    [[ -e $certs/table ]] ||
+        environment "the certificates are missing: make tools"
     welcomed=()
     answer_serves 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem" "$@" \
-        "$RANDOM.example" --hint "Listen, print the line, and call fflush(stdout). \
-Then accept clients in a loop that never ends."
+        "$RANDOM.example" --hint "Listen, print the line, and call \
+fflush(stdout). Then accept clients in a loop that never ends."
 }
 
 # come CERTIFICATE [MANNER]: a client connects with that certificate, or with
@@ -31,11 +32,13 @@ come() {
     HAND=("${HAND[0]}" "${shown[*]}")
     TOLD=$BATS_TEST_TMPDIR/told
     : >"$TOLD"
-    bounded "$rude_tls" -j "$PORT" -n 99999 -o "$TOLD" "${2:-mute}" "${own[@]}" \
+    bounded "$rude_tls" -j "$PORT" -n 99999 -o "$TOLD" "${2:-mute}" \
+        "${own[@]}" \
         </dev/null >"$BATS_TEST_TMPDIR/client" 2>&1 3>&- || true
     : >"$BATS_TEST_TMPDIR/ending" # that was the client's
-    expect_true "it has ended" --hint "Whatever a client does, the server must go \
-on: warn, call SSL_free and close, and accept the next client." -- is_running server
+    expect_true "it has ended" --hint "Whatever a client does, the server must \
+go on: warn, call SSL_free and close, and accept the next \
+client." -- is_running server
 }
 
 # is_welcome CERTIFICATE NAME [--hint TEXT]: a client with that certificate gets
@@ -50,8 +53,8 @@ is_welcome() {
     welcomed+=("welcome $2")
     soon prints_welcomes || fail "what it printed is not what it should be" \
         --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
-        --hint "Print the line that you send to a client on standard output, too, \
-and call fflush(stdout) after it."
+        --hint "Print the line that you send to a client on standard output, \
+too, and call fflush(stdout) after it."
 }
 
 print_wanted() {
@@ -62,8 +65,8 @@ prints_welcomes() {
     cmp -s <(print_wanted) "$BATS_TEST_TMPDIR/server.out"
 }
 
-# is_refused CERTIFICATE [MANNER] [--hint TEXT]: such a client gets not one byte,
-# and nothing about it is printed on standard output.
+# is_refused CERTIFICATE [MANNER] [--hint TEXT]: such a client gets not one
+# byte, and nothing about it is printed on standard output.
 is_refused() {
     local hint=''
     local -a arguments
@@ -75,8 +78,8 @@ is_refused() {
     prints_welcomes || fail "it printed something about a client with $1.pem" \
         --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
         --hint "$hint"
-    expect_true "it does not say why on standard error" --hint "Warn about each \
-client that you refuse, and say why." \
+    expect_true "it does not say why on standard error" --hint "Warn about \
+each client that you refuse, and say why." \
         -- soon test -s "$BATS_TEST_TMPDIR/server.err"
     : >"$BATS_TEST_TMPDIR/server.err"
 }
@@ -88,13 +91,13 @@ change anything for the next one: alice.example is on the list."
 }
 
 whole_hint="alice.example.org, malice.example and alice.exampl are other names \
-than alice.example. Compare names from their first letter to their last, and compare \
-their lengths too."
+than alice.example. Compare names from their first letter to their last, and \
+compare their lengths too."
 
 @test "welcomes a client whose certificate has a name of the list" {
-    local hint="The certificate is good, and made out to a NAME on the list. Call \
-X509_check_host on SSL_get0_peer_certificate once for each NAME, and send the NAME \
-that fits."
+    local hint="The certificate is good, and made out to a NAME on the list. \
+Call X509_check_host on SSL_get0_peer_certificate once for each NAME, and send \
+the NAME that fits."
     invite bob.example alice.example
     is_welcome client alice.example --hint "$hint"
     is_welcome client-bob bob.example --hint "$hint"
@@ -103,8 +106,9 @@ that fits."
 
 @test "refuses a client without a certificate" {
     invite alice.example
-    is_refused none --hint "SSL_VERIFY_PEER asks for a certificate, but a client \
-without one is accepted all the same. Add SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
+    is_refused none --hint "SSL_VERIFY_PEER asks for a certificate, but a \
+client without one is accepted all the same. Add \
+SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
     goes_on
 }
 
@@ -122,20 +126,22 @@ returns 1."
 }
 
 @test "refuses a client that is not on the list" {
-    local hint="A valid certificate says who a client is, but not that it may come \
-in. Send nothing, not even a greeting, before you have found its name on the list."
+    local hint="A valid certificate says who a client is, but not that it may \
+come in. Send nothing, not even a greeting, before you have found its name on \
+the list."
     invite bob.example
     is_refused client --hint "$hint"
     is_refused client-more-and-name --hint "$whole_hint"
-    is_welcome client-bob bob.example --hint "A client that was refused must not \
-change anything for the next one: bob.example is on the list."
+    is_welcome client-bob bob.example --hint "A client that was refused must \
+not change anything for the next one: bob.example is on the list."
 }
 
 @test "refuses a client that does not have the key of its certificate" {
     invite alice.example
     is_refused client impostor --hint "Everybody can show a copy of Alice's \
-certificate. That the client has the key to it is proved only at the end of the \
-handshake. Decide after tls_handshake has returned 0, and not in a callback."
+certificate. That the client has the key to it is proved only at the end of \
+the handshake. Decide after tls_handshake has returned 0, and not in a \
+callback."
     goes_on
 }
 
@@ -144,9 +150,9 @@ handshake. Decide after tls_handshake has returned 0, and not in a callback."
     is_refused client-name-and-more --hint "$whole_hint"
     is_refused client-more-and-name --hint "$whole_hint"
     is_refused client-shorter --hint "$whole_hint"
-    is_refused client-wildcard --hint "*.guests.example would fit many names, but \
-your list has one client, alice.guests.example. Give X509_check_host the flag \
-X509_CHECK_FLAG_NO_WILDCARDS."
+    is_refused client-wildcard --hint "*.guests.example would fit many names, \
+but your list has one client, alice.guests.example. Give X509_check_host the \
+flag X509_CHECK_FLAG_NO_WILDCARDS."
     goes_on
 }
 
@@ -154,9 +160,9 @@ X509_CHECK_FLAG_NO_WILDCARDS."
     local subject_hint="The CN of the subject was never meant for this. Give \
 X509_check_host the flag X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, or read the \
 alternative names with X509_get_ext_d2i and NID_subject_alt_name."
-    local kind_hint="Alternative names are of several kinds, and a URI or a mail \
-address is no DNS name. The type of a GENERAL_NAME says what it is: compare only \
-GEN_DNS."
+    local kind_hint="Alternative names are of several kinds, and a URI or a \
+mail address is no DNS name. The type of a GENERAL_NAME says what it is: \
+compare only GEN_DNS."
     invite alice.example
     is_refused client-name-in-subject --hint "$subject_hint"
     is_refused client-other-in-subject --hint "$subject_hint"
@@ -167,8 +173,8 @@ GEN_DNS."
 
 @test "compares a name to its end, even if there is a NUL or a comma in it" {
     invite alice.example
-    is_refused client-name-with-nul --hint "This name goes on after a NUL, where \
-strcmp stops. An ASN1_STRING has a length: compare that, too."
+    is_refused client-name-with-nul --hint "This name goes on after a NUL, \
+where strcmp stops. An ASN1_STRING has a length: compare that, too."
     is_refused client-name-with-comma --hint "This certificate has one name, \
 'xxx, DNS:alice.example', which as text looks like two. Compare one name at a \
 time, and never the text of all of them."
@@ -177,14 +183,14 @@ time, and never the text of all of them."
 
 @test "compares all the DNS names of a certificate" {
     invite alice.example
-    is_welcome client-two-names alice.example --hint "A certificate may have many \
-names: here carol.example comes first, and then alice.example. Compare all of them \
-with the list."
+    is_welcome client-two-names alice.example --hint "A certificate may have \
+many names: here carol.example comes first, and then alice.example. Compare \
+all of them with the list."
 }
 
 @test "ignores the case of letters" {
-    local hint="Names have no case: Alice.EXAMPLE and alice.example are the same \
-name (RFC 4343). Send the one that is on your list."
+    local hint="Names have no case: Alice.EXAMPLE and alice.example are the \
+same name (RFC 4343). Send the one that is on your list."
     invite alice.example
     is_welcome client-capitals alice.example --hint "$hint"
     stop_all
@@ -199,8 +205,9 @@ refuses_to_start() {
         "${@:3}"
     SECONDS_ALLOWED=0.5 expect_end --hint "$2"
     expect_status 1 --hint "$2"
-    expect_true "it does not say why on standard error" --hint "Say on standard \
-error why the server does not start: errx does that, and ends with status 1." \
+    expect_true "it does not say why on standard error" --hint "Say on \
+standard error why the server does not start: errx does that, and ends with \
+status 1." \
         -- test -n "$errors"
 }
 
@@ -208,13 +215,15 @@ error why the server does not start: errx does that, and ends with status 1." \
     refuses_to_start "$certs/root.pem" "An empty NAME has no name to compare: \
 somebody made a mistake when starting the server. Say so before you listen." \
         alice.example ''
-    refuses_to_start "$certs/root.pem" "X509_check_host takes a NAME that begins \
-with a dot for all names that end like that. Refuse such a NAME before you listen." \
+    refuses_to_start "$certs/root.pem" "X509_check_host takes a NAME that \
+begins with a dot for all names that end like that. Refuse such a NAME before \
+you listen." \
         alice.example .example
 }
 
 @test "refuses to start if it cannot read CLIENT_CA" {
-    refuses_to_start "$BATS_TEST_TMPDIR/none" "Check what SSL_CTX_load_verify_file \
-returns: if it is not 1, the file was not read, so say why and end with status 1." \
+    refuses_to_start "$BATS_TEST_TMPDIR/none" "Check what \
+SSL_CTX_load_verify_file returns: if it is not 1, the file was not read, so \
+say why and end with status 1." \
         alice.example
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
-# The exercise of 11-ssl-errors: all that a server says through TLS, read from
-# a non-blocking socket, `11-ssl-errors [-k FILE] [-t SECONDS] CAFILE NAME HOST
-# PORT`. Each test's name is a requirement, as a learner reads it.
+# The exercise of 11-ssl-errors: read everything that a server sends through
+# TLS, on a non-blocking socket. It is called as `11-ssl-errors [-k FILE]
+# [-t SECONDS] CAFILE NAME HOST PORT`. Each test's name is a requirement, as a
+# learner reads it.
 
 load ../lib/exercise
 
@@ -9,12 +10,14 @@ certs=build/certs
 rude_tls=$BUILD/peers/rude-tls
 name=server.example
 
-# server MANNER BYTES [OPTION...]: that one, which answers with so many bytes
-# that nobody has seen before, in $ANSWER. CERTIFICATE says which it shows.
+# server MANNER BYTES [OPTION...]: starts rude-tls with that manner. Its answer
+# has so many bytes, drawn anew each time; they are in the file $ANSWER.
+# CERTIFICATE says which certificate it shows.
 server() {
     local certificate=${CERTIFICATE:-good}
     HAND=()
-    [[ -e $certs/table ]] || environment "the certificates are missing: make tools"
+    [[ -e $certs/table ]] ||
+        environment "the certificates are missing: make tools"
     ANSWER=$BATS_TEST_TMPDIR/answer
     "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$2" payload \
         garbage >"$ANSWER" || environment "$BUILD/peers/rude does not run"
@@ -25,7 +28,7 @@ server() {
         "$certs/$certificate.pem" "$certs/$certificate.key"
 }
 
-# ask [OPTION...]: an answer, which is to hear $name and nobody else.
+# ask [OPTION...]: runs the learner's program, which wants the server $name.
 ask() {
     answer "$@" "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
     stop_all
@@ -40,23 +43,25 @@ start_ask() {
 want_read_hint="On a non-blocking socket SSL_connect and SSL_read return -1 \
 instead of waiting. If SSL_get_error says SSL_ERROR_WANT_READ, that is no \
 failure: wait with poll for POLLIN, and make the same call again."
-pending_hint="TLS takes a whole record off the socket, up to 16384 bytes, and \
-poll does not see the bytes that TLS still holds (SSL_pending tells). Call \
-SSL_read first, and wait only after SSL_ERROR_WANT_READ; call fflush after you \
-print."
+pending_hint="OpenSSL takes a whole record off the socket, up to 16384 bytes. \
+poll does not see the bytes that OpenSSL still holds (SSL_pending counts \
+them). Call SSL_read first, and wait only after SSL_ERROR_WANT_READ."
+flush_hint="What you print stays in a buffer of your program until the buffer \
+is full. Call fflush(stdout) after each piece."
 sleep_hint="After SSL_ERROR_WANT_READ, wait with poll for POLLIN: it sleeps \
-until something comes. If you call SSL_read again at once, sleep for fixed \
+until something arrives. If you call SSL_read again at once, sleep for fixed \
 times, or wait for POLLOUT, your program keeps waking up."
-first_hint="The program has to print what has come before it waits for more: \
-see that requirement."
+first_hint="The program has to print what has arrived before it waits for \
+more: see that requirement."
 close_hint="SSL_read returned 0 or less: ask SSL_get_error. \
 SSL_ERROR_ZERO_RETURN is close_notify, the end that the server itself has \
-sent; anything else is an error, and anybody on the way could have made it."
+sent. Any other end is an error, because somebody between the two could have \
+cut the connection."
 queue_hint="The FILE that could not be written left an error in OpenSSL's \
 queue, and SSL_get_error looks there first. Call ERR_clear_error before each \
-call of SSL."
+SSL_connect and SSL_read."
 
-@test "prints all that comes, byte for byte" {
+@test "prints everything that the server sends, byte for byte" {
     local all_hint="One SSL_read returns at most one record: call it until \
 SSL_get_error says SSL_ERROR_ZERO_RETURN. The bytes may contain a NUL, so use \
 fwrite, which takes a length."
@@ -71,11 +76,12 @@ fwrite, which takes a length."
     server honest 0
     ask
     expect_status 0 --hint "A server may send close_notify before any other \
-byte. That is a good end: status 0."
-    expect_output "$ANSWER" --hint "The server has said nothing: print nothing."
+byte. That is a normal end: status 0."
+    expect_output "$ANSWER" --hint "The server has sent nothing, so print \
+nothing."
 }
 
-@test "hears NAME, and nobody else" {
+@test "accepts only a server with a valid certificate for NAME" {
     local CERTIFICATE hint="tls_client_context and tls_client make SSL_connect \
 fail if the certificate is not for NAME. Then SSL_get_error says \
 SSL_ERROR_SSL: say why, and end with status 1."
@@ -87,11 +93,15 @@ SSL_ERROR_SSL: say why, and end with status 1."
     done
 }
 
-@test "prints what has come before it waits for more" {
+@test "prints what has arrived before it waits for more" {
+    local hint=$pending_hint
     server stall $((9000 + RANDOM % 1000))
     start_ask
     soon is_printed_or_ended || true
-    expect_output "$ANSWER" --hint "$pending_hint"
+    # A buffer of standard output has 4096 bytes when it is a file. One that was
+    # full was printed, and the rest was not.
+    (($(wc -c <"$OUT") % 4096 != 0)) || hint=$flush_hint
+    expect_output "$ANSWER" --hint "$hint"
 }
 
 is_printed_or_ended() {
@@ -107,8 +117,8 @@ is_printed_or_ended() {
     pid=$(pid_of answer)
     soon is_asleep_or_ended ||
         fail "it never sleeps" --show "$(tell_work)" --hint "$sleep_hint"
-    expect_true "it has ended, and the server has not" --hint \
-"$want_read_hint" \
+    expect_true "it has ended, and the server has not" \
+        --hint "$want_read_hint" \
         -- is_running answer
     before=$(work)
     read -rt 0.1 <>"$BATS_RUN_TMPDIR/never" || true
@@ -142,7 +152,7 @@ tell_work() {
             "/proc/$pid/status")"
 }
 
-@test "waits to write, when that is what a call wants" {
+@test "waits until it can send, if that is what a call wants" {
     local hint="SSL_ERROR_WANT_WRITE means that the call has something to send \
 and the socket took nothing. Wait for POLLOUT, and make the same call again; \
 POLLIN would never come."
@@ -157,12 +167,12 @@ POLLIN would never come."
     expect_output "$ANSWER" --hint "$hint"
 }
 
-@test "takes no end for the end but close_notify" {
+@test "accepts only close_notify as the end" {
     server cut 300
     ask
     expect_status 1 --hint "$close_hint"
-    expect_output "$ANSWER" --hint "Print each piece as it comes: what came \
-before the error is to be printed, too."
+    expect_output "$ANSWER" --hint "Print each piece when it arrives. What \
+arrived before the error must be printed too."
     expect_stderr "*cut short*" --hint "Say on standard error that the \
 connection was cut short: tls_explain has these words. Ask SSL_get_error \
 first, because errno has the reason only for SSL_ERROR_SYSCALL."
@@ -180,15 +190,15 @@ call changes it."
     ask
     expect_status 1 --hint "SSL_ERROR_SSL is an error of TLS: say why, and end \
 with status 1."
-    expect_output "$ANSWER" --hint "Print each piece as it comes: what came \
-before the error is to be printed, too."
+    expect_output "$ANSWER" --hint "Print each piece when it arrives. What \
+arrived before the error must be printed too."
     expect_stderr "*bad record mac*" --hint "For SSL_ERROR_SSL the reason is \
 in OpenSSL's queue, and errno is about something else. Ask SSL_get_error which \
 error it is; tls_explain, or ERR_reason_error_string of ERR_peek_error, has \
 the words."
 }
 
-@test "gives up when its time is over" {
+@test "ends at the deadline" {
     local manner hint="deadline_wait returns -1 when the deadline has passed. \
 Then say deadline passed on standard error, and end with status 1."
     for manner in silent mute; do
@@ -198,9 +208,30 @@ Then say deadline passed on standard error, and end with status 1."
         expect_status 1 --hint "$hint"
         expect_stderr "*deadline passed*" --hint "$hint"
     done
+    # A byte each 20 milliseconds: the whole would take half a minute.
+    hint="There is one deadline for everything, and it is SECONDS after the \
+start. A byte that arrives does not begin a new one."
+    server dribble 1 -d 20
+    ask -t 0.2
+    expect_end --hint "$hint"
+    expect_status 1 --hint "$hint"
+    expect_stderr "*deadline passed*" --hint "$hint"
+    # It sends without end. That would fill a file, so nothing is kept.
+    hint="This server never stops sending, so SSL_read always has something \
+and your program never waits. Look at the clock before each SSL_read too: \
+deadline_left returns 0 when the deadline has passed."
+    server flood 1
+    by_hand "$PROGRAM -t 0.2 $certs/root.pem $name 127.0.0.1 $HAND_PORT \
+>/dev/null"
+    run_answer_to /dev/null "$PROGRAM" -t 0.2 "$certs/root.pem" "$name" \
+        127.0.0.1 "$PORT"
+    stop_all
+    expect_end --hint "$hint"
+    expect_status 1 --hint "$hint"
+    expect_stderr "*deadline passed*" --hint "$hint"
 }
 
-@test "takes no old error for a new one" {
+@test "does not take an old error for a new one" {
     local pid missing=$BATS_TEST_TMPDIR/no/such/folder
     server stall 100
     start_ask -k "$missing"
@@ -208,7 +239,7 @@ Then say deadline passed on standard error, and end with status 1."
     expect_output "$ANSWER" --hint "$queue_hint"
     pid=$(pid_of answer)
     soon is_asleep_or_ended || true
-    expect_true "it did not wait for what comes next" --hint "$queue_hint" \
+    expect_true "it did not wait for more" --hint "$queue_hint" \
         -- is_asleep
     stop_all
     server cut 100
@@ -221,10 +252,12 @@ Then say deadline passed on standard error, and end with status 1."
     expect_output "$ANSWER" --hint "$queue_hint"
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written" {
     server honest 100
-    by_hand "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
-    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
+    by_hand "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT >/dev/full; \
+echo \$?"
+    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 \
+        "$PORT"
     expect_status 1 --hint "$output_hint"
 }
 

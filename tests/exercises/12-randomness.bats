@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The exercise of 12-randomness: a die without bias, `12-randomness SIDES ROLLS`.
+# The exercise of 12-randomness: a fair die, `12-randomness SIDES ROLLS`.
 # Each test's name is a requirement, as a learner reads it.
 
 load ../lib/exercise
@@ -55,18 +55,18 @@ expect_printed() {
     expect_output --text "$text" --hint "$hint"
 }
 
-fair_hint="4294967296 numbers cannot be shared out evenly among 6 sides: 4 are \
-left over, so with a plain remainder sides 1 to 4 are a little likelier. A \
+fair_hint="4294967296 numbers cannot be shared out evenly among 6 sides, because \
+4 are left over. With a plain remainder, sides 1 to 4 are a little more likely. A \
 number that is left over makes no roll: take the next four bytes instead."
 limit_hint="The numbers that are left over begin with 4294967296 - 4294967296 \
-% SIDES. This first one is left over, too; the number before it is good."
-many_hint="With so many sides nearly half of the numbers may be left over. The \
+% SIDES. This first one is left over, too. The number before it is good."
+many_hint="With so many sides, nearly half of the numbers may be left over. The \
 numbers that are left over begin with 4294967296 - 4294967296 % SIDES."
 end_hint="Standard input ended before there were four bytes for a roll, so \
-there is no roll: do not use old bytes of the buffer, no zeros and no clock. \
+there is no roll. Do not use old bytes of the buffer, no zeros and no clock. \
 End with status 1."
-end_word_hint="Say on standard error that standard input has ended; the \
-sentence has to have the word end."
+end_word_hint="Say on standard error that standard input has ended. The \
+message must contain the word \"end\"."
 
 @test "rolls what the bytes say" {
     local sides byte a b c
@@ -76,8 +76,8 @@ sentence has to have the word end."
     come $((byte * 0x01010101))
     roll "$sides" 1
     expect_rolls $((byte * 0x01010101 % sides + 1)) --hint "Print the \
-remainder of the number by SIDES, plus 1: a die has no 0. Only the bytes of \
-standard input decide, not rand() and not the clock."
+remainder of the number divided by SIDES, plus 1: a die has no 0. Only the bytes \
+of standard input decide, not rand() and not the clock."
     some 0x01020304 0x01020384
     a=$SOME
     some 0x10203040 0x10203060
@@ -86,7 +86,7 @@ standard input decide, not rand() and not the clock."
     roll "$sides" 2
     expect_rolls $((a % sides + 1)) $((b % sides + 1)) --hint "The first of \
 the four bytes is the most significant one, in whatever order your machine \
-stores them: bytes[0] << 24 | bytes[1] << 16 | ..."
+stores numbers: (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | ..."
     some 0x81828384 0x818283f0
     a=$SOME
     some 0xb0b1b2b3 0xb0b1b2f0
@@ -95,9 +95,9 @@ stores them: bytes[0] << 24 | bytes[1] << 16 | ..."
     come "$a" "$b" "$c"
     roll "$sides" 3
     expect_rolls $((a % sides + 1)) $((b % sides + 1)) $((c % sides + 1)) --hint \
-        "Use unsigned char for the bytes, because a char above 127 is \
-negative. Convert a byte to uint32_t before you shift it by 24: an int has no \
-room for that."
+        "Use unsigned char for the bytes, because a char above 127 may be \
+negative. Convert a byte to uint32_t before you shift it by 24: without that it \
+is an int, which has no room for the result."
 }
 
 @test "takes every byte as it is" {
@@ -111,11 +111,11 @@ room for that."
     come "${numbers[@]}"
     roll 1000003 6
     expect_rolls "${rolls[@]}" --hint "A newline, a NUL and a byte 255 are as \
-random as any other byte. scanf and fgets look for text, so use read or fread; \
-keep what getchar returns in an int, where EOF differs from every byte."
+random as any other byte. scanf and fgets look for text, so use read or fread. \
+Keep what getchar returns in an int, where EOF differs from every byte."
 }
 
-@test "throws away the numbers that would make some sides likelier" {
+@test "throws away the numbers that would make some sides more likely" {
     local sides fair
     come $((most - RANDOM % 3)) $((most - 2)) "$most" 10 3 8
     roll 6 3
@@ -139,7 +139,7 @@ keep what getchar returns in an int, where EOF differs from every byte."
     expect_rolls "$sides" 6 --hint "$many_hint"
 }
 
-@test "throws away no others" {
+@test "throws away no other numbers" {
     local sides=$((1 << RANDOM % 30 + 1))
     come "$most" $((most - 1)) 0
     roll "$sides" 3
@@ -148,18 +148,18 @@ keep what getchar returns in an int, where EOF differs from every byte."
 than UINT32_MAX, the largest of them."
 }
 
-@test "rolls a die of one side, and one of 4294967296" {
+@test "rolls a die of one side, and one of 4294967296 sides" {
     local a
     some 0 "$most"
     a=$SOME
     come "$a" "$most" 0
     roll 1 3
-    expect_rolls 1 1 1 --hint "A die of one side always shows 1: that is no \
+    expect_rolls 1 1 1 --hint "A die of one side always shows 1. That is not an \
 error."
     come "$a" "$most" 0
     roll 4294967296 3
     expect_rolls $((a + 1)) 4294967296 1 --hint "4294967296 does not fit into \
-32 bits, where it becomes 0. Use uint64_t for SIDES and for the roll."
+32 bits: it becomes 0. Use uint64_t for SIDES and for the roll."
 }
 
 @test "puts a number together when its bytes come one at a time" {
@@ -175,7 +175,7 @@ asked for, and the rest of your buffer then has old bytes. Call it again for \
 the rest."
 }
 
-@test "does not make up what has not come" {
+@test "reports an end of standard input before the last roll, with status 1" {
     local a cut
     some 0 65535
     a=$SOME
@@ -190,14 +190,14 @@ print them."
     done
     come 4 "$most"
     roll 6 2
-    expect_status 1 --hint "The last number is one to throw away, and there \
-are no four bytes for another one: standard input has ended, so end with \
+    expect_status 1 --hint "The last number must be thrown away, and there \
+are no four bytes for another one. Standard input has ended, so end with \
 status 1."
     expect_stderr "*end*" --hint "$end_word_hint"
     expect_printed 5 --hint "The rolls before the end are good: print them."
 }
 
-@test "rolls 100000 times, when told so" {
+@test "makes 100000 rolls, and does not wait for the end of standard input" {
     local endless=$BATS_TEST_TMPDIR/endless
     local hint="Standard input need not end, and /dev/urandom never does. Read \
 the four bytes of the next roll, or at most what all rolls need."
@@ -214,17 +214,17 @@ the four bytes of the next roll, or at most what all rolls need."
     expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$hint"
 }
 
-@test "says why standard input cannot be read" {
+@test "says why standard input cannot be read, with status 1" {
     by_hand "$PROGRAM 6 1 </"
     roll_from / 6 1
-    expect_status 1 --hint "An error of read is no roll: check whether it \
-returns -1, and end with status 1."
+    expect_status 1 --hint "When read fails, it returns -1, and there \
+are no bytes for a roll. End with status 1."
     expect_stderr "*Is a directory*" --hint "An error is not the end: read \
-returns -1 for an error and 0 at the end; with stdio, ferror tells. err(1, \
-\"standard input\") prints the reason."
+returns -1 for an error and 0 at the end. With stdio, ferror tells you which it \
+was. err(1, \"standard input\") prints the reason."
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     by_hand "$PROGRAM 6 1 </dev/urandom >/dev/full; echo \$?"
     INPUT=/dev/zero
     run_answer_to /dev/full "$PROGRAM" 6 1
@@ -233,10 +233,10 @@ returns -1 for an error and 0 at the end; with stdio, ferror tells. err(1, \
 fails, errno has the reason: err(1, \"standard output\") prints it in words."
 }
 
-@test "refuses numbers that are out of range, or none" {
+@test "refuses numbers that are out of range or invalid, with status 1, before the first roll" {
     local wrong hint="SIDES is 1 to 4294967296 and ROLLS 1 to 100000, in \
-digits and nothing else. atoi takes 6x for 6 and six for 0; strtoull takes -6 \
-for a huge number, and reports one that is too large only in errno."
+digits and nothing else. atoi takes 6x for 6, and six for 0. strtoull takes -6 \
+for a huge number, and reports a number that is too large only in errno."
     head -c 400020 /dev/zero >"$BATS_TEST_TMPDIR/zeros"
     for wrong in '0 1' '4294967297 1' '18446744073709551622 1' '-6 1' '6x 1' \
         '+6 1' 'six 1' '6 0' '6 100001' '6 3x' '6 -1' '6 18446744073709551617'; do
@@ -253,7 +253,7 @@ roll: print nothing if one is wrong."
 number."
 }
 
-@test "refuses wrong arguments with its usage, status 2" {
+@test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
     expect_stderr "usage: *" --hint "$usage_hint"

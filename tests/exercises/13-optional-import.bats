@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
-# The exercise of 13-optional-import: messages, compressed where zlib is to be
-# had, `13-optional-import [-d]`. Each test's name is a requirement, as a
-# learner reads it.
+# The exercise of 13-optional-import: messages that are compressed if zlib can be
+# used, `13-optional-import [-d]`. Each test's name is a requirement, as a learner
+# reads it.
 
 load ../lib/exercise
 
@@ -113,32 +113,34 @@ expect_reason() {
     expect_stderr "*no zlib: *$1*" "${@:2}"
 }
 
-pack_hint="The first line is zlib, a blank, and the length of the input; then \
-come the bytes that compress wrote, as many as *to_length says after it. \
+pack_hint="The first line is zlib, a blank, and the length of the input. Then \
+come the bytes that compress wrote: after the call, *to_length says how many. \
 compress needs as much room as compressBound returns."
 plain_hint="dlopen returned NULL, so there is no zlib. That is no error here: \
 write a plain message, and end with status 0."
 missing_hint="dlsym returns NULL for a function that is missing, and a call of \
-NULL crashes. Look up all four before you call one: if one is missing, there \
+NULL crashes. Look up all four before you call one. If one is missing, there \
 is no zlib."
-old_hint="A zlib may be too old: it has to be 1.2.11 or newer. Call \
-zlibVersion, and compare number by number; as text, 1.2.9 would be greater \
+at_once_hint="Call dlerror right after the call that returned NULL, and only \
+once: a later dlsym overwrites the reason, and a second dlerror returns NULL."
+old_hint="This zlib is too old: it must be 1.2.11 or newer. Call \
+zlibVersion, and compare number by number. As text, 1.2.9 would be greater \
 than 1.2.11."
 new_hint="1.3 and 1.10 are newer than 1.2.11. Compare number by number, and \
 take 0 for a number that is left out."
-other_hint="If the first number is another one, nothing is known about this \
-zlib: do without it."
+other_hint="If the first number is not 1, nothing is known about this zlib. \
+Do not use it."
 unpack_hint="A message is a line and bytes. Give the bytes after the newline \
-to uncompress: it returns as many as the line says."
-without_hint="Without zlib nobody can read this message. Say why, end with \
+to uncompress. As many bytes come out as the line says."
+without_hint="Without zlib this message cannot be unpacked. Say why, end with \
 status 1, and do not print its bytes as they are."
 believe_hint="The message comes from somebody else, so check it before you \
-believe it: LENGTH is decimal digits, at most 65536, and exactly so many bytes \
+believe it. LENGTH is decimal digits, at most 65536, and exactly so many bytes \
 must come out."
-most_hint="More than 65536 bytes of input are an error: do not pack a part of \
-it."
+most_hint="More than 65536 bytes of input are an error. Do not pack only a part \
+of it."
 
-@test "packs with zlib, when that is to be had" {
+@test "packs its input with zlib, if zlib can be used" {
     zlib_is 1.2.13
     draw "$((RANDOM % 5000 + 1000))"
     packs zlib --hint "$pack_hint"
@@ -147,32 +149,32 @@ it."
     [[ $BUILD != *asan* ]] || return 0
     faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=read)
     draw 100
-    packs zlib --hint "read may return fewer bytes than there are to come, and \
+    packs zlib --hint "read may return fewer bytes than you asked for, and \
 only 0 is the end. read_all in exercise.c reads all of them."
 }
 
-@test "packs plain text, when there is no zlib, and says so" {
+@test "packs its input as plain text if there is no zlib, and says why" {
     no_zlib
     draw "$((RANDOM % 5000 + 1000))"
     packs plain --hint "$plain_hint"
     expect_reason libz.so.1 --hint "Say why the message is plain, in a line on \
-standard error: no zlib: and what dlerror returns."
+standard error: no zlib: and what dlerror returns. $at_once_hint"
 }
 
-@test "does without zlib, when a function is missing in it" {
+@test "works without zlib if one of the four functions is missing" {
     local name
     draw 100
     for name in zlibVersion compressBound compress uncompress; do
         zlib_is 1.2.13 "$(rename "$name")"
         packs plain --hint "$missing_hint"
         expect_reason "$name" --hint "Say which function is missing: no zlib: \
-and what dlerror returns."
+and what dlerror returns. $at_once_hint"
     done
 }
 
-@test "does without a zlib that is too old, and takes what is newer" {
+@test "works without a zlib that is too old, and with one that is newer" {
     local version reason_hint="Say which version it is: no zlib: and a \
-sentence that has what zlibVersion returns."
+sentence with what zlibVersion returns."
     draw 100
     for version in 1.2.10 1.2.9 1.1.4 0.95.12; do
         zlib_is "$version"
@@ -188,17 +190,17 @@ sentence that has what zlibVersion returns."
     expect_reason 2.0.1 --hint "$reason_hint"
 }
 
-@test "takes an error of compress for an error, and not for no zlib" {
+@test "reports an error of compress as an error, with status 1" {
     zlib_is 1.2.13
     export ZLIB_FAILS=compress
     draw 100
     answer_reads
-    expect_error --hint "zlib was found, but compress returned an error, which \
-is anything but 0. Say so and end with status 1: a plain message is only for a \
+    expect_error --hint "zlib was found, but compress returned an error: a \
+number that is not 0. Say so, and end with status 1. A plain message is only for a \
 missing zlib."
 }
 
-@test "unpacks both kinds" {
+@test "unpacks both kinds of messages, with -d" {
     local plain_hint="A plain message needs no zlib: print the bytes after its \
 first line."
     zlib_is 1.2.13
@@ -221,7 +223,7 @@ first line."
     expect_output "$BATS_TEST_TMPDIR/original" --hint "$plain_hint"
 }
 
-@test "does not unpack with zlib what zlib is missing for" {
+@test "refuses to unpack a zlib message if zlib cannot be used, with status 1" {
     local broken
     for broken in absent no-uncompress old; do
         zlib_is 1.2.13
@@ -241,7 +243,7 @@ reason."
     done
 }
 
-@test "refuses a message that is not what it says" {
+@test "refuses an invalid message, with status 1" {
     local bad
     zlib_is 1.2.13
     for bad in 'plain 5\nhell' 'plain 5\nhello!' 'plain 5' 'plain \nhello' \
@@ -258,20 +260,21 @@ reason."
     done
     text 'zlib 3\nabc'
     answer_reads -d
-    expect_error --hint "uncompress returns 0, or an error: check that."
+    expect_error --hint "uncompress returns 0, or the number of an error. Check \
+what it returns."
 }
 
-@test "packs up to 65536 bytes" {
+@test "packs up to 65536 bytes, and refuses more, with status 1" {
     zlib_is 1.2.13
     draw 65536
-    packs zlib --hint "compress needs more room than the input has: \
+    packs zlib --hint "compress may need more room than the input has: \
 compressBound returns how much."
     draw 65537
     answer_reads
     expect_error --hint "$most_hint"
 }
 
-@test "builds, and finds zlib, where there is no zlib.h" {
+@test "builds without zlib's header, and still finds zlib" {
     local source bare=$BATS_TEST_TMPDIR/bare
     # Beside it lies what the compiler said that it is made of.
     source=$(grep -om 1 '[^ ]*\.c' "$PROGRAM.d") ||
@@ -293,7 +296,7 @@ include it. The pointers to the four functions in exercise.c need no header."
 says nothing about libz.so.1 when it runs. Call dlopen in any case."
 }
 
-@test "says so when standard output cannot be written" {
+@test "reports output that cannot be written, with status 1" {
     no_zlib
     draw 100
     by_hand "$SHOWN | $PROGRAM >/dev/full; echo \$?"
@@ -301,7 +304,7 @@ says nothing about libz.so.1 when it runs. Call dlopen in any case."
     expect_status 1 --hint "$output_hint"
 }
 
-@test "refuses wrong arguments" {
+@test "refuses wrong arguments, with status 2" {
     answer -x
     expect_status 2 --hint "Print the usage and end with status 2, if there is \
 an option that you do not know: getopt returns '?' for it."

@@ -66,8 +66,9 @@ expect_said() {
 }
 
 all_hint="The program of 1999 does this already: keep it so."
-name_hint="Here gethostbyname knows no name, because it is out of date. \
-getaddrinfo takes a name or a number, and a port."
+name_hint="Look the name up with getaddrinfo, which takes a name or a number, \
+and a port. (The check has names of its own. Only getaddrinfo finds them; \
+gethostbyname says that there is no such name.)"
 list_hint="A name may have several addresses, so getaddrinfo returns a list. \
 If connect fails, try the next address, with a new socket."
 buffer_hint="The next call of inet_ntoa overwrites its static buffer, and a \
@@ -84,7 +85,7 @@ writes beyond its end for any other. Use poll, which takes any descriptor."
 pause_hint="There are two pauses of a tenth of a second. usleep took 100000 \
 microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
 
-@test "connects to a server, and says how much that said before its end" {
+@test "connects to a server, and says how many bytes the server sent" {
     local one bytes=$((5000 + RANDOM))
     serve one whole -n "$bytes"
     answer 127.0.0.1 "$one"
@@ -92,7 +93,7 @@ microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
     expect_said "$one" "$bytes" --hint "$all_hint"
 }
 
-@test "knows each server by its own address, to the end" {
+@test "keeps the address of each server until the end" {
     local one two three i
     serve one whole -n 10
     serve two whole -n 20
@@ -113,7 +114,7 @@ microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
     expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$buffer_hint"
 }
 
-@test "hears all servers at once, and prints at once" {
+@test "receives from all servers at once, and prints each line at once" {
     local one two
     serve one stall
     serve two whole -n 10
@@ -128,7 +129,7 @@ fflush(stdout) after each line." -- says answer "127.0.0.1:$two said 10 bytes"
 all servers have ended." -- is_running answer
 }
 
-@test "finds a server by its name, at whichever of its addresses" {
+@test "finds a server by its name, whichever of its addresses answers" {
     local one
     serve one whole -n 10
     answer_named 127.0.0.1 "$HOST" "$one"
@@ -163,7 +164,7 @@ all servers have ended." -- is_running answer
     local one first=$((1024 + RANDOM % 64))
     (($(ulimit -Hn) > 1200)) || skip "no more descriptors are to be had here"
     serve one whole -n 10
-    by_hand "bash -c 'for fd in {3..$((first - 1))}; do eval \"exec \
+    by_hand "bash -c 'ulimit -Sn 1200; for fd in {3..$((first - 1))}; do eval \"exec \
 \$fd</dev/null\"; done; $PROGRAM 127.0.0.1 ${shown[one]}'"
     # shellcheck disable=SC2016 # these are another shell's
     run_answer bash -c 'ulimit -Sn 1200
@@ -183,7 +184,7 @@ nobody() {
     port_of refuser
 }
 
-@test "tries three times, a tenth of a second apart" {
+@test "tries three times, with a pause of a tenth of a second" {
     local one took
     need_faults
     # Beside the other, to save time: one whose first try fails.
@@ -206,7 +207,7 @@ refused."
 for each try."
 }
 
-@test "does not take a reset for the end" {
+@test "reports a reset as an error, with status 1" {
     local one
     serve one reset -k 5
     answer 127.0.0.1 "$one"
@@ -222,7 +223,7 @@ holds_call() {
     tr '\0' '\n' <"$PROGRAM" | grep -qaxE "$1(@+GLIBC.*)?"
 }
 
-@test "calls none of the dead" {
+@test "makes none of the dead calls" {
     local call one hint="Replace the call by the one that the lesson names. To \
 silence the compiler's warning leaves the call as it was."
     [[ $BUILD != *asan* ]] || skip "the sanitizers know all of them"
@@ -243,7 +244,7 @@ without_call() {
     ! holds_call "$1"
 }
 
-@test "says what it cannot use" {
+@test "refuses a wrong number of arguments, with status 2" {
     local usage_hint="There is a PORT for each HOST, and there are 1 to 8 of \
 them. For any other number of arguments print the usage on standard error, and \
 end with status 2."
@@ -256,11 +257,17 @@ end with status 2."
     expect_status 2 --hint "$usage_hint"
     answer a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8 i 9
     expect_status 2 --hint "$usage_hint"
+}
+
+@test "refuses an unknown HOST, with status 1" {
     answer_named 127.0.0.1 "no.$HOST" 80
     expect_status 1 --hint "getaddrinfo returns 0 or an error number. If it is \
 not 0, say why, and end with status 1."
     expect_stderr "*no.$HOST*" --hint "Say which name has no address, and why: \
 gai_strerror has the words for what getaddrinfo returns."
+}
+
+@test "refuses an invalid PORT, with status 1" {
     answer 127.0.0.1 80x
     expect_status 1 --hint "$port_hint"
     answer 127.0.0.1 65616

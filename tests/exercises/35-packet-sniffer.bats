@@ -136,7 +136,7 @@ that there is no handshake, and end with status 1."
     finds wrapped --hint "$wrapped_hint"
 }
 
-@test "reads packets of which only a part was captured, and nothing beyond that part" {
+@test "reads packets that were captured only in part, and nothing beyond that part" {
     local SEED FILE
     finds headers --hint "$headers_hint"
     finds stale --hint "$stale_hint"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# 03-udp serve PORT and 03-udp send ADDRESS PORT MESSAGE: one datagram out, one
-# back.
+# 03-udp serve [-b BYTES] PORT and 03-udp send ADDRESS PORT MESSAGE: one
+# datagram out, one back.
 # shellcheck disable=SC2153,SC2154 # set by the library: PORT, ended, stderr
 
 load ../lib/common
@@ -355,6 +355,29 @@ print("all is well")
     done
 }
 
+@test "03-udp serve -b cuts a datagram, and takes the next one whole" {
+    start_server server "$udp" serve -b 3 0
+    try "$udp" send 127.0.0.1 "$PORT" hello
+    expect_output --text 'hel\n'
+    try "$udp" send 127.0.0.1 "$PORT" bye
+    expect_output --text 'bye\n'
+    stop server
+    expect_lines server "*" "127.0.0.1:* sent 3 bytes" \
+        "127.0.0.1:* sent 3 bytes"
+}
+
+@test "03-udp serve -b takes numbers from 1 to 65507, and says what is wrong" {
+    local bytes
+    for bytes in 0 65508 -1 3x ''; do
+        try "$udp" serve -b "$bytes" 0
+        expect_result 1 "03-udp: $bytes is not a number of bytes: 1 to 65507"
+    done
+    for bytes in 1 65507; do
+        start_server server "$udp" serve -b "$bytes" 0
+        stop server
+    done
+}
+
 # ---- the client ------------------------------------------------------------
 
 @test "03-udp send sends its message as it is, and prints the answer" {
@@ -638,15 +661,15 @@ as 127.0.0.1: names come in lesson 04"
 }
 
 @test "03-udp explains itself when asked, and when called wrongly" {
-    local usage="usage: 03-udp serve PORT
+    local usage="usage: 03-udp serve [-b BYTES] PORT
        03-udp send ADDRESS PORT MESSAGE"
     try "$udp" -h
     expect_result 0 ""
     expect_output --text "$usage\n"
     local -a wrong
-    for wrong in "" "serve" "serve 0 0" "send 127.0.0.1 80" \
-        "send 127.0.0.1 80 hello world" "listen 0" "recv 127.0.0.1 80 hello" \
-        "-h serve"; do
+    for wrong in "" "serve" "serve 0 0" "serve -b 3" "serve -a 3 0" \
+        "send 127.0.0.1 80" "send 127.0.0.1 80 hello world" "listen 0" \
+        "recv 127.0.0.1 80 hello" "-h serve"; do
         # shellcheck disable=SC2086 # words
         try "$udp" $wrong
         expect_result 2 "$usage"

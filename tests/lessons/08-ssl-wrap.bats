@@ -3,7 +3,7 @@
 # whom it wanted. What it makes of each certificate and each manner of a server,
 # tests/torture/tls-matrix shows.
 
-load ../lib/common
+load ../lib/copy # for a terminal
 load ../lib/clock
 
 client=$BUILD/08-ssl-wrap
@@ -67,11 +67,42 @@ hostname mismatch"
 @test "08-ssl-wrap takes no name for any name, and no dot for all below it" {
     local name long
     printf -v long '%300s' ''
-    server honest good -c 9
+    server honest
     for name in '' . .example .server.example "${long// /a}"; do
         ask -n "$name"
         expect_result 1 "08-ssl-wrap: '$name' is not a name"
     done
+    expect_lines peer 'listening on *' # it has not even connected
+}
+
+@test "08-ssl-wrap knows a name with a dot at its end, and an address with a zone" {
+    server honest good -c 9
+    ask -n server.example.
+    expect_equal status 0 "$status"
+    wait_for peer 'taken for server.example'
+    ask -n elsewhere.example.
+    expect_result 1 "08-ssl-wrap: SSL_connect elsewhere.example.: not believed: \
+hostname mismatch"
+    stop_all
+    server honest good-zone -c 9
+    ask -n fe80::1%lo
+    expect_equal status 0 "$status"
+    wait_for peer 'taken for nobody'
+    ask -n fe80::2%lo
+    expect_result 1 "08-ssl-wrap: SSL_connect fe80::2%lo: not believed: IP \
+address mismatch"
+}
+
+@test "08-ssl-wrap refuses what is neither a host name nor an address" {
+    local name
+    server honest
+    for name in '[::1]' 'server.example ' ' server.example' \
+        $'server.example\n' bücher.example server.example%lo server,example \
+        server.example:443 https://server.example; do
+        ask -n "$name"
+        expect_result 1 "08-ssl-wrap: '$name' is not a name"
+    done
+    expect_lines peer 'listening on *' # it has not even connected
 }
 
 @test "08-ssl-wrap sends its input, all of it, and prints the answer, all" {
@@ -102,6 +133,68 @@ hostname mismatch"
     expect_equal status 0 "$ended"
     expect_output --text "$hello" --in "$BATS_TEST_TMPDIR/client.out"
     wait_for peer 'got 3 bytes, then close_notify'
+}
+
+# reverser: a server that answers each line at once, with its letters in reverse
+# order, and closes when its client has sent close_notify.
+reverser() {
+    start reverser openssl s_server -rev -naccept 1 -accept 127.0.0.1:0 \
+        -cert "$certs/good.pem" -cert_chain "$certs/good.pem" \
+        -key "$certs/good.key"
+    wait_for reverser 'ACCEPT *'
+    PORT=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' "$BATS_TEST_TMPDIR/reverser.out")
+}
+
+# answers_at_once FILE: lines that go into descriptor 8 are answered in FILE, one
+# by one, before the input has ended.
+answers_at_once() {
+    until_true grep -q 'TLSv1' "$2"
+    echo hello >&8
+    until_true grep -qx $'olleh\r*' "$1"
+    echo again >&8
+    until_true grep -qx $'niaga\r*' "$1"
+}
+
+@test "08-ssl-wrap has a request answered before its input has ended" {
+    local out=$BATS_TEST_TMPDIR/client.out
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    reverser
+    # shellcheck disable=SC2016 # for the inner shell
+    start client bash -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/in" "$client" \
+        -C "$certs/root.pem" 127.0.0.1 "$PORT"
+    exec 8>"$BATS_TEST_TMPDIR/in"
+    answers_at_once "$out" "${out%out}err"
+    exec 8>&-
+    # It ends because it has said so to its server, long before its deadline.
+    finish client
+    expect_equal status 0 "$ended"
+    expect_output --text 'olleh\nniaga\n' --in "$out"
+}
+
+@test "08-ssl-wrap has a request answered that is typed at a terminal" {
+    local keys=$BATS_TEST_TMPDIR/keys screen=$BATS_TEST_TMPDIR/screen ended=0
+    need_terminal
+    mkfifo "$keys"
+    reverser
+    on_terminal "exec $client -C $certs/root.pem 127.0.0.1 $PORT" <"$keys" \
+        >"$screen" 2>&1 3>&- &
+    exec 8>"$keys"
+    answers_at_once "$screen" "$screen"
+    printf '\004' >&8 # Ctrl-D
+    wait $! || ended=$?
+    exec 8>&-
+    expect_equal status 0 "$ended"
+}
+
+@test "08-ssl-wrap hears a server that speaks first, while its input is silent" {
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    server honest
+    # shellcheck disable=SC2016 # for the inner shell
+    start client bash -c 'exec "$@" <>"$0"' "$BATS_TEST_TMPDIR/in" "$client" \
+        -C "$certs/root.pem" 127.0.0.1 "$PORT"
+    finish client # its input has not ended; the answer has
+    expect_equal status 0 "$ended"
+    expect_output --text "$hello" --in "$BATS_TEST_TMPDIR/client.out"
 }
 
 @test "08-ssl-wrap copes with reads and writes of a byte each" {
@@ -154,6 +247,36 @@ certificate revoked"
     expect_equal status 0 "$status"
 }
 
+@test "08-ssl-wrap looks into the list of every authority in the chain" {
+    local list=$BATS_TEST_TMPDIR/list
+    server honest by-revoked-authority -c 3
+    ask
+    expect_equal status 0 "$status"
+    # The server's own authority has not revoked it. The root has revoked that
+    # authority.
+    ask -R "$certs/crl.pem"
+    expect_result 1 "08-ssl-wrap: SSL_connect server.example: not believed: \
+certificate revoked"
+    stop_all
+    # The list of the root alone, the first one.
+    sed '/END X509 CRL/q' "$certs/crl.pem" >"$list"
+    server honest good -c 3
+    ask -R "$list"
+    expect_result 1 "08-ssl-wrap: SSL_connect server.example: not believed: \
+unable to get certificate CRL"
+    stop_all
+    server honest good-from-root
+    ask -R "$list"
+    expect_equal status 0 "$status"
+    stop_all
+    # The lists of all but the root.
+    sed '1,/END X509 CRL/d' "$certs/crl.pem" >"$list"
+    server honest good
+    ask -R "$list"
+    expect_result 1 "08-ssl-wrap: SSL_connect server.example: not believed: \
+unable to get certificate CRL"
+}
+
 # within_time COMMAND...: it ends at a deadline of 0.2 s, and no earlier.
 at_deadline() {
     stop_all
@@ -182,26 +305,26 @@ at_deadline() {
     [[ $errors == *"08-ssl-wrap: SSL_read server.example: deadline passed" ]]
 }
 
-send_zeros() {
-    stop_all
-    server mute good -n "$1"
+# send_to MANNER INPUT: the client sends that input to such a server.
+send_to() {
+    server "$1"
     OUT=$BATS_TEST_TMPDIR/out
     status=0
     bounded "$client" -C "$certs/root.pem" -t 0.2 127.0.0.1 "$PORT" \
-        <"${2:-/dev/zero}" >"$OUT" 2>"$BATS_TEST_TMPDIR/err" || status=$?
+        <"$2" >"$OUT" 2>"$BATS_TEST_TMPDIR/err" || status=$?
     errors=$(<"$BATS_TEST_TMPDIR/err")
 }
 
 @test "08-ssl-wrap ends at the deadline while it sends, or waits for its input" {
-    send_zeros 0 # nobody reads what it sends
+    send_to flood /dev/zero # this server never reads
     expect_equal status 1 "$status"
-    [[ $errors == *"08-ssl-wrap: SSL_write 127.0.0.1: deadline passed" ||
-        $errors == *"08-ssl-wrap: standard input: Connection timed out" ]]
+    [[ $errors == *"08-ssl-wrap: SSL_write 127.0.0.1: deadline passed" ]]
+    stop_all
     mkfifo "$BATS_TEST_TMPDIR/in"
     exec 8<>"$BATS_TEST_TMPDIR/in"
-    send_zeros 0 "$BATS_TEST_TMPDIR/in"
+    send_to mute "$BATS_TEST_TMPDIR/in"
     expect_equal status 1 "$status"
-    [[ $errors == *"08-ssl-wrap: standard input: Connection timed out" ]]
+    [[ $errors == *"08-ssl-wrap: SSL_read 127.0.0.1: deadline passed" ]]
 }
 
 @test "08-ssl-wrap prints what came, and says so, when the answer is cut short" {

@@ -137,8 +137,65 @@ ECDHE-ECDSA-AES256-GCM-SHA384 good, a chain of 2\ngot 40 bytes, the same, then c
         deaf) complains "SSL_write $NAME: deadline passed" ;;
         esac
     done
-    says mute 'got 0 bytes, the same, then close_notify'
+    # It does not end the conversation properly, since the client has not.
+    run ! says mute '*close_notify'
     until_true has_none
+}
+
+# slowly NAME: a client that sends on, as we write to the descriptor $to.
+slowly() {
+    mkfifo "$BATS_TEST_TMPDIR/$1.in"
+    # shellcheck disable=SC2016 # for the inner shell
+    start "$1" bash -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/$1.in" \
+        "$BUILD/08-ssl-wrap" -C "$certs/root.pem" -t 60 127.0.0.1 "$PORT"
+    # To write and to read: so no write here can fail when the client has gone.
+    exec {to}<>"$BATS_TEST_TMPDIR/$1.in"
+    wait_for "$1" 'TLSv1.3 *' err
+}
+
+@test "09-ssl-server gives new time for a line, and for 16 KiB, not for a byte" {
+    local to bytes lines pieces begun
+    serve -t 1
+    slowly bytes
+    bytes=$to
+    slowly lines
+    lines=$to
+    slowly pieces
+    pieces=$to
+    begun=${EPOCHREALTIME/./}
+    while ((${EPOCHREALTIME/./} - begun < 2200000)); do
+        is_running lines && is_running pieces
+        printf x >&"$bytes"
+        echo line >&"$lines"
+        printf '%16384s' '' >&"$pieces"
+        pause
+    done
+    # Each byte was echoed, and it had its one second.
+    finish bytes
+    expect_equal "status of the one with bytes" 1 "$ended"
+    grep -qE '^x{10,}$' "$BATS_TEST_TMPDIR/bytes.out"
+    wait_for server '09-ssl-server: SSL_read 127.0.0.1:*: deadline passed' err
+    exec {bytes}>&- {lines}>&- {pieces}>&-
+    finish lines
+    expect_equal "status of the one with lines" 0 "$ended"
+    finish pieces
+    expect_equal "status of the one with 16 KiB" 0 "$ended"
+    expect_equal "complaints" 1 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
+}
+
+@test "09-ssl-server does not try to end a connection that has failed" {
+    local manner
+    serve
+    # SSL_shutdown after such an error would fail too, and we would say so.
+    try "$BUILD/peers/rude-tls" -j "$PORT" spoilt
+    wait_for server '09-ssl-server: SSL_read *: decryption failed or bad record mac' err
+    for manner in cut broken-off; do
+        call "$manner"
+        complains "SSL_read $NAME: *"
+        wait_for server "$NAME closed after 40 bytes"
+    done
+    until_true has_none
+    expect_equal "complaints" 3 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
 }
 
 # beside_the_slow COUNT: how long a good client takes beside that many others.
@@ -245,12 +302,26 @@ $certs/good.pem"
         expect_result 1 "09-ssl-server: key $key: others may use it: its mode \
 is $mode, not 600"
     done
+    chmod 600 "$key"
+    if ((EUID == 0)); then # nobody else can give a file away
+        chown 65534 "$key"
+        try "$program" 0 "$certs/good.pem" "$key"
+        expect_result 1 "09-ssl-server: key $key: it belongs to another user"
+        chown 0 "$key"
+    fi
     chmod 400 "$key"
     start_server server "$program" 0 "$certs/good.pem" "$key"
     expect_served
 }
 
 @test "09-ssl-server says what is wrong with its files" {
+    local key=$BATS_TEST_TMPDIR/key
+    openssl pkey -aes128 -passout pass:secret -in "$certs/good.key" -out "$key"
+    chmod 600 "$key"
+    try "$program" 0 "$certs/good.pem" "$key"
+    expect_result 1 "09-ssl-server: key $key: it has a passphrase"
+    try "$program" 0 "$certs/good.pem" "$certs"
+    expect_result 1 "09-ssl-server: key $certs: it is a folder"
     try "$program" 0 "$certs/none.pem" "$certs/good.key"
     expect_result 1 "09-ssl-server: certificate $certs/none.pem: No such file or \
 directory"
@@ -388,4 +459,20 @@ print("all is well")
         expect_result 0 ""
         expect_output --text 'all is well\n'
     fi
+}
+
+@test "the solution delivers its line also to a client that sends much" {
+    local i
+    head -c 60000 /dev/zero >"$BATS_TEST_TMPDIR/much"
+    start_server server "$BUILD/solution/09-ssl-server" 0 "$certs/good.pem" \
+        "$certs/good.key"
+    # Did it close without reading this, the kernel would send a reset, and the
+    # line would be lost in most of these.
+    for i in {1..12}; do
+        try_with "$BATS_TEST_TMPDIR/much" "$BATS_TEST_TMPDIR/out" \
+            "$BUILD/08-ssl-wrap" -C "$certs/root.pem" -n server.example \
+            127.0.0.1 "$PORT"
+        expect_equal "status" 0 "$status"
+        expect_output --text 'you asked for server.example\n'
+    done
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# 10-mutual-tls [-2] [-t SECONDS] serve PORT CERT KEY CLIENT_CA · connect HOST PORT
-# CA [CERT KEY]: a server and a client that each prove who they are.
+# 10-mutual-tls [-2] [-t SECONDS] serve PORT CERT KEY CLIENT_CA · connect HOST
+# PORT CA [CERT KEY]: a server and a client that each prove who they are.
 
 load ../lib/common
 load ../lib/clock
@@ -99,25 +99,25 @@ rude() {
     export OPENSSL_CONF=$config
     accepts client
     ask client-expired
-    expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: refused by the other \
-side: certificate expired"
+    expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: refused by the \
+other side: certificate expired"
     ask
-    expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: refused by the other \
-side: handshake failure"
+    expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: refused by the \
+other side: handshake failure"
 }
 
 @test "10-mutual-tls -2 speaks TLS 1.2, as a client and as a server" {
     serve
     ask -2 client-expired
-    expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: refused by the other \
-side: certificate expired"
+    expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: refused by the \
+other side: certificate expired"
     ask -2 client
     expect_result 0 "$done_with_good"
     stop server
     serve -2
     ask client-expired
-    expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: refused by the other \
-side: certificate expired"
+    expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: refused by the \
+other side: certificate expired"
     accepts client
 }
 
@@ -125,14 +125,14 @@ side: certificate expired"
     need_faults
     serve
     try "${faulty[0]}" "${faulty[1]/faults/names}" \
-        NAMES=localhost=127.0.0.2+127.0.0.1 "$program" connect localhost "$PORT" \
-        "$certs/root.pem" "$certs/client.pem" "$certs/client.key"
+        NAMES=localhost=127.0.0.2+127.0.0.1 "$program" connect localhost \
+        "$PORT" "$certs/root.pem" "$certs/client.pem" "$certs/client.key"
     expect_result 0 "10-mutual-tls: connect 127.0.0.2:$PORT: Connection refused
 $done_with_good"
     expect_output --text 'you are CN=client\n'
     try "${faulty[0]}" "${faulty[1]/faults/names}" \
-        NAMES=localhost=127.0.0.2+127.0.0.3 "$program" connect localhost "$PORT" \
-        "$certs/root.pem"
+        NAMES=localhost=127.0.0.2+127.0.0.3 "$program" connect localhost \
+        "$PORT" "$certs/root.pem"
     expect_result 1 "10-mutual-tls: connect 127.0.0.2:$PORT: Connection refused
 10-mutual-tls: connect 127.0.0.3:$PORT: Connection refused"
 }
@@ -141,7 +141,8 @@ $done_with_good"
     skip_unless openssl
     serve
     try openssl s_client -connect "127.0.0.1:$PORT"
-    grep -A1 '^Acceptable client certificate CA names$' "$OUT" | grep '^CN.*root$'
+    grep -A1 '^Acceptable client certificate CA names$' "$OUT" |
+        grep '^CN.*root$'
 }
 
 @test "10-mutual-tls uses no key that another user can read" {
@@ -149,13 +150,13 @@ $done_with_good"
     for mode in 640 620 604 644; do
         cp "$certs/client.key" "$key"
         chmod "$mode" "$key"
-        try "$program" connect 127.0.0.1 1 "$certs/root.pem" "$certs/client.pem" \
-            "$key"
-        expect_result 1 "10-mutual-tls: key $key: others may use it: its mode is \
-$mode, not 600"
+        try "$program" connect 127.0.0.1 1 "$certs/root.pem" \
+            "$certs/client.pem" "$key"
+        expect_result 1 "10-mutual-tls: key $key: others may use it: its mode \
+is $mode, not 600"
         try "$program" serve 0 "$certs/client.pem" "$key" "$certs/root.pem"
-        expect_result 1 "10-mutual-tls: key $key: others may use it: its mode is \
-$mode, not 600"
+        expect_result 1 "10-mutual-tls: key $key: others may use it: its mode \
+is $mode, not 600"
     done
     # A certificate is no secret.
     cp "$certs/good.pem" "$BATS_TEST_TMPDIR/cert"
@@ -183,18 +184,37 @@ int stat(const char *restrict path, struct stat *restrict file) {
 END
     cc -shared -fPIC -o "$key.so" "$key.c"
     try env LD_PRELOAD="$key.so" "$program" serve 0 "${ours[@]}"
-    expect_result 1 "10-mutual-tls: key $certs/good.key: it belongs to another user"
-    try env LD_PRELOAD="$key.so" "$program" connect 127.0.0.1 1 "$certs/root.pem" \
-        "$certs/client.pem" "$certs/client.key"
-    expect_result 1 "10-mutual-tls: key $certs/client.key: it belongs to another \
+    expect_result 1 "10-mutual-tls: key $certs/good.key: it belongs to another \
 user"
+    try env LD_PRELOAD="$key.so" "$program" connect 127.0.0.1 1 \
+        "$certs/root.pem" "$certs/client.pem" "$certs/client.key"
+    expect_result 1 "10-mutual-tls: key $certs/client.key: it belongs to \
+another user"
+}
+
+@test "Python takes a key that others can read, and names no authorities" {
+    skip_unless python3 openssl
+    cp "$certs/good.key" "$BATS_TEST_TMPDIR/key"
+    chmod 644 "$BATS_TEST_TMPDIR/key"
+    start_server twin python3 -uc "
+import socket, ssl
+server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+server.load_cert_chain('$certs/good.pem', '$BATS_TEST_TMPDIR/key')
+server.load_verify_locations('$certs/root.pem')
+server.verify_mode = ssl.CERT_OPTIONAL
+listener = socket.create_server(('127.0.0.1', 0))
+print('listening on 127.0.0.1:%d' % listener.getsockname()[1])
+raw, _ = listener.accept()
+server.wrap_socket(raw, server_side=True).close()"
+    try openssl s_client -connect "127.0.0.1:$PORT"
+    grep '^No client certificate CA names sent$' "$OUT"
 }
 
 # What a copy of the program does that lacks the second flag: the README has it.
-@test "10-mutual-tls without SSL_VERIFY_FAIL_IF_NO_PEER_CERT lets everybody in" {
+@test "10-mutual-tls without its second flag takes a client without any name" {
     skip_unless cc
-    sed 's/ | SSL_VERIFY_FAIL_IF_NO_PEER_CERT//' lessons/10-mutual-tls/mutual-tls.c \
-        >"$BATS_TEST_TMPDIR/lax.c"
+    sed 's/ | SSL_VERIFY_FAIL_IF_NO_PEER_CERT//' \
+        lessons/10-mutual-tls/mutual-tls.c >"$BATS_TEST_TMPDIR/lax.c"
     cc -Icommon -o "$BATS_TEST_TMPDIR/lax" "$BATS_TEST_TMPDIR/lax.c" \
         common/addr.c common/deadline.c common/tls.c -lssl -lcrypto
     start_server lax "$BATS_TEST_TMPDIR/lax" serve 0 "${ours[@]}"
@@ -217,7 +237,8 @@ user"
         ask client
         until_true test -s "$BATS_TEST_TMPDIR/guests.err"
         stop guests
-        expect_equal "what it says" "10-mutual-tls: $call: Cannot allocate memory" \
+        expect_equal "what it says" \
+            "10-mutual-tls: $call: Cannot allocate memory" \
             "$(<"$BATS_TEST_TMPDIR/guests.err")"
         need_faults
         at=3

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
-# 11-ssl-errors [NAME]...: every SSL_ERROR_ that can be brought about.
-# Its twin prints less: what Python can bring about, without what to do next.
+# 11-ssl-errors [NAME]...: brings about every SSL_ERROR_ that can be brought
+# about.
+# Its twin prints less: only what Python can bring about, without what to do
+# next.
 
 load ../lib/common
 
@@ -26,69 +28,69 @@ try_all() {
     expect_result 0 ""
     expect_output - <<'END'
 SSL_ERROR_NONE: 0 in OpenSSL, - in Python
-  SSL_connect: all is done
+  SSL_connect: the handshake is over
   returned 1: SSL_ERROR_NONE
   next: go on
 SSL_ERROR_SSL: 1 in OpenSSL, 1 in Python
-  SSL_read: what came was no TLS
-  returned -1: SSL_ERROR_SSL, it does not speak TLS
-  next: no other call, nor SSL_shutdown: close
+  SSL_read: a record that no key has encrypted
+  returned -1: SSL_ERROR_SSL, decryption failed or bad record mac
+  next: close; no other call, not even SSL_shutdown
 SSL_ERROR_WANT_READ: 2 in OpenSSL, 2 in Python
-  SSL_connect: no answer is there yet
+  SSL_connect: no answer has come yet
   returned -1: SSL_ERROR_WANT_READ
-  next: poll for POLLIN, the same call again
+  next: poll for POLLIN, then the same call again
   again: returned 1
 SSL_ERROR_WANT_WRITE: 3 in OpenSSL, 3 in Python
-  SSL_write: the peer reads nothing
+  SSL_write: the peer does not read
   returned -1: SSL_ERROR_WANT_WRITE
-  next: poll for POLLOUT, the same call again
+  next: poll for POLLOUT, then the same call again
 SSL_ERROR_WANT_X509_LOOKUP: 4 in OpenSSL, 4 in Python
-  SSL_accept: no certificate yet
+  SSL_accept: our certificate is not there yet
   returned -1: SSL_ERROR_WANT_X509_LOOKUP
-  next: find it, the same call again
+  next: find what is missing, then the same call again
   again: returned 1
 SSL_ERROR_SYSCALL: 5 in OpenSSL, 5 in Python
-  SSL_read: closed, with bytes unread
+  SSL_read: the peer closed, with bytes unread
   returned -1: SSL_ERROR_SYSCALL, Connection reset by peer
-  next: no other call, nor SSL_shutdown: close
+  next: close; no other call, not even SSL_shutdown
 SSL_ERROR_ZERO_RETURN: 6 in OpenSSL, 6 in Python
-  SSL_read: close_notify
+  SSL_read: close_notify has come
   returned 0: SSL_ERROR_ZERO_RETURN
-  next: SSL_shutdown, close
+  next: SSL_shutdown, then close
 SSL_ERROR_WANT_CONNECT: 7 in OpenSSL, 7 in Python
-  SSL_connect: TCP has yet to connect
+  SSL_connect: TCP is not connected yet
   returned -1: SSL_ERROR_WANT_CONNECT
-  next: poll for POLLOUT, the same call again
+  next: poll for POLLOUT, then the same call again
 SSL_ERROR_WANT_ACCEPT: 8 in OpenSSL, - in Python
-  SSL_accept: nobody has connected
+  SSL_accept: no client has connected yet
   returned -1: SSL_ERROR_WANT_ACCEPT
-  next: poll for POLLIN, the same call again
+  next: poll for POLLIN, then the same call again
 SSL_ERROR_WANT_ASYNC: 9 in OpenSSL, - in Python
-  SSL_accept: its job waits for a key
+  SSL_accept: its job pauses
   returned -1: SSL_ERROR_WANT_ASYNC
-  next: find it, the same call again
+  next: find what is missing, then the same call again
   again: returned 1
 SSL_ERROR_WANT_ASYNC_JOB: 10 in OpenSSL, - in Python
   SSL_connect: no job is free
   returned -1: SSL_ERROR_WANT_ASYNC_JOB
-  next: find it, the same call again
+  next: find what is missing, then the same call again
   again: returned 1
 SSL_ERROR_WANT_CLIENT_HELLO_CB: 11 in OpenSSL, - in Python
-  SSL_accept: who is asked for?
+  SSL_accept: the client's hello is not judged yet
   returned -1: SSL_ERROR_WANT_CLIENT_HELLO_CB
-  next: find it, the same call again
+  next: find what is missing, then the same call again
   again: returned 1
 SSL_ERROR_WANT_RETRY_VERIFY: 12 in OpenSSL, - in Python
-  SSL_connect: no verdict yet
+  SSL_connect: the server is not judged yet
   returned -1: SSL_ERROR_WANT_RETRY_VERIFY
-  next: find it, the same call again
+  next: find what is missing, then the same call again
   again: returned 1
 SSL_ERROR_EOF: - in OpenSSL, 8 in Python
-  SSL_read: closed, without close_notify
+  SSL_read: the peer closed, without close_notify
   returned 0: SSL_ERROR_SSL, cut short: it ended without close_notify
-  next: no other call, nor SSL_shutdown: close
+  next: close; no other call, not even SSL_shutdown
 SSL_ERROR_INVALID_ERROR_CODE: - in OpenSSL, 10 in Python
-  not provoked: only Python says it
+  not provoked: Python's word for a number that it does not know
 END
 }
 
@@ -123,6 +125,8 @@ for error in ssl.SSLErrorNumber:
     try "$program" -h
     expect_result 0 ""
     expect_output --text 'usage: 11-ssl-errors [NAME]...\n'
+    try "$program" -x
+    expect_result 2 'usage: 11-ssl-errors [NAME]...'
 }
 
 @test "11-ssl-errors keeps no descriptor, however often it is asked" {
@@ -145,7 +149,16 @@ for error in ssl.SSLErrorNumber:
     # shellcheck disable=SC2016
     try bash -c 'cd / && exec "$0" NONE' "$(realpath "$program")"
     expect_result 1 \
-        "11-ssl-errors: build/certs has not what it should: run make"
+        "11-ssl-errors: build/certs/good.pem: No such file or directory"
+    # The reason is the real one: here the file is there, and is no certificate.
+    mkdir -p "$BATS_TEST_TMPDIR/build/certs"
+    cp "$certs/good.pem" "$certs/good.key" "$BATS_TEST_TMPDIR/build/certs"
+    echo nothing >"$BATS_TEST_TMPDIR/build/certs/root.pem"
+    # shellcheck disable=SC2016
+    try bash -c 'cd "$1" && exec "$0" NONE' "$(realpath "$program")" \
+        "$BATS_TEST_TMPDIR"
+    expect_equal status 1 "$status"
+    [[ $errors == "11-ssl-errors: build/certs/root.pem: "*certificate* ]]
 }
 
 @test "11-ssl-errors says so when it has not provoked what it should" {
@@ -153,10 +166,10 @@ for error in ssl.SSLErrorNumber:
     echo 'int ASYNC_pause_job(void) { return 1; }
 int ASYNC_init_thread(void) { return 0; }' |
         cc -shared -fPIC -o "$BATS_TEST_TMPDIR/jobless.so" -x c -
-    for name in WANT_ASYNC WANT_ASYNC_JOB; do
-        try env LD_PRELOAD="$BATS_TEST_TMPDIR/jobless.so" "$program" "$name"
-        expect_result 1 "11-ssl-errors: SSL_ERROR_$name was not provoked"
-    done
+    try env LD_PRELOAD="$BATS_TEST_TMPDIR/jobless.so" "$program" WANT_ASYNC
+    expect_result 1 "11-ssl-errors: SSL_ERROR_WANT_ASYNC was not provoked"
+    try env LD_PRELOAD="$BATS_TEST_TMPDIR/jobless.so" "$program" WANT_ASYNC_JOB
+    expect_result 1 "11-ssl-errors: ASYNC_init_thread: no memory"
 }
 
 @test "11-ssl-errors says so when standard output is full, gone or closed" {
@@ -183,7 +196,7 @@ int ASYNC_init_thread(void) { return 0; }' |
     grep -q 'SOCK_CLOEXEC' "$BATS_TEST_TMPDIR/calls"
 }
 
-@test "Python raises for each of these errors an exception of its own" {
+@test "11's twin brings four of these errors about" {
     skip_unless python3
     try python3 lessons/11-ssl-errors/twin.py
     expect_result 0 ""
@@ -191,4 +204,46 @@ int ASYNC_init_thread(void) { return 0; }' |
 SSL_ERROR_WANT_READ: 2 SSLWantReadError
 SSL_ERROR_ZERO_RETURN: 6 SSLZeroReturnError
 SSL_ERROR_EOF: 8 SSLEOFError\n'
+}
+
+@test "Python has a class of its own for five of its nine errors" {
+    skip_unless python3
+    try python3 -c '
+import ssl
+for name in ("WantRead", "WantWrite", "ZeroReturn", "Syscall", "EOF"):
+    assert issubclass(getattr(ssl, f"SSL{name}Error"), ssl.SSLError)
+names = [name for name in dir(ssl) if name.startswith("SSL")]
+print(*[name for name in names if name.endswith("Error")])'
+    # The two others are the base of all, and the one for a bad certificate.
+    expect_output --text "SSLCertVerificationError SSLEOFError SSLError \
+SSLSyscallError SSLWantReadError SSLWantWriteError SSLZeroReturnError\n"
+}
+
+# A server that closes without close_notify, and one that says nothing more.
+@test "Python takes a cut answer for a whole one, unless it is told not to" {
+    skip_unless python3
+    start_server cut "$BUILD/peers/rude-tls" -c 2 cut "$certs/good.pem" \
+        "$certs/good.key"
+    local cut=$PORT
+    start_server mute "$BUILD/peers/rude-tls" mute "$certs/good.pem" \
+        "$certs/good.key"
+    try python3 -c '
+import socket, ssl, sys
+context = ssl.create_default_context(cafile="build/certs/root.pem")
+def connect(port, **options):
+    raw = socket.create_connection(("127.0.0.1", int(port)))
+    return context.wrap_socket(raw, server_hostname="server.example", **options)
+def read(s):
+    try:
+        while s.recv(1000):
+            pass
+        print("end")
+    except ssl.SSLError as error:
+        print(type(error).__name__)
+read(connect(sys.argv[1]))
+read(connect(sys.argv[1], suppress_ragged_eofs=False))
+s = connect(sys.argv[2])
+s.setblocking(False)
+read(s)' "$cut" "$PORT"
+    expect_output --text 'end\nSSLEOFError\nSSLWantReadError\n'
 }

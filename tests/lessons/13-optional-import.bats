@@ -9,7 +9,7 @@ load ../lib/common
 client=$BUILD/13-optional-import
 rude=$BUILD/peers/rude
 certs=build/certs
-unheard="13-optional-import: TLS was asked for: nobody is called without"
+unheard="13-optional-import: TLS was asked for, but there is none: not connecting"
 plain="plain text: nobody has proved who this is"
 
 # All the headers of this machine but OpenSSL's are in $headers, and $bare is
@@ -89,7 +89,7 @@ $plain"
     done
 }
 
-@test "13-optional-import calls nobody when TLS is asked for, and not there" {
+@test "13-optional-import does not connect when TLS is asked for and missing" {
     local way
     for way in bare hidden; do
         choose "$way"
@@ -115,6 +115,17 @@ $unheard"
     [[ $output == *" -o $BARE/13-optional-import "* && $output != *-lssl* ]]
 }
 
+@test "13-optional-import has no TLS when it is built with WITHOUT_OPENSSL" {
+    local bare=$BATS_TEST_TMPDIR/bare
+    cc -Icommon -D WITHOUT_OPENSSL -o "$bare" \
+        lessons/13-optional-import/optional-import.c common/addr.c \
+        common/deadline.c
+    start_server peer "$rude" serve whole
+    try "$bare" 127.0.0.1 "$PORT"
+    expect_said 0 "no TLS: built without the headers of OpenSSL
+$plain"
+}
+
 @test "13-optional-import is not linked with OpenSSL in any way" {
     local file
     skip_unless readelf
@@ -124,7 +135,7 @@ $unheard"
     done
 }
 
-@test "13-optional-import talks TLS to who proves that he is HOST" {
+@test "13-optional-import uses TLS with a server that proves that it is HOST" {
     tls honest good
     expect_said 0 "TLS: OpenSSL 3.*
 verified: this is 127.0.0.1"
@@ -135,7 +146,7 @@ verified: this is 127.0.0.1"
     expect_said 1 "*SSL_read 127.0.0.1: *"
 }
 
-@test "13-optional-import refuses everybody else, and prints nothing of theirs" {
+@test "13-optional-import refuses every other server, and prints nothing it sends" {
     local host name reason
     tls honest wrong-address
     expect_said 1 "*not believed: IP address mismatch"
@@ -168,7 +179,7 @@ small-key EE certificate key too weak
 END
 }
 
-@test "13-optional-import takes no error of TLS for its absence" {
+@test "13-optional-import treats no error of TLS as if there were no TLS" {
     local manner reason
     while read -r manner reason; do
         tls "$manner" good
@@ -187,7 +198,7 @@ END
 13-optional-import: TLS with .example: Invalid argument"
 }
 
-@test "13-optional-import takes a TLS that ends too soon for cut short" {
+@test "13-optional-import reports TLS that ends without close_notify as cut short" {
     tls cut good
     expect_said 1 "*
 13-optional-import: SSL_read 127.0.0.1: cut short: it ended without close_notify"
@@ -215,7 +226,7 @@ END
     done
 }
 
-@test "13-optional-import works where its part for TLS is missing, or not whole" {
+@test "13-optional-import works where 13-tls.so is missing, or lacks a function" {
     local name
     choose with
     cp "$client" "$BATS_TEST_TMPDIR"
@@ -237,7 +248,7 @@ $unheard"
     done
 }
 
-@test "13-optional-import works where the library is one that lacks a function" {
+@test "13-optional-import works where OpenSSL's library lacks a function" {
     choose with
     echo 'int none;' | cc -shared -o "$BATS_TEST_TMPDIR/libssl.so.3" -x c -
     start_server peer "$rude" serve whole
@@ -408,7 +419,7 @@ run('127.0.0.1', '$PORT')
 run('-s', '127.0.0.1', '$PORT')"
     expect_said 1 "no TLS: *_ssl*
 no TLS: *_ssl*
-TLS was asked for: nobody is called without"
+TLS was asked for, but there is none: not connecting"
     "$rude" -s 7 payload whole | cmp - "$OUT"
 }
 

@@ -131,3 +131,83 @@ END
 36-xray: client was not started: server has neither called listen nor printed \
 \"listening on\""
 }
+
+# is_image FILE: it is XML, and has no control characters.
+is_image() {
+    run ! grep -P '[\x00-\x08\x0b-\x1f]' "$1"
+    run ! grep -vaxP '(*UTF8).*' "$1"
+    ! command -v xmllint >/dev/null || xmllint --noout "$1" >&2
+}
+
+@test "36-xray draws names with any bytes in them, in text and as an image" {
+    local svg=$BATS_TEST_TMPDIR/picture.svg
+    skip_unless python3
+    draw -s "$svg" -l -c python3 -c "
+import socket
+socket.socket(socket.AF_UNIX).bind(b'\0a\x01b\xff')
+socket.socket(socket.AF_UNIX).bind(b'$BATS_TEST_TMPDIR/\x1b')"
+    expect_result 0 ""
+    has ', @a\x01b\xff) = 0'
+    has '/\x1b) = 0'
+    run ! grep -P '[\x01-\x08\x0b-\x1f\x7f-\xff]' "$OUT"
+    is_image "$svg"
+    # A name that is UTF-8, one that is not, and one with a control character.
+    draw -s "$svg" -o "$BATS_TEST_TMPDIR/text" < <(printf '%s: true\n' \
+        $'s\xc3\xa9rveur' $'s\xe9rveur' $'\x1b[1m')
+    expect_result 0 ""
+    is_image "$svg"
+    has '>sérveur</text>' "$svg"
+    has '>s?rveur</text>' "$svg"
+    has 's?rveur' "$BATS_TEST_TMPDIR/text"
+    has '?[1m' "$BATS_TEST_TMPDIR/text"
+    LC_ALL=C.UTF-8 draw < <(hello $'s\xc3\xa9rveur' $'\xf0\x9f\x98\x80')
+    has '─' || skip "this machine has no locale C.UTF-8"
+    has 'sérveur '
+    has $'\xf0\x9f\x98\x80 '
+    # A character takes one place: all lifelines stand below their names.
+    python3 -c '
+import sys
+names, line = open(sys.argv[1], encoding="utf-8").readlines()[:2]
+bars = [i for i, character in enumerate(line) if character == "\u2502"]
+assert names.index("\U0001f600") == bars[0], (names, line)
+assert names.index("s\u00e9rveur") == bars[1], (names, line)' "$OUT" >&2
+}
+
+@test "36-xray cuts between words, and keeps how many bytes there were" {
+    local many
+    printf -v many '%0100d' 0
+    COLUMNS=100 draw < <(hello ann bob | sed "2s/hello/${many//0/.}/")
+    expect_result 0 ""
+    has 'PSH ACK ... 101 bytes'
+    local columns
+    for columns in 60 80 100; do
+        COLUMNS=$columns draw < <(hello)
+        expect_equal "whole constants" 4 "$(grep -c 'SOCK_CLOEXEC' "$OUT")"
+        expect_equal "whole constants" 2 "$(grep -c 'SOCK_STREAM|' "$OUT")"
+    done
+}
+
+@test "36-xray draws the state after a connect below the segments of it" {
+    draw < <(hello | sed 's/01-tcp-client/07-timeouts/; s/ hello//')
+    awk '/ SYN / && !/ACK/ { syn = NR } /= -1 EINPROGRESS/ { state = NR }
+         END { exit !(syn > 0 && state > syn) }' "$OUT" || {
+        cat "$OUT" >&2
+        false
+    }
+}
+
+@test "36-xray tells two connections apart, and names none where there is one" {
+    draw -l < <(hello)
+    has $'wire\tclient > server\tSYN'
+    draw -l <<END
+server: $BUILD/24-poll-chat 0
+crowd: $BUILD/peers/chatters -q -n 2 -b 24 {port}
+END
+    expect_equal "named SYNs" 2 \
+        "$(grep -cE $'^wire\tcrowd > server\t:[0-9]+ SYN$' "$OUT")"
+    # The server's calls have the same ports.
+    sed -nE 's/^wire\tcrowd.*\t(:[0-9]+) SYN$/\1/p' "$OUT" >"$BATS_TEST_TMPDIR/ports"
+    while read -r port; do
+        has "from $port, "
+    done <"$BATS_TEST_TMPDIR/ports"
+}

@@ -76,7 +76,7 @@ need_terminal() {
 # one. It finds bats where a learner does: this run of bats has put its own parts
 # into PATH, among them a `bats` that needs a function which only bash hands on.
 on_terminal() {
-    PATH=${PATH//"$BATS_LIBEXEC:"/} SHELL=/bin/sh TERM=xterm \
+    PATH=${PATH//"$BATS_LIBEXEC:"/} SHELL=/bin/sh TERM=xterm PAGER=cat \
         exec build/tests/bounded 30 script -qec "$1" /dev/null
 }
 
@@ -101,7 +101,7 @@ at_desk() {
     expect_equal "status of the desk" 0 "$status"
 }
 
-# has_asked PID DESK N: it has asked for the Nth key; or has ended.
+# has_asked PID DESK N: the desk has asked for the Nth key; or has ended.
 has_asked() {
-    (($(grep -c 'Enter check' "$2") >= $3)) || ! kill -0 "$1" 2>/dev/null
+    (($(grep -cE 'Enter check|\(y/n\)|watching work' "$2") >= $3)) || ! kill -0 "$1" 2>/dev/null
 }

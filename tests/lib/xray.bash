@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2154 # bats and tests share variables
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120,SC2154
+# bats and tests share variables, and tests give hello its arguments.
 # What the tests of 36-xray share: `load ../lib/xray`, after common.
 
 xray=$BUILD/36-xray

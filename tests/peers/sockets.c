@@ -47,6 +47,28 @@ enum protocol { TCP, UDP };
 /* Whose port is looked for. */
 enum end { LOCAL, PEER };
 
+/* The numbers at the beginning of a line in the kernel's table. Between two of
+ * them there is a blank or a colon. Those before UID are hexadecimal, but for
+ * LINE, which nobody needs.
+ */
+enum field {
+    LINE,
+    LOCAL_ADDRESS,
+    LOCAL_PORT,
+    PEER_ADDRESS,
+    PEER_PORT,
+    STATE,
+    TO_SEND,
+    TO_READ,
+    TIMER,
+    TIMER_END,
+    RETRANSMISSIONS,
+    UID,
+    TIMEOUT,
+    INODE,
+    FIELDS,
+};
+
 struct shown_socket {
     unsigned state;
     uint32_t to_send; /* bytes */
@@ -82,6 +104,23 @@ static const char *name_of_state(unsigned state) {
     return state < STATES ? names[state] : "?";
 }
 
+/* Reads the numbers at the beginning of a line. Returns -1 if there are fewer,
+ * as in the line with the columns' names.
+ */
+static int parse_fields(const char *line, unsigned long fields[FIELDS]) {
+    const char *next = line;
+    for (int i = 0; i < FIELDS; i++) {
+        char *end;
+        fields[i] = strtoul(next, &end, i < UID ? 16 : 10);
+        if (end == next)
+            return -1;
+        next = end;
+        if (*next == ':')
+            next++;
+    }
+    return 0;
+}
+
 /* Reads one line of the kernel's table into *found. Returns 1 if it is a socket
  * with this port at this end, else 0. The kernel prints an address as the
  * number that its four bytes are in this machine's memory, and a port in the
@@ -89,18 +128,17 @@ static const char *name_of_state(unsigned state) {
  */
 static int parse_line(const char *line, enum end end, unsigned port,
                       struct shown_socket *found) {
-    uint32_t peer_address;
-    unsigned local_port;
-    int fields =
-        sscanf(line,
-               " %*u: %*x:%x %" SCNx32 ":%x %x %" SCNx32 ":%" SCNx32
-               " %*x:%*x %*x %*u %*u %" SCNu64,
-               &local_port, &peer_address, &found->peer_port, &found->state,
-               &found->to_send, &found->to_read, &found->inode);
-    unsigned port_there = end == PEER ? found->peer_port : local_port;
-    if (fields != 7 || port_there != port)
+    unsigned long fields[FIELDS];
+    if (parse_fields(line, fields) < 0)
         return 0;
-    found->peer_address.s_addr = peer_address;
+    if (fields[end == PEER ? PEER_PORT : LOCAL_PORT] != port)
+        return 0;
+    found->state = (unsigned)fields[STATE];
+    found->to_send = (uint32_t)fields[TO_SEND];
+    found->to_read = (uint32_t)fields[TO_READ];
+    found->inode = fields[INODE];
+    found->peer_address.s_addr = (in_addr_t)fields[PEER_ADDRESS];
+    found->peer_port = (unsigned)fields[PEER_PORT];
     return 1;
 }
 

@@ -10,13 +10,14 @@ setup_file() {
 setup() {
     in_copy
     first=01-tcp-client
+    requirements=$(grep -c '^@test' "tests/exercises/$first.bats")
 }
 
 @test "learn check names the requirement that is not met, and gives a hint" {
     answer_badly
     learn check 1
     expect_result 1 ""
-    [[ $out == "no $first: "*" of 12 requirements met"* ]]
+    [[ $out == "no $first: "*" of $requirements requirements met"* ]]
     [[ $out == *"It connects to the address and port it is given"* ]]
     [[ $out == *"But nobody connected to port "* ]]
     [[ $out == *"build/work/$first 127.0.0.1 8001"* ]]
@@ -99,9 +100,10 @@ answer_that() {
 
 @test "learn check blames the machine, not the learner, for what it lacks" {
     local bare=$BATS_TEST_TMPDIR/bin tool
+    answer_badly
     mkdir "$bare"
     for tool in bash sed awk cat mkdir cp grep cut readlink tput make cc fold \
-        sha256sum sort env rm mv id mktemp touch nproc; do
+        sha256sum sort env rm mv cmp stat id mktemp touch nproc; do
         ln -s "$(command -v "$tool")" "$bare/$tool"
     done
     PATH=$bare learn check 1
@@ -120,15 +122,32 @@ answer_that() {
     answer_with 'argc != 3' 'argc < 0'
     learn check 1
     expect_equal status 1 "$status"
-    expect_equal "lines of the list" 12 "$(grep -cE '^  (ok|no|- ) [a-z]' <<<"$out")"
-    [[ $out == "no $first: 11 of 12 requirements met"* ]]
+    expect_equal "lines of the list" "$requirements" \
+        "$(grep -cE '^  (ok|no|- ) [a-z]' <<<"$out")"
+    [[ $out == "no $first: $((requirements - 1)) of $requirements requirements \
+met"* ]]
     grep -qx '  ok connects to the address and port it is given' <<<"$out"
-    grep -qx '  no refuses wrong arguments with its usage, status 2' <<<"$out"
+    grep -qx '  no refuses a wrong number of arguments, with status 2' <<<"$out"
 }
 
 @test "learn check counts what is met behind what is not" {
     answer_badly
     learn check 1
-    [[ $out != *": 0 of 12"* ]]
-    grep -qx '  ok ends when the server has ended, with status 0' <<<"$out"
+    [[ $out != *": 0 of $requirements"* ]]
+    grep -qx '  ok refuses a wrong number of arguments, with status 2' <<<"$out"
+}
+
+@test "learn check tells of an untouched starter what the exercise is" {
+    learn check 1
+    expect_result 1 ""
+    [[ $out == "work/$first.c is still the starter, so there is nothing to check."* ]]
+    [[ $out == *"The exercise of 01"*daytime*"lessons/$first/README.md"* ]]
+    [[ $out != *Hint* && $out != *"requirements met"* && $out != *'`'* ]]
+}
+
+@test "learn check says on a terminal that it is checking, until it ends" {
+    need_terminal
+    answer_well
+    run -0 on_terminal "exec scripts/learn check 1" </dev/null
+    [[ $output == *$'checking 01 ...\r\e[K'*"all $requirements requirements met"* ]]
 }

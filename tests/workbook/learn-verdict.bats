@@ -93,12 +93,12 @@ change_during_check() {
 }
 
 @test "learn watch notices a file that was moved over the answer" {
-    answer_well
+    answer_badly
     start watch scripts/learn watch 1
-    wait_for watch 'ok * requirements met'
-    cp "lessons/$first/exercise.c" work/older.c
+    wait_for watch 'watching work/01*'
+    cp "lessons/$first/solution.c" work/older.c
     make_older work/older.c
     mv work/older.c "work/$first.c"
-    wait_for watch 'no * requirements met'
+    wait_for watch 'ok * requirements met'
     stop watch
 }

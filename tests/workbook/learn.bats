@@ -93,9 +93,10 @@ setup() {
 @test "learn read shows the text, with answers and hints folded" {
     learn read 1
     expect_result 0 ""
-    [[ $out == "# 01 · A TCP client"* ]]
+    [[ $out == "01 · A TCP client"* ]]
     [[ $out == *"[Our answers: folded]"* && $out == *"[Hint 3: folded]"* ]]
     [[ $out != *"nothing made for strings"* && $out != *"</details>"* ]]
+    run ! grep -nE '^```|^#|\*\*|\]\(' <<<"$out"
 }
 
 @test "learn run plays the lesson's scene" {
@@ -103,4 +104,65 @@ setup() {
     expect_result 0 ""
     [[ $out == *"client | hello"* ]]
     [[ $out == *"server | listening on 127.0.0.1:"* ]]
+}
+
+@test "learn predict shows the questions, and then our answers" {
+    learn predict 1
+    expect_result 0 ""
+    [[ $out == *"Does connect wait"*"[Our answers]"*"recv returns the 6"* ]]
+}
+
+@test "learn find tells where a call, an error or a message is explained" {
+    local words
+    learn find SO_REUSEADDR
+    expect_result 0 ""
+    [[ $out == "02 · A TCP server"* ]]
+    for words in EADDRINUSE "Address already in use" "address already in use"; do
+        learn find "$words"
+        expect_equal "status of $words" 0 "$status"
+        [[ $out == *"02 · A TCP server"*"Address already in use"* ]]
+    done
+    learn find Broken pipe
+    [[ $out == *SIGPIPE* ]]
+    learn find "bind"
+    [[ $out == "02 · "*"bind(2)"* ]]
+    learn find xyzzy
+    expect_result 1 ""
+    expect_equal output "no lesson tells of: xyzzy" "$out"
+    learn find
+    expect_equal status 2 "$status"
+}
+
+@test "learn find tells nothing of an exercise's hints" {
+    learn find "nothing made for strings"
+    expect_equal status 1 "$status"
+}
+
+@test "learn compare shows how an answer that passed differs from ours" {
+    answer_well
+    learn compare 1
+    expect_equal status 1 "$status"
+    learn check 1
+    learn compare 1
+    expect_result 0 ""
+    expect_equal output "no difference" "$out"
+    echo '/* mine */' >>"work/$first.c"
+    learn check 1
+    learn compare 1
+    [[ $out == *"--- work/$first.c"*"-/* mine */"* ]]
+}
+
+@test "learn says so before it builds everything" {
+    mv build "$BATS_TEST_TMPDIR/built"
+    # What it builds with does nothing here.
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    ln -s "$(type -P true)" "$BATS_TEST_TMPDIR/bin/make"
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH learn list
+    expect_equal "said by a verb that builds nothing" "" "$errors"
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH learn
+    rm -rf build
+    mv "$BATS_TEST_TMPDIR/built" build
+    [[ $errors == *"learn: building everything, once: about ten seconds"* ]]
+    learn
+    expect_equal "said when all is built" "" "$errors"
 }

@@ -38,13 +38,42 @@ as_client() {
     told "not believed: hostname mismatch"
 }
 
-@test "tls_client takes nothing for anybody" {
+@test "tls_client takes nothing for anybody, and no text for a name" {
     local name
     server honest
-    for name in '' .example; do
+    for name in '' . .example '[::1]' 'server.example ' $'server.example\n' \
+        bücher.example server.example%lo; do
         as_client "" "" "$name"
         told "Invalid argument"
     done
+}
+
+@test "tls_client knows a name with a dot at its end, and an address with a zone" {
+    server honest
+    as_client "" "" server.example.
+    told TLSv1.3 "hello from behind the certificate" "the end"
+    wait_for peer 'taken for server.example'
+    stop_all
+    server honest good-zone
+    as_client "" "" fe80::1%lo
+    told TLSv1.3 "hello from behind the certificate" "the end"
+    wait_for peer 'taken for nobody'
+    as_client "" "" fe80::2%lo
+    told "not believed: IP address mismatch"
+}
+
+@test "tls_client_context looks for the list of every authority in the chain" {
+    local list=$BATS_TEST_TMPDIR/list
+    server honest by-revoked-authority
+    as_client
+    told TLSv1.3 "hello from behind the certificate" "the end"
+    as_client "" "$certs/crl.pem"
+    told "not believed: certificate revoked"
+    stop_all
+    sed '/END X509 CRL/q' "$certs/crl.pem" >"$list" # the root's alone
+    server honest good
+    as_client "" "$list"
+    told "not believed: unable to get certificate CRL"
 }
 
 @test "tls_client_context says which file it cannot use, and why" {

@@ -66,11 +66,14 @@ n=\$(printf %03d \${#taken[@]})
 trap 'kill \$!; wait \$!; exit' TERM INT
 mkfifo "$tape/\$n.1" "$tape/\$n.2"
 tee "$tape/\$n.out" <"$tape/\$n.1" &
+tees=\$!
 tee "$tape/\$n.err" <"$tape/\$n.2" >&2 &
+tees+=" \$!"
 "$PWD/$BUILD/tests/bounded" 60 "$PWD/$BUILD/solution/$LESSON" "\$@" \\
     >"$tape/\$n.1" 2>"$tape/\$n.2" <&0 &
 wait \$!
 status=\$?
+wait \$tees # what it printed may still be on its way
 echo \$status >"$tape/\$n.status"
 exit \$status
 END

@@ -13,7 +13,8 @@ setup_file() {
     # descriptors, and how long what is encrypted is.
     export UNIQUE='s/ class="t">[^<]*/ class="t">/
         s/(127\.0\.0\.1|\[::1\])(:[0-9]+)?/ADDRESS/g
-        s/:[0-9]{2,5}/:PORT/g; s/"[0-9]+\.[0-9]{6}/"TIME/g
+        s/:[0-9]{2,5}/:PORT/g; s/( class="w">):PORT /\1/
+        s/"[0-9]+\.[0-9]{6}/"TIME/g
         s/(<|&lt;)[0-9a-f]{5,}/\1BYTES/g; s/"[0-9a-f]{24}"/"BYTES"/g
         s/\b[0-9]+ ms\b/N ms/g
         s/OpenSSL [0-9][^"]*/OpenSSL VERSION/; s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g

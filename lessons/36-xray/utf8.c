@@ -1,0 +1,84 @@
+#include "utf8.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+enum {
+    FIRST_PRINTABLE = 0x20,
+    DELETE = 0x7f,
+    FIRST_C1 = 0x80, /* control characters beyond ASCII */
+    LAST_C1 = 0x9f,
+    FIRST_SURROGATE = 0xd800, /* of UTF-16, no characters */
+    LAST_SURROGATE = 0xdfff,
+    LAST_CHARACTER = 0x10ffff,
+};
+
+/* How the first byte of a character of two, three or four bytes looks. */
+static const struct form {
+    uint8_t mask;
+    uint8_t value;
+    size_t more;       /* bytes that follow */
+    uint32_t smallest; /* what is smaller has a shorter form */
+} forms[] = {
+    {0xe0, 0xc0, 1, 0x80},
+    {0xf0, 0xe0, 2, 0x800},
+    {0xf8, 0xf0, 3, 0x10000},
+};
+
+static const struct form *find_form(uint8_t first) {
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+        if ((first & forms[i].mask) == forms[i].value)
+            return &forms[i];
+    return NULL;
+}
+
+static bool is_character(uint32_t value) {
+    return value <= LAST_CHARACTER &&
+           (value < FIRST_SURROGATE || value > LAST_SURROGATE);
+}
+
+uint32_t utf8_next(const char **text) {
+    const uint8_t *bytes = (const uint8_t *)*text;
+    *text += 1;
+    if (bytes[0] < FIRST_C1)
+        return bytes[0];
+    const struct form *form = find_form(bytes[0]);
+    if (form == NULL)
+        return UTF8_INVALID;
+    uint32_t value = bytes[0] & (uint8_t)~form->mask;
+    for (size_t i = 1; i <= form->more; i++) {
+        if ((bytes[i] & 0xc0) != 0x80) /* the NUL at the end is none, too */
+            return UTF8_INVALID;
+        value = value << 6 | (bytes[i] & 0x3f);
+    }
+    if (value < form->smallest || !is_character(value))
+        return UTF8_INVALID;
+    *text += form->more;
+    return value;
+}
+
+static bool is_drawable(uint32_t character) {
+    if (character == UTF8_INVALID || character == DELETE)
+        return false;
+    if (character >= FIRST_C1 && character <= LAST_C1)
+        return false;
+    return character >= FIRST_PRINTABLE;
+}
+
+void utf8_clean(char *text) {
+    const char *from = text;
+    char *to = text;
+    while (*from != '\0') {
+        const char *begin = from;
+        if (is_drawable(utf8_next(&from))) {
+            size_t length = (size_t)(from - begin);
+            memmove(to, begin, length);
+            to += length;
+        } else {
+            *to = '?';
+            to++;
+        }
+    }
+    *to = '\0';
+}

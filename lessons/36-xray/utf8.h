@@ -1,0 +1,23 @@
+/*
+ * utf8: characters that are not ASCII, in the names of actors. Built by
+ * lesson 36.
+ */
+#ifndef XRAY_UTF8_H
+#define XRAY_UTF8_H
+
+#include <stdint.h>
+
+enum { UTF8_INVALID = 0xfffd }; /* the character that Unicode has for it */
+
+/*
+ * Reads the next character of a text that is not at its end, and moves *text
+ * behind it. Returns UTF8_INVALID for a byte that no character begins with, and
+ * for one that is cut or written too long (RFC 3629, sections 3 and 4).
+ */
+uint32_t utf8_next(const char **text);
+
+/* Replaces what cannot be drawn, that is control characters and bytes that are
+ * not UTF-8, by question marks. The text does not become longer. */
+void utf8_clean(char *text);
+
+#endif
