@@ -58,8 +58,8 @@ struct options {
     size_t length;
     int rounds;
     int pause_ms;
-    int buffer; /* 0: the kernel's default */
-    long pid;   /* 0: measure no process */
+    int buffer;      /* 0: the kernel's default */
+    long pid;        /* 0: measure no process */
     long pid_to_end; /* 0: tell no process to end */
     int waits_for_end;
     in_port_t port;
