@@ -406,10 +406,9 @@ cost() {
         cost 0
         alone=$took
         cost 900
-        ((took > alone * 2)) || return 0
+        ((took > alone * 2)) || break
     done
-    echo "a request took $alone ns, and $took ns beside 900 silent ones" >&2
-    return 1
+    ((took <= alone * 2))
 }
 
 @test "25-epoll-server lets as many wait as -b says" {
