@@ -168,9 +168,9 @@ static void start(struct server *server, in_port_t port, int backlog) {
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (server->epoll < 0)
         err(1, "epoll_create1");
-    server->listener = open_listener(&port, backlog);
     if (watch(server, EPOLL_CTL_ADD, server->signals, EPOLLIN) < 0)
         err(1, "epoll_ctl");
+    server->listener = open_listener(&port, backlog);
     if (watch(server, EPOLL_CTL_ADD, server->listener, EPOLLIN) < 0)
         err(1, "epoll_ctl");
     if (printf("listening on 127.0.0.1:%d\n", port) < 0)

@@ -392,6 +392,25 @@ serve_with() {
     stop crowd
 }
 
+# cost IDLE: sets took to the nanoseconds that a request takes the server beside
+# so many silent clients.
+cost() {
+    crowd -i "$1" -c 50 -r 100 -p "$server_pid"
+    read -r took <"$OUT"
+}
+
+@test "25-epoll-server does no more work when 900 clients are silent" {
+    local i alone took
+    serve
+    for i in 1 2 3 4 5; do # on a busy machine it is tried again
+        cost 0
+        alone=$took
+        cost 900
+        ((took > alone * 2)) || break
+    done
+    ((took <= alone * 2))
+}
+
 @test "25-epoll-server lets as many wait as -b says" {
     local i connection
     serve -b 2
