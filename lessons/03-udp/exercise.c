@@ -11,7 +11,7 @@
  *
  * 1. It sends an empty datagram to the address and port it is given.
  * 2. It prints the answer as a date in UTC, and ends with status 0. The line
- *    looks like `2026-11-22 14:05:09 UTC`, in whatever time zone the program
+ *    looks like `2026-11-23 14:05:09 UTC`, in whatever time zone the program
  *    runs.
  * 3. It prints every date that 32 bits can hold. The number 0 is 1900-01-01
  *    00:00:00, and 4294967295 is 2036-02-07 06:28:15.

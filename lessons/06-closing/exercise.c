@@ -22,8 +22,9 @@
  *    SIGPIPE.
  * 9. It reports input that cannot be read, with status 1. An example is a
  *    folder as standard input.
- * 10. It reports output that cannot be written, with status 1. An example is a
- *     full disk.
+ * 10. It reports output that cannot be written, with status 1. Examples are a
+ *     full disk, and a pipe that nobody reads. SIGPIPE does not end it there
+ *     either.
  * 11. It says why it cannot connect, with status 1. The part that is given
  *     does this.
  * 12. It refuses a wrong number of arguments, with status 2. It then prints a

@@ -175,12 +175,17 @@ static int connect_to(const char *host, const char *port, long long deadline) {
     return fd;
 }
 
-/* Writes the bytes to standard output at once. */
+/* Writes the bytes to standard output at once. A signal may interrupt write(2),
+ * as it interrupts poll(2). */
 static void print_bytes(const char *bytes, size_t length) {
-    if (fwrite(bytes, 1, length, stdout) != length)
-        err(1, "standard output");
-    if (fflush(stdout) == EOF)
-        err(1, "standard output");
+    size_t written = 0;
+    while (written < length) {
+        ssize_t count = write(STDOUT_FILENO, bytes + written, length - written);
+        if (count < 0 && errno != EINTR)
+            err(1, "standard output");
+        if (count > 0)
+            written += (size_t)count;
+    }
 }
 
 /* Prints what the server sends, up to the first newline and with it, as lesson

@@ -7,6 +7,8 @@
  * the SYN ACK? You write a program that finds a handshake in such a file, and
  * prints when its three packets came.
  *
+ * It is called as `35-packet-sniffer FILE`.
+ *
  * 1. It finds the handshake of a connection, and prints the ends and the
  *    times. That works for TCP over IPv4 and over IPv6. The times are seconds
  *    since the SYN, with six digits after the point, and the rest is cut off.

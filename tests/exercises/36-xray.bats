@@ -96,7 +96,7 @@ only COMMAND's own end counts."
 doomed_hint="A child was killed while it waited in recvfrom. That call has \
 begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
 
-@test "runs the command, with its own standard input and output" {
+@test "runs COMMAND with its own standard input, output and error" {
     local N M STATUS hint=$fork_hint
     draw
     count "$traced" say "$N.$M"
@@ -113,7 +113,7 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$own_hint"
 }
 
-@test "counts each call once, and says them in the order of the table" {
+@test "counts each call of the table once, where it begins" {
     local N M STATUS
     draw
     count "$traced" "sendto*$N"
@@ -128,21 +128,21 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
         --hint "$table_hint"
 }
 
-@test "ends with the command's own status" {
+@test "ends with the exit status of COMMAND" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" exit "$STATUS"
     counted "$STATUS" "bind $N" --hint "$status_hint"
 }
 
-@test "follows the command when it becomes another program" {
+@test "follows COMMAND when it becomes another program" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" exec "bind*$M" exec "listen*$N" exit "$STATUS"
     counted "$STATUS" "bind $((N + M))" "listen $N" --hint "$exec_hint"
 }
 
-@test "counts the calls of children, and of theirs" {
+@test "counts the calls of children too, and of their children" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" fork "$STATUS" "listen*$M" fork 1 "listen*$N"
@@ -156,7 +156,7 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted 0 "bind 120" --hint "$many_hint"
 }
 
-@test "counts the calls of threads" {
+@test "counts the calls of threads too" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" thread "bind*$M"
@@ -167,7 +167,7 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted 0 "bind $((10 * N))" --hint "$threads_hint"
 }
 
-@test "waits for all that the command has left behind" {
+@test "waits for all processes that COMMAND has left behind" {
     local N M STATUS
     draw
     count "$traced" "bind*$N" orphan "$STATUS" "listen*$M"
@@ -177,7 +177,7 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted "$STATUS" "bind $N" "listen $M" --hint "$last_hint"
 }
 
-@test "hands each signal on, and no other" {
+@test "passes each signal on to the process that it was sent to, and no other signal" {
     local N M STATUS
     draw
     count "$traced" catch 10 kill 10 "bind*$N" kill 10 caught 2 exit "$STATUS"
@@ -188,7 +188,7 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted "$STATUS" "bind $N" --hint "$sigtrap_hint"
 }
 
-@test "says which signal ended the command" {
+@test "says which signal ended COMMAND" {
     local N M STATUS signal
     draw
     for signal in 9 11; do
@@ -200,7 +200,7 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     counted "$STATUS" "bind $N" --hint "$child_killed_hint"
 }
 
-@test "counts a call that never returns" {
+@test "also counts a call that never returns" {
     local N M STATUS
     draw
     count "$traced" doomed "bind*$N" doomed
@@ -238,7 +238,7 @@ is_gone() {
     [[ $line == *') Z '* ]]
 }
 
-@test "says why the command cannot be run, with status 127" {
+@test "says why COMMAND cannot be run, with status 127" {
     local hint="The file that you began with does this: the new process says \
 why, and ends with 127, as a shell would. Your program ends with that status, \
 too."
@@ -248,7 +248,7 @@ too."
     expect_stderr "*build/nothing: No such file or directory" --hint "$hint"
 }
 
-@test "refuses to run without a command" {
+@test "refuses to run without COMMAND, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
     expect_stderr "usage: *" --hint "$usage_hint"
