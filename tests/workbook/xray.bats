@@ -49,7 +49,7 @@ answer() {
     answer "received == 0" "received == 12345"
     xray work 1
     expect_result 0 ""
-    [[ $out == "It ends when the server has ended, with status 0: not yet"* ]]
+    [[ $out == "It ends with status 0 when the server closes the connection: not yet"* ]]
     [[ $out == *"program"*"others"*" FIN ACK "*"recv("*" = 0 "* ]]
     [[ $out == *"the same "*" times more"* ]]
 }
