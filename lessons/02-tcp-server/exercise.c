@@ -4,7 +4,7 @@
  * A program cannot easily find out under which address and port others see it.
  * But a server can tell it, because `accept` gives the server the client's
  * address. In this exercise you write such a server. It tells each client who
- * the client is, and closes the connection.
+ * the client is, and closes the connection. You need not care for Ctrl-C.
  *
  * Your program is called as `02-tcp-server PORT`. If PORT is 0, it takes any
  * port that is free.
@@ -44,10 +44,12 @@
 #include <err.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static _Noreturn void usage(FILE *out, int status) {

@@ -12,7 +12,7 @@
  * left over at the end are thrown away.
  *
  * It is called as `12-randomness SIDES ROLLS`. It reads random bytes from
- * standard input, and prints so many rolls.
+ * standard input, and prints as many rolls as ROLLS says.
  *
  * 1. It rolls what the bytes say. Each four bytes of standard input are a
  *    number from 0 to 4294967295, with the most significant byte first. The
@@ -22,15 +22,16 @@
  * 2. It takes every byte as it is. A newline, a NUL and a byte of value 255
  *    are as random as any other byte.
  * 3. It throws away the numbers that would make some sides more likely. These
- *    are the numbers from 4294967296 - 4294967296 % SIDES on, where `%` is the
- *    remainder. It takes the next four bytes instead.
+ *    are all numbers that are not less than 4294967296 - 4294967296 % SIDES,
+ *    where `%` is the remainder. It takes the next four bytes instead.
  * 4. It throws away no other numbers. If SIDES divides 4294967296, no number
  *    is thrown away.
  * 5. It rolls a die of one side, and one of 4294967296 sides.
  * 6. It puts a number together when its bytes come one at a time.
  * 7. It reports an end of standard input before the last roll, with status 1.
- *    It first prints the rolls before the end. What it says on standard error
- *    contains the word "end". Fewer than four bytes make no roll.
+ *    First it prints the rolls that it made from the bytes before the end.
+ *    What it says on standard error contains the word "end". Fewer than four
+ *    bytes make no roll.
  * 8. It makes 100000 rolls, and does not wait for the end of standard input.
  *    There may be no end.
  * 9. It says why standard input cannot be read, with status 1. The reason is

@@ -15,7 +15,7 @@
  *
  * Your program loads zlib while it runs. The library's name is `libz.so.1`.
  * You need four of its functions: `zlibVersion`, `compressBound`, `compress`
- * and `uncompress`. The comment in `exercise.c` says what they do.
+ * and `uncompress`. A comment in your file says what they do.
  *
  * 1. It packs its input with zlib, if zlib can be used. The message is the
  *    line `zlib LENGTH`, and then the bytes that `compress` made. The input
@@ -26,7 +26,7 @@
  *    The status is 0, because this is not an error.
  * 3. It works without zlib if one of the four functions is missing. The line
  *    on standard error contains `no zlib: ` and the name of this function.
- * 4. It works without a zlib that is too old, and with one that is newer. zlib
+ * 4. It does not use a zlib that is too old, and uses one that is newer. zlib
  *    must be version 1.2.11 or newer, but not 2 or newer. Versions are
  *    compared number by number: 1.2.9 is older than 1.2.11, and 1.10.1 is
  *    newer. A number that is left out is 0, so 1.3 is newer too. What follows

@@ -8,8 +8,8 @@
  *
  * The starter has all three modules in one file. They find each other by name
  * while the program runs: the function `find` stands for `dlsym` (lesson 13).
- * A flag in each module hides the circle. You cut the circle. The functions
- * `main`, `say_start` and `put_line` stay as they are.
+ * A flag in each module hides the circle. You cut the circle, and may change
+ * everything but the functions `main`, `say_start` and `put_line`.
  *
  * It is called as `14-import-cycle THREADS [SETTING...]`. It starts as many
  * threads as THREADS says, from 0 to 64, and each of them calls `log_line`
@@ -17,9 +17,9 @@
  *
  * 1. It logs one line for each thread, with the right time. The line of thread
  *    3 is `TIME line 3`, where TIME is the number in the setting `seconds=`,
- *    plus 3600 for each hour in the setting `zone=`, which may be negative.
- *    Each module says that it starts, as in `log starts`. In the end, the
- *    status is 0.
+ *    plus 3600 for each hour in the setting `zone=`. The zone is a number from
+ *    -12 to 14; another one is an unknown setting. Each module says that it
+ *    starts, as in `log starts`. In the end, the status is 0.
  * 2. It has the right time beyond the year 2038. `seconds=` may be as large as
  *    1000000000000.
  * 3. It logs each unknown setting, with the right time. The line is `TIME
@@ -27,8 +27,8 @@
  *    others, between them or behind them, and the TIME is always the same as
  *    in the other lines.
  * 4. It starts each module once, when many threads need it at the same moment.
- * 5. It lets no thread use a module before the module has started. A module
- *    has started when its body has ended.
+ * 5. It lets no thread use a module before the module is ready. A module is
+ *    ready when its body has ended. (A module may use itself in its own body.)
  * 6. It logs each unknown setting once, however many threads there are.
  * 7. It starts no module that is not needed. With 0 threads there is no line
  *    to log. So no module starts, and nothing is printed, even if there is an

@@ -6,10 +6,10 @@
 
 /* This stays NULL if there is no module ssl in the program. It is set before
  * main begins, and never again, so threads may read it without a lock. */
-static ssl_import_function *import_ssl;
+static ssl_import_function *import_function;
 
-void socket_register_ssl(ssl_import_function *import_function) {
-    import_ssl = import_function;
+void socket_register_ssl(ssl_import_function *function) {
+    import_function = function;
 }
 
 int socket_type(const struct socket *plain) {
@@ -21,10 +21,10 @@ int socket_type(const struct socket *plain) {
 }
 
 struct ssl_socket *socket_ssl(const struct socket *plain) {
-    if (import_ssl == NULL) {
+    if (import_function == NULL) {
         errno = ENOSYS;
         return NULL;
     }
-    const struct ssl_module *ssl = import_ssl();
+    const struct ssl_module *ssl = import_function();
     return ssl->wrap(plain);
 }

@@ -8,8 +8,9 @@
  * clients all the time.
  *
  * It is called as `25-epoll-server -i SECONDS PORT`. Everything else is as in
- * this lesson's server, but your server need not care for `-b`, `-m`, `-r` and
- * `-e`, or for signals. You may copy what you like.
+ * this lesson's server, but you may leave out some parts: the options `-b`,
+ * `-m`, `-r` and `-e`, the signals, and the spare descriptor. You may copy
+ * what you like.
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that
@@ -21,14 +22,16 @@
  * 5. It serves the others while a client does not read.
  * 6. It uses no processor while a client does not read. Such a client sends
  *    all the time.
- * 7. It uses little memory for a client that does not read. Less than 6 MB is
- *    enough for any such client.
+ * 7. It uses little memory for a client that does not read. While such a
+ *    client sends all the time, the whole process uses less than 6 MB more
+ *    than before.
  * 8. It uses no processor when all has been sent back.
  * 9. It closes a client that is silent for SECONDS. SECONDS is a number such
  *    as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *    late.
  * 10. It gives a client its time anew when it sends something. No client is
- *     closed before it has been silent for SECONDS.
+ *     closed before it has been silent for SECONDS. Only what your server
+ *     receives from a client counts; what it sends to the client does not.
  * 11. It closes a silent client also while others send. Again, it is at most
  *     50 milliseconds late.
  * 12. It sleeps for ever while there is no client. It wakes up only when
@@ -39,7 +42,8 @@
  * 15. It spends most of its processor time in system calls. A loop over all
  *     possible descriptors in each turn would take longer than the calls.
  * 16. It goes on when a client sends just as its time is up. `epoll_wait` may
- *     report a client whose time is up in this moment.
+ *     report a client whose time is up in this moment. Your server may serve
+ *     this client or close it, but it must not fail.
  * 17. It refuses an invalid number of seconds or an invalid port, with status
  *     1. It says on standard error what is wrong.
  * 18. It refuses other arguments, with status 2. It then prints a line that
@@ -54,6 +58,7 @@
 #include "deadline.h"
 #include "number.h"
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -167,7 +172,7 @@ static void handle_events(struct server *server) {
 }
 
 int main(int argc, char **argv) {
-    struct server server = {0};
+    static struct server server; /* arrays in it take no place on the stack */
 
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);

@@ -9,31 +9,35 @@
  *
  * It is called as `35-packet-sniffer FILE`.
  *
- * 1. It finds the handshake of a connection, and prints the ends and the
- *    times. That works for TCP over IPv4 and over IPv6. The times are seconds
- *    since the SYN, with six digits after the point, and the rest is cut off.
+ * 1. It finds the handshake of a connection, and prints both addresses with
+ *    their ports, and the times. That works for TCP over IPv4 and over IPv6.
+ *    The times are seconds since the SYN, with six digits after the point, and
+ *    the rest is cut off.
  * 2. It reads times in microseconds and in nanoseconds.
  * 3. It reads a file that a machine with the other byte order wrote.
- * 4. It passes over a SYN that nobody answered, or that came to nothing. If
- *    there are several handshakes, it takes the one whose SYN comes first.
+ * 4. It passes over a SYN that nobody answered, and over one whose handshake
+ *    was not completed. If there are several handshakes, it takes the one
+ *    whose SYN comes first.
  * 5. It takes no packet of another connection for one of these three.
- * 6. It counts from the first packet if a packet was sent again.
+ * 6. It takes the first one if a packet was sent again. That holds for each of
+ *    the three packets.
  * 7. It knows that 0 comes after the largest number. Numbers of TCP have 32
  *    bits.
  * 8. It reads packets that were captured only in part, and nothing beyond that
  *    part. It passes over a packet that is cut or damaged in its headers; one
  *    that is cut behind them counts.
- * 9. It believes no captured length above 262144. It prints nothing on
- *    standard output, an error that contains the word "length" on standard
- *    error, and ends with status 1.
- * 10. It says so when a file is cut, wherever that is, in the same way. The
- *     error contains the word "cut".
- * 11. It says so when it cannot read the file, in the same way. The error
- *     contains "pcap" if the first number is another one, or if there are
- *     fewer than 24 bytes. It contains "link type" if that is not 1. Otherwise
- *     it has the reason in words.
- * 12. It says so when there is no handshake, in the same way. The error
- *     contains "no handshake".
+ * 9. It refuses a captured length above 262144. This and the next three are
+ *    errors: it prints nothing on standard output, says on standard error what
+ *    is wrong, and ends with status 1. Here, the error contains the word
+ *    "length".
+ * 10. It reports a file that is cut behind its first 24 bytes. The error
+ *     contains the word "cut".
+ * 11. It reports a file that it cannot read. The error contains "pcap" if the
+ *     first number is another one, or if there are fewer than 24 bytes. It
+ *     contains "link type" if that is not 1. Otherwise it has the reason in
+ *     words, such as "Is a directory".
+ * 12. It reports a file without a handshake. The error contains "no
+ *     handshake".
  * 13. It reports output that cannot be written, with status 1. An example is a
  *     full disk.
  * 14. It refuses a wrong number of arguments, with status 2. It then prints a

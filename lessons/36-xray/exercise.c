@@ -20,8 +20,9 @@
  * 7. It waits for all processes that COMMAND has left behind.
  * 8. It passes each signal on to the process that it was sent to, and no other
  *    signal.
- * 9. It says which signal ended COMMAND. The last line is then `killed by
- *    signal 11`, and the status is 128 and the number of the signal.
+ * 9. It says which signal ended COMMAND. The last line on standard error is
+ *    then `killed by signal 11`, and the status is 128 plus the number of the
+ *    signal.
  * 10. It also counts a call that never returns.
  * 11. It takes all that it traces with it when it is killed.
  * 12. It says why COMMAND cannot be run, with status 127.

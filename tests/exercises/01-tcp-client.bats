@@ -9,8 +9,9 @@ load ../lib/exercise
     start_answer 127.0.0.1 "$PORT"
     soon has_connected_or_ended || true
     expect_true "nobody connected to port $PORT" \
-        --hint "sin_port in a struct sockaddr_in is in network byte order, the \
-most significant byte first. Convert the port with htons." \
+        --hint "Does your program call socket, and then connect? If it does, \
+look at the port: sin_port in a struct sockaddr_in is in network byte order, \
+the most significant byte first. Convert the port with htons." \
         -- says peer connected
 }
 

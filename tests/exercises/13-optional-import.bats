@@ -172,7 +172,7 @@ and what dlerror returns. $at_once_hint"
     done
 }
 
-@test "works without a zlib that is too old, and with one that is newer" {
+@test "does not use a zlib that is too old, and uses one that is newer" {
     local version reason_hint="Say which version it is: no zlib: and a \
 sentence with what zlibVersion returns."
     draw 100

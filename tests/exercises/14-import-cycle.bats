@@ -123,7 +123,7 @@ names() {
     expect_starts --hint "$once_hint"
 }
 
-@test "lets no thread use a module before the module has started" {
+@test "lets no thread use a module before the module is ready" {
     local SECONDS_SET ZONE TIME LINES_OUT count=$((16 + RANDOM % 16))
     draw
     answer "$count" "seconds=$SECONDS_SET" "zone=$ZONE"

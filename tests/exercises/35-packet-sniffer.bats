@@ -97,7 +97,7 @@ Refuse all others."
 none_hint="If you reach the end of the file without all three packets, say \
 that there is no handshake, and end with status 1."
 
-@test "finds the handshake of a connection, and prints the ends and the times" {
+@test "finds the handshake of a connection, and prints both addresses with their ports, and the times" {
     local SEED FILE
     finds plain --hint "$plain_hint"
     finds six --hint "$six_hint"
@@ -116,7 +116,7 @@ that there is no handshake, and end with status 1."
     finds fine-swapped --hint "$swapped_hint"
 }
 
-@test "passes over a SYN that nobody answered, or that came to nothing" {
+@test "passes over a SYN that nobody answered, and over one whose handshake was not completed" {
     local SEED FILE
     finds unanswered --hint "$unanswered_hint"
 }
@@ -126,7 +126,7 @@ that there is no handshake, and end with status 1."
     finds crossed --hint "$crossed_hint"
 }
 
-@test "counts from the first packet if a packet was sent again" {
+@test "takes the first one if a packet was sent again" {
     local SEED FILE
     finds again --hint "$again_hint"
 }
@@ -142,7 +142,7 @@ that there is no handshake, and end with status 1."
     finds stale --hint "$stale_hint"
 }
 
-@test "believes no captured length above 262144" {
+@test "refuses a captured length above 262144" {
     local SEED FILE
     finds largest --hint "$largest_hint"
     capture larger
@@ -151,7 +151,7 @@ that there is no handshake, and end with status 1."
     refuses length --hint "$length_hint"
 }
 
-@test "says so when a file is cut, wherever that is, in the same way" {
+@test "reports a file that is cut behind its first 24 bytes" {
     local SEED FILE size at
     capture plain
     size=$(wc -c <"$FILE")
@@ -163,7 +163,7 @@ that there is no handshake, and end with status 1."
     done
 }
 
-@test "says so when it cannot read the file, in the same way" {
+@test "reports a file that it cannot read" {
     local SEED FILE
     capture plain
     FILE=$BATS_TEST_TMPDIR/text
@@ -186,7 +186,7 @@ that there is no handshake, and end with status 1."
 has the reason: err(3) prints it in words."
 }
 
-@test "says so when there is no handshake, in the same way" {
+@test "reports a file without a handshake" {
     local SEED FILE
     capture none
     refuses "no handshake" --hint "$none_hint"
