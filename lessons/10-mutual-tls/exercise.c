@@ -24,8 +24,8 @@
  * 3. It refuses a certificate that is not valid for a client. It may have
  *    expired, or be meant for servers, or there may be no chain from it to an
  *    authority in CLIENT_CA.
- * 4. It refuses a client that is not on the list. Such a client gets no
- *    greeting either.
+ * 4. It refuses a client that is not on the list. Such a client gets no byte
+ *    of an answer either.
  * 5. It refuses a client that does not have the key of its certificate. So it
  *    must not decide before the handshake is over.
  * 6. It compares whole names. For example, `alice.example.org`,

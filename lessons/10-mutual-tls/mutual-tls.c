@@ -142,7 +142,7 @@ static SSL_CTX *make_server_context(const char *cert, const char *key,
     STACK_OF(X509_NAME) *authorities = SSL_load_client_CA_file(client_ca);
     if (authorities == NULL)
         fail("trust", client_ca, NULL);
-    SSL_CTX_set_client_CA_list(context, authorities); /* it is freed with it */
+    SSL_CTX_set_client_CA_list(context, authorities);
     return context;
 }
 

@@ -16,8 +16,8 @@
  *
  * 1. It connects to a server, and says how many bytes the server sent. It
  *    prints `connected to 127.0.0.1:8080` when it is connected, and
- *    `127.0.0.1:8080 said 42 bytes` when the server has ended. When all
- *    servers have ended, it ends with status 0.
+ *    `127.0.0.1:8080 said 42 bytes` when the server has closed the connection.
+ *    When all servers have done so, it ends with status 0.
  * 2. It keeps the address of each server until the end. It connects to the
  *    servers in the order of the arguments.
  * 3. It receives from all servers at once, and prints each line at once. A
@@ -35,13 +35,15 @@
  *    which server it was, and the reason in words, such as "Connection reset
  *    by peer".
  * 9. It makes none of the dead calls. These are the seven calls of the
- *    program, and also `gethostbyaddr` and `inet_aton`.
+ *    program, and also `gethostbyaddr` and `inet_aton`. Declarations are no
+ *    calls.
  * 10. It refuses a wrong number of arguments, with status 2. It then prints a
  *     line that begins with `usage:` on standard error.
  * 11. It refuses an unknown HOST, with status 1. The message on standard error
  *     contains the name.
  * 12. It refuses an invalid PORT, with status 1. A port is a number from 1 to
- *     65535, in digits alone; `80x` is invalid.
+ *     65535, in digits alone; `80x` is invalid. If it is not the first PORT,
+ *     the program may be connected to some servers already.
  *
  * What is here compiles and works, and the compiler does not complain.
  */
@@ -62,8 +64,8 @@
 
 /* The C library does not say that these calls are dead. So we declare them
  * again, as deprecated. But the line with #pragma silences the compiler, and
- * the line below it silences another tool. Begin there: delete the two lines.
- * Of bzero and bcopy the compiler says nothing even then. */
+ * the two lines with NOLINT silence another tool. Begin there: delete all
+ * three. Of bzero and bcopy the compiler says nothing even then. */
 #define DEAD __attribute__((deprecated))
 DEAD struct hostent *gethostbyname(const char *name);
 DEAD in_addr_t inet_addr(const char *text);

@@ -32,7 +32,7 @@
  *    in a line, NUL too.
  * 8. It takes lines of up to 1024 bytes. The newline counts. If a client sends
  *    1024 bytes without a newline, it has left: its connection is closed, and
- *    the others are sent `NAME left`.
+ *    if it had a name, the others are sent `NAME left`.
  * 9. It serves clients that come after others have left. A client that has
  *    connected and says nothing delays no other client.
  * 10. It sends a private message to one client alone. A line that begins with
@@ -44,12 +44,14 @@
  * 11. It tells the sender what is wrong with a private message. If no client
  *     is called NAME, it answers `nobody is called NAME`. If NAME or the text
  *     is missing, it answers `/to needs a name and a text`. One blank is a
- *     text. The others are not told.
+ *     text. If both are true (the text is missing, and no client is called
+ *     NAME), either answer is right. The others are not told.
  * 12. It does not wait for a client that does not read. All other clients get
  *     all their lines.
  * 13. It closes a client that has not read for long. For each client, it keeps
  *     at most 256 KiB that could not be sent yet. If there were more, the
- *     client has left, and the others are sent `NAME left`.
+ *     client has left, and the others are sent `NAME left`. What was kept for
+ *     it may be thrown away.
  * 14. It goes on when clients reset their connection. Such a client has left.
  * 15. It closes the descriptor of each client that has left.
  * 16. It sends what is queued to a client that has ended its half. Then it

@@ -153,6 +153,8 @@ static uint64_t last_number(const char *line) {
     return strtoull(line + length, NULL, 10);
 }
 
+/* Orders the lines: first the listener, then the sockets that a program has a
+ * descriptor for, then the others. */
 static int compare_sockets(const void *left, const void *right) {
     const struct shown_socket *a = left;
     const struct shown_socket *b = right;
@@ -160,6 +162,10 @@ static int compare_sockets(const void *left, const void *right) {
     int b_listens = b->state == STATE_LISTEN;
     if (a_listens != b_listens)
         return a_listens ? -1 : 1;
+    int a_is_open = a->inode != 0;
+    int b_is_open = b->inode != 0;
+    if (a_is_open != b_is_open)
+        return a_is_open ? -1 : 1;
     if (a->peer_port != b->peer_port)
         return a->peer_port < b->peer_port ? -1 : 1;
     return 0;
