@@ -18,20 +18,23 @@
 
 enum { PIECE_BYTES = 1 << 18 };
 
-static bool is_loopback(const struct addrinfo *to) {
+static int is_loopback(const struct addrinfo *to) {
+    if (to->ai_family != AF_INET)
+        return 0;
     const struct sockaddr_in *peer = (const void *)to->ai_addr;
-    return to->ai_family == AF_INET &&
-           ntohl(peer->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return ntohl(peer->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
-/* IP_BIND_ADDRESS_NO_PORT: the port is chosen when we connect (ip(7)). Chosen
- * now, it would have to be one that nobody has, towards no server at all. */
-static int choose_source(int fd, size_t number, const char **call) {
+/* Binds the client with this number to one of our addresses, but to no port.
+ * With IP_BIND_ADDRESS_NO_PORT, the kernel chooses the port in connect (ip(7)).
+ * If bind chose it, it would have to be a port that no other client of ours
+ * has, whatever server that client is connected to. */
+static int bind_source(int fd, size_t number, const char **call) {
     const int on = 1;
+    in_addr_t address = INADDR_LOOPBACK + (in_addr_t)(number % CROWD_SOURCES);
     const struct sockaddr_in own = {
         .sin_family = AF_INET,
-        .sin_addr.s_addr =
-            htonl(INADDR_LOOPBACK + (in_addr_t)(number % CROWD_SOURCES)),
+        .sin_addr.s_addr = htonl(address),
     };
     *call = "setsockopt IP_BIND_ADDRESS_NO_PORT";
     if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0)
@@ -40,51 +43,66 @@ static int choose_source(int fd, size_t number, const char **call) {
     return bind(fd, (const struct sockaddr *)&own, sizeof own);
 }
 
-/* Who only connects can fill the queue of a server, and waits a second until
- * the kernel knocks again. One byte there and back, and there is room. */
-static int greet(struct deadline deadline, int fd, const char **call) {
+/* Sends one byte and receives it back. Without this, our clients could fill the
+ * server's queue: the kernel would then ignore the next one, which tries again
+ * only after a second. When the byte is back, the server has accepted us. */
+static int exchange_byte(struct deadline deadline, int fd, const char **call) {
     size_t sent;
     char byte;
     *call = "send first byte";
     if (deadline_send(deadline, fd, "?", 1, &sent) < 0)
         return -1;
     *call = "recv first byte";
-    ssize_t got = deadline_recv(deadline, fd, &byte, 1);
-    if (got == 1 && byte == '?')
-        return 0;
-    if (got >= 0)
-        errno = got == 0 ? ENODATA : EPROTO;
-    return -1;
+    ssize_t received = deadline_recv(deadline, fd, &byte, 1);
+    if (received < 0)
+        return -1;
+    if (received == 0) {
+        errno = ENODATA;
+        return -1;
+    }
+    if (byte != '?') {
+        errno = EPROTO;
+        return -1;
+    }
+    return 0;
 }
 
-/* Returns a socket, or -1, errno, and the call that failed. */
-static int dial(const struct addrinfo *to, size_t number, int milliseconds,
-                const char **call) {
+/* Connects the socket fd, for the client with this number. */
+static int set_up(int fd, const struct addrinfo *to, size_t number,
+                  int milliseconds, const char **call) {
     struct deadline deadline = deadline_after(milliseconds);
     const int on = 1;
+    if (is_loopback(to) && bind_source(fd, number, call) < 0)
+        return -1;
+    *call = "connect";
+    if (deadline_connect(deadline, fd, to->ai_addr, to->ai_addrlen) < 0)
+        return -1;
+    *call = "setsockopt TCP_NODELAY";
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        return -1;
+    return exchange_byte(deadline, fd, call);
+}
+
+/* Returns a connected socket. Otherwise it returns -1, sets errno, and *call is
+ * the call that failed. */
+static int dial(const struct addrinfo *to, size_t number, int milliseconds,
+                const char **call) {
     *call = "socket";
     int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    if (is_loopback(to) && choose_source(fd, number, call) < 0)
-        goto out;
-    *call = "connect";
-    if (deadline_connect(deadline, fd, to->ai_addr, to->ai_addrlen) < 0)
-        goto out;
-    *call = "setsockopt TCP_NODELAY";
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        goto out;
-    if (greet(deadline, fd, call) == 0)
-        return fd;
-out:;
-    int error = errno;
-    (void)close(fd);
-    errno = error;
-    return -1;
+    if (set_up(fd, to, number, milliseconds, call) < 0) {
+        int error = errno;
+        (void)close(fd); /* the error that counts is the one before */
+        errno = error;
+        return -1;
+    }
+    return fd;
 }
 
-/* A descriptor for each client, and as many as this system lets us have. */
-static int raise_limit(void) {
+/* Each client needs a descriptor. So we take as many as this system lets us
+ * have. */
+static int raise_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return -1;
@@ -92,22 +110,35 @@ static int raise_limit(void) {
     return setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Requests are slices of these bytes, each a byte further on than the one
- * before: those that are on their way are all different. The bytes are the same
- * in each run. (xorshift: Marsaglia, Journal of Statistical Software 8, 14) */
-static void fill(char *bytes, size_t length) {
+/* Fills the text with random bytes, which are the same in each run. The
+ * generator is xorshift: Marsaglia, Journal of Statistical Software 8, 14. */
+static void fill_with_random(char *text, size_t length) {
     uint32_t state = 2463534242;
     for (size_t i = 0; i < length; i++) {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        bytes[i] = (char)(state >> 11 & 0xff);
+        text[i] = (char)(state >> 11 & 0xff);
     }
 }
 
-static void release(struct crowd *crowd, struct crowd_client *client) {
-    size_t last = crowd->first_free + crowd->free_count++;
-    crowd->free[last % crowd->count] = client;
+/* Adds the client at the end of the ring. */
+static void set_free(struct crowd *crowd, struct crowd_client *client) {
+    size_t place = (crowd->first_free + crowd->free_count) % crowd->count;
+    client->state = CROWD_FREE;
+    crowd->free[place] = client;
+    crowd->free_count++;
+}
+
+/* Takes the first client out of the ring, or returns NULL if the ring is empty.
+ * The client may have been lost while it was free. */
+static struct crowd_client *take_free(struct crowd *crowd) {
+    if (crowd->free_count == 0)
+        return NULL;
+    struct crowd_client *client = crowd->free[crowd->first_free];
+    crowd->first_free = (crowd->first_free + 1) % crowd->count;
+    crowd->free_count--;
+    return client;
 }
 
 static int watch(const struct crowd *crowd, int operation, uint32_t events,
@@ -117,34 +148,52 @@ static int watch(const struct crowd *crowd, int operation, uint32_t events,
 }
 
 static int prepare(struct crowd *crowd, const char **call) {
+    size_t text_bytes = crowd->size + CROWD_SLICES;
     *call = "malloc";
     crowd->clients = calloc(crowd->count, sizeof *crowd->clients);
-    crowd->free = calloc(crowd->count, sizeof(struct crowd_client *));
-    crowd->bytes = malloc(crowd->size + CROWD_SLICES);
-    if (crowd->clients == NULL || crowd->free == NULL || crowd->bytes == NULL)
+    if (crowd->clients == NULL)
         return -1;
-    fill(crowd->bytes, crowd->size + CROWD_SLICES);
+    crowd->free = calloc(crowd->count, sizeof(struct crowd_client *));
+    if (crowd->free == NULL)
+        return -1;
+    crowd->text = malloc(text_bytes);
+    if (crowd->text == NULL)
+        return -1;
+    fill_with_random(crowd->text, text_bytes);
     *call = "setrlimit";
-    if (raise_limit() < 0)
+    if (raise_descriptor_limit() < 0)
         return -1;
     *call = "epoll_create1";
     crowd->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return crowd->epoll;
+    if (crowd->epoll < 0)
+        return -1;
+    return 0;
 }
 
-/* Connects all that are not connected yet. */
-static int connect_all(struct crowd *crowd, const struct addrinfo *to,
+/* Connects the next client. */
+static int connect_client(struct crowd *crowd, const struct addrinfo *to,
+                          int milliseconds, const char **call) {
+    struct crowd_client *client = &crowd->clients[crowd->alive];
+    client->fd = dial(to, crowd->alive, milliseconds, call);
+    if (client->fd < 0)
+        return -1;
+    crowd->alive++;
+    set_free(crowd, client);
+    *call = "epoll_ctl";
+    return watch(crowd, EPOLL_CTL_ADD, EPOLLIN, client);
+}
+
+/* Connects all clients to the first address that accepts one of them. */
+static int connect_all(struct crowd *crowd, const struct addrinfo *list,
                        int milliseconds, const char **call) {
+    const struct addrinfo *to = list;
     while (crowd->alive < crowd->count) {
-        struct crowd_client *client = &crowd->clients[crowd->alive];
-        client->fd = dial(to, crowd->alive, milliseconds, call);
-        if (client->fd < 0)
+        int result = connect_client(crowd, to, milliseconds, call);
+        if (result == 0)
+            continue;
+        if (crowd->alive > 0 || to->ai_next == NULL)
             return -1;
-        crowd->alive++;
-        release(crowd, client);
-        *call = "epoll_ctl";
-        if (watch(crowd, EPOLL_CTL_ADD, EPOLLIN, client) < 0)
-            return -1;
+        to = to->ai_next;
     }
     return 0;
 }
@@ -152,14 +201,8 @@ static int connect_all(struct crowd *crowd, const struct addrinfo *to,
 int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
                size_t size, int milliseconds, const char **call) {
     *crowd = (struct crowd){.count = count, .size = size, .epoll = -1};
-    int result = prepare(crowd, call);
-    /* The first address that takes one takes all. */
-    if (result >= 0)
-        do
-            result = connect_all(crowd, list, milliseconds, call);
-        while (result < 0 && crowd->alive == 0 &&
-               (list = list->ai_next) != NULL);
-    if (result == 0)
+    if (prepare(crowd, call) == 0 &&
+        connect_all(crowd, list, milliseconds, call) == 0)
         return 0;
     int error = errno;
     crowd_close(crowd);
@@ -167,130 +210,170 @@ int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
     return -1;
 }
 
-/* epoll tells of a connection that we end ourselves as of one that the other
- * side has ended. */
-static void fail(struct crowd_client *client, const char *call) {
+/* Remembers that this call failed, and ends the connection. Then epoll reports
+ * it, as it does when the server ends it, and crowd_wait can report it too. */
+static void mark_failed(struct crowd_client *client, const char *call) {
     client->error = errno;
     client->failed = call;
-    (void)shutdown(client->fd, SHUT_RDWR); /* has none to end: also told */
+    client->state = CROWD_FAILED;
+    /* If this fails, there is no connection, and epoll reports that as well. */
+    (void)shutdown(client->fd, SHUT_RDWR);
 }
 
-/* What is left of a request, or as much as fits. */
+/* Waits for room to send the rest (EPOLLOUT), or no longer for it. Most
+ * requests fit at once. Then nothing changes, and there is no call. */
+static void set_sending_state(struct crowd *crowd, struct crowd_client *client,
+                              enum crowd_state state) {
+    uint32_t events = EPOLLIN;
+    if (client->state == state)
+        return;
+    client->state = state;
+    if (state == CROWD_SENDING)
+        events = EPOLLIN | EPOLLOUT;
+    if (watch(crowd, EPOLL_CTL_MOD, events, client) < 0)
+        mark_failed(client, "epoll_ctl");
+}
+
+/* Sends the rest of the request, or as much of it as the kernel takes. */
 static void send_rest(struct crowd *crowd, struct crowd_client *client) {
     while (client->sent < crowd->size) {
         ssize_t sent = send(client->fd, client->request + client->sent,
                             crowd->size - client->sent, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EAGAIN)
-            break;
-        if (sent < 0 && errno != EINTR) {
-            fail(client, "send");
+        if (sent >= 0) {
+            client->sent += (size_t)sent;
+        } else if (errno == EAGAIN) {
+            set_sending_state(crowd, client, CROWD_SENDING);
+            return;
+        } else if (errno != EINTR) {
+            mark_failed(client, "send");
             return;
         }
-        client->sent += sent < 0 ? 0 : (size_t)sent;
     }
-    bool blocked = client->sent < crowd->size;
-    if (blocked != client->blocked &&
-        watch(crowd, EPOLL_CTL_MOD, blocked ? EPOLLIN | EPOLLOUT : EPOLLIN,
-              client) < 0)
-        fail(client, "epoll_ctl");
-    client->blocked = blocked;
+    set_sending_state(crowd, client, CROWD_AWAITING);
 }
 
 struct crowd_client *crowd_begin(struct crowd *crowd) {
-    struct crowd_client *client;
-    do {
-        if (crowd->free_count == 0)
-            return NULL;
-        client = crowd->free[crowd->first_free];
-        crowd->first_free = (crowd->first_free + 1) % crowd->count;
-        crowd->free_count--;
-    } while (client->fd < 0 || client->failed != NULL);
-    client->request = crowd->bytes + crowd->slice;
-    crowd->slice = (crowd->slice + 1) % CROWD_SLICES;
-    client->sent = client->received = 0;
-    client->waits = true;
-    crowd->waiting++;
+    struct crowd_client *client = take_free(crowd);
+    while (client != NULL && client->state == CROWD_LOST)
+        client = take_free(crowd);
+    if (client == NULL)
+        return NULL;
+    /* Each request begins one byte further on in the text than the one before.
+     * So all requests that are on their way are different. */
+    client->request = crowd->text + crowd->next_slice;
+    crowd->next_slice = (crowd->next_slice + 1) % CROWD_SLICES;
+    client->sent = 0;
+    client->received = 0;
+    client->state = CROWD_AWAITING;
+    crowd->busy++;
     send_rest(crowd, client);
     return client;
+}
+
+int crowd_is_busy(const struct crowd_client *client) {
+    return client->state != CROWD_FREE && client->state != CROWD_LOST;
 }
 
 static enum crowd_news lose(struct crowd *crowd, struct crowd_client *client,
                             const char *call, const char *reason) {
     (void)snprintf(crowd->why, sizeof crowd->why, "%s: %s", call, reason);
-    (void)close(client->fd); /* takes it from epoll, too */
-    client->fd = -1;
+    (void)close(client->fd); /* this also takes it off epoll's list */
     crowd->alive--;
-    crowd->waiting -= client->waits;
-    client->waits = false;
-    return CROWD_LOST;
+    if (crowd_is_busy(client))
+        crowd->busy--;
+    client->state = CROWD_LOST;
+    return CROWD_LOSS;
 }
 
-/* A reply, or a part of it, which cannot be ahead of what was sent. */
+/* Receives a reply, or a part of it. Each byte must be the next one of the
+ * request, and one that we have already sent. */
 static enum crowd_news receive(struct crowd *crowd,
                                struct crowd_client *client) {
     static char piece[PIECE_BYTES];
-    if (client->failed != NULL)
-        return lose(crowd, client, client->failed, strerror(client->error));
-    ssize_t got = recv(client->fd, piece, sizeof piece, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    ssize_t count = recv(client->fd, piece, sizeof piece, 0);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return CROWD_NOTHING;
-    if (got < 0)
+    if (count < 0)
         return lose(crowd, client, "recv", strerror(errno));
-    if (got == 0)
+    if (count == 0)
         return lose(crowd, client, "recv", "closed by the server");
-    if ((size_t)got > client->sent - client->received ||
-        memcmp(piece, client->request + client->received, (size_t)got) != 0)
+    size_t length = (size_t)count;
+    if (length > client->sent - client->received ||
+        memcmp(piece, client->request + client->received, length) != 0)
         return lose(crowd, client, "recv", "these bytes were not sent");
-    client->received += (size_t)got;
+    client->received += length;
     if (client->received < crowd->size)
         return CROWD_NOTHING;
-    client->waits = false;
-    crowd->waiting--;
-    release(crowd, client);
+    crowd->busy--;
+    set_free(crowd, client);
     return CROWD_REPLY;
 }
 
-/* Events of a client that was lost since they were told are passed over. */
+/* Handles what epoll_wait has reported of this client. */
 static enum crowd_news handle(struct crowd *crowd, uint32_t events,
                               struct crowd_client *client) {
     if (client == NULL)
         return CROWD_OTHER;
-    if (client->fd >= 0 && client->blocked && (events & EPOLLOUT) != 0)
+    if (client->state == CROWD_SENDING && (events & EPOLLOUT))
         send_rest(crowd, client);
-    if (client->fd >= 0 && (events & ~(uint32_t)EPOLLOUT) != 0)
+    if (client->state == CROWD_FAILED)
+        return lose(crowd, client, client->failed, strerror(client->error));
+    if (events & ~(uint32_t)EPOLLOUT)
         return receive(crowd, client);
+    return CROWD_NOTHING;
+}
+
+/* Handles the events that epoll_wait has reported, until one of them is news.
+ * The others stay for the next time. */
+static enum crowd_news handle_events(struct crowd *crowd,
+                                     struct crowd_client **client) {
+    while (crowd->handled < crowd->event_count) {
+        const struct epoll_event *event = &crowd->events[crowd->handled];
+        crowd->handled++;
+        *client = event->data.ptr;
+        enum crowd_news news = handle(crowd, event->events, *client);
+        if (news != CROWD_NOTHING)
+            return news;
+    }
     return CROWD_NOTHING;
 }
 
 enum crowd_news crowd_wait(struct crowd *crowd, int milliseconds,
                            struct crowd_client **client) {
     for (;;) {
-        while (crowd->told < crowd->ready) {
-            const struct epoll_event *event = &crowd->events[crowd->told++];
-            *client = event->data.ptr;
-            enum crowd_news news = handle(crowd, event->events, *client);
-            if (news != CROWD_NOTHING)
-                return news;
-        }
-        crowd->told = crowd->ready = 0;
-        int ready =
+        enum crowd_news news = handle_events(crowd, client);
+        if (news != CROWD_NOTHING)
+            return news;
+        int count =
             epoll_wait(crowd->epoll, crowd->events, CROWD_EVENTS, milliseconds);
-        if (ready < 0 && errno != EINTR)
+        crowd->handled = 0;
+        crowd->event_count = 0;
+        if (count < 0 && errno != EINTR)
             return CROWD_ERROR;
-        if (ready <= 0)
+        if (count <= 0)
             return CROWD_NOTHING;
-        crowd->ready = ready;
+        crowd->event_count = count;
+    }
+}
+
+/* A client that was never connected has the descriptor 0 or -1. No client has
+ * 0: if that was free, epoll took it. */
+static void close_clients(struct crowd *crowd) {
+    if (crowd->clients == NULL)
+        return;
+    for (size_t i = 0; i < crowd->count; i++) {
+        struct crowd_client *client = &crowd->clients[i];
+        if (client->fd > 0 && client->state != CROWD_LOST)
+            (void)close(client->fd); /* there is nothing left to send */
     }
 }
 
 void crowd_close(struct crowd *crowd) {
-    for (size_t i = 0; crowd->clients != NULL && i < crowd->count; i++)
-        if (crowd->clients[i].fd > 0)
-            (void)close(crowd->clients[i].fd);
+    close_clients(crowd);
     if (crowd->epoll >= 0)
         (void)close(crowd->epoll);
     free(crowd->clients);
     free(crowd->free);
-    free(crowd->bytes);
+    free(crowd->text);
     *crowd = (struct crowd){.epoll = -1};
 }

@@ -1,79 +1,106 @@
 /*
- * crowd: many clients of one echo server, in one thread: they send requests,
- * and compare what comes back with them. Built by lesson 26.
+ * crowd: many clients of one echo server, in one thread. They send requests,
+ * and compare what they receive with what they have sent. Built by lesson 26.
  */
-#ifndef COMMON_CROWD_H
-#define COMMON_CROWD_H
+#ifndef CROWD_H
+#define CROWD_H
 
 #include <netdb.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
 enum {
-    CROWD_SOURCES = 8,      /* addresses of ours that they come from */
-    CROWD_SLICES = 1 << 16, /* requests that are all different */
-    CROWD_EVENTS = 256,     /* told by one epoll_wait(2) */
+    CROWD_SOURCES = 8,      /* addresses of ours that the clients come from */
+    CROWD_SLICES = 1 << 16, /* so many requests running are all different */
+    CROWD_EVENTS = 256,     /* reported by one epoll_wait(2) at most */
     CROWD_WHY_BYTES = 128,
 };
 
-struct crowd_client {
-    int fd;              /* -1: it is lost */
-    bool waits;          /* for its reply, or a part of it */
-    bool blocked;        /* not all of its request could be sent */
-    const char *request; /* the bytes, of which so many: */
-    size_t sent, received;
-    const char *failed; /* a call, with this error; or NULL */
-    int error;
-    int64_t due, begun; /* the caller's, who may put any time here */
+enum crowd_state {
+    CROWD_FREE,     /* has nothing to do */
+    CROWD_SENDING,  /* the kernel has not taken the whole request yet */
+    CROWD_AWAITING, /* waits for its reply, or for the rest of it */
+    CROWD_FAILED,   /* a call has failed, but we have not reported it yet */
+    CROWD_LOST,     /* has no connection any more */
 };
 
-/* Zero it, and give it to crowd_close in the end. */
+struct crowd_client {
+    int fd; /* open, unless the client is lost */
+    enum crowd_state state;
+    const char *request; /* the bytes of the request */
+    size_t sent;         /* how many of them the kernel has taken */
+    size_t received;     /* how many of them have come back */
+    const char *failed;  /* the call that failed, in CROWD_FAILED */
+    int error;           /* its errno */
+    int64_t due;         /* these two times belong to the caller, */
+    int64_t begun;       /* who may put anything here */
+};
+
 struct crowd {
+    int epoll; /* the caller may watch more descriptors: see CROWD_OTHER */
     struct crowd_client *clients;
-    size_t count;          /* of clients; of them */
-    size_t alive, waiting; /* not lost; with a request on its way */
-    size_t size;           /* of a request, which is a slice of bytes: */
-    char *bytes;
-    size_t slice;
-    struct crowd_client **free; /* a ring of those with nothing to do */
-    size_t first_free, free_count;
-    int epoll; /* may watch for more: see CROWD_OTHER */
+    size_t count; /* of clients, the lost ones included */
+    size_t alive; /* how many clients are not lost */
+    size_t busy;  /* how many of them have a request without a whole reply */
+    /* The free clients, in a ring of count places. */
+    struct crowd_client **free;
+    size_t first_free;
+    size_t free_count;
+    /* A request is size bytes of this text, and begins at next_slice. */
+    char *text;
+    size_t size;
+    size_t next_slice;
+    /* What epoll_wait reported last. */
     struct epoll_event events[CROWD_EVENTS];
-    int ready, told;           /* how many of these; and were given out */
-    char why[CROWD_WHY_BYTES]; /* the last one that was lost was lost so */
+    int event_count;
+    int handled;               /* so many of them we have handled */
+    char why[CROWD_WHY_BYTES]; /* the client that was lost last was lost */
 };
 
 /*
  * Connects count clients to an address of addr_resolve's list, for requests of
- * size bytes. Each is known to be served, and not to wait in the server's
- * queue: it has had a byte sent back. To 127.0.0.0/8 they come in turn from
- * CROWD_SOURCES addresses of ours, each with ports for some 28,000. One that
- * takes longer than milliseconds is a failure. Returns 0; or -1 and errno, and
- * in *call the call that failed: then none is connected.
+ * size bytes. Each client sends one byte and receives it back, so the server
+ * has accepted it: it does not wait in the server's queue. If the address is in
+ * 127.0.0.0/8, the clients come in turn from CROWD_SOURCES addresses of ours,
+ * because each address has ports for some 28,000 clients only. Each client may
+ * take so many milliseconds.
+ *
+ * Returns 0, and then the caller gives the crowd to crowd_close in the end.
+ * Otherwise it returns -1 and sets errno, *call is the name of the call that
+ * failed, and everything is closed and freed again.
  */
 int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
                size_t size, int milliseconds, const char **call);
 
-/* Lets a client that is free send the next request, other bytes each time. Who
- * has been free longest comes first. Returns it, or NULL when none is free. A
- * failure is told by crowd_wait. */
+/*
+ * Lets a free client send the next request, which has other bytes each time.
+ * Of all free clients it is the one that has been free for longest.
+ *
+ * Returns the client, which stays the crowd's, or NULL when no client is free.
+ * If the client fails, crowd_wait reports it.
+ */
 struct crowd_client *crowd_begin(struct crowd *crowd);
 
 enum crowd_news {
-    CROWD_NOTHING, /* milliseconds have passed, or a signal came */
+    CROWD_NOTHING, /* the time is over, or a signal came */
     CROWD_REPLY,   /* a client has its whole reply, and is free */
-    CROWD_LOST,    /* a client has no connection any more, for a failure, or has
-                      got something else than it sent: see why */
-    CROWD_OTHER,   /* what somebody else has added to epoll is ready */
+    CROWD_LOSS,    /* a client failed, or received other bytes than it sent: see
+                      why. It is lost now. */
+    CROWD_OTHER,   /* a descriptor is ready that the caller watches in epoll,
+                      with data.ptr NULL */
     CROWD_ERROR,   /* epoll_wait failed: see errno */
 };
 
-/* What happens next, and to whom. Waits for so long, or with -1 for ever. */
+/* Waits until something happens, for so many milliseconds at most. Returns what
+ * has happened. For CROWD_REPLY and CROWD_LOSS, *client is the client. */
 enum crowd_news crowd_wait(struct crowd *crowd, int milliseconds,
                            struct crowd_client **client);
 
+/* Says whether a client has a request without a whole reply. */
+int crowd_is_busy(const struct crowd_client *client);
+
+/* Closes all connections, and frees what crowd_open has allocated. */
 void crowd_close(struct crowd *crowd);
 
 #endif

@@ -54,6 +54,7 @@
 
 #include "addr.h"
 #include "deadline.h"
+#include "number.h"
 
 #include <err.h>
 #include <signal.h>
@@ -66,8 +67,16 @@ enum {
     LEAST_RATE = 100,
     MOST_RATE = 10000,
     WARM_UP_US = 100000,
-    RUN_US = 1100000, /* the warm-up included */
-    LARGEST = 1000000000,
+    RUN_US = 1100000,     /* the warm-up included */
+    LARGEST = 1000000000, /* number on the command line */
+};
+
+/* What the command line says. */
+struct options {
+    long limit;       /* for p99, in microseconds; 0 if it is missing */
+    int milliseconds; /* for everything; 0 if it is missing */
+    const char *host;
+    const char *port;
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -77,53 +86,76 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-static long parse_number(const char *text) {
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (*text < '1' || *text > '9' || *end != '\0' || value > LARGEST)
+static int parse_number(const char *text) {
+    unsigned long long number;
+    if (number_parse(text, 1, LARGEST, &number) < 0)
         errx(1, "%s is not a number from 1 to %d", text, LARGEST);
-    return value;
+    return (int)number;
 }
 
-/* Returns the highest rate at which p99 is not above limit, or 0. */
-static long find_rate(const struct addrinfo *to, long limit,
+/* The port stays a text, because addr_resolve takes it as one. */
+static void check_port(const char *text) {
+    in_port_t port;
+    if (addr_parse_port(text, strlen(text), 1, &port) < 0)
+        errx(1, "%s is not a port: 1 to 65535", text);
+}
+
+static void parse_options(struct options *options, int argc, char **argv) {
+    for (;;) {
+        int option = getopt(argc, argv, "+hl:t:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 'l')
+            options->limit = parse_number(optarg);
+        else if (option == 't')
+            options->milliseconds = parse_number(optarg);
+        else
+            usage(stderr, 2);
+    }
+    if (options->limit == 0 || options->milliseconds == 0)
+        usage(stderr, 2);
+    if (optind != argc - 2)
+        usage(stderr, 2);
+    options->host = argv[optind];
+    options->port = argv[optind + 1];
+    check_port(options->port);
+}
+
+/* Returns the highest rate at which p99 does not exceed the limit, or 0 if
+ * there is none. */
+static long find_rate(const struct addrinfo *list, long limit,
                       struct deadline deadline) {
-    /* Here a run at a rate: connect, send when each request comes, end your
-     * half, and read when each reply was there. And then: which rates? */
-    (void)to;
+    /* Write a function for one run at one rate: connect, send the time at which
+     * each request is due, end your sending half, and read the replies. Then
+     * decide which rates to try. */
+    (void)list;
     (void)limit;
     (void)deadline;
     return LEAST_RATE;
 }
 
 int main(int argc, char **argv) {
-    long limit = 0;
-    long milliseconds = 0;
+    struct options options = {0};
     struct addrinfo *list;
-    in_port_t port;
-    for (int option; (option = getopt(argc, argv, "+hl:t:")) != -1;) {
-        if (option == 'l')
-            limit = parse_number(optarg);
-        else if (option == 't')
-            milliseconds = parse_number(optarg);
-        else
-            usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
-    }
-    argv += optind;
-    if (argc - optind != 2 || limit == 0 || milliseconds == 0)
-        usage(stderr, 2);
-    if (addr_parse_port(argv[1], strlen(argv[1]), 1, &port) < 0)
-        errx(1, "%s is not a port: 1 to 65535", argv[1]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
-    struct deadline deadline = deadline_after((int)milliseconds);
-    int error = addr_resolve(argv[0], argv[1], AF_UNSPEC, SOCK_STREAM, &list);
+    parse_options(&options, argc, argv);
+    /* A reader of our output that has left is an error of printf: lesson 01. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    struct deadline deadline = deadline_after(options.milliseconds);
+    int error =
+        addr_resolve(options.host, options.port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
-        errx(1, "%s: %s", argv[0], gai_strerror(error));
-    long rate = find_rate(list, limit, deadline);
+        errx(1, "%s: %s", options.host, gai_strerror(error));
+    /* Your part begins here: find_rate measures nothing yet. */
+    long rate = find_rate(list, options.limit, deadline);
     freeaddrinfo(list);
     if (rate == 0)
-        errx(1, "p99 is above %ld us at %d a second", limit, LEAST_RATE);
-    if (printf("%ld\n", rate) < 0 || fflush(stdout) == EOF)
+        errx(1, "p99 is above %ld us at %d a second", options.limit,
+             LEAST_RATE);
+    if (printf("%ld\n", rate) < 0)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
         err(1, "standard output");
     return 0;
 }

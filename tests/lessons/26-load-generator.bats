@@ -190,6 +190,53 @@ paused() {
     expect_result 1 "26-load-generator: there is no process $pid"
 }
 
+# expect_no_reply ERRORS: it prints what it has counted, and nothing else.
+expect_no_reply() {
+    expect_output --text "clients    1\nreplies    0\nerrors     $1\n"
+}
+
+@test "26-load-generator says that no reply came, and prints no times" {
+    # In a fiftieth of a second, no request is due.
+    loaded "" honest -c 1 -r 1 -d 0.02
+    expect_result 1 "26-load-generator: no reply came: no request was due in so \
+short a time"
+    expect_no_reply 0
+    stop_all
+    # The first byte and the warm-up are 101 bytes. Then the server closes.
+    loaded "-k 101" close -c 1 -s 100 -r 10 -d 0.5
+    expect_result 1 "26-load-generator: recv: closed by the server
+26-load-generator: no reply came"
+    expect_no_reply 1
+}
+
+# expect_given_up NAME CLIENTS PATTERN: that load ends with status 1, and prints
+# no numbers. On standard error is one line, which matches PATTERN.
+expect_given_up() {
+    finish "$1"
+    expect_equal "status of $1" 1 "$ended"
+    expect_lines "$1" "clients    $2"
+    # shellcheck disable=SC2053 # it is a pattern
+    [[ $(<"$BATS_TEST_TMPDIR/$1.err") == $3 ]] ||
+        fail "$1 says something else" --show "$(<"$BATS_TEST_TMPDIR/$1.err")"
+}
+
+@test "26-load-generator says why it gives up: no replies, or too high a rate" {
+    local silent="26-load-generator: no reply within 2 seconds for"
+    # Each load waits for some seconds, so all of them wait at the same time.
+    start_server peer "$BUILD/peers/echo" honest
+    start fast "$program" -c 1 -r 4194304 -d 1 127.0.0.1 "$PORT"
+    start_server silent "$BUILD/peers/echo" -k 2 mute
+    start closed "$program" -c 2 -s 100 -d 0.1 127.0.0.1 "$PORT"
+    start_server other "$BUILD/peers/echo" -k 2 mute
+    start open "$program" -c 2 -s 100 -r 100 -d 0.1 127.0.0.1 "$PORT"
+    expect_given_up closed 2 "$silent 2 of 2 clients"
+    expect_given_up open 2 "$silent 2 of 2 clients"
+    # In the warm-up, a request is due each 238 nanoseconds.
+    expect_given_up fast 1 "26-load-generator: replies come, but too slowly for \
+this rate: 2.5 seconds after the last request was due, [1-9]* of 840336 had no \
+reply"
+}
+
 @test "26-load-generator comes from eight addresses, and raises its limit" {
     local i
     start_server peer "$BUILD/peers/echo" honest
@@ -336,11 +383,6 @@ END
         expect_result 1 \
             "26-load-generator: $bad is not a number of seconds up to a day"
     done
-    # Fewer than one are due, in this time: none is, and none is late.
-    loaded "" honest -r 1 -d 0.02
-    expect_result 0 ""
-    expect_said replies 0 0
-    stop_all
     loaded "" honest -r 4194304 -c 1 -d 0.001
     expect_result 0 ""
     expect_said replies 4201 4201
