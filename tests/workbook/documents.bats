@@ -59,7 +59,7 @@ setup() {
 # end after two seconds, may then come before she types the next line. Lessons
 # are read side by side: that is mostly waiting.
 @test "every lesson's transcript is what happens to a slow reader, too" {
-    local text name failed='' old=''
+    local text name failed=''
     local -A slow=()
     [[ -n ${FULL-} ]] || skip "it takes minutes: FULL=1 does it"
     build/tests/private -e tests/lib/etc true 2>/dev/null ||
@@ -68,10 +68,6 @@ setup() {
         name=${text%/*}
         name=${name#*/}
         [[ -x build/$name ]] || continue # left out, for want of OpenSSL
-        if grep -qE '^```console( [^0-9].*)?$' "$text"; then
-            old+=" ${name%%-*}"
-            continue
-        fi
         # The solution stands in the place of the reader's answer.
         sed 's|build/work/|build/solution/|g' "$text" >"$BATS_TEST_TMPDIR/$name.md"
         build/tests/bounded 900 build/tests/private -e tests/lib/etc \
@@ -84,7 +80,6 @@ setup() {
         printf '%s:\n%s\n' "$name" "$(<"$BATS_TEST_TMPDIR/$name")" >&2
     done
     expect_equal "lessons in which a slow reader sees something else" "" "$failed"
-    [[ -z $old ]] || skip "still in the old form:$old"
 }
 
 @test "tests/README describes every helper that a test uses" {

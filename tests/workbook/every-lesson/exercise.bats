@@ -7,11 +7,6 @@ load ../../lib/common
 
 readme=lessons/$LESSON/README.md
 
-setup() {
-    tests/lib/exercise-text "$readme" | grep -q '^1\. ' ||
-        skip "its exercise is still in the old form"
-}
-
 # words: standard input as one line, with single blanks.
 words() {
     tr -s '[:space:]' ' '

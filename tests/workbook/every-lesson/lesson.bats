@@ -49,20 +49,12 @@ private() {
     "$BUILD/tests/bounded" 120 "$BUILD/tests/private" "${options[@]}" "$@"
 }
 
-# skip_old_form: while there are texts whose terminals have no numbers.
-skip_old_form() {
-    ! grep -qE '^```console( [^0-9].*)?$' "$readme" ||
-        skip "$readme is still in the old form"
-}
-
 @test "$LESSON: every console block names its terminal, and no line has two pipes" {
-    skip_old_form
     "$BUILD/tests/transcript" -n "$readme"
 }
 
 @test "$LESSON: every console transcript is what happens" {
     local said=$BATS_TEST_TMPDIR/said status=0
-    skip_old_form
     # The solution stands in the place of the reader's answer.
     sed 's|build/work/|build/solution/|g' "$readme" >"$BATS_TEST_TMPDIR/README.md"
     private "$BUILD/tests/transcript" "$BATS_TEST_TMPDIR/README.md" >"$said" || status=$?
