@@ -12,15 +12,38 @@
 
 #include <err.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum { NOT_ALLOWED = 77, CANNOT_RUN = 127 };
+
+/* One instruction for the kernel's filter of calls, and a program of them. They
+ * are as in linux/filter.h, which not every C library comes with. */
+struct instruction {
+    uint16_t code;
+    uint8_t if_true;  /* how many instructions to skip */
+    uint8_t if_false; /* likewise */
+    uint32_t value;
+};
+
+struct program {
+    unsigned short length; /* in instructions */
+    const struct instruction *first;
+};
+
+/* From linux/filter.h and linux/seccomp.h. */
+enum {
+    LOAD_WORD = 0x20,
+    JUMP_IF_EQUAL = 0x15,
+    RETURN = 0x06,
+    CALL_NUMBER = 0,   /* where it is in struct seccomp_data */
+    FAIL = 0x00050000, /* SECCOMP_RET_ERRNO, with the errno in the low bits */
+    ALLOW = 0x7fff0000,
+    FILTER_MODE = 2, /* SECCOMP_MODE_FILTER */
+};
 
 static const struct {
     const char *name;
@@ -39,15 +62,16 @@ static unsigned number_of(const char *name) {
 
 /* Makes one call fail from now on. Several filters may be installed. */
 static void forbid(unsigned number) {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    const struct instruction instructions[] = {
+        {LOAD_WORD, 0, 0, CALL_NUMBER},
+        {JUMP_IF_EQUAL, 0, 1, number},
+        {RETURN, 0, 0, FAIL | EPERM},
+        {RETURN, 0, 0, ALLOW},
     };
-    struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+    struct program program = {sizeof instructions / sizeof instructions[0],
+                              instructions};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
+        prctl(PR_SET_SECCOMP, FILTER_MODE, &program, 0, 0) < 0)
         err(NOT_ALLOWED, "seccomp");
 }
 
