@@ -23,10 +23,13 @@ check() {
         bats --formatter tap --filter "$tests" "tests/exercises/$LESSON.bats" 3>&- 2>&1)
 }
 
-# caught MISTAKE TEST HINT: that wrong answer fails there, with that hint.
+# caught MISTAKE TEST HINT: that wrong answer fails there, with that hint. Under
+# the sanitizers no fault can be made, so a test that needs one judges nothing.
 caught() {
     local failed='nothing' hint='none'
-    if ! check "$BUILD/wrong/$LESSON/$1" "$2"; then
+    if check "$BUILD/wrong/$LESSON/$1" "$2"; then
+        [[ $BUILD != *asan* || $report != *" # skip no faults"* ]] || return 0
+    else
         failed=$(sed -n 's/^not ok [0-9]* //p' <<<"$report")
         hint=$(sed -n 's/^# Hint: //p' <<<"$report")
         [[ $failed != "$2" || $hint != *"$3"* ]] || return 0
