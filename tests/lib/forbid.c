@@ -23,14 +23,20 @@ enum { NOT_ALLOWED = 77, CANNOT_RUN = 127 };
 /* One instruction for the kernel's filter of calls, and a program of them. They
  * are as in linux/filter.h, which not every C library comes with. */
 struct instruction {
+    // cppcheck-suppress unusedStructMember
     uint16_t code;
-    uint8_t if_true;  /* how many instructions to skip */
+    // cppcheck-suppress unusedStructMember
+    uint8_t if_true; /* how many instructions to skip */
+    // cppcheck-suppress unusedStructMember
     uint8_t if_false; /* likewise */
+    // cppcheck-suppress unusedStructMember
     uint32_t value;
 };
 
 struct program {
+    // cppcheck-suppress unusedStructMember
     unsigned short length; /* in instructions */
+    // cppcheck-suppress unusedStructMember
     const struct instruction *first;
 };
 
