@@ -12,7 +12,10 @@
 static const uint32_t direction_at = 0xfffff004;
 static const uint32_t whole_frame = 0xffffffff; /* no frame is longer */
 
-enum { FRAGMENT_OFFSET = 0x1fff }; /* not 0 in a later fragment: RFC 791 */
+enum {
+    FRAGMENT_OFFSET = 0x1fff, /* not 0 in a later fragment: RFC 791 */
+    OUTER_TAG = 0x88a8,       /* the Ethernet type of a tag around a tag */
+};
 
 struct program {
     struct filter_instruction *room;
@@ -43,13 +46,16 @@ static void append_all(struct program *program) {
 }
 
 /* Keeps TCP and UDP from or to the port. A frame begins with the 14 bytes of
- * the Ethernet header; behind them stands IPv4 or IPv6. */
+ * the Ethernet header; behind them stands IPv4 or IPv6. This machine has no
+ * loops. So it keeps what it cannot decide: a frame with the tag of a virtual
+ * network, and IPv6 with an extension header, of which there may be any number.
+ */
 static void append_port(struct program *program, in_port_t port) {
     const struct filter_instruction instructions[] = {
         {FILTER_LOAD_HALF, 0, 0, 12},             /* 0: the Ethernet type */
         {FILTER_IF_EQUAL, 0, 5, ETHERTYPE_IP},    /* 1: not IPv4: to 7 */
         {FILTER_LOAD_HALF, 0, 0, 20},             /* 2: the fragment's offset */
-        {FILTER_IF_BITS, 12, 0, FRAGMENT_OFFSET}, /* 3: a later one: to 16 */
+        {FILTER_IF_BITS, 19, 0, FRAGMENT_OFFSET}, /* 3: a later one: to 23 */
         {FILTER_SET_X_IPV4, 0, 0, 14},            /* 4: its header's length */
         {FILTER_LOAD_BYTE, 0, 0, 23},             /* 5: the protocol */
         {FILTER_JUMP, 0, 0, 3},                   /* 6: to 10 */
@@ -57,13 +63,20 @@ static void append_port(struct program *program, in_port_t port) {
         {FILTER_SET_X, 0, 0, 40},                 /* 8: its header's length */
         {FILTER_LOAD_BYTE, 0, 0, 20},             /* 9: the protocol */
         {FILTER_IF_EQUAL, 1, 0, IPPROTO_TCP},     /* 10: TCP: to 12 */
-        {FILTER_IF_EQUAL, 0, 4, IPPROTO_UDP},     /* 11: not UDP: to 16 */
+        {FILTER_IF_EQUAL, 0, 6, IPPROTO_UDP},     /* 11: not UDP: to 18 */
         {FILTER_LOAD_HALF_X, 0, 0, 14},           /* 12: from which port? */
-        {FILTER_IF_EQUAL, 3, 0, port},            /* 13: that one: to 17 */
+        {FILTER_IF_EQUAL, 10, 0, port},           /* 13: that one: to 24 */
         {FILTER_LOAD_HALF_X, 0, 0, 16},           /* 14: to which port? */
-        {FILTER_IF_EQUAL, 1, 0, port},            /* 15: that one: to 17 */
-        {FILTER_KEEP, 0, 0, 0},                   /* 16: drop it */
-        {FILTER_KEEP, 0, 0, whole_frame},         /* 17: keep it */
+        {FILTER_IF_EQUAL, 8, 7, port},            /* 15: that one: to 24 */
+        {FILTER_IF_EQUAL, 7, 0, ETHERTYPE_VLAN},  /* 16: a tag: to 24 */
+        {FILTER_IF_EQUAL, 6, 5, OUTER_TAG},       /* 17: a tag: to 24 */
+        {FILTER_IF_EQUAL, 5, 0, IPPROTO_HOPOPTS}, /* 18: an extension: to 24 */
+        {FILTER_IF_EQUAL, 4, 0, IPPROTO_ROUTING}, /* 19: likewise */
+        {FILTER_IF_EQUAL, 3, 0, IPPROTO_FRAGMENT}, /* 20: likewise */
+        {FILTER_IF_EQUAL, 2, 0, IPPROTO_AH},       /* 21: likewise */
+        {FILTER_IF_EQUAL, 1, 0, IPPROTO_DSTOPTS},  /* 22: likewise */
+        {FILTER_KEEP, 0, 0, 0},                    /* 23: drop it */
+        {FILTER_KEEP, 0, 0, whole_frame},          /* 24: keep it */
     };
     append(program, instructions, sizeof instructions / sizeof *instructions);
 }

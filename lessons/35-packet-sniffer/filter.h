@@ -4,8 +4,8 @@
  * names for all of it, but not every C library comes with that file, so we have
  * our own. Built by lesson 35.
  */
-#ifndef COMMON_FILTER_H
-#define COMMON_FILTER_H
+#ifndef FILTER_H
+#define FILTER_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -34,7 +34,7 @@ struct filter_instruction {
     uint32_t k;
 };
 
-enum { FILTER_INSTRUCTIONS = 21 }; /* in the longest program */
+enum { FILTER_INSTRUCTIONS = 28 }; /* in the longest program */
 
 /* What setsockopt(2) takes for SO_ATTACH_FILTER, as socket(7) says; the
  * kernel's name is struct sock_fprog. */
@@ -49,11 +49,15 @@ struct filter {
  * host order, and drops all others; port 0 keeps all. With only_sent it keeps
  * none that this machine receives, but only what it sends.
  *
+ * It also keeps each frame in whose case the machine cannot tell: one with the
+ * tag of a virtual network, and IPv6 with an extension header. packet_parse
+ * can tell, so the program that receives the frame looks once more.
+ *
  * Returns the filter, which points into room, so room must live as long as the
  * filter is used. The kernel makes a copy in setsockopt. It never fails.
  *
- * Of a datagram in fragments only the first one has ports, so only that one is
- * kept. TCP and UDP behind an extension header of IPv6 are not found.
+ * Of an IPv4 datagram in fragments only the first one has ports, so only that
+ * one is kept.
  */
 struct filter filter_make(struct filter_instruction room[FILTER_INSTRUCTIONS],
                           in_port_t port, bool only_sent);

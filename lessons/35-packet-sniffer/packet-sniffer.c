@@ -35,9 +35,11 @@
 #include <unistd.h>
 
 enum {
-    FRAME_BYTES = 65535, /* what we capture of a frame, at most */
+    FRAME_BYTES = 65550, /* the largest frame of the loopback has so many */
+    TAG_BYTES = 4,       /* the tag of a virtual network: IEEE 802.1Q */
+    TYPE_AT = 12,        /* where a frame has its Ethernet type, or a tag */
     LARGEST_NUMBER = 65535,
-    CONTROL_BYTES = 256, /* more than recvmsg needs for a time */
+    CONTROL_BYTES = 256, /* more than recvmsg needs beside a frame */
     NS_PER_SECOND = 1000 * 1000 * 1000,
     NS_PER_US = 1000,
 };
@@ -54,7 +56,7 @@ struct frame {
     struct timespec time; /* when the kernel saw it */
     size_t captured;      /* how many of its bytes we have */
     size_t length;        /* how many it had on the wire */
-    uint8_t bytes[FRAME_BYTES];
+    uint8_t bytes[FRAME_BYTES + TAG_BYTES];
 };
 
 /* What stands at the beginning of the file: pcap-savefile(5). */
@@ -81,6 +83,23 @@ struct record_header {
 struct statistics {
     unsigned came; /* through the filter, the lost ones too */
     unsigned lost;
+};
+
+/* What comes beside a frame after PACKET_AUXDATA: packet(7). It is the kernel's
+ * struct tpacket_auxdata, from the same header. */
+struct auxiliary_data {
+    uint32_t status; /* HAS_TAG, HAS_TAG_TYPE... */
+    uint32_t length;
+    uint32_t captured;
+    uint16_t link_header_at;
+    uint16_t network_header_at;
+    uint16_t tag;
+    uint16_t tag_type;
+};
+
+enum {
+    HAS_TAG = 1 << 4,      /* TP_STATUS_VLAN_VALID */
+    HAS_TAG_TYPE = 1 << 6, /* TP_STATUS_VLAN_TPID_VALID */
 };
 
 static volatile sig_atomic_t stopping;
@@ -180,14 +199,17 @@ static void attach_filter(int fd, in_port_t port, bool only_sent) {
     struct filter filter = filter_make(room, port, only_sent);
     if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) <
         0)
-        err(1, "setsockopt");
+        err(1, "setsockopt SO_ATTACH_FILTER");
 }
 
-/* Asks for the time of each frame, in nanoseconds. */
-static void ask_for_times(int fd) {
+/* Asks for two things beside each frame: its time, in nanoseconds, and the tag
+ * that the kernel has taken out of it. */
+static void ask_for_control_messages(int fd) {
     const int on = 1;
     if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) < 0)
-        err(1, "setsockopt");
+        err(1, "setsockopt SO_TIMESTAMPNS");
+    if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) < 0)
+        err(1, "setsockopt PACKET_AUXDATA");
 }
 
 /* Created with a protocol, the socket would get the frames of all interfaces
@@ -208,20 +230,55 @@ static int open_socket(const char *interface, in_port_t port) {
     /* On the loopback each frame passes twice: it is sent, and received. */
     bool only_sent = hardware == ARPHRD_LOOPBACK;
     attach_filter(fd, port, only_sent);
-    ask_for_times(fd);
+    ask_for_control_messages(fd);
     bind_to(fd, interface, index, ETH_P_ALL);
     return fd;
 }
 
-/* The time comes beside the frame, as a control message: cmsg(3). */
-static struct timespec time_of(struct msghdr *message) {
-    struct timespec time;
-    const struct cmsghdr *control = CMSG_FIRSTHDR(message);
-    if (control == NULL || control->cmsg_level != SOL_SOCKET ||
-        control->cmsg_type != SCM_TIMESTAMPNS)
+/* Puts the tag of a virtual network back to where it was on the wire: before
+ * the Ethernet type. Both of its numbers are big-endian there. */
+static void insert_tag(struct frame *frame, uint16_t type, uint16_t tag) {
+    if (frame->captured < TYPE_AT)
+        return;
+    memmove(frame->bytes + TYPE_AT + TAG_BYTES, frame->bytes + TYPE_AT,
+            frame->captured - TYPE_AT);
+    type = htons(type);
+    tag = htons(tag);
+    memcpy(frame->bytes + TYPE_AT, &type, sizeof type);
+    memcpy(frame->bytes + TYPE_AT + sizeof type, &tag, sizeof tag);
+    frame->captured += TAG_BYTES;
+    frame->length += TAG_BYTES;
+}
+
+/* Some drivers, and the kernel itself, take a tag out of a frame that comes in,
+ * and tell it beside the frame. */
+static void restore_tag(struct frame *frame, const struct cmsghdr *control) {
+    struct auxiliary_data data;
+    memcpy(&data, CMSG_DATA(control), sizeof data);
+    if ((data.status & HAS_TAG) == 0)
+        return;
+    uint16_t type = ETHERTYPE_VLAN;
+    if ((data.status & HAS_TAG_TYPE) != 0)
+        type = data.tag_type;
+    insert_tag(frame, type, data.tag);
+}
+
+/* What comes beside the frame are control messages: cmsg(3). */
+static void read_control_messages(struct frame *frame, struct msghdr *message) {
+    bool has_time = false;
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control != NULL;
+         control = CMSG_NXTHDR(message, control)) {
+        if (control->cmsg_level == SOL_SOCKET &&
+            control->cmsg_type == SCM_TIMESTAMPNS) {
+            memcpy(&frame->time, CMSG_DATA(control), sizeof frame->time);
+            has_time = true;
+        }
+        if (control->cmsg_level == SOL_PACKET &&
+            control->cmsg_type == PACKET_AUXDATA)
+            restore_tag(frame, control);
+    }
+    if (!has_time)
         errx(1, "recvmsg: no time");
-    memcpy(&time, CMSG_DATA(control), sizeof time);
-    return time;
 }
 
 /* Waits for a frame. Returns false when a signal told us to stop. */
@@ -229,7 +286,7 @@ static bool receive_frame(int fd, struct frame *frame) {
     _Alignas(struct cmsghdr) char control[CONTROL_BYTES];
     struct iovec place = {
         .iov_base = frame->bytes,
-        .iov_len = sizeof frame->bytes,
+        .iov_len = FRAME_BYTES, /* a tag fits behind it */
     };
     struct msghdr message = {
         .msg_iov = &place,
@@ -244,11 +301,11 @@ static bool receive_frame(int fd, struct frame *frame) {
         return false;
     if (length < 0)
         err(1, "recvmsg");
-    frame->time = time_of(&message);
     frame->length = (size_t)length;
     frame->captured = frame->length;
     if (frame->captured > FRAME_BYTES)
         frame->captured = FRAME_BYTES;
+    read_control_messages(frame, &message);
     return true;
 }
 
@@ -261,7 +318,7 @@ static FILE *create_file(const char *path) {
     header.minor_version = 4;
     header.time_zone = 0;
     header.accuracy = 0;
-    header.frame_bytes = FRAME_BYTES;
+    header.frame_bytes = FRAME_BYTES + TAG_BYTES;
     header.link_type = 1; /* Ethernet */
     FILE *file = fopen(path, "we");
     if (file == NULL)
@@ -299,14 +356,19 @@ static void print_time(struct timespec time, struct timespec first) {
         err(1, "standard output");
 }
 
-static void print_packet(const struct frame *frame,
+/* The filter keeps some frames about which it cannot decide. A damaged packet
+ * in which no port can be read may be one of the port, so it is shown. */
+static bool is_wanted(const struct packet *packet, in_port_t port) {
+    if (port == 0 || packet->from.port == port || packet->to.port == port)
+        return true;
+    return packet->flaw != NULL;
+}
+
+static void print_packet(struct packet *packet,
                          struct packet_numbers *numbers) {
-    struct packet packet;
     char text[PACKET_TEXT_BYTES];
-    /* A damaged packet is printed, too: its text says what is wrong. */
-    (void)packet_parse(&packet, frame->bytes, frame->captured, frame->length);
-    packet_make_relative(numbers, &packet);
-    if (printf("%s\n", packet_format(&packet, text)) < 0)
+    packet_make_relative(numbers, packet);
+    if (printf("%s\n", packet_format(packet, text)) < 0)
         err(1, "standard output");
 }
 
@@ -314,6 +376,7 @@ static void print_packet(const struct frame *frame,
 static unsigned show_frames(int fd, FILE *file, const struct options *options) {
     static struct frame frame;
     static struct packet_numbers numbers;
+    struct packet packet;
     struct timespec first = {0};
     unsigned shown = 0;
     while (!stopping) {
@@ -321,12 +384,16 @@ static unsigned show_frames(int fd, FILE *file, const struct options *options) {
             break;
         if (!receive_frame(fd, &frame))
             break;
+        /* A damaged packet is shown, too: its text says what is wrong. */
+        (void)packet_parse(&packet, frame.bytes, frame.captured, frame.length);
+        if (!is_wanted(&packet, options->port))
+            continue;
         if (shown == 0)
             first = frame.time;
         if (file != NULL)
             write_frame(file, options->path, &frame);
         print_time(frame.time, first);
-        print_packet(&frame, &numbers);
+        print_packet(&packet, &numbers);
         shown++;
     }
     return shown;

@@ -211,7 +211,7 @@ words() {
     # Nanoseconds, version 2.4, 65535 bytes at most, Ethernet.
     expect_equal "its first number" $((16#a1b23c4d)) "${header[0]}"
     expect_equal "its version" "2 4" "$(od -An -tu2 -j4 -N4 "$file" | xargs)"
-    expect_equal "its header" "0 0 65535 1" "${header[*]:2:4}"
+    expect_equal "its header" "0 0 65554 1" "${header[*]:2:4}"
     ((header[6] >= before && header[6] <= now && header[7] < 1000000000))
     expect_equal "captured, length" "54 54" "${header[*]:8:2}"
     expect_equal "the bytes" "${tcp4// /}" \
@@ -235,18 +235,83 @@ words() {
 }
 
 # 65507 bytes are the largest datagram that there is.
-@test "35-packet-sniffer says how much of a packet it has cut off" {
+@test "35-packet-sniffer captures the largest frame of the loopback whole" {
     in_private '
         sniff -p 9 -c 1 -w "$BATS_TEST_TMPDIR/file"
         head -c 65507 /dev/zero | dd bs=65507 iflag=fullblock status=none \
             >/dev/udp/127.0.0.1/9
         wait "$sniffer"'
     expect_result 0 ""
-    [[ $(sed -n 2p "$said") == *" UDP, 65507 bytes, cut after 65493" ]]
-    expect_equal "its size" $((24 + 16 + 65535)) \
+    [[ $(sed -n 2p "$said") == *" UDP, 65507 bytes" ]]
+    mapfile -t header < <(words "$BATS_TEST_TMPDIR/file")
+    expect_equal "captured, length" "65549 65549" "${header[*]:8:2}"
+}
+
+@test "35-packet-sniffer says how much of a packet it has cut off" {
+    skip_unless ip
+    # UDP over IPv6, as large as its length can say: 65589 bytes with Ethernet.
+    {
+        printf '%s' "$eth6 60000000 ffff 11 $six 03e8 0050 ffff 0000"
+        head -c 65527 /dev/zero | od -An -v -tx1 | tr -d ' \n'
+        echo
+    } >"$BATS_TEST_TMPDIR/frame"
+    in_private '
+        ip link set lo mtu 66000
+        sniff -p 80 -c 1 -w "$BATS_TEST_TMPDIR/file"
+        "$inject" <"$BATS_TEST_TMPDIR/frame"
+        wait "$sniffer"'
+    expect_result 0 ""
+    [[ $(sed -n 2p "$said") == *" UDP, 65527 bytes, cut after 65488" ]]
+    expect_equal "its size" $((24 + 16 + 65550)) \
         "$(wc -c <"$BATS_TEST_TMPDIR/file")"
     mapfile -t header < <(words "$BATS_TEST_TMPDIR/file")
-    expect_equal "captured, length" "65535 65549" "${header[*]:8:2}"
+    expect_equal "captured, length" "65550 65589" "${header[*]:8:2}"
+}
+
+@test "35-packet-sniffer -p shows what packet_parse finds the port in, and no other" {
+    local port tag=8100000a outer=88a80014 macs="020000000002 020000000001"
+    local hop=0600000000000000 options=3c00000000000000
+    for port in 0051 0050; do
+        printf '%s\n' \
+            "$macs $tag 0800 4500 0028 0001 $four 03e8 $port $syn" \
+            "$macs $outer $tag 86dd 60000000 0014 06 $six $port 03e8 $syn" \
+            "$eth6 60000000 001c 00 $six $hop 03e8 $port $syn" \
+            "$eth6 60000000 0024 00 $six $options $hop $port 03e8 $syn"
+    done >"$BATS_TEST_TMPDIR/frames"
+    in_private '
+        sniff -p 80 -c 4
+        "$inject" <"$BATS_TEST_TMPDIR/frames"
+        wait "$sniffer"'
+    expect_result 0 ""
+    expect_said "capturing on lo" "$said_tcp4" \
+        "[fd00::1]:80 > [fd00::2]:1000 TCP SYN seq 0, 0 bytes" \
+        "[fd00::1]:1000 > [fd00::2]:80 TCP SYN seq 0, 0 bytes" \
+        "[fd00::1]:80 > [fd00::2]:1000 TCP SYN seq 0, 0 bytes" \
+        "4 shown; 8 came through the filter, 0 were lost"
+}
+
+@test "35-packet-sniffer -w puts back the tag that the kernel took out" {
+    local type
+    skip_unless ip
+    for type in 8100 88a8; do
+        echo "020000000002 020000000001 ${type}000a 0800 4500 0028 0001 $four \
+03e8 0050 $syn" | tr -d ' ' >"$BATS_TEST_TMPDIR/frame"
+        in_private '
+            ip link add v0 type veth peer name v1
+            ip link set v0 up
+            ip link set v1 up
+            sniff_on() {
+                "$program" -i v1 -p 80 -c 1 -w "$BATS_TEST_TMPDIR/file" >"$said" &
+                sniffer=$!
+                until_said 1 "^capturing on v1$"
+            }
+            sniff_on
+            "$inject" -i v0 <"$BATS_TEST_TMPDIR/frame"
+            wait "$sniffer"'
+        expect_result 0 ""
+        expect_equal "the frame in the file" "$(<"$BATS_TEST_TMPDIR/frame")" \
+            "$(tail -c +41 "$BATS_TEST_TMPDIR/file" | od -An -v -tx1 | tr -d ' \n')"
+    done
 }
 
 # In tshark's own words: the ends, the protocol, its flags, its numbers.
@@ -391,8 +456,9 @@ socket/1/socket AF_PACKET
 bind/1/bind lo
 bind/2/bind lo
 getsockname/1/getsockname
-setsockopt/1/setsockopt
-setsockopt/2/setsockopt
+setsockopt/1/setsockopt SO_ATTACH_FILTER
+setsockopt/2/setsockopt SO_TIMESTAMPNS
+setsockopt/3/setsockopt PACKET_AUXDATA
 recvmsg/1/recvmsg
 getsockopt/1/getsockopt PACKET_STATISTICS
 close/1/close

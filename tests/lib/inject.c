@@ -1,10 +1,11 @@
 /*
- * inject: sends frames on the loopback, exactly as they are given.
+ * inject: sends frames on an interface, exactly as they are given.
  *
- *     inject [-n TIMES]
+ *     inject [-i INTERFACE] [-n TIMES]
  *
  * Each line of standard input is a frame in hexadecimal digits, with or without
- * blanks between the bytes. We send each frame TIMES times. If the first byte
+ * blanks between the bytes. We send each frame TIMES times. Without -i it goes
+ * over the loopback. If the first byte
  * of a frame is 02, for example, it is not addressed to this machine. Then only
  * a program that captures packets sees it. We need the same permission as a
  * sniffer. Without it we say so, and exit with status 1.
@@ -47,12 +48,17 @@ int main(int argc, char **argv) {
     long times = 1;
     char *line = NULL;
     size_t room = 0;
-    if (argc == 3 && strcmp(argv[1], "-n") == 0)
-        times = strtol(argv[2], NULL, 10);
+    const char *interface = "lo";
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "-i") == 0)
+            interface = argv[i + 1];
+        else if (strcmp(argv[i], "-n") == 0)
+            times = strtol(argv[i + 1], NULL, 10);
+    }
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket AF_PACKET");
-    to.sll_ifindex = (int)if_nametoindex("lo");
+    to.sll_ifindex = (int)if_nametoindex(interface);
     while (getline(&line, &room, stdin) > 0) {
         size_t length = read_hex(line, bytes);
         for (long i = 0; i < times; i++)
