@@ -16,10 +16,10 @@
  * 4. It prints the whole answer. It goes on until the peer closes.
  * 5. It copies every byte of the answer. NUL bytes may be among them.
  * 6. It copies a megabyte each way.
- * 7. It reports a reset as an error, with status 1. It first prints what
- *    arrived before the reset, then the reason in words.
- * 8. It reports a peer that has gone, with status 1. It is not ended by
- *    SIGPIPE.
+ * 7. It reports a reset while it receives as an error, with status 1. It first
+ *    prints what arrived before the reset, then the reason in words.
+ * 8. It reports a send that fails, with status 1. The peer may have gone
+ *    before your program has sent everything. SIGPIPE does not end it.
  * 9. It reports input that cannot be read, with status 1. An example is a
  *    folder as standard input.
  * 10. It reports output that cannot be written, with status 1. Examples are a

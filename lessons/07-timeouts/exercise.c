@@ -12,16 +12,18 @@
  *
  * 1. It prints the line that the server sends, with its newline, and nothing
  *    after it. Then it ends with status 0.
- * 2. It prints a line of up to 4096 bytes, and no longer one. The newline
- *    counts, and NUL bytes may be in the line. A longer line is a failed try.
+ * 2. It prints a line of up to 4096 bytes, and refuses a longer line. The
+ *    newline counts, and NUL bytes may be in the line. A longer line is a
+ *    failed try.
  * 3. It says on standard error which try failed, in which call, and why. This
  *    is one line, such as `try 1: connect: Connection refused` or `try 2:
  *    recv: closed before the end of the line`. It prints nothing of an
  *    unfinished line on standard output.
  * 4. It does not use the time of day. Somebody may set it while the program
  *    runs.
- * 5. It ends a connect that is not answered when the deadline comes. The
- *    reason is then `deadline passed`, and no other try follows.
+ * 5. It ends at the deadline even if connect is not answered. Here and in the
+ *    next two requirements, the reason is then `deadline passed`, no other try
+ *    follows, and the status is 1.
  * 6. It ends at the deadline even if a byte comes now and then.
  * 7. It ends at the deadline even if a signal comes each millisecond.
  * 8. It closes the socket of a failed try, and sleeps while it waits. It does
@@ -32,7 +34,7 @@
  *     ends at once, with status 1.
  * 11. It has one deadline for all tries, SECONDS after its start.
  * 12. It begins no pause that would end after the deadline. It ends at once
- *     instead, with status 1.
+ *     instead, with status 1. It need not say anything more.
  * 13. It reports output that cannot be written, with status 1. An example is a
  *     full disk.
  * 14. It refuses wrong arguments. A wrong number of them, or another option,

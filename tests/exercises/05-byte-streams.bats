@@ -130,7 +130,7 @@ length."
     expect_status 0 --hint "No byte in a message is an error."
 }
 
-@test "takes messages of up to 100000 bytes, and refuses a longer one as soon as it has read the length" {
+@test "takes messages of up to 100000 bytes, and refuses a longer one as soon as it has read the digits of its length" {
     local WORD NETSTRING start=$((10000 + RANDOM % 20000))
     local room_hint="A message may have 100000 bytes, which come in many \
 pieces. Is there room in your buffer for the digits, the colon and the comma \

@@ -163,7 +163,7 @@ were printed, or others" --hint "$hint" -- cmp -s "$PAYLOAD" "$OUT"
     expect_status 0 --hint "$hint"
 }
 
-@test "reports a reset as an error, with status 1" {
+@test "reports a reset while it receives as an error, with status 1" {
     input $((20 + RANDOM % 80))
     peer rude "-w -n 60 -k 30" reset
     talk
@@ -174,7 +174,7 @@ before the reset is to be printed, too."
 errno has the reason: err(1, \"recv\") prints it in words."
 }
 
-@test "reports a peer that has gone, with status 1" {
+@test "reports a send that fails, with status 1" {
     input 300000
     peer rude "-e -k 0" reset
     by_hand "(sleep 1; cat $BUILD/input) | $PROGRAM 127.0.0.1 $HAND_PORT; echo \$?"

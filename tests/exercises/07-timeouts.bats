@@ -119,7 +119,7 @@ Do not wait for its end: the newline is the end of the line."
     expect_status 0 --hint "The line has come: end with status 0."
 }
 
-@test "prints a line of up to 4096 bytes, and no longer one" {
+@test "prints a line of up to 4096 bytes, and refuses a longer line" {
     local long_hint="The peer decides how much it sends, but you decide how \
 much you take. A line of more than 4096 bytes is a failed try, and nothing of \
 it is printed."
@@ -178,7 +178,7 @@ which nobody can set."
     expect_output "$PAYLOAD" --hint "$hint"
 }
 
-@test "ends a connect that is not answered when the deadline comes" {
+@test "ends at the deadline even if connect is not answered" {
     local hint="Where nobody answers, connect waits for minutes. On a socket \
 with O_NONBLOCK it returns EINPROGRESS at once, and poll for POLLOUT waits as \
 long as you say."
