@@ -23,7 +23,8 @@
  *    reports that in the same way, and tries the next one.
  * 9. It says why a name has no address, in the words of getaddrinfo, with
  *    status 1.
- * 10. It gives the whole list back once, whether an address answered or none.
+ * 10. It calls freeaddrinfo exactly once for the list, also when no address
+ *     answered.
  * 11. It reports output that cannot be written, with status 1. The reason is
  *     in words, such as "No space left on device" for a full disk.
  * 12. It refuses a wrong number of arguments, with status 2. The first line on

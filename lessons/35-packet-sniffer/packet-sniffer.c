@@ -263,11 +263,21 @@ static void restore_tag(struct frame *frame, const struct cmsghdr *control) {
     insert_tag(frame, type, data.tag);
 }
 
+/* Returns the message behind this one, or NULL. The macro of one C library,
+ * musl, mixes signed and unsigned numbers, of which gcc would warn. */
+static struct cmsghdr *next_control(struct msghdr *message,
+                                    struct cmsghdr *control) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+    return CMSG_NXTHDR(message, control);
+#pragma GCC diagnostic pop
+}
+
 /* What comes beside the frame are control messages: cmsg(3). */
 static void read_control_messages(struct frame *frame, struct msghdr *message) {
     bool has_time = false;
     for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control != NULL;
-         control = CMSG_NXTHDR(message, control)) {
+         control = next_control(message, control)) {
         if (control->cmsg_level == SOL_SOCKET &&
             control->cmsg_type == SCM_TIMESTAMPNS) {
             memcpy(&frame->time, CMSG_DATA(control), sizeof frame->time);

@@ -261,7 +261,7 @@ says_one_of() {
     [[ $errors == *"${1%|*}" || $errors == *"${1#*|}" ]]
 }
 
-@test "gives the whole list back once, whether an address answered or none" {
+@test "calls freeaddrinfo exactly once for the list, also when no address answered" {
     local log=$BATS_TEST_TMPDIR/log
     somebody
     some 2
