@@ -21,11 +21,13 @@
  * 6. It compares an address with the addresses in the certificate.
  * 7. It asks the server for NAME, unless NAME is an address.
  * 8. It refuses what is too weak to prove anything. That is TLS before 1.2, an
- *    RSA key under 2048 bits, or a signature with SHA-1.
+ *    RSA key under 2048 bits, or a signature with SHA-1. You need not care for
+ *    ciphers.
  * 9. It reports an end without close_notify as an error. What came before it
  *    is printed.
  * 10. It ends when SECONDS are over, whatever the server or standard input
- *     does. SECONDS is counted from its start, and is 10 unless given.
+ *     does. The server may also send without end. SECONDS is counted from its
+ *     start, and is 10 unless given.
  * 11. It waits for a slow server while there is time.
  * 12. It reports output that cannot be written, and input that cannot be read.
  *     Examples are a full disk, and a folder as standard input.

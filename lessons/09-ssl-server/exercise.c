@@ -24,16 +24,17 @@
  * 6. It goes on after clients that vanish, or that send nonsense. It keeps no
  *    descriptor of a client that has gone.
  * 7. It has a second for each client, and not more. A silent client delays the
- *    next one by no more than that.
+ *    next one by no more than that. One client after another is enough.
  * 8. It speaks only modern TLS, whatever name it is asked for. That is TLS 1.2
- *    or newer, and only ciphers with ECDHE and AEAD.
+ *    or newer, and only ciphers with ECDHE and AEAD, as in this lesson's
+ *    program. (AEAD means that encrypted data cannot be changed unnoticed.)
  * 9. It refuses a private key that others may read or write, with status 1. It
  *    says why.
  * 10. It refuses a key that is not the key of its certificate, with status 1.
  *     That is true for keys of every kind, and for files that cannot be used.
  *
  * What is here compiles, listens, and closes each connection at once. Your
- * parts are 1 to 3.
+ * parts are A to C.
  */
 #define _GNU_SOURCE
 
@@ -90,7 +91,7 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
  * sends the line, and then close_notify. The client has time until the
  * deadline. If something fails, that is only a warning. */
 static void greet(int fd, struct deadline deadline) {
-    /* 3. Call SSL_new with the first context, SSL_set_fd, and SSL_accept.
+    /* C. Call SSL_new with the first context, SSL_set_fd, and SSL_accept.
      * tls_wait says whether a call is to be made again. Which name did the
      * client ask for? */
     (void)fd; /* delete these two lines when you use the arguments */
@@ -107,10 +108,10 @@ int main(int argc, char **argv) {
         errx(1, "%s is not a port: 0 to 65535", argv[1]);
     (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
 
-    /* 1. Make a context for each pair of files, as the lesson's program does.
+    /* A. Make a context for each pair of files, as the lesson's program does.
      * argv[2] and argv[3] are the first pair. Then comes a name and two files,
      * and so on. */
-    /* 2. Give the first context a callback, which OpenSSL calls when a client
+    /* B. Give the first context a callback, which OpenSSL calls when a client
      * has said which name it wants: SSL_CTX_set_tlsext_servername_callback. */
 
     char name[ADDR_TEXT_BYTES];

@@ -89,9 +89,13 @@ struct statistics {
  * struct tpacket_auxdata, from the same header. */
 struct auxiliary_data {
     uint32_t status; /* HAS_TAG, HAS_TAG_TYPE... */
+    // cppcheck-suppress unusedStructMember
     uint32_t length;
+    // cppcheck-suppress unusedStructMember
     uint32_t captured;
+    // cppcheck-suppress unusedStructMember
     uint16_t link_header_at;
+    // cppcheck-suppress unusedStructMember
     uint16_t network_header_at;
     uint16_t tag;
     uint16_t tag_type;
