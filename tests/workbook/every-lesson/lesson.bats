@@ -221,7 +221,9 @@ calls() {
             s/(recv[a-z]*\\(.*), [0-9]+/\\1, N/" |
         # Of a loop of one call or two, one turn.
         awk '$0 != last && ($0 != second || last != third)
-            { third = second; second = last; last = $0 }'
+            { third = second; second = last; last = $0 }' |
+        # A server may be told to end before it waits again.
+        sed '$ { / \.\.\.$/d }'
 }
 
 @test "$LESSON: its twin makes the same calls of sockets" {
