@@ -10,25 +10,28 @@
  * *server's* time, but almost none of yours:
  *
  * - Your program sends a line for each request. The line is the microsecond at
- * which the request is due. With RATE requests in a second, request number i,
- * counted from 0, is due at i × 1000000 / RATE, without the fraction. For the
- * rate 500 these are `0`, `2000`, `4000`, and so on, as long as the number is
- * below 1100000. - Then it ends its sending half. - It reads one line for each
- * request, in the same order. `5000 ok` means that the reply was there at
- * microsecond 5000. `5000 busy` means that there was only an error, and that
- * is slower than any limit. - It ignores the requests that were due before
- * microsecond 100000. They are the warm-up. For the others it computes p99 of
- * the latency: the smallest latency that 99 of 100 requests do not exceed. The
- * latency counts from when a request was due.
+ *   which the request is due. With RATE requests in a second, request number
+ *   i, counted from 0, is due at i × 1000000 / RATE, without the fraction. For
+ *   the rate 500 these are `0`, `2000`, `4000`, and so on, as long as the
+ *   number is below 1100000.
+ * - Then it ends its sending half.
+ * - It reads one line for each request, in the same order. `5000 ok` means
+ *   that the reply was there at microsecond 5000. `5000 busy` means that there
+ *   was only an error, and that is slower than any limit.
+ * - It ignores the requests that were due before microsecond 100000. They are
+ *   the warm-up. For the others it computes p99 of the latency: the smallest
+ *   latency that 99 of 100 requests do not exceed. The latency counts from
+ *   when a request was due.
  *
  * Your program is called as `26-load-generator -l MICROSECONDS -t MILLISECONDS
- * HOST PORT`. It tries 100 requests in a second, then 200, 400, and so on,
- * while p99 does not exceed MICROSECONDS. Then it looks between the last good
- * rate and the first bad one. It prints the highest whole rate from 100 to
- * 10000 at which p99 does not exceed the limit.
+ * HOST PORT`. It tries 100 requests in a second, then 200, 400, and so on up
+ * to 6400, and then 10000, while p99 does not exceed MICROSECONDS. Then it
+ * looks between the last good rate and the first bad one. It prints the
+ * highest whole rate from 100 to 10000 at which p99 does not exceed the limit.
  *
- * 1. It sends each request when it is due. It does not matter what became of
- *    the others.
+ * 1. It sends a line for each request, with the time at which it is due. What
+ *    became of the requests before does not matter, so it may send all lines
+ *    at once.
  * 2. It uses p99, and not the mean or the largest.
  * 3. It leaves out the warm-up.
  * 4. It takes an error for slower than any reply.
@@ -38,7 +41,8 @@
  * 7. It has one deadline for everything, MILLISECONDS after its start, by a
  *    clock that nobody can set. When it has passed, it says so, with status 1.
  * 8. It reports a server that ends too early or makes no sense, with status 1.
- *    It does the same if it cannot connect.
+ *    For example, a reply before its request was due, or a line too many,
+ *    makes no sense. It does the same if it cannot connect.
  * 9. It closes the connection of a run before the next one.
  * 10. It reports output that cannot be written, with status 1. An example is a
  *     full disk.

@@ -30,8 +30,8 @@
  *    errors: it prints nothing on standard output, says on standard error what
  *    is wrong, and ends with status 1. Here, the error contains the word
  *    "length".
- * 10. It reports a file that is cut behind its first 24 bytes. The error
- *     contains the word "cut".
+ * 10. It reports a file that is cut behind its first 24 bytes, even if the
+ *     handshake comes before that. The error contains the word "cut".
  * 11. It reports a file that it cannot read. The error contains "pcap" if the
  *     first number is another one, or if there are fewer than 24 bytes. It
  *     contains "link type" if that is not 1. Otherwise it has the reason in

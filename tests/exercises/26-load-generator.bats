@@ -96,7 +96,7 @@ which nobody can set."
 sense_hint="This reply is not a number, a blank, and ok or busy. Check all of \
 it, and end with status 1."
 
-@test "sends each request when it is due" {
+@test "sends a line for each request, with the time at which it is due" {
     # It takes longer for each than there is between two of them.
     between 11000 20000
     ask 3000000 -s "$number"

@@ -151,7 +151,7 @@ that there is no handshake, and end with status 1."
     refuses length --hint "$length_hint"
 }
 
-@test "reports a file that is cut behind its first 24 bytes" {
+@test "reports a file that is cut behind its first 24 bytes, even if the handshake comes before that" {
     local SEED FILE size at
     capture plain
     size=$(wc -c <"$FILE")

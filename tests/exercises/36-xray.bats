@@ -52,10 +52,10 @@ silent_hint="The counts go to standard error, one line for each call of the \
 table that was made. Here COMMAND made none, so print nothing."
 own_hint="COMMAND has your program's own standard input and output: it \
 inherits them. execvp looks for it in PATH."
-begin_hint="Trace COMMAND from before its execvp, and resume it with \
-PTRACE_SYSCALL: then it stops at its calls. With PTRACE_O_TRACESYSGOOD, \
-PTRACE_GET_SYSCALL_INFO tells which call; print its name, a blank, and its \
-number to standard error."
+begin_hint="Trace COMMAND from before its execvp. Stop it once, with \
+PTRACE_INTERRUPT, and resume it with PTRACE_SYSCALL: then it stops at its \
+calls. With PTRACE_O_TRACESYSGOOD, PTRACE_GET_SYSCALL_INFO tells which call; \
+print its name, a blank, and its number to standard error."
 twice_hint="A traced process stops twice at each call: where the call begins, \
 and where it returns. The member op of PTRACE_GET_SYSCALL_INFO tells which: \
 count one of them."
