@@ -22,7 +22,8 @@
  * 9. It says why it cannot connect, with status 1. The reason is in words,
  *    such as "Connection refused".
  * 10. It reports a reset as an error, with status 1. It first prints what
- *     arrived before the reset, then the reason in words.
+ *     arrived before the reset, then the reason in words. It need not say how
+ *     many bytes there were.
  * 11. It reports output that cannot be written, with status 1. The reason is
  *     in words, such as "No space left on device" for a full disk, or "Broken
  *     pipe" for a pipe whose reader has ended.

@@ -2,10 +2,10 @@
  * 02 exercise: a server that tells each client who the client is.
  *
  * A program cannot easily find out under which address and port others see it.
- * But a server can tell it, because `accept` gives the server the client's
- * address. In this exercise you write such a server. It tells each client who
- * the client is, and closes the connection. You need not handle Ctrl-C. You
- * may copy from this lesson's program.
+ * But a server can tell the program, because `accept` gives the server the
+ * client's address. In this exercise you write such a server. It tells each
+ * client who the client is, and closes the connection. You need not handle
+ * Ctrl-C. You may copy from this lesson's program.
  *
  * Your program is called as `02-tcp-server PORT`. If PORT is 0, it takes any
  * port that is free.
