@@ -22,18 +22,18 @@
  * 3. It prints what has arrived before it waits for more.
  * 4. It sleeps while it waits. It does not use the processor to wait.
  * 5. It waits until it can send, if that is what a call wants.
- * 6. It accepts only close_notify as the end, and only after the handshake. If
- *    the connection ends without it, the program prints what arrived, says
- *    "cut short" on standard error, and ends with status 1.
+ * 6. It accepts only close_notify as the end. If the connection ends without
+ *    it, the program prints what arrived, says "cut short" on standard error,
+ *    and ends with status 1.
  * 7. It says which error broke the connection. It prints what arrived before
  *    the error, then the reason on standard error, and ends with status 1. The
  *    reason of a reset is in `errno`: "Connection reset by peer". The reason
  *    for a damaged record is in OpenSSL's queue, and contains "bad record
  *    mac".
  * 8. It ends at the deadline. That is SECONDS after its start, or 10 seconds
- *    without `-t`. The server may be silent, send a byte now and then, or send
- *    without end. The program then says "deadline passed" on standard error,
- *    and the status is 1.
+ *    without `-t`. The part that is given does this for `connect`. The server
+ *    may be silent, send a byte now and then, or send without end. The program
+ *    then says "deadline passed" on standard error, and the status is 1.
  * 9. It does not take an old error for a new one. If FILE cannot be written,
  *    that changes nothing about what follows.
  * 10. It reports output that cannot be written. It says so on standard error,

@@ -73,7 +73,7 @@ int main(int argc, char **argv) {
 
     /* 1. Read SIDES and ROLLS. number_parse of common/number.h does most. */
     /* 2. Write a function that returns the number in the next four bytes. */
-    /* 3. Write a function that rolls once. Which numbers throws it away? */
+    /* 3. Write a function that rolls once. Which numbers does it throw away? */
     /* 4. Print all the rolls, and check whether they could be written. */
     return 0;
 }
