@@ -1,5 +1,5 @@
 /*
- * 11-ssl-errors: bring about every SSL_ERROR_ that can be brought about.
+ * 11-ssl-errors: cause every SSL_ERROR_ that can be caused.
  *
  * Shows that SSL_get_error(3) returns an instruction: what a program has to do
  * before it makes the same call again, or that it must not make it again. Both
@@ -98,7 +98,7 @@ static struct outcome read_some(struct pair *pair) {
     return look(pair->client, SSL_read(pair->client, bytes, sizeof bytes));
 }
 
-/* Errors of the connection. Each of these functions brings about one error, and
+/* Errors of the connection. Each of these functions causes one error, and
  * returns what the last call said. */
 
 static struct outcome provoke_want_read(struct pair *pair) {
