@@ -28,15 +28,16 @@
  *    in the other lines.
  * 4. It starts each module once, when many threads need it at the same moment.
  * 5. It lets no thread use a module before the module is ready. A module is
- *    ready when its body has ended. (A module may use itself in its own body.)
+ *    ready when its body has ended. There is one exception: the body of `log`
+ *    may log lines.
  * 6. It logs each unknown setting once, however many threads there are.
  * 7. It starts no module that is not needed. With 0 threads there is no line
  *    to log. So no module starts, and nothing is printed, even if there is an
  *    unknown setting.
  *
- * What is here compiles, and works for some arguments. Your part is between
- * the comments "module log" and "end of the modules", and in the table in the
- * function find. The rest is given.
+ * What is here compiles, and works for some arguments. Most of your part is
+ * between the comments "module log" and "end of the modules", and in the table
+ * in the function find.
  */
 #define _GNU_SOURCE
 
