@@ -30,7 +30,8 @@
  *    must not decide before the handshake is over.
  * 6. It compares whole names. For example, `alice.example.org`,
  *    `malice.example` and `alice.exampl` are other names than `alice.example`.
- *    A `*` in a certificate is not a wildcard here, and fits only a `*`.
+ *    A `*` in a certificate has no special meaning here: `*.example` is not
+ *    `alice.example`.
  * 7. It compares only the DNS names among the alternative names. The subject
  *    with its CN does not count, and neither does a URI or a mail address.
  * 8. It compares a name to its end, even if there is a NUL or a comma in it.

@@ -8,8 +8,8 @@
  * and that the die has three sides. If you take the remainder by 3, and add 1,
  * then the numbers make the rolls 1, 2, 3 and 1. So the die shows a 1 twice as
  * often as a 2. This is called modulo bias. To avoid it, you throw the number
- * 3 away, and take the next number instead. In general, the numbers that are
- * left over at the end are thrown away.
+ * 3 away, and take the next number instead. In general, you throw away the
+ * highest numbers, which would make some sides more likely than others.
  *
  * It is called as `12-randomness SIDES ROLLS`. It reads random bytes from
  * standard input, and prints as many rolls as ROLLS says.

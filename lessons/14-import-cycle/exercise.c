@@ -29,7 +29,7 @@
  * 4. It starts each module once, when many threads need it at the same moment.
  * 5. It lets no thread use a module before the module is ready. A module is
  *    ready when its body has ended. There is one exception: the body of `log`
- *    may log lines.
+ *    may write lines with `put_line`.
  * 6. It logs each unknown setting once, however many threads there are.
  * 7. It starts no module that is not needed. With 0 threads there is no line
  *    to log. So no module starts, and nothing is printed, even if there is an

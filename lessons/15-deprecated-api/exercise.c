@@ -8,8 +8,8 @@
  * `gethostbyname`, `inet_addr`, `inet_ntoa`, `select`, `usleep`, `bzero` and
  * `bcopy`.
  *
- * The starter is this program, whole and working. Bring it up to date. What it
- * does already, it goes on doing.
+ * The starter is this program, whole and working. Bring it up to date.
+ * Everything that it does already must still work.
  *
  * It is called as `15-deprecated-api HOST PORT [HOST PORT]...`, with 1 to 8
  * servers.
