@@ -3,9 +3,9 @@
  * safe.
  *
  * You have met the client from 2008. It works, and many programs of that time
- * were like it. It has three faults: it believes every certificate, it
- * believes every end, and it may wait for ever. You get it as your starter.
- * Make it safe.
+ * were like it. It has faults of three kinds: it believes every certificate
+ * (weak ones, and those for another name, too), it believes every end, and it
+ * may wait for ever. You get it as your starter. Make it safe.
  *
  * It is called as `08-ssl-wrap [-t SECONDS] CAFILE NAME HOST PORT`. It sends
  * standard input, and prints the answer. You may keep the way in which it does
@@ -19,7 +19,8 @@
  *    name in CN does not count. An empty NAME, or one with a dot in front, is
  *    refused too.
  * 6. It compares an address with the addresses in the certificate.
- * 7. It asks the server for NAME, unless NAME is an address.
+ * 7. It tells the server in the ClientHello that it wants NAME, unless NAME is
+ *    an address.
  * 8. It refuses what is too weak to prove anything. That is TLS before 1.2, an
  *    RSA key under 2048 bits, or a signature with SHA-1. You need not care for
  *    ciphers.

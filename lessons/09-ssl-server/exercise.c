@@ -3,7 +3,12 @@
  *
  * One machine often serves many names. Each name has its own certificate. The
  * client says in its ClientHello which name it wants (SNI, lesson 08), and the
- * server chooses the certificate for it. You write such a server.
+ * server chooses the certificate for it. You write such a server. OpenSSL has
+ * three functions for this. With `SSL_CTX_set_tlsext_servername_callback`, you
+ * give it a function of your own, which it calls when the ClientHello has
+ * come. In your function, `SSL_get_servername` tells you the name, and
+ * `SSL_set_SSL_CTX` gives the connection another context. The hints show how
+ * they are called.
  *
  * It is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME CERTFILE
  * KEYFILE]...`. The first two files are for all clients that ask for no name,
@@ -23,7 +28,7 @@
  *    line is then `you asked for nobody`.
  * 6. It goes on after clients that vanish, or that send nonsense. It keeps no
  *    descriptor of a client that has gone.
- * 7. It has a second for each client, and not more. A silent client delays the
+ * 7. It gives each client one second, and not more. A silent client delays the
  *    next one by no more than that. One client after another is enough.
  * 8. It speaks only modern TLS, whatever name it is asked for. That is TLS 1.2
  *    or newer, and only ciphers with ECDHE and AEAD, as in this lesson's

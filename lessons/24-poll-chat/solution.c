@@ -40,7 +40,7 @@ enum state {
 struct client {
     int fd;
     enum state state;
-    const char *why;          /* it left */
+    const char *why;          /* the reason why it left */
     struct deadline leave_by; /* for LEAVING and LEFT */
     char name[NAME_BYTES + 1];
     size_t line_length;
@@ -156,7 +156,7 @@ static void mark_leaving(struct client *client, const char *why) {
  * later. */
 static void enqueue(struct client *client, const char *bytes, size_t length) {
     if (length > QUEUE_BYTES - client->queue_length) {
-        client->queue_length = 0; /* it would not read that either */
+        client->queue_length = 0; /* it would not read the old lines either */
         mark_leaving(client, "let go: it does not read");
         return;
     }

@@ -193,7 +193,7 @@ SSL_get0_param returns, takes an address, and returns 0 if NAME is none."
 name does not prove the address: do not give an address to SSL_set1_host."
 }
 
-@test "asks the server for NAME, unless NAME is an address" {
+@test "tells the server in the ClientHello that it wants NAME, unless NAME is an address" {
     server honest good
     ask
     expect_status 0 --hint "This certificate is good, and made out to NAME."

@@ -203,7 +203,7 @@ call close: also when its handshake has failed. Else accept fails after a \
 thousand clients." -- soon has_no_more_than "$before"
 }
 
-@test "has a second for each client, and not more" {
+@test "gives each client one second, and not more" {
     serves good
     by_hand "$rude -d 20 dribble $HAND_PORT"
     start slow "$rude" -d 20 dribble "$PORT" # that takes it several seconds
