@@ -162,8 +162,14 @@ like any other."
 @test "tells the others who joins" {
     serves
     join alice
+    come late
     join bob alice
     join carol alice bob
+    say late 'late\n'
+    hears carol "late joined" --hint "$join_hint"
+    join dora carol
+    hears late "dora joined" --hint "A client that has no name yet is told \
+nothing: leave it out when you go through all clients."
 }
 
 @test "sends each line of a client to the others" {
@@ -185,8 +191,11 @@ like any other."
     join alice
     join bob alice
     join carol alice bob
+    come nameless
+    go nameless
     go bob
-    hears alice "bob left" --hint "$left_hint"
+    hears alice "bob left" --hint "$left_hint Nobody is told of a client that \
+had no name."
     hears carol "bob left" --hint "$left_hint"
 }
 
@@ -261,7 +270,7 @@ their client ends, send them to nobody."
     say bob "$text\n"
     hears alice "bob: $text" --hint "A line may have 1024 bytes, with its \
 newline."
-    say bob "${text}xx"
+    say bob "${text}x"
     hears alice "bob left" --hint "If a client has sent 1024 bytes without a \
 newline, close it: it has left."
 }

@@ -182,7 +182,7 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
 }
 
 @test "passes each signal on to the process that it was sent to, and no other signal" {
-    local N M STATUS
+    local N M STATUS signal
     draw
     count "$traced" catch 10 kill 10 "bind*$N" kill 10 caught 2 exit "$STATUS"
     expect_end --hint "$signal_hint"
@@ -190,6 +190,12 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     count "$traced" catch 5 kill 5 "bind*$N" caught 1 exit "$STATUS"
     expect_end --hint "$sigtrap_hint"
     counted "$STATUS" "bind $N" --hint "$sigtrap_hint"
+    for signal in 17 18; do
+        count "$traced" catch "$signal" kill "$signal" "bind*$N" caught 1 \
+            exit "$STATUS"
+        counted "$STATUS" "bind $N" --hint "$signal_hint That holds for \
+SIGCHLD and SIGCONT, too."
+    done
     count "$traced" stopped "bind*$N" exit "$STATUS"
     expect_end --hint "$stop_hint"
     counted "$STATUS" "bind $N" --hint "$stop_hint"

@@ -198,7 +198,7 @@ static void private(struct client *client, const char *line, size_t length) {
         message->bytes[message->length - 1] = '\n';
         push(client, message);
         release(message);
-    } else if (blank == NULL || blank + 1 == end) {
+    } else if (to == NULL || blank == NULL || blank + 1 == end) {
         tell(client, "/to needs a name and a text\n", "", 0);
     } else {
         (void)snprintf(head, sizeof head, "%s (private): ", client->name);

@@ -173,7 +173,7 @@ static _Noreturn void serve(int listener) {
             if (result < 0)
                 remove_client(client);
         }
-        while (clients > 0 && heap[0]->end <= now())
+        while (time_to_sleep() == 0)
             remove_client(heap[0]);
     }
 }

@@ -114,6 +114,28 @@ static int is_good(const struct addrinfo *list, int rate, long limit) {
     return within * 100 >= all * 99;
 }
 
+static int find_rate(const struct addrinfo *list, long limit) {
+    if (!is_good(list, LEAST, limit))
+        errx(1, "even %d a second are too much", LEAST);
+    int good = LEAST;
+    int bad = MOST + 1;
+    while (good < MOST && bad > MOST) {
+        int rate = good * 2 > 6400 ? MOST : good * 2;
+        if (is_good(list, rate, limit))
+            good = rate;
+        else
+            bad = rate;
+    }
+    while (bad - good > 1 && good < MOST) {
+        int middle = good + (bad - good) / 2;
+        if (is_good(list, middle, limit))
+            good = middle;
+        else
+            bad = middle;
+    }
+    return good;
+}
+
 int main(int argc, char **argv) {
     long limit = 0;
     long milliseconds = 0;
@@ -142,24 +164,7 @@ int main(int argc, char **argv) {
     int error = getaddrinfo(argv[optind], argv[optind + 1], &wish, &list);
     if (error != 0)
         errx(1, "%s: %s", argv[optind], gai_strerror(error));
-    if (!is_good(list, LEAST, limit))
-        errx(1, "even %d a second are too much", LEAST);
-    int good = LEAST;
-    int bad = MOST + 1;
-    while (good < MOST && bad > MOST) {
-        int rate = good * 2 > 6400 ? MOST : good * 2;
-        if (is_good(list, rate, limit))
-            good = rate;
-        else
-            bad = rate;
-    }
-    while (bad - good > 1 && good < MOST) {
-        int middle = good + (bad - good) / 2;
-        if (is_good(list, middle, limit))
-            good = middle;
-        else
-            bad = middle;
-    }
+    int good = find_rate(list, limit);
     freeaddrinfo(list);
     printf("%d\n", good);
     if (fclose(stdout) == EOF)

@@ -46,9 +46,8 @@ static void *send_requests(void *argument) {
         err(1, "open_memstream");
     size_t sent;
     job->error = 0;
-    if (deadline_send(job->end, job->fd, text, length, &sent) != 0)
-        job->error = errno;
-    else if (shutdown(job->fd, SHUT_WR) != 0)
+    if (deadline_send(job->end, job->fd, text, length, &sent) != 0 ||
+        shutdown(job->fd, SHUT_WR) != 0)
         job->error = errno;
     free(text);
     return NULL;

@@ -58,13 +58,13 @@ enum {
 
 static void install_filter(void) {
     struct step steps[2 * KINDS + 2];
-    struct steps all = {.count = 2 * KINDS + 2, .first = steps};
     steps[0] = (struct step){LOAD, 0, 0, 0};
     for (uint32_t i = 0; i < KINDS; i++) {
         steps[2 * i + 1] = (struct step){IS_EQUAL, 0, 1, numbers[i]};
         steps[2 * i + 2] = (struct step){DECIDE, 0, 0, TRACE | i};
     }
     steps[2 * KINDS + 1] = (struct step){DECIDE, 0, 0, ALLOW};
+    struct steps all = {.count = 2 * KINDS + 2, .first = steps};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         err(1, "prctl");
     if (prctl(PR_SET_SECCOMP, WITH_FILTER, &all, 0, 0) < 0)
@@ -77,7 +77,7 @@ static pid_t launch(char **command) {
     if (pid < 0)
         err(1, "fork");
     if (pid == 0) {
-        (void)raise(SIGSTOP);
+        (void)kill(getpid(), SIGSTOP);
         install_filter();
         execvp(command[0], command);
         err(127, "%s", command[0]);
