@@ -93,8 +93,7 @@ static void clear_queue(struct client *client) {
 
 static struct message *make(const char *head, const char *text, size_t length) {
     size_t head_length = strlen(head);
-    struct message *message =
-        malloc(sizeof *message + head_length + length);
+    struct message *message = malloc(sizeof *message + head_length + length);
     if (message == NULL)
         err(1, "malloc");
     message->users = 1;
