@@ -229,12 +229,6 @@ expect_closed() {
         --hint "$renew_hint" -- [ "$spoke" -ge 79 ]
     expect_true "a client was closed after ${silent:-0} milliseconds, not 80" \
         --hint "$early_hint" -- [ "${silent:-80}" -ge 79 ]
-    # It sends back 60 bytes, one every 20 milliseconds.
-    next_run
-    need_faults
-    faulty+=(FAULT_SHORT=send FAULT_LATE=20)
-    serves 0.1
-    expect_closed_while_told
 }
 
 # expect_closed_while_told: it closes a client that is silent, even while it
@@ -258,6 +252,12 @@ its time anew. That your server sends something to it does not count." \
 @test "closes a silent client also while others send" {
     serves 0.08
     expect_closed "$list_hint" -c 1 -n 1 -r 50 -d 2
+    # It sends back 60 bytes, one every 20 milliseconds.
+    next_run
+    need_faults
+    faulty+=(FAULT_SHORT=send FAULT_LATE=20)
+    serves 0.1
+    expect_closed_while_told
 }
 
 @test "sleeps for ever while there is no client" {
