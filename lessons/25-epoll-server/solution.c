@@ -202,7 +202,6 @@ static void send_unsent(struct server *server, int fd) {
         close_failed_client(server, fd, "send");
         return;
     }
-    renew_time(server, fd);
     client->unsent_bytes -= (size_t)sent;
     if (client->unsent_bytes > 0) {
         memmove(client->unsent, client->unsent + sent, client->unsent_bytes);

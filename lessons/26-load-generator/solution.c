@@ -156,6 +156,18 @@ static void read_line(struct reader *reader, char line[LINE_BYTES]) {
     errx(1, "recv: a line is too long");
 }
 
+/* Ends the program if the server sends more than it was asked for. */
+static void expect_end(const struct reader *reader) {
+    char byte;
+    ssize_t received = 0;
+    if (reader->start == reader->end)
+        received = deadline_recv(reader->deadline, reader->fd, &byte, 1);
+    if (received < 0)
+        err(1, "recv");
+    if (received > 0 || reader->start < reader->end)
+        errx(1, "recv: the server sent more lines than requests");
+}
+
 /* Returns the latency of the request that was due at this time. */
 static long parse_reply(char *line, long due) {
     unsigned long long done;
@@ -212,6 +224,7 @@ static long measure(const struct addrinfo *list, long rate,
             count++;
         }
     }
+    expect_end(&reader);
     if (close(reader.fd) < 0)
         err(1, "close");
     return p99_of(latencies, count);
@@ -223,15 +236,15 @@ static long find_rate(const struct addrinfo *list, long limit,
                       struct deadline deadline) {
     long good = 0; /* the highest rate so far that was good */
     long rate = LEAST_RATE;
-    while (rate <= MOST_RATE && measure(list, rate, deadline) <= limit) {
+    while (good < MOST_RATE && measure(list, rate, deadline) <= limit) {
         good = rate;
         rate *= 2;
+        if (rate > MOST_RATE)
+            rate = MOST_RATE;
     }
-    if (good == 0)
-        return 0;
+    if (good == 0 || good == MOST_RATE)
+        return good;
     long bad = rate; /* the lowest rate so far that was not good */
-    if (bad > MOST_RATE)
-        bad = MOST_RATE + 1; /* that one is not allowed */
     while (bad - good > 1) {
         long middle = good + (bad - good) / 2;
         if (measure(list, middle, deadline) <= limit)

@@ -19,7 +19,8 @@
  * 6. It counts the calls of threads too.
  * 7. It waits for all processes that COMMAND has left behind.
  * 8. It passes each signal on to the process that it was sent to, and no other
- *    signal.
+ *    signal. A process that a signal has stopped stays stopped until SIGCONT
+ *    comes.
  * 9. It says which signal ended COMMAND. The last line on standard error is
  *    then `killed by signal 11`, and the status is 128 plus the number of the
  *    signal.

@@ -10,8 +10,11 @@ rude=$BUILD/peers/rude
 
 # serves SECONDS: the answer, with that limit.
 serves() {
-    answer_serves -i "$1" 0 --hint "listen_on prints the line. After it comes \
-a loop around epoll_wait that never ends."
+    local hint="listen_on prints the line. After it comes a loop around \
+epoll_wait that never ends."
+    [[ $1 != *.* ]] || hint="SECONDS may have a fraction, such as $1: \
+deadline_parse reads it."
+    answer_serves -i "$1" 0 --hint "$hint"
 }
 
 # crowd OPTION...: clients of build/peers/many, to their end. Sets status and
@@ -92,6 +95,14 @@ first."
     serves 9
     crowd -c 5 -n 300000
     expect_served --hint "$edge_hint"
+    # A kernel that has no room for a while.
+    next_run
+    need_faults
+    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=3)
+    serves 9
+    crowd -c 5 -n 1000
+    expect_served --hint "When send fails with EAGAIN, it has taken nothing: \
+keep all that recv returned, and send it when epoll_wait reports EPOLLOUT."
 }
 
 @test "sends back all that came before a client ended its half" {
@@ -220,9 +231,33 @@ expect_closed() {
         --hint "$early_hint" -- [ "${silent:-80}" -ge 79 ]
 }
 
+# expect_closed_while_told: it closes a client that is silent, even while it
+# still sends to it.
+expect_closed_while_told() {
+    local began took
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+        fail "nobody answers" --hint "$begin_hint"
+    began=${EPOCHREALTIME/./}
+    printf '%060d' "$RANDOM" >&7
+    bounded cat <&7 >/dev/null 2>&1 || true # until the server closes
+    : >"$BATS_TEST_TMPDIR/ending"           # that was not the learner's program
+    took=$((${EPOCHREALTIME/./} - began))
+    exec 7>&-
+    expect_true "a client was closed after $((took / 1000)) milliseconds, not \
+100, while bytes were still sent to it" --hint "Only what a client sends begins \
+its time anew. That your server sends something to it does not count." \
+        -- [ "$took" -lt 700000 ]
+}
+
 @test "closes a silent client also while others send" {
     serves 0.08
     expect_closed "$list_hint" -c 1 -n 1 -r 50 -d 2
+    # It sends back 60 bytes, one every 20 milliseconds.
+    next_run
+    need_faults
+    faulty+=(FAULT_SHORT=send FAULT_LATE=20)
+    serves 0.1
+    expect_closed_while_told
 }
 
 @test "sleeps for ever while there is no client" {

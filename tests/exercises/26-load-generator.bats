@@ -46,6 +46,12 @@ expect_best() {
     IFS= read -r got <"$OUT" || true
     [[ $got =~ ^[1-9][0-9]{0,6}$ && $(<"$OUT") == "$got" ]] &&
         ((100 * got >= 99 * best && 100 * got <= 101 * best)) && return
+    if [[ $got =~ ^[1-9][0-9]{0,6}$ ]] &&
+        ((100 * got >= 85 * best && 100 * got <= 115 * best)); then
+        set -- --hint "This is near, but a result may be off by one in a \
+hundred at the most. Go on until the highest good rate and the lowest bad one \
+are neighbours."
+    fi
     fail "it did not find the highest rate" --show "Expected: $best (or off by \
 one in a hundred)
      Got: $(head -c 60 "$OUT")" "$@"
@@ -102,6 +108,10 @@ it, and end with status 1."
     ask 3000000 -s "$number"
     expect_run "run 1" "0 to 1090000, 110 requests" --hint "$loop_hint"
     expect_run "run 2" "0 to 1095000, 220 requests" --hint "$rates_hint"
+    ask 3000000 -s 50
+    expect_run "run 6" "0 to 1099687, 3520 requests" --hint "The sixth rate is \
+3200. Multiply before you divide: i * 1000000 / RATE. If you divide 1000000 by \
+RATE first, its fraction is lost, and that again for each request."
 }
 
 @test "uses p99, and not the mean or the largest" {
@@ -184,6 +194,13 @@ then: end with status 1."
         whole || environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     answer -l 50000 -t 1000 127.0.0.1 "$PORT"
     expect_none --hint "$sense_hint"
+    ask 50000 -s 2000 -b 2
+    expect_none --hint "No reply can come before its request is due. Here each \
+reply of the second run does. Such a server makes no sense: end with status 1."
+    ask 50000 -s 2000 -a 2
+    expect_none --hint "After the last reply of the second run, the server sent \
+one line more. When you have read a reply for each request, recv has to return \
+0. If it returns more, end with status 1."
 }
 
 @test "closes the connection of a run before the next one" {

@@ -71,6 +71,8 @@ the same addresses and ports the other way, which acknowledges its number plus \
 crossed_hint="Compare both addresses and both ports, and the numbers: the ACK \
 has the SYN's number plus 1, and acknowledges the SYN ACK's number plus 1. Of \
 all handshakes, print the one whose SYN comes first."
+neighbours_hint="Two machines may use the same ports, and even the same \
+numbers: compare the whole addresses, too."
 again_hint="A SYN that is lost is sent again with the same number. The program \
 that called connect has waited since the first one, so count from that."
 wrapped_hint="A sequence number has 32 bits: after 4294967295 comes 0. Use \
@@ -124,6 +126,8 @@ that there is no handshake, and end with status 1."
 @test "takes no packet of another connection for one of these three" {
     local SEED FILE
     finds crossed --hint "$crossed_hint"
+    finds neighbours --hint "$neighbours_hint"
+    finds six-neighbours --hint "$six_hint"
 }
 
 @test "takes the first one if a packet was sent again" {
@@ -139,6 +143,8 @@ that there is no handshake, and end with status 1."
 @test "reads packets that were captured only in part, and nothing beyond that part" {
     local SEED FILE
     finds headers --hint "$headers_hint"
+    finds nothing-captured --hint "The captured length of a packet may be 0. \
+Such a packet is not the end of the file: pass over it."
     finds stale --hint "$stale_hint"
 }
 

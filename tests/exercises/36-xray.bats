@@ -88,6 +88,10 @@ signal on: give it to PTRACE_SYSCALL as the last argument. 0 passes on none."
 sigtrap_hint="SIGTRAP may also be sent by kill, and then you have to pass it \
 on. With PTRACE_O_TRACESYSGOOD a stop at a call is SIGTRAP | 0x80, and an \
 event has a number above the lowest 16 bits of the status: neither is a signal."
+stop_hint="SIGSTOP has stopped a process, and it has to stay stopped until \
+SIGCONT comes, and to go on then. waitpid reports such a stop with \
+PTRACE_EVENT_STOP in status >> 16 and a signal that is not SIGTRAP: call \
+PTRACE_LISTEN there, and not PTRACE_SYSCALL."
 killed_hint="A signal ended COMMAND: WIFSIGNALED says so, and WTERMSIG which. \
 Print killed by signal N after the counts, and end with 128 + N, as a shell \
 does."
@@ -178,7 +182,7 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
 }
 
 @test "passes each signal on to the process that it was sent to, and no other signal" {
-    local N M STATUS
+    local N M STATUS signal
     draw
     count "$traced" catch 10 kill 10 "bind*$N" kill 10 caught 2 exit "$STATUS"
     expect_end --hint "$signal_hint"
@@ -186,6 +190,15 @@ begun, so it counts: count when op is PTRACE_SYSCALL_INFO_ENTRY."
     count "$traced" catch 5 kill 5 "bind*$N" caught 1 exit "$STATUS"
     expect_end --hint "$sigtrap_hint"
     counted "$STATUS" "bind $N" --hint "$sigtrap_hint"
+    for signal in 17 18; do
+        count "$traced" catch "$signal" kill "$signal" "bind*$N" caught 1 \
+            exit "$STATUS"
+        counted "$STATUS" "bind $N" --hint "$signal_hint That holds for \
+SIGCHLD and SIGCONT, too."
+    done
+    count "$traced" stopped "bind*$N" exit "$STATUS"
+    expect_end --hint "$stop_hint"
+    counted "$STATUS" "bind $N" --hint "$stop_hint"
 }
 
 @test "says which signal ended COMMAND" {

@@ -405,6 +405,38 @@ static void make_crossed(struct file *file) {
     put_ack(file, &one, 0);
 }
 
+/* Another client, whose address differs only in its last byte, has the same
+ * ports and numbers. */
+static void make_neighbours(struct file *file) {
+    struct pair one = draw_pair(file);
+    struct pair two = one;
+    two.client[file->is_ipv6 ? 15 : 3] ^= 1;
+    store_ends(file, &one);
+    store_time(file, STEP_SYN);
+    put_syn(file, &one);
+    wait_a_moment(file);
+    put_syn_ack(file, &two);
+    wait_a_moment(file);
+    put_ack(file, &two, 0);
+    wait_a_moment(file);
+    store_time(file, STEP_SYN_ACK);
+    put_syn_ack(file, &one);
+    wait_a_moment(file);
+    put_ack(file, &two, 0);
+    wait_a_moment(file);
+    store_time(file, STEP_ACK);
+    put_ack(file, &one, 0);
+}
+
+/* Nothing was captured of the first packet. */
+static void make_nothing_captured(struct file *file) {
+    struct pair pair = draw_pair(file);
+    uint8_t frame[1] = {0};
+    put_frame(file, frame, 60, 0);
+    wait_a_moment(file);
+    put_handshake(file, &pair);
+}
+
 /* The SYN is sent three times, the SYN ACK and the ACK twice. */
 static void make_again(struct file *file) {
     struct pair pair = draw_pair(file);
@@ -553,6 +585,9 @@ static const struct face {
     {"fine-slow", make_slow, 0, 1, 0, LINK_ETHERNET},
     {"unanswered", make_unanswered, 0, 0, 0, LINK_ETHERNET},
     {"crossed", make_crossed, 0, 0, 0, LINK_ETHERNET},
+    {"neighbours", make_neighbours, 0, 0, 0, LINK_ETHERNET},
+    {"six-neighbours", make_neighbours, 0, 0, 1, LINK_ETHERNET},
+    {"nothing-captured", make_nothing_captured, 0, 0, 0, LINK_ETHERNET},
     {"again", make_again, 0, 0, 0, LINK_ETHERNET},
     {"wrapped", make_wrapped, 0, 0, 0, LINK_ETHERNET},
     {"headers", make_headers, 0, 0, 0, LINK_ETHERNET},

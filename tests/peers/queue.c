@@ -20,10 +20,14 @@
  *     -c US           in the first tenth of a second each reply comes so much
  *                     later: the server is cold
  *     -q COUNT        so many requests are in the server at once; if another
- * one arrives, it is refused -r RUNS         so many runs are served; later
- * connections are closed at once -m RUN          in the middle of this run the
- * server stops to answer -e RUN          in the middle of this run the server
- * closes -P PORT         listens there
+ *                     one arrives, it is refused
+ *     -r RUNS         so many runs are served; later connections are closed at
+ *                     once
+ *     -m RUN          in the middle of this run the server stops to answer
+ *     -e RUN          in the middle of this run the server closes
+ *     -b RUN          in this run each reply comes before its request
+ *     -a RUN          after this run the server sends one line more
+ *     -P PORT         listens there
  *
  * `serve` listens on 127.0.0.1 and prints `listening on 127.0.0.1:PORT`. Each
  * connection is one run. When it ends, we print its number, its first and last
@@ -74,6 +78,8 @@ struct model {
     long runs;
     long mute_run;   /* 0: none */
     long ending_run; /* 0: none */
+    long early_run;  /* 0: none */
+    long long_run;   /* 0: none */
     long port;
 };
 
@@ -108,7 +114,8 @@ enum next { GO_ON, STOP_READING };
 
 static _Noreturn void usage(void) {
     fputs("usage: queue [-s US] [-c US] [-q COUNT] [-x COUNT] [-o NUMBER]\n"
-          "             [-d US] [-r RUNS] [-m RUN] [-e RUN] [-P PORT]\n"
+          "             [-d US] [-r RUNS] [-m RUN] [-e RUN] [-b RUN] [-a RUN]\n"
+          "             [-P PORT]\n"
           "             serve | p99 RATE... | best LIMIT\n",
           stderr);
     exit(2);
@@ -233,6 +240,8 @@ static enum next answer_line(struct run *run, struct talk *talk) {
         return GO_ON;
     if (run->requests > MIDDLE && run->number == run->model->ending_run)
         return STOP_READING;
+    if (due > 0 && run->number == run->model->early_run)
+        reply = due - 1;
     append_reply(talk, reply, busy);
     return GO_ON;
 }
@@ -276,6 +285,7 @@ static void exchange(struct run *run, struct talk *talk) {
     bool reads = true;
     while (reads || talk->start < talk->stop) {
         struct pollfd ready = {.fd = talk->fd};
+        bool was_reading = reads;
         if (reads)
             ready.events |= POLLIN;
         if (talk->start < talk->stop)
@@ -284,6 +294,8 @@ static void exchange(struct run *run, struct talk *talk) {
             return;
         if (reads && (ready.revents & (POLLIN | POLLHUP | POLLERR)))
             reads = receive_lines(run, talk) == GO_ON;
+        if (was_reading && !reads && run->number == run->model->long_run)
+            append_reply(talk, run->free_at, false);
         if (talk->start < talk->stop && send_replies(talk) < 0)
             return;
     }
@@ -366,6 +378,12 @@ static void set_option(struct model *model, int option) {
     case 'e':
         model->ending_run = number(optarg);
         break;
+    case 'b':
+        model->early_run = number(optarg);
+        break;
+    case 'a':
+        model->long_run = number(optarg);
+        break;
     case 'P':
         model->port = number(optarg);
         break;
@@ -378,7 +396,7 @@ int main(int argc, char **argv) {
     static struct model model = {
         .service = 1000, .each = 1, .queue = LONGEST_QUEUE, .runs = LARGEST};
     for (;;) {
-        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:P:");
+        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:b:a:P:");
         if (option == -1)
             break;
         set_option(&model, option);
