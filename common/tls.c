@@ -164,6 +164,7 @@ SSL *tls_client(SSL_CTX *context, int fd, const char *name) {
     }
     if (set_peer_name(ssl, name) < 0) {
         SSL_free(ssl);
+        ERR_raise(ERR_LIB_SSL, SSL_R_SSL3_EXT_INVALID_SERVERNAME);
         errno = EINVAL;
         return NULL;
     }
@@ -247,6 +248,8 @@ static const char *own_words(unsigned long code) {
     switch (ERR_GET_REASON(code)) {
     case SSL_R_UNEXPECTED_EOF_WHILE_READING:
         return "cut short: it ended without close_notify";
+    case SSL_R_SSL3_EXT_INVALID_SERVERNAME: /* tls_client reports it */
+        return "not a host name or an address";
     case SSL_R_WRONG_VERSION_NUMBER:
         return "it does not speak TLS";
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:

@@ -137,6 +137,20 @@ $done_with_good"
 10-mutual-tls: connect 127.0.0.3:$PORT: Connection refused"
 }
 
+@test "10-mutual-tls refuses what is no name, before it sends anything" {
+    local name
+    need_faults
+    for name in '[::1]' 'server.example ' bücher.example server.example%lo; do
+        serve
+        try "${faulty[0]}" "${faulty[1]/faults/names}" \
+            NAMES="$name=127.0.0.1" "$program" connect "$name" "$PORT" \
+            "$certs/root.pem"
+        expect_result 1 \
+            "10-mutual-tls: SSL_new $name: not a host name or an address"
+        stop server
+    done
+}
+
 @test "10-mutual-tls tells a client which authorities it trusts" {
     skip_unless openssl
     serve
