@@ -22,7 +22,9 @@ COMPILE = $(CC) -std=$(STANDARD) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS)
 # installed, make leaves these programs out and says so.
 using_openssl = $(shell grep -lsE '^.include (<openssl/|"tls[.]h")' $1 | \
     xargs -r grep -LE '__has_include.<openssl/')
-needs_openssl := $(call using_openssl,lessons/*/*.c common/*.c tests/*/*.c work/*.c)
+# What else lies in work/, whatever its name, is none of make's business.
+answers := $(wildcard $(patsubst lessons/%,work/%.c,$(wildcard lessons/[0-9][0-9]-*)))
+needs_openssl := $(call using_openssl,lessons/*/*.c common/*.c tests/*/*.c $(answers))
 have_openssl := $(or $(if $(filter-out cc gcc clang,$(CC)),,$(wildcard \
     /usr/include/openssl/opensslv.h)),$(shell \
     $(CC) -E -x c -include openssl/opensslv.h /dev/null >/dev/null 2>&1 && echo yes))
@@ -43,7 +45,6 @@ lessons := $(filter-out $(patsubst lessons/%/,%,$(dir $(left_out))), \
 programs := $(lessons:%=$(BUILD)/%)
 exercises := $(lessons:%=$(BUILD)/exercise/%)
 solutions := $(lessons:%=$(BUILD)/solution/%)
-answers := $(patsubst %.c,$(BUILD)/%,$(wildcard work/[0-9][0-9]-*.c))
 modules := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(left_out),$(wildcard common/*.c)))
 
 all: certs $(programs) $(exercises) $(solutions) tools left-out ## build everything into build/
@@ -57,8 +58,8 @@ modules_of = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(program_of) \
 $(programs): $(BUILD)/%: $$(call program_of,$$*) $$(call modules_of,$$*)
 $(exercises): $(BUILD)/exercise/%: lessons/%/exercise.c
 $(solutions): $(BUILD)/solution/%: lessons/%/solution.c
-$(answers): $(BUILD)/work/%: work/%.c
-$(programs) $(exercises) $(solutions) $(answers): $(BUILD)/common.a $(BUILD)/flags
+$(answers:%.c=$(BUILD)/%): $(BUILD)/work/%: work/%.c
+$(programs) $(exercises) $(solutions) $(answers:%.c=$(BUILD)/%): $(BUILD)/common.a $(BUILD)/flags
 	$(BUILD_PROGRAM)
 
 # Your answer may use what GNU adds to C, and no warning keeps it from running.
@@ -167,7 +168,8 @@ $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
 # A wrong answer is a patch on the solution. What it is warned of is its mistake.
 $(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution.c
 	@mkdir -p $(@D)
-	@patch --quiet -o $@ lessons/$(*D)/solution.c $<
+	@cp lessons/$(*D)/solution.c $@
+	@patch $@ $< >/dev/null
 $(mistakes): private WARNINGS := -w
 $(mistakes): private needs_openssl = $(call using_openssl,$(source))
 

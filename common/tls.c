@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { HOST_BYTES = 254 }; /* the longest host name, and a NUL: RFC 1035 */
 
@@ -74,12 +76,48 @@ SSL_CTX *tls_client_context(const char *ca_file, const char *crl_file) {
     return context;
 }
 
+/* OpenSSL calls this when a key is protected by a passphrase. Without it,
+ * OpenSSL would ask at the terminal. Its type is given: pem_password_cb(3).
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
+static int refuse_passphrase(char *buffer, int size, int writing,
+                             void *was_asked) {
+    (void)buffer;
+    (void)size;
+    (void)writing;
+    *(bool *)was_asked = true;
+    return -1;
+}
+
+static int use_key(SSL_CTX *context, const char *key_file) {
+    bool was_asked = false;
+    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(context, &was_asked);
+    int used = SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM);
+    SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+    if (was_asked) {
+        ERR_clear_error();
+        ERR_raise(ERR_LIB_PEM, PEM_R_BAD_PASSWORD_READ);
+    }
+    return used == 1 ? 0 : -1;
+}
+
+/* OpenSSL opens a folder like a file, and finds nothing in it. */
+static int refuse_folder(const char *path) {
+    struct stat status;
+    if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode))
+        return 0;
+    ERR_raise(ERR_LIB_SYS, EISDIR);
+    return -1;
+}
+
 int tls_use_certificate(SSL_CTX *context, const char *chain_file,
                         const char *key_file) {
     ERR_clear_error();
+    if (refuse_folder(chain_file) < 0 || refuse_folder(key_file) < 0)
+        return -1;
     if (SSL_CTX_use_certificate_chain_file(context, chain_file) != 1)
         return -1;
-    if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
+    if (use_key(context, key_file) < 0)
         return -1;
     /* Do the two belong together? This asks for any kind of key. */
     if (SSL_CTX_check_private_key(context) != 1)
@@ -164,6 +202,7 @@ SSL *tls_client(SSL_CTX *context, int fd, const char *name) {
     }
     if (set_peer_name(ssl, name) < 0) {
         SSL_free(ssl);
+        ERR_raise(ERR_LIB_SSL, SSL_R_SSL3_EXT_INVALID_SERVERNAME);
         errno = EINVAL;
         return NULL;
     }
@@ -242,11 +281,16 @@ static bool is_alert(unsigned long code) {
 /* Where OpenSSL's own words help nobody, these are ours. Returns NULL for all
  * other errors. */
 static const char *own_words(unsigned long code) {
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM &&
+        ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
+        return "the key has a passphrase"; /* tls_use_certificate reports it */
     if (ERR_GET_LIB(code) != ERR_LIB_SSL)
         return NULL;
     switch (ERR_GET_REASON(code)) {
     case SSL_R_UNEXPECTED_EOF_WHILE_READING:
         return "cut short: it ended without close_notify";
+    case SSL_R_SSL3_EXT_INVALID_SERVERNAME: /* tls_client reports it */
+        return "not a host name or an address";
     case SSL_R_WRONG_VERSION_NUMBER:
         return "it does not speak TLS";
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:

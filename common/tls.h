@@ -55,6 +55,7 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file);
  * Gives a context our own certificate. chain_file is the path of a PEM file
  * with that certificate first, then those between it and the root. key_file is
  * the path of a PEM file with the private key that belongs to the certificate.
+ * A key with a passphrase is refused: nobody is asked for it.
  *
  * Returns 0, or -1 when a file cannot be read or used, or when key and
  * certificate don't belong together: see tls_explain.

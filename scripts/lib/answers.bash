@@ -1,9 +1,16 @@
 # shellcheck shell=bash
 # The learner's answers, in work/: nothing there is ever deleted.
 
+# need_work_folder LESSON: ends the desk if no answer can be put into work/.
+need_work_folder() {
+    mkdir -p work 2>/dev/null || fail 3 "the folder work/ cannot be made"
+    [[ -e work/$1.c || ! -L work/$1.c ]] ||
+        fail 3 "work/$1.c is a link to a file that is not there"
+}
+
 # put_in_place LESSON: its starter into work/, unless an answer is there.
 put_in_place() {
-    mkdir -p work || fail 3 "the folder work/ cannot be made"
+    need_work_folder "$1"
     copy_file "lessons/$1/exercise.c" "work/$1.c" ||
         fail 3 "work/$1.c could not be written"
 }
@@ -22,7 +29,7 @@ start_lesson() {
 # reset_lesson LESSON: the old answer is kept, with a number behind its name.
 reset_lesson() {
     local n=1
-    mkdir -p work || fail 3 "the folder work/ cannot be made"
+    need_work_folder "$1"
     # The starter is written before the answer is moved away.
     rm -f "work/$1.c.new"
     copy_file "lessons/$1/exercise.c" "work/$1.c.new" ||

@@ -9,6 +9,7 @@ build_answer() {
     type cc make >/dev/null ||
         fail 3 "nothing can be checked without a compiler and make"
     command -v bats >/dev/null || fail 3 "nothing can be checked without bats"
+    ! is_old_bats || fail 3 "nothing can be checked with $(bats --version): 1.7 is needed"
     answer=''
     until [[ $answer && $answer == "$(fingerprint "work/$1.c")" ]]; do
         put_in_place "$1"
@@ -42,8 +43,8 @@ check_lesson() {
         show_exercise "$1"
         return 1
     fi
+    need_build_folder
     announce_build
-    mkdir -p build/work
     {
         hold_lock 9
         check_answer "$1"
@@ -55,12 +56,16 @@ check_answer() {
     local name=$1 answer check failure='' here result=0
     local -a requirements running=()
     show_busy "checking ${name%%-*}"
-    build_answer "$name" || return 1
-    check=$(fingerprint "tests/exercises/$name.bats")
     put_files_in_memory
-    here=$(mktemp -d) || fail 3 "no temporary folder can be made"
-    mkfifo "$here/never"
+    make_temporary_folder
     trap clean_up_check EXIT
+    if ! build_answer "$name"; then
+        clean_up_check
+        trap - EXIT
+        return 1
+    fi
+    check=$(fingerprint "tests/exercises/$name.bats")
+    mkfifo "$here/never"
     run_check "$name"
     hide_busy
     [[ -z ${outcomes_file-} ]] || print_outcomes >"$outcomes_file"

@@ -5,10 +5,11 @@
 # passes, 1 if one does not, 3 if a check could not be made.
 check_all() {
     local name state result worst=0 passed=0 begun=0 separator='['
-    local outcomes_file said
+    local outcomes_file said here
     local -a names
-    outcomes_file=$(mktemp)
-    said=$(mktemp)
+    make_temporary_folder
+    outcomes_file=$here/outcomes
+    said=$here/said
     mapfile -t names < <(list_lessons)
     for name in "${names[@]}"; do
         result=0
@@ -36,7 +37,7 @@ check_all() {
             print_words "$name" "$state"
         fi
     done
-    rm "$outcomes_file" "$said"
+    rm -r "$here"
     if [[ ${1-} ]]; then
         echo ']'
     else

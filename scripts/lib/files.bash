@@ -13,7 +13,7 @@ hold_lock() {
 # wrong, FILE is as it was before, and the status is 1.
 replace_file() {
     local new
-    new=$(mktemp "$1.XXXXXX") || return 1
+    new=$(mktemp "$1.XXXXXX" 2>/dev/null) || return 1
     if printf '%s\n' "$2" >"$new" && [[ $(<"$new") == "$2" ]] &&
         chmod 644 "$new" && mv "$new" "$1"; then
         return 0
@@ -27,7 +27,7 @@ replace_file() {
 copy_file() {
     local new
     [[ ! -e $2 ]] || return 0
-    new=$(mktemp "$2.XXXXXX") || return 1
+    new=$(mktemp "$2.XXXXXX" 2>/dev/null) || return 1
     if cp "$1" "$new" && cmp "$1" "$new" && chmod 644 "$new" &&
         mv -n "$new" "$2"; then
         rm -f "$new" # if somebody else has put TO there meanwhile
@@ -48,6 +48,13 @@ fingerprint() {
 announce_build() {
     [[ -e build/flags ]] ||
         echo "${script_name-make}: building everything, once: about ten seconds" >&2
+}
+
+# need_build_folder: ends the script where nothing can be built, for example
+# because somebody has called make as root.
+need_build_folder() {
+    { mkdir -p build/work && : >>build/lock && [[ -w build/work ]]; } 2>/dev/null ||
+        fail 3 "build/ cannot be written: is it another user's, or read-only?"
 }
 
 # build TARGET...: as make does, but not while another script builds.

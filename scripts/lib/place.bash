@@ -15,6 +15,16 @@ put_files_in_memory() {
     ((free < 500)) || export TMPDIR=/dev/shm
 }
 
+# make_temporary_folder: sets here to the path of a new folder. Ends the script if
+# nothing can be written there.
+make_temporary_folder() {
+    here=$(mktemp -d 2>/dev/null) &&
+        printf '%65536s' '' 2>/dev/null >"$here/room" && rm "$here/room" && return
+    [[ -z $here ]] || rm -rf "$here"
+    fail 3 "no room for temporary files in ${TMPDIR:-/tmp}: set TMPDIR to a folder \
+that can be written"
+}
+
 # list_cores: the numbers of the cores that this process may use, one a line; 0
 # if the kernel does not say.
 list_cores() {

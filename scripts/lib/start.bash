@@ -17,6 +17,9 @@ unset CDPATH GLOBIGNORE GREP_OPTIONS
 unset BUILD CFLAGS GNUMAKEFLAGS MAKEFILES MAKEFLAGS MAKELEVEL MFLAGS
 
 cd "${script%/*}/.." || exit
+# Where scripts/setup puts a bats that is newer than the system's.
+newer_bats=$PWD/build/npm/node_modules/bats/bin
+[[ :$PATH: == *":$newer_bats:"* ]] || PATH=$newer_bats:$PATH
 script_name=${script##*/}
 
 # fail STATUS MESSAGE

@@ -67,7 +67,7 @@ read_lesson() {
 
 # show_questions LESSON: those of Predict.
 show_questions() {
-    print_section "$1" Predict | awk '/<details>/ { exit } { print }' |
+    print_section "$1" Predict | awk '/<details>/ { folded = 1 } !folded' |
         print_plain | wrap
 }
 
@@ -81,8 +81,10 @@ show_answers() {
 show_exercise() {
     {
         echo "${bold}The exercise of ${1%%-*}$plain"
-        print_section "$1" Exercise | awk '/<details>/ { exit }
-            /scripts\/learn check/ { next } { print }' | print_plain | cat -s
+        print_section "$1" Exercise | awk '/<details>/ { folded = 1 }
+            folded || /scripts\/learn check/ { next }
+            NF || filled { print }
+            { filled = NF }' | print_plain
         echo "It is at the end of lessons/$1/README.md; scripts/learn read" \
             "${1%%-*} shows the whole lesson."
     } | wrap
@@ -131,7 +133,8 @@ show_hint() {
 # show_solution LESSON: before it is passed, only when asked for a second time.
 show_solution() {
     find_state
-    if [[ ${state[$1]} != passed ]] && (($(count_asked solution "$1") < 2)); then
+    if [[ ${state[$1]} != passed ]] &&
+        (($(count_asked solution "$1") < 2)) && can_remember; then
         echo "You have not passed it yet. Ask once more, and it is yours." | wrap
         return 1
     fi

@@ -68,7 +68,8 @@ hostname mismatch"
     local name long
     printf -v long '%300s' ''
     server honest
-    for name in '' . .example .server.example "${long// /a}"; do
+    for name in '' . .example .server.example "${long// /a}" '[::1]' \
+        'server.example ' $'server.example\n' bücher.example; do
         ask -n "$name"
         expect_result 1 "08-ssl-wrap: '$name' is not a name"
     done

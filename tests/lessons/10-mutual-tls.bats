@@ -137,6 +137,32 @@ $done_with_good"
 10-mutual-tls: connect 127.0.0.3:$PORT: Connection refused"
 }
 
+@test "10-mutual-tls says that a key has a passphrase, or that it is a folder" {
+    local key=$BATS_TEST_TMPDIR/key
+    openssl pkey -aes128 -passout pass:secret -in "$certs/good.key" -out "$key"
+    chmod 600 "$key"
+    try "$program" serve 0 "$certs/good.pem" "$key" "$certs/root.pem"
+    expect_result 1 "10-mutual-tls: show $certs/good.pem: the key has a passphrase"
+    mkdir -m 700 "$BATS_TEST_TMPDIR/folder"
+    try "$program" serve 0 "$certs/good.pem" "$BATS_TEST_TMPDIR/folder" \
+        "$certs/root.pem"
+    expect_result 1 "10-mutual-tls: show $certs/good.pem: Is a directory"
+}
+
+@test "10-mutual-tls refuses what is no name, before it sends anything" {
+    local name
+    need_faults
+    for name in '[::1]' 'server.example ' bücher.example server.example%lo; do
+        serve
+        try "${faulty[0]}" "${faulty[1]/faults/names}" \
+            NAMES="$name=127.0.0.1" "$program" connect "$name" "$PORT" \
+            "$certs/root.pem"
+        expect_result 1 \
+            "10-mutual-tls: SSL_new $name: not a host name or an address"
+        stop server
+    done
+}
+
 @test "10-mutual-tls tells a client which authorities it trusts" {
     skip_unless openssl
     serve

@@ -195,7 +195,7 @@ END
     need_faults
     host=.example tls honest good
     expect_said 1 "*
-13-optional-import: TLS with .example: Invalid argument"
+13-optional-import: TLS with .example: not a host name or an address"
 }
 
 @test "13-optional-import reports TLS that ends without close_notify as cut short" {

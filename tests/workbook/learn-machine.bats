@@ -40,3 +40,97 @@ setup() {
     ((status == 0 || status == 3))
     run ! grep -q Hint: "$BATS_TEST_TMPDIR/out"
 }
+
+@test "learn works with busybox's tools" {
+    local tools=$BATS_TEST_TMPDIR/busybox verb
+    skip_unless busybox
+    mkdir "$tools"
+    busybox --install -s "$tools"
+    answer_well
+    for verb in "check 1" list "read 1" "predict 1" "run 1" "hint 2" "compare 1" \
+        "find EADDRINUSE" "reset 1" "start 2" ""; do
+        # shellcheck disable=SC2086 # a verb and its arguments
+        PATH=$tools:$PATH learn $verb
+        expect_equal "status of $verb" 0 "$status"
+        expect_equal "errors of $verb" "" "$errors"
+    done
+    PATH=$tools:$PATH learn check 2
+    expect_equal "status of the starter" 1 "$status"
+    expect_equal "errors of the starter" "" "$errors"
+    rm -rf build/wrong
+    PATH=$tools:$PATH run -0 make -s build/wrong/01-tcp-client/always-loopback
+}
+
+@test "learn says in one sentence that an answer is a link to nothing" {
+    local verb
+    mkdir work
+    ln -s /nowhere "work/$first.c"
+    for verb in "check 1" "start 1" "reset 1" ""; do
+        # shellcheck disable=SC2086 # a verb and its argument
+        learn $verb
+        expect_equal "status of $verb" 3 "$status"
+        expect_equal "errors of $verb" \
+            "learn: work/$first.c is a link to a file that is not there" "$errors"
+    done
+    expect_equal files "work/$first.c" "$(find work -name '*.c*')"
+}
+
+# on_read_only COMMAND...: with a checkout that cannot be written; sets status, and
+# what was said is in $SAID.
+on_read_only() {
+    SAID=$BATS_TEST_TMPDIR/said
+    status=0
+    # shellcheck disable=SC2016 # expanded by the shell that is started
+    unshare -rm bash -c 'mount --bind . . && cd "$PWD" &&
+        mount -o remount,bind,ro . && exec "$@"' bash "$@" >"$SAID" 2>&1 \
+        </dev/null 3>&- || status=$?
+}
+
+@test "learn says in one sentence that the checkout cannot be written" {
+    unshare -rm true 2>/dev/null || skip "no private mounts here"
+    answer_well
+    on_read_only scripts/learn check 1
+    expect_equal status 3 "$status"
+    expect_equal said "learn: build/ cannot be written: is it another user's, or \
+read-only?" "$(<"$SAID")"
+    on_read_only scripts/learn start 2
+    expect_equal status 3 "$status"
+    expect_equal said "learn: work/02-tcp-server.c could not be written" "$(<"$SAID")"
+    on_read_only scripts/learn hint 1
+    expect_equal status 0 "$status"
+    grep -q '^Hint 1 of 3' "$SAID"
+    on_read_only scripts/learn solution 1
+    expect_equal status 0 "$status"
+    expect_equal said "learn: work/ cannot be written, so this is not remembered
+$(<"lessons/$first/solution.c")" "$(<"$SAID")"
+}
+
+@test "a script says in one sentence that it has no room for temporary files" {
+    local place command said
+    answer_well
+    for place in /nowhere /proc; do
+        for command in "learn check 1" "learn check --all" "test 01" \
+            "certs $BATS_TEST_TMPDIR/certs"; do
+            # shellcheck disable=SC2086 # a command and its arguments
+            TMPDIR=$place run -3 scripts/$command
+            said=$(grep -c . <<<"$output")
+            expect_equal "lines of $command" 1 "$said"
+            [[ $output == *": no room for temporary files in $place: set TMPDIR "* ]]
+        done
+    done
+}
+
+@test "learn says so when the temporary folder is full, and heeds TMPDIR" {
+    unshare -rm true 2>/dev/null || skip "no private mounts here"
+    mkdir "$BATS_TEST_TMPDIR/full"
+    answer_well
+    # shellcheck disable=SC2016 # expanded by the shell that is started
+    run -3 unshare -rm bash -c 'mount -t tmpfs -o size=64k none "$1"
+        cat /dev/zero >"$1/filling" 2>/dev/null
+        TMPDIR=$1 exec scripts/learn check 1' bash "$BATS_TEST_TMPDIR/full"
+    expect_equal output "learn: no room for temporary files in \
+$BATS_TEST_TMPDIR/full: set TMPDIR to a folder that can be written" "$output"
+    expect_equal left "" "$(ls "$BATS_TEST_TMPDIR/full")"
+    TMPDIR=$BATS_TEST_TMPDIR/full learn check 1
+    expect_equal status 0 "$status"
+}

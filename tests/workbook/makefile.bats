@@ -126,6 +126,18 @@ END
     [[ $stderr == *warning*2.5* ]]
 }
 
+@test "make builds the answers, whatever else lies in work/" {
+    local name
+    answer_well
+    # shellcheck disable=SC2016 # a dollar in a name
+    for name in '01:old' '02-x;y' '02-x%y' '03-a b' '04-$x' '05-x=y' '01-a*'; do
+        cp work/01-tcp-client.c "work/$name.c"
+    done
+    run -0 --separate-stderr plain_make -s build/work/01-tcp-client
+    expect_equal "standard error" "" "$stderr"
+    [[ -x build/work/01-tcp-client ]]
+}
+
 # All of it is built with both by .ci/run.
 
 @test "make works under clang without a warning" {

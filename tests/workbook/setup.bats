@@ -97,6 +97,39 @@ setup_as_user() {
     run ! grep -q '^apt-get' "$BATS_TEST_TMPDIR/told"
 }
 
+@test "setup says that bats is too old, and what to type" {
+    machine cc make openssl
+    pretend bats 'echo Bats 1.2.1'
+    setup_on_it
+    expect_equal status 1 "$status"
+    [[ $stderr == *"too old: Bats 1.2.1 ("*": 1.7 is needed"*"setup: to install \
+a newer one, with npm: npm install "* ]]
+    setup_on_it doctor
+    [[ $output == *"too old  bats "* ]]
+}
+
+@test "setup gets a newer bats by npm, which scripts then find" {
+    machine cc make openssl mkdir chmod
+    pretend bats 'echo Bats 1.2.1'
+    mkdir -p "$BATS_TEST_TMPDIR/scripts"
+    cp -R scripts/lib scripts/setup "$BATS_TEST_TMPDIR/scripts/"
+    rm "$BIN/mkdir" "$BIN/chmod"
+    ln -s "$(type -P mkdir)" "$(type -P chmod)" "$BIN/"
+    # shellcheck disable=SC2016 # expanded when it runs
+    pretend npm 'new=$4/node_modules/bats/bin
+        mkdir -p "$new"
+        printf "#!/usr/bin/env bash\necho Bats 1.11.0\n" >"$new/bats"
+        chmod +x "$new/bats"'
+    run --separate-stderr env PATH="$BIN" \
+        "$BATS_TEST_TMPDIR/scripts/setup" </dev/null
+    expect_equal status 0 "$status"
+    grep -qx 'npm install --no-save --prefix build/npm bats' \
+        "$BATS_TEST_TMPDIR/told"
+    run -0 --separate-stderr env PATH="$BIN" \
+        "$BATS_TEST_TMPDIR/scripts/setup" </dev/null
+    expect_equal "second time" "" "$output$stderr"
+}
+
 @test "setup says so when it knows no package manager" {
     machine cc make
     setup_on_it

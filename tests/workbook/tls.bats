@@ -44,7 +44,7 @@ as_client() {
     for name in '' . .example '[::1]' 'server.example ' $'server.example\n' \
         bücher.example server.example%lo; do
         as_client "" "" "$name"
-        told "Invalid argument"
+        told "not a host name or an address"
     done
 }
 
