@@ -43,7 +43,8 @@ run_check() {
     mapfile -t requirements < <(list_requirements "$1")
     mapfile -t cores < <(list_cores | tail -n 2)
     # They are read before the tests in the background may have made them.
-    : >"$here/1.tap" >"$here/2.tap"
+    : >"$here/1.tap"
+    : >"$here/2.tap"
     start_tests "$1" "build/work/$1" "$here/1.tap" "${cores[0]}" \
         "$(list_requirements "$1" | awk 'NR % 2 == 1' | filter_for)"
     start_tests "$1" "build/work/$1" "$here/2.tap" "${cores[-1]}" \

@@ -63,6 +63,7 @@ change_during_check() {
     local bin=$BATS_TEST_TMPDIR/bin bats
     bats=$(PATH=${PATH//"$BATS_LIBEXEC:"/} type -P bats)
     mkdir "$bin"
+    # shellcheck disable=SC2016 # expanded when it runs
     printf '#!/bin/sh\n[ "$1" = --version ] || echo "%s" >>"work/%s.c"\nexec "%s" "$@"\n' \
         "$1" "$first" "$bats" >"$bin/bats"
     chmod +x "$bin/bats"
