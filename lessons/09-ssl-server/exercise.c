@@ -6,9 +6,11 @@
  * server chooses the certificate for it. You write such a server. OpenSSL has
  * three functions for this. With `SSL_CTX_set_tlsext_servername_callback`, you
  * give it a function of your own, which it calls when the ClientHello has
- * come. In your function, `SSL_get_servername` tells you the name, and
- * `SSL_set_SSL_CTX` gives the connection another context. The hints show how
- * they are called.
+ * come. In your function, which is `int choose(SSL *ssl, int *alert, void
+ * *unused)`, `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the
+ * name, and `SSL_set_SSL_CTX(ssl, context)` gives the connection another
+ * context. Then your function returns SSL_TLSEXT_ERR_OK. The page
+ * SSL_CTX_set_tlsext_servername_callback(3) tells the rest.
  *
  * It is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME CERTFILE
  * KEYFILE]...`. The first two files are for all clients that ask for no name,
@@ -36,7 +38,8 @@
  * 9. It refuses a private key that others may read or write, with status 1. It
  *    says why.
  * 10. It refuses a key that is not the key of its certificate, with status 1.
- *     That is true for keys of every kind, and for files that cannot be used.
+ *     It does so for keys of every kind. It also refuses files that it cannot
+ *     use.
  *
  * What is here compiles, listens, and closes each connection at once. Your
  * parts are A to C.
