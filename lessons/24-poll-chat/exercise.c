@@ -50,8 +50,8 @@
  *     all their lines.
  * 13. It closes a client that has not read for long. For each client, it keeps
  *     at most 256 KiB that could not be sent yet. If there were more, the
- *     client has left, and the others are sent `NAME left`. What was kept for
- *     it may be thrown away.
+ *     client has left, and the others are sent `NAME left`. Your server may
+ *     throw the kept bytes away.
  * 14. It goes on when clients reset their connection. Such a client has left.
  * 15. It closes the descriptor of each client that has left.
  * 16. It sends what is queued to a client that has ended its half. Then it
