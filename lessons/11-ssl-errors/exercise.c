@@ -93,7 +93,8 @@ static int try_address(const struct addrinfo *where, struct deadline deadline) {
         return -1;
     }
     if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
-        warn("connect %s", name);
+        char reason[TLS_REASON_BYTES];
+        warnx("connect %s: %s", name, tls_explain(NULL, reason));
         (void)close(fd); /* it was never connected, so nothing can be lost */
         return -1;
     }

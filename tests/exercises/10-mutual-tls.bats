@@ -8,14 +8,14 @@ load ../lib/exercise
 certs=build/certs
 rude_tls=$BUILD/peers/rude-tls
 
-# invite NAME...: starts the learner's server. Its list has these names, and one
-# more that no certificate has.
+# invite NAME...: starts the learner's server. Its list has these names, and in
+# their midst one that no certificate has.
 invite() {
     [[ -e $certs/table ]] ||
         environment "the certificates are missing: make tools"
     welcomed=()
-    answer_serves 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem" "$@" \
-        "$RANDOM.example" --hint "Listen, print the line, and call \
+    answer_serves 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem" \
+        "${@:1:$#/2}" "$RANDOM.example" "${@:$#/2+1}" --hint "Listen, print the line, and call \
 fflush(stdout). Then accept clients in a loop that never ends."
 }
 
@@ -95,8 +95,8 @@ than alice.example. Compare names from their first letter to their last, and \
 compare their lengths too."
 
 @test "welcomes a client whose certificate has a name of the list" {
-    local hint="The certificate is good, and made out to a NAME on the list. \
-Call X509_check_host on SSL_get0_peer_certificate once for each NAME, and send \
+    local hint="The certificate is good: between it and CLIENT_CA is one \
+more authority, and it is made out to a NAME on the list. Call X509_check_host on SSL_get0_peer_certificate once for each NAME, and send \
 the NAME that fits."
     invite bob.example alice.example
     is_welcome client alice.example --hint "$hint"
@@ -114,7 +114,12 @@ SSL_VERIFY_FAIL_IF_NO_PEER_CERT."
 
 @test "refuses a certificate that is not valid for a client" {
     local name
-    invite alice.example
+    SSL_CERT_FILE=$certs/other-root.pem invite alice.example
+    HAND[0]="SSL_CERT_FILE=$certs/other-root.pem ${HAND[0]}"
+    is_refused client-unknown-root --hint "Trust the authorities in CLIENT_CA, \
+and no others. SSL_CTX_set_default_verify_paths adds those that the system \
+trusts (and SSL_CERT_FILE says who they are). And do not give \
+SSL_CTX_set_verify a callback that always returns 1."
     for name in client-expired client-unknown-root client-no-chain \
         server-as-client; do
         is_refused "$name" --hint "The name is right, but the certificate has \
@@ -134,6 +139,9 @@ the list."
     is_refused client-more-and-name --hint "$whole_hint"
     is_welcome client-bob bob.example --hint "A client that was refused must \
 not change anything for the next one: bob.example is on the list."
+    is_refused client --hint "The client before was on the list, and this one is \
+not. Look for the names of each client anew, and keep nothing in a static \
+variable."
 }
 
 @test "refuses a client that does not have the key of its certificate" {
@@ -150,6 +158,7 @@ callback."
     is_refused client-name-and-more --hint "$whole_hint"
     is_refused client-more-and-name --hint "$whole_hint"
     is_refused client-shorter --hint "$whole_hint"
+    is_refused client-long-name --hint "$whole_hint"
     is_refused client-wildcard --hint "*.guests.example would fit many names, \
 but your list has one client, alice.guests.example. Give X509_check_host the \
 flag X509_CHECK_FLAG_NO_WILDCARDS."

@@ -5,6 +5,7 @@
 # learner reads it.
 
 load ../lib/exercise
+load ../lib/clock
 
 certs=build/certs
 rude_tls=$BUILD/peers/rude-tls
@@ -63,8 +64,8 @@ SSL_connect and SSL_read."
 
 @test "prints everything that the server sends, byte for byte" {
     local all_hint="One SSL_read returns at most one record: call it until \
-SSL_get_error says SSL_ERROR_ZERO_RETURN. The bytes may contain a NUL, so use \
-fwrite, which takes a length."
+SSL_get_error says SSL_ERROR_ZERO_RETURN. Each time, print as many bytes as it \
+has returned. They may contain a NUL, so use fwrite, which takes a length."
     server honest $((40000 + RANDOM % 1000)) -w 20
     ask
     expect_status 0 --hint "$want_read_hint"
@@ -91,16 +92,27 @@ SSL_ERROR_SSL: say why, and end with status 1."
         expect_status 1 --hint "$hint"
         expect_output /dev/null --hint "$hint"
     done
+    CERTIFICATE=good
+    hint="This server sends close_notify in the place of its certificate, and \
+anybody could send that. SSL_connect has not returned 1, so the handshake has \
+failed: say so, and end with status 1."
+    server bye 1
+    ask
+    expect_end --hint "$hint"
+    expect_status 1 --hint "$hint"
+    expect_output /dev/null --hint "$hint"
 }
 
 @test "prints what has arrived before it waits for more" {
-    local hint=$pending_hint
+    local hint=$flush_hint printed
     server stall $((9000 + RANDOM % 1000))
     start_ask
     soon is_printed_or_ended || true
-    # A buffer of standard output has 4096 bytes when it is a file. One that was
-    # full was printed, and the rest was not.
-    (($(wc -c <"$OUT") % 4096 != 0)) || hint=$flush_hint
+    # A buffer of standard output has 4096 bytes when it is a file, or ends with
+    # a newline. It is printed when it is full, and the rest is not. Or else what
+    # is printed are pieces of PIECE_BYTES.
+    printed=$(wc -c <"$OUT")
+    ((printed % 1000 != 0 || printed % 4096 == 0)) || hint=$pending_hint
     expect_output "$ANSWER" --hint "$hint"
 }
 
@@ -175,7 +187,8 @@ POLLIN would never come."
 arrived before the error must be printed too."
     expect_stderr "*cut short*" --hint "Say on standard error that the \
 connection was cut short: tls_explain has these words. Ask SSL_get_error \
-first, because errno has the reason only for SSL_ERROR_SYSCALL."
+first, because errno has the reason only for SSL_ERROR_SYSCALL. And call nothing \
+in between that empties the queue, because the reason is in there."
 }
 
 @test "says which error broke the connection" {
@@ -199,8 +212,9 @@ the words."
 }
 
 @test "ends at the deadline" {
-    local manner hint="deadline_wait returns -1 when the deadline has passed. \
-Then say deadline passed on standard error, and end with status 1."
+    local manner hint="deadline_wait returns -1 when the deadline has passed, in \
+the handshake too. Then say deadline passed on standard error, and end with \
+status 1."
     for manner in silent mute; do
         server "$manner" 1
         ask -t 0.1
@@ -208,6 +222,7 @@ Then say deadline passed on standard error, and end with status 1."
         expect_status 1 --hint "$hint"
         expect_stderr "*deadline passed*" --hint "$hint"
     done
+    is_one_deadline
     # A byte each 20 milliseconds: the whole would take half a minute.
     hint="There is one deadline for everything, and it is SECONDS after the \
 start. A byte that arrives does not begin a new one."
@@ -216,19 +231,60 @@ start. A byte that arrives does not begin a new one."
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
     expect_stderr "*deadline passed*" --hint "$hint"
-    # It sends without end. That would fill a file, so nothing is kept.
-    hint="This server never stops sending, so SSL_read always has something \
-and your program never waits. Look at the clock before each SSL_read too: \
+    stops_reading
+}
+
+# is_one_deadline: the handshake takes most of the time, and then nothing comes.
+# On a busy machine it may end later, but not each time.
+is_one_deadline() {
+    local i took hint="There is one deadline for everything, and it is SECONDS \
+after the start. The end of the handshake does not begin a new one."
+    for i in 1 2 3; do
+        server mute 1 -w 200
+        by_hand "$PROGRAM" -t 0.3 "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
+        timed "$PROGRAM" -t 0.3 "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
+        stop_all
+        ((took > 45)) || return 0
+    done
+    expect_end --hint "$hint"
+    fail "it ended after $(printf %d.%02d $((took / 100)) $((took % 100))) seconds, \
+and not after 0.3" --hint "$hint"
+}
+
+# stops_reading: the server sends without end. The program sleeps until the
+# deadline has passed, as on a busy machine; so then there is much to read.
+stops_reading() {
+    local pid before hint="This server never stops sending, so SSL_read always \
+has something and your program never waits. Look at the clock before each SSL_read too: \
 deadline_left returns 0 when the deadline has passed."
     server flood 1
-    by_hand "$PROGRAM -t 0.2 $certs/root.pem $name 127.0.0.1 $HAND_PORT \
->/dev/null"
-    run_answer_to /dev/null "$PROGRAM" -t 0.2 "$certs/root.pem" "$name" \
-        127.0.0.1 "$PORT"
+    start_ask -t 0.5
+    HAND[-1]+=" >/dev/null"
+    soon has_printed_or_ended || true
+    pid=$(pid_of answer)
+    kill -s STOP "$pid" 2>/dev/null || true
+    before=$(wc -c <"$OUT")
+    read -rt 0.6 <>"$BATS_RUN_TMPDIR/never" || true
+    kill -s CONT "$pid" 2>/dev/null || true
+    soon goes_on_or_has_ended || true
+    ! goes_on || fail "it goes on after the deadline" --hint "$hint"
+    finish_answer
     stop_all
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
     expect_stderr "*deadline passed*" --hint "$hint"
+}
+
+has_printed_or_ended() {
+    [[ -s $OUT ]] || ! is_running answer
+}
+
+goes_on() {
+    (($(wc -c <"$OUT") > before + 20000))
+}
+
+goes_on_or_has_ended() {
+    goes_on || ! is_running answer
 }
 
 @test "does not take an old error for a new one" {

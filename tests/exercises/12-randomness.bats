@@ -43,7 +43,8 @@ expect_rolls() {
     local -a arguments
     take_options + "$@" || return
     expect_printed "${arguments[@]}" --hint "$hint"
-    expect_status 0 --hint "All rolls were made: end with status 0."
+    expect_status 0 --hint "All rolls were made: end with status 0. Do not read \
+a number that no roll needs."
 }
 
 # expect_printed ROLL... [--hint TEXT]: these, a line each.

@@ -131,9 +131,13 @@ take 0 for a number that is left out."
 other_hint="If the first number is not 1, nothing is known about this zlib. \
 Do not use it."
 unpack_hint="A message is a line and bytes. Give the bytes after the newline \
-to uncompress. As many bytes come out as the line says."
+to uncompress. Before the call, *to_length says how much room there is. As many bytes come out as the line says."
 without_hint="Without zlib this message cannot be unpacked. Say why, end with \
 status 1, and do not print its bytes as they are."
+line_hint="The first line is zlib or plain, then one blank, then LENGTH up to \
+the newline, and nothing else: a NUL is not the end of the line."
+long_hint="This message is valid. compress may make its input longer, up to \
+compressBound(65536) bytes, and before these bytes is the first line."
 believe_hint="The message comes from somebody else, so check it before you \
 believe it. LENGTH is decimal digits, at most 65536, and exactly so many bytes \
 must come out."
@@ -144,8 +148,10 @@ of it."
     zlib_is 1.2.13
     draw "$((RANDOM % 5000 + 1000))"
     packs zlib --hint "$pack_hint"
+    HAND=("${HAND[0]}")
     text ''
     packs zlib --hint "$pack_hint"
+    HAND=("${HAND[0]}")
     [[ $BUILD != *asan* ]] || return 0
     faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=read)
     draw 100
@@ -249,26 +255,48 @@ reason."
     for bad in 'plain 5\nhell' 'plain 5\nhello!' 'plain 5' 'plain \nhello' \
         'plain 5x\nhello' 'plain +5\nhello' 'plain 18446744073709551621\nhello' \
         'gzip 5\nhello' ''; do
+        HAND=("${HAND[0]}")
         text "$bad"
         answer_reads -d
         expect_error --hint "$believe_hint"
+    done
+    for bad in 'plain5\nhello' 'plain-5\nhello' 'plain  5\nhello' \
+        'plain 5 \nhello' 'plain 5\0000\nhello' ' plain 5\nhello' \
+        'plain\n5\nhello'; do
+        HAND=("${HAND[0]}")
+        text "$bad"
+        answer_reads -d
+        expect_error --hint "$line_hint"
     done
     for bad in 'zlib 5\nzabc' 'zlib 2\nzabc' 'zlib 65537\nzabc'; do
+        HAND=("${HAND[0]}")
         text "$bad"
         answer_reads -d
         expect_error --hint "$believe_hint"
     done
+    HAND=("${HAND[0]}")
     text 'zlib 3\nabc'
     answer_reads -d
     expect_error --hint "uncompress returns 0, or the number of an error. Check \
 what it returns."
+    HAND=("${HAND[0]}" "head -c 65536 /dev/urandom | LD_LIBRARY_PATH=$hand_shelf \
+$PROGRAM >$hand_shelf/long")
+    draw 65536
+    cp "$INPUT" "$BATS_TEST_TMPDIR/original"
+    expected zlib
+    INPUT=$WANTED
+    SHOWN="cat $hand_shelf/long"
+    answer_reads -d
+    expect_status 0 --hint "$long_hint"
+    expect_output "$BATS_TEST_TMPDIR/original" --hint "$long_hint"
 }
 
 @test "packs up to 65536 bytes, and refuses more, with status 1" {
     zlib_is 1.2.13
     draw 65536
-    packs zlib --hint "compress may need more room than the input has: \
-compressBound returns how much."
+    packs zlib --hint "65536 bytes are not too many. For them compress may need \
+more room than the input has: compressBound returns how much."
+    HAND=("${HAND[0]}")
     draw 65537
     answer_reads
     expect_error --hint "$most_hint"
@@ -301,6 +329,10 @@ says nothing about libz.so.1 when it runs. Call dlopen in any case."
     draw 100
     by_hand "$SHOWN | $PROGRAM >/dev/full; echo \$?"
     LD_LIBRARY_PATH=$shelf run_answer_to /dev/full "$PROGRAM"
+    expect_status 1 --hint "$output_hint"
+    text 'plain 5\nhello'
+    HAND=("$SHOWN | $PROGRAM -d >/dev/full; echo \$?")
+    LD_LIBRARY_PATH=$shelf run_answer_to /dev/full "$PROGRAM" -d
     expect_status 1 --hint "$output_hint"
 }
 

@@ -84,9 +84,10 @@ call say_start in the body, and nowhere else."
     TIME=$((SECONDS_SET + 3600 * ZONE))
     answer 1 "zone=$ZONE" "seconds=$SECONDS_SET"
     expect_status 0 --hint "$ended_hint"
-    expect_logged "$TIME line 1" --hint "clock_now returns long long, but the \
-copy of its declaration says int, and no compiler sees both: the copy has \
-drifted. Have one declaration, and let all who need it use that."
+    expect_logged "$TIME line 1" --hint "Such a time does not fit into an int: \
+use long long everywhere. clock_now returns long long, but the copy of its \
+declaration says int, and no compiler sees both: the copy has drifted. Have one \
+declaration, and let all who need it use that."
 }
 
 @test "logs each unknown setting, with the right time" {
@@ -100,12 +101,37 @@ ever: keep the unknown settings in config's body, and log them later."
     expect_status 0 --hint "$ended_hint"
     expect_true "it does not name each unknown setting" --hint "A setting that \
 is neither seconds nor zone is logged: its time, unknown setting:, and the \
-setting as it was given." -- names "$first" "$second"
+setting as it was given. The strings in config_arguments stay until the end, so \
+keep a pointer to each unknown one." -- names "$first" "$second"
     expect_logged "$TIME unknown setting: $first" \
         "$TIME unknown setting: $second" "$TIME line 1" \
         --hint "$circle A guard stops the endless calls, but lets a module be \
 used before it is ready. Log the unknown settings when all modules have \
 started."
+    answer 1 zone=15 "seconds=$SECONDS_SET" zone=-13 "zone=$ZONE"
+    expect_status 0 --hint "$ended_hint"
+    expect_logged "$TIME unknown setting: zone=15" \
+        "$TIME unknown setting: zone=-13" "$TIME line 1" --hint "A zone is a \
+number from -12 to 14, and each other one is an unknown setting."
+    logs_all_of_many
+}
+
+# logs_all_of_many: there are as many unknown settings as main allows, and they
+# are long.
+logs_all_of_many() {
+    local i WORD
+    local -a settings=() logged=("0 line 1")
+    for ((i = 0; i < 64; i++)); do
+        word
+        settings+=("$WORD-$(printf '%0150d' "$i")")
+        logged+=("0 unknown setting: ${settings[i]}")
+    done
+    HAND=("$PROGRAM 1 \$(seq 64 | sed 's/^/a-very-very-very-very-very-long-setting-/')")
+    run_answer "$PROGRAM" 1 "${settings[@]}"
+    expect_status 0 --hint "$ended_hint"
+    expect_logged "${logged[@]}" --hint "There may be MOST_SETTINGS unknown \
+settings, and each is logged whole, however long it is. If you keep pointers to \
+them, you need no copies."
 }
 
 names() {
@@ -130,6 +156,28 @@ names() {
     lines "$count"
     expect_status 0 --hint "$ended_hint"
     expect_logged "${LINES_OUT[@]}" --hint "$wait_hint"
+    waits_for_each
+}
+
+# waits_for_each: one of the three bodies takes longer than all the rest. Before
+# it has ended, no thread logs its line.
+waits_for_each() {
+    local slow seen
+    need_faults
+    lines 8
+    for slow in 1 2 3; do
+        HAND=()
+        by_hand "${faulty[@]}" FAULT_NAP="$slow" "$PROGRAM" 8 \
+            "seconds=$SECONDS_SET" "zone=$ZONE"
+        run_answer "${faulty[@]}" FAULT_NAP="$slow" "$PROGRAM" 8 \
+            "seconds=$SECONDS_SET" "zone=$ZONE"
+        expect_status 0 --hint "$ended_hint"
+        seen=$(sed '/^(a nap ends)$/,$d' "$OUT" | grep -ac ' line ') || true
+        sed -i '/^(a nap ends)$/d' "$OUT"
+        expect_logged "${LINES_OUT[@]}" --hint "$wait_hint"
+        expect_true "$seen threads have logged a line before a body has ended" \
+            --hint "$wait_hint" -- [ "$seen" = 0 ]
+    done
 }
 
 @test "logs each unknown setting once, however many threads there are" {

@@ -65,7 +65,8 @@ expect_said() {
 127.0.0.1:$1 said $2 bytes\n" "${@:3}"
 }
 
-all_hint="The program of 1999 does this already: keep it so."
+all_hint="The program of 1999 does this already: keep it so. If you free the \
+list of getaddrinfo, free it after the last try."
 name_hint="Look the name up with getaddrinfo, which takes a name or a number, \
 and a port. (The check has names of its own. Only getaddrinfo finds them; \
 gethostbyname says that there is no such name.)"
@@ -94,12 +95,14 @@ microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
 }
 
 @test "keeps the address of each server until the end" {
-    local one two three i
+    local one two three i hint=$buffer_hint
     serve one whole -n 10
     serve two whole -n 20
     serve three whole -n 30
     answer 127.0.0.1 "$one" 127.0.0.1 "$two" 127.0.0.1 "$three"
     expect_status 0 --hint "$all_hint"
+    (($(grep -c ' said ' "$OUT") == 3)) || hint="Each server says something: \
+go on until all of them have closed their connection."
     # Which of them ends first is theirs to say.
     {
         sed '/ said /d' "$OUT"
@@ -111,11 +114,17 @@ microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
     printf '127.0.0.1:%s\n' "$one said 10 bytes" "$two said 20 bytes" \
         "$three said 30 bytes" >>"$BATS_TEST_TMPDIR/wanted"
     OUT=$BATS_TEST_TMPDIR/sorted
-    expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$buffer_hint"
+    expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$hint"
 }
 
 @test "receives from all servers at once, and prints each line at once" {
     local one two
+    serve one stall
+    start_answer 127.0.0.1 "$one"
+    expect_true "it does not say that it is connected" --hint "Call \
+fflush(stdout) after each line: the server is silent, and the line is still in \
+a buffer of your program." -- soon says answer "connected to 127.0.0.1:$one"
+    next_run
     serve one stall
     serve two whole -n 10
     start_answer 127.0.0.1 "$one" 127.0.0.1 "$two"
@@ -205,6 +214,51 @@ refused."
     finish_answer
     expect_said "$one" 10 --hint "A later try may succeed: make a new socket \
 for each try."
+    next_run
+    counts_tries
+    next_run
+    goes_through_addresses
+}
+
+# counts_tries: HOST has two addresses, and both refuse. On a busy machine it may
+# take longer, but not each time.
+counts_tries() {
+    local i count took hint="One try goes through all addresses of HOST. The pause is \
+after the whole list, not after each address, and there are two of them."
+    local log=$BATS_TEST_TMPDIR/tries
+    local -a with=("LD_PRELOAD=$BUILD/tests/faults.so $names"
+        "NAMES=$HOST=127.0.0.91+127.0.0.92" FAULT_CALL=connect FAULT_ERRNO=111
+        FAULT_TIMES=99)
+    by_hand env "${with[@]}" "FAULT_LOG=/dev/stdout" "$PROGRAM" "$HOST" 80
+    for i in 1 2 3; do
+        : >"$log"
+        timed env "${with[@]}" FAULT_LOG="$log" "$PROGRAM" "$HOST" 80
+        expect_status 1 --hint "If three tries have failed, end with status 1."
+        expect_stderr "*127.0.0.92:80*Connection refused*" --hint "Say which \
+address was the last one, and why: connect 127.0.0.1:80: Connection refused."
+        count=$(grep -c connect "$log") || true
+        expect_true "it called connect $count times, and not 6 times" --hint "There \
+are three tries, and each calls connect once for each address of HOST: here \
+HOST has two." -- [ "$count" = 6 ]
+        ((took > 45)) || return 0
+    done
+    expect_true "it gave up after $(printf %d.%02d $((took / 100)) \
+        $((took % 100))) seconds" --hint "$hint" -- false
+}
+
+# goes_through_addresses: HOST has two addresses; connect fails the first time.
+goes_through_addresses() {
+    local one address=::ffff:127.0.0.1 hint="If connect fails, the same try goes \
+on with the next address of HOST, and with a new socket of its family."
+    local -a with=("LD_PRELOAD=$BUILD/tests/faults.so $names"
+        "NAMES=$HOST=127.0.0.1+$address" FAULT_CALL=connect FAULT_ERRNO=111)
+    [[ -e /proc/net/if_inet6 ]] || return 0
+    serve one whole -n 10
+    by_hand env "${with[@]}" "$PROGRAM" "$HOST" "$one"
+    run_answer env "${with[@]}" "$PROGRAM" "$HOST" "$one"
+    expect_status 0 --hint "$hint"
+    expect_output --text "connected to [$address]:$one
+[$address]:$one said 10 bytes\n" --hint "$hint"
 }
 
 @test "reports a reset as an error, with status 1" {
@@ -257,6 +311,10 @@ end with status 2."
     expect_status 2 --hint "$usage_hint"
     answer a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8 i 9
     expect_status 2 --hint "$usage_hint"
+    HAND=()
+    answer a 1x b 2x c 3x d 4x e 5x f 6x g 7x h 8x
+    expect_status 1 --hint "Eight servers are not too many. (Here the PORTs are \
+invalid, so the status is 1.)"
 }
 
 @test "refuses an unknown HOST, with status 1" {
@@ -268,8 +326,27 @@ gai_strerror has the words for what getaddrinfo returns."
 }
 
 @test "refuses an invalid PORT, with status 1" {
+    local port one hint="A port is a number from 1 to 65535, in digits alone. \
+getaddrinfo takes the name of a service too, and strtoul passes over blanks and \
+takes a sign: so check the port yourself."
+    local log=$BATS_TEST_TMPDIR/connects
     answer 127.0.0.1 80x
-    expect_status 1 --hint "$port_hint"
-    answer 127.0.0.1 65616
-    expect_status 1 --hint "$port_hint"
+    expect_status 1 --hint "$hint"
+    need_faults
+    for port in 80x 65616 0 65536 '' ' 80' +80 -1 http; do
+        HAND=()
+        : >"$log"
+        by_hand "$PROGRAM" 127.0.0.1 "$port"
+        run_answer "${faulty[@]}" FAULT_CALL=connect FAULT_ERRNO=111 \
+            FAULT_TIMES=99 FAULT_LOG="$log" "$PROGRAM" 127.0.0.1 "$port"
+        expect_status 1 --hint "$hint"
+        expect_true "it connects to a port that is none" --hint "$hint" \
+            -- test ! -s "$log"
+        expect_true "it does not say why" --hint "Say on standard error what is \
+wrong with the port." -- test -n "$errors"
+    done
+    HAND=()
+    serve one whole -n 10
+    answer 127.0.0.1 "$one" 127.0.0.1 80x
+    expect_status 1 --hint "Check each PORT, not only the first one."
 }

@@ -15,6 +15,8 @@
  *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
  *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, with a handler
  *     FAULT_LATE=50        epoll_wait returns 50 milliseconds late
+ *     FAULT_NAP=2          the second nanosleep takes 0.1 seconds longer; then
+ *                          the program prints "(a nap ends)"
  *     FAULT_CLOCK=60       the time of day is one more minute late each time
  *                          that the program asks for it
  *     FAULT_LOG=FILE       a line for each call that failed
@@ -230,6 +232,20 @@ int epoll_wait(int fd, struct epoll_event *events, int most, int milliseconds) {
     if (ready > 0 && late.tv_nsec > 0)
         (void)nanosleep(&late, NULL);
     return ready;
+}
+
+int nanosleep(const struct timespec *wanted, struct timespec *left) {
+    int (*real)(const struct timespec *, struct timespec *);
+    static _Atomic long made;
+    const struct timespec more = {.tv_nsec = 100000000};
+    find("nanosleep", &real);
+    long number = ++made;
+    int result = real(wanted, left);
+    if (number == from_environment("FAULT_NAP", 0)) {
+        (void)real(&more, NULL);
+        (void)puts("(a nap ends)");
+    }
+    return result;
 }
 
 int epoll_ctl(int fd, int operation, int other, struct epoll_event *event) {

@@ -9,7 +9,9 @@
  *
  * It compresses nothing: it writes a z, and then each byte with the key added.
  * Arguments and results are those of zlib's manual. For example, compress fails
- * if it is given less room than compressBound says.
+ * if it is given less room than compressBound says. compress and uncompress may
+ * write wherever they are told that there is room, so first they fill all of
+ * it: a program that has less room than it says crashes.
  */
 #include "zlib.h"
 
@@ -51,6 +53,7 @@ int compress(unsigned char *to, unsigned long *to_length,
         return MEMORY_ERROR;
     if (*to_length < bound(length))
         return BUFFER_ERROR;
+    memset(to, 'x', *to_length);
     to[0] = 'z';
     for (unsigned long i = 0; i < length; i++)
         to[i + 1] = (unsigned char)(from[i] + key());
@@ -66,6 +69,7 @@ int uncompress(unsigned char *to, unsigned long *to_length,
         return DATA_ERROR;
     if (*to_length < length - 1)
         return BUFFER_ERROR;
+    memset(to, 'x', *to_length);
     for (unsigned long i = 0; i < length - 1; i++)
         to[i] = (unsigned char)(from[i + 1] - key());
     *to_length = length - 1;
