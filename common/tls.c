@@ -13,8 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { HOST_BYTES = 254 }; /* the longest host name, and a NUL: RFC 1035 */
+
+/* Reasons of our own in OpenSSL's queue: own_words has the words. */
+enum { KEY_FOR_OTHERS = 100, KEY_OF_ANOTHER };
 
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
@@ -110,6 +114,24 @@ static int refuse_folder(const char *path) {
     return -1;
 }
 
+/* Whoever has a copy of our key can pretend to be us, so no other user may use
+ * its file. The file's owner always can, so the owner must be us, or root, who
+ * can read every file anyway. Returns 0, or -1. */
+static int check_key_is_private(const char *key_file) {
+    struct stat key;
+    if (stat(key_file, &key) < 0)
+        return -1;
+    if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        ERR_raise(ERR_LIB_USER, KEY_FOR_OTHERS);
+        return -1;
+    }
+    if (key.st_uid != geteuid() && key.st_uid != 0) {
+        ERR_raise(ERR_LIB_USER, KEY_OF_ANOTHER);
+        return -1;
+    }
+    return 0;
+}
+
 int tls_use_certificate(SSL_CTX *context, const char *chain_file,
                         const char *key_file) {
     ERR_clear_error();
@@ -121,6 +143,8 @@ int tls_use_certificate(SSL_CTX *context, const char *chain_file,
         return -1;
     /* Do the two belong together? This asks for any kind of key. */
     if (SSL_CTX_check_private_key(context) != 1)
+        return -1;
+    if (check_key_is_private(key_file) < 0)
         return -1;
     ERR_clear_error();
     return 0;
@@ -278,12 +302,26 @@ static bool is_alert(unsigned long code) {
            reason <= SSL_AD_REASON_OFFSET + UINT8_MAX;
 }
 
+/* What check_key_is_private has found. */
+static const char *key_words(int reason) {
+    switch (reason) {
+    case KEY_FOR_OTHERS:
+        return "other users may use the key's file";
+    case KEY_OF_ANOTHER:
+        return "the key's file belongs to another user";
+    default:
+        return NULL;
+    }
+}
+
 /* Where OpenSSL's own words help nobody, these are ours. Returns NULL for all
  * other errors. */
 static const char *own_words(unsigned long code) {
     if (ERR_GET_LIB(code) == ERR_LIB_PEM &&
         ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
         return "the key has a passphrase"; /* tls_use_certificate reports it */
+    if (ERR_GET_LIB(code) == ERR_LIB_USER)
+        return key_words(ERR_GET_REASON(code));
     if (ERR_GET_LIB(code) != ERR_LIB_SSL)
         return NULL;
     switch (ERR_GET_REASON(code)) {

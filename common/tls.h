@@ -56,9 +56,12 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file);
  * with that certificate first, then those between it and the root. key_file is
  * the path of a PEM file with the private key that belongs to the certificate.
  * A key with a passphrase is refused: nobody is asked for it.
+ * Only its owner may be able to use it, and the owner must be us, or root:
+ * lesson 09.
  *
- * Returns 0, or -1 when a file cannot be read or used, or when key and
- * certificate don't belong together: see tls_explain.
+ * Returns 0, or -1 when a file cannot be read or used, when other users may use
+ * the key's file, or when key and certificate don't belong together: see
+ * tls_explain.
  */
 int tls_use_certificate(SSL_CTX *context, const char *chain_file,
                         const char *key_file);

@@ -21,6 +21,7 @@ enum {
     PATIENCE_MS = 1000, /* for each client */
     PAUSE_MS = 100,     /* after an accept that failed */
     BACKLOG = 128,
+    PIECE_BYTES = 4096,
     LONGEST_NAME = 253, /* bytes of a DNS name: RFC 1035, section 2.3.4 */
     LINE_BYTES = LONGEST_NAME + sizeof "welcome \n",
 };
@@ -100,8 +101,7 @@ static int welcome(SSL *ssl, const char *name, struct deadline deadline) {
 }
 
 /* Makes the handshake with one client, and lets it in or not. */
-static void serve_client(SSL *ssl, char **names) {
-    struct deadline deadline = deadline_after(PATIENCE_MS);
+static void serve_client(SSL *ssl, char **names, struct deadline deadline) {
     if (tls_handshake(ssl, deadline) < 0) {
         complain("SSL_accept", ssl);
         return;
@@ -116,6 +116,19 @@ static void serve_client(SSL *ssl, char **names) {
     }
     if (SSL_shutdown(ssl) < 0) /* it sends close_notify */
         complain("SSL_shutdown", ssl);
+}
+
+/* Ends our half of the connection, and reads what the client still sends, until
+ * it closes too. If we closed while bytes of it are unread, the kernel would
+ * send a reset, and the client might lose our line: see lesson 06. */
+static void linger(int fd, struct deadline deadline) {
+    char unread[PIECE_BYTES];
+    ssize_t received;
+    if (shutdown(fd, SHUT_WR) < 0)
+        return; /* the connection has broken, so nothing more will come */
+    do {
+        received = deadline_recv(deadline, fd, unread, sizeof unread);
+    } while (received > 0);
 }
 
 /* Returns a listener at 127.0.0.1, as in lesson 02, and prints its name. */
@@ -155,12 +168,14 @@ static _Noreturn void serve_clients(SSL_CTX *context, int listener,
             (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
             continue;
         }
+        struct deadline deadline = deadline_after(PATIENCE_MS);
         SSL *ssl = SSL_new(context);
         if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
-            serve_client(ssl, names);
+            serve_client(ssl, names, deadline);
         else
             complain("SSL_new", NULL);
         SSL_free(ssl);
+        linger(fd, deadline);
         (void)close(fd); /* an error here changes nothing for other clients */
     }
 }

@@ -256,7 +256,7 @@ static const struct note notes[] = {
     {
         .name = "socket.ssl",
         .since = "Python 2.6; never in Python 3",
-        .why = "it verifies nothing, and has no argument for the name",
+        .why = "it asks for no proof, and has no argument for the name",
         .instead = "not ssl.wrap_socket, which it advises: see there",
     },
 };

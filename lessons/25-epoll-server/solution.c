@@ -248,6 +248,37 @@ static void admit_client(struct server *server, int fd) {
     append_to_list(server, fd);
 }
 
+/* These errors of accept are not ours. The connection that we were about to
+ * accept has failed, and the next one may be good: accept(2), "Error handling".
+ */
+static int is_one_connection_lost(int error) {
+    switch (error) {
+    case ECONNABORTED:
+    case EPERM: /* a firewall forbids it */
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* Says why accept4 failed; errno is still the reason. */
+static void report_failed_accept(void) {
+    if (is_worth_another_try(errno))
+        return; /* nobody is in the queue; or epoll_wait says so again */
+    if (is_one_connection_lost(errno))
+        warn("accept"); /* the listener is still ready for the next one */
+    else
+        warn_and_pause("accept");
+}
+
 static void accept_clients(struct server *server) {
     for (;;) {
         int fd =
@@ -256,10 +287,7 @@ static void accept_clients(struct server *server) {
             break;
         admit_client(server, fd);
     }
-    /* After ECONNABORTED, which is one client's error, the listener is still
-     * ready if another client is in the queue. */
-    if (!is_worth_another_try(errno) && errno != ECONNABORTED)
-        warn_and_pause("accept");
+    report_failed_accept();
 }
 
 /* How long epoll_wait may sleep: until the first client's time is up, or for

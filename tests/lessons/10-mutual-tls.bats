@@ -271,6 +271,25 @@ server.wrap_socket(raw, server_side=True).close()"
     done
 }
 
+@test "10's solution ends cleanly also with a client that sends much" {
+    [[ -x $BUILD/solution/10-mutual-tls ]] || skip "it is not built"
+    local i
+    head -c 60000 /dev/zero >"$BATS_TEST_TMPDIR/much"
+    start_server guests "$BUILD/solution/10-mutual-tls" 0 "${ours[@]}" \
+        alice.example
+    # Did it close without reading this, the kernel would send a reset.
+    for i in {1..6}; do
+        try "$rude_tls" -j "$PORT" -f "$BATS_TEST_TMPDIR/much" -n 99999 \
+            -o "$BATS_TEST_TMPDIR/told" honest "$certs/client.pem" \
+            "$certs/client.key"
+        expect_result 0 ""
+        expect_output \
+            --text 'TLSv1.3\ngot 22 bytes, then close_notify\n'
+        expect_output --text 'welcome alice.example\n' \
+            --in "$BATS_TEST_TMPDIR/told"
+    done
+}
+
 @test "10-mutual-tls is not deceived by who has no key, and speaks no old TLS" {
     serve
     rude impostor

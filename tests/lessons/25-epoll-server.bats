@@ -258,6 +258,23 @@ serve_with() {
     done
 }
 
+@test "25's solution does not pause when accept has lost one connection" {
+    [[ -x $BUILD/solution/25-epoll-server ]] || skip "it is not built"
+    local errno began
+    # With 20 ms for each it would take four seconds.
+    for errno in 71 103 113; do
+        need_faults
+        start_server solution "${faulty[@]}" FAULT_CALL=accept4 \
+            FAULT_ERRNO="$errno" FAULT_TIMES=200 \
+            "$BUILD/solution/25-epoll-server" -i 10 0
+        began=${EPOCHREALTIME/./}
+        call whole -n 7
+        ((${EPOCHREALTIME/./} - began < 2000000))
+        expect_equal "lines" 200 "$(wc -l <"$BATS_TEST_TMPDIR/solution.err")"
+        stop solution
+    done
+}
+
 @test "25-epoll-server reads on with -r 2, but not with -e as well" {
     local heard status=0
     serve -r 2

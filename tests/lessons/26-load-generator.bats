@@ -161,6 +161,31 @@ paused() {
     expect_said sent-max 1950000 100000000
 }
 
+@test "26-load-generator's server stands still also where tmux started it" {
+    skip_unless python3
+    local command here=$BATS_TEST_TMPDIR
+    command=$(grep -m 1 '^\$ .*26.pid; exec' lessons/26-load-generator/README.md)
+    command=${command#\$ }
+    command=${command/build\/26.pid/"$here/pid"}
+    command=${command/build\/25/"$BUILD/25"}
+    # A parent that makes its child go on when it has been stopped, as tmux does.
+    start_server parent python3 -c '
+import os, signal, subprocess, sys
+child = subprocess.Popen(["bash", "-c", sys.argv[1]]).pid
+status = os.waitpid(child, os.WUNTRACED)[1]
+while os.WIFSTOPPED(status):
+    os.kill(child, signal.SIGCONT)
+    status = os.waitpid(child, os.WUNTRACED)[1]
+' "${command/8080/0}"
+    try "$BUILD/peers/freeze" "$(<"$here/pid")" 400 500 "$program" -c 3 \
+        -r 1000 -d 1 127.0.0.1 "$PORT"
+    expect_equal "status" 0 "$status"
+    expect_said p99 3000000 6000000
+    kill "$(<"$here/pid")"
+    finish parent
+    expect_equal "status of the parent" 0 "$ended"
+}
+
 @test "26-load-generator counts in a closed loop what it sent itself" {
     # The same server, the same pause; and nobody has noticed.
     loaded "-k 400" pause -c 2 -s 1 -d 0.4

@@ -44,6 +44,16 @@ setup() {
     done
 }
 
+@test "a text says so before a command that only bash knows" {
+    local text
+    for text in README.md lessons/*/README.md; do
+        awk '/bash/ { is_said = 1 }
+            /^[$>] (.*[ (])?time -p/ && !is_said { exit 1 }
+            /^[$>] .*\/dev\/tcp/ && !/^[$>] bash -c/ { exit 1 }' "$text" ||
+            { echo "$text: does not say that this is bash's" >&2 && false; }
+    done
+}
+
 # They are run side by side.
 @test "no two lessons' transcripts write the same file" {
     local text shared

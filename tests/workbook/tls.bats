@@ -119,6 +119,23 @@ END
     told "ee key too small"
 }
 
+@test "tls_server_context refuses a key that is not ours alone" {
+    local key=$BATS_TEST_TMPDIR/key mode
+    PORT=1
+    cp "$certs/good.key" "$key"
+    for mode in 640 620 604 644; do
+        chmod "$mode" "$key"
+        try "$tell" server "$certs/good.pem" "$key" "$PORT"
+        told "other users may use the key's file"
+    done
+    if ((EUID == 0)); then # nobody else can give a file away
+        chmod 600 "$key"
+        chown 65534 "$key"
+        try "$tell" server "$certs/good.pem" "$key" "$PORT"
+        told "the key's file belongs to another user"
+    fi
+}
+
 @test "tls_server_context makes a server that tells who does not speak TLS" {
     start_server peer "$BUILD/peers/rude" serve garbage
     try "$tell" server "$certs/good.pem" "$certs/good.key" "$PORT"
