@@ -23,12 +23,12 @@ will_say() {
     port_of "$1"
     # shellcheck disable=SC2059 # it is a format
     printf "$2" >"$BATS_TEST_TMPDIR/$1.said"
-    HAND=("printf '$2' >/tmp/said")
+    HAND=("printf '$2' >$BUILD/said")
     case $1 in
     stall | reset) set -- "$1" "-k 9999999 " ;;
     *) set -- "$1" "" ;;
     esac
-    HAND+=("$BUILD/peers/rude -f /tmp/said -p $HAND_PORT $2""serve $1")
+    HAND+=("$BUILD/peers/rude -f $BUILD/said -p $HAND_PORT $2""serve $1")
 }
 
 # hear FACE TEXT: runs the learner's program against that peer.

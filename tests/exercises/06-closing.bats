@@ -98,6 +98,7 @@ returns how many. Call it again with the rest until all are sent: \
 stream_write_all does that."
     next_run
     faulty+=('FAULT_SHORT=read')
+    input $((200 + RANDOM % 100))
     hearer "-n 0" whole
     talk
     expect_heard --hint "read returns what is there, which may be fewer bytes \
