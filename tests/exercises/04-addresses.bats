@@ -286,7 +286,7 @@ pointer to its first entry. Keep that pointer, and go through the list with \
 another."
     given=$(grep -cx given "$1") || true
     back=$(grep -cx "given back" "$1") || true
-    HAND[-1]=${HAND[-1]/"$1"/\/dev\/stderr}
+    HAND[-1]=${HAND[-1]/"$BUILD/log"/\/dev\/stderr}
     expect_true "it called getaddrinfo $given times, and gave back $back \
 lists" \
         --hint "$hint" -- test "$given" = "$back"

@@ -26,7 +26,6 @@ faulty=()
 hearer() {
     HEARD=$BATS_TEST_TMPDIR/heard
     peer rude "$1 -o $HEARD" "$2"
-    HAND[-1]=${HAND[-1]/"$HEARD"/"$BUILD/heard"}
 }
 
 # was_reached: somebody connected to the peer. It may look only after the answer

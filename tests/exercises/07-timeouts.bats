@@ -133,7 +133,7 @@ long."
     printf '%d\0%d\n' "$RANDOM" "$RANDOM" >"$BATS_TEST_TMPDIR/nul"
     fetch_from "-f $BATS_TEST_TMPDIR/nul" whole -t 5 -n 1
     HAND=("printf 'a\\0b\\n' >$BUILD/nul" \
-        "${HAND[@]//"$BATS_TEST_TMPDIR"/$BUILD}")
+        "${HAND[@]}")
     expect_output "$PAYLOAD" --hint "Bytes from a socket are not a C string: a \
 NUL may be among them. Use memchr and fwrite, which take a length."
     expect_status 0 --hint "A NUL in a line is no error: use memchr, which \

@@ -43,10 +43,12 @@ $certs/$2.key")
 # ask [-t SECONDS]: an answer, which is to talk to $taken and to nobody else. It
 # may meet faults: see need_faults.
 ask() {
-    local input=
-    [[ $INPUT == /dev/null ]] || input="$typed | "
-    by_hand "$input${faulty[*]}${faulty:+ }$PROGRAM $*${*:+ }$certs/root.pem \
+    local shown="${faulty[*]}${faulty:+ }$PROGRAM $*${*:+ }$certs/root.pem \
 $taken 127.0.0.1 $HAND_PORT"
+    case $INPUT in
+    /dev/null) by_hand "$shown </dev/null" ;;
+    *) by_hand "$typed | $shown" ;;
+    esac
     run_answer "${faulty[@]}" "$PROGRAM" "$@" "$certs/root.pem" "$taken" \
         127.0.0.1 "$PORT"
 }

@@ -273,7 +273,7 @@ names as you check the first key."
     # The certificate is for everybody.
     cp "$certs/good.pem" "$BATS_TEST_TMPDIR/open.pem"
     chmod 644 "$BATS_TEST_TMPDIR/open.pem"
-    HAND=()
+    HAND=("cp $certs/good.pem $BUILD/open.pem; chmod 644 $BUILD/open.pem")
     answer_serves 0 "$BATS_TEST_TMPDIR/open.pem" "$certs/good.key" --hint "Only \
 the key is secret. Everybody may read the certificate: do not look at the \
 rights of its file."

@@ -101,6 +101,7 @@ SSL_ERROR_SSL: say why, and end with status 1."
     # A buffer of standard output has 4096 bytes when it is a file. One that was
     # full was printed, and the rest was not.
     (($(wc -c <"$OUT") % 4096 != 0)) || hint=$flush_hint
+    HAND[-1]="timeout 2 ${HAND[-1]} | cat" # to a terminal it need not flush
     expect_output "$ANSWER" --hint "$hint"
 }
 
@@ -115,6 +116,7 @@ is_printed_or_ended() {
     soon is_printed_or_ended || true
     expect_output "$ANSWER" --hint "$first_hint"
     pid=$(pid_of answer)
+    HAND[-1]="time -p ${HAND[-1]/ / -t 2 }"
     soon is_asleep_or_ended ||
         fail "it never sleeps" --show "$(tell_work)" --hint "$sleep_hint"
     expect_true "it has ended, and the server has not" \

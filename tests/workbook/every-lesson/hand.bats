@@ -12,7 +12,7 @@ setup_file() {
 }
 
 # make_desk FOLDER PROGRAM NAME: FOLDER looks like the top of the workbook, with
-# PROGRAM as the answer to NAME.
+# PROGRAM, and its source beside it, as the answer to NAME.
 make_desk() {
     local entry
     mkdir -p "$1/build/work"
@@ -21,6 +21,10 @@ make_desk() {
         ln -s "$PWD/$entry" "$1/build"
     done
     cp "$2" "$1/build/work/$3"
+    case $2 in
+    "$BUILD/solution/"*) cp "lessons/$LESSON/solution.c" "$1/build/work/$3.c" ;;
+    *) cp "$2.c" "$1/build/work/$3.c" ;;
+    esac
 }
 
 # play SECONDS PROGRAM NAME SEEN COMMAND...: what a learner sees is in the file
@@ -66,7 +70,7 @@ shown() {
     # What is about time may look the same once on a busy machine.
     shows_mistake "$@" || shows_mistake "$@" || {
         printf '%s (%s) is not seen by:\n' "$1" "$3"
-        cat "$BATS_TEST_TMPDIR/$1/wrong.raw"
+        head -c 4000 "$BATS_TEST_TMPDIR/$1/wrong.raw"
         return 1
     }
 }
