@@ -41,6 +41,7 @@ play() {
     sed -E -e '/^hundredths |^(real|user|sys) [0-9.]+$/d' -e "s/$3/$LESSON/g" \
         -e 's/(127\.[0-9.]+|\]|port|::1)([: ])[0-9]{5}\b/\1\2PORT/g' \
         -e 's/^\[([0-9]+)\] [0-9]+$/[\1] PID/' \
+        -e 's/\b[0-9]+\.[0-9]{2}\b/TIME/g' \
         -e 's/\b[0-9]+(\.[0-9]+)? ?(s|ms|seconds)\b/TIME/g' \
         -e 's/[A-Z][a-z]{2} +[0-9]+ [0-9]{2}:[0-9]{2}/DATE/' \
         -e 's/socket:\[[0-9]+\]/SOCKET/' -e 's|/pts/[0-9]+|/pts/N|' "$4.raw" >"$4"
