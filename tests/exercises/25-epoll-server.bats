@@ -355,6 +355,8 @@ the first client of your list."
     # What it is told of has been so for longer than a client's time.
     faulty+=(FAULT_LATE=40)
     serves 0.03
+    HAND=("${faulty[*]} MALLOC_PERTURB_=165 ${HAND[0]}")
+    by_hand "bash -c 'echo hello >/dev/tcp/127.0.0.1/$HAND_PORT; sleep 1'"
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
         fail "nobody answers" --hint "$begin_hint"
     echo hello >&7

@@ -13,23 +13,16 @@ capture() {
     local face=$1
     shift
     SEED=$((RANDOM * 32768 + RANDOM))
-    FILE=$BATS_TEST_TMPDIR/$face
+    FILE=$BATS_TEST_TMPDIR/capture
     "$captures" -s "$SEED" -a "$BATS_TEST_TMPDIR/wanted" "$@" "$face" \
         >"$FILE" || environment "$captures does not run"
     HAND=("$captures -s $SEED${*:+ $*} $face >$BUILD/capture")
 }
 
-# look: the learner's program is given FILE.
-look() {
-    local written=${#HAND[@]}
-    answer "$FILE"
-    HAND[written]=${HAND[written]//"$FILE"/$BUILD/capture}
-}
-
 # finds FACE [--hint TEXT]: the handshake in a file of that kind.
 finds() {
     capture "$1"
-    look
+    answer "$FILE"
     expect_output "$BATS_TEST_TMPDIR/wanted" "${@:2}"
     expect_status 0 --hint "The handshake was found: end with status 0."
 }
@@ -40,7 +33,7 @@ refuses() {
     local hint=''
     local -a arguments
     take_options 1 "$@" || return
-    look
+    answer "$FILE"
     expect_status 1 --hint "$hint"
     expect_output /dev/null --hint "$hint"
     errors=${errors//"$FILE"/}
@@ -166,7 +159,6 @@ that there is no handshake, and end with status 1."
 @test "reports a file that it cannot read" {
     local SEED FILE
     capture plain
-    FILE=$BATS_TEST_TMPDIR/text
     printf 'No. Time Source\n%0200d\n' "$RANDOM" >"$FILE"
     HAND=("(echo No. Time; seq 1 99) >$BUILD/capture")
     refuses pcap --hint "$magic_hint"
