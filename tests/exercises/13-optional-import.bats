@@ -47,9 +47,8 @@ no_zlib() {
 # draw BYTES: an input that nobody has seen before is in $INPUT.
 draw() {
     INPUT=$BATS_TEST_TMPDIR/input
-    "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$1" payload \
-        garbage >"$INPUT" || environment "$BUILD/peers/rude does not run"
-    SHOWN="head -c $1 /dev/urandom"
+    SHOWN="$BUILD/peers/rude -s $((RANDOM + 2)) -n $1 payload garbage"
+    $SHOWN >"$INPUT" || environment "$BUILD/peers/rude does not run"
 }
 
 # text TEXT: that is the input, with printf's escapes.
