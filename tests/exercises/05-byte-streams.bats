@@ -225,6 +225,7 @@ also between two messages: say why, and end with status 1."
     will_say stall "${NETSTRING}12:twelve"
     start_answer 127.0.0.1 "$PORT"
     soon says_or_ended answer "$WORD" || true
+    HAND[-1]+=" | cat" # to a terminal, a line goes without fflush too
     expect_true "the peer has said a whole message, and waits, but nothing \
 was printed" --hint "Output to a pipe or a file stays in a buffer until you \
 call fflush(stdout). Call it after each message." -- says answer "$WORD"

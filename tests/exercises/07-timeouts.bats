@@ -207,6 +207,8 @@ newline."
     expect_stderr "*try 1: *deadline passed*" --hint "$left_hint"
     expect_at_least 11 --hint "SECONDS may have a fraction: 0.12 is 120 \
 milliseconds."
+    HAND=("$BUILD/peers/rude -n 99 -d 900 -p $HAND_PORT serve dribble"
+        "$PROGRAM -t 1.2 -n 1 127.0.0.1 $HAND_PORT")
     expect_less_than 17 --hint "$left_hint"
 }
 
