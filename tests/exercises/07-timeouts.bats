@@ -302,6 +302,8 @@ an empty buffer: what came of the line in one try is of no use in the next."
     expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*\n*try 3: *recv*' --hint "Print a \
 line on standard error for each try that failed: try 1:, the call, and the \
 reason."
+    HAND=("${fault:+env LD_PRELOAD=$BUILD/tests/faults.so $fault }$PROGRAM \
+-t 9 -n 6 127.0.0.1 $HAND_PORT")
     expect_at_least 34 --hint "Pause 0.05 s after the first failed try, 0.1 s \
 after the second and 0.2 s after the third: each pause is twice the one before \
 it. A signal ends a sleep too early: sleep again until the point in time is \

@@ -85,7 +85,7 @@ compressed() {
 # answer_reads [-d]: an answer whose standard input is $INPUT.
 answer_reads() {
     by_hand "$SHOWN |${ZLIB_IS+ ZLIB_IS=$ZLIB_IS}${ZLIB_FAILS+ \
-ZLIB_FAILS=$ZLIB_FAILS} LD_LIBRARY_PATH=$hand_shelf $PROGRAM${*:+ }$* | od -c"
+ZLIB_FAILS=$ZLIB_FAILS} LD_LIBRARY_PATH=$hand_shelf ${PROGRAM_NOW:-$PROGRAM}${*:+ }$* | od -c"
     LD_LIBRARY_PATH=$shelf run_answer "${faulty[@]}" \
         "${PROGRAM_NOW:-$PROGRAM}" "$@"
 }
@@ -280,8 +280,8 @@ compressBound returns how much."
         environment "nobody knows what $PROGRAM is made of"
     sed 's/zlib\.h/no-zlib.h/' "$source" >"$bare.c"
     zlib_is 1.2.13
-    by_hand "sed 's/zlib\\.h/no-zlib.h/' $source >$hand_shelf/bare.c; cc \
--Icommon -o $hand_shelf/bare $hand_shelf/bare.c $BUILD/common.a"
+    by_hand "sed 's/zlib\\.h/no-zlib.h/' $source >$BUILD/bare.c; cc \
+-Icommon -o $BUILD/bare $BUILD/bare.c $BUILD/common.a"
     about=
     : >"$BATS_TEST_TMPDIR/ending"
     cc -std=c17 -w -Icommon -o "$bare" "$bare.c" "$BUILD/common.a" \

@@ -200,6 +200,7 @@ lives() {
 expect_closed() {
     local i spoke silent
     for i in 1 2 3 4 5; do
+        HAND=("${HAND[0]}")
         lives "${@:2}"
         ((status != 124)) || fail "it closes nobody" --hint "$timeout_hint"
         ((${silent:-999} > 130)) || return 0

@@ -28,8 +28,8 @@ make_desk() {
 }
 
 # play SECONDS PROGRAM NAME SEEN COMMAND...: what a learner sees is in the file
-# SEEN, without what differs from run to run; how long the commands took, in
-# hundredths of a second, is in SEEN.times.
+# SEEN, without what differs from run to run. How long the commands took, and
+# what times they say, is in SEEN.times.
 play() {
     local desk=$4.desk private=$PWD/$BUILD/tests/private
     local -a top now
@@ -47,7 +47,9 @@ play() {
         cat "$4.raw"
         return 1
     fi
-    grep -E '^hundredths |^(real|user|sys) [0-9.]+$' "$4.raw" >"$4.times"
+    sed -nE 's/^(spoke|silent) ([0-9]+) to .*/milliseconds \2/
+        /^(hundredths|milliseconds|real|user|sys) [0-9.]+$/p' "$4.raw" \
+        >"$4.times"
     sed -E -e '/^hundredths |^(real|user|sys) [0-9.]+$/d' -e "s/$3/$LESSON/g" \
         -e 's/(127\.[0-9.]+|\]|port|::1)([: ])[0-9]{5}\b/\1\2PORT/g' \
         -e 's/^\[([0-9]+)\] [0-9]+$/[\1] PID/' \
@@ -63,6 +65,7 @@ play() {
 differ() {
     ! cmp -s "$1" "$2" || ! paste -d' ' "$1.times" "$2.times" | awk '
         $1 == "hundredths" { $2 /= 100; $4 /= 100 }
+        $1 == "milliseconds" { $2 /= 1000; $4 /= 1000 }
         { apart = $2 > $4 ? $2 - $4 : $4 - $2 }
         apart > ($1 == "hundredths" ? 0.5 : 0.08) &&
             ($2 > 1.4 * $4 || $4 > 1.4 * $2) { seen = 1 }
