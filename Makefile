@@ -256,7 +256,7 @@ pictures: all ## draw each lesson's xray.svg anew, from a real run
 
 scripts := $(filter-out scripts/lib,$(wildcard scripts/*)) \
     $(wildcard scripts/lib/*.bash .ci/run tests/mutate tests/lib/*.bash) \
-    $(wildcard tests/torture/*.bash) tests/lib/exercise-text \
+    $(wildcard tests/torture/*.bash) tests/lib/by-hand tests/lib/exercise-text \
     tests/torture/tls-matrix
 suites := $(wildcard tests/*/*.bats tests/*/*/*.bats)
 

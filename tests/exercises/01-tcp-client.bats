@@ -74,6 +74,7 @@ expect_copy() {
     if ((got - wanted < 100)) && prints_more_than "$PAYLOAD"; then
         hint="Standard output is for what the server sent, and nothing else. \
 Print the count on standard error."
+        HAND[-1]+=" 2>/dev/null"
     elif ((got > wanted)); then
         hint="Write as many bytes as recv returned. sizeof gives the size of \
 your array: so many bytes recv may write into it, but often they are fewer."

@@ -130,6 +130,8 @@ that never ends."
     expect_true "it did not say which port it got" \
         --hint "For port 0 the kernel chooses a free port. After bind, \
 getsockname says which one: print that." -- [ "$PORT" != 0 ]
+    HAND=("$PROGRAM $HAND_PORT")
+    by_hand_read 127.0.0.1
     expect_true "nobody listens on port $PORT" \
         --hint "sin_port in a struct sockaddr_in is in network byte order: set \
 it with htons, and convert it with ntohs before you print it." \
@@ -288,7 +290,8 @@ asks_seldom() {
     call
     expect_told --hint "$serve_hint"
     stop_all
-    HAND=("$PROGRAM $HAND_PORT" "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT'")
+    HAND=("$PROGRAM $HAND_PORT >$BUILD/first & sleep 1; bash -c 'cat \
+</dev/tcp/127.0.0.1/$HAND_PORT'; kill \$!; wait")
     answer_serves "$port" --hint "The server closed first, so its old \
 connection is in TIME_WAIT and still holds the port. Set SO_REUSEADDR with \
 setsockopt before bind."
@@ -310,6 +313,7 @@ that, and end with status 1."
 the reason: err(1, \"bind\") prints it in words."
     need_faults
     faulty+=(FAULT_CALL=listen FAULT_ERRNO=98)
+    HAND=("${faulty[*]} $PROGRAM $HAND_PORT")
     run_answer "${faulty[@]}" "$PROGRAM" 0
     expect_status 1 --hint "listen returns -1 when it fails, as bind does. \
 Check that, and end with status 1."

@@ -238,8 +238,8 @@ standard error that no answer came."
         --hint "When no answer came to the third try, say so on standard \
 error: errx(1, ...)." -- test -n "$errors"
     HAND=()
-    by_hand "$BUILD/peers/rude-udp -p $HAND_PORT serve stranger"
-    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT"
+    by_hand "$BUILD/peers/rude-udp -d 500 -p $HAND_PORT serve stranger"
+    by_hand "time -p $PROGRAM 127.0.0.1 $HAND_PORT"
     pester_while misled
     judge misled
     expect_end --hint "A stranger's datagram is no answer, and the second \

@@ -85,12 +85,15 @@ be" --show "Expected: $wanted: ${reason/\*/...}
 # else. What it printed instead may show the mistake.
 expect_connected_to() {
     local -a options=("${@:2}")
+    ! is_text "connected to $1\n" "$OUT" || return 0
     if [[ $errors == *"connected to $1"* ]]; then
         options+=(--hint "That line is the result, so it goes to standard \
 output: printf, and not fprintf(stderr, ...).")
+        HAND[-1]+=" 2>/dev/null"
     elif grep -qxF "connected to $1" "$OUT"; then
         options+=(--hint "Standard output is for this line alone. What you \
 say about an address that failed goes to standard error: warn(3) prints there.")
+        HAND[-1]+=" 2>/dev/null"
     fi
     expect_output --text "connected to $1\n" "${options[@]}"
 }
@@ -211,9 +214,8 @@ next address."
     # shellcheck disable=SC2016 # for the shell that runs it
     printf '#!/bin/sh\nulimit -n 16\nexec "$@"\n' >"$limited"
     chmod +x "$limited"
-    by_hand "ulimit -n 16   # in a shell of its own: no more descriptors than 16"
-    by_hand env LD_PRELOAD="$names" NAMES="$HOST=$ADDRESSES+127.0.0.1" \
-        "$PROGRAM" "$HOST" "$PORT"
+    by_hand "(ulimit -n 16; LD_PRELOAD=$names \
+NAMES=$HOST=$ADDRESSES+127.0.0.1 $PROGRAM $HOST $HAND_PORT)"
     run_answer "$limited" env LD_PRELOAD="$names" \
         NAMES="$HOST=$ADDRESSES+127.0.0.1" "$PROGRAM" "$HOST" "$PORT"
     # shellcheck disable=SC2086 # a word each
@@ -284,7 +286,7 @@ pointer to its first entry. Keep that pointer, and go through the list with \
 another."
     given=$(grep -cx given "$1") || true
     back=$(grep -cx "given back" "$1") || true
-    HAND[-1]=${HAND[-1]/"$1"/\/dev\/stderr}
+    HAND[-1]=${HAND[-1]/"$BUILD/log"/\/dev\/stderr}
     expect_true "it called getaddrinfo $given times, and gave back $back \
 lists" \
         --hint "$hint" -- test "$given" = "$back"

@@ -23,12 +23,12 @@ will_say() {
     port_of "$1"
     # shellcheck disable=SC2059 # it is a format
     printf "$2" >"$BATS_TEST_TMPDIR/$1.said"
-    HAND=("printf '$2' >/tmp/said")
+    HAND=("printf '$2' >$BUILD/said")
     case $1 in
     stall | reset) set -- "$1" "-k 9999999 " ;;
     *) set -- "$1" "" ;;
     esac
-    HAND+=("$BUILD/peers/rude -f /tmp/said -p $HAND_PORT $2""serve $1")
+    HAND+=("$BUILD/peers/rude -f $BUILD/said -p $HAND_PORT $2""serve $1")
 }
 
 # hear FACE TEXT: runs the learner's program against that peer.
@@ -225,6 +225,7 @@ also between two messages: say why, and end with status 1."
     will_say stall "${NETSTRING}12:twelve"
     start_answer 127.0.0.1 "$PORT"
     soon says_or_ended answer "$WORD" || true
+    HAND[-1]+=" | cat" # to a terminal, a line goes without fflush too
     expect_true "the peer has said a whole message, and waits, but nothing \
 was printed" --hint "Output to a pipe or a file stays in a buffer until you \
 call fflush(stdout). Call it after each message." -- says answer "$WORD"

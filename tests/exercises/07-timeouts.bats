@@ -76,14 +76,16 @@ within() {
 
 # expect_at_least HUNDREDTHS [--hint TEXT]: it took so long, or longer.
 expect_at_least() {
-    ((took >= $1)) ||
-        fail "it did not wait as long as it should" --show "$(tell_time)" "${@:2}"
+    ((took < $1)) || return 0
+    HAND[-1]="time -p ${HAND[-1]}"
+    fail "it did not wait as long as it should" --show "$(tell_time)" "${@:2}"
 }
 
 # expect_less_than HUNDREDTHS [--hint TEXT]
 expect_less_than() {
-    ((took < $1)) ||
-        fail "it took too long" --show "$(tell_time)" "${@:2}"
+    ((took >= $1)) || return 0
+    HAND[-1]="time -p ${HAND[-1]}"
+    fail "it took too long" --show "$(tell_time)" "${@:2}"
 }
 
 tell_time() {
@@ -131,7 +133,7 @@ long."
     printf '%d\0%d\n' "$RANDOM" "$RANDOM" >"$BATS_TEST_TMPDIR/nul"
     fetch_from "-f $BATS_TEST_TMPDIR/nul" whole -t 5 -n 1
     HAND=("printf 'a\\0b\\n' >$BUILD/nul" \
-        "${HAND[@]//"$BATS_TEST_TMPDIR"/$BUILD}")
+        "${HAND[@]}")
     expect_output "$PAYLOAD" --hint "Bytes from a socket are not a C string: a \
 NUL may be among them. Use memchr and fwrite, which take a length."
     expect_status 0 --hint "A NUL in a line is no error: use memchr, which \
@@ -205,6 +207,8 @@ newline."
     expect_stderr "*try 1: *deadline passed*" --hint "$left_hint"
     expect_at_least 11 --hint "SECONDS may have a fraction: 0.12 is 120 \
 milliseconds."
+    HAND=("$BUILD/peers/rude -n 99 -d 900 -p $HAND_PORT serve dribble"
+        "$PROGRAM -t 1.2 -n 1 127.0.0.1 $HAND_PORT")
     expect_less_than 17 --hint "$left_hint"
 }
 
@@ -230,6 +234,7 @@ then pause." -- soon says answer "*try 1: *" err
     soon holds_or_ended 0 || true
     expect_true "it has ended, and had made fewer than TRIES tries" \
         --hint "$tries_hint" -- is_running answer
+    HAND=("(ulimit -n 6; $PROGRAM -t 60 -n 7 127.0.0.1 $HAND_PORT)")
     expect_true "it pauses with the socket of its first try" \
         --hint "A try that failed still has its socket: close it before you \
 pause." -- holds 0
@@ -243,9 +248,13 @@ pause." -- holds 0
     expect_true "it has ended, while its peer was silent" \
         --hint "A peer that is silent may still send its line, until the \
 deadline." -- is_running answer
+    HAND=("$BUILD/peers/rude -p $HAND_PORT serve reset"
+        "(ulimit -n 6; $PROGRAM -t 60 -n 7 127.0.0.1 $HAND_PORT)")
     expect_true "it holds the socket of its first try" \
         --hint "A try that failed still has its socket: close it before the \
 next try." -- holds 1
+    HAND=("$BUILD/peers/rude -p $HAND_PORT serve stall"
+        "time -p $PROGRAM -t 2 -n 1 127.0.0.1 $HAND_PORT")
     expect_true "it does not sleep" --hint "recv on a socket with O_NONBLOCK \
 returns EAGAIN at once, so a loop around it keeps a processor busy. Call poll \
 first: it sleeps until something comes." -- soon is_asleep
@@ -293,6 +302,8 @@ an empty buffer: what came of the line in one try is of no use in the next."
     expect_stderr $'*try 1: *recv*\n*try 2: *reset by peer*\n*try 3: *recv*' --hint "Print a \
 line on standard error for each try that failed: try 1:, the call, and the \
 reason."
+    HAND=("${fault:+env LD_PRELOAD=$BUILD/tests/faults.so $fault }$PROGRAM \
+-t 9 -n 6 127.0.0.1 $HAND_PORT")
     expect_at_least 34 --hint "Pause 0.05 s after the first failed try, 0.1 s \
 after the second and 0.2 s after the third: each pause is twice the one before \
 it. A signal ends a sleep too early: sleep again until the point in time is \
@@ -309,6 +320,7 @@ after the second and 0.2 s after the third: that is 0.35 s in all."
         -- misses "try 4:"
     expect_true "there was no third try" --hint "$tries_hint" \
         -- mentions "try 3:"
+    HAND=("$PROGRAM -t 9 -n 6 127.0.0.1 $HAND_PORT")
     expect_less_than 30 --hint "$last_hint"
 }
 

@@ -43,10 +43,12 @@ $certs/$2.key")
 # ask [-t SECONDS]: an answer, which is to talk to $taken and to nobody else. It
 # may meet faults: see need_faults.
 ask() {
-    local input=
-    [[ $INPUT == /dev/null ]] || input="$typed | "
-    by_hand "$input${faulty[*]}${faulty:+ }$PROGRAM $*${*:+ }$certs/root.pem \
+    local shown="${faulty[*]}${faulty:+ }$PROGRAM $*${*:+ }$certs/root.pem \
 $taken 127.0.0.1 $HAND_PORT"
+    case $INPUT in
+    /dev/null) by_hand "$shown </dev/null" ;;
+    *) by_hand "$typed | $shown" ;;
+    esac
     run_answer "${faulty[@]}" "$PROGRAM" "$@" "$certs/root.pem" "$taken" \
         127.0.0.1 "$PORT"
 }
@@ -113,6 +115,9 @@ the server has sent close_notify."
     expect_end --hint "$again_hint"
     expect_status 0 --hint "This certificate is good: its root is in root.pem, \
 and it is made out to NAME. $again_hint"
+    HAND=("$BUILD/peers/rude -n 40000 payload garbage >$BUILD/answer"
+        "${HAND[0]/ -p / -f $BUILD/answer -p }" "${HAND[1]} >$BUILD/got"
+        "cmp $BUILD/answer $BUILD/got")
     expect_output "$ANSWER" --hint "$pieces_hint"
     expect_heard --hint "$again_hint"
     [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
@@ -283,6 +288,7 @@ ends_in_one_time() {
         stop_all
         ((status == 1 && took > 300000)) || break
     done
+    HAND[-1]="time -p ${HAND[-1]}"
     ((took <= 300000)) || fail "it took too long" \
         --hint "The server made you wait in the handshake, and then again for \
 its answer. Call deadline_after once, at the start: both have the same deadline."
@@ -338,7 +344,8 @@ SSL_ERROR_WANT_READ is no failure while there is time: wait, and call again."
 
 @test "reports output that cannot be written, and input that cannot be read" {
     server honest good
-    by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
+    by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT </dev/null \
+>/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 \
         "$PORT"
     expect_status 1 --hint "$output_hint"

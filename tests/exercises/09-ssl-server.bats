@@ -197,6 +197,7 @@ has_no_more_than() {
     rudely vanish -c 20
     rudely honest -c 20 -b 0
     ask other.example
+    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
     expect_true "it has more descriptors open than before, after 40 clients that \
 have gone" --hint "Each client has a descriptor, which stays yours until you \
 call close: also when its handshake has failed. Else accept fails after a \
@@ -273,7 +274,7 @@ names as you check the first key."
     # The certificate is for everybody.
     cp "$certs/good.pem" "$BATS_TEST_TMPDIR/open.pem"
     chmod 644 "$BATS_TEST_TMPDIR/open.pem"
-    HAND=()
+    HAND=("cp $certs/good.pem $BUILD/open.pem; chmod 644 $BUILD/open.pem")
     answer_serves 0 "$BATS_TEST_TMPDIR/open.pem" "$certs/good.key" --hint "Only \
 the key is secret. Everybody may read the certificate: do not look at the \
 rights of its file."

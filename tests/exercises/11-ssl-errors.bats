@@ -113,6 +113,7 @@ failed: say so, and end with status 1."
     # is printed are pieces of PIECE_BYTES.
     printed=$(wc -c <"$OUT")
     ((printed % 1000 != 0 || printed % 4096 == 0)) || hint=$pending_hint
+    HAND[-1]="timeout 2 ${HAND[-1]} | cat" # to a terminal it need not flush
     expect_output "$ANSWER" --hint "$hint"
 }
 
@@ -127,6 +128,8 @@ is_printed_or_ended() {
     soon is_printed_or_ended || true
     expect_output "$ANSWER" --hint "$first_hint"
     pid=$(pid_of answer)
+    HAND[-1]="time -p ${HAND[-1]/ / -t 20 }"
+    HAND+=("grep ctxt /proc/\$(pgrep $lesson)/status")
     soon is_asleep_or_ended ||
         fail "it never sleeps" --show "$(tell_work)" --hint "$sleep_hint"
     expect_true "it has ended, and the server has not" \

@@ -27,7 +27,7 @@ come() {
 roll() {
     # shellcheck disable=SC2059 # it is a format
     printf "$BYTES" >"$BATS_TEST_TMPDIR/bytes"
-    by_hand "printf '$BYTES' | $PROGRAM $*"
+    by_hand "printf '$BYTES' | ${faulty[*]}${faulty:+ }$PROGRAM $*"
     roll_from "$BATS_TEST_TMPDIR/bytes" "$@"
 }
 

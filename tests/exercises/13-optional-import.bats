@@ -47,9 +47,8 @@ no_zlib() {
 # draw BYTES: an input that nobody has seen before is in $INPUT.
 draw() {
     INPUT=$BATS_TEST_TMPDIR/input
-    "$BUILD/peers/rude" -s "$((RANDOM * 32768 + RANDOM + 2))" -n "$1" payload \
-        garbage >"$INPUT" || environment "$BUILD/peers/rude does not run"
-    SHOWN="head -c $1 /dev/urandom"
+    SHOWN="$BUILD/peers/rude -s $((RANDOM + 2)) -n $1 payload garbage"
+    $SHOWN >"$INPUT" || environment "$BUILD/peers/rude does not run"
 }
 
 # text TEXT: that is the input, with printf's escapes.
@@ -86,7 +85,7 @@ compressed() {
 # answer_reads [-d]: an answer whose standard input is $INPUT.
 answer_reads() {
     by_hand "$SHOWN |${ZLIB_IS+ ZLIB_IS=$ZLIB_IS}${ZLIB_FAILS+ \
-ZLIB_FAILS=$ZLIB_FAILS} LD_LIBRARY_PATH=$hand_shelf $PROGRAM${*:+ }$* | od -c"
+ZLIB_FAILS=$ZLIB_FAILS} LD_LIBRARY_PATH=$hand_shelf ${PROGRAM_NOW:-$PROGRAM}${*:+ }$* | od -c"
     LD_LIBRARY_PATH=$shelf run_answer "${faulty[@]}" \
         "${PROGRAM_NOW:-$PROGRAM}" "$@"
 }
@@ -309,8 +308,8 @@ more room than the input has: compressBound returns how much."
         environment "nobody knows what $PROGRAM is made of"
     sed 's/zlib\.h/no-zlib.h/' "$source" >"$bare.c"
     zlib_is 1.2.13
-    by_hand "sed 's/zlib\\.h/no-zlib.h/' $source >$hand_shelf/bare.c; cc \
--Icommon -o $hand_shelf/bare $hand_shelf/bare.c $BUILD/common.a"
+    by_hand "sed 's/zlib\\.h/no-zlib.h/' $source >$BUILD/bare.c; cc \
+-Icommon -o $BUILD/bare $BUILD/bare.c $BUILD/common.a"
     about=
     : >"$BATS_TEST_TMPDIR/ending"
     cc -std=c17 -w -Icommon -o "$bare" "$bare.c" "$BUILD/common.a" \

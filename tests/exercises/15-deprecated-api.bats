@@ -204,7 +204,7 @@ nobody() {
         "$PROGRAM" 127.0.0.1 "$one"
     nobody
     timed "$PROGRAM" 127.0.0.1 "$PORT"
-    by_hand "$PROGRAM 127.0.0.1 9   # where nobody listens"
+    by_hand "time -p $PROGRAM 127.0.0.1 9"
     expect_status 1 --hint "If three tries have failed, end with status 1."
     expect_stderr "*127.0.0.1:$PORT*Connection refused*" --hint "If three \
 tries have failed, say with whom and why: connect 127.0.0.1:80: Connection \

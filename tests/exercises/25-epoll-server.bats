@@ -8,6 +8,9 @@ load ../lib/exercise
 many=$BUILD/peers/many
 rude=$BUILD/peers/rude
 
+# What to try by hand: how often the server has slept, after three seconds.
+wakes="sleep 3; grep ^voluntary /proc/\$(pgrep $lesson)/status"
+
 # serves SECONDS: the answer, with that limit.
 serves() {
     local hint="listen_on prints the line. After it comes a loop around \
@@ -143,6 +146,7 @@ start_deaf() {
     server_pid=$(pid_of server)
     start_deaf
     soon owes || true
+    HAND[0]="time -p ${HAND[0]}"
     expect_true "this client can take no more, and keeps a processor busy" \
         --hint "This client always has something to send, so with EPOLLIN on \
 epoll_wait returns at once, again and again. Turn it off while you still have \
@@ -169,7 +173,7 @@ Read nothing more from it before it has taken what you have for it." \
     server_pid=$(pid_of server)
     start crowd "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
     by_hand "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
-    by_hand top
+    HAND[0]="time -p ${HAND[0]}"
     soon says crowd 'all is well' ||
         fail "clients wait for their bytes, and none come" --hint "send may \
 take a part of what you give it. Keep the rest, wait for EPOLLOUT, and send it \
@@ -207,6 +211,7 @@ lives() {
 expect_closed() {
     local i spoke silent
     for i in 1 2 3 4 5; do
+        HAND=("${HAND[0]}")
         lives "${@:2}"
         ((status != 124)) || fail "it closes nobody" --hint "$timeout_hint"
         ((${silent:-999} > 130)) || return 0
@@ -263,7 +268,7 @@ its time anew. That your server sends something to it does not count." \
 @test "sleeps for ever while there is no client" {
     serves 30
     server_pid=$(pid_of server)
-    by_hand "strace -p \$(pgrep 25-epoll)"
+    by_hand "$wakes"
     expect_sleep -1 --hint "Without a client there is nothing to wait for but \
 the next one: give epoll_wait a timeout of -1."
     crowd -c 1 -n 1
@@ -275,7 +280,8 @@ wait for but the next one: give epoll_wait a timeout of -1."
 @test "sleeps until the first client's time is up" {
     serves 30
     server_pid=$(pid_of server)
-    by_hand "strace -p \$(pgrep 25-epoll)"
+    by_hand "bash -c 'sleep 9 </dev/tcp/127.0.0.1/$HAND_PORT' &"
+    by_hand "$wakes"
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
         fail "nobody answers" --hint "$begin_hint"
     expect_sleep 30000 --hint "Do not wake at fixed times: give epoll_wait the \
@@ -333,6 +339,7 @@ soon_wakes() {
         find_cost 2500
         ((cost > alone * 2)) || return 0
     done
+    HAND=("time -p ${HAND[0]}" "$many -i 2500 -c 1 -n 1 -r 20000 $HAND_PORT")
     fail "a request takes $alone ns, and $cost when 2500 others are silent" \
         --hint "$turn_hint"
 }
@@ -371,6 +378,7 @@ has_own_work() {
         HAND=("${HAND[0]}")
         has_own_work || return 0
     done
+    HAND[0]="time -p ${HAND[0]}"
     fail "most of its time goes into its own loops" --hint "For one request \
 you look at many things that have nothing to do with it: for example, at each \
 descriptor that there may be. Look only at what epoll_wait has reported, and at \
@@ -383,6 +391,8 @@ the first client of your list."
     # What it is told of has been so for longer than a client's time.
     faulty+=(FAULT_LATE=40)
     serves 0.03
+    HAND=("${faulty[*]} MALLOC_PERTURB_=165 ${HAND[0]}")
+    by_hand "bash -c 'echo hello >/dev/tcp/127.0.0.1/$HAND_PORT; sleep 1'"
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
         fail "nobody answers" --hint "$begin_hint"
     echo hello >&7

@@ -13,23 +13,16 @@ capture() {
     local face=$1
     shift
     SEED=$((RANDOM * 32768 + RANDOM))
-    FILE=$BATS_TEST_TMPDIR/$face
+    FILE=$BATS_TEST_TMPDIR/capture
     "$captures" -s "$SEED" -a "$BATS_TEST_TMPDIR/wanted" "$@" "$face" \
         >"$FILE" || environment "$captures does not run"
-    HAND=("$captures -s $SEED${*:+ $*} $face >/tmp/capture")
-}
-
-# look: the learner's program is given FILE.
-look() {
-    local written=${#HAND[@]}
-    answer "$FILE"
-    HAND[written]=${HAND[written]//"$FILE"//tmp/capture}
+    HAND=("$captures -s $SEED${*:+ $*} $face >$BUILD/capture")
 }
 
 # finds FACE [--hint TEXT]: the handshake in a file of that kind.
 finds() {
     capture "$1"
-    look
+    answer "$FILE"
     expect_output "$BATS_TEST_TMPDIR/wanted" "${@:2}"
     expect_status 0 --hint "The handshake was found: end with status 0."
 }
@@ -40,7 +33,7 @@ refuses() {
     local hint=''
     local -a arguments
     take_options 1 "$@" || return
-    look
+    answer "$FILE"
     expect_status 1 --hint "$hint"
     expect_output /dev/null --hint "$hint"
     errors=${errors//"$FILE"/}
@@ -172,15 +165,14 @@ Such a packet is not the end of the file: pass over it."
 @test "reports a file that it cannot read" {
     local SEED FILE
     capture plain
-    FILE=$BATS_TEST_TMPDIR/text
     printf 'No. Time Source\n%0200d\n' "$RANDOM" >"$FILE"
-    HAND=("(echo No. Time; seq 1 99) >/tmp/capture")
+    HAND=("(echo No. Time; seq 1 99) >$BUILD/capture")
     refuses pcap --hint "$magic_hint"
     printf '\n\r\r\n\034\0\0\0\115\074\053\032%0200d' "$RANDOM" >"$FILE"
-    HAND=("printf '\\n\\r\\r\\n%0200d' 0 >/tmp/capture")
+    HAND=("printf '\\n\\r\\r\\n%0200d' 0 >$BUILD/capture")
     refuses pcap --hint "$magic_hint"
     : >"$FILE"
-    HAND=(": >/tmp/capture")
+    HAND=(": >$BUILD/capture")
     refuses pcap --hint "$magic_hint"
     capture plain -k $((4 + RANDOM % 20))
     refuses pcap --hint "$magic_hint"
@@ -203,7 +195,7 @@ has the reason: err(3) prints it in words."
 @test "reports output that cannot be written, with status 1" {
     local SEED FILE
     capture plain
-    by_hand "$PROGRAM /tmp/capture >/dev/full; echo \$?"
+    by_hand "$PROGRAM $BUILD/capture >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" "$FILE"
     expect_status 1 --hint "$output_hint"
 }

@@ -178,11 +178,11 @@ environment() {
 
 # by_hand COMMAND...: the way to see the same thing in a terminal. A COMMAND of
 # several words is quoted as a shell needs it; a single one is a whole line, as
-# it is typed.
+# it is typed. What is in a folder of the test is shown in $BUILD instead.
 by_hand() {
-    local line=$1
+    local line=${1//"$BATS_TEST_TMPDIR"/$BUILD}
     if (($# > 1)); then
-        printf -v line '%q ' "$@"
+        printf -v line '%q ' "${@//"$BATS_TEST_TMPDIR"/$BUILD}"
         line=${line% }
     fi
     [[ -z ${PORT-} ]] || line=${line//"$PORT"/$HAND_PORT}

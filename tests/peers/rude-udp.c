@@ -11,6 +11,7 @@
  *
  * `serve` listens on a port of 127.0.0.1, prints `listening on 127.0.0.1:PORT`,
  * and answers each datagram. With -c COUNT it exits after so many datagrams.
+ * With -d MILLISECONDS it waits so long before each answer.
  * `connect` sends what its FACE sends, and waits for as many answers. With -c
  * COUNT it does so COUNT times, each time from a new port. Each datagram that
  * comes is one line of output: `got N bytes from ADDRESS:PORT`.
@@ -36,6 +37,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -47,6 +49,7 @@ enum {
     MOST_REPLIES = 3,
     LARGEST_PORT = 65535,
     TIME_BYTES = 4,
+    LONGEST_DELAY = 60000, /* milliseconds */
 };
 
 /* One datagram that we send as an answer. */
@@ -100,6 +103,7 @@ struct options {
     long long silent;  /* how many datagrams `silent` does not answer */
     long long count;   /* datagrams; -1: a server has no limit, a client one */
     long long seconds; /* -1: the payload is not a time */
+    long long delay;   /* milliseconds before an answer */
     in_port_t port;
     const char *file; /* has the payload's bytes; NULL: draw them */
     FILE *record;     /* what we receive is kept here; NULL: nowhere */
@@ -121,6 +125,7 @@ static _Noreturn void usage(void) {
           "  -t SECONDS  the payload itself: a time as in RFC 868, four bytes\n"
           "  -k COUNT    datagrams that silent does not answer (2)\n"
           "  -o FILE     keeps what the other side said\n"
+          "  -d MS       waits so long before each answer (0)\n"
           "  -p PORT     listens there\n"
           "  -c COUNT    ends after so many datagrams (never; a client: 1)\n",
           stderr);
@@ -289,6 +294,8 @@ static void serve(const struct face *face, const struct options *options) {
     struct sockaddr_in peer = {0};
     const struct datagram *payload = make_payload(face, options);
     int fd = bound_socket(INADDR_LOOPBACK, options->port);
+    const struct timespec delay = {.tv_sec = options->delay / 1000,
+                                   .tv_nsec = options->delay % 1000 * 1000000};
     const int little = DEAF_RECEIVE_BUFFER;
     if (face->is_deaf &&
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little) < 0)
@@ -301,6 +308,7 @@ static void serve(const struct face *face, const struct options *options) {
             continue;
         if (face->starts_silent && i < options->silent)
             continue;
+        (void)nanosleep(&delay, NULL); /* a signal ends us */
         send_replies(fd, &peer, face, payload, &received);
     }
 }
@@ -381,6 +389,9 @@ static void set_option(struct options *options, int option) {
     case 't':
         options->seconds = number_up_to(optarg, UINT32_MAX);
         break;
+    case 'd':
+        options->delay = number_up_to(optarg, LONGEST_DELAY);
+        break;
     case 'k':
         options->silent = number(optarg);
         break;
@@ -413,7 +424,7 @@ int main(int argc, char **argv) {
     struct options options = {
         .seed = 1, .bytes = -1, .silent = 2, .count = -1, .seconds = -1};
     for (;;) {
-        int option = getopt(argc, argv, "+s:n:f:t:k:o:p:c:");
+        int option = getopt(argc, argv, "+s:n:f:t:d:k:o:p:c:");
         if (option == -1)
             break;
         set_option(&options, option);
