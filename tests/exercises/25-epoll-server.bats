@@ -242,6 +242,7 @@ expect_closed_while_told() {
     local began took
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
         fail "nobody answers" --hint "$begin_hint"
+    by_hand "bash -c 'exec 7<>/dev/tcp/127.0.0.1/$HAND_PORT; printf %060d 1 >&7; time cat <&7'"
     began=${EPOCHREALTIME/./}
     printf '%060d' "$RANDOM" >&7
     bounded cat <&7 >/dev/null 2>&1 || true # until the server closes
@@ -391,7 +392,7 @@ the first client of your list."
     # What it is told of has been so for longer than a client's time.
     faulty+=(FAULT_LATE=40)
     serves 0.03
-    HAND=("${faulty[*]} MALLOC_PERTURB_=165 ${HAND[0]}")
+    HAND[0]="MALLOC_PERTURB_=165 ${HAND[0]}"
     by_hand "bash -c 'echo hello >/dev/tcp/127.0.0.1/$HAND_PORT; sleep 1'"
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
         fail "nobody answers" --hint "$begin_hint"
