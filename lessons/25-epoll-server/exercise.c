@@ -19,9 +19,10 @@
  * 4. It sends back all that came before a client ended its half. Then it
  *    closes the connection.
  * 5. It serves the others while a client does not read.
- * 6. It uses no processor while a client does not read. Such a client sends
- *    all the time.
- * 7. It uses little memory for a client that does not read. While such a
+ * 6. It uses no processor while a client does not read. The client of this
+ *    test sends all the time and reads nothing. When no more bytes fit
+ *    anywhere, your server sleeps.
+ * 7. It uses little memory for a client that does not read. While the same
  *    client sends all the time, the whole process uses less than 6 MB more
  *    than before.
  * 8. It uses no processor when all has been sent back.
@@ -30,13 +31,14 @@
  *    late.
  * 10. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. Only what your server
- *     receives from a client counts; what it sends to the client does not.
+ *     receives from a client counts; what it sends to the client does not. So
+ *     a client that never reads is closed in the end too.
  * 11. It closes a silent client also while others send. Again, it is at most
  *     50 milliseconds late.
  * 12. It sleeps for ever while there is no client. It wakes up only when
  *     something happens.
- * 13. It sleeps until the first client's time is up. There is no clock that
- *     ticks in between.
+ * 13. It sleeps until the first moment at which a client's time is up. There
+ *     is no clock that ticks in between.
  * 14. It does no more work for a request when 2500 clients are silent.
  * 15. It spends most of its processor time in system calls. A loop over all
  *     possible descriptors in each turn would take longer than the calls.

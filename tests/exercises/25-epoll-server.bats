@@ -278,7 +278,7 @@ the next one: give epoll_wait a timeout of -1."
 wait for but the next one: give epoll_wait a timeout of -1."
 }
 
-@test "sleeps until the first client's time is up" {
+@test "sleeps until the first moment at which a client's time is up" {
     serves 30
     server_pid=$(pid_of server)
     by_hand "bash -c 'sleep 9 </dev/tcp/127.0.0.1/$HAND_PORT' &"
