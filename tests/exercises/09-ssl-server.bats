@@ -122,6 +122,12 @@ SSL_CTX_use_certificate_file only the first."
     ask localhost
     expect_shown good --hint "There may be any number of names: compare with \
 each of them."
+    # A name may have up to 253 letters.
+    local long
+    printf -v long '%s.server.example' "$(printf '%060d' "$RANDOM")"
+    ask "$long"
+    expect_told "$long" --hint "A name may be long. Is there room for it in your \
+line?"
     ask "w$RANDOM.server.example"
     expect_shown good-wildcard --hint "A choice is for one connection only. \
 Call SSL_set_SSL_CTX with the SSL of the callback; a change to a context would \

@@ -161,6 +161,9 @@ callback."
     is_refused client-more-and-name --hint "$whole_hint"
     is_refused client-shorter --hint "$whole_hint"
     is_refused client-long-name --hint "$whole_hint"
+    is_refused client-odd-letter --hint "In this certificate, a byte 0e stands \
+in the place of the dot. Only letters have a case: c | 0x20 changes other bytes \
+too. Use strncasecmp, or tolower."
     is_refused client-wildcard --hint "*.guests.example would fit many names, \
 but your list has one client, alice.guests.example. Give X509_check_host the \
 flag X509_CHECK_FLAG_NO_WILDCARDS."
@@ -180,6 +183,11 @@ compare only GEN_DNS."
     is_refused client-name-as-uri --hint "$kind_hint"
     is_refused client-name-as-mail --hint "$kind_hint"
     goes_on
+    stop_all
+    invite alice.example a.bc
+    is_refused client-name-as-address --hint "This certificate has the address \
+97.46.98.99 and no name. These four bytes would be a.bc as text, but an address \
+is no name. $kind_hint"
 }
 
 @test "compares a name to its end, even if there is a NUL or a comma in it" {

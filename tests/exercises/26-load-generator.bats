@@ -149,6 +149,10 @@ the warm-up is over."
     between 40000 80000
     ask "$number" -s "$slow" -q $((number / slow / 3))
     expect_best --hint "$error_hint"
+    # Also when the limit is long.
+    ask 2000000 -s 1900 -q 9
+    expect_best --hint "A request that was refused is slower than any limit, also \
+than one of two seconds. $error_hint"
 }
 
 @test "finds the highest rate in no more than 40 runs" {

@@ -217,8 +217,8 @@ static void append_reply(struct talk *talk, long reply, const char *word) {
         if (talk->out == NULL)
             err(1, "realloc");
     }
-    int length = snprintf(talk->out + talk->stop, LINE_BYTES, "%ld %s\n", reply,
-                          word);
+    int length =
+        snprintf(talk->out + talk->stop, LINE_BYTES, "%ld %s\n", reply, word);
     talk->stop += (size_t)length;
 }
 
