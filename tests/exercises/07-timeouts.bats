@@ -268,7 +268,8 @@ first: it sleeps until something comes." -- soon is_asleep
     stop_all
     peers "-n 5000 -k 3" whole stall
     start_answer -t 60 -n 2 127.0.0.1 "$PORT"
-    expect_true "it did not try a second time" --hint "$tries_hint" \
+    expect_true "its second try did not come through" --hint "Whatever the \
+reason is why a try failed, here a line that is too long: close its socket." \
         -- soon has_met_both
     pid=$(pid_of answer)
     soon holds_or_ended 1 || true

@@ -442,6 +442,11 @@ has_heard_end() {
     reset_some
     say bob 'still here\n'
     hears_at_last alice "bob: still here"
+    # A program that closes with unread bytes resets its connection.
+    say alice 'this is not read\n'
+    until_true has_taken_all || true
+    go bob
+    hears alice "bob left" --hint "$reset_left_hint"
 }
 
 # reset_some: three clients join, and reset. Each may have gone before the

@@ -155,33 +155,6 @@ send has failed." -- soon has_sockets 1
     expect_true "1500 clients have come and gone, and it has $((after - before)) \
 KiB of memory more than before them" --hint "Free what you have allocated for a \
 client when you close it." -- [ "$((after - before))" -lt 64 ]
-    next_run
-    # Clients that never read, which are closed when their time is up.
-    serves 0.05
-    server_pid=$(pid_of server)
-    deaf_ones 10
-    before=$(memory)
-    deaf_ones 10
-    deaf_ones 10
-    after=$(memory)
-    expect_true "20 clients that never read have come and gone, and it has \
-$((after - before)) KiB of memory more than before them" --hint "When you close a \
-client, free the bytes too that were not sent to it." \
-        -- [ "$((after - before))" -lt 500 ]
-}
-
-# deaf_ones COUNT: so many clients come that send all the time and never read,
-# and the server closes them.
-deaf_ones() {
-    local i
-    for ((i = 0; i < $1; i++)); do
-        start "deaf-$i" "$rude" -n 20000000 connect deaf "$PORT"
-        wait_for "deaf-$i" 'connected from *' || environment "$rude does not run"
-    done
-    by_hand "for i in {1..$1}; do $rude -n 20000000 connect deaf $HAND_PORT & done; \
-wait; grep RssAnon /proc/\$(pgrep $lesson)/status"
-    expect_true "clients have been silent, and it has not closed them" \
-        --hint "$timeout_hint" -- soon has_sockets 1
 }
 
 # has_sockets COUNT: so many descriptors of the server are sockets.
