@@ -99,7 +99,7 @@ static const char *describe(const struct dial_attempt *attempt) {
  */
 static void print_step(void *context, const struct dial_attempt *attempt) {
     const long long *start = context;
-    fprintf(stderr, "%5lld ms  %s: %s\n", now() - *start, attempt->name,
+    fprintf(stderr, "%4lld ms  %s: %s\n", now() - *start, attempt->name,
             describe(attempt));
 }
 

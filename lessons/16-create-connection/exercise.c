@@ -1,7 +1,46 @@
 /*
  * 16 exercise: the fastest mirror.
  *
- * TEXT
+ * A file may lie on several servers, which are called mirrors, and you want
+ * the fastest one. Which one is that? Not the one that accepts the connection
+ * first: as you have seen, it may then say nothing. You write a client that
+ * tries several servers in the way of this lesson. It takes the server whose
+ * first *line* is complete first, and copies everything that comes from there.
+ *
+ * It is called as `16-create-connection -d MILLISECONDS -t SECONDS HOST PORT
+ * [HOST PORT]...`, with up to 16 servers, and uses the first address of each
+ * HOST.
+ *
+ * 1. It copies everything that the server sends to standard output. When the
+ *    server closes, it ends with status 0. NUL bytes may be among the bytes.
+ * 2. It takes the server whose first line is complete first. A server that
+ *    only accepts the connection, or sends a part of a line, is not taken.
+ *    Nothing of it is printed.
+ * 3. It starts the next server MILLISECONDS after the one before it. It takes
+ *    them in the order of its arguments, and does this as long as no first
+ *    line is complete.
+ * 4. It does not give up a server when it starts the next one. A slow server
+ *    can still be the first to complete its line.
+ * 5. It starts the next server at once when the one before it has failed. A
+ *    server has failed if it cannot be connected, or if its connection ends or
+ *    breaks before its first line is complete.
+ * 6. It says on standard error which server has failed, in which call, and
+ *    why. This is one line, such as `connect 127.0.0.1:8018: Connection
+ *    refused` or `recv 127.0.0.1:8016: closed before the end of the line`.
+ * 7. It accepts a first line of up to 4096 bytes, and no longer one. The
+ *    newline counts. A server whose first line is longer has failed.
+ * 8. It closes all other connections as soon as it has taken a server.
+ * 9. It has one deadline for everything, SECONDS after its start. Then it says
+ *    `deadline passed` on standard error, and ends with status 1, even if it
+ *    is copying already.
+ * 10. It ends at once, with status 1, when every server has failed.
+ * 11. It sleeps while it waits. It does not use the processor to wait.
+ * 12. It reports output that cannot be written, with status 1. An example is a
+ *     full disk.
+ * 13. It refuses wrong arguments. A wrong number of them, or another option,
+ *     gets a line that begins with `usage:` on standard error, and status 2. A
+ *     wrong value gets status 1: MILLISECONDS is 10 to 2000, SECONDS is a
+ *     decimal number above 0, and PORT is 1 to 65535.
  *
  * What is here compiles, checks its arguments, and connects to no server. Your
  * part begins in fetch_fastest.
