@@ -137,12 +137,14 @@ Go on until recv returns 0."
 }
 
 @test "takes the server whose first line is complete first" {
-    mirror "-k 0" stall
+    local hint=$first_hint
     mirror "-k 5" stall
+    mirror "-k 0" stall
     mirror "" whole
     fetch -d 10 -t 1
     expect_end --hint "$block_hint"
-    expect_output "$PAYLOAD" --hint "$first_hint"
+    [[ -s $OUT ]] || hint=$block_hint
+    expect_output "$PAYLOAD" --hint "$hint"
     expect_status 0 --hint "$first_hint"
     # The same the other way round: bytes of both come in turn.
     forget_servers
@@ -243,8 +245,8 @@ long."
     mirror "-n 4097" whole
     fetch -d 50 -t 1
     expect_end --hint "$long_hint"
-    expect_status 1 --hint "$long_hint"
     expect_output /dev/null --hint "$long_hint"
+    expect_stderr "*recv*127.0.0.1:$PORT*" --hint "$long_hint"
 }
 
 # start_with ARGUMENT...: the answer, in the background, with these servers.
@@ -269,20 +271,20 @@ send more: go on until recv returns 0." -- is_running answer
     expect_true "the server that has lost still has its client" \
         --hint "$hint" -- soon says server1 "got 0 bytes, then *"
     expect_true "it holds more sockets than that of the winner" \
-        --hint "$hint" -- soon holds 1
+        --hint "$hint" -- soon holds_at_most 1
 }
 
 is_copied() {
     cmp -s "$PAYLOAD" "$BATS_TEST_TMPDIR/answer.out" || ! is_running answer
 }
 
-# holds COUNT: the answer has that many sockets.
-holds() {
+# holds_at_most COUNT: the answer has so many sockets, or fewer.
+holds_at_most() {
     local fd count=0
     for fd in "/proc/$(pid_of answer)/fd"/*; do
         [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
     done
-    ((count == $1))
+    ((count <= $1))
 }
 
 past_nobody() {
@@ -302,10 +304,10 @@ past_the_line() {
     within 36 past_nobody
     expect_end --hint "$deadline_hint"
     expect_status 1 --hint "$deadline_hint"
-    expect_stderr "*deadline passed*" --hint "When the deadline has passed, say \
-so on standard error, with the words deadline passed."
     expect_at_least 19 --hint "SECONDS may have a fraction: 0.2 is 200 \
 milliseconds."
+    expect_stderr "*deadline passed*" --hint "When the deadline has passed, say \
+so on standard error, with the words deadline passed."
     expect_less_than 36 --hint "$deadline_hint"
     printf '\n%0100d\n' "$RANDOM" >"$BATS_TEST_TMPDIR/mirror"
     within 40 past_the_line
