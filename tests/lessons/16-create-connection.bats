@@ -100,6 +100,7 @@ past_refusals() {
     need_faults
     "$private" true 2>/dev/null || skip "this system allows no private network"
     # Only the loopback is there, so there is no way to 192.0.2.1.
+    # shellcheck disable=SC2016 # the inner shell expands them
     try "$private" bash -c '
         trap "kill %1" EXIT
         coproc "$1" -p 8080 serve whole

@@ -64,7 +64,8 @@ static void begin_next(void) {
     if (begun == count)
         return;
     struct source *s = sources[begun++];
-    struct addrinfo *info, hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *info;
     set_timer(&next_timer, (double)delay_ms);
     int error = getaddrinfo(s->host, s->port, &hints, &info);
     if (error != 0) {
@@ -140,7 +141,7 @@ static struct source *wait_for_one(void) {
     return e.data.ptr;
 }
 
-int main(int argc, char **argv) {
+static double read_options(int argc, char **argv) {
     double seconds = 0;
     char *end;
     int option;
@@ -157,22 +158,60 @@ int main(int argc, char **argv) {
             die_usage();
         }
     }
-    if (delay_ms == 0 || seconds == 0 || argc == optind)
+    if (delay_ms == 0 || seconds == 0)
         die_usage();
-    for (int i = optind; i < argc; i += 2) {
-        if (i + 1 == argc || count == 16)
-            die_usage();
+    return seconds;
+}
+
+static void read_servers(int words, char **word) {
+    char *end;
+    if (words == 0 || words % 2 == 1 || words > 32)
+        die_usage();
+    for (int i = 0; i < words; i += 2) {
         struct source *s = calloc(1, sizeof *s);
         if (s == NULL)
             err(1, "calloc");
         s->fd = -1;
-        s->host = argv[i];
-        s->port = argv[i + 1];
+        s->host = word[i];
+        s->port = word[i + 1];
         long port = strtol(s->port, &end, 10);
         if (*end != '\0' || port < 1 || port > 65535)
             errx(1, "%s is not a port", s->port);
         sources[count++] = s;
     }
+}
+
+static struct source *find_winner(void) {
+    for (;;) {
+        struct source *s = wait_for_one();
+        unsigned long long times;
+        if (s == &end_timer)
+            errx(1, "deadline passed");
+        if (s != &next_timer && go_on(s))
+            return s;
+        if (s == &next_timer && read(s->fd, &times, sizeof times) > 0)
+            begin_next();
+    }
+}
+
+static void copy(struct source *s) {
+    put(s->line, s->length);
+    for (;;) {
+        if (wait_for_one() == &end_timer)
+            errx(1, "deadline passed");
+        ssize_t got = recv(s->fd, s->line, 4096, 0);
+        if (got == 0)
+            return;
+        if (got > 0)
+            put(s->line, (size_t)got);
+        else if (errno != EAGAIN)
+            err(1, "recv %s:%s", s->host, s->port);
+    }
+}
+
+int main(int argc, char **argv) {
+    double seconds = read_options(argc, argv);
+    read_servers(argc - optind, argv + optind);
     signal(SIGPIPE, SIG_IGN);
 
     set = epoll_create1(0);
@@ -185,34 +224,11 @@ int main(int argc, char **argv) {
     set_timer(&end_timer, seconds * 1000);
     set_timer(&next_timer, 0);
 
-    struct source *s;
-    for (;;) {
-        s = wait_for_one();
-        unsigned long long times;
-        if (s == &end_timer)
-            errx(1, "deadline passed");
-        if (s == &next_timer) {
-            if (read(s->fd, &times, sizeof times) > 0)
-                begin_next();
-        } else if (go_on(s)) {
-            break;
-        }
-    }
+    struct source *winner = find_winner();
     close(next_timer.fd);
     for (int i = 0; i < count; i++)
-        if (sources[i] != s && sources[i]->fd >= 0)
+        if (sources[i] != winner && sources[i]->fd >= 0)
             close(sources[i]->fd);
-    put(s->line, s->length);
-    for (;;) {
-        if (wait_for_one() == &end_timer)
-            errx(1, "deadline passed");
-        ssize_t got = recv(s->fd, s->line, 4096, 0);
-        if (got < 0 && errno == EAGAIN)
-            continue;
-        if (got < 0)
-            err(1, "recv %s:%s", s->host, s->port);
-        if (got == 0)
-            return 0;
-        put(s->line, (size_t)got);
-    }
+    copy(winner);
+    return 0;
 }

@@ -30,8 +30,17 @@ static _Noreturn void usage(void) {
     exit(2);
 }
 
-/* Copies what the server sends into the pipe. */
-static _Noreturn void be_child(const char *host, const char *port, int out) {
+static void write_all(int out, const char *bytes, size_t length) {
+    while (length > 0) {
+        ssize_t put = write(out, bytes, length);
+        if (put < 0)
+            err(1, "write");
+        bytes += put;
+        length -= (size_t)put;
+    }
+}
+
+static int connect_to(const char *host, const char *port, char *name) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
@@ -39,35 +48,35 @@ static _Noreturn void be_child(const char *host, const char *port, int out) {
     int fd = socket(list->ai_family, SOCK_STREAM, 0);
     if (fd < 0)
         err(1, "socket");
-    char name[ADDR_TEXT_BYTES];
     addr_format(list->ai_addr, list->ai_addrlen, name);
     if (connect(fd, list->ai_addr, list->ai_addrlen) < 0)
         err(1, "connect %s", name);
     freeaddrinfo(list);
+    return fd;
+}
 
+/* Copies what the server sends into the pipe. */
+static _Noreturn void be_child(const char *host, const char *port, int out) {
+    char name[ADDR_TEXT_BYTES];
     char piece[512];
-    size_t before_newline = 0;
+    size_t length = 0; /* of the line, until it is whole */
     int has_line = 0;
+    int fd = connect_to(host, port, name);
     for (;;) {
         ssize_t got = recv(fd, piece, sizeof piece, 0);
         if (got < 0)
             err(1, "recv %s", name);
-        if (got == 0 && !has_line)
-            errx(1, "recv %s: closed before the end of the line", name);
-        if (got == 0)
+        if (got == 0 && has_line)
             exit(0);
+        if (got == 0)
+            errx(1, "recv %s: closed before the end of the line", name);
         for (ssize_t i = 0; i < got && !has_line; i++) {
-            before_newline++;
-            if (before_newline > LINE_BYTES)
-                errx(1, "recv %s: line too long", name);
+            length++;
             has_line = piece[i] == '\n';
         }
-        for (ssize_t done = 0; done < got;) {
-            ssize_t put = write(out, piece + done, (size_t)(got - done));
-            if (put < 0)
-                err(1, "write");
-            done += put;
-        }
+        if (length > LINE_BYTES)
+            errx(1, "recv %s: line too long", name);
+        write_all(out, piece, (size_t)got);
     }
 }
 
@@ -125,76 +134,106 @@ static int take(int i) {
     return memchr(lines[i], '\n', lengths[i]) != NULL;
 }
 
-static int race(char **words, int count, int delay, struct deadline deadline) {
-    struct deadline next = deadline_after(0);
-    int begun = 0;
-    int open = 0;
+static char **words;
+static int count;
+static int begun;
+static int open_pipes;
+static int delay;
+static struct deadline next;
+static struct deadline deadline;
+
+static int wait_for_pipes(void) {
+    struct pollfd polled[SERVERS];
+    for (int i = 0; i < begun; i++)
+        polled[i] = (struct pollfd){.fd = pipes[i], .events = POLLIN};
+    int wait = deadline_left(deadline);
+    if (begun < count && deadline_left(next) < wait)
+        wait = deadline_left(next);
+    if (poll(polled, (nfds_t)begun, wait) <= 0)
+        return -1;
+    for (int i = 0; i < begun; i++) {
+        if (polled[i].revents == 0)
+            continue;
+        int result = take(i);
+        if (result == 1)
+            return i;
+        if (result == 0)
+            continue;
+        open_pipes--;
+        if (i == begun - 1)
+            next = deadline_after(0);
+    }
+    return -1;
+}
+
+static int race(void) {
     for (;;) {
         if (deadline_left(deadline) == 0)
             fail_late();
         if (begun < count && deadline_left(next) == 0) {
-            start(begun, words[2 * begun], words[2 * begun + 1]);
+            char **pair = words + (size_t)begun * 2;
+            start(begun, pair[0], pair[1]);
             begun++;
-            open++;
+            open_pipes++;
             next = deadline_after(delay);
         }
-        if (begun == count && open == 0)
+        if (begun == count && open_pipes == 0)
             exit(1);
-        struct pollfd polled[SERVERS];
-        for (int i = 0; i < begun; i++)
-            polled[i] = (struct pollfd){.fd = pipes[i], .events = POLLIN};
-        int wait = deadline_left(deadline);
-        if (begun < count && deadline_left(next) < wait)
-            wait = deadline_left(next);
-        if (poll(polled, (nfds_t)begun, wait) <= 0)
-            continue;
-        for (int i = 0; i < begun; i++) {
-            int result = polled[i].revents != 0 ? take(i) : 0;
-            if (result == 1)
-                return i;
-            if (result == -1) {
-                open--;
-                if (i == begun - 1)
-                    next = deadline_after(0);
-            }
-        }
+        int winner = wait_for_pipes();
+        if (winner >= 0)
+            return winner;
+    }
+}
+
+static int read_options(int argc, char **argv) {
+    unsigned long long number;
+    int milliseconds = 0;
+    int option;
+    while ((option = getopt(argc, argv, "+d:t:")) != -1) {
+        if (option == '?')
+            usage();
+        if (option == 'd' && number_parse(optarg, 10, 2000, &number) < 0)
+            err(1, "%s", optarg);
+        if (option == 'd')
+            delay = (int)number;
+        if (option == 't' &&
+            deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
+            err(1, "%s", optarg);
+    }
+    if (delay == 0 || milliseconds == 0)
+        usage();
+    return milliseconds;
+}
+
+static void copy_rest(int from) {
+    char piece[512];
+    for (;;) {
+        if (deadline_wait(deadline, from, POLLIN) < 0)
+            fail_late();
+        ssize_t got = read(from, piece, sizeof piece);
+        if (got <= 0)
+            return;
+        print(piece, (size_t)got);
     }
 }
 
 int main(int argc, char **argv) {
-    unsigned long long delay = 0, port;
-    int milliseconds = 0, option;
-    while ((option = getopt(argc, argv, "+d:t:")) != -1) {
-        if (option == 'd' && number_parse(optarg, 10, 2000, &delay) < 0)
-            err(1, "%s", optarg);
-        if (option == 't' &&
-            deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            err(1, "%s", optarg);
-        if (option == '?')
-            usage();
-    }
-    int count = argc - optind;
-    if (delay == 0 || milliseconds == 0 || count < 2 || count % 2 != 0 ||
-        count > 2 * SERVERS)
+    unsigned long long port;
+    deadline = deadline_after(read_options(argc, argv));
+    words = argv + optind;
+    count = (argc - optind) / 2;
+    if (count < 1 || (argc - optind) % 2 != 0 || count > SERVERS)
         usage();
-    for (int i = 1; i < count; i += 2)
-        if (number_parse(argv[optind + i], 1, 65535, &port) < 0)
-            err(1, "%s", argv[optind + i]);
+    for (int i = optind + 1; i < argc; i += 2)
+        if (number_parse(argv[i], 1, 65535, &port) < 0)
+            err(1, "%s", argv[i]);
     signal(SIGPIPE, SIG_IGN);
 
-    struct deadline deadline = deadline_after(milliseconds);
-    int winner = race(argv + optind, count / 2, (int)delay, deadline);
+    next = deadline_after(0);
+    int winner = race();
     end_children(winner);
     print(lines[winner], lengths[winner]);
-    for (;;) {
-        char piece[512];
-        if (deadline_wait(deadline, pipes[winner], POLLIN) < 0)
-            fail_late();
-        ssize_t got = read(pipes[winner], piece, sizeof piece);
-        if (got <= 0)
-            break;
-        print(piece, (size_t)got);
-    }
+    copy_rest(pipes[winner]);
     int status;
     waitpid(children[winner], &status, 0);
     return status != 0;

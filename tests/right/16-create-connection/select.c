@@ -1,5 +1,7 @@
 /* select, a byte at a time, stdio for the output, and no module of ours but
  * those that read arguments. */
+#define _GNU_SOURCE
+
 #include "number.h"
 
 #include <errno.h>
@@ -17,13 +19,19 @@
 #define MAX 16
 
 struct mirror {
-    char *host, *port;
-    int fd, state; /* 0 not begun, 1 connecting, 2 reading, 3 failed */
+    char *host;
+    char *port;
+    int fd;
+    int state; /* 0 not begun, 1 connecting, 2 reading, 3 failed */
     int used;
     char line[4096];
 } m[MAX];
-int n, begun;
-double deadline, next_start, delay;
+int n;
+int begun;
+double deadline;
+double next_start;
+double delay;
+double seconds;
 
 static double now(void) {
     struct timespec t;
@@ -43,7 +51,8 @@ static void failed(int i, const char *call, const char *why) {
 
 static void begin(void) {
     int i = begun++;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *a;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *a;
     next_start = now() + delay;
     m[i].fd = -1;
     int e = getaddrinfo(m[i].host, m[i].port, &hints, &a);
@@ -92,6 +101,10 @@ static int ready(int i) {
     return 0;
 }
 
+static void clear(fd_set *set) {
+    FD_ZERO(set);
+}
+
 /* select until then, or until something is ready. 0: it is too late. */
 static int wait_until(double then, fd_set *in, fd_set *out) {
     double left = then - now();
@@ -101,8 +114,8 @@ static int wait_until(double then, fd_set *in, fd_set *out) {
                         (suseconds_t)((left - (double)(time_t)left) * 1e6) + 1};
     int r = select(FD_SETSIZE, in, out, NULL, &t);
     if (r <= 0) {
-        FD_ZERO(in);
-        FD_ZERO(out);
+        clear(in);
+        clear(out);
     }
     return now() < deadline;
 }
@@ -112,80 +125,126 @@ static void late(void) {
     exit(1);
 }
 
+/* How many are open; they go into the sets. */
+static int fill(fd_set *in, fd_set *out) {
+    int open = 0;
+    clear(in);
+    clear(out);
+    for (int i = 0; i < begun; i++) {
+        if (m[i].state == 1)
+            FD_SET(m[i].fd, out);
+        if (m[i].state == 2)
+            FD_SET(m[i].fd, in);
+        open += m[i].state == 1 || m[i].state == 2;
+    }
+    return open;
+}
+
+static int look(const fd_set *in, const fd_set *out) {
+    for (int i = 0; i < begun; i++) {
+        if (m[i].fd < 0)
+            continue;
+        if (!FD_ISSET(m[i].fd, in) && !FD_ISSET(m[i].fd, out))
+            continue;
+        if (ready(i))
+            return i;
+    }
+    return -1;
+}
+
 static int winner(void) {
+    fd_set in;
+    fd_set out;
     for (;;) {
         if (begun < n && now() >= next_start) {
             begin();
             continue;
         }
-        fd_set in, out;
-        FD_ZERO(&in);
-        FD_ZERO(&out);
-        int open = 0;
-        for (int i = 0; i < begun; i++) {
-            if (m[i].state == 1 || m[i].state == 2) {
-                FD_SET(m[i].fd, m[i].state == 1 ? &out : &in);
-                open++;
-            }
-        }
-        if (!open && begun == n)
+        if (fill(&in, &out) == 0 && begun == n)
             exit(1);
         double then = deadline;
         if (begun < n && next_start < then)
             then = next_start;
         if (!wait_until(then, &in, &out))
             late();
-        for (int i = 0; i < begun; i++)
-            if (m[i].fd >= 0 &&
-                (FD_ISSET(m[i].fd, &in) || FD_ISSET(m[i].fd, &out)) && ready(i))
-                return i;
+        int i = look(&in, &out);
+        if (i >= 0)
+            return i;
     }
 }
 
-static void full(void) {
-    perror("stdout");
+static void put(const char *bytes, size_t length) {
+    if (fwrite(bytes, 1, length, stdout) != length || fflush(stdout)) {
+        perror("stdout");
+        exit(1);
+    }
+}
+
+static void copy(int fd) {
+    char piece[1000];
+    fd_set in;
+    fd_set none;
+    for (;;) {
+        clear(&none);
+        clear(&in);
+        FD_SET(fd, &in);
+        if (!wait_until(deadline, &in, &none))
+            late();
+        ssize_t r = recv(fd, piece, sizeof piece, 0);
+        if (r == 0)
+            return;
+        if (r > 0)
+            put(piece, (size_t)r);
+        if (r < 0 && errno != EAGAIN) {
+            perror("recv");
+            exit(1);
+        }
+    }
+}
+
+static void bad(const char *what) {
+    fprintf(stderr, "bad %s\n", what);
     exit(1);
 }
 
-int main(int argc, char **argv) {
+static void options(int argc, char **argv) {
     int c;
     unsigned long long number;
-    double seconds = 0;
+    char *end;
     while ((c = getopt(argc, argv, "d:t:")) != -1) {
-        char *end = NULL;
         switch (c) {
         case 'd':
-            if (number_parse(optarg, 10, 2000, &number) < 0) {
-                fprintf(stderr, "bad number of milliseconds\n");
-                return 1;
-            }
+            if (number_parse(optarg, 10, 2000, &number) < 0)
+                bad("number of milliseconds");
             delay = (double)number / 1000;
             break;
         case 't':
             seconds = strtod(optarg, &end);
-            if (*end != '\0' || end == optarg || !(seconds > 0)) {
-                fprintf(stderr, "bad number of seconds\n");
-                return 1;
-            }
+            if (*end != '\0' || end == optarg || !(seconds > 0))
+                bad("number of seconds");
             break;
         default:
-            fprintf(stderr, "usage: -d MS -t SECONDS HOST PORT ...\n");
-            return 2;
+            delay = 0;
+            return;
         }
     }
+}
+
+int main(int argc, char **argv) {
+    unsigned long long number;
+    options(argc, argv);
     argc -= optind;
     argv += optind;
     if (delay == 0 || seconds == 0 || argc == 0 || argc % 2 || argc > 2 * MAX) {
         fprintf(stderr, "usage: -d MS -t SECONDS HOST PORT ...\n");
         return 2;
     }
-    for (n = 0; n < argc / 2; n++) {
-        m[n].host = argv[2 * n];
-        m[n].port = argv[2 * n + 1];
-        if (number_parse(m[n].port, 1, 65535, &number) < 0) {
-            fprintf(stderr, "%s is no port\n", m[n].port);
-            return 1;
-        }
+    for (; argc > 0; argc -= 2, argv += 2) {
+        m[n].host = argv[0];
+        m[n].port = argv[1];
+        if (number_parse(m[n].port, 1, 65535, &number) < 0)
+            bad("port");
+        n++;
     }
     signal(SIGPIPE, SIG_IGN);
     deadline = now() + seconds;
@@ -193,27 +252,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < begun; i++)
         if (i != w && m[i].fd >= 0)
             close(m[i].fd);
-    if (fwrite(m[w].line, 1, (size_t)m[w].used, stdout) == 0 || fflush(stdout))
-        full();
-    for (;;) {
-        fd_set in, none;
-        FD_ZERO(&none);
-        FD_ZERO(&in);
-        FD_SET(m[w].fd, &in);
-        if (!wait_until(deadline, &in, &none))
-            late();
-        char piece[1000];
-        ssize_t r = recv(m[w].fd, piece, sizeof piece, 0);
-        if (r < 0 && errno == EAGAIN)
-            continue;
-        if (r < 0) {
-            perror("recv");
-            return 1;
-        }
-        if (r == 0)
-            break;
-        if (fwrite(piece, 1, (size_t)r, stdout) != (size_t)r || fflush(stdout))
-            full();
-    }
+    put(m[w].line, (size_t)m[w].used);
+    copy(m[w].fd);
     return 0;
 }
