@@ -77,6 +77,7 @@ within() {
         forget_servers
         "${@:2}"
         ((took >= $1 && status != 124)) || break
+        [[ $BUILD != *asan* ]] || break
     done
 }
 
@@ -87,9 +88,11 @@ expect_at_least() {
     fail "it did not wait as long as it should" --show "$(tell_time)" "${@:2}"
 }
 
-# expect_less_than HUNDREDTHS [--hint TEXT]
+# expect_less_than HUNDREDTHS [--hint TEXT]: but a program that looks for its
+# own mistakes with memory may start too slowly for that.
 expect_less_than() {
     ((took >= $1)) || return 0
+    [[ $BUILD != *asan* ]] || return 0
     HAND[-1]="time -p ${HAND[-1]}"
     fail "it took too long" --show "$(tell_time)" "${@:2}"
 }
@@ -165,12 +168,12 @@ past_two() {
 }
 
 @test "starts the next server MILLISECONDS after the one before it" {
-    within 36 past_two
+    within 46 past_two
     expect_end --hint "$block_hint"
     expect_output "$PAYLOAD" --hint "$delay_hint"
     expect_status 0 --hint "$delay_hint"
     expect_at_least 20 --hint "Do not start all servers together. $delay_hint"
-    expect_less_than 36 --hint "$delay_hint"
+    expect_less_than 46 --hint "$delay_hint"
 }
 
 @test "does not give up a server when it starts the next one" {
@@ -291,7 +294,7 @@ past_nobody() {
     mirror "-k 5" stall
     nobody swallow
     mirror "-k 0" stall
-    fetch -d 90 -t 0.2
+    fetch -d 150 -t 0.25
 }
 
 past_the_line() {
@@ -301,14 +304,14 @@ past_the_line() {
 }
 
 @test "has one deadline for everything, SECONDS after its start" {
-    within 36 past_nobody
+    within 50 past_nobody
     expect_end --hint "$deadline_hint"
     expect_status 1 --hint "$deadline_hint"
-    expect_at_least 19 --hint "SECONDS may have a fraction: 0.2 is 200 \
+    expect_at_least 24 --hint "SECONDS may have a fraction: 0.25 is 250 \
 milliseconds."
     expect_stderr "*deadline passed*" --hint "When the deadline has passed, say \
 so on standard error, with the words deadline passed."
-    expect_less_than 36 --hint "$deadline_hint"
+    expect_less_than 50 --hint "$deadline_hint"
     printf '\n%0100d\n' "$RANDOM" >"$BATS_TEST_TMPDIR/mirror"
     within 40 past_the_line
     expect_end --hint "$deadline_hint"
