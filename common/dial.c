@@ -92,7 +92,7 @@ static void fail_attempt(struct race *race, struct dial_attempt *attempt,
     attempt->error = error;
     race->error = error;
     if (attempt == &race->dial->attempts[race->begun - 1])
-        race->next = deadline_after(0); /* no other waits for an answer now */
+        race->next = deadline_after(0); /* the next need not wait for it */
     set_state(race->dial, attempt, DIAL_FAILED);
 }
 

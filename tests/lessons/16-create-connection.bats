@@ -95,6 +95,22 @@ past_refusals() {
 127.0.0.1:$PORT: connected"
 }
 
+# The copy of dial.c that the text makes.
+@test "16-create-connection without one line of dial waits after a refusal" {
+    local named step time patient=$BATS_TEST_TMPDIR/patient
+    names 127.0.0.2+127.0.0.3
+    nobody refuse
+    grep -v -e '== &race->dial->attempts' -e 'need not wait' \
+        common/dial.c >"$patient.c"
+    cc -Icommon -o "$patient" "$patient.c" \
+        lessons/16-create-connection/create-connection.c \
+        common/{addr,deadline,number}.c
+    try "${named[@]}" "$patient" host "$PORT"
+    steps
+    expect_equal third "127.0.0.3:$PORT: trying" "${step[2]}"
+    expect_apart 0 2 250
+}
+
 @test "16-create-connection goes on at once from an unreachable address" {
     local name=host=192.0.2.1+127.0.0.1
     need_faults
@@ -113,144 +129,6 @@ past_refusals() {
     expect_equal third "127.0.0.1:8080: trying" "${step[2]}"
     ((time[2] - time[0] < 250))
     "$rude" payload whole | cmp - "$OUT"
-}
-
-# in_network COMMAND...: in a private network, with a hosts file of this test,
-# where `mirror` has a silent address and a good one, at port 8080. Sets took to
-# how long COMMAND ran, in hundredths of a second.
-in_network() {
-    local etc=$BATS_TEST_TMPDIR/etc
-    rm -rf "$etc"
-    cp -r tests/lib/etc "$etc"
-    printf '127.0.0.1 mirror\n127.0.0.2 mirror\n%s\n' "$more" >>"$etc/hosts"
-    # IPv4 first, where a name has both.
-    [[ -z $six ]] || echo 'precedence ::ffff:0:0/96 100' >>"$etc/gai.conf"
-    cat >"$BATS_TEST_TMPDIR/network" <<'END'
-cd "$HERE"
-trap 'kill $(jobs -p)' EXIT
-"$RUDE" -p 8080 swallow >"$FOLDER/silent" &
-"$RUDE" -b 127.0.0.2 -p 8080 -c 9 serve whole >"$FOLDER/good" &
-[[ -z $SIX ]] || python3 -c "$SIX" >"$FOLDER/six" &
-until [[ -s $FOLDER/silent && -s $FOLDER/good && (-z $SIX || -s $FOLDER/six) ]]; do
-    read -rt 0.01 <>"$FOLDER/never" || true
-done
-read -r before _ </proc/uptime
-"$@"
-status=$?
-read -r after _ </proc/uptime
-echo $((10#${after/./} - 10#${before/./})) >"$FOLDER/took"
-exit $status
-END
-    rm -f "$BATS_TEST_TMPDIR"/{never,silent,good,six,took}
-    mkfifo "$BATS_TEST_TMPDIR/never"
-    try env HERE="$PWD" RUDE="$rude" FOLDER="$BATS_TEST_TMPDIR" \
-        SIX="$six" "$private" -e "$etc" bash "$BATS_TEST_TMPDIR/network" "$@"
-    took=$(<"$BATS_TEST_TMPDIR/took")
-}
-six= # a program in Python that also serves
-more=
-
-need_names() {
-    "$private" -e tests/lib/etc true 2>/dev/null ||
-        skip "this system allows no private names"
-}
-
-@test "16-create-connection connects past a silent address after 250 ms" {
-    need_names
-    measured 25 40 in_network "$client" mirror 8080
-    expect_equal status 0 "$status"
-    "$rude" payload whole | cmp - "$OUT"
-    expect_steps "127.0.0.1:8080: trying
-127.0.0.2:8080: trying
-127.0.0.2:8080: connected
-127.0.0.1:8080: given up"
-    expect_apart 0 1 250
-}
-
-@test "16-create-connection -d says how long it waits for a silent address" {
-    need_names
-    measured 5 20 in_network "$client" -d 50 mirror 8080
-    expect_equal status 0 "$status"
-    steps
-    expect_apart 0 1 50
-    measured 40 55 in_network "$client" -d 400 mirror 8080
-    steps
-    expect_apart 0 1 400
-}
-
-# python CODE: in that network, after `import socket, asyncio`. CODE prints how
-# long it took, in hundredths of a second; Python itself takes long to start.
-python() {
-    in_network python3 -c "
-import asyncio, socket, time
-start = time.monotonic()
-$1
-print(int((time.monotonic() - start) * 100))"
-    [[ $status == 0 ]] || return 0
-    took=$(<"$OUT")
-}
-
-@test "Python's create_connection waits for a silent address with all its time" {
-    need_names
-    skip_unless python3
-    measured 30 45 python \
-        "socket.create_connection(('mirror', 8080), timeout=0.3)"
-    expect_equal status 0 "$status"
-    # Two silent addresses before a good one: twice.
-    more='127.0.0.1 three
-127.0.0.1 three
-127.0.0.2 three'
-    measured 60 75 python \
-        "socket.create_connection(('three', 8080), timeout=0.3)"
-    expect_equal status 0 "$status"
-    measured 50 65 in_network "$client" three 8080
-    expect_equal status 0 "$status"
-}
-
-@test "Python's asyncio does as we do, if it is asked to" {
-    need_names
-    skip_unless python3
-    measured 25 40 python "asyncio.run(asyncio.open_connection('mirror', 8080,
-    happy_eyeballs_delay=0.25))"
-    expect_equal status 0 "$status"
-    python "asyncio.run(asyncio.wait_for(
-    asyncio.open_connection('mirror', 8080), 0.6))"
-    [[ $errors == *TimeoutError* ]]
-}
-
-@test "curl waits for a silent address with half of its time" {
-    need_names
-    skip_unless curl
-    [[ $(curl --version) == "curl 7.88."* ]] ||
-        skip "what curl does was measured with curl 7.88"
-    measured 200 340 in_network curl -s --http0.9 -o /dev/null \
-        --connect-timeout 4 http://mirror:8080/
-    expect_equal status 0 "$status"
-}
-
-@test "curl waits 200 ms for the other family" {
-    need_names
-    skip_unless curl python3
-    [[ $(curl --version) == "curl 7.88."* ]] ||
-        skip "what curl does was measured with curl 7.88"
-    # The good address is one of IPv6 here, and the second.
-    more='127.0.0.1 both
-::1 both'
-    six='
-import socket
-listener = socket.create_server(("::1", 8080), family=socket.AF_INET6)
-print("ready", flush=True)
-while True:
-    client, _ = listener.accept()
-    client.sendall(b"six\n")
-    client.close()'
-    measured 20 35 in_network curl -s --http0.9 --connect-timeout 2 \
-        http://both:8080/
-    expect_output --text 'six\n'
-    measured 25 40 in_network "$client" both 8080
-    expect_output --text 'six\n'
-    steps
-    expect_equal first "127.0.0.1:8080: trying" "${step[0]}"
 }
 
 @test "16-create-connection reports all of eight addresses that fail" {
@@ -299,51 +177,6 @@ refused
 # has_told PATTERN: the client in the background has told such a step.
 has_told() {
     says client "$1" err
-}
-
-# The kernel sends a SYN again after a second. If it is refused then, the first
-# attempt has failed, but the second has not had its time.
-@test "16-create-connection starts none when an attempt before the last fails" {
-    local named port step time
-    names 127.0.0.1+127.0.0.2+127.0.0.3
-    nobody swallow
-    port=$PORT
-    start second "$rude" -b 127.0.0.2 -p "$port" swallow
-    wait_for second '* on *'
-    start_server peer "$rude" -b 127.0.0.3 -p "$port" serve whole
-    start client "${named[@]}" "$client" -d 700 host "$port"
-    until_true has_told "*127.0.0.1:$port: trying"
-    stop nobody
-    finish client
-    expect_equal status 0 "$ended"
-    steps "$BATS_TEST_TMPDIR/client.err"
-    expect_equal steps "127.0.0.1:$port: trying
-127.0.0.2:$port: trying
-127.0.0.1:$port: Connection refused
-127.0.0.3:$port: trying
-127.0.0.3:$port: connected
-127.0.0.2:$port: given up" "$(printf '%s\n' "${step[@]}")"
-    expect_apart 1 3 700
-}
-
-@test "16-create-connection goes on with the first attempt, which may still win" {
-    local named port step time
-    names 127.0.0.1+127.0.0.2
-    nobody swallow
-    port=$PORT
-    start second "$rude" -b 127.0.0.2 -p "$port" swallow
-    wait_for second '* on *'
-    start client "${named[@]}" "$client" -d 50 host "$port"
-    until_true has_told "*127.0.0.2:$port: trying"
-    stop nobody
-    start_server peer "$rude" -p "$port" serve whole
-    finish client
-    expect_equal status 0 "$ended"
-    steps "$BATS_TEST_TMPDIR/client.err"
-    expect_equal steps "127.0.0.1:$port: trying
-127.0.0.2:$port: trying
-127.0.0.1:$port: connected
-127.0.0.2:$port: given up" "$(printf '%s\n' "${step[@]}")"
 }
 
 # order ADDRESS...: what is tried, if all fail at once.
@@ -674,4 +507,187 @@ END
     "$rude" payload whole | cmp - "$OUT"
     try python3 lessons/16-create-connection/twin.py 127.0.0.1 "$PORT"
     expect_result 1 "peer closed before the end of the line"
+}
+
+# The kernel sends a SYN again after a second. If it is refused then, the first
+# attempt has failed, but the second has not had its time.
+@test "16-create-connection starts none when an attempt before the last fails" {
+    local named port step time
+    names 127.0.0.1+127.0.0.2+127.0.0.3
+    nobody swallow
+    port=$PORT
+    start second "$rude" -b 127.0.0.2 -p "$port" swallow
+    wait_for second '* on *'
+    start_server peer "$rude" -b 127.0.0.3 -p "$port" serve whole
+    start client "${named[@]}" "$client" -d 700 host "$port"
+    until_true has_told "*127.0.0.1:$port: trying"
+    stop nobody
+    finish client
+    expect_equal status 0 "$ended"
+    steps "$BATS_TEST_TMPDIR/client.err"
+    expect_equal steps "127.0.0.1:$port: trying
+127.0.0.2:$port: trying
+127.0.0.1:$port: Connection refused
+127.0.0.3:$port: trying
+127.0.0.3:$port: connected
+127.0.0.2:$port: given up" "$(printf '%s\n' "${step[@]}")"
+    expect_apart 1 3 700
+}
+
+@test "16-create-connection goes on with the first attempt, which may still win" {
+    local named port step time
+    names 127.0.0.1+127.0.0.2
+    nobody swallow
+    port=$PORT
+    start second "$rude" -b 127.0.0.2 -p "$port" swallow
+    wait_for second '* on *'
+    start client "${named[@]}" "$client" -d 50 host "$port"
+    until_true has_told "*127.0.0.2:$port: trying"
+    stop nobody
+    start_server peer "$rude" -p "$port" serve whole
+    finish client
+    expect_equal status 0 "$ended"
+    steps "$BATS_TEST_TMPDIR/client.err"
+    expect_equal steps "127.0.0.1:$port: trying
+127.0.0.2:$port: trying
+127.0.0.1:$port: connected
+127.0.0.2:$port: given up" "$(printf '%s\n' "${step[@]}")"
+}
+
+# in_network COMMAND...: in a private network, with a hosts file of this test,
+# where `mirror` has a silent address and a good one, at port 8080. Sets took to
+# how long COMMAND ran, in hundredths of a second.
+in_network() {
+    local etc=$BATS_TEST_TMPDIR/etc
+    rm -rf "$etc"
+    cp -r tests/lib/etc "$etc"
+    printf '127.0.0.1 mirror\n127.0.0.2 mirror\n%s\n' "$more" >>"$etc/hosts"
+    # IPv4 first, where a name has both.
+    [[ -z $six ]] || echo 'precedence ::ffff:0:0/96 100' >>"$etc/gai.conf"
+    cat >"$BATS_TEST_TMPDIR/network" <<'END'
+cd "$HERE"
+trap 'kill $(jobs -p)' EXIT
+"$RUDE" -p 8080 swallow >"$FOLDER/silent" &
+"$RUDE" -b 127.0.0.2 -p 8080 -c 9 serve whole >"$FOLDER/good" &
+[[ -z $SIX ]] || python3 -c "$SIX" >"$FOLDER/six" &
+until [[ -s $FOLDER/silent && -s $FOLDER/good && (-z $SIX || -s $FOLDER/six) ]]; do
+    read -rt 0.01 <>"$FOLDER/never" || true
+done
+read -r before _ </proc/uptime
+"$@"
+status=$?
+read -r after _ </proc/uptime
+echo $((10#${after/./} - 10#${before/./})) >"$FOLDER/took"
+exit $status
+END
+    rm -f "$BATS_TEST_TMPDIR"/{never,silent,good,six,took}
+    mkfifo "$BATS_TEST_TMPDIR/never"
+    try env HERE="$PWD" RUDE="$rude" FOLDER="$BATS_TEST_TMPDIR" \
+        SIX="$six" "$private" -e "$etc" bash "$BATS_TEST_TMPDIR/network" "$@"
+    took=$(<"$BATS_TEST_TMPDIR/took")
+}
+six= # a program in Python that also serves
+more=
+
+need_names() {
+    "$private" -e tests/lib/etc true 2>/dev/null ||
+        skip "this system allows no private names"
+}
+
+@test "16-create-connection connects past a silent address after 250 ms" {
+    need_names
+    measured 25 40 in_network "$client" mirror 8080
+    expect_equal status 0 "$status"
+    "$rude" payload whole | cmp - "$OUT"
+    expect_steps "127.0.0.1:8080: trying
+127.0.0.2:8080: trying
+127.0.0.2:8080: connected
+127.0.0.1:8080: given up"
+    expect_apart 0 1 250
+}
+
+@test "16-create-connection -d says how long it waits for a silent address" {
+    need_names
+    measured 5 20 in_network "$client" -d 50 mirror 8080
+    expect_equal status 0 "$status"
+    steps
+    expect_apart 0 1 50
+    measured 40 55 in_network "$client" -d 400 mirror 8080
+    steps
+    expect_apart 0 1 400
+}
+
+# python CODE: in that network, after `import socket, asyncio`. CODE prints how
+# long it took, in hundredths of a second; Python itself takes long to start.
+python() {
+    in_network python3 -c "
+import asyncio, socket, time
+start = time.monotonic()
+$1
+print(int((time.monotonic() - start) * 100))"
+    [[ $status == 0 ]] || return 0
+    took=$(<"$OUT")
+}
+
+@test "Python's create_connection waits for a silent address with all its time" {
+    need_names
+    skip_unless python3
+    measured 30 45 python \
+        "socket.create_connection(('mirror', 8080), timeout=0.3)"
+    expect_equal status 0 "$status"
+    # Two silent addresses before a good one: twice.
+    more='127.0.0.1 three
+127.0.0.1 three
+127.0.0.2 three'
+    measured 60 75 python \
+        "socket.create_connection(('three', 8080), timeout=0.3)"
+    expect_equal status 0 "$status"
+    measured 50 65 in_network "$client" three 8080
+    expect_equal status 0 "$status"
+}
+
+@test "Python's asyncio does as we do, if it is asked to" {
+    need_names
+    skip_unless python3
+    measured 25 40 python "asyncio.run(asyncio.open_connection('mirror', 8080,
+    happy_eyeballs_delay=0.25))"
+    expect_equal status 0 "$status"
+    python "asyncio.run(asyncio.wait_for(
+    asyncio.open_connection('mirror', 8080), 0.6))"
+    [[ $errors == *TimeoutError* ]]
+}
+
+@test "curl waits for a silent address with half of its time" {
+    need_names
+    skip_unless curl
+    [[ $(curl --version) == "curl 7.88."* ]] ||
+        skip "what curl does was measured with curl 7.88"
+    measured 200 340 in_network curl -s --http0.9 -o /dev/null \
+        --connect-timeout 4 http://mirror:8080/
+    expect_equal status 0 "$status"
+}
+
+@test "curl waits 200 ms for the other family" {
+    need_names
+    skip_unless curl python3
+    [[ $(curl --version) == "curl 7.88."* ]] ||
+        skip "what curl does was measured with curl 7.88"
+    # The good address is one of IPv6 here, and the second.
+    more='127.0.0.1 both
+::1 both'
+    six='
+import socket
+listener = socket.create_server(("::1", 8080), family=socket.AF_INET6)
+print("ready", flush=True)
+while True:
+    client, _ = listener.accept()
+    client.sendall(b"six\n")
+    client.close()'
+    measured 20 35 in_network curl -s --http0.9 --connect-timeout 2 \
+        http://both:8080/
+    expect_output --text 'six\n'
+    measured 25 40 in_network "$client" both 8080
+    expect_output --text 'six\n'
+    steps
+    expect_equal first "127.0.0.1:8080: trying" "${step[0]}"
 }
