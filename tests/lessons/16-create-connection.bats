@@ -269,13 +269,13 @@ is_asleep() {
 # knock [COMMAND...] HOST: where no address answers.
 knock() {
     nobody swallow
-    timed "${@:1:$#-1}" "$client" -d 40 -t 0.1 "${!#}" "$PORT"
+    timed "${@:1:$#-1}" "$client" -d 10 -t 0.25 "${!#}" "$PORT"
 }
 
 @test "16-create-connection has one deadline for all attempts" {
     local named said
     names 127.0.0.1+127.0.0.1+127.0.0.1
-    measured 9 25 knock "${named[@]}" host
+    measured 24 40 knock "${named[@]}" host
     expect_equal status 1 "$status"
     summary
     expect_equal said \
@@ -303,7 +303,7 @@ dribbled() {
     local named
     names 127.0.0.1+127.0.0.1
     with_faults FAULT_SIGNALS=1000
-    measured 9 25 knock "${named[@]}" host
+    measured 24 40 knock "${named[@]}" host
     expect_equal status 1 "$status"
     names 127.0.0.1+127.0.0.2
     with_faults FAULT_SIGNALS=1000

@@ -43,7 +43,7 @@ non-blocking close-on-exec
 3 is free\n"
     stop_all
     nobody swallow
-    named 127.0.0.1+127.0.0.1+127.0.0.1 0 60 100 host "$PORT"
+    named 127.0.0.1+127.0.0.1+127.0.0.1 0 200 390 host "$PORT"
     expect_result 0 ""
     expect_output --text "127.0.0.1:$PORT failed: connect: Connection timed out
 127.0.0.1:$PORT failed: connect: Connection timed out
