@@ -213,7 +213,12 @@ had no name."
     hears alice "al left" --hint "$compare_hint"
     hears bob "al left" --hint "$compare_hint"
     join al alice bob
-    join Alice alice bob al
+    come Alice
+    say Alice 'Alice\n'
+    for name in alice bob al; do
+        hears "$name" "Alice joined" --hint "Capitals are different letters: \
+the name Alice is free when alice is taken."
+    done
 }
 
 @test "waits for the end of a line" {
