@@ -248,6 +248,7 @@ static void write_filled_buffers(FILE *out, const struct argument *argument) {
 
 static void write_filled_message(FILE *out, const struct argument *argument) {
     memory_write_message(out, memory_at(argument, 0), (size_t)argument->result);
+    memory_write_message_flags(out, memory_at(argument, 0));
 }
 
 static void write_filled_address(FILE *out, const struct argument *argument) {

@@ -10,6 +10,7 @@
 
 #include "argument.h"
 #include "constant.h"
+#include "memory.h"
 
 enum {
     LAST_ERROR = 4095,   /* the largest errno of Linux */
@@ -229,6 +230,55 @@ bool call_is_accept(const struct trace_call *call) {
     return call_is(call, "accept") || call_is(call, "accept4");
 }
 
+enum call_direction call_direction(const struct trace_call *call) {
+    switch (call->number) {
+    case SYS_sendto:
+    case SYS_sendmsg:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_sendfile:
+        return CALL_SENDS;
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_read:
+    case SYS_readv:
+        return CALL_RECEIVES;
+    default:
+        return CALL_NEITHER;
+    }
+}
+
+/* ---- messages -------------------------------------------------------------*/
+
+void call_read_control(pid_t task, const struct trace_call *call,
+                       struct control *control) {
+    *control = (struct control){0};
+    if (call->number == SYS_sendmsg || call->number == SYS_recvmsg)
+        memory_read_control((struct memory){task, call->arguments[1]}, control);
+}
+
+size_t call_read_target(pid_t task, const struct trace_call *call,
+                        struct sockaddr_storage *target) {
+    struct msghdr message = {0};
+    uint64_t address = 0;
+    uint64_t length = 0;
+    *target = (struct sockaddr_storage){0};
+    if (call->number == SYS_sendto) {
+        address = call->arguments[4];
+        length = call->arguments[5];
+    } else if (call->number == SYS_sendmsg &&
+               trace_read(task, call->arguments[1], &message, sizeof message) ==
+                   sizeof message) {
+        address = (uintptr_t)message.msg_name;
+        length = message.msg_namelen;
+    }
+    if (address == 0)
+        return 0;
+    if (length > sizeof *target)
+        length = sizeof *target;
+    return trace_read(task, address, target, length);
+}
+
 /* ---- arguments and results ------------------------------------------------*/
 
 /* The arguments of a call, each with its kind; returns how many there are. */
@@ -297,8 +347,9 @@ void call_write_result(FILE *out, pid_t task, const struct trace_call *call) {
         argument_write_filled(out, &list[i]);
 }
 
-/* The buffer of a writev(2) that has the first bytes: the first one, unless it
- * is empty, as some C libraries have it. Returns whether there is one. */
+/* The buffer of an array of iovec that has the first bytes: the first one,
+ * unless it is empty, as some C libraries have it. Returns whether there is
+ * one. */
 static bool find_first_buffer(pid_t task, uint64_t address,
                               struct iovec *first) {
     struct iovec buffers[2] = {0};
@@ -315,10 +366,19 @@ size_t call_sent(pid_t task, const struct trace_call *call, char *bytes,
                  size_t size) {
     uint64_t address = call->arguments[1];
     uint64_t length = call->arguments[2];
+    struct msghdr message = {0};
     struct iovec first;
     switch (call->number) {
     case SYS_write:
     case SYS_sendto:
+        break;
+    case SYS_sendmsg:
+        if (trace_read(task, address, &message, sizeof message) !=
+                sizeof message ||
+            !find_first_buffer(task, (uintptr_t)message.msg_iov, &first))
+            return 0;
+        address = (uintptr_t)first.iov_base;
+        length = first.iov_len;
         break;
     case SYS_writev:
         if (!find_first_buffer(task, address, &first))

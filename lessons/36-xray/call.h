@@ -9,8 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
+#include "control.h"
 #include "trace.h"
 
 /* When a call belongs into a picture of sockets. */
@@ -41,6 +43,25 @@ bool call_is(const struct trace_call *call, const char *name);
 /* Whether it is accept(2) or accept4(2). */
 bool call_is_accept(const struct trace_call *call);
 
+/* Which way the bytes of a call go that is made on a socket. */
+enum call_direction {
+    CALL_NEITHER,
+    CALL_SENDS,
+    CALL_RECEIVES,
+};
+
+enum call_direction call_direction(const struct trace_call *call);
+
+/* Reads the control data of sendmsg(2) before it, and of recvmsg(2) after it;
+ * those of any other call are empty. */
+void call_read_control(pid_t task, const struct trace_call *call,
+                       struct control *control);
+
+/* Reads the address that a call sends to, and its length; it is 0 if the call
+ * names none. */
+size_t call_read_target(pid_t task, const struct trace_call *call,
+                        struct sockaddr_storage *target);
+
 /*
  * Writes a call that task begins: `send(3 to :8080, "hello\n"`, without the
  * last parenthesis. what says in words what its first descriptor is, "to
@@ -54,7 +75,8 @@ void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
 void call_write_result(FILE *out, pid_t task, const struct trace_call *call);
 
 /* Copies the first bytes of what a call sends or writes, at most size. Returns
- * how many were copied: 0 for a call that sends nothing. */
+ * how many were copied: 0 for a call that sends nothing, or nothing from the
+ * program's memory. */
 size_t call_sent(pid_t task, const struct trace_call *call, char *bytes,
                  size_t size);
 

@@ -39,10 +39,17 @@ static const struct constant type_flags[] = {
 };
 
 static const struct constant message_flags[] = {
-    {MSG_NOSIGNAL, "MSG_NOSIGNAL"}, {MSG_PEEK, "MSG_PEEK"},
-    {MSG_DONTWAIT, "MSG_DONTWAIT"}, {MSG_WAITALL, "MSG_WAITALL"},
-    {MSG_TRUNC, "MSG_TRUNC"},       {MSG_MORE, "MSG_MORE"},
-    {MSG_OOB, "MSG_OOB"},           {0, NULL},
+    {MSG_NOSIGNAL, "MSG_NOSIGNAL"},
+    {MSG_PEEK, "MSG_PEEK"},
+    {MSG_DONTWAIT, "MSG_DONTWAIT"},
+    {MSG_WAITALL, "MSG_WAITALL"},
+    {MSG_TRUNC, "MSG_TRUNC"},
+    {MSG_MORE, "MSG_MORE"},
+    {MSG_OOB, "MSG_OOB"},
+    {MSG_CTRUNC, "MSG_CTRUNC"},
+    {MSG_CMSG_CLOEXEC, "MSG_CMSG_CLOEXEC"},
+    {MSG_ERRQUEUE, "MSG_ERRQUEUE"},
+    {0, NULL},
 };
 
 static const struct constant shutdowns[] = {
@@ -74,6 +81,7 @@ static const struct constant socket_options[] = {
     {SO_PROTOCOL, "SO_PROTOCOL"},
     {SO_ACCEPTCONN, "SO_ACCEPTCONN"},
     {SO_PEERCRED, "SO_PEERCRED"},
+    {SO_PASSCRED, "SO_PASSCRED"},
     {SO_ATTACH_FILTER, "SO_ATTACH_FILTER"},
     {SO_TIMESTAMPNS, "SO_TIMESTAMPNS"},
     {0, NULL},

@@ -11,7 +11,7 @@ static int64_t last_arrival(const struct picture *picture, int column) {
     int64_t last = 0;
     for (size_t i = 0; i < picture->count; i++) {
         const struct picture_event *event = &picture->events[i];
-        if (event->kind == PICTURE_SEGMENT && event->to == column &&
+        if (picture_is_arrow(event) && event->to == column &&
             event->began > last)
             last = event->began;
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message.h"
 #include "utf8.h"
 
 enum { MOST_COLUMNS = 6 };
@@ -309,7 +310,7 @@ static void find_columns(struct record *record) {
         struct record_event *event = &record->events[i];
         event->drawn.column = layout_column(record, event->place);
         event->drawn.to = PICTURE_NOBODY;
-        if (event->drawn.kind == PICTURE_SEGMENT)
+        if (picture_is_arrow(&event->drawn))
             event->drawn.to = layout_column(record, event->to);
     }
 }
@@ -356,6 +357,19 @@ static void name_connections(struct record *record) {
 
 /* ---- the picture ----------------------------------------------------------*/
 
+/* Whether an event belongs into no column. What a process tells itself by a
+ * UNIX socket is seen in its calls. */
+static bool is_hidden(const struct record_event *event) {
+    switch (event->drawn.kind) {
+    case PICTURE_SEGMENT:
+        return false;
+    case PICTURE_MESSAGE:
+        return event->place.process == event->to.process;
+    default:
+        return event->drawn.column == PICTURE_NOBODY;
+    }
+}
+
 /* Moves the events that have a column into the picture. */
 static void move_events(struct record *record, struct picture *picture) {
     picture->events = calloc(record->event_count + 1, sizeof *picture->events);
@@ -366,17 +380,19 @@ static void move_events(struct record *record, struct picture *picture) {
     for (size_t i = 0; i < record->event_count; i++) {
         struct record_event *event = &record->events[i];
         struct picture_event drawn = event->drawn;
-        if (drawn.kind != PICTURE_SEGMENT && drawn.column == PICTURE_NOBODY)
+        if (is_hidden(event))
             continue;
         picture->events[picture->count] = drawn;
         picture->count++;
         event->drawn.text = NULL; /* the picture has them now */
         event->drawn.result = NULL;
+        event->drawn.extra = NULL;
     }
 }
 
 void layout_make(struct record *record, struct picture *picture) {
     add_segments(record);
+    message_find_receivers(record);
     choose_processes(record);
     add_columns(record, picture);
     move_deaths(record);

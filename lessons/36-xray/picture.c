@@ -17,6 +17,10 @@ static int compare(const void *left, const void *right) {
     return 0;
 }
 
+bool picture_is_arrow(const struct picture_event *event) {
+    return event->kind == PICTURE_SEGMENT || event->kind == PICTURE_MESSAGE;
+}
+
 void picture_sort(struct picture *picture) {
     if (picture->count > 0)
         qsort(picture->events, picture->count, sizeof picture->events[0],
@@ -108,15 +112,25 @@ int64_t picture_beginning(const struct picture *picture) {
     return first;
 }
 
+static void write_arrow(FILE *out, const struct picture *picture,
+                        const struct picture_event *event) {
+    const char *kind = event->kind == PICTURE_MESSAGE ? "message" : "wire";
+    (void)fprintf(out, "%s\t%s > %s\t%s", kind,
+                  picture_name(picture, event->column),
+                  picture_name(picture, event->to), event->text);
+    if (event->extra != NULL)
+        (void)fprintf(out, " %s", event->extra);
+    (void)fputc('\n', out);
+}
+
 void picture_write_list(FILE *out, const struct picture *picture) {
     for (size_t i = 0; i < picture->count; i++) {
         const struct picture_event *event = &picture->events[i];
         const char *name = picture_name(picture, event->column);
         const char *close = event->kind == PICTURE_CALL ? ")" : "";
         const char *result = event->result == NULL ? " ..." : event->result;
-        if (event->kind == PICTURE_SEGMENT)
-            (void)fprintf(out, "wire\t%s > %s\t%s\n", name,
-                          picture_name(picture, event->to), event->text);
+        if (picture_is_arrow(event))
+            write_arrow(out, picture, event);
         else
             (void)fprintf(out, "%s\t%s%s%s\t%s\n", name, event->text, close,
                           result, event->state);
@@ -129,6 +143,7 @@ void picture_free(struct picture *picture) {
     for (size_t i = 0; i < picture->count; i++) {
         free(picture->events[i].text);
         free(picture->events[i].result);
+        free(picture->events[i].extra);
     }
     free(picture->names);
     free(picture->events);

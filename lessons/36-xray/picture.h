@@ -16,19 +16,22 @@ enum { PICTURE_NOBODY = -1 };
 enum picture_kind {
     PICTURE_CALL,    /* a system call of the process in column */
     PICTURE_SEGMENT, /* what was sent from column to the column `to` */
+    PICTURE_MESSAGE, /* the same, but over no wire: by a UNIX socket */
     PICTURE_NOTE,    /* something else that happened to that process */
 };
 
 struct picture_event {
     enum picture_kind kind;
     int column;    /* or PICTURE_NOBODY */
-    int to;        /* of a segment: its receiver, or PICTURE_NOBODY */
+    int to;        /* of an arrow: its receiver, or PICTURE_NOBODY */
     int64_t began; /* nanoseconds on CLOCK_REALTIME */
     int64_t ended; /* likewise; 0 while a call has not returned */
     bool waited;   /* other things happened during the call: it is drawn in two
                       rows, where it began and where it returned */
     char *text;    /* "recv(3 to :80, 100", "SYN ACK", in ASCII: malloc(3)ed */
     char *result;  /* " = 6 \"hello\\n\"": likewise; NULL before it */
+    char *extra;   /* of a message: what it carries beside its bytes, "+
+                      descriptor 7 -> 5": malloc(3)ed; or NULL */
     const char *state;       /* "ESTABLISHED", or "": never freed */
     unsigned unacknowledged; /* bytes that were sent and not acknowledged */
 };
@@ -45,6 +48,9 @@ struct picture {
     size_t count;
     struct picture_event *events; /* malloc(3)ed */
 };
+
+/* Whether an event is drawn as an arrow: a segment or a message. */
+bool picture_is_arrow(const struct picture_event *event);
 
 /* Brings the events into the order in which they began. */
 void picture_sort(struct picture *picture);

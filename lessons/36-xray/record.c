@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "message.h"
 #include "proc.h"
 #include "secret.h"
 #include "segment.h"
@@ -34,17 +35,14 @@ static void *grow(struct record *record, void *array, size_t count,
     return grown;
 }
 
-/* Opens a stream that writes into new memory, or returns NULL. */
-static FILE *open_text(struct record *record, char **text, size_t *length) {
+FILE *record_open_text(struct record *record, char **text, size_t *length) {
     FILE *out = open_memstream(text, length);
     if (out == NULL)
         record->no_memory = true;
     return out;
 }
 
-/* Closes it: then *text is the caller's. Returns 0; or -1 if there was no
- * memory for all of it, and then *text is NULL. */
-static int close_text(struct record *record, FILE *out, char **text) {
+int record_close_text(struct record *record, FILE *out, char **text) {
     if (fclose(out) == EOF) {
         free(*text);
         *text = NULL;
@@ -203,11 +201,11 @@ static char *write_beginning(struct record *record, pid_t task,
     size_t length;
     if (use->endpoint.inode != 0)
         (void)endpoint_describe(&use->endpoint, use->accepted, what);
-    FILE *out = open_text(record, &text, &length);
+    FILE *out = record_open_text(record, &text, &length);
     if (out == NULL)
         return NULL;
     call_write_begin(out, task, call, what);
-    (void)close_text(record, out, &text);
+    (void)record_close_text(record, out, &text);
     return text;
 }
 
@@ -323,6 +321,7 @@ static void keep_state(struct record *record, struct record_event *event,
     use.accepted = was_accepted(record, endpoint->inode);
     if (call_is_accept(call) && call->result >= 0)
         use.accepted = true;
+    use.received = call_direction(call) == CALL_RECEIVES && call->result > 0;
     if (!failed)
         add_use(record, &use);
 }
@@ -336,11 +335,11 @@ void record_return(struct record *record, int number, pid_t task,
     drawn->began = times->began;
     drawn->ended = times->ended;
     drawn->waited = times->waited;
-    FILE *out = open_text(record, &drawn->result, &length);
+    FILE *out = record_open_text(record, &drawn->result, &length);
     if (out == NULL)
         return;
     call_write_result(out, task, call);
-    if (close_text(record, out, &drawn->result) < 0)
+    if (record_close_text(record, out, &drawn->result) < 0)
         return;
     keep_state(record, event, call);
     /* A connect(2) of TCP is drawn in two rows, however fast the answer comes,
@@ -348,6 +347,7 @@ void record_return(struct record *record, int number, pid_t task,
      * between them, and the state that these bring about below. */
     if (call_is(call, "connect") && drawn->state[0] != '\0')
         drawn->waited = true;
+    message_add(record, number, task, call);
 }
 
 /* ---- notes and frames -----------------------------------------------------*/
@@ -384,11 +384,11 @@ void record_frame(struct record *record, int64_t at,
         return;
     record->frames = grown;
     segment_find_ends(packet, &frame.from, &frame.to);
-    FILE *out = open_text(record, &frame.text, &length);
+    FILE *out = record_open_text(record, &frame.text, &length);
     if (out == NULL)
         return;
     segment_write(out, packet);
-    if (close_text(record, out, &frame.text) < 0)
+    if (record_close_text(record, out, &frame.text) < 0)
         return;
     grown[record->frame_count] = frame;
     record->frame_count++;
@@ -398,6 +398,7 @@ void record_free(struct record *record) {
     for (size_t i = 0; i < record->event_count; i++) {
         free(record->events[i].drawn.text);
         free(record->events[i].drawn.result);
+        free(record->events[i].drawn.extra);
     }
     for (size_t i = 0; i < record->frame_count; i++)
         free(record->frames[i].text);

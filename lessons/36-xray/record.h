@@ -8,8 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
+#include "control.h"
 #include "endpoint.h"
 #include "packet.h"
 #include "picture.h"
@@ -49,13 +51,16 @@ struct record_use {
     int process;
     int descriptor;
     bool accepted;  /* accept(2) made it */
+    bool received;  /* a call that returned then has received by it */
     bool encrypted; /* it speaks TLS */
     struct endpoint endpoint;
 };
 
 struct record_event {
     struct record_place place;
-    struct record_place to;     /* of a segment */
+    struct record_place to;     /* of a segment or a message; of a message, the
+                                   process is what its peer was held by */
+    struct control control;     /* of a message, and of a call that received */
     in_port_t connection;       /* of a segment: the port of the end that sent
                                    the first one of its connection */
     bool is_death;              /* of a note: a signal killed the process */
@@ -84,6 +89,7 @@ struct record {
     size_t frame_count;
     unsigned long left_out; /* calls and frames beyond the 4000 that are kept */
     bool no_memory;         /* something else is missing, for want of that */
+    bool no_peers;          /* messages are missing: see peer_find */
 };
 
 /* Adds a process that `maker` has made. Returns its number, or -1 and ENOMEM.
@@ -130,6 +136,13 @@ void record_note(struct record *record, int process, int64_t at, bool is_death,
  * are left out. */
 void record_frame(struct record *record, int64_t at,
                   const struct packet *packet);
+
+/* Opens a stream that writes into new memory, or returns NULL and no_memory. */
+FILE *record_open_text(struct record *record, char **text, size_t *length);
+
+/* Closes it: then *text is the caller's. Returns 0; or -1 and no_memory if not
+ * all of it could be written, and then *text is NULL. */
+int record_close_text(struct record *record, FILE *out, char **text);
 
 /* Adds an event, which the record owns from then on. Returns its number; or -1
  * and no_memory, and then it is the caller's. */

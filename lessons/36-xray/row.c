@@ -25,7 +25,7 @@ static bool has_strangers(const struct picture *picture) {
         const struct picture_event *event = &picture->events[i];
         if (event->column == PICTURE_NOBODY)
             return true;
-        if (event->kind == PICTURE_SEGMENT && event->to == PICTURE_NOBODY)
+        if (picture_is_arrow(event) && event->to == PICTURE_NOBODY)
             return true;
     }
     return false;
@@ -153,18 +153,30 @@ static void add_text(struct rows *rows, const struct entry *entry,
         add_state(rows, entry->place, entry->event);
 }
 
-static void add_segment(struct rows *rows, const struct picture *picture,
-                        const struct picture_event *event, int64_t since) {
+static struct row *add_arrow(struct rows *rows, const struct picture *picture,
+                             const struct picture_event *event,
+                             const char *label) {
     struct row *row = add_row(rows);
+    if (row == NULL)
+        return NULL;
+    row->from = place_of(picture, event->column);
+    row->to = place_of(picture, event->to);
+    if (row->from != row->to)
+        row->kind = event->kind == PICTURE_MESSAGE ? ROW_MESSAGE : ROW_ARROW;
+    (void)snprintf(row->text, sizeof row->text, "%s", label);
+    return row;
+}
+
+/* What a message carries beside its bytes has an arrow of its own. */
+static void add_arrows(struct rows *rows, const struct picture *picture,
+                       const struct picture_event *event, int64_t since) {
+    struct row *row = add_arrow(rows, picture, event, event->text);
     if (row == NULL)
         return;
     row->has_time = true;
     row->since = since;
-    row->from = place_of(picture, event->column);
-    row->to = place_of(picture, event->to);
-    if (row->from != row->to)
-        row->kind = ROW_ARROW;
-    (void)snprintf(row->text, sizeof row->text, "%s", event->text);
+    if (event->extra != NULL)
+        (void)add_arrow(rows, picture, event, event->extra);
 }
 
 /* ---- in the order of time -------------------------------------------------*/
@@ -242,8 +254,8 @@ static void add_moment(struct rows *rows, const struct picture *picture,
                           .has_state = true};
     const char *close = event->kind == PICTURE_CALL ? ")" : "";
     char text[CALL_BYTES];
-    if (event->kind == PICTURE_SEGMENT) {
-        add_segment(rows, picture, event, entry.since);
+    if (picture_is_arrow(event)) {
+        add_arrows(rows, picture, event, entry.since);
         return;
     }
     if (moment->phase == RETURN) {
@@ -299,15 +311,25 @@ void row_format_state(const struct row *row, char *text, size_t size) {
         (void)snprintf(text, size, "%s", row->state);
 }
 
+/* How long the word for bytes at the end of a label is, or 0. */
+static size_t unit_length(const char *label) {
+    static const char *const units[] = {" bytes", " byte"};
+    size_t length = strlen(label);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        size_t unit = strlen(units[i]);
+        if (length >= unit && strcmp(label + length - unit, units[i]) == 0)
+            return unit;
+    }
+    return 0;
+}
+
 /* The end of a label that says how many bytes there were: "1460 bytes", "1203
  * encrypted bytes"; or "". */
 static const char *byte_count(const char *label) {
-    static const char unit[] = " bytes";
     size_t length = strlen(label);
-    if (length < strlen(unit) ||
-        strcmp(label + length - strlen(unit), unit) != 0)
+    const char *at = label + length - unit_length(label);
+    if (*at == '\0')
         return "";
-    const char *at = label + length - strlen(unit);
     while (at > label && (at[-1] != ' ' || isdigit((unsigned char)*at) == 0))
         at--;
     return at;
@@ -345,6 +367,10 @@ size_t row_shorten(const char *label, size_t room, char *shown) {
     (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, label, dots,
                    count[0] == '\0' ? "" : " ", count);
     return strlen(shown);
+}
+
+bool row_is_arrow(const struct row *row) {
+    return row->kind == ROW_ARROW || row->kind == ROW_MESSAGE;
 }
 
 void row_free(struct rows *rows) {

@@ -17,9 +17,10 @@
 enum { ROW_TEXT_BYTES = 512 };
 
 enum row_kind {
-    ROW_CALL,  /* a call, or a part of one */
-    ROW_NOTE,  /* something else that happened to a process */
-    ROW_ARROW, /* a segment, from one place to another */
+    ROW_CALL,    /* a call, or a part of one */
+    ROW_NOTE,    /* something else that happened to a process */
+    ROW_ARROW,   /* a segment, from one place to another */
+    ROW_MESSAGE, /* likewise, but over no wire: its line is broken */
 };
 
 struct row {
@@ -69,6 +70,9 @@ void row_format_state(const struct row *row, char *text, size_t size);
  * has ROW_TEXT_BYTES; returns how long that is.
  */
 size_t row_shorten(const char *label, size_t room, char *shown);
+
+/* Whether it is drawn as an arrow. */
+bool row_is_arrow(const struct row *row);
 
 void row_free(struct rows *rows);
 

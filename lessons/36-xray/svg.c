@@ -29,6 +29,7 @@ static const char style[] =
     ".s{fill:#1a7f37;text-anchor:end}.o{fill:#9a6700}"
     ".w{fill:#0550ae;text-anchor:middle}"
     ".l{stroke:#d1d9e0}.a{stroke:#0550ae}.h{fill:#0550ae}.b{fill:#fff}"
+    ".m{stroke-dasharray:2 4}"
     "@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.t{fill:#9198a1}"
     ".s{fill:#3fb950}.o{fill:#d29922}.w{fill:#79c0ff}.l{stroke:#3d444d}"
     ".a{stroke:#79c0ff}.h{fill:#79c0ff}.b{fill:#0d1117}}";
@@ -93,8 +94,8 @@ static size_t baseline(size_t row) {
 /* ---- rows -----------------------------------------------------------------*/
 
 /* A line that has a gap for its label, and its head. */
-static void write_arrow(FILE *out, size_t from, size_t to, size_t gap,
-                        size_t y) {
+static void write_arrow(FILE *out, size_t from, size_t to, size_t gap, size_t y,
+                        enum row_kind kind) {
     size_t middle = (from + to) / 2;
     size_t line = y - HALF_HEAD;
     size_t first_end = middle - gap;
@@ -105,8 +106,9 @@ static void write_arrow(FILE *out, size_t from, size_t to, size_t gap,
         second_end = middle - gap;
         head = to + HEAD;
     }
-    (void)fprintf(out, "<path class=\"a\" d=\"M%zu %zuH%zuM%zu %zuH%zu\"/>",
-                  from, line, first_end, second_end, line, head);
+    (void)fprintf(out, "<path class=\"a%s\" d=\"M%zu %zuH%zuM%zu %zuH%zu\"/>",
+                  kind == ROW_MESSAGE ? " m" : "", from, line, first_end,
+                  second_end, line, head);
     (void)fprintf(out, "<path class=\"h\" d=\"M%zu %zuL%zu %zuV%zuz\"/>\n", to,
                   line, head, line - HALF_HEAD, line + HALF_HEAD);
 }
@@ -119,7 +121,7 @@ static void draw_arrow(FILE *out, const struct rows *rows,
     size_t room = length / CHARACTER - 4;
     char label[ROW_TEXT_BYTES];
     size_t gap = row_shorten(row->text, room, label) * CHARACTER / 2 + MARGIN;
-    write_arrow(out, from, to, gap, y);
+    write_arrow(out, from, to, gap, y, row->kind);
     write_text(out, (from + to) / 2, y, SEGMENT, label);
 }
 
@@ -134,7 +136,7 @@ static void draw_row(FILE *out, const struct rows *rows, const struct row *row,
                      size_t y) {
     char state[64];
     draw_time(out, row, y);
-    if (row->kind == ROW_ARROW) {
+    if (row_is_arrow(row)) {
         draw_arrow(out, rows, row, y);
         return;
     }

@@ -17,6 +17,7 @@ enum {
 enum {
     BAR = 0x2502,
     DASH = 0x2500,
+    BROKEN = 0x254c, /* a dash of a line that is none on the wire */
     RIGHT = 0x25b6,
     LEFT = 0x25c0,
 };
@@ -34,6 +35,9 @@ static void write_ascii(FILE *out, uint32_t character) {
         break;
     case DASH:
         (void)fputc('-', out);
+        break;
+    case BROKEN:
+        (void)fputc('.', out);
         break;
     case LEFT:
         (void)fputc('<', out);
@@ -98,7 +102,7 @@ static void put_text(struct line *line, size_t at, size_t end,
 }
 
 /* Puts an arrow between two lifelines, with its label in the middle. */
-static void put_arrow(struct line *line, size_t from, size_t to,
+static void put_arrow(struct line *line, size_t from, size_t to, uint32_t dash,
                       const char *label) {
     size_t left = from < to ? from : to;
     size_t right = from < to ? to : from;
@@ -106,7 +110,7 @@ static void put_arrow(struct line *line, size_t from, size_t to,
     char shown[ROW_TEXT_BYTES];
     size_t length = row_shorten(label, room, shown);
     for (size_t i = left + 1; i < right; i++)
-        line->characters[i] = DASH;
+        line->characters[i] = dash;
     if (from < to)
         line->characters[right - 1] = RIGHT;
     else
@@ -128,9 +132,9 @@ static void put_row(struct line *line, const struct rows *rows,
     char state[64];
     row_format_time(row, time, sizeof time);
     put_text(line, 0, TIME_WIDTH, time);
-    if (row->kind == ROW_ARROW) {
+    if (row_is_arrow(row)) {
         put_arrow(line, position(rows, row->from), position(rows, row->to),
-                  row->text);
+                  row->kind == ROW_MESSAGE ? BROKEN : DASH, row->text);
         return;
     }
     size_t left = position(rows, row->from);
