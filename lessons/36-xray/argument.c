@@ -40,8 +40,22 @@ static void write_number(FILE *out, const struct argument *argument) {
     (void)fprintf(out, "%" PRId64, (int64_t)argument->values[0]);
 }
 
+/* Where in a file a call begins: sendfile(2), splice(2). */
+static void write_offset(FILE *out, const struct argument *argument) {
+    int64_t offset = 0;
+    struct memory memory = memory_at(argument, 0);
+    if (trace_read(memory.task, memory.address, &offset, sizeof offset) ==
+        sizeof offset)
+        (void)fprintf(out, "offset %" PRId64, offset);
+}
+
 static void write_hex(FILE *out, const struct argument *argument) {
     (void)fprintf(out, "0x%" PRIx64, argument->values[0]);
+}
+
+static void write_splice_flags(FILE *out, const struct argument *argument) {
+    constant_write_flags(out, CONSTANT_SPLICE_FLAG,
+                         (unsigned)argument->values[0], "");
 }
 
 static void write_domain(FILE *out, const struct argument *argument) {
@@ -316,6 +330,7 @@ static const struct form {
     [ARG_HIDDEN] = {1, HIDDEN, NULL, NULL, NOT_FILLED},
     [ARG_FD] = {1, SHOWN, write_descriptor, NULL, NOT_FILLED},
     [ARG_NUMBER] = {1, SHOWN, write_number, NULL, NOT_FILLED},
+    [ARG_OFFSET] = {1, SHOWN_UNLESS_ZERO, write_offset, NULL, NOT_FILLED},
     [ARG_HEX] = {1, SHOWN, write_hex, NULL, NOT_FILLED},
     [ARG_TEXT] = {1, SHOWN, write_text, NULL, NOT_FILLED},
     [ARG_DOMAIN] = {1, SHOWN, write_domain, NULL, NOT_FILLED},
@@ -337,6 +352,8 @@ static const struct form {
                             FILLED_IF_POSITIVE},
     [ARG_MESSAGE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_message_flags, NULL,
                            NOT_FILLED},
+    [ARG_SPLICE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_splice_flags, NULL,
+                          NOT_FILLED},
     [ARG_OPTION] = {4, SHOWN, write_option, NULL, NOT_FILLED},
     [ARG_OPTION_FILLED] = {4, SHOWN, write_option_name, write_filled_option,
                            ALWAYS_FILLED},

@@ -81,11 +81,11 @@ static const struct call {
     {SYS_sendfile,
      "sendfile",
      CALL_ON_SOCKET,
-     {ARG_FD, ARG_FD, ARG_HIDDEN, ARG_NUMBER}},
+     {ARG_FD, ARG_FD, ARG_OFFSET, ARG_NUMBER}},
     {SYS_splice,
      "splice",
-     CALL_ON_SOCKET,
-     {ARG_FD, ARG_HIDDEN, ARG_FD, ARG_HIDDEN, ARG_NUMBER, ARG_HEX}},
+     CALL_ON_PIPE,
+     {ARG_FD, ARG_OFFSET, ARG_FD, ARG_OFFSET, ARG_NUMBER, ARG_SPLICE_FLAGS}},
     {SYS_close, "close", CALL_ON_SOCKET, {ARG_FD}},
     {SYS_dup, "dup", CALL_ON_SOCKET, {ARG_FD}},
 #ifdef SYS_dup2
@@ -230,7 +230,12 @@ bool call_is_accept(const struct trace_call *call) {
     return call_is(call, "accept") || call_is(call, "accept4");
 }
 
-enum call_direction call_direction(const struct trace_call *call) {
+bool call_is_inside(const struct trace_call *call, size_t *second) {
+    *second = call->number == SYS_splice ? 2 : 1;
+    return call->number == SYS_sendfile || call->number == SYS_splice;
+}
+
+enum call_direction call_direction(const struct trace_call *call, int fd) {
     switch (call->number) {
     case SYS_sendto:
     case SYS_sendmsg:
@@ -243,6 +248,8 @@ enum call_direction call_direction(const struct trace_call *call) {
     case SYS_read:
     case SYS_readv:
         return CALL_RECEIVES;
+    case SYS_splice: /* from its first descriptor to its second */
+        return fd == (int)call->arguments[0] ? CALL_RECEIVES : CALL_SENDS;
     default:
         return CALL_NEITHER;
     }
@@ -301,10 +308,11 @@ static size_t list_arguments(pid_t task, const struct trace_call *call,
 }
 
 void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
-                      const char *what) {
+                      const char *const what[CALL_DESCRIPTORS]) {
     struct argument list[ARGUMENTS];
     size_t count = list_arguments(task, call, list);
     const char *separator = "";
+    size_t next = 0;
     (void)fprintf(out, "%s(", call_name(call));
     for (size_t i = 0; i < count; i++) {
         if (!argument_is_shown(&list[i]))
@@ -312,10 +320,11 @@ void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
         (void)fputs(separator, out);
         separator = ", ";
         argument_write(out, &list[i]);
-        if (list[i].kind == ARG_FD && what[0] != '\0') {
-            (void)fprintf(out, " %s", what);
-            what = ""; /* it is about the first descriptor only */
-        }
+        if (list[i].kind != ARG_FD || next == CALL_DESCRIPTORS)
+            continue;
+        if (what[next][0] != '\0')
+            (void)fprintf(out, " %s", what[next]);
+        next++;
     }
 }
 
@@ -338,11 +347,14 @@ static void write_error(FILE *out, const struct trace_call *call) {
 void call_write_result(FILE *out, pid_t task, const struct trace_call *call) {
     struct argument list[ARGUMENTS];
     size_t count = list_arguments(task, call, list);
+    size_t second;
     if (has_failed(call)) {
         write_error(out, call);
         return;
     }
     (void)fprintf(out, " = %" PRId64, call->result);
+    if (call_is_inside(call, &second))
+        (void)fputs(CALL_INSIDE, out);
     for (size_t i = 0; i < count; i++)
         argument_write_filled(out, &list[i]);
 }

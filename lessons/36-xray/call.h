@@ -15,11 +15,18 @@
 #include "control.h"
 #include "trace.h"
 
+enum { CALL_DESCRIPTORS = 2 }; /* of a call, so many are told in words */
+
+/* What stands behind the result of a call that call_is_inside tells of. */
+#define CALL_INSIDE " (in the kernel)"
+
 /* When a call belongs into a picture of sockets. */
 enum call_use {
     CALL_OTHER,     /* never: it has nothing to do with sockets */
     CALL_ALWAYS,    /* it makes sockets, or waits for them */
     CALL_ON_SOCKET, /* if its first argument is the descriptor of a socket */
+    CALL_ON_PIPE, /* always, and its first or its second descriptor may be of a
+                     socket: splice(2) */
     CALL_ON_STREAM, /* also if that is standard input, output or error */
 };
 
@@ -43,6 +50,11 @@ bool call_is(const struct trace_call *call, const char *name);
 /* Whether it is accept(2) or accept4(2). */
 bool call_is_accept(const struct trace_call *call);
 
+/* Whether a call moves bytes from one descriptor to another inside the kernel:
+ * they never are in the program's memory. Its descriptors are the arguments 0
+ * and *second then. */
+bool call_is_inside(const struct trace_call *call, size_t *second);
+
 /* Which way the bytes of a call go that is made on a socket. */
 enum call_direction {
     CALL_NEITHER,
@@ -50,7 +62,8 @@ enum call_direction {
     CALL_RECEIVES,
 };
 
-enum call_direction call_direction(const struct trace_call *call);
+/* fd is the socket's descriptor. */
+enum call_direction call_direction(const struct trace_call *call, int fd);
 
 /* Reads the control data of sendmsg(2) before it, and of recvmsg(2) after it;
  * those of any other call are empty. */
@@ -64,11 +77,11 @@ size_t call_read_target(pid_t task, const struct trace_call *call,
 
 /*
  * Writes a call that task begins: `send(3 to :8080, "hello\n"`, without the
- * last parenthesis. what says in words what its first descriptor is, "to
- * :8080"; it is "" if that is not known.
+ * last parenthesis. what says in words what its first and second descriptors
+ * are, "to :8080"; it is "" if that is not known.
  */
 void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
-                      const char *what);
+                      const char *const what[CALL_DESCRIPTORS]);
 
 /* Writes the result of a call that has returned, and what it brought:
  * ` = 6 "hello\n"`, ` = -1 EAGAIN`. */

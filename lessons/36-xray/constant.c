@@ -52,6 +52,13 @@ static const struct constant message_flags[] = {
     {0, NULL},
 };
 
+static const struct constant splice_flags[] = {
+    {SPLICE_F_MOVE, "SPLICE_F_MOVE"},
+    {SPLICE_F_NONBLOCK, "SPLICE_F_NONBLOCK"},
+    {SPLICE_F_MORE, "SPLICE_F_MORE"},
+    {0, NULL},
+};
+
 static const struct constant shutdowns[] = {
     {SHUT_RD, "SHUT_RD"},
     {SHUT_WR, "SHUT_WR"},
@@ -216,6 +223,7 @@ static const struct constant *const groups[] = {
     [CONSTANT_TYPE] = types,
     [CONSTANT_TYPE_FLAG] = type_flags,
     [CONSTANT_MESSAGE_FLAG] = message_flags,
+    [CONSTANT_SPLICE_FLAG] = splice_flags,
     [CONSTANT_SHUTDOWN] = shutdowns,
     [CONSTANT_LEVEL] = levels,
     [CONSTANT_SOCKET_OPTION] = socket_options,

@@ -82,10 +82,10 @@ static void write_message(FILE *out, pid_t task,
 }
 
 static bool has_sent(const struct trace_call *call,
-                     const struct endpoint *socket) {
-    if (call_direction(call) != CALL_SENDS || call->result < 0)
+                     const struct record_use *use) {
+    if (call_direction(call, use->descriptor) != CALL_SENDS || call->result < 0)
         return false;
-    return call->result > 0 || socket->type != SOCK_STREAM;
+    return call->result > 0 || use->endpoint.type != SOCK_STREAM;
 }
 
 /* When the peer could have the message. The bytes of a stream arrive one by one
@@ -127,9 +127,10 @@ void message_add(struct record *record, int number, pid_t task,
     const struct record_use *use = last_use(record, event->place.inode);
     if (use == NULL || use->endpoint.family != AF_UNIX)
         return;
-    if (call_direction(call) == CALL_RECEIVES && call->result >= 0)
+    if (call_direction(call, use->descriptor) == CALL_RECEIVES &&
+        call->result >= 0)
         call_read_control(task, call, &event->control);
-    if (!has_sent(call, &use->endpoint))
+    if (!has_sent(call, use))
         return;
     if (use->endpoint.hides_peer)
         record->no_peers = true;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -241,6 +242,17 @@ int proc_read(pid_t process, int fd, struct endpoint *endpoint) {
     else
         read_internet(path, endpoint);
     return 0;
+}
+
+const char *proc_describe(pid_t process, int fd) {
+    char path[PATH_BYTES];
+    struct stat status;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process, fd);
+    if (stat(path, &status) < 0)
+        return "";
+    if (S_ISFIFO(status.st_mode))
+        return "pipe";
+    return S_ISREG(status.st_mode) ? "file" : "";
 }
 
 bool proc_holds(pid_t process, uint64_t inode) {

@@ -141,15 +141,33 @@ static void add_use(struct record *record, const struct record_use *use) {
 
 /* ---- calls that begin -----------------------------------------------------*/
 
-/* Whether a call is made on a socket; then *endpoint is what that socket is.
+/* The descriptor that a call is made on, which may be that of a socket; or -1.
  */
+static int used_descriptor(const struct trace_call *call, pid_t pid) {
+    size_t second;
+    switch (call_use(call)) {
+    case CALL_ON_SOCKET:
+    case CALL_ON_STREAM:
+        break;
+    case CALL_ON_PIPE:
+        if (proc_inode(pid, (int)call->arguments[0]) == 0 &&
+            call_is_inside(call, &second))
+            return (int)call->arguments[second];
+        break;
+    default:
+        return -1;
+    }
+    return (int)call->arguments[0];
+}
+
+/* Whether a call is made on a socket; then *use has its descriptor, and what
+ * that socket is. */
 static bool is_on_socket(const struct trace_call *call, pid_t pid,
-                         struct endpoint *endpoint) {
-    enum call_use use = call_use(call);
-    *endpoint = (struct endpoint){0};
-    if (use != CALL_ON_SOCKET && use != CALL_ON_STREAM)
+                         struct record_use *use) {
+    use->descriptor = used_descriptor(call, pid);
+    if (use->descriptor < 0)
         return false;
-    return endpoint_read(pid, (int)call->arguments[0], endpoint) == 0;
+    return endpoint_read(pid, use->descriptor, &use->endpoint) == 0;
 }
 
 /* Whether a call asks what the picture shows anyway: the state of TCP. */
@@ -164,6 +182,7 @@ static bool is_kept(const struct trace_call *call, bool on_socket,
         return true;
     switch (call_use(call)) {
     case CALL_ALWAYS:
+    case CALL_ON_PIPE:
         return true;
     case CALL_ON_STREAM:
         if (call->arguments[0] <= STDERR_FILENO)
@@ -191,16 +210,37 @@ static void keep_target(pid_t task, const struct trace_call *call,
         endpoint_keep(&target, &endpoint->peer);
 }
 
+/* Says in words what the descriptors of a call are. Of the first one, only
+ * sockets are told. socket is what the socket is, and "" if there is none. */
+static void find_words(const struct trace_call *call, pid_t pid,
+                       const struct record_use *use, const char *socket,
+                       const char *words[CALL_DESCRIPTORS]) {
+    size_t second;
+    words[0] = socket;
+    words[1] = "";
+    if (!call_is_inside(call, &second))
+        return;
+    const size_t places[CALL_DESCRIPTORS] = {0, second};
+    for (size_t i = 0; i < CALL_DESCRIPTORS; i++) {
+        int fd = (int)call->arguments[places[i]];
+        words[i] = socket;
+        if (fd != use->descriptor || socket[0] == '\0')
+            words[i] = proc_describe(pid, fd);
+    }
+}
+
 /* Writes a call into new memory; returns NULL if there is none. use is of the
  * socket that it is made on; its inode is 0 if it is made on none. */
 static char *write_beginning(struct record *record, pid_t task,
                              const struct trace_call *call,
                              const struct record_use *use) {
-    char what[ENDPOINT_TEXT_BYTES] = "";
+    char socket[ENDPOINT_TEXT_BYTES] = "";
+    const char *what[CALL_DESCRIPTORS];
     char *text = NULL;
     size_t length;
     if (use->endpoint.inode != 0)
-        (void)endpoint_describe(&use->endpoint, use->accepted, what);
+        (void)endpoint_describe(&use->endpoint, use->accepted, socket);
+    find_words(call, record->processes[use->process].pid, use, socket, what);
     FILE *out = record_open_text(record, &text, &length);
     if (out == NULL)
         return NULL;
@@ -235,9 +275,7 @@ static void note_foreign(struct record *record,
 int record_begin(struct record *record, const struct record_caller *caller,
                  const struct trace_call *call, enum record_choice choice) {
     struct record_process *process = &record->processes[caller->process];
-    struct record_use use = {.at = caller->at,
-                             .process = caller->process,
-                             .descriptor = (int)call->arguments[0]};
+    struct record_use use = {.at = caller->at, .process = caller->process};
     if (call->foreign) {
         note_foreign(record, caller);
         return -1;
@@ -245,7 +283,7 @@ int record_begin(struct record *record, const struct record_caller *caller,
     struct record_event event = {
         .place = {.process = caller->process},
         .drawn = {.kind = PICTURE_CALL, .began = caller->at, .state = ""}};
-    bool on_socket = is_on_socket(call, process->pid, &use.endpoint);
+    bool on_socket = is_on_socket(call, process->pid, &use);
     note_process(process, caller, call, on_socket);
     if (!is_kept(call, on_socket, choice))
         return -1;
@@ -273,14 +311,11 @@ int record_begin(struct record *record, const struct record_caller *caller,
 /* ---- calls that return ----------------------------------------------------*/
 
 /* The descriptor of the socket that a call was on or has made, or -1. */
-static int descriptor_of(const struct trace_call *call) {
-    enum call_use use = call_use(call);
+static int descriptor_of(const struct trace_call *call, pid_t pid) {
     bool makes_socket = call_is_accept(call) || call_is(call, "socket");
     if (makes_socket && call->result >= 0)
         return (int)call->result;
-    if (use == CALL_ON_SOCKET || use == CALL_ON_STREAM)
-        return (int)call->arguments[0];
-    return -1;
+    return used_descriptor(call, pid);
 }
 
 /* After close(2), keeps the state of a connection that has no descriptor any
@@ -296,10 +331,10 @@ static void keep_state_after_close(const struct record *record,
 /* Keeps the state that a call has left its socket in. */
 static void keep_state(struct record *record, struct record_event *event,
                        const struct trace_call *call) {
+    pid_t pid = record->processes[event->place.process].pid;
     struct record_use use = {.at = event->drawn.ended,
                              .process = event->place.process,
-                             .descriptor = descriptor_of(call)};
-    pid_t pid = record->processes[use.process].pid;
+                             .descriptor = descriptor_of(call, pid)};
     struct endpoint *endpoint = &use.endpoint;
     if (use.descriptor < 0)
         return;
@@ -321,7 +356,8 @@ static void keep_state(struct record *record, struct record_event *event,
     use.accepted = was_accepted(record, endpoint->inode);
     if (call_is_accept(call) && call->result >= 0)
         use.accepted = true;
-    use.received = call_direction(call) == CALL_RECEIVES && call->result > 0;
+    use.received = call->result > 0 &&
+                   call_direction(call, use.descriptor) == CALL_RECEIVES;
     if (!failed)
         add_use(record, &use);
 }
