@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "constant.h"
+#include "group.h"
 #include "memory.h"
 #include "trace.h"
 
@@ -219,6 +220,44 @@ static void write_linger(FILE *out, struct memory memory) {
         (void)fprintf(out, ", {%d, %d}", value.l_onoff, value.l_linger);
 }
 
+/* Writes the multicast group that an option is about; returns whether it is
+ * about one. */
+static bool write_group(FILE *out, const struct argument *argument) {
+    uint8_t value[GROUP_OPTION_BYTES];
+    size_t length = sizeof value;
+    struct group_change change;
+    if (argument->values[3] < length)
+        length = (size_t)argument->values[3];
+    length = trace_read(argument->task, argument->values[2], value, length);
+    if (!group_parse(&change, (int)argument->values[0],
+                     (unsigned)argument->values[1], value, length))
+        return false;
+    (void)fputs(", ", out);
+    group_write(out, &change);
+    return true;
+}
+
+/* IP_MULTICAST_IF names an interface by an address, which stands in the second
+ * place of a struct ip_mreqn. */
+static void write_interface(FILE *out, const struct argument *argument) {
+    struct memory memory = memory_at(argument, 2);
+    uint8_t bytes[4];
+    if (argument->values[3] >= sizeof(struct ip_mreqn))
+        memory.address += offsetof(struct ip_mreqn, imr_address);
+    if (trace_read(memory.task, memory.address, bytes, sizeof bytes) ==
+        sizeof bytes)
+        (void)fprintf(out, ", %u.%u.%u.%u", bytes[0], bytes[1], bytes[2],
+                      bytes[3]);
+}
+
+/* A number of one byte, which some options of IP may have. */
+static void write_byte(FILE *out, const struct argument *argument) {
+    uint8_t value;
+    struct memory memory = memory_at(argument, 2);
+    if (trace_read(memory.task, memory.address, &value, 1) == 1)
+        (void)fprintf(out, ", %u", value);
+}
+
 static void write_option(FILE *out, const struct argument *argument) {
     int level = (int)argument->values[0];
     uint64_t option = argument->values[1];
@@ -226,7 +265,17 @@ static void write_option(FILE *out, const struct argument *argument) {
     enum constant_group options;
     int value = 0;
     write_option_name(out, argument);
-    if (!find_options(level, &options) || !read_int(memory, &value))
+    if (!find_options(level, &options) || write_group(out, argument))
+        return;
+    if (argument->values[3] == 1) {
+        write_byte(out, argument);
+        return;
+    }
+    if (level == IPPROTO_IP && option == IP_MULTICAST_IF) {
+        write_interface(out, argument);
+        return;
+    }
+    if (!read_int(memory, &value))
         return;
     if (level == SOL_SOCKET && option == SO_LINGER) {
         write_linger(out, memory);

@@ -286,6 +286,19 @@ size_t call_read_target(pid_t task, const struct trace_call *call,
     return trace_read(task, address, target, length);
 }
 
+bool call_read_group(pid_t task, const struct trace_call *call,
+                     struct group_change *change) {
+    uint8_t value[GROUP_OPTION_BYTES];
+    size_t length = sizeof value;
+    if (call->number != SYS_setsockopt)
+        return false;
+    if (call->arguments[4] < length)
+        length = (size_t)call->arguments[4];
+    length = trace_read(task, call->arguments[3], value, length);
+    return group_parse(change, (int)call->arguments[1],
+                       (unsigned)call->arguments[2], value, length);
+}
+
 /* ---- arguments and results ------------------------------------------------*/
 
 /* The arguments of a call, each with its kind; returns how many there are. */

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "control.h"
+#include "group.h"
 #include "trace.h"
 
 enum { CALL_DESCRIPTORS = 2 }; /* of a call, so many are told in words */
@@ -74,6 +75,11 @@ void call_read_control(pid_t task, const struct trace_call *call,
  * names none. */
 size_t call_read_target(pid_t task, const struct trace_call *call,
                         struct sockaddr_storage *target);
+
+/* Whether a call joins a multicast group or leaves it. *change is written only
+ * then. */
+bool call_read_group(pid_t task, const struct trace_call *call,
+                     struct group_change *change);
 
 /*
  * Writes a call that task begins: `send(3 to :8080, "hello\n"`, without the

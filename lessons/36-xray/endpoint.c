@@ -89,6 +89,19 @@ static void read_tcp(int fd, struct endpoint *endpoint) {
         endpoint->unacknowledged = (unsigned)unsent;
 }
 
+/* Whether it has turned IP_MULTICAST_ALL off, which is on where nobody has. */
+static bool read_hears_own_groups(int fd, int family) {
+    int all = 1;
+    socklen_t length = sizeof all;
+    int result;
+    if (family == AF_INET6)
+        result =
+            getsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &all, &length);
+    else
+        result = getsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &all, &length);
+    return result == 0 && all == 0;
+}
+
 /* Reads all that a socket of our own tells. Returns 0, or -1 for none. */
 static int read_socket(int fd, struct endpoint *endpoint) {
     struct sockaddr_storage local = {0};
@@ -103,6 +116,9 @@ static int read_socket(int fd, struct endpoint *endpoint) {
     endpoint->inode = status.st_ino;
     endpoint->family = local.ss_family;
     endpoint->type = read_option(fd, SO_TYPE);
+    if (endpoint->family != AF_UNIX && endpoint->type == SOCK_DGRAM)
+        endpoint->hears_own_groups =
+            read_hears_own_groups(fd, endpoint->family);
     endpoint->listening = read_option(fd, SO_ACCEPTCONN) != 0;
     endpoint_keep(&local, &endpoint->local);
     endpoint_keep_name(&local, local_length, endpoint->name);

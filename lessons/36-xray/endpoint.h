@@ -27,6 +27,8 @@ struct endpoint {
     bool connected;
     struct packet_end local; /* AF_INET and AF_INET6 only */
     struct packet_end peer;  /* likewise */
+    bool hears_own_groups;   /* only the multicast groups that it has joined;
+                                see IP_MULTICAST_ALL in ip(7) */
     /* AF_UNIX only: */
     uint64_t peer_inode;                 /* 0: see peer_find */
     bool hides_peer;                     /* the kernel does not tell it */

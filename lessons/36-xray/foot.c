@@ -103,6 +103,18 @@ static void write_shared(FILE *out, const struct record *record) {
                       shared);
 }
 
+/* What the letters mean. */
+static void write_marks(FILE *out, const struct picture *picture) {
+    for (size_t i = 0; i < picture->count; i++) {
+        if (picture->events[i].mark == '\0')
+            continue;
+        (void)fputs("Each connection has a letter, which stands before its "
+                    "calls and in its arrows.\n",
+                    out);
+        return;
+    }
+}
+
 /* What the words behind some calls mean. */
 static void write_legend(FILE *out, const struct picture *picture) {
     for (size_t i = 0; i < picture->count; i++) {
@@ -124,6 +136,7 @@ void foot_write(FILE *out, const struct record *record,
     for (size_t i = 0; i < record->use_count; i++)
         if (is_measured(&record->uses[i]) && is_last(record, i))
             write_connection(out, record, picture, &record->uses[i]);
+    write_marks(out, picture);
     write_legend(out, picture);
     write_shared(out, record);
     if (record->left_out > 0)

@@ -115,9 +115,17 @@ int64_t picture_beginning(const struct picture *picture) {
 static void write_arrow(FILE *out, const struct picture *picture,
                         const struct picture_event *event) {
     const char *kind = event->kind == PICTURE_MESSAGE ? "message" : "wire";
-    (void)fprintf(out, "%s\t%s > %s\t%s", kind,
+    if (event->kind == PICTURE_REPORT) {
+        (void)fprintf(out, "wire\t%s > routers\t%s\n",
+                      picture_name(picture, event->column), event->text);
+        return;
+    }
+    (void)fprintf(out, "%s\t%s > %s\t", kind,
                   picture_name(picture, event->column),
-                  picture_name(picture, event->to), event->text);
+                  picture_name(picture, event->to));
+    if (event->mark != '\0')
+        (void)fprintf(out, "%c ", event->mark);
+    (void)fputs(event->text, out);
     if (event->extra != NULL)
         (void)fprintf(out, " %s", event->extra);
     (void)fputc('\n', out);
@@ -129,11 +137,13 @@ void picture_write_list(FILE *out, const struct picture *picture) {
         const char *name = picture_name(picture, event->column);
         const char *close = event->kind == PICTURE_CALL ? ")" : "";
         const char *result = event->result == NULL ? " ..." : event->result;
-        if (picture_is_arrow(event))
+        const char mark[] = {event->mark == '\0' ? '\0' : '\t', event->mark,
+                             '\0'};
+        if (picture_is_arrow(event) || event->kind == PICTURE_REPORT)
             write_arrow(out, picture, event);
         else
-            (void)fprintf(out, "%s\t%s%s%s\t%s\n", name, event->text, close,
-                          result, event->state);
+            (void)fprintf(out, "%s\t%s%s%s\t%s%s\n", name, event->text, close,
+                          result, event->state, mark);
     }
 }
 

@@ -17,6 +17,7 @@ enum picture_kind {
     PICTURE_CALL,    /* a system call of the process in column */
     PICTURE_SEGMENT, /* what was sent from column to the column `to` */
     PICTURE_MESSAGE, /* the same, but over no wire: by a UNIX socket */
+    PICTURE_REPORT,  /* what the process's kernel told the routers, if any */
     PICTURE_NOTE,    /* something else that happened to that process */
 };
 
@@ -30,8 +31,13 @@ struct picture_event {
                       rows, where it began and where it returned */
     char *text;    /* "recv(3 to :80, 100", "SYN ACK", in ASCII: malloc(3)ed */
     char *result;  /* " = 6 \"hello\\n\"": likewise; NULL before it */
-    char *extra;   /* of a message: what it carries beside its bytes, "+
-                      descriptor 7 -> 5": malloc(3)ed; or NULL */
+    char *extra;   /* of an arrow: what stands below it, "+ descriptor 7 -> 5",
+                      "to 239.1.2.3:80": malloc(3)ed; or NULL */
+    bool is_copy;  /* of a segment: the same as the one before it, which has
+                      arrived at another socket too */
+    unsigned connection; /* its number, from 1 on, where the picture has several
+                            connections; or 0 */
+    char mark; /* its letter, where columns do not tell them apart; or 0 */
     const char *state;       /* "ESTABLISHED", or "": never freed */
     unsigned unacknowledged; /* bytes that were sent and not acknowledged */
 };
@@ -69,8 +75,8 @@ const char *picture_name(const struct picture *picture, int column);
 int64_t picture_beginning(const struct picture *picture);
 
 /* Writes a line for each event, without its time, for programs that compare:
- * the name of its column (or `wire`), what it is, and the state, with tabs
- * between them. */
+ * the name of its column (or `wire` or `message`), what it is, the state, and
+ * the letter of its connection if it has one, with tabs between them. */
 void picture_write_list(FILE *out, const struct picture *picture);
 
 /* Frees all that the picture owns, and makes it empty. */

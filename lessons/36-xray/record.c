@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "membership.h"
 #include "message.h"
 #include "proc.h"
 #include "secret.h"
@@ -79,6 +80,19 @@ int record_add_event(struct record *record, const struct record_event *event) {
     return (int)record->event_count - 1;
 }
 
+struct record_membership *
+record_add_membership(struct record *record,
+                      const struct record_membership *membership) {
+    struct record_membership *grown = grow(
+        record, record->memberships, record->membership_count, sizeof *grown);
+    if (grown == NULL)
+        return NULL;
+    record->memberships = grown;
+    grown[record->membership_count] = *membership;
+    record->membership_count++;
+    return &grown[record->membership_count - 1];
+}
+
 /* ---- who used which socket ------------------------------------------------*/
 
 /* An IPv4 address that is written as an IPv6 one is that IPv4 address on the
@@ -120,10 +134,21 @@ static bool has_columns(const struct endpoint *endpoint) {
            endpoint->family == AF_UNIX;
 }
 
+/* A TCP socket that connects, and one whose connection is over, does not tell
+ * its peer; then it is what it was. */
+static void keep_peer(struct endpoint *endpoint, struct packet_end last) {
+    if (endpoint->family != AF_UNIX && endpoint->type == SOCK_STREAM &&
+        endpoint->peer.port == 0)
+        endpoint->peer = last;
+}
+
 /* Stores a use; what is known of its socket from earlier ones is kept. */
 static void add_use(struct record *record, const struct record_use *use) {
     const struct record_use *last = find_socket(record, use->endpoint.inode);
     bool encrypted = last != NULL && last->encrypted;
+    struct packet_end last_peer = {{0}, 0};
+    if (last != NULL)
+        last_peer = last->endpoint.peer;
     if (!has_columns(&use->endpoint))
         return;
     struct record_use *grown =
@@ -134,6 +159,7 @@ static void add_use(struct record *record, const struct record_use *use) {
     struct record_use *added = &grown[record->use_count];
     record->use_count++;
     *added = *use;
+    keep_peer(&added->endpoint, last_peer);
     added->encrypted = encrypted;
     unmap(&added->endpoint.local);
     unmap(&added->endpoint.peer);
@@ -297,6 +323,8 @@ int record_begin(struct record *record, const struct record_caller *caller,
     if (event.drawn.text == NULL)
         return -1;
     if (on_socket) {
+        use.closes = call_is(call, "close");
+        use.sends = call_direction(call, use.descriptor) == CALL_SENDS;
         keep_target(caller->task, call, &use.endpoint);
         add_use(record, &use);
         secret_hide(find_socket(record, use.endpoint.inode), &use.endpoint,
@@ -354,8 +382,10 @@ static void keep_state(struct record *record, struct record_event *event,
     bool failed = call_is(call, "connect") && call->result != 0 &&
                   endpoint->local.port == 0;
     use.accepted = was_accepted(record, endpoint->inode);
-    if (call_is_accept(call) && call->result >= 0)
+    if (call_is_accept(call) && call->result >= 0) {
         use.accepted = true;
+        event->made = endpoint->inode;
+    }
     use.received = call->result > 0 &&
                    call_direction(call, use.descriptor) == CALL_RECEIVES;
     if (!failed)
@@ -384,6 +414,7 @@ void record_return(struct record *record, int number, pid_t task,
     if (call_is(call, "connect") && drawn->state[0] != '\0')
         drawn->waited = true;
     message_add(record, number, task, call);
+    membership_add(record, number, task, call);
 }
 
 /* ---- notes and frames -----------------------------------------------------*/
@@ -406,9 +437,11 @@ void record_note(struct record *record, int process, int64_t at, bool is_death,
 
 void record_frame(struct record *record, int64_t at,
                   const struct packet *packet) {
-    struct record_frame frame = {.at = at, .family = packet->family};
+    struct record_frame frame = {.at = at,
+                                 .family = packet->family,
+                                 .is_datagram = packet->kind == PACKET_UDP};
     size_t length;
-    if (!segment_is_shown(packet))
+    if (membership_report(record, at, packet) || !segment_is_shown(packet))
         return;
     if (record->frame_count >= MOST_EVENTS) {
         record->left_out++;
@@ -442,5 +475,6 @@ void record_free(struct record *record) {
     free(record->uses);
     free(record->events);
     free(record->frames);
+    free(record->memberships);
     *record = (struct record){0};
 }

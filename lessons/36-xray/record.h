@@ -13,11 +13,15 @@
 
 #include "control.h"
 #include "endpoint.h"
+#include "group.h"
 #include "packet.h"
 #include "picture.h"
 #include "trace.h"
 
-enum { RECORD_NOBODY = -1 }; /* a process that we do not watch */
+enum {
+    RECORD_NOBODY = -1, /* a process that we do not watch */
+    RECORD_NO_CONNECTION = -1,
+};
 
 /* A program that talks to itself has two columns, one for each end of its
  * connection. All others have one, whichever side they are on. Which side a
@@ -51,8 +55,10 @@ struct record_use {
     int process;
     int descriptor;
     bool accepted;  /* accept(2) made it */
+    bool sends;     /* a call that began then sends by it */
     bool received;  /* a call that returned then has received by it */
     bool encrypted; /* it speaks TLS */
+    bool closes;    /* a call that began then closes this descriptor */
     struct endpoint endpoint;
 };
 
@@ -61,15 +67,25 @@ struct record_event {
     struct record_place to;     /* of a segment or a message; of a message, the
                                    process is what its peer was held by */
     struct control control;     /* of a message, and of a call that received */
-    in_port_t connection;       /* of a segment: the port of the end that sent
-                                   the first one of its connection */
+    uint64_t made;              /* the socket that accept(2) has made, or 0 */
+    int connection;             /* found at the end; see layout.c */
     bool is_death;              /* of a note: a signal killed the process */
     struct picture_event drawn; /* its columns are found at the end */
+};
+
+/* At that time a socket joined a multicast group, or left it. */
+struct record_membership {
+    int64_t at;
+    int process;
+    uint64_t inode;
+    struct group_change change;
+    bool is_awaited; /* the kernel has not told it yet to routers */
 };
 
 struct record_frame {
     int64_t at;
     int family;
+    bool is_datagram;
     struct packet_end from;
     struct packet_end to;
     char *text; /* malloc(3)ed */
@@ -87,6 +103,8 @@ struct record {
     size_t event_count;
     struct record_frame *frames;
     size_t frame_count;
+    struct record_membership *memberships;
+    size_t membership_count;
     unsigned long left_out; /* calls and frames beyond the 4000 that are kept */
     bool no_memory;         /* something else is missing, for want of that */
     bool no_peers;          /* messages are missing: see peer_find */
@@ -132,10 +150,16 @@ void record_return(struct record *record, int event, pid_t task,
 void record_note(struct record *record, int process, int64_t at, bool is_death,
                  const char *text);
 
-/* Records a frame that crossed the wire. Frames that are not TCP, UDP or ICMP
- * are left out. */
+/* Records a frame that crossed the wire. Frames that are not TCP, UDP, ICMP or
+ * IGMP are left out. */
 void record_frame(struct record *record, int64_t at,
                   const struct packet *packet);
+
+/* Adds a membership. Returns it, good until the next one; or NULL and
+ * no_memory. */
+struct record_membership *
+record_add_membership(struct record *record,
+                      const struct record_membership *membership);
 
 /* Opens a stream that writes into new memory, or returns NULL and no_memory. */
 FILE *record_open_text(struct record *record, char **text, size_t *length);

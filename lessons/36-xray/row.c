@@ -111,6 +111,8 @@ static void add_state(struct rows *rows, size_t place,
             return;
         last->from = place;
         last->to = place;
+        last->connection = event->connection;
+        last->mark = event->mark;
     }
     last->state = event->state;
     last->unacknowledged = event->unacknowledged;
@@ -137,10 +139,14 @@ static void add_text(struct rows *rows, const struct entry *entry,
             return;
         if (entry->event->kind == PICTURE_NOTE)
             row->kind = ROW_NOTE;
+        if (entry->event->kind == PICTURE_REPORT)
+            row->kind = ROW_REPORT;
         row->has_time = is_first;
         row->since = entry->since;
         row->from = entry->place;
         row->to = entry->place;
+        row->connection = entry->event->connection;
+        row->mark = entry->event->mark;
         (void)snprintf(row->text, sizeof row->text, "%s%.*s", before,
                        (int)length, text);
         text += length;
@@ -161,22 +167,40 @@ static struct row *add_arrow(struct rows *rows, const struct picture *picture,
         return NULL;
     row->from = place_of(picture, event->column);
     row->to = place_of(picture, event->to);
+    row->connection = event->connection;
     if (row->from != row->to)
         row->kind = event->kind == PICTURE_MESSAGE ? ROW_MESSAGE : ROW_ARROW;
     (void)snprintf(row->text, sizeof row->text, "%s", label);
     return row;
 }
 
-/* What a message carries beside its bytes has an arrow of its own. */
+/* What a message carries beside its bytes has an arrow of its own; what else is
+ * said of an arrow stands below it. */
+static void add_extra(struct rows *rows, const struct picture *picture,
+                      const struct picture_event *event) {
+    if (event->extra == NULL || event->is_copy)
+        return;
+    struct row *row = add_arrow(rows, picture, event, event->extra);
+    if (row != NULL && row->kind == ROW_ARROW)
+        row->kind = ROW_LABEL;
+}
+
 static void add_arrows(struct rows *rows, const struct picture *picture,
                        const struct picture_event *event, int64_t since) {
-    struct row *row = add_arrow(rows, picture, event, event->text);
+    const char *text = event->is_copy ? "the same datagram" : event->text;
+    char label[ROW_TEXT_BYTES];
+    if (event->mark != '\0')
+        (void)snprintf(label, sizeof label, "%c %s", event->mark, text);
+    else
+        (void)snprintf(label, sizeof label, "%s", text);
+    struct row *row = add_arrow(rows, picture, event, label);
     if (row == NULL)
         return;
-    row->has_time = true;
+    if (row->from == row->to)
+        row->kind = ROW_REPORT;
+    row->has_time = !event->is_copy;
     row->since = since;
-    if (event->extra != NULL)
-        (void)add_arrow(rows, picture, event, event->extra);
+    add_extra(rows, picture, event);
 }
 
 /* ---- in the order of time -------------------------------------------------*/
@@ -256,6 +280,11 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     char text[CALL_BYTES];
     if (picture_is_arrow(event)) {
         add_arrows(rows, picture, event, entry.since);
+        return;
+    }
+    if (event->kind == PICTURE_REPORT) {
+        (void)snprintf(text, sizeof text, "-> %s", event->text);
+        add_text(rows, &entry, text);
         return;
     }
     if (moment->phase == RETURN) {

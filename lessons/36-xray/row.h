@@ -20,6 +20,8 @@ enum row_kind {
     ROW_CALL,    /* a call, or a part of one */
     ROW_NOTE,    /* something else that happened to a process */
     ROW_ARROW,   /* a segment, from one place to another */
+    ROW_LABEL,   /* what stands below an arrow */
+    ROW_REPORT,  /* what is sent, but to nobody in the picture */
     ROW_MESSAGE, /* likewise, but over no wire: its line is broken */
 };
 
@@ -30,7 +32,9 @@ struct row {
     size_t from;   /* the place of a text, or where an arrow begins */
     size_t to;     /* where an arrow ends */
     char text[ROW_TEXT_BYTES];
-    const char *state; /* at the right edge of the column; "" for none */
+    unsigned connection; /* its number, or 0: see picture_event */
+    char mark;           /* its letter, or 0; an arrow has it in its text */
+    const char *state;   /* at the right edge of the column; "" for none */
     unsigned unacknowledged;
 };
 

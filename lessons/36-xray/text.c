@@ -101,24 +101,32 @@ static void put_text(struct line *line, size_t at, size_t end,
     }
 }
 
-/* Puts an arrow between two lifelines, with its label in the middle. */
-static void put_arrow(struct line *line, size_t from, size_t to, uint32_t dash,
+/* Puts a label in the middle between two lifelines. */
+static void put_label(struct line *line, size_t from, size_t to,
                       const char *label) {
     size_t left = from < to ? from : to;
     size_t right = from < to ? to : from;
     size_t room = right - left - 1 - ARROW_ENDS;
     char shown[ROW_TEXT_BYTES];
     size_t length = row_shorten(label, room, shown);
+    size_t at = left + 1 + (room + ARROW_ENDS - length) / 2;
+    line->characters[at - 1] = ' ';
+    line->characters[at + length] = ' ';
+    put_text(line, at, at + length, shown);
+}
+
+/* Puts an arrow between two lifelines, with its label in the middle. */
+static void put_arrow(struct line *line, size_t from, size_t to, uint32_t dash,
+                      const char *label) {
+    size_t left = from < to ? from : to;
+    size_t right = from < to ? to : from;
     for (size_t i = left + 1; i < right; i++)
         line->characters[i] = dash;
     if (from < to)
         line->characters[right - 1] = RIGHT;
     else
         line->characters[left + 1] = LEFT;
-    size_t at = left + 1 + (room + ARROW_ENDS - length) / 2;
-    line->characters[at - 1] = ' ';
-    line->characters[at + length] = ' ';
-    put_text(line, at, at + length, shown);
+    put_label(line, from, to, label);
 }
 
 /* A lifeline's position. */
@@ -132,6 +140,11 @@ static void put_row(struct line *line, const struct rows *rows,
     char state[64];
     row_format_time(row, time, sizeof time);
     put_text(line, 0, TIME_WIDTH, time);
+    if (row->kind == ROW_LABEL) {
+        put_label(line, position(rows, row->from), position(rows, row->to),
+                  row->text);
+        return;
+    }
     if (row_is_arrow(row)) {
         put_arrow(line, position(rows, row->from), position(rows, row->to),
                   row->kind == ROW_MESSAGE ? BROKEN : DASH, row->text);
@@ -139,6 +152,8 @@ static void put_row(struct line *line, const struct rows *rows,
     }
     size_t left = position(rows, row->from);
     size_t right = left + rows->width;
+    if (row->mark != '\0' && row->has_time)
+        line->characters[left] = (uint32_t)row->mark;
     put_text(line, left + 2, right - 1, row->text);
     row_format_state(row, state, sizeof state);
     put_text(line, right - 1 - strlen(state), right, state);
