@@ -159,6 +159,7 @@ static void mark_events(struct record *record,
             continue;
         event->drawn.connection = (unsigned)(found - connections->all) + 1;
         event->drawn.mark = found->mark;
+        event->drawn.makes_it = event->made != 0;
     }
 }
 

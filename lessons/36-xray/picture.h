@@ -37,6 +37,8 @@ struct picture_event {
                       arrived at another socket too */
     unsigned connection; /* its number, from 1 on, where the picture has several
                             connections; or 0 */
+    bool makes_it;       /* the call is of this connection only when it returns:
+                            accept(2) */
     char mark; /* its letter, where columns do not tell them apart; or 0 */
     const char *state;       /* "ESTABLISHED", or "": never freed */
     unsigned unacknowledged; /* bytes that were sent and not acknowledged */

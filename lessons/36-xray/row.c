@@ -124,6 +124,7 @@ struct entry {
     size_t place;
     int64_t since;
     bool has_state;
+    bool is_of_connection; /* if the event is */
 };
 
 /* Adds a text on as many rows as it needs; text must not be empty. */
@@ -145,8 +146,10 @@ static void add_text(struct rows *rows, const struct entry *entry,
         row->since = entry->since;
         row->from = entry->place;
         row->to = entry->place;
-        row->connection = entry->event->connection;
-        row->mark = entry->event->mark;
+        if (entry->is_of_connection) {
+            row->connection = entry->event->connection;
+            row->mark = entry->event->mark;
+        }
         (void)snprintf(row->text, sizeof row->text, "%s%.*s", before,
                        (int)length, text);
         text += length;
@@ -275,7 +278,8 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     struct entry entry = {.event = event,
                           .place = place_of(picture, event->column),
                           .since = moment->at - picture_beginning(picture),
-                          .has_state = true};
+                          .has_state = true,
+                          .is_of_connection = true};
     const char *close = event->kind == PICTURE_CALL ? ")" : "";
     char text[CALL_BYTES];
     if (picture_is_arrow(event)) {
@@ -294,6 +298,7 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     } else if (event->waited || event->result == NULL) {
         const char *dots = event->kind == PICTURE_CALL ? " ..." : "";
         entry.has_state = false;
+        entry.is_of_connection = !event->makes_it;
         (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, dots);
     } else {
         (void)snprintf(text, sizeof text, "%s%s%s", event->text, close,

@@ -129,6 +129,9 @@ calls() {
     grep -qE '^<text .* class="k">B</text>$' "$svg"
     grep -qE '^<text .* class="w">C SYN ACK</text>$' "$svg"
     has '<circle class="h" ' "$svg"
+    # Whose connection an accept will return is not known while it waits.
+    run ! grep -qE 'C accept4\(' "$picture"
+    grep -qE 'C \.\.\. accept4' "$picture"
     ! command -v xmllint >/dev/null || xmllint --noout "$svg" >&2
     draw < <(hello)
     lacks 'has a letter'
