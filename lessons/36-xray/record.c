@@ -134,21 +134,10 @@ static bool has_columns(const struct endpoint *endpoint) {
            endpoint->family == AF_UNIX;
 }
 
-/* A TCP socket that connects, and one whose connection is over, does not tell
- * its peer; then it is what it was. */
-static void keep_peer(struct endpoint *endpoint, struct packet_end last) {
-    if (endpoint->family != AF_UNIX && endpoint->type == SOCK_STREAM &&
-        endpoint->peer.port == 0)
-        endpoint->peer = last;
-}
-
 /* Stores a use; what is known of its socket from earlier ones is kept. */
 static void add_use(struct record *record, const struct record_use *use) {
     const struct record_use *last = find_socket(record, use->endpoint.inode);
     bool encrypted = last != NULL && last->encrypted;
-    struct packet_end last_peer = {{0}, 0};
-    if (last != NULL)
-        last_peer = last->endpoint.peer;
     if (!has_columns(&use->endpoint))
         return;
     struct record_use *grown =
@@ -159,7 +148,6 @@ static void add_use(struct record *record, const struct record_use *use) {
     struct record_use *added = &grown[record->use_count];
     record->use_count++;
     *added = *use;
-    keep_peer(&added->endpoint, last_peer);
     added->encrypted = encrypted;
     unmap(&added->endpoint.local);
     unmap(&added->endpoint.peer);

@@ -23,6 +23,9 @@ END
     has $'wire\tcrowd > server\tA SYN'
     has $'wire\tcrowd > server\tB SYN'
     lacks $'\tC '
+    # So has each call of the client, also while the other connection begins.
+    expect_equal "letters of 3" A "$(grep -P '^crowd\t[a-z]+\(3 ' "$OUT" | sed 's/.*\t//' | sort -u)"
+    expect_equal "letters of 4" B "$(grep -P '^crowd\t[a-z]+\(4 ' "$OUT" | sed 's/.*\t//' | sort -u)"
     # The server's calls on the connection of one port have one letter.
     local a b
     a=$(ports_of A)

@@ -8,6 +8,8 @@ setup() {
     skip_unless python3
     python=$(python3 -c 'import sys; print(sys.executable)')
     cat >"$BATS_TEST_TMPDIR/group.py" <<'END'
+import os
+import signal
 import socket
 import struct
 import sys
@@ -25,9 +27,9 @@ else:
     s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
                  socket.inet_aton("127.0.0.1"))
-if what != "say":
+if what not in ("say", "ask"):
     s.bind((bound, 5007))
-if what == "join" or what == "self":
+if what in ("join", "self", "answer"):
     if six:
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
                      address + struct.pack("@I", lo))
@@ -36,15 +38,24 @@ if what == "join" or what == "self":
                      address + socket.inet_aton("127.0.0.1"))
 if what == "strict":
     s.setsockopt(socket.IPPROTO_IP, 49, 0)  # IP_MULTICAST_ALL
-if what == "say" or what == "self":
+if what in ("say", "ask", "self"):
     s.sendto(b"hello", (group, 5007))
 if what == "self":
     s.recvfrom(100)
 elif what == "once":
     s.close()
+    print("listening on nothing", flush=True)
+    signal.pause()
+elif what == "end":
+    os._exit(0)
+elif what == "ask":
+    s.recvfrom(100)
+    s.recvfrom(100)
 elif what != "say":
     print("listening on %s:5007" % group, flush=True)
-    s.recvfrom(100)
+    _, asker = s.recvfrom(100)
+    if what == "answer":
+        s.sendto(b"here", asker)
 END
 }
 
@@ -110,9 +121,23 @@ say > tom	UDP \"hello\"" "$(wires | grep -v leaves)"
     # Who has joined nothing hears what others have joined: IP_MULTICAST_ALL.
     draw -l < <(scene "$group" ann join "$group" bob listen 0.0.0.0)
     receivers ann bob
+    # One has closed its socket, one has ended.
+    draw -l < <(scene "$group" ann join "$group" bob once 0.0.0.0 tom end 0.0.0.0)
+    receivers ann
     # Nobody has joined it.
     draw -t 1 -l < <(scene "$group" ann listen 0.0.0.0)
     receivers others
+}
+
+@test "36-xray draws each answer from the actor that sends it" {
+    local group=239.255.0.1
+    # All sockets of those who answer have the same address and port.
+    draw -l < <(scene "$group" ann answer "$group" bob answer "$group" |
+        sed 's/ say / ask /')
+    expect_result 0 ""
+    expect_equal answers $'ann > say\nbob > say' \
+        "$(wires | grep '"here"' | cut -f 1 | sort)"
+    lacks others
 }
 
 @test "36-xray draws a datagram that its sender hears itself" {

@@ -122,6 +122,30 @@ END
 program 2 > program\t"oneoneoneoneoneoneoneone"... 300 bytes' "$(messages)"
 }
 
+@test "36-xray draws a message at that process of several which receives it" {
+    draw_python -l <<'END'
+import os, socket
+a, b = socket.socketpair()
+r, w = os.pipe()
+first = os.fork()
+if first == 0:
+    socket.socket().close()
+    os.close(w)
+    os.read(r, 1)
+    os._exit(0)
+second = os.fork()
+if second == 0:
+    b.recv(100)
+    os._exit(0)
+a.send(b"one")
+os.waitpid(second, 0)
+os.close(w)
+os.waitpid(first, 0)
+END
+    expect_result 0 ""
+    expect_equal messages $'program > program 3\t"one" 3 bytes' "$(messages)"
+}
+
 @test "36-xray draws a message that nobody has received where it waits" {
     # The child never reads, and the server has not accepted.
     draw_python -l <<'END'
