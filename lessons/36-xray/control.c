@@ -27,15 +27,18 @@ static void add_process(struct control *control, const uint8_t *data,
     control->process = credentials.pid;
 }
 
+/* Adds a part whose data have length bytes; with its header and what follows
+ * it, there are `left` bytes. */
 static void add_part(struct control *control, const struct cmsghdr *header,
-                     const uint8_t *data, size_t length) {
+                     const uint8_t *data, size_t length, size_t left) {
+    size_t space = CMSG_SPACE(length);
     bool is_ours = header->cmsg_level == SOL_SOCKET;
     if (is_ours && header->cmsg_type == SCM_RIGHTS)
         add_descriptors(control, data, length);
     else if (is_ours && header->cmsg_type == SCM_CREDENTIALS)
         add_process(control, data, length);
     else
-        control->other++;
+        control->other += space < left ? space : left;
 }
 
 void control_parse(struct control *control, const uint8_t *bytes,
@@ -47,7 +50,8 @@ void control_parse(struct control *control, const uint8_t *bytes,
         size_t part = header.cmsg_len;
         if (part < CMSG_LEN(0) || part > length)
             return;
-        add_part(control, &header, bytes + CMSG_LEN(0), part - CMSG_LEN(0));
+        add_part(control, &header, bytes + CMSG_LEN(0), part - CMSG_LEN(0),
+                 length);
         /* The next part begins where a header may stand. */
         size_t step = CMSG_SPACE(part - CMSG_LEN(0));
         if (step > length)
@@ -75,5 +79,5 @@ void control_write(FILE *out, const struct control *control) {
     if (control->has_process)
         (void)fprintf(out, " + process %d", (int)control->process);
     if (control->other > 0)
-        (void)fputs(" + other control data", out);
+        (void)fprintf(out, " and %zu bytes of control", control->other);
 }

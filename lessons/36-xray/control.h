@@ -22,7 +22,7 @@ struct control {
     int descriptors[CONTROL_MOST]; /* the first of them */
     bool has_process;
     pid_t process; /* whose credentials it has (SCM_CREDENTIALS) */
-    size_t other;  /* parts of another kind */
+    size_t other;  /* bytes of parts of another kind */
 };
 
 /* Reads length bytes of control data, as this machine's C library lays them
@@ -30,8 +30,8 @@ struct control {
 void control_parse(struct control *control, const uint8_t *bytes,
                    size_t length);
 
-/* Writes " + descriptor 7", " + descriptors 7, 8", " + process 123", " + other
- * control data", or nothing. */
+/* Writes " + descriptor 7", " + descriptors 7, 8", " + process 123", " and 24
+ * bytes of control", or nothing. */
 void control_write(FILE *out, const struct control *control);
 
 /* Writes "7, 8" of the descriptors, and three dots for those that are not

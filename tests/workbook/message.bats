@@ -46,8 +46,10 @@ tells() {
     tells " + process 1234" control "$(part 1 2 "$three")"
     tells " + descriptor 7 + process 1234" control \
         "$(part 1 2 "$three")$(part 1 1 "$one")"
-    tells " + other control data" control "$(part 0 8 "$one")"
-    tells " + other control data" control "$(part 1 29 "$three")"
+    tells " and 24 bytes of control" control "$(part 0 8 "$one")"
+    tells " and 56 bytes of control" control "$(part 0 8 "$one")$(part 1 29 "$three")"
+    tells " + descriptor 7 and 32 bytes of control" control \
+        "$(part 1 1 "$one")$(part 1 29 "$three")"
     many=''
     for i in {1..8}; do
         many+=$(number 4 "$i")
