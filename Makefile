@@ -162,8 +162,10 @@ $(mistakes): %: %.c
 $(peers) $(helpers) $(torments) $(mistakes) $(right_answers): $(BUILD)/common.a $(BUILD)/flags
 	$(BUILD_PROGRAM)
 
-# Two modules of lessons have tests of their own.
+# These modules of lessons have tests of their own.
 $(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
+$(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
+    report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
 
 # A wrong answer is a patch on the solution. What it is warned of is its mistake.
