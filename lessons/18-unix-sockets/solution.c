@@ -136,6 +136,8 @@ static void send_all(int fd, const char *text) {
 static int is_status(const char *line, size_t length) {
     const char word[] = "status";
     size_t word_length = strlen(word);
+    if (memchr(line, '\n', length) == NULL)
+        return 0; /* the line is too long */
     if (length <= word_length || memcmp(line, word, word_length) != 0)
         return 0;
     return line[word_length] == '\n' || line[word_length] == ' ';
