@@ -181,6 +181,15 @@ for the status. Reply to every other line with \"unknown request\" and a newline
         ask "$line"$'\n'
         expect_reply $'unknown request\n' --hint "$hint"
     done
+    printf -v long '%04000d' 0
+    HAND=("${HAND[0]}")
+    by_hand "$client send $SOCKET \$(printf %04000d 0)"
+    ask "$long"
+    expect_reply $'unknown request\n' --hint "4000 bytes came without a \
+newline. Your array has room for 100: tell recv how much room is left, and stop \
+when it is full."
+    ask $'status\n'
+    expect_status_reply --hint "After one client comes the next one."
     HAND=("${HAND[0]}")
     printf -v long '%092d' 0
     by_hand_ask "status $long"
@@ -191,15 +200,6 @@ is not too long."
     ask "status 0$long"$'\n'
     expect_reply $'unknown request\n' --hint "This line has 101 bytes. Receive \
 100 bytes at most: if there is no newline among them, reply \"unknown request\"."
-    printf -v long '%04000d' 0
-    HAND=("${HAND[0]}")
-    by_hand "$client send $SOCKET \$(printf %04000d 0)"
-    ask "$long"
-    expect_reply $'unknown request\n' --hint "4000 bytes came without a \
-newline. Your array has room for 100: tell recv how much room is left, and stop \
-when it is full."
-    ask $'status\n'
-    expect_status_reply --hint "After one client comes the next one."
 }
 
 # leave TEXT: a client that sends this, and goes.
