@@ -24,8 +24,8 @@
  * 7. It knows that 0 comes after the largest number. Numbers of TCP have 32
  *    bits.
  * 8. It reads packets that were captured only in part, and nothing beyond that
- *    part. It passes over a packet that is cut or damaged in its headers; one
- *    that is cut behind them counts.
+ *    part. It passes over a packet whose headers are cut or damaged. A packet
+ *    whose headers are complete counts, even if its data are cut.
  * 9. It refuses a captured length above 262144. This and the next three are
  *    errors: it prints nothing on standard output, says on standard error what
  *    is wrong, and ends with status 1. Here, the error contains the word
