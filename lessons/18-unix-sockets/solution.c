@@ -35,6 +35,15 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
+/* If 1 or 2 were closed, our lock would get that number, and what we print
+ * would go into its file. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
 /* Returns the address that names this path. */
 static struct sockaddr_un parse_path(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -205,6 +214,7 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3 || strcmp(argv[1], "serve") != 0)
         usage(stderr, 2);
+    require_output();
     const char *path = argv[2];
     struct sockaddr_un own = parse_path(path);
     (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */

@@ -254,7 +254,8 @@ static void print_answer(struct deadline end, int fd) {
         if (received == 0)
             return;
         (void)fwrite(piece, 1, (size_t)received, stdout);
-        if (fflush(stdout) == EOF)
+        (void)fflush(stdout);
+        if (ferror(stdout)) /* one of the two has failed */
             err(1, "standard output");
     }
 }

@@ -40,8 +40,11 @@ expect_listening() {
         esac
         fail "it ended before it said what it listens on" --hint "$listen_hint"
     fi
-    expect_true "it runs, but has not said what it listens on" \
-        --hint "$listen_hint" -- says "$1" '*'
+    says "$1" '*' || {
+        HAND[-1]+=" | cat" # to a terminal, a line goes without fflush too
+        fail "it runs, but has not said what it listens on" \
+            --hint "$listen_hint"
+    }
     expect_true "its first line does not say what it listens on: \
 \`listening on $SOCKET\`" --hint "$listen_hint" -- says "$1" "listening on $SOCKET"
     expect_true "there is no socket at its path" --hint "$listen_hint" \
@@ -352,7 +355,8 @@ make_dead() {
 @test "takes the place of a dead server" {
     serve
     kill_server
-    HAND=("timeout -s KILL 1 $PROGRAM serve $SOCKET; $PROGRAM serve $SOCKET")
+    HAND=()
+    by_hand "timeout -s KILL 1 $PROGRAM serve $SOCKET; $PROGRAM serve $SOCKET"
     by_hand_ask status
     serve_again "$dead_hint"
     next_run
@@ -379,9 +383,9 @@ refused() {
     before=$(ls -di "$SOCKET")
     answer serve "$SOCKET"
     after=$(ls -di "$SOCKET" 2>/dev/null) || true
+    expect_end --hint "$2"
     expect_equal "the file of $1: its number" "${before%% *}" "${after%% *}" \
         --hint "$2"
-    expect_end --hint "$2"
     expect_status 1 --hint "$2"
     expect_stderr "?*" --hint "Say on standard error why you do not start."
 }
@@ -455,13 +459,12 @@ PATH.lock. If you do not get it, end with status 1."
     # The first is stopped before it removes the file, and goes on when the
     # second has done what it can.
     faulty+=(FAULT_CALL=unlink,remove,rename FAULT_SIGNAL=19)
-    HAND+=("(sleep 2; pkill -CONT $lesson) & ${faulty[*]} $PROGRAM serve \
-$SOCKET; fg %2; echo \$?")
     begin first
-    unset 'HAND[-1]'
     soon stops_or_speaks first || true
     faulty=()
     begin second
+    by_hand "pkill -CONT $lesson"
+    by_hand_ask status
     settled second
     kill -CONT "$(pid_of first)" 2>/dev/null || true
     soon says_or_ended first '*' || true
@@ -503,8 +506,9 @@ is_asleep() {
     local signal
     for signal in TERM INT; do
         serve
-        HAND=("$PROGRAM serve $SOCKET & sleep 1; kill -$signal \$!; wait \$!; \
-echo \$?; ls $SOCKET")
+        HAND=()
+        by_hand "$PROGRAM serve $SOCKET & sleep 1; kill -$signal \$!; wait \$!; \
+echo \$?; ls $SOCKET"
         ask $'status\n'
         expect_status_reply --hint "$reply_hint"
         soon is_asleep server || true

@@ -105,6 +105,28 @@ print(os.getpid())
     expect_lines server "*" "process $(<"$OUT"), *" "*"
 }
 
+@test "18-unix-sockets: a server's credentials are those of the process that listened" {
+    skip_unless python3
+    try python3 -c '
+import os, socket, struct, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+if os.fork() == 0:
+    listener.accept()[0].recv(1)
+    os._exit(0)
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+pid, = struct.unpack("i8x", s.getsockopt(
+    socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+print(pid == os.getpid())
+s.close()
+os.wait()
+' "$BATS_TEST_TMPDIR/socket"
+    expect_result 0 ""
+    expect_output --text 'True\n'
+}
+
 @test "18-unix-sockets serves 100 clients in turn, and keeps no descriptor" {
     local before i
     serve
@@ -331,6 +353,17 @@ signal.pause()
     expect_result 1 "18-unix-sockets: connect $socket: Resource temporarily unavailable"
 }
 
+@test "18-unix-sockets removes what has its path at the end, as its text says" {
+    serve
+    rm "$socket"
+    start second "$program" serve "$socket"
+    wait_for second "listening on *"
+    stop server
+    expect_equal status 0 "$ended"
+    [[ ! -e $socket ]]
+    is_running second
+}
+
 @test "18-unix-sockets says so when the file is no socket, and leaves it alone" {
     socket=$BATS_TEST_TMPDIR/text
     echo diary >"$socket"
@@ -474,6 +507,32 @@ print(b.recv_into(bytearray(2), 2, socket.MSG_TRUNC))
 '
     expect_result 0 ""
     expect_output --text "b'he' b'world'\n5\n"
+}
+
+@test "18-unix-sockets: a datagram waits for room, and none is lost" {
+    skip_unless python3
+    try python3 -c '
+import socket
+a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+a.setblocking(False)
+b.setblocking(False)
+sent = got = 0
+try:
+    while True:
+        a.send(b"x%d" % sent)
+        sent += 1
+except BlockingIOError:
+    pass
+try:
+    while True:
+        assert b.recv(100) == b"x%d" % got
+        got += 1
+except BlockingIOError:
+    pass
+print(sent > 0, sent == got)
+'
+    expect_result 0 ""
+    expect_output --text 'True True\n'
 }
 
 # ---- a pair ----------------------------------------------------------------------
@@ -704,6 +763,17 @@ asyncio.run(main())
     expect_equal "closed" "18-unix-sockets: descriptor 1: Bad file descriptor" \
         "$stderr"
     run -1 bounded bash -c 'exec "$@" 2>&-' - "$program" pair
+}
+
+@test "18-unix-sockets' client says so when the answer does not fit into a file" {
+    local log=$BATS_TEST_TMPDIR/log
+    serve
+    # The file may have 1024 bytes: room for the first line, not for the answer.
+    printf '%850s\n' '' >"$log"
+    # shellcheck disable=SC2016
+    try bash -c 'trap "" XFSZ; ulimit -f 1; log=$1; shift; exec "$@" >>"$log"' - \
+        "$log" "$program" send "$socket" "$(printf %0300d 7)"
+    expect_result 1 "18-unix-sockets: standard output: File too large"
 }
 
 @test "18-unix-sockets serves on when nobody reads what it says" {
