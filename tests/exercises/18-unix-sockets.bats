@@ -2,20 +2,21 @@
 # The exercise of 18-unix-sockets: a control socket, `18-unix-sockets serve
 # PATH`. Each test's name is a requirement, as a learner reads it.
 
+# In printf's eyes a quote in front of a letter is no quotation.
+# shellcheck disable=SC2089,SC2090
 load ../lib/exercise
 
 rude=$BUILD/peers/rude-unix
 client=$BUILD/18-unix-sockets
 faulty=()
 
-# listen [NAME]: starts the learner's program as a server under the name
-# `server`, or NAME, at $SOCKET, and waits until it says that it listens. With
-# `faulty` set it meets these faults.
+# listen: starts the learner's program as a server under the name `server`, at
+# $SOCKET, and waits until it says that it listens. With `faulty` set it meets
+# these faults.
 listen() {
-    local name=${1:-server}
-    begin "$name"
-    soon says_or_ended "$name" '*' || true
-    expect_listening "$name"
+    begin server
+    soon says_or_ended server '*' || true
+    expect_listening server
 }
 
 # begin NAME: only starts it.
@@ -404,13 +405,11 @@ $live_hint"
     for option in '' -m; do
         next_run
         SOCKET=$BATS_TEST_TMPDIR/18-other$option.socket
-        # shellcheck disable=SC2086 # an option, or nothing
-        start other "$client" $option serve "$SOCKET"
+        start other "$client" ${option:+"$option"} serve "$SOCKET"
         by_hand "$client $option${option:+ }serve $SOCKET"
         wait_for other 'listening on *' || environment "cannot make a socket"
         refused "a live server" "$live_hint"
-        # shellcheck disable=SC2086
-        try "$client" $option send "$SOCKET" hello
+        try "$client" ${option:+"$option"} send "$SOCKET" hello
         expect_true "the other server cannot be reached any more" \
             --hint "$live_hint" -- test "$status" = 0
     done
@@ -458,7 +457,7 @@ PATH.lock. If you do not get it, end with status 1."
     make_dead
     # The first is stopped before it removes the file, and goes on when the
     # second has done what it can.
-    faulty+=(FAULT_CALL=unlink,remove,rename FAULT_SIGNAL=19)
+    faulty+=(FAULT_CALL="unlink,remove,rename" FAULT_SIGNAL=19)
     begin first
     soon stops_or_speaks first || true
     faulty=()

@@ -18,8 +18,7 @@ serve() {
         set -- "${@:1:$#-1}"
     fi
     socket=${socket:-$BATS_TEST_TMPDIR/socket}
-    # shellcheck disable=SC2086 # an option, or nothing
-    start server "$@" "$program" $option serve "$socket"
+    start server "$@" "$program" ${option:+"$option"} serve "$socket"
     wait_for server "listening on $socket"
     SERVER=$(pid_of server)
 }
@@ -27,8 +26,7 @@ serve() {
 # send [OPTION] MESSAGE: our client; what it printed is in $OUT.
 send() {
     local message=${*: -1}
-    # shellcheck disable=SC2086
-    try "$program" ${1/#"$message"} send "$socket" "$message"
+    try "$program" "${@:1:$#-1}" send "$socket" "$message"
 }
 
 # expect_echo MESSAGE: the last `send` got its own message back.
@@ -307,16 +305,15 @@ short_folder() {
 @test "18-unix-sockets tells a dead server's file from a live one's" {
     local option
     for option in '' -m; do
-        # shellcheck disable=SC2086
-        serve $option
-        try "$program" $option serve "$socket"
+        serve ${option:+"$option"}
+        try "$program" ${option:+"$option"} serve "$socket"
         expect_result 1 "18-unix-sockets: bind $socket: a server is listening there"
         kill -KILL "$SERVER"
         finish server
         [[ -S $socket ]]
-        try "$program" $option send "$socket" hello
+        try "$program" ${option:+"$option"} send "$socket" hello
         expect_result 1 "18-unix-sockets: connect $socket: Connection refused"
-        try "$program" $option serve "$socket"
+        try "$program" ${option:+"$option"} serve "$socket"
         expect_result 1 "18-unix-sockets: bind $socket: in use, but no server is listening"
         expect_output --text ''
         rm "$socket"

@@ -42,7 +42,7 @@ static int listen_in_private(const struct sockaddr_un *own) {
     char copy[sizeof own->sun_path];
     char folder[sizeof copy + 20];
     struct sockaddr_un inside = {.sun_family = AF_UNIX};
-    strcpy(copy, own->sun_path);
+    memcpy(copy, own->sun_path, sizeof copy);
     snprintf(folder, sizeof folder, "%s/private-XXXXXX", dirname(copy));
     if (mkdtemp(folder) == NULL)
         err(1, "mkdtemp");
@@ -59,7 +59,7 @@ static int listen_in_private(const struct sockaddr_un *own) {
 }
 
 static void serve_client(int fd, pid_t parent) {
-    char line[100];
+    char line[100] = "";
     char reply[200];
     size_t length = 0;
     struct ucred peer;
@@ -101,7 +101,7 @@ int main(int argc, char **argv) {
     }
     if (argv[2][0] == '\0' || strlen(argv[2]) > sizeof own.sun_path - 1)
         errx(1, "%s: too long, or empty", argv[2]);
-    strcpy(own.sun_path, argv[2]);
+    memcpy(own.sun_path, argv[2], strlen(argv[2]) + 1);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGALRM, &action, NULL);

@@ -18,10 +18,8 @@
 static int signal_pipe[2];
 
 static void handle(int number) {
-    int kept = errno;
     (void)number;
     (void)!write(signal_pipe[1], "", 1);
-    errno = kept;
 }
 
 static void take_lock(const char *path) {
@@ -35,6 +33,20 @@ static void take_lock(const char *path) {
     if (fcntl(fd, F_SETLK, &lock) < 0)
         err(1, "lock %s", name);
     free(name);
+}
+
+/* Removes a dead server's socket. Ends the program if it is something else. */
+static void clear_path(int fd, const struct sockaddr_un *own) {
+    struct stat there;
+    if (lstat(own->sun_path, &there) < 0)
+        return;
+    if ((there.st_mode & S_IFMT) != S_IFSOCK)
+        errx(1, "%s is not a socket", own->sun_path);
+    if (connect(fd, (const struct sockaddr *)own, sizeof *own) == 0 ||
+        errno != ECONNREFUSED)
+        errx(1, "%s is alive", own->sun_path);
+    if (remove(own->sun_path) < 0)
+        err(1, "remove");
 }
 
 /* A stream has no limit of its own, so fgets gets one: 100 bytes and a NUL. */
@@ -64,7 +76,6 @@ static void serve_one(int fd) {
 
 int main(int argc, char **argv) {
     struct sockaddr_un own = {.sun_family = AF_UNIX};
-    struct stat there;
     if (argc != 3 || strcmp(argv[1], "serve") != 0) {
         fprintf(stderr, "usage: %s serve PATH\n", argv[0]);
         return 2;
@@ -72,7 +83,7 @@ int main(int argc, char **argv) {
     char *path = argv[2];
     if (strlen(path) == 0 || strlen(path) > 107)
         errx(1, "the path has %zu bytes, not 1 to 107", strlen(path));
-    strcpy(own.sun_path, path);
+    memcpy(own.sun_path, path, strlen(path) + 1);
     umask(0177);
     take_lock(path);
     signal(SIGPIPE, SIG_IGN);
@@ -84,15 +95,7 @@ int main(int argc, char **argv) {
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0)
         err(1, "socket");
-    if (lstat(path, &there) == 0) {
-        if ((there.st_mode & S_IFMT) != S_IFSOCK)
-            errx(1, "%s is not a socket", path);
-        if (connect(listener, (struct sockaddr *)&own, sizeof own) == 0 ||
-            errno != ECONNREFUSED)
-            errx(1, "%s is alive", path);
-        if (remove(path) < 0)
-            err(1, "remove");
-    }
+    clear_path(listener, &own);
     if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0 ||
         listen(listener, 16) < 0)
         err(1, "%s", path);
