@@ -78,7 +78,7 @@ ask() {
     soon has_ended client || {
         ending=
         end_background # while the client is there, so that it is seen waiting
-        stop client
+        stop_all
     }
     { read -r ASKER && read -r REPLY; } <"$BATS_TEST_TMPDIR/client.out" || true
     REPLY=${REPLY%end}
@@ -317,9 +317,9 @@ whole one."
         # shellcheck disable=SC2016 # for the other bash to expand
         run_answer bash -c 'cd "$1" && shift && exec "$@"' - "$folder" \
             "$program" serve "$path"
+        expect_end --hint "$hint"
         expect_true "for a path of ${#path} bytes, it made a socket with \
 another name" --hint "$hint" -- has_no_socket "$folder"
-        expect_end --hint "$hint"
         expect_status 1 --hint "$hint"
         expect_stderr "?*" --hint "Say on standard error that the path is too \
 long."
@@ -391,7 +391,8 @@ refused() {
     expect_stderr "?*" --hint "Say on standard error why you do not start."
 }
 
-live_hint="Only ECONNREFUSED from connect means that no server listens there. \
+live_hint="If another process has the lock, do not wait for it: LOCK_NB. And \
+only ECONNREFUSED from connect means that no server listens there. \
 When connect succeeds, or fails for another reason, a server may be alive: end \
 with status 1, and do not remove its file."
 
