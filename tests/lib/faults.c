@@ -19,6 +19,7 @@
  *                          the program prints "(a nap ends)"
  *     FAULT_CLOCK=60       the time of day is one more minute late each time
  *                          that the program asks for it
+ *     FAULT_PEER_USER=7    SO_PEERCRED says that the peer is user 7
  *     FAULT_LOG=FILE       a line for each call that failed
  *     FAULT_ALONE=1        not in programs that this one starts
  *
@@ -45,6 +46,7 @@
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -390,6 +392,24 @@ int unlink(const char *path) {
     return fails("unlink") ? -1 : real(path);
 }
 
+int remove(const char *path) {
+    int (*real)(const char *);
+    find("remove", &real);
+    return fails("remove") ? -1 : real(path);
+}
+
+int rename(const char *from, const char *to) {
+    int (*real)(const char *, const char *);
+    find("rename", &real);
+    return fails("rename") ? -1 : real(from, to);
+}
+
+int chmod(const char *path, mode_t mode) {
+    int (*real)(const char *, mode_t);
+    find("chmod", &real);
+    return fails("chmod") ? -1 : real(path, mode);
+}
+
 /* The descriptor is closed even if close fails, as Linux does it: close(2). */
 int close(int fd) {
     int (*real)(int);
@@ -412,7 +432,15 @@ int getsockopt(int fd, int level, int name, void *restrict value,
                socklen_t *restrict length) {
     int (*real)(int, int, int, void *, socklen_t *);
     find("getsockopt", &real);
-    return fails("getsockopt") ? -1 : real(fd, level, name, value, length);
+    if (fails("getsockopt"))
+        return -1;
+    int result = real(fd, level, name, value, length);
+    if (result == 0 && level == SOL_SOCKET && name == SO_PEERCRED &&
+        getenv("FAULT_PEER_USER") != NULL) {
+        struct ucred *peer = value;
+        peer->uid = (uid_t)from_environment("FAULT_PEER_USER", 0);
+    }
+    return result;
 }
 
 int shutdown(int fd, int how) {
