@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "listener.h"
 
 #include "addr.h"
