@@ -1,4 +1,6 @@
+/* listener: a TCP socket that waits for clients. */
 #define _GNU_SOURCE
+
 #include "listener.h"
 
 #include "addr.h"
@@ -16,19 +18,30 @@ static int give_up(int fd) {
     return -1;
 }
 
-/* Sets the options that bind looks at. Returns 0, or -1 with errno. */
-static int set_options(int fd, int family, int options) {
-    const int on = 1;
+/* Sets an option of a socket to 1 or 0. Returns 0, or -1 and errno. */
+static int set_option(int fd, int level, int option, int value) {
+    return setsockopt(fd, level, option, &value, sizeof value);
+}
+
+/* Sets the options that bind looks at: socket(7) and ipv6(7). Returns 0, or -1
+ * with errno and *failed. */
+static int set_options(int fd, int family, int options, const char **failed) {
     const int only_ipv6 = (options & LISTENER_ONLY_IPV6) != 0;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+
+    *failed = "setsockopt SO_REUSEADDR";
+    if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
         return -1;
-    if ((options & LISTENER_REUSE_PORT) != 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
-        return -1;
-    if (family != AF_INET6)
-        return 0;
-    return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6,
-                      sizeof only_ipv6);
+    if ((options & LISTENER_REUSE_PORT) != 0) {
+        *failed = "setsockopt SO_REUSEPORT";
+        if (set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0)
+            return -1;
+    }
+    if (family == AF_INET6) {
+        *failed = "setsockopt IPV6_V6ONLY";
+        if (set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_ipv6) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int listener_open(const struct sockaddr *address, socklen_t length, int backlog,
@@ -37,8 +50,7 @@ int listener_open(const struct sockaddr *address, socklen_t length, int backlog,
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    *failed = "setsockopt";
-    if (set_options(fd, address->sa_family, options) < 0)
+    if (set_options(fd, address->sa_family, options, failed) < 0)
         return give_up(fd);
     *failed = "bind";
     if (bind(fd, address, length) < 0)
@@ -53,12 +65,15 @@ int listener_announce(int listener, const char **failed) {
     struct sockaddr_storage own = {0};
     socklen_t length = sizeof own;
     char text[ADDR_TEXT_BYTES];
+
     *failed = "getsockname";
     if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
         return -1;
+    (void)addr_format((struct sockaddr *)&own, length, text);
     *failed = "standard output";
-    if (printf("listening on %s\n",
-               addr_format((struct sockaddr *)&own, length, text)) < 0)
+    if (printf("listening on %s\n", text) < 0)
         return -1;
-    return fflush(stdout) == EOF ? -1 : 0;
+    if (fflush(stdout) == EOF)
+        return -1;
+    return 0;
 }
