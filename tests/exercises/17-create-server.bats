@@ -299,7 +299,7 @@ if it does not listen."
 
 @test "refuses a descriptor that is not a listener" {
     local what
-    for what in file bound pair udp closed; do
+    for what in bound file pair udp closed; do
         HAND=()
         by_hand "$activate 127.0.0.1:$HAND_PORT $what -- $PROGRAM $HAND_PORT \
 true"
