@@ -149,7 +149,7 @@ as fread has returned, and call fread again until it returns 0."
     fetch 127.0.0.1 "$PORT"
     unset 'HAND[-1]'
     expect_fetched "$file" --hint "$hint"
-    HAND=("head -c 300000 /dev/urandom >$BUILD/printed" "${HAND[1]}")
+    by_hand "head -c 300000 /dev/urandom >$BUILD/printed"
     by_hand "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT' | cmp - \
 $BUILD/printed && echo the same"
     head -c 300000 /dev/urandom >"$file"
@@ -275,7 +275,7 @@ number_hint="number_parse reads a number in digits alone, and checks its \
 limits. atoi stops at the first letter and reports no error, and a number that \
 is too large for an int loses its top bits."
 
-@test "refuses a LISTEN_FDS that is not a number from 1 to 16" {
+@test "refuses a LISTEN_FDS that is not a number from 1 to 16, with status 1" {
     local number whats
     for number in 1x x '' 0 -1 +1 ' 1' 17 4294967297; do
         HAND=()
@@ -297,7 +297,7 @@ listener_hint="Ask each descriptor before you use it: getsockopt with \
 SO_ACCEPTCONN fails if it is no socket, or not open, and puts 0 into your int \
 if it does not listen."
 
-@test "refuses a descriptor that is not a listener" {
+@test "refuses a descriptor that is not a listener, with status 1" {
     local what
     for what in bound file pair udp closed; do
         HAND=()
