@@ -30,7 +30,7 @@ enum {
     FIRST_LISTENER = 3,  /* sd_listen_fds(3): SD_LISTEN_FDS_START */
     MOST_LISTENERS = 16, /* in LISTEN_FDS */
     PIECE_BYTES = 4096,
-    PAUSE_MS = 100, /* after an accept that failed */
+    PAUSE_MS = 100, /* after a call that failed */
 };
 
 /* The listeners of this server. */
@@ -163,11 +163,17 @@ static void serve_client(int fd, const char *command) {
     (void)pclose(output); /* how the command ended is not our concern */
 }
 
+/* What made a call fail may pass. Without the pause, a call that goes on
+ * failing would use a whole processor. */
+static void warn_and_pause(const char *failed) {
+    warn("%s", failed);
+    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+}
+
 static void accept_client(int listener, const char *command) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) {
-        warn("accept");
-        (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+        warn_and_pause("accept");
         return;
     }
     serve_client(fd, command);
@@ -177,8 +183,10 @@ static void accept_client(int listener, const char *command) {
 /* Serves one client after another, whichever listener they come to. */
 static _Noreturn void serve(struct server *server, const char *command) {
     for (;;) {
-        if (poll(server->listeners, server->count, -1) < 0)
-            err(1, "poll");
+        if (poll(server->listeners, server->count, -1) < 0) {
+            warn_and_pause("poll");
+            continue;
+        }
         for (nfds_t i = 0; i < server->count; i++) {
             if (server->listeners[i].revents != 0)
                 accept_client(server->listeners[i].fd, command);

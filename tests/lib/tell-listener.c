@@ -11,7 +11,8 @@
  *
  * If one of the two functions fails, we print the name of the call and the
  * reason, and how many descriptors it has left open, unless that is none. If
- * listener_announce has not flushed its line, we say so, and exit with status 1.
+ * listener_announce has not flushed its line, we say so, and exit with
+ * status 1.
  */
 #define _GNU_SOURCE
 

@@ -69,8 +69,8 @@ int main(int argc, char **argv) {
     if (wanted != NULL && strcmp(wanted, pid) == 0) {
         const char *text = getenv("LISTEN_FDS");
         in_port_t count;
-        if (text == NULL || addr_parse_port(text, strlen(text), 1, &count) < 0 ||
-            count > 16)
+        if (text == NULL ||
+            addr_parse_port(text, strlen(text), 1, &count) < 0 || count > 16)
             errx(1, "LISTEN_FDS must be 1 to 16");
         last = first + count - 1;
         for (int fd = first; fd <= last; fd++) {
@@ -87,8 +87,8 @@ int main(int argc, char **argv) {
                                   .sin_port = htons(port)};
         own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         const char *failed;
-        first = listener_open((struct sockaddr *)&own, sizeof own, 16, 0,
-                              &failed);
+        first =
+            listener_open((struct sockaddr *)&own, sizeof own, 16, 0, &failed);
         if (first < 0)
             err(1, "%s", failed);
         last = first;
