@@ -160,17 +160,17 @@ time. Call popen for each client, and fread until it returns 0."
 }
 
 @test "goes on after clients that leave early" {
-    local file=$BATS_TEST_TMPDIR/printed option
+    local file=$BATS_TEST_TMPDIR/printed
+    local -a option=()
     head -c 300000 /dev/urandom >"$file"
     answer_serves 0 "cat $file" --hint "$own_hint"
-    for option in '' -e; do
+    for _ in 1 2; do
         HAND=("head -c 300000 /dev/urandom >$BUILD/printed" "${HAND[-1]}")
         by_hand "pkill -STOP $lesson"
-        # shellcheck disable=SC2086 # an option, or none
-        by_hand "$rude" $option -k 0 connect reset "$PORT"
+        by_hand "$rude" "${option[@]}" -k 0 connect reset "$PORT"
         by_hand "pkill -CONT $lesson"
-        # shellcheck disable=SC2086
-        frozen quick "$rude" $option -k 0 connect reset "$PORT"
+        frozen quick "$rude" "${option[@]}" -k 0 connect reset "$PORT"
+        option=(-e)
         by_hand "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT' | cmp - \
 $BUILD/printed && echo the same"
         fetch 127.0.0.1 "$PORT"
@@ -202,8 +202,11 @@ none: PORT is not used then." -- [ "$sockets" = 1 ]
 
 # count_sockets: how many descriptors of the server are sockets.
 count_sockets() {
-    # shellcheck disable=SC2012 # the names in that folder are numbers
-    ls -l "/proc/$(pid_of server)/fd" | grep -c 'socket:' || true
+    local fd count=0
+    for fd in "/proc/$(pid_of server)/fd"/*; do
+        [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
+    done
+    echo "$count"
 }
 
 @test "takes listeners of IPv4 and of IPv6" {
@@ -237,11 +240,11 @@ places."
 @test "ignores listeners for another process" {
     local word pid
     draw_word
-    for pid in "-p 1" "-p $BASHPID"; do
-        by_hand "$activate $pid 127.0.0.9:$HAND_PORT -- $PROGRAM $HAND_PORT \
+    for pid in 1 "$BASHPID"; do
+        by_hand "$activate -p $pid 127.0.0.9:$HAND_PORT -- $PROGRAM $HAND_PORT \
 'echo $word'"
         PORT=
-        start_own "$activate" $pid 127.0.0.9:0 --
+        start_own "$activate" -p "$pid" 127.0.0.9:0 --
         by_hand "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT'"
         expect_own
         next_run
