@@ -154,7 +154,9 @@ static void copy_output(FILE *output, int fd) {
 }
 
 static void serve_client(int fd, const char *command) {
-    FILE *output = popen(command, "re"); /* e: close-on-exec */
+    /* To run what our caller wants is what we are here for. The e means
+     * close-on-exec. NOLINTNEXTLINE(cert-env33-c) */
+    FILE *output = popen(command, "re");
     if (output == NULL) {
         warn("popen %s", command);
         return;

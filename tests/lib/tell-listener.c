@@ -75,8 +75,9 @@ int main(int argc, char **argv) {
         errx(2, "%s: %s", argv[1], gai_strerror(error));
     int before = count_descriptors();
     const char *failed = "nothing";
-    int fd = listener_open(list->ai_addr, list->ai_addrlen, atoi(argv[3]),
-                           atoi(argv[4]), &failed);
+    int fd = listener_open(list->ai_addr, list->ai_addrlen,
+                           (int)strtol(argv[3], NULL, 10),
+                           (int)strtol(argv[4], NULL, 10), &failed);
     if (fd < 0) {
         printf("%s: %s", failed, strerror(errno));
         int left = count_descriptors() - before;

@@ -171,9 +171,11 @@ static void set_variables(const char *pid, const char *number, int count) {
     (void)setenv("LISTEN_PID", pid != NULL ? pid : text, 1);
     (void)snprintf(text, sizeof text, "%d", count);
     (void)setenv("LISTEN_FDS", number != NULL ? number : text, 1);
-    char names[MOST * sizeof "web:"] = "web";
-    for (int i = 1; i < count; i++)
-        (void)strcat(names, ":web");
+    char names[MOST * sizeof "web:"];
+    size_t length = 0;
+    for (int i = 0; i < count; i++)
+        length += (size_t)snprintf(names + length, sizeof names - length,
+                                   "%sweb", i == 0 ? "" : ":");
     (void)setenv("LISTEN_FDNAMES", names, 1);
 }
 

@@ -1,4 +1,5 @@
 /* select, with all output of the command collected before any is sent. */
+#define _GNU_SOURCE
 #include "addr.h"
 #include "listener.h"
 
@@ -16,6 +17,7 @@
 
 static char *collect(const char *command, size_t *length) {
     char *all = NULL;
+    /* NOLINTNEXTLINE(cert-env33-c): that is the exercise */
     FILE *from = popen(command, "r");
     *length = 0;
     if (from == NULL)
@@ -52,11 +54,58 @@ static void serve(int listener, const char *command) {
     close(fd);
 }
 
+static int first = 3;
+static int last = 3;
+
+static int is_for_us(void) {
+    char pid[20];
+    const char *wanted = getenv("LISTEN_PID");
+    snprintf(pid, sizeof pid, "%ld", (long)getpid());
+    return wanted != NULL && strcmp(wanted, pid) == 0;
+}
+
+static void take(void) {
+    const char *text = getenv("LISTEN_FDS");
+    in_port_t count;
+    if (text == NULL || addr_parse_port(text, strlen(text), 1, &count) < 0 ||
+        count > 16)
+        errx(1, "LISTEN_FDS must be 1 to 16");
+    last = first + count - 1;
+    for (int fd = first; fd <= last; fd++) {
+        int value = 0;
+        socklen_t length = sizeof value;
+        errno = EINVAL;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) < 0 ||
+            value == 0)
+            err(1, "no listener: %d", fd);
+        fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) | FD_CLOEXEC);
+    }
+}
+
+static void open_own(in_port_t port) {
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(port)};
+    const char *failed;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    first = listener_open((struct sockaddr *)&own, sizeof own, 16, 0, &failed);
+    if (first < 0)
+        err(1, "%s", failed);
+    last = first;
+}
+
+static void serve_ready(const char *command) {
+    fd_set set;
+    FD_ZERO(&set);
+    for (int fd = first; fd <= last; fd++)
+        FD_SET(fd, &set);
+    if (select(last + 1, &set, NULL, NULL, NULL) < 0)
+        err(1, "select");
+    for (int fd = first; fd <= last; fd++)
+        if (FD_ISSET(fd, &set))
+            serve(fd, command);
+}
+
 int main(int argc, char **argv) {
     in_port_t port;
-    char pid[20];
-    int first = 3;
-    int last = 3;
     if (argc != 3) {
         fputs("usage: 17-create-server PORT COMMAND\n", stderr);
         exit(2);
@@ -64,35 +113,10 @@ int main(int argc, char **argv) {
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
         errx(1, "%s: not a port", argv[1]);
     signal(SIGPIPE, SIG_IGN);
-    snprintf(pid, sizeof pid, "%ld", (long)getpid());
-    const char *wanted = getenv("LISTEN_PID");
-    if (wanted != NULL && strcmp(wanted, pid) == 0) {
-        const char *text = getenv("LISTEN_FDS");
-        in_port_t count;
-        if (text == NULL ||
-            addr_parse_port(text, strlen(text), 1, &count) < 0 || count > 16)
-            errx(1, "LISTEN_FDS must be 1 to 16");
-        last = first + count - 1;
-        for (int fd = first; fd <= last; fd++) {
-            int value = 0;
-            socklen_t length = sizeof value;
-            errno = EINVAL;
-            if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) ||
-                !value)
-                err(1, "no listener: %d", fd);
-            fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) | FD_CLOEXEC);
-        }
-    } else {
-        struct sockaddr_in own = {.sin_family = AF_INET,
-                                  .sin_port = htons(port)};
-        own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        const char *failed;
-        first =
-            listener_open((struct sockaddr *)&own, sizeof own, 16, 0, &failed);
-        if (first < 0)
-            err(1, "%s", failed);
-        last = first;
-    }
+    if (is_for_us())
+        take();
+    else
+        open_own(port);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
@@ -101,15 +125,6 @@ int main(int argc, char **argv) {
         if (listener_announce(fd, &failed) < 0)
             err(1, "%s", failed);
     }
-    for (;;) {
-        fd_set set;
-        FD_ZERO(&set);
-        for (int fd = first; fd <= last; fd++)
-            FD_SET(fd, &set);
-        if (select(last + 1, &set, NULL, NULL, NULL) < 0)
-            err(1, "select");
-        for (int fd = first; fd <= last; fd++)
-            if (FD_ISSET(fd, &set))
-                serve(fd, argv[2]);
-    }
+    for (;;)
+        serve_ready(argv[2]);
 }

@@ -18,7 +18,7 @@ static long number(const char *text, long most) {
     if (text == NULL || *text == '\0' || strlen(text) > 9 ||
         text[strspn(text, "0123456789")] != '\0')
         return -1;
-    long value = atol(text);
+    long value = strtol(text, NULL, 10);
     return value > most ? -1 : value;
 }
 
@@ -31,6 +31,7 @@ static void *serve(void *argument) {
             usleep(50000);
             continue;
         }
+        /* NOLINTNEXTLINE(cert-env33-c): that is the exercise */
         FILE *from = popen(command, "re");
         char byte;
         while (from != NULL && fread(&byte, 1, 1, from) == 1)
@@ -66,9 +67,37 @@ static void say(int fd) {
     fflush(stdout);
 }
 
+static int fds[16];
+
+static int take(void) {
+    int count = (int)number(getenv("LISTEN_FDS"), 16);
+    if (count < 1)
+        errx(1, "LISTEN_FDS is wrong");
+    for (int i = 0; i < count; i++) {
+        int yes = 0;
+        socklen_t size = sizeof yes;
+        fds[i] = 3 + i;
+        if (getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) < 0)
+            err(1, "%d", fds[i]);
+        if (yes == 0)
+            errx(1, "%d does not listen", fds[i]);
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+    }
+    return count;
+}
+
+static int open_own(long port) {
+    struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_port = htons((in_port_t)port)};
+    own.sin_addr.s_addr = inet_addr("127.0.0.1");
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fds[0] < 0 || bind(fds[0], (struct sockaddr *)&own, sizeof own) != 0 ||
+        listen(fds[0], 5) != 0)
+        err(1, "port %ld", port);
+    return 1;
+}
+
 int main(int argc, char **argv) {
-    static int fds[16];
-    int count = 1;
     if (argc != 3) {
         fprintf(stderr, "usage: %s PORT COMMAND\n", argv[0]);
         return 2;
@@ -77,29 +106,9 @@ int main(int argc, char **argv) {
     if (port < 0)
         errx(1, "no port: %s", argv[1]);
     command = argv[2];
-    if (number(getenv("LISTEN_PID"), 99999999) == getpid()) {
-        count = (int)number(getenv("LISTEN_FDS"), 16);
-        if (count < 1)
-            errx(1, "LISTEN_FDS is wrong");
-        for (int i = 0; i < count; i++) {
-            int yes = 0;
-            socklen_t size = sizeof yes;
-            fds[i] = 3 + i;
-            if (getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) < 0)
-                err(1, "%d", fds[i]);
-            if (yes == 0)
-                errx(1, "%d does not listen", fds[i]);
-            fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-        }
-    } else {
-        struct sockaddr_in own = {.sin_family = AF_INET,
-                                  .sin_port = htons((in_port_t)port)};
-        own.sin_addr.s_addr = inet_addr("127.0.0.1");
-        fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fds[0] < 0 || bind(fds[0], (struct sockaddr *)&own, sizeof own) ||
-            listen(fds[0], 5))
-            err(1, "port %s", argv[1]);
-    }
+    int count = number(getenv("LISTEN_PID"), 99999999) == getpid()
+                    ? take()
+                    : open_own(port);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
