@@ -149,10 +149,10 @@ as fread has returned, and call fread again until it returns 0."
     fetch 127.0.0.1 "$PORT"
     unset 'HAND[-1]'
     expect_fetched "$file" --hint "$hint"
-    by_hand "head -c 300000 /dev/urandom >$BUILD/printed"
+    by_hand "head -c 50000 /dev/urandom >$BUILD/printed"
     by_hand "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT' | cmp - \
 $BUILD/printed && echo the same"
-    head -c 300000 /dev/urandom >"$file"
+    head -c 50000 /dev/urandom >"$file"
     fetch 127.0.0.1 "$PORT"
     unset 'HAND[-1]'
     expect_fetched "$file" --hint "The command prints something else each \
@@ -162,10 +162,10 @@ time. Call popen for each client, and fread until it returns 0."
 @test "goes on after clients that leave early" {
     local file=$BATS_TEST_TMPDIR/printed
     local -a option=()
-    head -c 300000 /dev/urandom >"$file"
+    head -c 50000 /dev/urandom >"$file"
     answer_serves 0 "cat $file" --hint "$own_hint"
     for _ in 1 2; do
-        HAND=("head -c 300000 /dev/urandom >$BUILD/printed" "${HAND[-1]}")
+        HAND=("head -c 50000 /dev/urandom >$BUILD/printed" "${HAND[-1]}")
         by_hand "pkill -STOP $lesson"
         by_hand "$rude" "${option[@]}" -k 0 connect reset "$PORT"
         by_hand "pkill -CONT $lesson"
