@@ -323,7 +323,8 @@ expect_cell() {
     local port
     serve 127.0.0.1
     port=$PORT
-    greeted 127.0.0.1
+    # This client waits until the server has closed.
+    try "$rude" -k 0 connect stall "$PORT"
     stop server
     until_true grep -q "$(printf ':%04X [0-9A-F:]* 06 ' "$port")" /proc/net/tcp
     start_server server "$server" 127.0.0.1 "$port"

@@ -78,8 +78,11 @@ int main(int argc, char **argv) {
     int fd = listener_open(list->ai_addr, list->ai_addrlen,
                            (int)strtol(argv[3], NULL, 10),
                            (int)strtol(argv[4], NULL, 10), &failed);
+    int reason = errno;
+    int family = list->ai_family;
+    freeaddrinfo(list);
     if (fd < 0) {
-        printf("%s: %s", failed, strerror(errno));
+        printf("%s: %s", failed, strerror(reason));
         int left = count_descriptors() - before;
         if (left != 0)
             printf(", and left %d open", left);
@@ -92,7 +95,6 @@ int main(int argc, char **argv) {
     }
     if (__fpending(stdout) != 0)
         errx(1, "listener_announce has not flushed its line");
-    print_facts(fd, list->ai_family);
-    freeaddrinfo(list);
+    print_facts(fd, family);
     return fflush(stdout) == EOF;
 }
