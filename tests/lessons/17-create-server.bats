@@ -49,7 +49,7 @@ need_ipv6() {
 in_private() {
     local -a option=()
     [[ $1 != -4 ]] || { option=(-4) && shift; }
-    try "$BUILD/tests/private" "${option[@]}" bash -euc "$@"
+    SECONDS_ALLOWED=20 try "$BUILD/tests/private" "${option[@]}" bash -euc "$@"
     [[ $status != 125 ]] || skip "this machine allows no private network"
 }
 
