@@ -420,6 +420,7 @@ full() {
         "$1" -b 100 127.0.0.1 8017 >"$3" & trap "kill -9 $!" EXIT
         listening "$3"
         kill -STOP $!
+        until grep -q ") T " "/proc/$!/stat"; do sleep 0.01; done
         timeout 4 "$2" -q 6 8017' - "$server" "$waiters" \
         "$BATS_TEST_TMPDIR/said"
     [[ $(<"$OUT") == "4 of 6 clients are connected"* ]]
