@@ -103,15 +103,24 @@ static void ask_for_range(const struct options *options,
     send_line(client->fd, line);
 }
 
+/* Reads FIRST and LAST from a request, if it is two numbers. */
+static void expect_range(struct client *client, const char *request) {
+    char *blank;
+    char *end;
+    long long first = strtoll(request, &blank, 10);
+    if (blank == request || *blank != ' ')
+        return;
+    long long last = strtoll(blank, &end, 10);
+    if (*end != '\0')
+        return;
+    client->offset = first;
+    client->wanted = last - first + 1;
+}
+
 static void start_client(const struct options *options, struct client *client) {
-    long long first;
-    long long last;
     *client = (struct client){.fd = connect_to(options), .wanted = -1};
     if (options->request != NULL) {
-        if (sscanf(options->request, "%lld %lld", &first, &last) == 2) {
-            client->offset = first;
-            client->wanted = last - first + 1;
-        }
+        expect_range(client, options->request);
         send_line(client->fd, options->request);
     } else if (options->clients > 1 && options->name != NULL) {
         ask_for_range(options, client);
@@ -148,6 +157,8 @@ static void compare(const struct options *options, const char *bytes,
                  options->name);
         done += (size_t)got;
     }
+    if (memcmp(own, bytes, length) == 0)
+        return;
     for (size_t i = 0; i < length; i++) {
         if (own[i] != bytes[i])
             errx(1, "byte %lld is not that of %s", offset + (long long)i,
