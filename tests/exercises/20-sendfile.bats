@@ -21,18 +21,21 @@ serves() {
     answer_serves "$FILE" 0 --hint "$serve_hint"
 }
 
-# serves_sparse SIZE: the same with a file of zeros, which takes no room on the
-# disk.
-serves_sparse() {
-    by_hand "truncate -s $1 $FILE"
-    truncate -s "$1" "$FILE"
+# serves_hole: the same with a file of 5 GiB and a few bytes. The 5 GiB are a
+# hole: they are all 0, and take no room on the disk.
+serves_hole() {
+    by_hand "truncate -s 5G $FILE && echo hello $RANDOM >>$FILE"
+    (ulimit -Sf unlimited && truncate -s 5G "$FILE" &&
+        echo "hello $RANDOM" >>"$FILE") 2>/dev/null ||
+        environment "no file of 5 GiB can be made in $BATS_TEST_TMPDIR"
     answer_serves "$FILE" 0 --hint "$serve_hint"
 }
 
 # fetched OPTION...: clients of build/peers/fetch, to their end. Sets status;
 # said is what they said of what they got.
 fetched() {
-    by_hand "$fetch" -f "$FILE" "$@" "$PORT"
+    by_hand "$fetch -f $FILE$(printf " '%s'" "$@" | sed "s/'\(-.\)'/\1/g") \
+$HAND_PORT"
     try "$fetch" -f "$FILE" "$@" "$PORT"
     said=$(<"$OUT")
     [[ -z $errors ]] || said+=${said:+$'\n'}$errors
@@ -69,6 +72,11 @@ connect() {
 your server goes on and listens."
 }
 
+# say TEXT: client 7 sends it. If it cannot, it hears nothing after that.
+say() {
+    { printf %s "$1" >&7; } 2>/dev/null || true
+}
+
 # read_line: sets line to the next line for client 7; it is empty if none comes.
 read_line() {
     IFS= read -rt "$SECONDS_ALLOWED" -u 7 line || line=
@@ -102,16 +110,17 @@ goes_on() {
     exec 8>&-
 }
 
-# rests: the server sleeps, and uses no processor to speak of.
+# rests: the server sleeps: for a while it neither uses a processor to speak of,
+# nor waits for its turn.
 rests() {
-    local before after pid i
-    pid=$(pid_of server)
-    read -r before _ <"/proc/$pid/schedstat"
+    local before i wanted
+    wanted_processor
+    before=$wanted
     for ((i = 0; i < 18; i++)); do
         pause
     done
-    read -r after _ <"/proc/$pid/schedstat"
-    ((after - before < 1000000))
+    wanted_processor
+    ((wanted - before < 1000000))
 }
 
 descriptors() {
@@ -171,8 +180,12 @@ status 1. Keep that as it was in the starter."
 @test "sends the bytes from FIRST to LAST" {
     local size=$((1000 + RANDOM % 1000))
     local first=$((1 + RANDOM % 400))
+    local count=$((2 + RANDOM % 500))
+    local hint=$begin_hint
     serves "$size"
-    expect_range "$first" "$((first + 1 + RANDOM % 500))" --hint "$begin_hint"
+    fetched -q "$first $((first + count - 1))"
+    [[ $said != *"$((count - 1)) bytes"* ]] || hint=$last_hint
+    expect_fetched "$count: $count bytes, then end of stream" --hint "$hint"
     expect_range "$first" "$first" --hint "$last_hint"
     expect_range 0 "$((size - 1))" --hint "$last_hint"
 }
@@ -182,11 +195,11 @@ status 1. Keep that as it was in the starter."
     serves 5000
     by_hand "build/peers/talk $HAND_PORT"
     connect
-    printf 12 >&7
+    say 12
     until_taken
-    printf '3 45' >&7
+    say "3 45"
     until_taken
-    printf '6\n' >&7
+    say $'6\n'
     read_line
     expect_equal "first line" 334 "$line" --hint "$pieces_hint"
     exec 7>&-
@@ -225,6 +238,14 @@ has_taken_all() {
     done
 }
 
+@test "answers a client that has ended its half" {
+    serves 20000000
+    fetched -e -q "5 19999999"
+    expect_fetched "19999995: 19999995 bytes, then end of stream" \
+        --hint "recv returns 0 when the client has ended its half. It may have \
+sent its line before, and then it waits for its bytes."
+}
+
 @test "closes the connection of a client that sends 64 bytes without a newline" {
     serves 1000
     by_hand "$rude" -n 100 -k 64 connect stall "$PORT"
@@ -234,8 +255,9 @@ connected" --hint "Give a line no more room than 64 bytes. When the room is \
 full and there is no newline, close the connection." -- soon says long 'got *'
     next_run
     serves 1000
-    by_hand "$rude" -n 3000 connect whole "$PORT"
-    try "$rude" -s "$((RANDOM + 1))" -n 3000 connect whole "$PORT"
+    printf '%03000d' "$RANDOM" >"$BATS_TEST_TMPDIR/request"
+    by_hand "printf %03000d 7 | build/peers/talk $HAND_PORT"
+    try "$rude" -f "$BATS_TEST_TMPDIR/request" connect whole "$PORT"
     : >"$BATS_TEST_TMPDIR/ending"
     expect_range 5 9 --hint "Give recv the room that is left in the line, and \
 not the size of the whole array."
@@ -247,28 +269,35 @@ not the size of the whole array."
     expect_range "$first" 19999990 --hint "$loop_hint"
 }
 
+@test "goes on after sendfile has failed with EAGAIN" {
+    need_faults
+    faulty+=(FAULT_CALL=sendfile FAULT_ERRNO=11)
+    serves 1000
+    HAND[1]="${faulty[*]} ${HAND[1]}"
+    expect_range 0 999 --hint "Send the file's bytes by sendfile. When it fails \
+with EAGAIN, there was no room: that is neither an error nor the end. Wait for \
+POLLOUT, and call it again."
+}
+
 @test "sends bytes that are behind the first 4 GiB" {
     local first=$((4294967296 + RANDOM))
-    by_hand "truncate -s 5G $FILE; echo hello >>$FILE"
-    truncate -s 5G "$FILE"
-    echo "hello $RANDOM" >>"$FILE"
-    answer_serves "$FILE" 0 --hint "$serve_hint"
+    serves_hole
     expect_range 5368709118 5368709124 --hint "$large_hint"
     expect_range "$first" "$((first + 9))" --hint "$large_hint"
 }
 
 @test "announces a range of more than 4 GiB" {
     local line=
-    serves_sparse 5G
+    serves_hole
     by_hand "build/peers/talk $HAND_PORT | head -n 1"
     connect
-    printf '1 5368709119\n' >&7
+    say $'1 5368709119\n'
     read_line
     exec 7>&-
     expect_equal "first line" 5368709119 "$line" --hint "$large_hint"
 }
 
-@test "resets the connection when sendfile fails" {
+@test "resets the connection when sendfile fails for another reason" {
     need_faults
     faulty+=(FAULT_CALL=sendfile FAULT_ERRNO=5)
     serves 1000
@@ -277,29 +306,29 @@ not the size of the whole array."
     expect_fetched "*: *, then Connection reset by peer" --hint "Send the \
 file's bytes by sendfile. When it fails, set SO_LINGER with 0 seconds before \
 you close: lesson 06."
-    need_faults
-    next_run
-    faulty+=(FAULT_CALL=sendfile FAULT_ERRNO=11)
-    serves 1000
-    HAND[1]="${faulty[*]} ${HAND[1]}"
-    expect_range 0 999 --hint "When sendfile fails with EAGAIN, there was no \
-room just now: that is neither an error nor the end. Wait for POLLOUT, and call \
-it again."
 }
 
-@test "serves the others while a client sends nothing" {
+@test "serves the others while fifty clients send nothing" {
+    local client
     serves 1000
     by_hand "bash -c 'sleep 60 </dev/tcp/127.0.0.1/$HAND_PORT' &"
+    by_hand "$fetch -f $FILE -q '5 700' $HAND_PORT"
     connect
     expect_range 5 700 --hint "$silent_hint"
-    printf 5 >&7
+    say 5
+    expect_range 5 700 --hint "$silent_hint"
+    HAND[2]="$rude -k 0 -c 50 connect stall $HAND_PORT"
+    for client in {1..49}; do
+        exec {client}<>"/dev/tcp/127.0.0.1/$PORT" || break
+    done
+    HAND=("${HAND[@]:0:4}")
     expect_range 5 700 --hint "$silent_hint"
     exec 7>&-
 }
 
 @test "serves the others while a client reads nothing" {
     serves 20000000
-    by_hand "$fetch" -k 0 -q "0 19999999" "$PORT"
+    by_hand "sleep 9 | $fetch -k 0 -q '0 19999999' $HAND_PORT &"
     pauses -q "0 19999999"
     expect_range 5 19999999 --hint "$block_hint"
     goes_on
@@ -329,8 +358,8 @@ it again."
 @test "uses no processor while a client reads nothing" {
     serves 20000000
     HAND[1]="time -p ${HAND[1]}"
-    by_hand "$fetch" -k 0 -q "0 19999999" "$PORT"
-    pauses -q "0 19999999"
+    by_hand "$fetch -k 0 -e -q '0 19999999' $HAND_PORT"
+    pauses -e -q "0 19999999"
     expect_true "a client reads nothing, and it keeps a processor busy" \
         --hint "$spin_hint" -- soon rests
     goes_on
@@ -338,9 +367,9 @@ it again."
 
 @test "resets the connection when the file has become shorter" {
     serves 20000000
-    by_hand "$fetch" -k 0 -q "0 19999999" "$PORT"
-    by_hand "truncate -s 1000 $FILE"
-    pauses -q "0 19999999"
+    by_hand "(sleep 1; truncate -s 1000 $FILE; echo) | $fetch -k 0 -q '0 \
+19999998' $HAND_PORT"
+    pauses -q "0 19999998"
     soon rests || true
     truncate -s 1000 "$FILE"
     goes_on
@@ -352,6 +381,8 @@ a line comes."
 
 @test "sends what it has announced when the file has become longer" {
     serves 20000000
+    by_hand "(sleep 1; head -c 9 /dev/zero >>$FILE; echo) | $fetch -k 0 -q '5 \
+19999999' $HAND_PORT"
     pauses -f "$FILE" -q "5 19999999"
     soon rests || true
     head -c 1000000 /dev/urandom >>"$FILE"
@@ -367,11 +398,19 @@ file each time a line comes."
 
 @test "goes on when clients reset the connection" {
     serves 20000000
-    by_hand "$rude" -n 9 connect reset "$PORT"
-    printf '0 19999999\n' >"$BATS_TEST_TMPDIR/request"
+    by_hand "sleep 1 | $fetch -k 0 -x -q '0 19999999' $HAND_PORT"
+    by_hand "$fetch -q '5 700' $HAND_PORT"
     try "$rude" -c 20 -n 9 connect reset "$PORT"
-    try "$rude" -c 5 -f "$BATS_TEST_TMPDIR/request" -k 11 connect reset "$PORT"
-    : >"$BATS_TEST_TMPDIR/ending"
+    printf '0 19999999\n' >"$BATS_TEST_TMPDIR/request"
+    frozen try "$rude" -e -f "$BATS_TEST_TMPDIR/request" -k 11 connect reset \
+        "$PORT" || true
+    HAND=("${HAND[@]:0:3}")
+    expect_range 5 700 --hint "$gone_hint"
+    pauses -x -q "0 19999999"
+    soon rests || true
+    goes_on
+    soon says client '*, then *' || true
+    HAND=("${HAND[@]:0:3}")
     expect_range 5 700 --hint "$gone_hint"
 }
 

@@ -1,8 +1,8 @@
 /*
  * fetch: a client of the file servers of lesson 20, which counts and compares.
  *
- *     fetch [-f FILE] [-b BUFFER] [-k BYTES] [-c CLIENTS] [-r TIMES] [-p PID]
- *           [-q REQUEST] [-s SEED] PORT
+ *     fetch [-f FILE] [-b BUFFER] [-k BYTES] [-x] [-c CLIENTS] [-r TIMES]
+ *           [-p PID] [-q REQUEST] [-e] [-s SEED] PORT
  *
  * Connects to 127.0.0.1. The server sends a line with a number, or another
  * word, and then bytes. When the connection has ended, we print what came and
@@ -14,8 +14,10 @@
  * With -b our receive buffer has BUFFER bytes.
  * With -q we first send REQUEST and a newline. If REQUEST is two numbers, FIRST
  * and LAST, we expect the bytes of FILE from FIRST to LAST, and their number.
+ * With -e we end our half of the connection after REQUEST.
  * With -k we pause after BYTES bytes. We print `paused after N bytes`, and go
- * on when there is a line on our standard input, or its end.
+ * on when there is a line on our standard input, or its end. With -x we do not
+ * go on: we end our half, and then reset the connection.
  * With -c that many clients connect and send their request first. Then they
  * read, the last one first. With -f and without -q each client asks for a range
  * of FILE of its own, which is drawn from SEED.
@@ -53,6 +55,8 @@ struct options {
     int times;
     long pid; /* 0: measure no process */
     const char *request;
+    int half_closes; /* after the request */
+    int resets;      /* after the pause */
     in_port_t port;
 };
 
@@ -122,6 +126,8 @@ static void start_client(const struct options *options, struct client *client) {
     if (options->request != NULL) {
         expect_range(client, options->request);
         send_line(client->fd, options->request);
+        if (options->half_closes)
+            (void)shutdown(client->fd, SHUT_WR);
     } else if (options->clients > 1 && options->name != NULL) {
         ask_for_range(options, client);
     }
@@ -176,6 +182,15 @@ static void pause_for_a_line(long long count) {
     }
 }
 
+/* Ends our half first: then the server's next call fails with EPIPE. */
+static long long reset(int fd, long long count) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)shutdown(fd, SHUT_WR);
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    errno = ECONNABORTED;
+    return count;
+}
+
 /* Receives all that there is. Returns how many bytes that were; errno is 0 when
  * the stream ended, or else the reason why it broke. */
 static long long receive_all(const struct options *options,
@@ -190,6 +205,8 @@ static long long receive_all(const struct options *options,
         if (room == 0) {
             pause_for_a_line(count);
             pause_after = -1;
+            if (options->resets)
+                return reset(client->fd, count);
             continue;
         }
         errno = 0;
@@ -260,7 +277,7 @@ static void open_own_file(struct options *options, const char *name) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     for (;;) {
-        int option = getopt(argc, argv, "f:b:k:c:r:p:q:s:");
+        int option = getopt(argc, argv, "f:b:k:xc:r:p:q:es:");
         if (option == -1)
             break;
         switch (option) {
@@ -272,6 +289,12 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 'k':
             options->pause_after = strtoll(optarg, NULL, 10);
+            break;
+        case 'x':
+            options->resets = 1;
+            break;
+        case 'e':
+            options->half_closes = 1;
             break;
         case 'c':
             options->clients = (int)strtol(optarg, NULL, 10);
