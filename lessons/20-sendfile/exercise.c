@@ -1,5 +1,65 @@
 /*
- * 20 exercise: HEADER
+ * 20 exercise: a server that sends ranges of a file to many clients at once.
+ *
+ * A player of films does not want the whole file. It wants the part that you
+ * have jumped to. So a server should be able to send a range of bytes, and
+ * HTTP can do that too. In this exercise you write a server that sends ranges
+ * of one file, to many clients at the same time. It waits for all of them with
+ * one `poll` (lessons 07 and 24), so no client can block another one.
+ *
+ * It is called as `20-sendfile FILE PORT`. A client sends the line `FIRST
+ * LAST`: two numbers in digits, with one blank between them. They are the
+ * numbers of the first and of the last byte that it wants, and the first byte
+ * of the file has the number 0. The server answers with a line that says how
+ * many bytes will follow. Then it sends these bytes, and closes the
+ * connection. You may copy from `sendfile.c`, and include `listener.h`,
+ * `number.h` and `deadline.h`.
+ *
+ * 1. It listens, and says where. The first line that it prints is `listening
+ *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that
+ *    one.
+ * 2. It sends the bytes from FIRST to LAST. Both belong to the range: `0 0` is
+ *    the first byte. In front of them it sends their number and a newline.
+ * 3. It waits for the end of the line. The line may come in several pieces.
+ * 4. It refuses a range that is not in the file. If LAST is beyond the last
+ *    byte, or FIRST is more than LAST, it answers with the line `bad range`,
+ *    and closes the connection.
+ * 5. It refuses a line that is not two numbers. The answer is `bad range` too.
+ *    The numbers may be too large for any type of C.
+ * 6. It answers a client that has ended its half. The client has sent its line
+ *    before that.
+ * 7. It closes the connection of a client that sends 64 bytes without a
+ *    newline. This client needs no answer.
+ * 8. It sends a range of many megabytes whole.
+ * 9. It goes on after sendfile has failed with EAGAIN. The bytes of the file
+ *    are sent by `sendfile`, and by no other call.
+ * 10. It sends bytes that are behind the first 4 GiB.
+ * 11. It announces a range of more than 4 GiB.
+ * 12. It resets the connection when sendfile fails for another reason. So the
+ *     client cannot take a part for the whole.
+ * 13. It serves the others while fifty clients send nothing. Some of them may
+ *     have sent a part of their line.
+ * 14. It serves the others while a client reads nothing. When this client
+ *     reads again, it gets all its bytes.
+ * 15. It serves fifty clients at once, each with its own range.
+ * 16. It uses no processor while clients send nothing.
+ * 17. It uses no processor while a client reads nothing. This client may have
+ *     ended its half.
+ * 18. It resets the connection when the file has become shorter. This is so if
+ *     the client has been promised bytes that are not there any more. It then
+ *     goes on with the other clients, and for them the file has its new
+ *     length.
+ * 19. It sends what it has announced when the file has become longer. Clients
+ *     that come later can get the new bytes.
+ * 20. It goes on when clients reset the connection.
+ * 21. It closes the descriptor of each client. It does so also when the client
+ *     was refused, or has left.
+ * 22. It says why it cannot open the file or listen, with status 1. The reason
+ *     is in words, on standard error.
+ * 23. It refuses an invalid port, with status 1. A port is a number from 0 to
+ *     65535, in digits alone.
+ * 24. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
  *
  * What is here compiles, checks its arguments, opens the file and listens. It
  * accepts nobody. Your part begins in main.

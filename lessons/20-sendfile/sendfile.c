@@ -302,9 +302,9 @@ static void ask_for_reset(int fd) {
  * the end. */
 static void report(const struct answer *answer, enum outcome outcome) {
     if (outcome == COMPLETE &&
-        printf("%s: %lld bytes, %lu calls of %s\n", answer->client,
-               (long long)answer->offset, answer->calls,
-               answer->names_of_calls) < 0)
+        printf("%s: %lld bytes; calls of %s: %lu\n", answer->client,
+               (long long)answer->offset, answer->names_of_calls,
+               answer->calls) < 0)
         warn("standard output");
     if (outcome == CUT_SHORT)
         warnx("%s: %s ended after %lld of %lld bytes", answer->client,

@@ -34,8 +34,12 @@ serves_hole() {
 # fetched OPTION...: clients of build/peers/fetch, to their end. Sets status;
 # said is what they said of what they got.
 fetched() {
-    by_hand "$fetch -f $FILE$(printf " '%s'" "$@" | sed "s/'\(-.\)'/\1/g") \
-$HAND_PORT"
+    local argument line="$fetch -f $FILE"
+    for argument in "$@"; do
+        [[ $argument != *' '* && $argument ]] || argument="'$argument'"
+        line+=" $argument"
+    done
+    by_hand "$line $HAND_PORT"
     try "$fetch" -f "$FILE" "$@" "$PORT"
     said=$(<"$OUT")
     [[ -z $errors ]] || said+=${said:+$'\n'}$errors
