@@ -332,9 +332,11 @@ you close: lesson 06."
 
 @test "serves the others while a client reads nothing" {
     serves 20000000
-    by_hand "sleep 9 | $fetch -k 0 -q '0 19999999' $HAND_PORT &"
+    by_hand "(sleep 1; $fetch -q '5 19999999' $HAND_PORT >&2) | $fetch -k 0 \
+-q '0 19999999' $HAND_PORT"
     pauses -q "0 19999999"
     expect_range 5 19999999 --hint "$block_hint"
+    HAND=("${HAND[@]:0:3}")
     goes_on
     soon says client '20000000: 20000000 bytes, then end of stream' ||
         fail "a client did not get all its bytes" --hint "$own_hint"
@@ -385,7 +387,7 @@ a line comes."
 
 @test "sends what it has announced when the file has become longer" {
     serves 20000000
-    by_hand "(sleep 1; head -c 9 /dev/zero >>$FILE; echo) | $fetch -k 0 -q '5 \
+    by_hand "(sleep 1; head -c 1000000 /dev/zero >>$FILE; echo) | $fetch -k 0 -q '5 \
 19999999' $HAND_PORT"
     pauses -f "$FILE" -q "5 19999999"
     soon rests || true
@@ -402,19 +404,20 @@ file each time a line comes."
 
 @test "goes on when clients reset the connection" {
     serves 20000000
+    by_hand "$rude -c 20 -n 9 connect reset $HAND_PORT"
     by_hand "sleep 1 | $fetch -k 0 -x -q '0 19999999' $HAND_PORT"
     by_hand "$fetch -q '5 700' $HAND_PORT"
     try "$rude" -c 20 -n 9 connect reset "$PORT"
     printf '0 19999999\n' >"$BATS_TEST_TMPDIR/request"
     frozen try "$rude" -e -f "$BATS_TEST_TMPDIR/request" -k 11 connect reset \
         "$PORT" || true
-    HAND=("${HAND[@]:0:3}")
+    HAND=("${HAND[@]:0:5}")
     expect_range 5 700 --hint "$gone_hint"
     pauses -x -q "0 19999999"
     soon rests || true
     goes_on
     soon says client '*, then *' || true
-    HAND=("${HAND[@]:0:3}")
+    HAND=("${HAND[@]:0:5}")
     expect_range 5 700 --hint "$gone_hint"
 }
 
@@ -423,7 +426,6 @@ file each time a line comes."
     serves 20000000
     expect_range 5 700 --hint "$begin_hint"
     before=$(descriptors)
-    by_hand "ls /proc/\$(pgrep $lesson)/fd"
     fetched -s "$RANDOM" -r 5 -q "0 9"
     fetched -q "bad"
     try "$rude" -c 5 -n 9 connect reset "$PORT"
@@ -431,6 +433,11 @@ file each time a line comes."
     printf '0 19999999\n' >"$BATS_TEST_TMPDIR/request"
     try "$rude" -c 5 -f "$BATS_TEST_TMPDIR/request" -k 11 connect reset "$PORT"
     : >"$BATS_TEST_TMPDIR/ending"
+    HAND=("${HAND[@]:0:2}")
+    by_hand "$fetch -c 5 -q bad $HAND_PORT"
+    by_hand "$fetch -c 5 -q '0 9' $HAND_PORT"
+    by_hand "$rude -c 5 -n 9 connect reset $HAND_PORT"
+    by_hand "ls /proc/\$(pgrep $lesson)/fd"
     expect_true "it had $before descriptors, and has more after some clients" \
         --hint "$close_hint" -- soon has_descriptors "$before"
 }
