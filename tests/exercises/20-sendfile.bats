@@ -53,7 +53,7 @@ expect_fetched() {
         fail "a client waits for its bytes, and they do not come" "${@:2}"
     # shellcheck disable=SC2053 # it is a pattern
     [[ $said == $1 ]] || fail "a client did not get what it should" --show \
-        "$(printf 'Expected: %s\n' "$1" && sed 's/^/Got: /' <<<"$said")" "${@:2}"
+        "Expected: $1"$'\n'"Got: ${said//$'\n'/$'\n'Got: }" "${@:2}"
 }
 
 # expect_range FIRST LAST [--hint TEXT]: a client that asks for it gets it.

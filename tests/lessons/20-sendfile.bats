@@ -80,6 +80,10 @@ descriptors() {
     echo "${#all[@]}"
 }
 
+has_descriptors() {
+    [[ $(descriptors) == "$1" ]]
+}
+
 # errors_of_server: all that it has said on standard error.
 errors_of_server() {
     cat "$BATS_TEST_TMPDIR/server.err"
@@ -107,8 +111,7 @@ errors_of_server() {
     local option size
     for option in "" -c; do
         has 0
-        # shellcheck disable=SC2086 # none or one
-        serve $option
+        serve ${option:+"$option"}
         for size in 0 1 65535 65536 65537 131072 3000000; do
             has "$size"
             expect_fetched "$size"
@@ -130,7 +133,7 @@ make_hole() {
     FILE=$hole/file
     (ulimit -Sf unlimited && truncate -s 5G "$FILE" &&
         for offset in 0 1000000 2147479550 2147483640 4294967290 5368709112; do
-            printf %08d "$RANDOM" | dd of="$FILE" bs=8 seek=$offset \
+            printf %08d "$RANDOM" | dd of="$FILE" bs=8 seek="$offset" \
                 oflag=seek_bytes conv=notrunc status=none || exit
         done) || skip "no file of 5 GiB can be made here"
 }
@@ -172,8 +175,7 @@ send_hole() {
     local option said
     for option in "" -c; do
         has 20000000
-        # shellcheck disable=SC2086 # none or one
-        serve $option
+        serve ${option:+"$option"}
         pauses
         until_true rests
         truncate -s 1000 "$FILE"
@@ -191,8 +193,7 @@ send_hole() {
     local option said
     for option in "" -c; do
         has 19000000
-        # shellcheck disable=SC2086 # none or one
-        serve $option
+        serve ${option:+"$option"}
         pauses -f "$FILE"
         until_true rests
         head -c 100000 "$BATS_FILE_TMPDIR/large" >>"$FILE"
@@ -230,6 +231,7 @@ overwrite() {
 
 @test "20-sendfile falls back to read and send for a pipe" {
     mkfifo "$FILE"
+    # shellcheck disable=SC2016 # for the other bash to expand
     start_server server bash -c 'head -c 70000 "$1" | "$2" /dev/stdin 0' - \
         "$BATS_FILE_TMPDIR/large" "$server"
     try "$fetch" -f "$BATS_FILE_TMPDIR/large" "$PORT"
@@ -239,6 +241,7 @@ overwrite() {
     try "$fetch" "$PORT"
     expect_output --text 'unknown: 0 bytes, then end of stream\n'
     stop server
+    # shellcheck disable=SC2016 # for the other bash to expand
     start_server server bash -c 'head -c 7 "$1" | "$2" -c /dev/stdin 0' - \
         "$BATS_FILE_TMPDIR/large" "$server"
     try "$fetch" "$PORT"
@@ -276,7 +279,7 @@ overwrite() {
     local call
     has 300
     need_faults
-    faulty+=(FAULT_SHORT=send,sendfile)
+    faulty+=(FAULT_SHORT="send,sendfile")
     serve
     expect_fetched 300
     wait_for server '*: 300 bytes; calls of sendfile: 300'
@@ -296,8 +299,7 @@ overwrite() {
     need_faults
     faulty+=(FAULT_SIGNALS=500)
     for call in "" -c; do
-        # shellcheck disable=SC2086 # none or one
-        serve $call
+        serve ${call:+"$call"}
         expect_fetched 5000000 -b 4096
         stop server
         expect_equal "standard error" "" "$(errors_of_server)"
@@ -339,8 +341,7 @@ overwrite() {
     local option
     has 1000
     for option in "" -c; do
-        # shellcheck disable=SC2086 # none or one
-        serve $option
+        serve ${option:+"$option"}
         expect_fetched 1000
         grep -qx 'pos:.0' "/proc/$(pid_of server)/fdinfo/3"
         stop server
@@ -361,7 +362,7 @@ overwrite() {
     goes_on
     wait_for server "20-sendfile: sendfile $FILE to 127.0.0.1:*: Broken pipe" err
     expect_fetched 20000000
-    until_true eval '(($(descriptors) == before))'
+    until_true has_descriptors "$before"
 }
 
 @test "20-sendfile goes on after accept has failed, and does not spin" {
@@ -388,8 +389,7 @@ overwrite() {
         stop server "$signal"
         expect_equal "status" 0 "$ended"
         for option in "" -c; do
-            # shellcheck disable=SC2086 # none or one
-            serve $option
+            serve ${option:+"$option"}
             pauses
             until_true rests
             stop server "$signal"
@@ -418,8 +418,7 @@ overwrite() {
 # cost OPTION TIMES: sets took to the nanoseconds of processor time that a client
 # takes.
 cost() {
-    # shellcheck disable=SC2086 # none or one
-    serve $1
+    serve ${1:+"$1"}
     try "$fetch" -r "$2" -p "$(pid_of server)" "$PORT"
     expect_result 0 ""
     read -r took _ <"$OUT"

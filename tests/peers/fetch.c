@@ -30,6 +30,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -115,7 +116,7 @@ static void expect_range(struct client *client, const char *request) {
     if (blank == request || *blank != ' ')
         return;
     long long last = strtoll(blank, &end, 10);
-    if (*end != '\0')
+    if (*end != '\0' || first < 0 || last < first || last == LLONG_MAX)
         return;
     client->offset = first;
     client->wanted = last - first + 1;
