@@ -402,6 +402,22 @@ overwrite() {
     done
 }
 
+@test "20-sendfile ends when the signal comes just before a call sleeps" {
+    has 20000000
+    need_faults
+    faulty+=(FAULT_CALL=accept4 FAULT_SIGNAL=15)
+    serve
+    finish server
+    expect_equal "status" 0 "$ended"
+    need_faults
+    faulty+=(FAULT_CALL=sendfile FAULT_SIGNAL=15)
+    serve
+    pauses
+    finish server
+    expect_equal "status" 0 "$ended"
+    goes_on
+}
+
 @test "20-sendfile's descriptors are close-on-exec, and few" {
     local fd count=0
     has 20000000
