@@ -8,7 +8,8 @@
  *     FAULT_NONBLOCKING=1  a write counts only if its descriptor has O_NONBLOCK
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
- *     FAULT_SHORT=1        send, recv, read, write and getrandom move one byte
+ *     FAULT_SHORT=1        send, recv, read, write, sendfile and getrandom move
+ *                          one byte
  *     FAULT_SHORT=send     only this call does; or several: send,write
  *     FAULT_SEED=7         not one byte, but a random number of bytes, drawn
  *                          from this seed
@@ -45,6 +46,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -377,6 +379,24 @@ ssize_t write(int fd, const void *bytes, size_t length) {
     if (!is_spared(fd) && fails("write"))
         return -1;
     return real(fd, bytes, shortened("write", length));
+}
+
+ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
+    ssize_t (*real)(int, int, off_t *, size_t);
+    find("sendfile", &real);
+    if (fails("sendfile"))
+        return -1;
+    return real(to, from, offset, shortened("sendfile", length));
+}
+
+/* A program that is built for files of more than 2 GiB on a machine of 32 bits
+ * calls this one. */
+ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
+    ssize_t (*real)(int, int, off64_t *, size_t);
+    find("sendfile64", &real);
+    if (fails("sendfile"))
+        return -1;
+    return real(to, from, offset, shortened("sendfile", length));
 }
 
 ssize_t getrandom(void *bytes, size_t length, unsigned flags) {

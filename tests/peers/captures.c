@@ -334,7 +334,7 @@ static long long draw_inexact(struct file *file) {
     long long microseconds = 10 + draw(file, 70);
     for (;;) {
         double seconds = (double)(microseconds * NS_PER_US) / NS_PER_SECOND;
-        if ((long long)(seconds * (NS_PER_SECOND / NS_PER_US)) != microseconds)
+        if ((long long)(seconds * 1e6) != microseconds)
             return microseconds;
         microseconds++;
     }
