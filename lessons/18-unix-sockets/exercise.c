@@ -10,7 +10,8 @@
  * that was killed, but never the place of one that is alive.
  *
  * Your program is called as `18-unix-sockets serve PATH`. It serves one client
- * after another. You may copy from this lesson's program.
+ * after another. You may copy from this lesson's program, and include
+ * `deadline.h`.
  *
  * 1. It says where it listens. Its first line is `listening on PATH`. The line
  *    is printed at once, also when standard output is a file.
@@ -19,9 +20,10 @@
  *    end its side. The reply is one line, such as `process 4711 is running,
  *    you are process 4712`, with the server's own process number and the
  *    client's. Then it closes the connection, and takes the next client.
- * 3. It believes the kernel and not the client. Some clients write a blank and
- *    their process number behind the word, as in `status 4713`. It does not
- *    use that.
+ * 3. It believes the kernel and not the client. Some clients write more behind
+ *    the word, as in `status 4713`. So a line that begins with `status` and a
+ *    blank is a request for the status too, and what stands behind the blank
+ *    does not matter.
  * 4. It answers every other line with two words. They are `unknown request`,
  *    in one line. A line has at most 100 bytes, with its newline. If 100 bytes
  *    have come without a newline, then this is such an other line, and it need
@@ -36,18 +38,18 @@
  *    umask of the caller is.
  * 8. It refuses a path that is too long, with status 1. A path has 1 to 107
  *    bytes. It says what is wrong on standard error, and makes no socket.
- * 9. It takes the place of a dead server. Then the socket of a server that was
- *    killed is at PATH.
+ * 9. It takes the place of a dead server. In this case, the socket of a server
+ *    that was killed is at PATH.
  * 10. It refuses a path at which a server is alive, with status 1. It says so
- *     on standard error. Another type of socket may be listening there. The
- *     other server and its file stay as they are.
+ *     on standard error. This is also so if the other server's socket is of
+ *     the type SOCK_SEQPACKET. The other server and its file stay as they are.
  * 11. It removes nothing that is not a socket. If there is a file of another
  *     kind at PATH, for example a text, a folder or a symbolic link, it says
  *     so on standard error, and ends with status 1.
- * 12. It lets only one of two servers win that start at the same time. The
- *     socket of a dead server may be there. The other one ends with status 1.
- *     For this it may make a file with the name `PATH.lock`, and leave it
- *     there.
+ * 12. It lets only one of two servers win that start at the same time. This is
+ *     also so if the socket of a dead server is there. The other one ends with
+ *     status 1. For this it may make a file with the name `PATH.lock`, and
+ *     leave it there.
  * 13. It removes its socket when it is told to end, with status 0. It is told
  *     by SIGINT or SIGTERM, while it waits for a client.
  * 14. It refuses wrong arguments, with status 2. The first line on standard
