@@ -1,7 +1,71 @@
 /*
  * 19 exercise: replace a server without losing a client.
  *
- * x
+ * A server gets a new version, so it has to be started again. But when the old
+ * process ends, its listener is closed, and until the new process listens,
+ * clients are refused. In this exercise you write a server that is replaced
+ * while it runs, and no client is lost. The new process asks the old one for
+ * its listener. With the listener comes the queue, in which clients may be
+ * waiting.
+ *
+ * It is called as `19-passing-descriptors PATH PORT`. Each client is greeted
+ * with a line that has the number of the server's process, such as `process
+ * 4711`. Then the server sends back what the client sends, until the client
+ * closes its side. At PATH the server listens on a UNIX socket (lesson 18) of
+ * the type SOCK_STREAM. When you start the program and a server answers at
+ * PATH, the new process takes its place. First, the new process connects to
+ * PATH; this is its request. The old process sends a message with one byte of
+ * data and its listener. Then the new process makes its own socket at PATH, in
+ * the place of the old one. It prints where it listens, and confirms: it sends
+ * one byte. Now the old process closes its listener, and accepts no more
+ * clients. When its own clients have left, it ends.
+ *
+ * The starter is a server that already greets and sends back. What it lacks is
+ * everything about PATH. You may leave out signals: nothing has to happen on
+ * SIGTERM. You may also assume that clients send short messages and read their
+ * replies, and that no two new processes start at the same moment.
+ *
+ * 1. It listens, and says where. If no server answers at PATH, it opens a
+ *    listener at 127.0.0.1 and PORT. The first line that it prints is
+ *    `listening on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and
+ *    prints that one.
+ * 2. It greets each client with the number of its process. The line is
+ *    `process`, a blank, and the number.
+ * 3. It sends back what several clients send. They may be connected at the
+ *    same time. When a client closes its side, the server closes the
+ *    connection.
+ * 4. It gives its listener to a process that connects to PATH. The message has
+ *    one byte of data and one descriptor.
+ * 5. It gives away a non-blocking listener. For a moment, two processes accept
+ *    clients from it. One of them may be too late for a client, and must not
+ *    wait in `accept4` for the next one.
+ * 6. It goes on serving until the new process has confirmed. A new process may
+ *    also end without confirming; then another one may ask.
+ * 7. It closes everything that belongs to a new process that has gone. The old
+ *    process has then no more descriptors open than before.
+ * 8. It accepts no more clients after the new process has confirmed.
+ * 9. It serves the clients that it has to their end. Then it ends with status
+ *    0.
+ * 10. It takes the listener of the server at PATH. It prints the port of this
+ *     listener, whatever PORT is. It confirms when it can accept clients, and
+ *     it listens at PATH itself.
+ * 11. It opens a listener of its own if the server at PATH is dead. The file
+ *     is still there, but `connect` fails with ECONNREFUSED.
+ * 12. It refuses an answer without a listener, with status 1. The answer may
+ *     be a message without a descriptor, or the end of the connection. It says
+ *     on standard error what is wrong.
+ * 13. It keeps one descriptor at most of an answer that has more. It may take
+ *     the first and close the others. Or it may refuse the answer, with status
+ *     1.
+ * 14. It has only descriptors that are close-on-exec. Standard input, output
+ *     and error are exceptions.
+ * 15. It loses no client in ten restarts. Meanwhile, 2000 clients connect.
+ *     None is refused, and none is cut off.
+ * 16. It has as many descriptors after three restarts as before. Each process
+ *     closes what it needs no more.
+ * 17. It refuses an invalid port, with status 1.
+ * 18. It refuses other arguments, with status 2. It then prints a line that
+ *     begins with `usage:` on standard error.
  *
  * This starter is the server that sends back what its clients send. It takes
  * nothing from an old process, and gives nothing to a new one.
