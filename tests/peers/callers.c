@@ -1,18 +1,19 @@
 /*
  * callers: clients that keep coming, for a server that must not lose one.
  *
- *     callers [-n COUNT] PORT
+ *     callers [-n COUNT] [-e EVERY] PORT
  *
  * Eight clients connect at once to 127.0.0.1. Each reads a line, sends one of
  * its own, and wants exactly this line back. Then they leave, and the next
- * eight come, until SIGINT or SIGTERM says stop, but COUNT of them come in any
- * case. Says how many were served, or what happened to the first that was not,
- * with status 1.
+ * eight come, until SIGINT or SIGTERM says stop, or COUNT of them have come.
+ * Says how many were served, or what happened to the first that was not, with
+ * status 1. With -e it also says so each time that EVERY more were served.
  */
 #define _GNU_SOURCE
 
 #include <err.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,7 +23,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 8, LINE_BYTES = 100, PATIENCE_SECONDS = 3 };
+enum {
+    AT_ONCE = 8,
+    LINE_BYTES = 100,
+    PATIENCE_SECONDS = 3,
+    LARGEST_PORT = 65535
+};
 
 static volatile sig_atomic_t stopping;
 
@@ -32,7 +38,7 @@ static void request_stop(int signal_number) {
 }
 
 static _Noreturn void usage(void) {
-    fputs("usage: callers [-n COUNT] PORT\n", stderr);
+    fputs("usage: callers [-n COUNT] [-e EVERY] PORT\n", stderr);
     exit(2);
 }
 
@@ -104,19 +110,28 @@ int main(int argc, char **argv) {
                                .sa_flags = SA_RESTART};
     char line[LINE_BYTES];
     int fds[AT_ONCE];
-    long least = 1;
+    long count = LONG_MAX;
+    long every = LONG_MAX;
     long done = 0;
-    if (argc > 2 && strcmp(argv[1], "-n") == 0) {
-        least = parse_number(argv[2], 1000000);
-        argv += 2;
-        argc -= 2;
+    for (;;) {
+        int option = getopt(argc, argv, "+n:e:");
+        if (option == -1)
+            break;
+        if (option == 'n')
+            count = parse_number(optarg, LONG_MAX);
+        else if (option == 'e')
+            every = parse_number(optarg, LONG_MAX);
+        else
+            usage();
     }
-    if (argc != 2)
+    if (optind != argc - 1)
         usage();
-    in_port_t port = (in_port_t)parse_number(argv[1], 65535);
+    in_port_t port = (in_port_t)parse_number(argv[optind], LARGEST_PORT);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    long next_report = every;
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    while (!stopping || done < least) {
+    while (!stopping && done < count) {
         for (int i = 0; i < AT_ONCE; i++)
             fds[i] = call(port, done + i);
         for (int i = 0; i < AT_ONCE; i++)
@@ -128,6 +143,10 @@ int main(int argc, char **argv) {
         for (int i = 0; i < AT_ONCE; i++)
             (void)close(fds[i]);
         done += AT_ONCE;
+        if (done >= next_report) {
+            printf("%ld clients so far\n", next_report);
+            next_report += every;
+        }
     }
     printf("%ld clients, and all were served\n", done);
     return 0;

@@ -2,7 +2,7 @@
  * pass: sends and receives descriptors, and says what became of them.
  *
  *     pass [-q] [-b BYTES] [-r ROOM] [-l] loop COUNT
- *     pass give PATH COUNT
+ *     pass [-b BYTES] give PATH COUNT
  *     pass [-n] take PATH
  *
  * loop: makes COUNT pipes, and sends their ends for writing to itself, in one
@@ -13,8 +13,9 @@
  * for ROOM descriptors (COUNT if not given), or with -l only CMSG_LEN.
  *
  * give: plays a server that is about to be replaced (lesson 19's exercise). It
- * waits at the UNIX socket PATH. It sends the process that connects one byte
- * and COUNT descriptors: first a listener, then ends for writing of one pipe.
+ * waits at the UNIX socket PATH. It sends the process that connects BYTES
+ * bytes and COUNT descriptors: first a listener, then ends for writing of one
+ * pipe. With -b 0 and a COUNT of 0 that is nothing, and the stream ends.
  * Then it says whether the other process confirms with one byte, closes its own
  * copies, and says whether the other still holds an end of the pipe.
  *
@@ -39,9 +40,10 @@
 #include <unistd.h>
 
 enum {
-    MOST = 300,         /* descriptors; the kernel sends up to 253 */
-    MOST_BYTES = 16,    /* of data */
-    WAIT_MS = 20 * 1000 /* as long as a test waits for anything */
+    MOST = 300,          /* descriptors; the kernel sends up to 253 */
+    MOST_BYTES = 16,     /* of data */
+    WAIT_MS = 20 * 1000, /* as long as a test waits for anything */
+    CLOSE_MS = 1000,     /* after it has confirmed, it closes the others */
 };
 
 struct options {
@@ -58,7 +60,7 @@ struct control {
 
 static _Noreturn void usage(void) {
     fputs("usage: pass [-q] [-b BYTES] [-r ROOM] [-l] loop COUNT\n"
-          "       pass give PATH COUNT\n"
+          "       pass [-b BYTES] give PATH COUNT\n"
           "       pass [-n] take PATH\n",
           stderr);
     exit(2);
@@ -207,34 +209,11 @@ static int listen_on_any_port(void) {
     return fd;
 }
 
-/* Waits for the other process to do something, but not for ever. Returns
- * whether it has. */
-static int has_news(int fd) {
+/* Waits so many milliseconds for something to receive, or for the end. Returns
+ * whether it has come. */
+static int is_ready(int fd, int milliseconds) {
     struct pollfd polled = {.fd = fd, .events = POLLIN};
-    return poll(&polled, 1, WAIT_MS) > 0;
-}
-
-static void give(const char *path, int count) {
-    int control = listen_at(path);
-    int fds[MOST];
-    int ends[2];
-    char byte;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        err(1, "pipe");
-    for (int i = 0; i < count; i++)
-        fds[i] = i == 0 ? listen_on_any_port() : ends[1];
-    printf("waiting at %s\n", path);
-    int other = accept4(control, NULL, NULL, SOCK_CLOEXEC);
-    if (other < 0)
-        err(1, "accept");
-    send_descriptors(other, 1, fds, count);
-    if (count > 0)
-        (void)close(fds[0]);
-    (void)close(ends[1]);
-    int has_confirmed = has_news(other) && recv(other, &byte, 1, 0) == 1;
-    puts(has_confirmed ? "it confirms" : "it does not confirm");
-    puts(has_writer(ends[0]) ? "it keeps more than the first descriptor"
-                             : "it keeps no other descriptor");
+    return poll(&polled, 1, milliseconds) > 0;
 }
 
 /* Says what kind of listener this is. */
@@ -252,13 +231,43 @@ static void describe(int fd) {
            fcntl(fd, F_GETFL) & O_NONBLOCK ? "non-blocking" : "blocking");
 }
 
+static void give(const char *path, int bytes, int count) {
+    int fds[MOST];
+    int ends[2];
+    char byte;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        err(1, "pipe");
+    for (int i = 0; i < count; i++)
+        fds[i] = i == 0 ? listen_on_any_port() : ends[1];
+    int control = listen_at(path);
+    if (count > 0)
+        describe(fds[0]);
+    printf("waiting at %s\n", path);
+    int other = accept4(control, NULL, NULL, SOCK_CLOEXEC);
+    if (other < 0)
+        err(1, "accept");
+    send_descriptors(other, bytes, fds, count);
+    if (count > 0)
+        (void)close(fds[0]);
+    (void)close(ends[1]);
+    if (bytes == 0 && shutdown(other, SHUT_WR) < 0)
+        err(1, "shutdown");
+    int has_confirmed =
+        is_ready(other, WAIT_MS) && recv(other, &byte, 1, 0) == 1;
+    puts(has_confirmed ? "it confirms" : "it does not confirm");
+    /* At a hang-up, there is something to read: the end. */
+    puts(is_ready(ends[0], CLOSE_MS)
+             ? "it keeps no other descriptor"
+             : "it keeps more than the first descriptor");
+}
+
 static void take(const char *path, int is_silent) {
     struct sockaddr_un peer = parse_path(path);
     int fds[MOST];
     int other = make_socket(AF_UNIX);
     if (connect(other, (struct sockaddr *)&peer, sizeof peer) < 0)
         err(1, "connect %s", path);
-    if (!has_news(other))
+    if (!is_ready(other, WAIT_MS))
         errx(1, "nothing comes");
     int count =
         receive_descriptors(other, 0, CMSG_SPACE(MOST * sizeof(int)), fds);
@@ -298,7 +307,7 @@ int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[0], "loop") == 0)
         loop(&options, parse_number(argv[1], MOST));
     else if (argc == 3 && strcmp(argv[0], "give") == 0)
-        give(argv[1], parse_number(argv[2], MOST));
+        give(argv[1], options.bytes, parse_number(argv[2], MOST));
     else if (argc == 2 && strcmp(argv[0], "take") == 0)
         take(argv[1], options.is_silent);
     else
