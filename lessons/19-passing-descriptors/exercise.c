@@ -57,12 +57,12 @@
  * 13. It keeps one descriptor at most of an answer that has more. It may take
  *     the first and close the others. Or it may refuse the answer, with status
  *     1.
- * 14. It has only descriptors that are close-on-exec. Standard input, output
- *     and error are exceptions.
- * 15. It loses no client in ten restarts. Meanwhile, 2000 clients connect.
+ * 14. It loses no client in ten restarts. Meanwhile, 2000 clients connect.
  *     None is refused, and none is cut off.
- * 16. It has as many descriptors after three restarts as before. Each process
+ * 15. It has as many descriptors after three restarts as before. Each process
  *     closes what it needs no more.
+ * 16. It has only descriptors that are close-on-exec. Standard input, output
+ *     and error are exceptions.
  * 17. It refuses an invalid port, with status 1.
  * 18. It refuses other arguments, with status 2. It then prints a line that
  *     begins with `usage:` on standard error.

@@ -8,31 +8,33 @@ load ../lib/exercise
 pass=$BUILD/peers/pass
 callers=$BUILD/peers/callers
 talk=$BUILD/peers/talk
+rude=$BUILD/peers/rude
 
 # serves: the answer as the first process at $path, which sets PORT.
 serves() {
     path=$BATS_TEST_TMPDIR/control
+    rm -f "$path"
     answer_serves "$path" 0 --hint "$begin_hint"
     server_pid=$(pid_of server)
 }
 
-# start_next NAME: the answer as the next process at $path. What fails from now
-# on is about it.
+# start_next NAME [--hint TEXT]: the answer as the next process at $path. What
+# fails from now on is about it.
 start_next() {
     by_hand "$PROGRAM" "$path" "$HAND_PORT"
     about=$1
-    start "$1" "$PROGRAM" "$path" 0
+    start "$1" "$PROGRAM" "$path" 0 6>&- 7>&-
     soon says_or_ended "$1" '*' || true
     says "$1" "listening on 127.0.0.1:$PORT" ||
         fail "the new process does not take the listener at port \
-$([[ $HAND_PORT ]] && echo "$HAND_PORT")" --hint "$take_hint"
+$PORT" "${@:2}"
 }
 
 # ask OPTION...: a process that asks the answer for its listener, and has got
 # it. With -n it does not confirm.
 ask() {
     by_hand "$pass" "$@" take "$path"
-    start heir "$pass" "$@" take "$path"
+    start heir "$pass" "$@" take "$path" 6>&- 7>&-
     soon says_or_ended heir 'a listener*' || true
     says heir 'a listener at port *' ||
         fail "a process at PATH has not got the listener" \
@@ -49,20 +51,20 @@ offer() {
     wait_for old 'waiting at *' || environment "$pass cannot listen at $path"
 }
 
-# call: a client connects. Sets client to its descriptor, and process to the
-# number that the greeting has.
+# call [--hint TEXT]: a client connects, as descriptor 7. Sets process to the
+# number with which it is greeted.
 call() {
     local line=''
-    exec {client}<>"/dev/tcp/127.0.0.1/$PORT" ||
-        fail "nobody answers" --hint "$begin_hint"
-    read -rt "$SECONDS_ALLOWED" line <&"$client" || true
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" || fail "nobody answers" "$@"
+    read -rt "$SECONDS_ALLOWED" line <&7 || true
     [[ $line =~ ^process\ ([0-9]+)$ ]] ||
         fail "a client is not greeted" --show "Expected: process 4711
      Got: $line" "$@"
     process=${BASH_REMATCH[1]}
 }
 
-# expect_echo CLIENT [--hint TEXT]: what this client sends comes back.
+# expect_echo CLIENT [--hint TEXT]: what the client with this descriptor sends
+# comes back.
 expect_echo() {
     local line='' sent="line $RANDOM"
     echo "$sent" >&"$1" || true
@@ -70,11 +72,6 @@ expect_echo() {
     [[ $line == "$sent" ]] ||
         fail "what a client sent does not come back" --show "Expected: $sent
      Got: $line" "${@:2}"
-}
-
-hang_up() {
-    local fd=$1
-    exec {fd}>&-
 }
 
 # descriptors PID: how many the process has.
@@ -88,25 +85,34 @@ has_descriptors() {
     [[ $(descriptors "$1") == "$2" ]]
 }
 
-# holds_listener: the first process still has the listener at PORT.
+# holds_listener: the first process still has the socket that `heir` has, too.
+# (-ef compares what two names lead to.)
 holds_listener() {
-    local port inode fd
-    printf -v port '%04X' "$PORT"
-    inode=$(awk -v port="$port" \
-        'substr($2, 10) == port && $4 == "0A" { print $10 }' /proc/net/tcp)
-    for fd in "/proc/$server_pid/fd"/*; do
-        [[ $(readlink "$fd") != "socket:[$inode]" ]] || return 0
+    local mine its
+    for mine in "/proc/$server_pid/fd"/*; do
+        [[ -S $mine ]] || continue
+        for its in "/proc/$heir_pid/fd"/*; do
+            [[ ! -S $its || ! $mine -ef $its ]] || return 0
+        done
     done
     return 1
 }
 
+# closes_listener: soon it has it no more.
+closes_listener() {
+    local heir_pid
+    heir_pid=$(pid_of heir)
+    soon eval '! holds_listener'
+}
+
 # expect_end_of NAME [--hint TEXT]: this process ends soon, with status 0.
 expect_end_of() {
-    soon eval "! is_running $1" ||
-        fail "the old process does not end" "${@:2}"
     about=$1
-    finish_answer "$1"
-    expect_status 0 "${@:2}"
+    soon eval '! is_running "$about"' ||
+        fail "the old process does not end" "${@:2}"
+    finish "$1"
+    ((ended == 0)) ||
+        fail "the old process ended with status $ended" "${@:2}"
 }
 
 begin_hint="The starter does this. Keep its open_listener and announcement for \
@@ -133,6 +139,8 @@ itself: MSG_CMSG_CLOEXEC for recvmsg, SOCK_CLOEXEC for socket and accept4."
 lost_hint="The new process has to be ready before it confirms, and the old one \
 may close the listener only after that. Never call shutdown for the listener: \
 it ends the open socket, also for the other process."
+next_hint="The process at PATH has to be the one that was started last. So the \
+old one does not unlink the file at PATH, which belongs to the new one by then."
 leak_hint="Close the connection between the two processes when the new one has \
 confirmed, on both sides."
 
@@ -149,7 +157,7 @@ confirmed, on both sides."
     by_hand "$talk" "$PORT"
     call --hint "$begin_hint"
     first=$process
-    [[ $(tr '\0' ' ' <"/proc/$first/cmdline") == *"$path"* ]] ||
+    [[ /proc/$first/exe -ef $PROGRAM ]] ||
         fail "$first is not the number of its process" --hint "getpid returns it."
     call --hint "$begin_hint"
     expect_equal "the number" "$first" "$process" --hint "Call getpid once, in \
@@ -157,23 +165,24 @@ the process that was started."
 }
 
 @test "sends back what several clients send" {
-    local -a clients=()
-    local i client process line
+    local process
     serves
     by_hand "$talk" "$PORT"
     by_hand "$talk" "$PORT"
-    for i in 1 2 3; do
-        call --hint "$begin_hint"
-        clients+=("$client")
-    done
-    for i in 2 0 1 2; do
-        expect_echo "${clients[i]}" --hint "$begin_hint"
-    done
-    # What is sent in the last moment comes back, too.
-    exec {client}> >(cat >&"${clients[1]}")
-    hang_up "$client"
-    hang_up "${clients[0]}"
-    expect_echo "${clients[2]}" --hint "$begin_hint"
+    call --hint "$begin_hint"
+    exec 6<&7
+    call --hint "$begin_hint"
+    expect_echo 7 --hint "$begin_hint"
+    expect_echo 6 --hint "$begin_hint"
+    expect_echo 6 --hint "$begin_hint"
+    by_hand "$rude" -n 300 connect half-close "$PORT"
+    try "$rude" -n 300 connect half-close "$PORT"
+    : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
+    [[ $(<"$OUT") == *" bytes, then end of stream" ]] ||
+        fail "it does not close the connection at a client's end" \
+            --show "$(sed 's/^/The client said: /' "$OUT")" --hint "$begin_hint"
+    expect_echo 7 --hint "$begin_hint"
+    exec 6>&- 7>&-
 }
 
 @test "gives its listener to a process that connects to PATH" {
@@ -196,15 +205,15 @@ makes it non-blocking, for all processes that have it."
 }
 
 @test "goes on serving until the new process has confirmed" {
-    local client process
+    local process
     serves
     ask -n
     by_hand "$talk" "$PORT"
     call --hint "$wait_hint"
-    expect_echo "$client" --hint "$wait_hint"
+    expect_echo 7 --hint "$wait_hint"
     stop heir
     call --hint "$wait_hint"
-    expect_echo "$client" --hint "$wait_hint"
+    expect_echo 7 --hint "$wait_hint"
     ask -n
     stop heir
 }
@@ -225,29 +234,29 @@ close that connection."
 }
 
 @test "accepts no more clients after the new process has confirmed" {
-    local client process
+    local process
     serves
     by_hand "$talk" "$PORT"
     call --hint "$begin_hint"
     ask
     by_hand "$talk" "$PORT"
     expect_true "it still has its listener" --hint "$stop_hint" \
-        -- soon eval '! holds_listener'
+        -- closes_listener
 }
 
 @test "serves the clients that it has to their end" {
-    local client process
+    local process
     serves
     by_hand "$talk" "$PORT"
     call --hint "$begin_hint"
     ask
-    soon eval '! holds_listener' || fail "it still has its listener" \
+    closes_listener || fail "it still has its listener" \
         --hint "$stop_hint"
-    expect_echo "$client" --hint "$finish_hint"
-    expect_echo "$client" --hint "$finish_hint"
+    expect_echo 7 --hint "$finish_hint"
+    expect_echo 7 --hint "$finish_hint"
     expect_true "it ends before its client" --hint "$finish_hint" \
         -- is_running server
-    hang_up "$client"
+    exec 7>&-
     expect_end_of server --hint "$finish_hint"
     # Without a client it ends at once.
     next_run
@@ -257,10 +266,12 @@ close that connection."
 }
 
 @test "takes the listener of the server at PATH" {
-    local client process
+    local process line
     offer 1
-    port_of old || environment "$pass has no port"
-    start_next answer
+    read -r line <"$BATS_TEST_TMPDIR/old.out"
+    PORT=${line#a listener at port }
+    PORT=${PORT%, *}
+    start_next answer --hint "$take_hint"
     soon says old 'it confirms' || fail "it does not confirm" --hint "When you \
 print the line, send one byte to the old process."
     by_hand "$talk" "$PORT"
@@ -310,30 +321,6 @@ more than the first" --hint "$more_hint"
     done
 }
 
-# expect_cloexec PID: the sockets of this process are close-on-exec.
-expect_cloexec() {
-    local fd
-    by_hand "grep flags /proc/\$(pgrep -n $lesson)/fdinfo/*"
-    for fd in "/proc/$1/fd"/*; do
-        [[ $(readlink "$fd") == socket:* ]] || continue
-        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *[2367]?????? ]] ||
-            fail "descriptor ${fd##*/} is not close-on-exec" \
-                --hint "$cloexec_hint"
-    done
-}
-
-@test "has only descriptors that are close-on-exec" {
-    local client process
-    serves
-    call --hint "$begin_hint"
-    ask -n
-    expect_cloexec "$server_pid"
-    stop heir
-    start_next next
-    call --hint "$begin_hint"
-    expect_cloexec "$(pid_of next)"
-}
-
 @test "loses no client in ten restarts" {
     local i previous=server
     serves
@@ -342,7 +329,7 @@ expect_cloexec() {
     for i in {1..10}; do
         ((i == 1)) || soon says_or_ended callers "$((i * 200 - 200)) clients *" ||
             fail "clients wait in vain" --hint "$lost_hint"
-        start_next "next$i"
+        start_next "next$i" --hint "$next_hint"
         expect_end_of "$previous" --hint "$finish_hint"
         about=next$i
         previous=next$i
@@ -358,7 +345,7 @@ expect_cloexec() {
     serves
     before=$(descriptors "$server_pid")
     for i in 1 2 3; do
-        start_next "next$i"
+        start_next "next$i" --hint "$next_hint"
         expect_end_of "$previous" --hint "$finish_hint"
         about=next$i
         previous=next$i
@@ -369,9 +356,35 @@ expect_cloexec() {
 $(descriptors "$(pid_of next3)") after three restarts" --hint "$leak_hint"
 }
 
+# expect_cloexec PID: the sockets of this process are close-on-exec.
+expect_cloexec() {
+    local fd name value
+    by_hand "grep flags /proc/\$(pgrep -n $lesson)/fdinfo/*"
+    for fd in "/proc/$1/fd"/*; do
+        [[ -S $fd ]] || continue
+        while read -r name value; do
+            [[ $name != flags: ]] || (((8#$value & 8#2000000) != 0)) ||
+                fail "descriptor ${fd##*/} is not close-on-exec" \
+                    --hint "$cloexec_hint"
+        done <"/proc/$1/fdinfo/${fd##*/}"
+    done
+}
+
+@test "has only descriptors that are close-on-exec" {
+    local process
+    serves
+    call --hint "$begin_hint"
+    ask -n
+    expect_cloexec "$server_pid"
+    stop heir
+    start_next next --hint "$take_hint"
+    call --hint "$begin_hint"
+    expect_cloexec "$(pid_of next)"
+}
+
 @test "refuses an invalid port, with status 1" {
     local port
-    for port in 65536 80x -1 ''; do
+    for port in 65536 80x ''; do
         answer "$BATS_TEST_TMPDIR/control" "$port"
         expect_end --hint "$port_hint"
         expect_status 1 --hint "$port_hint"

@@ -105,11 +105,25 @@ static void check_line(int fd, long number) {
         errx(1, "client %ld: its line does not come back", number);
 }
 
+/* Eight clients: all of them connect, before the first reads its greeting. */
+static void call_together(in_port_t port, long done) {
+    char line[LINE_BYTES];
+    int fds[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; i++)
+        fds[i] = call(port, done + i);
+    for (int i = 0; i < AT_ONCE; i++)
+        read_line(fds[i], done + i, line);
+    for (int i = 0; i < AT_ONCE; i++)
+        send_line(fds[i], done + i);
+    for (int i = 0; i < AT_ONCE; i++)
+        check_line(fds[i], done + i);
+    for (int i = 0; i < AT_ONCE; i++)
+        (void)close(fds[i]);
+}
+
 int main(int argc, char **argv) {
     struct sigaction action = {.sa_handler = request_stop,
                                .sa_flags = SA_RESTART};
-    char line[LINE_BYTES];
-    int fds[AT_ONCE];
     long count = LONG_MAX;
     long every = LONG_MAX;
     long done = 0;
@@ -132,16 +146,7 @@ int main(int argc, char **argv) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     while (!stopping && done < count) {
-        for (int i = 0; i < AT_ONCE; i++)
-            fds[i] = call(port, done + i);
-        for (int i = 0; i < AT_ONCE; i++)
-            read_line(fds[i], done + i, line);
-        for (int i = 0; i < AT_ONCE; i++)
-            send_line(fds[i], done + i);
-        for (int i = 0; i < AT_ONCE; i++)
-            check_line(fds[i], done + i);
-        for (int i = 0; i < AT_ONCE; i++)
-            (void)close(fds[i]);
+        call_together(port, done);
         done += AT_ONCE;
         if (done >= next_report) {
             printf("%ld clients so far\n", next_report);
