@@ -319,6 +319,12 @@ ssize_t recvfrom(int fd, void *restrict bytes, size_t length, int flags,
                : real(fd, bytes, length, flags, address, address_length);
 }
 
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    static ssize_t (*real)(int, const struct msghdr *, int);
+    find("sendmsg", &real);
+    return fails("sendmsg") ? -1 : real(fd, message, flags);
+}
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     ssize_t (*real)(int, struct msghdr *, int);
     find("recvmsg", &real);
