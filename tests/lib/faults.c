@@ -320,7 +320,7 @@ ssize_t recvfrom(int fd, void *restrict bytes, size_t length, int flags,
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
-    static ssize_t (*real)(int, const struct msghdr *, int);
+    ssize_t (*real)(int, const struct msghdr *, int);
     find("sendmsg", &real);
     return fails("sendmsg") ? -1 : real(fd, message, flags);
 }
