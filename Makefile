@@ -134,7 +134,8 @@ endif
 certs: $(and $(have_openssl),$(filter lessons/%,$(needs_openssl)),$(shell \
     command -v openssl),build/certs/table)
 
-build/certs/table: scripts/certs scripts/lib/certificates scripts/lib/sign.bash
+build/certs/table: scripts/certs scripts/lib/certificates scripts/lib/sign.bash \
+    $(if $(shell find build/certs -size 0 2>/dev/null),FORCE)
 	@scripts/certs
 
 # names_of FOLDER: its C files that can be built here, without the .c.

@@ -135,7 +135,7 @@ sent nothing of these bytes. Wait with deadline_wait, and give it the same \
 bytes again."
 }
 
-@test "refuses a certificate that no root in CAFILE vouches for" {
+@test "refuses a certificate that has no chain to a root in CAFILE" {
     local name
     for name in self-signed unknown-root; do
         refuses "$name" --hint "By default an OpenSSL client does not refuse a \

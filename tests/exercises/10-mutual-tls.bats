@@ -14,6 +14,7 @@ invite() {
     [[ -e $certs/table ]] ||
         environment "the certificates are missing: make tools"
     welcomed=()
+    before=() # what comes before that by hand
     answer_serves 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem" \
         "${@:1:$#/2}" "$RANDOM.example" "${@:$#/2+1}" --hint "Listen, print the line, and call \
 fflush(stdout). Then accept clients in a loop that never ends."
@@ -29,7 +30,7 @@ come() {
     shown=("$BUILD/10-mutual-tls" connect 127.0.0.1 "$HAND_PORT"
         "$certs/root.pem" "${own[@]}")
     [[ -z ${2-} ]] || shown=("$rude_tls" -j "$HAND_PORT" "$2" "${own[@]}")
-    HAND=("${HAND[0]}" "${shown[*]}")
+    HAND=("${HAND[0]}" "${before[@]}" "${shown[*]}")
     TOLD=$BATS_TEST_TMPDIR/told
     : >"$TOLD"
     bounded "$rude_tls" -j "$PORT" -n 99999 -o "$TOLD" "${2:-mute}" \
@@ -139,6 +140,7 @@ the list."
     is_refused client-more-and-name --hint "$whole_hint"
     is_welcome client-bob bob.example --hint "A client that was refused must \
 not change anything for the next one: bob.example is on the list."
+    before=("${HAND[1]}")
     is_refused client --hint "The client before was on the list, and this one is \
 not. Look for the names of each client anew, and keep nothing in a static \
 variable."

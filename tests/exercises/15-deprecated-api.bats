@@ -94,7 +94,7 @@ microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
     expect_said "$one" "$bytes" --hint "$all_hint"
 }
 
-@test "keeps the address of each server until the end" {
+@test "says of each server what that server sent" {
     local one two three i hint=$buffer_hint
     serve one whole -n 10
     serve two whole -n 20

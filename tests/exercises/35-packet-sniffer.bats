@@ -114,6 +114,8 @@ that there is no handshake, and end with status 1."
 @test "passes over a SYN that nobody answered, and over one whose handshake was not completed" {
     local SEED FILE
     finds unanswered --hint "$unanswered_hint"
+    finds scan --hint "Nobody has answered the first 1500 SYNs of this file. Is \
+there room for so many?"
 }
 
 @test "takes no packet of another connection for one of these three" {

@@ -365,6 +365,21 @@ static void make_unanswered(struct file *file) {
     put_handshake(file, &first);
 }
 
+/* Somebody looks for open ports: many SYNs that nobody answers. Then
+ * comes the handshake. */
+static void make_scan(struct file *file) {
+    enum { SYNS = 1500 };
+    struct pair pair = draw_pair(file);
+    for (unsigned i = 0; i < SYNS; i++) {
+        pair.server_port = 10000 + i;
+        pair.client_number += 1000;
+        put_syn(file, &pair);
+        wait_a_moment(file);
+    }
+    pair.server_port = 1 + draw(file, 9999);
+    put_handshake(file, &pair);
+}
+
 /* Two handshakes with the same server overlap: the first to begin is the last
  * to end. Before its ACK come segments of the same two ends that acknowledge
  * other numbers. */
@@ -584,6 +599,7 @@ static const struct face {
     {"slow", make_slow, 0, 0, 0, LINK_ETHERNET},
     {"fine-slow", make_slow, 0, 1, 0, LINK_ETHERNET},
     {"unanswered", make_unanswered, 0, 0, 0, LINK_ETHERNET},
+    {"scan", make_scan, 0, 0, 0, LINK_ETHERNET},
     {"crossed", make_crossed, 0, 0, 0, LINK_ETHERNET},
     {"neighbours", make_neighbours, 0, 0, 0, LINK_ETHERNET},
     {"six-neighbours", make_neighbours, 0, 0, 1, LINK_ETHERNET},

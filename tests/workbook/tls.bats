@@ -171,3 +171,13 @@ END
     run ! git grep -lE 'BEGIN ([A-Z]+ )?PRIVATE KEY'
     git check-ignore -q build/certs/good.key
 }
+
+@test "certificates are made again when one of them has been emptied" {
+    local folder=$BATS_TEST_TMPDIR/certs
+    scripts/certs "$folder"
+    : >"$folder/good.key"
+    scripts/certs "$folder"
+    [[ -s $folder/good.key ]]
+    openssl x509 -in "$folder/good.pem" -noout -pubkey |
+        diff - <(openssl pkey -in "$folder/good.key" -pubout) >&2
+}
