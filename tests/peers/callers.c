@@ -74,6 +74,8 @@ static void read_line(int fd, long number, char line[LINE_BYTES]) {
     size_t length = 0;
     for (;;) {
         ssize_t received = recv(fd, line + length, 1, 0);
+        if (received < 0 && errno == EINTR)
+            continue; /* with SO_RCVTIMEO, no recv is restarted: signal(7) */
         if (received < 0 && errno == EAGAIN)
             errx(1, "client %ld: no line comes", number);
         if (received < 0)
