@@ -273,47 +273,76 @@ static void start_workers(const int channel[ENDS], int count, pid_t *workers) {
     }
 }
 
+/* Asks for the workers that have ended (lesson 09), and puts a 0 in the place
+ * of each. Returns how many are left. */
+static int count_workers(int count, pid_t *workers) {
+    int left = 0;
+    for (int i = 0; i < count; i++) {
+        if (workers[i] != 0 && waitpid(workers[i], NULL, WNOHANG) != 0)
+            workers[i] = 0;
+        if (workers[i] != 0)
+            left++;
+    }
+    return left;
+}
+
 /* Tells the workers to end, and waits until they have. Returns 0 if all of them
  * have ended with status 0, and otherwise 1. */
 static int stop_workers(int count, const pid_t *workers) {
     int result = 0;
-    for (int i = 0; i < count; i++)
-        (void)kill(workers[i], SIGTERM);
     for (int i = 0; i < count; i++) {
-        int status = 0;
-        pid_t ended;
-        do {
-            ended = waitpid(workers[i], &status, 0);
-        } while (ended < 0 && errno == EINTR);
-        if (ended < 0)
+        if (workers[i] != 0)
+            (void)kill(workers[i], SIGTERM);
+    }
+    for (int i = 0; i < count; i++) {
+        int status = 1; /* of a worker that has ended before */
+        while (workers[i] != 0 && waitpid(workers[i], &status, 0) < 0) {
+            if (errno == EINTR)
+                continue;
             warn("waitpid");
-        if (ended < 0 || status != 0)
+            break;
+        }
+        if (status != 0)
             result = 1;
     }
     return result;
 }
 
-/* Takes the next client, and passes it on. */
-static void pass_client(int listener, int channel) {
+/* Takes the next client, and passes it on. Returns 0, or -1 if sendmsg has
+ * failed. */
+static int pass_client(int listener, int channel) {
     struct sockaddr_storage client = {0};
     socklen_t length = sizeof client;
+    int result = 0;
     int fd =
         accept4(listener, (struct sockaddr *)&client, &length, SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno != EINTR)
             warn_and_pause("accept");
-        return;
+        return 0;
     }
     report((struct sockaddr *)&client, length, fd, "the parent");
     if (send_descriptor(channel, fd) < 0) {
-        if (errno == EPIPE || errno == ECONNRESET)
-            errx(1, "no worker is left");
+        result = -1;
         if (errno != EINTR)
             warn_and_pause("sendmsg");
     }
     /* The worker has the connection, or it is on its way. So this does not end
      * it. If it could not be sent, this does. */
     (void)close(fd);
+    return result;
+}
+
+/* Passes clients on, until we are to end, or no worker is left. */
+static void serve(int listener, int channel, int count, pid_t *workers) {
+    while (!stopping) {
+        if (pass_client(listener, channel) == 0)
+            continue;
+        if (count_workers(count, workers) == 0) {
+            warnx("no worker is left");
+            return;
+        }
+    }
 }
 
 static int open_listener(in_port_t port) {
@@ -361,8 +390,7 @@ int main(int argc, char **argv) {
     (void)close(channel[OF_WORKERS]);
     int listener = open_listener(port);
 
-    while (!stopping)
-        pass_client(listener, channel[OF_PARENT]);
+    serve(listener, channel[OF_PARENT], count, workers);
 
     (void)close(listener);
     (void)close(channel[OF_PARENT]);

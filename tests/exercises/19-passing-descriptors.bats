@@ -12,7 +12,7 @@ rude=$BUILD/peers/rude
 
 # serves: the answer as the first process at $path, which sets PORT.
 serves() {
-    path=$BATS_TEST_TMPDIR/control
+    path=$BATS_TEST_TMPDIR/19.socket
     rm -f "$path"
     answer_serves "$path" 0 --hint "$begin_hint"
     server_pid=$(pid_of server)
@@ -45,7 +45,7 @@ ask() {
 # offer OPTION... COUNT: a process that the answer is to replace. It offers so
 # many descriptors.
 offer() {
-    path=$BATS_TEST_TMPDIR/control
+    path=$BATS_TEST_TMPDIR/19.socket
     by_hand "$pass" "${@:1:$#-1}" give "$path" "${@: -1}"
     start old "$pass" "${@:1:$#-1}" give "$path" "${@: -1}"
     wait_for old 'waiting at *' || environment "$pass cannot listen at $path"
@@ -152,12 +152,13 @@ confirmed, on both sides."
 }
 
 @test "greets each client with the number of its process" {
-    local process first
+    local process first program
     serves
     by_hand "$talk" "$PORT"
     call --hint "$begin_hint"
     first=$process
-    [[ /proc/$first/exe -ef $PROGRAM ]] ||
+    program=$(readlink "/proc/$first/exe") || true
+    [[ ${program##*/} == "${PROGRAM##*/}" ]] ||
         fail "$first is not the number of its process" --hint "getpid returns it."
     call --hint "$begin_hint"
     expect_equal "the number" "$first" "$process" --hint "Call getpid once, in \
@@ -385,7 +386,7 @@ expect_cloexec() {
 @test "refuses an invalid port, with status 1" {
     local port
     for port in 65536 80x ''; do
-        answer "$BATS_TEST_TMPDIR/control" "$port"
+        answer "$BATS_TEST_TMPDIR/19.socket" "$port"
         expect_end --hint "$port_hint"
         expect_status 1 --hint "$port_hint"
     done
@@ -394,8 +395,8 @@ expect_cloexec() {
 @test "refuses other arguments, with status 2" {
     answer
     expect_usage
-    answer "$BATS_TEST_TMPDIR/control"
+    answer "$BATS_TEST_TMPDIR/19.socket"
     expect_usage
-    answer "$BATS_TEST_TMPDIR/control" 0 0
+    answer "$BATS_TEST_TMPDIR/19.socket" 0 0
     expect_usage
 }

@@ -172,6 +172,7 @@ parent_has_sent() {
     until_true reported 2 "the parent"
     until_true parent_has_sent
     kill -KILL "${workers[0]}"
+    until_true gone_or_zombie "${workers[0]}"
     finish first
     finish second
     expect_lines first "*" "got 20 bytes, then end of stream"
@@ -180,7 +181,8 @@ parent_has_sent() {
     [[ $(<"$OUT") == *"got 0 bytes, then end of stream" ]]
     finish server
     expect_equal "status" 1 "$ended"
-    said "19-passing-descriptors: no worker is left"
+    said "19-passing-descriptors: sendmsg: Connection reset by peer
+19-passing-descriptors: no worker is left"
 }
 
 @test "19-passing-descriptors goes on with the workers that are left" {
@@ -193,6 +195,24 @@ parent_has_sent() {
     stop server
     expect_equal "status" 1 "$ended" # a worker did not end well
     said ""
+}
+
+@test "19-passing-descriptors ends when its only, idle worker is dead" {
+    serve -w 1
+    workers
+    kill -KILL "${workers[0]}"
+    until_true gone_or_zombie "${workers[0]}"
+    try "$rude" -k 0 connect stall "$PORT"
+    finish server
+    expect_equal "status" 1 "$ended"
+    said "19-passing-descriptors: sendmsg: Broken pipe
+19-passing-descriptors: no worker is left"
+}
+
+gone_or_zombie() {
+    local state
+    { read -r _ _ state _ <"/proc/$1/stat"; } 2>/dev/null || return 0
+    [[ $state == Z ]]
 }
 
 @test "19-passing-descriptors says when no number was free for a descriptor" {
@@ -417,7 +437,7 @@ pipe 1 is closed" -r 0 loop 1
 
 @test "19's solution gives its listener to Python's recv_fds" {
     skip_unless python3
-    local path=$BATS_TEST_TMPDIR/control
+    local path=$BATS_TEST_TMPDIR/19.socket
     start_server solution "$BUILD/solution/19-passing-descriptors" "$path" 0
     try python3 -c 'import socket, sys
 old = socket.socket(socket.AF_UNIX)
@@ -437,7 +457,7 @@ print(peer == client.getsockname())' "$path"
 
 @test "19's solution takes a listener from Python's send_fds" {
     skip_unless python3
-    local path=$BATS_TEST_TMPDIR/control line
+    local path=$BATS_TEST_TMPDIR/19.socket line
     start python python3 -c 'import socket, sys
 control = socket.socket(socket.AF_UNIX)
 control.bind(sys.argv[1])
@@ -472,7 +492,7 @@ print(len(fds), flags == socket.MSG_CTRUNC, os.get_inheritable(fds[0]))'
 }
 
 @test "19's solution makes its socket at PATH for its own user alone" {
-    local path=$BATS_TEST_TMPDIR/control
+    local path=$BATS_TEST_TMPDIR/19.socket
     start_server solution "$BUILD/solution/19-passing-descriptors" "$path" 0
     expect_equal "permissions" 700 "$(stat -c %a "$path")"
 }
