@@ -435,10 +435,16 @@ pipe 1 is closed" -r 0 loop 1
 
 # ---- strangers: Python's send_fds and recv_fds -----------------------------
 
+need_solution() {
+    solution=$BUILD/solution/19-passing-descriptors
+    [[ -x $solution ]] || skip "it is not built"
+}
+
 @test "19's solution gives its listener to Python's recv_fds" {
     skip_unless python3
+    need_solution
     local path=$BATS_TEST_TMPDIR/19.socket
-    start_server solution "$BUILD/solution/19-passing-descriptors" "$path" 0
+    start_server solution "$solution" "$path" 0
     try python3 -c 'import socket, sys
 old = socket.socket(socket.AF_UNIX)
 old.connect(sys.argv[1])
@@ -457,6 +463,7 @@ print(peer == client.getsockname())' "$path"
 
 @test "19's solution takes a listener from Python's send_fds" {
     skip_unless python3
+    need_solution
     local path=$BATS_TEST_TMPDIR/19.socket line
     start python python3 -c 'import socket, sys
 control = socket.socket(socket.AF_UNIX)
@@ -470,7 +477,7 @@ listener.close()
 print("confirmed:", len(new.recv(10)), flush=True)' "$path"
     wait_for python 'listening on *'
     port_of python
-    start solution "$BUILD/solution/19-passing-descriptors" "$path" 0
+    start solution "$solution" "$path" 0
     wait_for solution "listening on 127.0.0.1:$PORT"
     finish python
     expect_lines python "*" "confirmed: 1"
@@ -492,7 +499,8 @@ print(len(fds), flags == socket.MSG_CTRUNC, os.get_inheritable(fds[0]))'
 }
 
 @test "19's solution makes its socket at PATH for its own user alone" {
+    need_solution
     local path=$BATS_TEST_TMPDIR/19.socket
-    start_server solution "$BUILD/solution/19-passing-descriptors" "$path" 0
+    start_server solution "$solution" "$path" 0
     expect_equal "permissions" 700 "$(stat -c %a "$path")"
 }
