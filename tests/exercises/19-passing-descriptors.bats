@@ -98,17 +98,25 @@ holds_listener() {
     return 1
 }
 
+has_lost_listener() {
+    ! holds_listener
+}
+
 # closes_listener: soon it has it no more.
 closes_listener() {
     local heir_pid
     heir_pid=$(pid_of heir)
-    soon eval '! holds_listener'
+    soon has_lost_listener
+}
+
+has_ended() {
+    ! is_running "$1"
 }
 
 # expect_end_of NAME [--hint TEXT]: this process ends soon, with status 0.
 expect_end_of() {
     about=$1
-    soon eval '! is_running "$about"' ||
+    soon has_ended "$1" ||
         fail "the old process does not end" "${@:2}"
     finish "$1"
     ((ended == 0)) ||
@@ -294,7 +302,7 @@ print the line, send one byte to the old process."
         # shellcheck disable=SC2086 # two words, or none
         offer $options 0
         start_answer "$path" 0
-        soon eval '! is_running answer' || fail "it does not end" \
+        soon has_ended answer || fail "it does not end" \
             --hint "$none_hint"
         finish_answer
         expect_status 1 --hint "$none_hint"
@@ -313,7 +321,7 @@ print the line, send one byte to the old process."
         ! says old 'it keeps more *' || fail "of $count descriptors it keeps \
 more than the first" --hint "$more_hint"
         if ! says old 'it confirms'; then
-            soon eval '! is_running answer' || fail "it does not end" \
+            soon has_ended answer || fail "it does not end" \
                 --hint "$more_hint"
             finish_answer
             expect_status 1 --hint "$more_hint"

@@ -426,9 +426,11 @@ pipe 1 is closed" -r 0 loop 1
 }
 
 @test "a message carries 253 descriptors at most" {
+    # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'ulimit -n 1000 && exec "$0" loop 253' "$pass"
     expect_result 0 ""
     [[ $(<"$OUT") == *"received 1 byte and 253 descriptors"*"pipe 253 is open" ]]
+    # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'ulimit -n 1000 && exec "$0" loop 254' "$pass"
     expect_result 1 "pass: sendmsg: Invalid argument"
 }

@@ -92,44 +92,92 @@ static int take(int fd) {
     return fds[0];
 }
 
+static in_port_t parse_port(const char *text) {
+    int port = 0;
+    size_t length = strspn(text, "0123456789");
+    if (length == 0 || text[length] != '\0')
+        errx(1, "%s is no port", text);
+    for (const char *p = text; *p != '\0' && port <= 65535; p++)
+        port = port * 10 + *p - '0';
+    if (port > 65535)
+        errx(1, "%s is no port", text);
+    return (in_port_t)port;
+}
+
+static int open_listener(in_port_t port) {
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int yes = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    in.sin_addr.s_addr = inet_addr("127.0.0.1");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, (struct sockaddr *)&in, sizeof in) < 0)
+        err(1, "bind");
+    if (listen(fd, 4096) < 0)
+        err(1, "listen");
+    return fd;
+}
+
+static void say_where(void) {
+    struct sockaddr_in in = {0};
+    socklen_t length = sizeof in;
+    getsockname(listener, (struct sockaddr *)&in, &length);
+    printf("listening on %s:%d\n", inet_ntoa(in.sin_addr), ntohs(in.sin_port));
+    fflush(stdout);
+}
+
+/* Returns whether the new process has confirmed. */
+static int listen_to_heir(int fd) {
+    char byte;
+    int has_confirmed = recv(fd, &byte, 1, 0) == 1;
+    if (has_confirmed) {
+        drop(listener);
+        drop(control);
+    }
+    drop(fd);
+    return has_confirmed;
+}
+
+static void echo(int fd) {
+    char buffer[4096];
+    ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+    if (got > 0 && send(fd, buffer, (size_t)got, 0) == got)
+        return;
+    drop(fd);
+    clients--;
+}
+
+static void serve(void) {
+    int replaced = 0;
+    while (!replaced || clients > 0) {
+        struct epoll_event event;
+        if (epoll_wait(epoll, &event, 1, -1) < 1)
+            continue;
+        int fd = event.data.fd;
+        if (kinds[fd] == LISTENER)
+            welcome();
+        else if (kinds[fd] == CONTROL)
+            give();
+        else if (kinds[fd] == HEIR)
+            replaced = listen_to_heir(fd);
+        else if (kinds[fd] == CLIENT)
+            echo(fd);
+    }
+}
+
 int main(int argc, char **argv) {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    socklen_t length = sizeof in;
-    int replaced = 0;
-    if (argc != 3)
-        return fprintf(stderr, "usage: epoll PATH PORT\n"), 2;
-    int port = 0;
-    const char *p = argv[2];
-    do {
-        if (*p < '0' || *p > '9' || (port = port * 10 + *p - '0') > 65535)
-            return fprintf(stderr, "%s is no port\n", argv[2]), 1;
-    } while (*++p != '\0');
-    if (strlen(argv[1]) > sizeof un.sun_path - 1)
-        return fprintf(stderr, "%s is too long\n", argv[1]), 1;
-    strcpy(un.sun_path, argv[1]);
+    if (argc != 3) {
+        fprintf(stderr, "usage: epoll PATH PORT\n");
+        return 2;
+    }
+    in_port_t port = parse_port(argv[2]);
+    snprintf(un.sun_path, sizeof un.sun_path, "%s", argv[1]);
     signal(SIGPIPE, SIG_IGN);
     epoll = epoll_create1(EPOLL_CLOEXEC);
 
     int old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(old, (struct sockaddr *)&un, sizeof un) < 0) {
-        if (errno != ENOENT && errno != ECONNREFUSED)
-            err(1, "%s", argv[1]);
-        int yes = 1;
-        close(old);
-        old = -1;
-        listener =
-            socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        in.sin_port = htons((in_port_t)port);
-        in.sin_addr.s_addr = inet_addr("127.0.0.1");
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-        if (bind(listener, (struct sockaddr *)&in, sizeof in) < 0)
-            err(1, "bind");
-        if (listen(listener, 4096) < 0)
-            err(1, "listen");
-    } else {
-        listener = take(old);
-    }
+    int is_first = connect(old, (struct sockaddr *)&un, sizeof un) < 0;
+    listener = is_first ? open_listener(port) : take(old);
     unlink(argv[1]);
     control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(control, (struct sockaddr *)&un, sizeof un) < 0)
@@ -138,47 +186,10 @@ int main(int argc, char **argv) {
         err(1, "listen");
     add(listener, LISTENER);
     add(control, CONTROL);
-    getsockname(listener, (struct sockaddr *)&in, &length);
-    printf("listening on %s:%d\n", inet_ntoa(in.sin_addr), ntohs(in.sin_port));
-    fflush(stdout);
-    if (old >= 0) {
-        if (write(old, "k", 1) != 1)
-            err(1, "write");
-        close(old);
-    }
-
-    while (!replaced || clients > 0) {
-        struct epoll_event event;
-        char buffer[4096];
-        if (epoll_wait(epoll, &event, 1, -1) < 1)
-            continue;
-        int fd = event.data.fd;
-        switch (kinds[fd]) {
-        case LISTENER:
-            welcome();
-            break;
-        case CONTROL:
-            give();
-            break;
-        case HEIR:
-            if (recv(fd, buffer, 1, 0) == 1) {
-                replaced = 1;
-                drop(listener);
-                drop(control);
-            }
-            drop(fd);
-            break;
-        case CLIENT: {
-            ssize_t got = recv(fd, buffer, sizeof buffer, 0);
-            if (got <= 0 || send(fd, buffer, (size_t)got, 0) != got) {
-                drop(fd);
-                clients--;
-            }
-            break;
-        }
-        case NONE:
-            break;
-        }
-    }
+    say_where();
+    if (!is_first && write(old, "k", 1) != 1)
+        err(1, "write");
+    close(old);
+    serve();
     return 0;
 }

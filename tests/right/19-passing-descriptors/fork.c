@@ -81,15 +81,72 @@ static void serve(int fd, long pid) {
     _exit(0);
 }
 
+static int own_listener(long port) {
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_port = htons((in_port_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&in, sizeof in) < 0 || listen(fd, 500) < 0)
+        err(1, "port %ld", port);
+    return fd;
+}
+
+static void welcome(int listener, int control, long pid) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fork() == 0) {
+        close(listener);
+        close(control);
+        serve(fd, pid);
+    }
+    close(fd);
+}
+
+/* Returns the connection to the new process, or -1. */
+static int answer(int listener, int control, int earlier) {
+    int fd = accept4(control, NULL, NULL, SOCK_CLOEXEC);
+    if (earlier >= 0)
+        close(earlier);
+    if (give(fd, listener) == 1)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Until a new process has confirmed. */
+static void run(int listener, int control) {
+    int heir = -1;
+    for (;;) {
+        struct pollfd p[3] = {
+            {listener, POLLIN, 0}, {control, POLLIN, 0}, {heir, POLLIN, 0}};
+        if (poll(p, 3, 1000) < 0)
+            continue;
+        pid_t ended = 1;
+        while (ended > 0)
+            ended = waitpid(-1, NULL, WNOHANG);
+        if (p[0].revents)
+            welcome(listener, control, getpid());
+        if (p[2].revents) {
+            char c;
+            ssize_t got = read(heir, &c, 1);
+            close(heir);
+            heir = -1;
+            if (got == 1)
+                return;
+        }
+        if (p[1].revents)
+            heir = answer(listener, control, heir);
+    }
+}
+
 int main(int argc, char **argv) {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in in = {0};
     socklen_t size = sizeof in;
     char *end;
-    int one = 1;
-    int listener;
-    int heir = -1;
     if (argc != 3) {
         fprintf(stderr, "usage: %s PATH PORT\n", argv[0]);
         return 2;
@@ -99,23 +156,12 @@ int main(int argc, char **argv) {
         errx(1, "bad port %s", argv[2]);
     if (strlen(argv[1]) >= sizeof name.sun_path)
         errx(1, "bad path");
-    strcpy(name.sun_path, argv[1]);
+    memcpy(name.sun_path, argv[1], strlen(argv[1]));
     signal(SIGPIPE, SIG_IGN);
 
     int old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(old, (struct sockaddr *)&name, sizeof name) == 0) {
-        listener = take(old);
-    } else {
-        close(old);
-        old = -1;
-        listener =
-            socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        in.sin_port = htons((in_port_t)port);
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        if (bind(listener, (struct sockaddr *)&in, sizeof in) < 0 ||
-            listen(listener, 500) < 0)
-            err(1, "port %ld", port);
-    }
+    int found = connect(old, (struct sockaddr *)&name, sizeof name) == 0;
+    int listener = found ? take(old) : own_listener(port);
     int control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     unlink(argv[1]);
     if (bind(control, (struct sockaddr *)&name, sizeof name) < 0 ||
@@ -125,53 +171,14 @@ int main(int argc, char **argv) {
         err(1, "getsockname");
     printf("listening on 127.0.0.1:%d\n", ntohs(in.sin_port));
     fflush(stdout);
-    if (old >= 0) {
-        if (write(old, "!", 1) != 1)
-            err(1, "confirm");
-        close(old);
-    }
-
-    long pid = getpid();
-    for (;;) {
-        struct pollfd p[3] = {
-            {listener, POLLIN, 0}, {control, POLLIN, 0}, {heir, POLLIN, 0}};
-        if (poll(p, 3, 1000) < 0)
-            continue;
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-            ;
-        if (p[0].revents) {
-            int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-            if (fd >= 0) {
-                if (fork() == 0) {
-                    close(listener);
-                    close(control);
-                    serve(fd, pid);
-                }
-                close(fd);
-            }
-        }
-        if (p[2].revents) {
-            char c;
-            ssize_t got = read(heir, &c, 1);
-            close(heir);
-            heir = -1;
-            if (got == 1)
-                break;
-        }
-        if (p[1].revents) {
-            int fd = accept4(control, NULL, NULL, SOCK_CLOEXEC);
-            if (heir >= 0)
-                close(heir);
-            heir = fd;
-            if (give(heir, listener) < 1) {
-                close(heir);
-                heir = -1;
-            }
-        }
-    }
+    if (found && write(old, "!", 1) != 1)
+        err(1, "confirm");
+    close(old);
+    run(listener, control);
     close(listener);
     close(control);
-    while (wait(NULL) > 0)
-        ;
+    pid_t ended = 1;
+    while (ended > 0)
+        ended = wait(NULL);
     return 0;
 }

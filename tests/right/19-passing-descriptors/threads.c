@@ -9,8 +9,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +25,7 @@ static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
 static int clients;
 
 static void *serve(void *argument) {
-    int fd = (int)(intptr_t)argument;
+    int fd = *(int *)argument;
     char buffer[512];
     ssize_t got;
     int length = snprintf(buffer, sizeof buffer, "process %d\n", getpid());
@@ -35,6 +33,7 @@ static void *serve(void *argument) {
     while ((got = recv(fd, buffer, sizeof buffer, 0)) > 0)
         send(fd, buffer, (size_t)got, MSG_NOSIGNAL);
     close(fd);
+    free(argument);
     pthread_mutex_lock(&lock);
     clients--;
     pthread_cond_signal(&left);
@@ -44,7 +43,7 @@ static void *serve(void *argument) {
 
 /* One new process after the other, each in its own thread. */
 static void *speak(void *argument) {
-    int fd = (int)(intptr_t)argument;
+    int fd = *(int *)argument;
     _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))] = {0};
     char byte = 'x';
     struct iovec data = {&byte, 1};
@@ -60,12 +59,18 @@ static void *speak(void *argument) {
     if (sendmsg(fd, &message, MSG_NOSIGNAL) == 1 && recv(fd, &byte, 1, 0) == 1)
         eventfd_write(done, 1);
     close(fd);
+    free(argument);
     return NULL;
 }
 
+/* The thread has a copy of the number of its own. */
 static void start(void *(*function)(void *), int fd) {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, function, (void *)(intptr_t)fd) != 0)
+    int *own = malloc(sizeof *own);
+    if (own == NULL)
+        err(1, "malloc");
+    *own = fd;
+    if (pthread_create(&thread, NULL, function, own) != 0)
         errx(1, "pthread_create");
     pthread_detach(thread);
 }
@@ -89,6 +94,39 @@ static int fetch(int old) {
     return fd;
 }
 
+static int open_listener(const struct sockaddr_in *own) {
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, (const struct sockaddr *)own, sizeof *own) < 0)
+        err(1, "bind");
+    if (listen(fd, SOMAXCONN) < 0)
+        err(1, "listen");
+    return fd;
+}
+
+/* Until a new process has confirmed. */
+static void run(void) {
+    struct pollfd polled[] = {
+        {.fd = listener, .events = POLLIN},
+        {.fd = control, .events = POLLIN},
+        {.fd = done, .events = POLLIN},
+    };
+    while (polled[2].revents == 0) {
+        if (poll(polled, 3, -1) < 0)
+            continue;
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            pthread_mutex_lock(&lock);
+            clients++;
+            pthread_mutex_unlock(&lock);
+            start(serve, fd);
+        }
+        if (polled[1].revents != 0)
+            start(speak, accept4(control, NULL, NULL, SOCK_CLOEXEC));
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc != 3) {
         fputs("usage: threads PATH PORT\n", stderr);
@@ -109,18 +147,7 @@ int main(int argc, char **argv) {
 
     int old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int found = connect(old, (struct sockaddr *)&path, sizeof path) == 0;
-    if (found) {
-        listener = fetch(old);
-    } else {
-        int on = 1;
-        listener =
-            socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
-            err(1, "bind");
-        if (listen(listener, SOMAXCONN) < 0)
-            err(1, "listen");
-    }
+    listener = found ? fetch(old) : open_listener(&own);
     control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     unlink(argv[1]);
     if (bind(control, (struct sockaddr *)&path, sizeof path) < 0 ||
@@ -135,24 +162,7 @@ int main(int argc, char **argv) {
         err(1, "send");
     close(old);
 
-    struct pollfd polled[] = {
-        {.fd = listener, .events = POLLIN},
-        {.fd = control, .events = POLLIN},
-        {.fd = done, .events = POLLIN},
-    };
-    while (polled[2].revents == 0) {
-        if (poll(polled, 3, -1) < 0)
-            continue;
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0) {
-            pthread_mutex_lock(&lock);
-            clients++;
-            pthread_mutex_unlock(&lock);
-            start(serve, fd);
-        }
-        if (polled[1].revents != 0)
-            start(speak, accept4(control, NULL, NULL, SOCK_CLOEXEC));
-    }
+    run();
     close(listener);
     close(control);
     pthread_mutex_lock(&lock);
