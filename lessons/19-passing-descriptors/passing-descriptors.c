@@ -39,7 +39,7 @@ enum {
     MOST_WORKERS = 64,
     PIECE_BYTES = 4096, /* of what a client sends, which nobody needs */
     PAUSE_NANOSECONDS = 100 * 1000 * 1000, /* after a call that failed */
-    NAME_BYTES = sizeof "worker 2147483647",
+    NAME_BYTES = sizeof "worker -2147483648",
     GREETING_BYTES = sizeof "hello from \n" + NAME_BYTES,
 };
 
@@ -107,7 +107,7 @@ static void catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
 }
 
 /* Without the pause, a call that goes on failing would use a whole processor.

@@ -235,7 +235,7 @@ makes it non-blocking, for all processes that have it."
         ask -n
         stop heir
     done
-    by_hand "ls -l /proc/\$(pgrep -o $lesson)/fd"
+    by_hand "ls -l /proc/\$(pgrep -of ^$PROGRAM)/fd"
     soon has_descriptors "$server_pid" "$before" ||
         fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
             --hint "When recv on the connection of a new process returns 0, \
@@ -359,7 +359,7 @@ more than the first" --hint "$more_hint"
         about=next$i
         previous=next$i
     done
-    by_hand "ls -l /proc/\$(pgrep -n $lesson)/fd"
+    by_hand "ls -l /proc/\$(pgrep -nf ^$PROGRAM)/fd"
     soon has_descriptors "$(pid_of next3)" "$before" ||
         fail "it had $before descriptors, and has \
 $(descriptors "$(pid_of next3)") after three restarts" --hint "$leak_hint"
@@ -368,7 +368,7 @@ $(descriptors "$(pid_of next3)") after three restarts" --hint "$leak_hint"
 # expect_cloexec PID: the sockets of this process are close-on-exec.
 expect_cloexec() {
     local fd name value
-    by_hand "grep flags /proc/\$(pgrep -n $lesson)/fdinfo/*"
+    by_hand "grep flags /proc/\$(pgrep -nf ^$PROGRAM)/fdinfo/*"
     for fd in "/proc/$1/fd"/*; do
         [[ -S $fd ]] || continue
         while read -r name value; do

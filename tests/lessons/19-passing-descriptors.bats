@@ -354,6 +354,80 @@ gone_or_zombie() {
         "19-passing-descriptors: bind 127.0.0.1:$PORT: Address already in use"
 }
 
+@test "19-passing-descriptors ends when a signal comes just before a call" {
+    local call
+    need_faults
+    for call in accept4 recvmsg recv; do
+        faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL="$call"
+            FAULT_SIGNAL=15)
+        serve -w 1
+        start first "$client" 127.0.0.1 "$PORT" hello
+        if [[ $call == accept4 ]]; then
+            finish server # the parent ends, and so all of them
+        else
+            until_true worker_has_ended
+            stop server
+        fi
+        expect_equal "status" 0 "$ended"
+        finish first
+    done
+}
+
+# worker_has_ended: the worker has ended, and its parent has not asked for it.
+worker_has_ended() {
+    workers
+    gone_or_zombie "${workers[0]}"
+}
+
+@test "19-passing-descriptors goes on after EINTR in each of its calls" {
+    local call
+    need_faults
+    for call in accept4 sendmsg recvmsg recv send waitpid; do
+        faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL="$call"
+            FAULT_ERRNO=4)
+        serve -w 1
+        greeted
+        greeted
+        stop server
+        expect_equal "status after $call" 0 "$ended"
+        said ""
+    done
+    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL=waitpid
+        FAULT_ERRNO=10)
+    serve -w 1
+    greeted
+    stop server
+    expect_equal "status" 1 "$ended"
+    said "19-passing-descriptors: waitpid: No child processes"
+}
+
+@test "19-passing-descriptors does not begin with a closed output" {
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$0" 0 >&-' "$server"
+    expect_result 1 "19-passing-descriptors: descriptor 1: Bad file descriptor"
+    # shellcheck disable=SC2016
+    try bash -c 'exec "$0" 0 2>&-' "$server"
+    expect_result 1 ""
+}
+
+@test "19-passing-descriptors serves on when nobody reads its lines" {
+    local line
+    mkfifo "$BATS_TEST_TMPDIR/lines"
+    exec 7<>"$BATS_TEST_TMPDIR/lines"
+    # shellcheck disable=SC2016
+    start server bash -c 'exec "$0" -w 1 0 >"$1"' "$server" \
+        "$BATS_TEST_TMPDIR/lines" 7>&-
+    read -rt 10 line <&7
+    PORT=${line##*:}
+    exec 7>&-
+    greeted
+    greeted
+    stop server
+    expect_equal "status" 1 "$ended"
+    said "19-passing-descriptors: standard output: not every line could be written
+19-passing-descriptors: standard output: not every line could be written"
+}
+
 @test "19-passing-descriptors says when its output cannot be written" {
     local OUT
     try_with /dev/null /dev/full "$server" 0

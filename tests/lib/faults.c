@@ -48,6 +48,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -431,6 +432,12 @@ pid_t fork(void) {
     pid_t (*real)(void);
     find("fork", &real);
     return fails("fork") ? -1 : real();
+}
+
+pid_t waitpid(pid_t pid, int *status, int options) {
+    pid_t (*real)(pid_t, int *, int);
+    find("waitpid", &real);
+    return fails("waitpid") ? -1 : real(pid, status, options);
 }
 
 int kill(pid_t process, int signal_number) {
