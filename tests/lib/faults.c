@@ -52,6 +52,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -323,6 +324,12 @@ ssize_t recvfrom(int fd, void *restrict bytes, size_t length, int flags,
                : real(fd, bytes, length, flags, address, address_length);
 }
 
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    ssize_t (*real)(int, const struct msghdr *, int);
+    find("sendmsg", &real);
+    return fails("sendmsg") ? -1 : real(fd, message, flags);
+}
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     ssize_t (*real)(int, struct msghdr *, int);
     find("recvmsg", &real);
@@ -473,6 +480,12 @@ pid_t fork(void) {
     pid_t (*real)(void);
     find("fork", &real);
     return fails("fork") ? -1 : real();
+}
+
+pid_t waitpid(pid_t pid, int *status, int options) {
+    pid_t (*real)(pid_t, int *, int);
+    find("waitpid", &real);
+    return fails("waitpid") ? -1 : real(pid, status, options);
 }
 
 int kill(pid_t process, int signal_number) {
