@@ -1,7 +1,7 @@
 /*
  * private: runs a command in a network of its own.
  *
- *     private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]
+ *     private [-46p] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]
  *
  * The command sees only one interface, the loopback, and all its ports are
  * free. So it can use port 8080, whatever else runs on this machine. It may
@@ -14,7 +14,12 @@
  * file that /etc does not have is left out.
  *
  * With -4 this network has no IPv6. With -m a packet on its loopback has at
- * most MTU bytes.
+ * most MTU bytes. With -6 the groups of IPv6 (multicast) have a route through
+ * the loopback, as those of IPv4 always have.
+ *
+ * With -p this network has a second and a third interface, named `left` and
+ * `right`. They are the two ends of one cable: what one sends, the other gets.
+ * Their addresses are 10.21.0.1 and 10.21.0.2.
  *
  * A user namespace gives an ordinary user the permission for all this
  * (user_namespaces(7)). root needs none, and in a chroot root could not have
@@ -22,11 +27,15 @@
  */
 #define _GNU_SOURCE
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +98,145 @@ static void bring_loopback_up(int mtu) {
     (void)close(fd);
 }
 
+/* A message to the kernel, as rtnetlink(7) has it. */
+struct request {
+    struct nlmsghdr header;
+    char bytes[256];
+};
+
+/* Begins a request to make something, with these bytes behind its header. */
+static void begin_request(struct request *request, unsigned short type,
+                          const void *bytes, size_t length) {
+    *request = (struct request){
+        .header =
+            {
+                .nlmsg_len = (unsigned)NLMSG_SPACE(length),
+                .nlmsg_type = type,
+                .nlmsg_flags =
+                    NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+            },
+    };
+    memcpy(NLMSG_DATA(&request->header), bytes, length);
+}
+
+/* Adds an attribute behind those that the request has. Returns where it is. */
+static struct rtattr *add_attribute(struct request *request,
+                                    unsigned short type, const void *bytes,
+                                    size_t length) {
+    struct rtattr *attribute =
+        (struct rtattr *)((char *)request + request->header.nlmsg_len);
+    attribute->rta_type = type;
+    attribute->rta_len = (unsigned short)RTA_LENGTH(length);
+    memcpy(RTA_DATA(attribute), bytes, length);
+    request->header.nlmsg_len += (unsigned)RTA_SPACE(length);
+    return attribute;
+}
+
+/* An attribute that has others in it is as long as all of them. */
+static void end_attribute(const struct request *request,
+                          struct rtattr *attribute) {
+    const char *end = (const char *)request + request->header.nlmsg_len;
+    attribute->rta_len = (unsigned short)(end - (const char *)attribute);
+}
+
+/* Sends the request to the kernel. `what` is for the error message. */
+static void send_request(const struct request *request, const char *what) {
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr error;
+    } answer;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (fd < 0)
+        err(FORBIDDEN, "socket");
+    if (send(fd, request, request->header.nlmsg_len, 0) < 0)
+        err(FORBIDDEN, "send to the kernel");
+    if (recv(fd, &answer, sizeof answer, 0) < (ssize_t)sizeof answer)
+        err(FORBIDDEN, "recv from the kernel");
+    errno = -answer.error.error;
+    if (errno != 0)
+        err(FORBIDDEN, "%s", what);
+    (void)close(fd);
+}
+
+/* ip -6 route add local ff00::/8 dev lo. A route of another type than `local`
+ * at the loopback would throw everything away. */
+static void route_groups(void) {
+    const struct rtmsg route = {
+        .rtm_family = AF_INET6,
+        .rtm_dst_len = 8,
+        .rtm_table = RT_TABLE_LOCAL,
+        .rtm_protocol = RTPROT_STATIC,
+        .rtm_scope = RT_SCOPE_UNIVERSE,
+        .rtm_type = RTN_LOCAL,
+    };
+    const struct in6_addr groups = {.s6_addr = {0xff}};
+    const unsigned loopback = if_nametoindex("lo");
+    struct request request;
+    begin_request(&request, RTM_NEWROUTE, &route, sizeof route);
+    (void)add_attribute(&request, RTA_DST, &groups, sizeof groups);
+    (void)add_attribute(&request, RTA_OIF, &loopback, sizeof loopback);
+    send_request(&request, "a route to ff00::/8");
+}
+
+static void set_up(const char *name, const char *address) {
+    char path[128];
+    struct ifreq request = {0};
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+    (void)inet_pton(AF_INET, address, &own.sin_addr);
+    memcpy(&request.ifr_addr, &own, sizeof own);
+
+    /* What comes from our other end has an address of our own, and would be
+     * thrown away. Nor does anybody else have our IPv6 address. */
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/accept_local",
+                   name);
+    write_file(path, "1");
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/rp_filter",
+                   name);
+    write_file(path, "0");
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/accept_dad",
+                   name);
+    if (access(path, F_OK) == 0)
+        write_file(path, "0");
+
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(FORBIDDEN, "socket");
+    if (ioctl(fd, SIOCSIFADDR, &request) < 0)
+        err(FORBIDDEN, "%s: %s", name, address);
+    inet_pton(AF_INET, "255.255.255.0", &own.sin_addr);
+    memcpy(&request.ifr_netmask, &own, sizeof own);
+    if (ioctl(fd, SIOCSIFNETMASK, &request) < 0)
+        err(FORBIDDEN, "%s: network mask", name);
+    request.ifr_flags = IFF_UP | IFF_MULTICAST | IFF_BROADCAST;
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        err(FORBIDDEN, "%s", name);
+    (void)close(fd);
+}
+
+/* veth(4): a pair of interfaces, joined by a cable. */
+static void add_pair(void) {
+    const struct ifinfomsg unspecified = {0};
+    struct request request;
+    begin_request(&request, RTM_NEWLINK, &unspecified, sizeof unspecified);
+    (void)add_attribute(&request, IFLA_IFNAME, "left", sizeof "left");
+    struct rtattr *link = add_attribute(&request, IFLA_LINKINFO, "", 0);
+    (void)add_attribute(&request, IFLA_INFO_KIND, "veth", strlen("veth"));
+    struct rtattr *data = add_attribute(&request, IFLA_INFO_DATA, "", 0);
+    struct rtattr *peer = add_attribute(&request, VETH_INFO_PEER, &unspecified,
+                                        sizeof unspecified);
+    (void)add_attribute(&request, IFLA_IFNAME, "right", sizeof "right");
+    end_attribute(&request, peer);
+    end_attribute(&request, data);
+    end_attribute(&request, link);
+    send_request(&request, "a pair of interfaces");
+
+    write_file("/proc/sys/net/ipv4/conf/all/accept_local", "1");
+    write_file("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
+    set_up("left", "10.21.0.1");
+    set_up("right", "10.21.0.2");
+}
+
 /* What we mount after this call is not seen outside. The call needs a mount
  * point, and the root of a chroot may be a mere directory. There it fails, and
  * -e cannot be used. */
@@ -126,7 +274,7 @@ static void replace_etc(const char *folder) {
 }
 
 static _Noreturn void usage(void) {
-    fputs("usage: private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]\n",
+    fputs("usage: private [-46p] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]\n",
           stderr);
     exit(2);
 }
@@ -145,8 +293,10 @@ int main(int argc, char **argv) {
     const char *folder = NULL;
     int mtu = 0;
     int without_ipv6 = 0;
+    int has_route = 0;
+    int has_pair = 0;
     for (;;) {
-        int option = getopt(argc, argv, "+4e:m:");
+        int option = getopt(argc, argv, "+46e:m:p");
         if (option == -1)
             break;
         if (option == 'e')
@@ -155,6 +305,10 @@ int main(int argc, char **argv) {
             mtu = (int)strtol(optarg, NULL, 10);
         else if (option == '4')
             without_ipv6 = 1;
+        else if (option == '6')
+            has_route = 1;
+        else if (option == 'p')
+            has_pair = 1;
         else
             usage();
     }
@@ -170,6 +324,10 @@ int main(int argc, char **argv) {
     bring_loopback_up(mtu);
     if (without_ipv6)
         write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+    if (has_route)
+        route_groups();
+    if (has_pair)
+        add_pair();
     if (folder != NULL) {
         keep_mounts_private();
         replace_etc(folder);
