@@ -1,8 +1,65 @@
 /*
- * 21 solution: find a service by its name; one good answer of many.
+ * 21 exercise: find a service by its name.
  *
- * usage: 21-multicast ask [-i INTERFACE] [-t SECONDS] GROUP PORT NAME
- *        21-multicast offer [-i INTERFACE] GROUP PORT NAME NUMBER
+ * In a network at home, a program finds a printer although nobody has told it
+ * an address. It asks a group: "who is a printer?", and each printer answers.
+ * This is called discovery. You write both sides: a program that offers
+ * something under a name, and one that asks who offers it.
+ *
+ * They are called as `21-multicast offer [-i INTERFACE] GROUP PORT NAME
+ * SERVICE` and `21-multicast ask [-i INTERFACE] -t SECONDS GROUP PORT NAME`.
+ * GROUP is an IPv4 group. SERVICE is the port at which the thing that is
+ * offered can be reached. Without `-i`, the interface is `lo`.
+ *
+ * The question is a datagram to GROUP and PORT with the word `ask`, a blank
+ * and the name, for example `ask chat`. The answer is a datagram to the
+ * program that asked, with the name, a blank and SERVICE in decimal digits,
+ * for example `chat 8001`. Neither has a newline or a NUL at its end.
+ *
+ * 1. It says that it listens when it can hear questions. `offer` prints the
+ *    line `listening on GROUP:PORT`, and flushes it.
+ * 2. It answers a question for its name. The answer is one datagram, and goes
+ *    to the address and the port from which the question came, not to the
+ *    group.
+ * 3. It ignores every other datagram. It goes on, and answers the next
+ *    question.
+ * 4. It shares its port with others that offer something. Each of them
+ *    answers.
+ * 5. It hears no other group. This is so even if a program on the same machine
+ *    has joined that group, and has the same port.
+ * 6. It pauses before it answers. Otherwise a thousand programs would answer
+ *    at the same moment, and many answers would be lost. The pause is between
+ *    0 and 200 milliseconds, and is drawn anew for each answer.
+ * 7. It stops offering at SIGINT or SIGTERM, with status 0.
+ * 8. It asks once, with a TTL of 1. So the question does not leave the
+ *    network.
+ * 9. It prints who has answered, and ends with status 0. There is a line
+ *    `ADDRESS:SERVICE` for each answer: the address from which the answer
+ *    came, and the port that is in it. If nobody answers, nothing is printed,
+ *    and the status is 0 too.
+ * 10. It prints each line once, in the order of strcmp. `strcmp` compares
+ *     texts byte by byte, so 127.0.0.1:90 is behind 127.0.0.1:8000.
+ * 11. It takes nothing else for an answer. An answer has exactly the form
+ *     above, with the name that was asked for and a port from 1 to 65535. A
+ *     question is not an answer.
+ * 12. It prints up to a hundred answers. If there are more different ones, it
+ *     prints any hundred of them.
+ * 13. It waits for SECONDS in all. Answers do not make this time longer, and
+ *     what comes later is not printed.
+ * 14. It uses the interface that it is told. This is so for asking and for
+ *     offering.
+ * 15. It reports output that cannot be written, with status 1. The reason is
+ *     in words, such as "No space left on device" for a full disk.
+ * 16. It refuses a wrong number of arguments, with status 2. The same is true
+ *     for another first word than `ask` and `offer`, and for `ask` without
+ *     `-t`. The first line on standard error then begins with `usage:`.
+ * 17. It refuses invalid values, with status 1. GROUP must be an IPv4 group,
+ *     PORT and SERVICE a number from 1 to 65535 in digits alone, INTERFACE the
+ *     name of an interface, NAME 1 to 63 letters, digits and hyphens of ASCII,
+ *     and SECONDS a decimal number such as 0.5, above 0 and up to 86400.
+ *
+ * What is here compiles, and checks its arguments. It asks nobody, and answers
+ * nobody. Your part is at the end of main.
  */
 #define _GNU_SOURCE
 
@@ -27,12 +84,7 @@
 enum {
     LARGEST_PORT = 65535,
     NAME_BYTES = 63,
-    MOST_ANSWERS = 100,  /* that are printed */
-    DATAGRAM_BYTES = 80, /* more than a question or an answer needs */
-    LONGEST_PAUSE_MS = 200,
 };
-
-static const char question_word[] = "ask ";
 
 /* A group at one of our interfaces. */
 struct group {
@@ -40,22 +92,11 @@ struct group {
     int interface;
 };
 
-/* One line of the output: "127.0.0.1:8080". */
-struct answer {
-    char text[ADDR_TEXT_BYTES];
-};
-
-struct answers {
-    size_t count;
-    struct answer list[MOST_ANSWERS];
-};
-
-static volatile sig_atomic_t stopping;
-
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 21-multicast ask [-i INTERFACE] [-t SECONDS] GROUP PORT NAME"
-          "\n       21-multicast offer [-i INTERFACE] GROUP PORT NAME NUMBER\n",
-          out);
+    fputs(
+        "usage: 21-multicast ask [-i INTERFACE] -t SECONDS GROUP PORT NAME"
+        "\n       21-multicast offer [-i INTERFACE] GROUP PORT NAME SERVICE\n",
+        out);
     exit(status);
 }
 
@@ -91,194 +132,6 @@ static void check_name(const char *name) {
              NAME_BYTES);
 }
 
-static int make_socket(void) {
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        err(1, "socket");
-    return fd;
-}
-
-/* Asking. */
-
-/* Sends the question to the group. A TTL of 1, the default, keeps it in this
- * network. */
-static void send_question(int fd, const struct group *group, const char *name) {
-    char question[DATAGRAM_BYTES];
-    const struct ip_mreqn out = {.imr_ifindex = group->interface};
-    if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
-        err(1, "setsockopt IP_MULTICAST_IF");
-    (void)snprintf(question, sizeof question, "%s%s", question_word, name);
-    if (sendto(fd, question, strlen(question), 0,
-               (const struct sockaddr *)&group->address,
-               sizeof group->address) < 0)
-        err(1, "sendto");
-}
-
-/* Reads an answer, which is "NAME NUMBER", from a datagram that has a NUL
- * behind it. Returns the number, or 0 if it is something else. */
-static in_port_t parse_answer(const char *datagram, size_t length,
-                              const char *name) {
-    size_t name_length = strlen(name);
-    if (length <= name_length || memcmp(datagram, name, name_length) != 0 ||
-        datagram[name_length] != ' ')
-        return 0;
-    in_port_t port;
-    size_t begin = name_length + 1;
-    if (addr_parse_port(datagram + begin, length - begin, 1, &port) < 0)
-        return 0;
-    return port;
-}
-
-/* Adds the answer, unless we have it already, or have no room for it. */
-static void add_answer(struct answers *answers, const char *text) {
-    for (size_t i = 0; i < answers->count; i++) {
-        if (strcmp(answers->list[i].text, text) == 0)
-            return;
-    }
-    if (answers->count == MOST_ANSWERS)
-        return;
-    struct answer *answer = &answers->list[answers->count];
-    (void)snprintf(answer->text, sizeof answer->text, "%s", text);
-    answers->count++;
-}
-
-static void receive_answer(int fd, const char *name, struct answers *answers) {
-    char datagram[DATAGRAM_BYTES];
-    char text[ADDR_TEXT_BYTES];
-    struct sockaddr_in sender = {0};
-    socklen_t length = sizeof sender;
-    ssize_t received = recvfrom(fd, datagram, sizeof datagram, MSG_DONTWAIT,
-                                (struct sockaddr *)&sender, &length);
-    if (received < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            warn("recvfrom");
-        return;
-    }
-    in_port_t port = parse_answer(datagram, (size_t)received, name);
-    if (port == 0)
-        return;
-    sender.sin_port = htons(port);
-    addr_format((const struct sockaddr *)&sender, sizeof sender, text);
-    add_answer(answers, text);
-}
-
-static int compare_answers(const void *one, const void *other) {
-    const struct answer *left = one;
-    const struct answer *right = other;
-    return strcmp(left->text, right->text);
-}
-
-static int ask(const struct group *group, const char *name, int milliseconds) {
-    static struct answers answers;
-    struct deadline deadline = deadline_after(milliseconds);
-    int fd = make_socket();
-    send_question(fd, group, name);
-    while (deadline_wait(deadline, fd, POLLIN) == 0)
-        receive_answer(fd, name, &answers);
-    if (errno != ETIMEDOUT)
-        err(1, "poll");
-    if (close(fd) < 0)
-        err(1, "close");
-
-    qsort(answers.list, answers.count, sizeof answers.list[0], compare_answers);
-    for (size_t i = 0; i < answers.count; i++) {
-        if (puts(answers.list[i].text) == EOF)
-            err(1, "standard output");
-    }
-    if (fflush(stdout) == EOF)
-        err(1, "standard output");
-    return 0;
-}
-
-/* Offering. */
-
-static void request_stop(int signal_number) {
-    (void)signal_number;
-    stopping = 1;
-    (void)alarm(1);
-}
-
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = request_stop};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGALRM, &action, NULL);
-}
-
-/* Returns a socket that hears what is sent to this group, and nothing else. */
-static int join(const struct group *group) {
-    const int yes = 1;
-    const int no = 0;
-    const struct ip_mreqn membership = {
-        .imr_multiaddr = group->address.sin_addr,
-        .imr_ifindex = group->interface,
-    };
-    int fd = make_socket();
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0)
-        err(1, "setsockopt SO_REUSEADDR");
-    if (bind(fd, (const struct sockaddr *)&group->address,
-             sizeof group->address) < 0)
-        err(1, "bind");
-    if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership,
-                   sizeof membership) < 0)
-        err(1, "setsockopt IP_ADD_MEMBERSHIP");
-    if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &no, sizeof no) < 0)
-        err(1, "setsockopt IP_MULTICAST_ALL");
-    return fd;
-}
-
-/* Answers would be lost if all programs sent theirs at the same moment. */
-static void pause_at_random(void) {
-    uint32_t number;
-    if (getrandom(&number, sizeof number, 0) != sizeof number)
-        err(1, "getrandom");
-    int milliseconds = (int)(number % (LONGEST_PAUSE_MS + 1));
-    (void)deadline_wait(deadline_after(milliseconds), -1, 0);
-}
-
-/* Receives one datagram. If it asks for our name, sends the answer to the
- * program that asked. */
-static void answer_one(int fd, const char *question, const char *answer) {
-    char datagram[DATAGRAM_BYTES];
-    struct sockaddr_in asker = {0};
-    socklen_t length = sizeof asker;
-    ssize_t received = recvfrom(fd, datagram, sizeof datagram, 0,
-                                (struct sockaddr *)&asker, &length);
-    if (received < 0) {
-        if (errno != EINTR)
-            warn("recvfrom");
-        return;
-    }
-    if ((size_t)received != strlen(question) ||
-        memcmp(datagram, question, (size_t)received) != 0)
-        return;
-    pause_at_random();
-    if (sendto(fd, answer, strlen(answer), 0, (const struct sockaddr *)&asker,
-               length) < 0)
-        warn("sendto");
-}
-
-static int offer(const struct group *group, const char *name, in_port_t port) {
-    char question[DATAGRAM_BYTES];
-    char answer[DATAGRAM_BYTES];
-    char text[ADDR_TEXT_BYTES];
-    (void)snprintf(question, sizeof question, "%s%s", question_word, name);
-    (void)snprintf(answer, sizeof answer, "%s %d", name, port);
-
-    catch_signals();
-    int fd = join(group);
-    addr_format((const struct sockaddr *)&group->address, sizeof group->address,
-                text);
-    if (printf("listening on %s\n", text) < 0 || fflush(stdout) == EOF)
-        err(1, "standard output");
-    while (!stopping)
-        answer_one(fd, question, answer);
-    if (close(fd) < 0)
-        err(1, "close");
-    return 0;
-}
-
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
@@ -289,7 +142,7 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
 
     const char *interface = "lo";
-    int milliseconds = 1000;
+    int milliseconds = 0; /* not told */
     optind = 2; /* the options begin behind the word "ask" or "offer" */
     for (;;) {
         int option = getopt(argc, argv, is_asking ? "+i:t:" : "+i:");
@@ -305,10 +158,23 @@ int main(int argc, char **argv) {
     char **words = argv + optind;
     if (argc - optind != (is_asking ? 3 : 4))
         usage(stderr, 2);
+    if (is_asking && milliseconds == 0)
+        usage(stderr, 2);
     struct group group;
     parse_group(&group, interface, words[0], words[1]);
     check_name(words[2]);
-    if (is_asking)
-        return ask(&group, words[2], milliseconds);
-    return offer(&group, words[2], parse_port(words[3]));
+
+    if (is_asking) {
+        /* 1. Make a socket that sends through group.interface. */
+        (void)milliseconds; /* delete this line when you use the time */
+        /* 2. Send the question. Receive answers until the time is over. */
+        /* 3. Print them, sorted, each once. */
+        return 0;
+    }
+    in_port_t service = parse_port(words[3]);
+    (void)service; /* delete this line when you use the port */
+    /* 4. Make a socket that hears only this group, and print that you listen.
+     */
+    /* 5. Answer each question for the name, after a pause. */
+    return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * 21 solution: find a service by its name; one good answer of many.
  *
- * usage: 21-multicast ask [-i INTERFACE] [-t SECONDS] GROUP PORT NAME
+ * usage: 21-multicast ask [-i INTERFACE] -t SECONDS GROUP PORT NAME
  *        21-multicast offer [-i INTERFACE] GROUP PORT NAME SERVICE
  */
 #define _GNU_SOURCE
@@ -54,7 +54,7 @@ static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs(
-        "usage: 21-multicast ask [-i INTERFACE] [-t SECONDS] GROUP PORT NAME"
+        "usage: 21-multicast ask [-i INTERFACE] -t SECONDS GROUP PORT NAME"
         "\n       21-multicast offer [-i INTERFACE] GROUP PORT NAME SERVICE\n",
         out);
     exit(status);
@@ -290,7 +290,7 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
 
     const char *interface = "lo";
-    int milliseconds = 1000;
+    int milliseconds = 0; /* not told */
     optind = 2; /* the options begin behind the word "ask" or "offer" */
     for (;;) {
         int option = getopt(argc, argv, is_asking ? "+i:t:" : "+i:");
@@ -305,6 +305,8 @@ int main(int argc, char **argv) {
     }
     char **words = argv + optind;
     if (argc - optind != (is_asking ? 3 : 4))
+        usage(stderr, 2);
+    if (is_asking && milliseconds == 0)
         usage(stderr, 2);
     struct group group;
     parse_group(&group, interface, words[0], words[1]);

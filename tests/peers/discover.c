@@ -6,8 +6,9 @@
  *
  * `offer` joins the group at the loopback, prints `listening on GROUP:PORT`,
  * and prints each datagram that the group is sent: `got "ask chat" from
- * 127.0.0.1:54321`. It answers a question as its FACE says. With -a it writes
- * into FILE what the asker should print, a line for each answer that counts.
+ * 127.0.0.1:54321, TTL 1`. It answers a question as its FACE says. With -a it
+ * writes into FILE what the asker should print, a line for each answer that
+ * counts.
  *
  *     one      one answer
  *     several  six answers from six addresses, each of them twice
@@ -19,7 +20,8 @@
  *
  * `ask` asks COUNT times (-n), 1 if not set, one question after the other. It
  * prints each answer, `got "chat 8080" from 127.0.0.1:54321 after 57 ms`, or
- * `got nothing`, after MILLISECONDS (-d). It also joins the group, and says
+ * `got nothing`, after MILLISECONDS (-d). With -l it waits for more answers
+ * until then. It also joins the group, and says
  * when something else than its question is sent there.
  */
 #define _GNU_SOURCE
@@ -53,6 +55,7 @@ struct options {
     int port;
     int count;
     int milliseconds;
+    int wants_all;    /* answers, and not only the first one */
     const char *path; /* of the file for -a, or NULL */
 };
 
@@ -65,7 +68,8 @@ struct question {
 static _Noreturn void usage(void) {
     fputs("usage: discover [-s SEED] [-p PORT] [-n COUNT] [-d MILLISECONDS] "
           "[-a FILE] offer FACE GROUP\n"
-          "       discover [-n COUNT] [-d MILLISECONDS] ask GROUP PORT NAME\n",
+          "       discover [-l] [-n COUNT] [-d MILLISECONDS] ask GROUP PORT "
+          "NAME\n",
           stderr);
     exit(2);
 }
@@ -264,6 +268,32 @@ static struct sockaddr_in parse_group(const char *text, int port) {
     return group;
 }
 
+/* Receives a datagram and its TTL. Puts a NUL behind the datagram. */
+static int receive_with_ttl(int fd, char *text, struct sockaddr_in *sender) {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {.iov_base = text, .iov_len = DATAGRAM_BYTES - 1};
+    struct msghdr message = {
+        .msg_name = sender,
+        .msg_namelen = sizeof *sender,
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof control,
+    };
+    ssize_t received = recvmsg(fd, &message, 0);
+    if (received < 0)
+        err(1, "recvmsg");
+    text[received] = '\0';
+    int ttl = -1;
+    const struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+    if (first != NULL && first->cmsg_type == IP_TTL)
+        memcpy(&ttl, CMSG_DATA(first), sizeof ttl);
+    return ttl;
+}
+
 static void print_address(const struct sockaddr_in *address) {
     char text[INET_ADDRSTRLEN];
     (void)inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
@@ -273,22 +303,20 @@ static void print_address(const struct sockaddr_in *address) {
 static _Noreturn void offer_main(const struct options *options,
                                  const char *face, const char *address) {
     struct sockaddr_in group = parse_group(address, options->port);
+    const int yes = 1;
     int fd = join(&group);
+    if (setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &yes, sizeof yes) < 0)
+        err(1, "setsockopt IP_RECVTTL");
     printf("listening on ");
     print_address(&group);
     printf("\n");
     for (;;) {
         struct question question = {0};
         char text[DATAGRAM_BYTES];
-        socklen_t length = sizeof question.asker;
-        ssize_t received =
-            recvfrom(fd, text, sizeof text - 1, 0,
-                     (struct sockaddr *)&question.asker, &length);
-        if (received < 0)
-            err(1, "recvfrom");
-        text[received] = '\0';
+        int ttl = receive_with_ttl(fd, text, &question.asker);
         printf("got \"%s\" from ", text);
         print_address(&question.asker);
+        printf(", TTL %d", ttl);
         printf("\n");
         if (strncmp(text, "ask ", strlen("ask ")) != 0)
             continue;
@@ -358,9 +386,12 @@ static int ask_main(const struct options *options, const char *address,
         if (sendto(fd, asked, strlen(asked), 0, (struct sockaddr *)&group,
                    sizeof group) < 0)
             err(1, "sendto");
-        if (!print_answer(fd, member, asked, begin,
-                          begin + options->milliseconds))
+        long long deadline = begin + options->milliseconds;
+        if (!print_answer(fd, member, asked, begin, deadline))
             printf("got nothing\n");
+        else if (options->wants_all)
+            while (print_answer(fd, member, asked, begin, deadline))
+                continue;
         (void)close(fd);
     }
     return 0;
@@ -370,13 +401,15 @@ int main(int argc, char **argv) {
     struct options options = {.milliseconds = 1000};
     srand48(1);
     for (;;) {
-        int option = getopt(argc, argv, "+a:d:n:p:s:");
+        int option = getopt(argc, argv, "+a:d:ln:p:s:");
         if (option == -1)
             break;
         if (option == 'a')
             options.path = optarg;
         else if (option == 'd')
             options.milliseconds = (int)strtol(optarg, NULL, 10);
+        else if (option == 'l')
+            options.wants_all = 1;
         else if (option == 'n')
             options.count = (int)strtol(optarg, NULL, 10);
         else if (option == 'p')
