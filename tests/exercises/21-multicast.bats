@@ -130,9 +130,11 @@ deadline then, and wait only for what is left of it, however many answers come."
     draw_port
     starts_offer answer "$SERVICE"
     asks -d 700
-    ! grep -q 'got nothing' "$HEARD" ||
+    # Whatever it answers, and to whom.
+    grep -q 'got "' "$HEARD" ||
         fail "it said that it listens, but did not hear a question" \
-            --hint "Join the group before you print the line."
+            --hint "Before you print the line, join the group with \
+IP_ADD_MEMBERSHIP, at the interface whose number if_nametoindex tells."
 }
 
 @test "answers a question for its name" {
@@ -227,15 +229,18 @@ each answer, and wait so many milliseconds before you call sendto."
     starts_offer answer "$SERVICE"
     # Four pauses that are drawn are rarely alike, but they may be. Nor is a
     # machine that is busy a pause: what is wrong is wrong each time.
+    local late=0
     for round in 1 2 3 4 5 6; do
-        asks -d 1000 -n 4
+        asks -d 450 -n 4
         measure_pauses
-        ((count == 4)) || continue
-        ! ((longest <= 400 && longest - shortest >= 60)) || return 0
+        if ((count == 4 && longest <= 400)); then
+            ((longest - shortest < 60)) || return 0
+        else
+            late=$((late + 1))
+        fi
+        ((late < 3)) || break
     done
-    ((count == 4)) || fail "it did not answer each of four questions" \
-        --show "$(<"$HEARD")" --hint "$answer_hint"
-    ((longest <= 400)) || fail "it took longer than 200 milliseconds" \
+    ((late < 3)) || fail "it took much longer than 200 milliseconds" \
         --show "$(<"$HEARD")" --hint "$pause_hint"
     fail "its pauses are not drawn from 0 to 200 milliseconds" \
         --show "$(<"$HEARD")" --hint "$pause_hint"
@@ -261,7 +266,7 @@ measure_pauses() {
     for signal in INT TERM; do
         starts_offer answer "$SERVICE"
         stop answer "$signal"
-        about=answer
+        about=
         expect_equal "status after SIG$signal" 0 "$ended" --hint "Catch both \
 signals with sigaction, without SA_RESTART: then recvfrom fails with EINTR. \
 Leave the loop, and return 0 from main."
@@ -296,6 +301,10 @@ heard_question() {
     offered one
     answer_in_time prints_wanted -- "$GROUP" "$PORT" "$NAME"
     expect_end --hint "$deadline_hint"
+    ! grep -q ":$PORT\$" "$OUT" ||
+        fail "it took its own question for an answer" \
+            --show "$(<"$OUT")" --hint "Your own question is no answer. You \
+do not hear it if you do not bind the socket of ask, and do not join."
     expect_output "$BATS_TEST_TMPDIR/sorted" --hint "$line_hint"
     expect_status 0 --hint "When the time is over, end with status 0."
     next_run

@@ -88,7 +88,8 @@ static int draw_port(void) {
     return LOWEST_PORT + (int)(lrand48() % PORTS);
 }
 
-/* Returns a socket that is a member of the group at the loopback. */
+/* Returns a socket that is a member of the group at the loopback. Returns -1 if
+ * another program does not share the port. */
 static int join(struct sockaddr_in *group) {
     const int yes = 1;
     const int no = 0;
@@ -102,8 +103,12 @@ static int join(struct sockaddr_in *group) {
         err(1, "socket");
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0)
         err(1, "setsockopt SO_REUSEADDR");
-    if (bind(fd, (struct sockaddr *)group, sizeof *group) < 0)
-        err(1, "bind");
+    if (bind(fd, (struct sockaddr *)group, sizeof *group) < 0) {
+        if (errno != EADDRINUSE)
+            err(1, "bind");
+        (void)close(fd);
+        return -1;
+    }
     if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership,
                    sizeof membership) < 0)
         err(1, "setsockopt IP_ADD_MEMBERSHIP");
@@ -305,6 +310,8 @@ static _Noreturn void offer_main(const struct options *options,
     struct sockaddr_in group = parse_group(address, options->port);
     const int yes = 1;
     int fd = join(&group);
+    if (fd < 0)
+        errx(1, "the port is in use");
     if (setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &yes, sizeof yes) < 0)
         err(1, "setsockopt IP_RECVTTL");
     printf("listening on ");
@@ -372,7 +379,7 @@ static int ask_main(const struct options *options, const char *address,
     const struct ip_mreqn out = {.imr_ifindex = (int)if_nametoindex("lo")};
     struct sockaddr_in group =
         parse_group(address, (int)strtol(port, NULL, 10));
-    int member = join(&group);
+    int member = join(&group); /* or -1, which poll(2) ignores */
     int count = options->count > 0 ? options->count : 1;
     (void)snprintf(asked, sizeof asked, "ask %s", name);
     for (int i = 0; i < count; i++) {
