@@ -11,8 +11,9 @@
  * without it, through none. With -n, the kernel sends it out without a copy for
  * this machine.
  *
- * Left out: a list of the senders that we want to hear (source-specific
- * multicast, RFC 4607); a lost datagram is lost, as in lesson 03.
+ * Left out: the interface of a datagram, which for IPv6 may be another one than
+ * ours; a list of the senders that we want to hear (source-specific multicast,
+ * RFC 4607); a lost datagram is lost, as in lesson 03.
  */
 #define _GNU_SOURCE
 
@@ -172,9 +173,12 @@ static void join_ipv4(int fd, const struct group *group) {
     if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership,
                    sizeof membership) < 0)
         err(1, "setsockopt IP_ADD_MEMBERSHIP");
+    /* Otherwise we would also hear what others on this machine have joined. */
     set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL");
 }
 
+/* For IPv6, IPV6_MULTICAST_ALL compares only the group: what another program
+ * has joined at another interface is heard too. */
 static void join_ipv6(int fd, const struct group *group) {
     const struct ipv6_mreq membership = {
         .ipv6mr_multiaddr = group->address.ipv6.sin6_addr,

@@ -6,8 +6,8 @@ import sys
 
 _, _, group, port, message = sys.argv
 
-sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 index = socket.if_nametoindex("lo")
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 out = struct.pack("@4s4si", bytes(4), bytes(4), index)
 sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, out)
 sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
