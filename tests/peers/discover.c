@@ -21,7 +21,8 @@
  * `ask` asks COUNT times (-n), 1 if not set, one question after the other. It
  * prints each answer, `got "chat 8080" from 127.0.0.1:54321 after 57 ms`, or
  * `got nothing`, after MILLISECONDS (-d). With -l it waits for more answers
- * until then. It also joins the group, and says
+ * until then. In the end it says whether all answers to several questions took
+ * the same time, or nearly. It also joins the group, and says
  * when something else than its question is sent there.
  */
 #define _GNU_SOURCE
@@ -45,6 +46,7 @@ enum {
     CROWD = 150,
     DRIPS = 100,
     DRIP_MS = 40,
+    ALIKE_MS = 60,      /* pauses that differ by less are alike */
     LOWEST_PORT = 1024, /* so that a number has four digits, or five */
     PORTS = 64512,
     NAME_BYTES = 63,
@@ -344,16 +346,16 @@ static void look_at_group(int member, const char *asked) {
         printf("the group got \"%s\"\n", text);
 }
 
-/* Waits until the deadline for an answer, and prints it. Returns 1 if there is
- * one. */
-static int print_answer(int fd, int member, const char *asked, long long begin,
-                        long long deadline) {
+/* Waits until the deadline for an answer, and prints it. Returns the
+ * milliseconds that it took, or -1 if there is none. */
+static long long print_answer(int fd, int member, const char *asked,
+                              long long begin, long long deadline) {
     struct pollfd waiting[] = {{.fd = fd, .events = POLLIN},
                                {.fd = member, .events = POLLIN}};
     for (;;) {
         long long left = deadline - now_ms();
         if (left <= 0 || poll(waiting, 2, (int)left) == 0)
-            return 0;
+            return -1;
         if ((waiting[1].revents & POLLIN) != 0)
             look_at_group(member, asked);
         if ((waiting[0].revents & POLLIN) != 0)
@@ -369,8 +371,9 @@ static int print_answer(int fd, int member, const char *asked, long long begin,
     text[received] = '\0';
     printf("got \"%s\" from ", text);
     print_address(&sender);
-    printf(" after %lld ms\n", now_ms() - begin);
-    return 1;
+    long long took = now_ms() - begin;
+    printf(" after %lld ms\n", took);
+    return took;
 }
 
 static int ask_main(const struct options *options, const char *address,
@@ -381,6 +384,8 @@ static int ask_main(const struct options *options, const char *address,
         parse_group(address, (int)strtol(port, NULL, 10));
     int member = join(&group); /* or -1, which poll(2) ignores */
     int count = options->count > 0 ? options->count : 1;
+    long long longest = -1;
+    long long shortest = options->milliseconds;
     (void)snprintf(asked, sizeof asked, "ask %s", name);
     for (int i = 0; i < count; i++) {
         /* Its own port for each question. */
@@ -394,13 +399,19 @@ static int ask_main(const struct options *options, const char *address,
                    sizeof group) < 0)
             err(1, "sendto");
         long long deadline = begin + options->milliseconds;
-        if (!print_answer(fd, member, asked, begin, deadline))
+        long long took = print_answer(fd, member, asked, begin, deadline);
+        if (took < 0)
             printf("got nothing\n");
-        else if (options->wants_all)
-            while (print_answer(fd, member, asked, begin, deadline))
-                continue;
+        if (took > longest)
+            longest = took;
+        if (took < shortest)
+            shortest = took;
+        while (options->wants_all && took >= 0)
+            took = print_answer(fd, member, asked, begin, deadline);
         (void)close(fd);
     }
+    if (count > 1 && shortest >= 0 && longest - shortest < ALIKE_MS)
+        printf("all answers took nearly the same time\n");
     return 0;
 }
 
