@@ -403,6 +403,7 @@ seconds_of() {
     by_hand "$BUILD/tests/private -p bash"
     by_hand "$PROGRAM offer -i left $GROUP $HAND_PORT $NAME $SERVICE &"
     by_hand "$PROGRAM ask -i right -t 1 $GROUP $HAND_PORT $NAME"
+    # shellcheck disable=SC2016 # the other shell expands it
     script='
         "$1" offer -i left "$2" 8021 "$3" "$4" >"$5" &
         until grep -q listening "$5"; do

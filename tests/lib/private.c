@@ -32,11 +32,11 @@
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
-#include <linux/rtnetlink.h>
-#include <linux/veth.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,61 +98,128 @@ static void bring_loopback_up(int mtu) {
     (void)close(fd);
 }
 
+/* What follows is from linux/netlink.h, linux/rtnetlink.h, linux/if_link.h and
+ * linux/veth.h, which not every libc brings with it. */
+enum {
+    ROUTE = 0, /* NETLINK_ROUTE */
+    NEW_LINK = 16,
+    NEW_ROUTE = 24,
+    /* NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL and NLM_F_CREATE. */
+    CREATE = 0x1 | 0x4 | 0x200 | 0x400,
+    LOCAL_TABLE = 255,
+    STATIC = 4,
+    LOCAL_ROUTE = 2,
+    DESTINATION = 1,
+    OUT_INTERFACE = 4,
+    NAME = 3,
+    LINK_INFO = 18,
+    KIND = 1,
+    DATA = 2,
+    PEER = 1,
+    ALIGNMENT = 4,
+};
+
+struct netlink_header {
+    uint32_t length;
+    uint16_t type;
+    uint16_t flags;
+    uint32_t number;
+    uint32_t port;
+};
+
+struct link {
+    uint8_t family;
+    uint8_t pad;
+    uint16_t type;
+    int32_t index;
+    uint32_t flags;
+    uint32_t change;
+};
+
+struct route {
+    uint8_t family;
+    uint8_t destination_bits;
+    uint8_t source_bits;
+    uint8_t service;
+    uint8_t table;
+    uint8_t protocol;
+    uint8_t scope;
+    uint8_t type;
+    uint32_t flags;
+};
+
+struct attribute {
+    uint16_t length;
+    uint16_t type;
+};
+
 /* A message to the kernel, as rtnetlink(7) has it. */
 struct request {
-    struct nlmsghdr header;
+    struct netlink_header header;
     char bytes[256];
 };
 
+static size_t aligned(size_t length) {
+    return (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Adds bytes behind those that the request has. Returns where they are. */
+static size_t add_bytes(struct request *request, const void *bytes,
+                        size_t length) {
+    size_t at = request->header.length;
+    memcpy((char *)request + at, bytes, length);
+    request->header.length = (uint32_t)(at + aligned(length));
+    return at;
+}
+
 /* Begins a request to make something, with these bytes behind its header. */
-static void begin_request(struct request *request, unsigned short type,
+static void begin_request(struct request *request, uint16_t type,
                           const void *bytes, size_t length) {
     *request = (struct request){
         .header =
             {
-                .nlmsg_len = (unsigned)NLMSG_SPACE(length),
-                .nlmsg_type = type,
-                .nlmsg_flags =
-                    NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                .length = sizeof request->header,
+                .type = type,
+                .flags = CREATE,
             },
     };
-    memcpy(NLMSG_DATA(&request->header), bytes, length);
+    (void)add_bytes(request, bytes, length);
 }
 
-/* Adds an attribute behind those that the request has. Returns where it is. */
-static struct rtattr *add_attribute(struct request *request,
-                                    unsigned short type, const void *bytes,
-                                    size_t length) {
-    struct rtattr *attribute =
-        (struct rtattr *)((char *)request + request->header.nlmsg_len);
-    attribute->rta_type = type;
-    attribute->rta_len = (unsigned short)RTA_LENGTH(length);
-    memcpy(RTA_DATA(attribute), bytes, length);
-    request->header.nlmsg_len += (unsigned)RTA_SPACE(length);
-    return attribute;
+/* Adds an attribute. Returns where it is. */
+static size_t add_attribute(struct request *request, uint16_t type,
+                            const void *bytes, size_t length) {
+    const struct attribute head = {
+        .length = (uint16_t)(sizeof head + length),
+        .type = type,
+    };
+    size_t at = add_bytes(request, &head, sizeof head);
+    (void)add_bytes(request, bytes, length);
+    return at;
 }
 
 /* An attribute that has others in it is as long as all of them. */
-static void end_attribute(const struct request *request,
-                          struct rtattr *attribute) {
-    const char *end = (const char *)request + request->header.nlmsg_len;
-    attribute->rta_len = (unsigned short)(end - (const char *)attribute);
+static void end_attribute(struct request *request, size_t at) {
+    uint16_t length = (uint16_t)(request->header.length - at);
+    memcpy((char *)request + at + offsetof(struct attribute, length), &length,
+           sizeof length);
 }
 
 /* Sends the request to the kernel. `what` is for the error message. */
 static void send_request(const struct request *request, const char *what) {
     struct {
-        struct nlmsghdr header;
-        struct nlmsgerr error;
+        struct netlink_header header;
+        int32_t error; /* as errno, but negative */
+        struct netlink_header request;
     } answer;
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, ROUTE);
     if (fd < 0)
         err(FORBIDDEN, "socket");
-    if (send(fd, request, request->header.nlmsg_len, 0) < 0)
+    if (send(fd, request, request->header.length, 0) < 0)
         err(FORBIDDEN, "send to the kernel");
     if (recv(fd, &answer, sizeof answer, 0) < (ssize_t)sizeof answer)
         err(FORBIDDEN, "recv from the kernel");
-    errno = -answer.error.error;
+    errno = -answer.error;
     if (errno != 0)
         err(FORBIDDEN, "%s", what);
     (void)close(fd);
@@ -161,20 +228,19 @@ static void send_request(const struct request *request, const char *what) {
 /* ip -6 route add local ff00::/8 dev lo. A route of another type than `local`
  * at the loopback would throw everything away. */
 static void route_groups(void) {
-    const struct rtmsg route = {
-        .rtm_family = AF_INET6,
-        .rtm_dst_len = 8,
-        .rtm_table = RT_TABLE_LOCAL,
-        .rtm_protocol = RTPROT_STATIC,
-        .rtm_scope = RT_SCOPE_UNIVERSE,
-        .rtm_type = RTN_LOCAL,
+    const struct route route = {
+        .family = AF_INET6,
+        .destination_bits = 8,
+        .table = LOCAL_TABLE,
+        .protocol = STATIC,
+        .type = LOCAL_ROUTE,
     };
     const struct in6_addr groups = {.s6_addr = {0xff}};
     const unsigned loopback = if_nametoindex("lo");
     struct request request;
-    begin_request(&request, RTM_NEWROUTE, &route, sizeof route);
-    (void)add_attribute(&request, RTA_DST, &groups, sizeof groups);
-    (void)add_attribute(&request, RTA_OIF, &loopback, sizeof loopback);
+    begin_request(&request, NEW_ROUTE, &route, sizeof route);
+    (void)add_attribute(&request, DESTINATION, &groups, sizeof groups);
+    (void)add_attribute(&request, OUT_INTERFACE, &loopback, sizeof loopback);
     send_request(&request, "a route to ff00::/8");
 }
 
@@ -216,19 +282,19 @@ static void set_up(const char *name, const char *address) {
 
 /* veth(4): a pair of interfaces, joined by a cable. */
 static void add_pair(void) {
-    const struct ifinfomsg unspecified = {0};
+    const struct link unspecified = {0};
     struct request request;
-    begin_request(&request, RTM_NEWLINK, &unspecified, sizeof unspecified);
-    (void)add_attribute(&request, IFLA_IFNAME, "left", sizeof "left");
-    struct rtattr *link = add_attribute(&request, IFLA_LINKINFO, "", 0);
-    (void)add_attribute(&request, IFLA_INFO_KIND, "veth", strlen("veth"));
-    struct rtattr *data = add_attribute(&request, IFLA_INFO_DATA, "", 0);
-    struct rtattr *peer = add_attribute(&request, VETH_INFO_PEER, &unspecified,
-                                        sizeof unspecified);
-    (void)add_attribute(&request, IFLA_IFNAME, "right", sizeof "right");
+    begin_request(&request, NEW_LINK, &unspecified, sizeof unspecified);
+    (void)add_attribute(&request, NAME, "left", sizeof "left");
+    size_t info = add_attribute(&request, LINK_INFO, "", 0);
+    (void)add_attribute(&request, KIND, "veth", strlen("veth"));
+    size_t data = add_attribute(&request, DATA, "", 0);
+    size_t peer =
+        add_attribute(&request, PEER, &unspecified, sizeof unspecified);
+    (void)add_attribute(&request, NAME, "right", sizeof "right");
     end_attribute(&request, peer);
     end_attribute(&request, data);
-    end_attribute(&request, link);
+    end_attribute(&request, info);
     send_request(&request, "a pair of interfaces");
 
     write_file("/proc/sys/net/ipv4/conf/all/accept_local", "1");

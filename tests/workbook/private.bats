@@ -58,6 +58,7 @@ in_private() {
     expect_equal interfaces "left lo right" \
         "$(sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' "$OUT" | sort | xargs)"
     # What left sends to everybody, right receives.
+    # shellcheck disable=SC2016 # the other shell expands it
     in_private -p bash -euc '
         received() {
             awk "/^ *right:/ { print \$3 }" /proc/net/dev
