@@ -1,7 +1,7 @@
 /*
  * private: runs a command in a network of its own.
  *
- *     private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]
+ *     private [-46p] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]
  *
  * The command sees only one interface, the loopback, and all its ports are
  * free. So it can use port 8080, whatever else runs on this machine. It may
@@ -14,7 +14,12 @@
  * file that /etc does not have is left out.
  *
  * With -4 this network has no IPv6. With -m a packet on its loopback has at
- * most MTU bytes.
+ * most MTU bytes. With -6 the groups of IPv6 (multicast) have a route through
+ * the loopback, as those of IPv4 always have.
+ *
+ * With -p this network has a second and a third interface, named `left` and
+ * `right`. They are the two ends of one cable: what one sends, the other gets.
+ * Their addresses are 10.21.0.1 and 10.21.0.2.
  *
  * A user namespace gives an ordinary user the permission for all this
  * (user_namespaces(7)). root needs none, and in a chroot root could not have
@@ -22,12 +27,16 @@
  */
 #define _GNU_SOURCE
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +98,211 @@ static void bring_loopback_up(int mtu) {
     (void)close(fd);
 }
 
+/* What follows is from linux/netlink.h, linux/rtnetlink.h, linux/if_link.h and
+ * linux/veth.h, which not every libc brings with it. */
+enum {
+    ROUTE = 0, /* NETLINK_ROUTE */
+    NEW_LINK = 16,
+    NEW_ROUTE = 24,
+    /* NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL and NLM_F_CREATE. */
+    CREATE = 0x1 | 0x4 | 0x200 | 0x400,
+    LOCAL_TABLE = 255,
+    STATIC = 4,
+    LOCAL_ROUTE = 2,
+    DESTINATION = 1,
+    OUT_INTERFACE = 4,
+    NAME = 3,
+    LINK_INFO = 18,
+    KIND = 1,
+    DATA = 2,
+    PEER = 1,
+    ALIGNMENT = 4,
+};
+
+struct netlink_header {
+    uint32_t length;
+    uint16_t type;
+    uint16_t flags;
+    uint32_t number;
+    uint32_t port;
+};
+
+struct link {
+    uint8_t family;
+    uint8_t pad;
+    uint16_t type;
+    int32_t index;
+    uint32_t flags;
+    uint32_t change;
+};
+
+struct route {
+    uint8_t family;
+    uint8_t destination_bits;
+    uint8_t source_bits;
+    uint8_t service;
+    uint8_t table;
+    uint8_t protocol;
+    uint8_t scope;
+    uint8_t type;
+    uint32_t flags;
+};
+
+struct attribute {
+    uint16_t length;
+    uint16_t type;
+};
+
+/* A message to the kernel, as rtnetlink(7) has it. */
+struct request {
+    struct netlink_header header;
+    char bytes[256];
+};
+
+static size_t aligned(size_t length) {
+    return (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Adds bytes behind those that the request has. Returns where they are. */
+static size_t add_bytes(struct request *request, const void *bytes,
+                        size_t length) {
+    size_t at = request->header.length;
+    memcpy((char *)request + at, bytes, length);
+    request->header.length = (uint32_t)(at + aligned(length));
+    return at;
+}
+
+/* Begins a request to make something, with these bytes behind its header. */
+static void begin_request(struct request *request, uint16_t type,
+                          const void *bytes, size_t length) {
+    *request = (struct request){
+        .header =
+            {
+                .length = sizeof request->header,
+                .type = type,
+                .flags = CREATE,
+            },
+    };
+    (void)add_bytes(request, bytes, length);
+}
+
+/* Adds an attribute. Returns where it is. */
+static size_t add_attribute(struct request *request, uint16_t type,
+                            const void *bytes, size_t length) {
+    const struct attribute head = {
+        .length = (uint16_t)(sizeof head + length),
+        .type = type,
+    };
+    size_t at = add_bytes(request, &head, sizeof head);
+    (void)add_bytes(request, bytes, length);
+    return at;
+}
+
+/* An attribute that has others in it is as long as all of them. */
+static void end_attribute(struct request *request, size_t at) {
+    uint16_t length = (uint16_t)(request->header.length - at);
+    memcpy((char *)request + at + offsetof(struct attribute, length), &length,
+           sizeof length);
+}
+
+/* Sends the request to the kernel. `what` is for the error message. */
+static void send_request(const struct request *request, const char *what) {
+    struct {
+        struct netlink_header header;
+        int32_t error; /* as errno, but negative */
+        struct netlink_header request;
+    } answer;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, ROUTE);
+    if (fd < 0)
+        err(FORBIDDEN, "socket");
+    if (send(fd, request, request->header.length, 0) < 0)
+        err(FORBIDDEN, "send to the kernel");
+    if (recv(fd, &answer, sizeof answer, 0) < (ssize_t)sizeof answer)
+        err(FORBIDDEN, "recv from the kernel");
+    errno = -answer.error;
+    if (errno != 0)
+        err(FORBIDDEN, "%s", what);
+    (void)close(fd);
+}
+
+/* ip -6 route add local ff00::/8 dev lo. A route of another type than `local`
+ * at the loopback would throw everything away. */
+static void route_groups(void) {
+    const struct route route = {
+        .family = AF_INET6,
+        .destination_bits = 8,
+        .table = LOCAL_TABLE,
+        .protocol = STATIC,
+        .type = LOCAL_ROUTE,
+    };
+    const struct in6_addr groups = {.s6_addr = {0xff}};
+    const unsigned loopback = if_nametoindex("lo");
+    struct request request;
+    begin_request(&request, NEW_ROUTE, &route, sizeof route);
+    (void)add_attribute(&request, DESTINATION, &groups, sizeof groups);
+    (void)add_attribute(&request, OUT_INTERFACE, &loopback, sizeof loopback);
+    send_request(&request, "a route to ff00::/8");
+}
+
+static void set_up(const char *name, const char *address) {
+    char path[128];
+    struct ifreq request = {0};
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+    (void)inet_pton(AF_INET, address, &own.sin_addr);
+    memcpy(&request.ifr_addr, &own, sizeof own);
+
+    /* What comes from our other end has an address of our own, and would be
+     * thrown away. Nor does anybody else have our IPv6 address. */
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/accept_local",
+                   name);
+    write_file(path, "1");
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/rp_filter",
+                   name);
+    write_file(path, "0");
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/accept_dad",
+                   name);
+    if (access(path, F_OK) == 0)
+        write_file(path, "0");
+
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(FORBIDDEN, "socket");
+    if (ioctl(fd, SIOCSIFADDR, &request) < 0)
+        err(FORBIDDEN, "%s: %s", name, address);
+    inet_pton(AF_INET, "255.255.255.0", &own.sin_addr);
+    memcpy(&request.ifr_netmask, &own, sizeof own);
+    if (ioctl(fd, SIOCSIFNETMASK, &request) < 0)
+        err(FORBIDDEN, "%s: network mask", name);
+    request.ifr_flags = IFF_UP | IFF_MULTICAST | IFF_BROADCAST;
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        err(FORBIDDEN, "%s", name);
+    (void)close(fd);
+}
+
+/* veth(4): a pair of interfaces, joined by a cable. */
+static void add_pair(void) {
+    const struct link unspecified = {0};
+    struct request request;
+    begin_request(&request, NEW_LINK, &unspecified, sizeof unspecified);
+    (void)add_attribute(&request, NAME, "left", sizeof "left");
+    size_t info = add_attribute(&request, LINK_INFO, "", 0);
+    (void)add_attribute(&request, KIND, "veth", strlen("veth"));
+    size_t data = add_attribute(&request, DATA, "", 0);
+    size_t peer =
+        add_attribute(&request, PEER, &unspecified, sizeof unspecified);
+    (void)add_attribute(&request, NAME, "right", sizeof "right");
+    end_attribute(&request, peer);
+    end_attribute(&request, data);
+    end_attribute(&request, info);
+    send_request(&request, "a pair of interfaces");
+
+    write_file("/proc/sys/net/ipv4/conf/all/accept_local", "1");
+    write_file("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
+    set_up("left", "10.21.0.1");
+    set_up("right", "10.21.0.2");
+}
+
 /* What we mount after this call is not seen outside. The call needs a mount
  * point, and the root of a chroot may be a mere directory. There it fails, and
  * -e cannot be used. */
@@ -126,7 +340,7 @@ static void replace_etc(const char *folder) {
 }
 
 static _Noreturn void usage(void) {
-    fputs("usage: private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]\n",
+    fputs("usage: private [-46p] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]\n",
           stderr);
     exit(2);
 }
@@ -145,8 +359,10 @@ int main(int argc, char **argv) {
     const char *folder = NULL;
     int mtu = 0;
     int without_ipv6 = 0;
+    int has_route = 0;
+    int has_pair = 0;
     for (;;) {
-        int option = getopt(argc, argv, "+4e:m:");
+        int option = getopt(argc, argv, "+46e:m:p");
         if (option == -1)
             break;
         if (option == 'e')
@@ -155,6 +371,10 @@ int main(int argc, char **argv) {
             mtu = (int)strtol(optarg, NULL, 10);
         else if (option == '4')
             without_ipv6 = 1;
+        else if (option == '6')
+            has_route = 1;
+        else if (option == 'p')
+            has_pair = 1;
         else
             usage();
     }
@@ -170,6 +390,10 @@ int main(int argc, char **argv) {
     bring_loopback_up(mtu);
     if (without_ipv6)
         write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+    if (has_route)
+        route_groups();
+    if (has_pair)
+        add_pair();
     if (folder != NULL) {
         keep_mounts_private();
         replace_etc(folder);

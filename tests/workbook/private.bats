@@ -41,6 +41,34 @@ in_private() {
     [[ -s $OUT ]]
 }
 
+@test "private -6 lets the loopback carry the groups of IPv6" {
+    in_private cat /proc/net/if_inet6
+    [[ -s $OUT ]] || skip "this machine has no IPv6"
+    in_private grep -c '^ff000000000000000000000000000000 08 ' \
+        /proc/net/ipv6_route
+    expect_output --text '0\n'
+    in_private -6 grep '^ff000000000000000000000000000000 08 .* lo$' \
+        /proc/net/ipv6_route
+    expect_result 0 ""
+}
+
+@test "private -p has two more interfaces, the ends of one cable" {
+    in_private -p cat /proc/net/dev
+    expect_result 0 ""
+    expect_equal interfaces "left lo right" \
+        "$(sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' "$OUT" | sort | xargs)"
+    # What left sends to everybody, right receives.
+    # shellcheck disable=SC2016 # the other shell expands it
+    in_private -p bash -euc '
+        received() {
+            awk "/^ *right:/ { print \$3 }" /proc/net/dev
+        }
+        before=$(received)
+        "$0" say -i left 239.1.2.3 8080 hello
+        until (($(received) > before)); do :; done' "$BUILD/21-multicast"
+    expect_result 0 ""
+}
+
 @test "private -e puts files in the place of /etc's, for its command alone" {
     local etc=$BATS_TEST_TMPDIR/etc before
     [[ -e /etc/hosts ]] || skip "this machine has no /etc/hosts"
@@ -68,7 +96,7 @@ in_private() {
 }
 
 @test "private says what is wrong" {
-    local usage="usage: private [-4] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]"
+    local usage="usage: private [-46p] [-m MTU] [-e FOLDER] COMMAND [ARGUMENT...]"
     try "$private"
     expect_result 2 "$usage"
     try "$private" -e tests/lib/etc
