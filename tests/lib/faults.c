@@ -397,7 +397,8 @@ ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
 }
 
 /* A program that is built for files of more than 2 GiB on a machine of 32 bits
- * calls this one. */
+ * calls this one. In musl it is another name for sendfile. */
+#ifndef sendfile64
 ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
     ssize_t (*real)(int, int, off64_t *, size_t);
     find("sendfile64", &real);
@@ -405,6 +406,7 @@ ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
         return -1;
     return real(to, from, offset, shortened("sendfile", length));
 }
+#endif
 
 ssize_t getrandom(void *bytes, size_t length, unsigned flags) {
     ssize_t (*real)(void *, size_t, unsigned);

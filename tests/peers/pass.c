@@ -88,11 +88,13 @@ static void send_descriptors(int channel, int bytes, const int *fds,
     size_t size = (size_t)count * sizeof *fds;
     if (count > 0) {
         message.msg_control = control.bytes;
-        message.msg_controllen = CMSG_SPACE(size);
+        message.msg_controllen = (socklen_t)CMSG_SPACE(size);
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        if (header == NULL) /* the buffer has room for a header */
+            abort();
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(size);
+        header->cmsg_len = (socklen_t)CMSG_LEN(size);
         memcpy(CMSG_DATA(header), fds, size);
     }
     ssize_t sent = sendmsg(channel, &message, MSG_NOSIGNAL);
@@ -112,7 +114,7 @@ static int receive_descriptors(int channel, int flags, size_t room, int *fds) {
         .msg_iov = &data,
         .msg_iovlen = 1,
         .msg_control = control.bytes,
-        .msg_controllen = room,
+        .msg_controllen = (socklen_t)room,
     };
     ssize_t received = recvmsg(channel, &message, flags | MSG_CMSG_CLOEXEC);
     if (received < 0 && errno == EAGAIN) {
