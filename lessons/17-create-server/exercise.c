@@ -15,20 +15,26 @@
  * process inherits the variables of its parent, so they may be meant for
  * another process. LISTEN_FDS says how many listeners there are. They are the
  * descriptors 3, 4 and so on. `getenv` returns the text of a variable, or
- * NULL. `popen(COMMAND, "r")` runs a command in a shell, and returns a `FILE
- * *` from which you read what the command prints; `pclose` closes it.
+ * NULL. `unsetenv` removes a variable. `popen(COMMAND, "r")` runs a command in
+ * a shell, and returns a `FILE *` from which you read what the command prints;
+ * `pclose` closes it.
  *
- * 1. It opens its own listener when there are none for it. LISTEN_PID is not
- *    set then. It listens at 127.0.0.1 and PORT, and its first line is
+ * Is a descriptor a listener at all? `getsockopt` with the option
+ * `SO_ACCEPTCONN`, at the level `SOL_SOCKET`, puts 1 into your `int` if the
+ * socket listens, and 0 if it does not. And a listener that you have inherited
+ * is not close-on-exec: `fcntl(fd, F_SETFD, FD_CLOEXEC)` makes it so.
+ *
+ * 1. It opens its own listener when there are none for it. Here, LISTEN_PID is
+ *    not set. It listens at 127.0.0.1 and PORT, and its first line is
  *    `listening on 127.0.0.1:PORT`, with the port that it really has, also
  *    when PORT is 0.
  * 2. It sends each client what COMMAND prints. It runs COMMAND anew for each
  *    client, sends every byte, NUL bytes too, and closes the connection when
  *    COMMAND has ended. Then it serves the next client.
  * 3. It goes on after clients that leave early. SIGPIPE does not end it.
- * 4. It takes a listener that was opened for it. LISTEN_PID is its own process
- *    id, and LISTEN_FDS is 1. It says `listening on ADDRESS:PORT` with the
- *    address and port of that listener, and opens none itself.
+ * 4. It takes a listener that was opened for it. Here, LISTEN_PID is its own
+ *    process id, and LISTEN_FDS is 1. It says `listening on ADDRESS:PORT` with
+ *    the address and port of that listener, and opens none itself.
  * 5. It takes listeners of IPv4 and of IPv6. An IPv6 address stands in
  *    brackets, as in `listening on [::1]:8019`.
  * 6. It serves all listeners at the same time. There are up to 16. It prints a
@@ -37,7 +43,8 @@
  * 7. It ignores listeners for another process. If LISTEN_PID is not its own
  *    process id, it opens its own listener, as in requirement 1.
  * 8. It refuses a LISTEN_FDS that is not a number from 1 to 16, with status 1.
- *    The number has digits alone. On standard error it says why.
+ *    The number has digits alone. On standard error it says why. This is so if
+ *    LISTEN_PID is its own process id.
  * 9. It refuses a descriptor that is not a listener, with status 1. This may
  *    be a file, a socket that does not listen, or a descriptor that is not
  *    open. The message on standard error has the number of the descriptor.

@@ -17,8 +17,9 @@
  * PATH; this is its request. The old process sends a message with one byte of
  * data and its listener. Then the new process makes its own socket at PATH, in
  * the place of the old one. It prints where it listens, and confirms: it sends
- * one byte. Now the old process closes its listener, and accepts no more
- * clients. When its own clients have left, it ends.
+ * one byte. Now the old process closes its listener and its socket at PATH,
+ * and accepts no more clients. (The file at PATH belongs to the new process
+ * now.) When its own clients have left, it ends.
  *
  * The starter is a server that already greets and sends back. What it lacks is
  * everything about PATH. You may leave out signals: nothing has to happen on

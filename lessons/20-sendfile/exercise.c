@@ -5,7 +5,12 @@
  * have jumped to. So a server should be able to send a range of bytes, and
  * HTTP can do that too. In this exercise you write a server that sends ranges
  * of one file, to many clients at the same time. It waits for all of them with
- * one `poll` (lessons 07 and 24), so no client can block another one.
+ * one `poll` (lesson 07), so no client can block another one. For each client,
+ * such a server keeps what it has received of the line, and later, which bytes
+ * it still has to send. As long as the line is not complete, it waits for
+ * POLLIN. When there is something to send, it waits for POLLOUT, and then
+ * calls `sendfile` once. The array of `poll` has one entry for each client,
+ * and one for the listener.
  *
  * It is called as `20-sendfile FILE PORT`. A client sends the line `FIRST
  * LAST`: two numbers in digits, with one blank between them. They are the
@@ -36,7 +41,8 @@
  * 10. It sends bytes that are behind the first 4 GiB.
  * 11. It announces a range of more than 4 GiB.
  * 12. It resets the connection when sendfile fails for another reason. So the
- *     client cannot take a part for the whole.
+ *     client cannot take a part for the whole. (EINTR is no such reason: then
+ *     it calls `sendfile` again.)
  * 13. It serves the others while fifty clients send nothing. Some of them may
  *     have sent a part of their line.
  * 14. It serves the others while a client reads nothing. When this client

@@ -46,8 +46,8 @@
  *     prints any hundred of them.
  * 13. It waits for SECONDS in all. Answers do not make this time longer, and
  *     what comes later is not printed.
- * 14. It uses the interface that it is told. This is so for asking and for
- *     offering.
+ * 14. It uses the interface that it is told. `offer` joins the group there,
+ *     and `ask` sends its question there.
  * 15. It reports output that cannot be written, with status 1. The reason is
  *     in words, such as "No space left on device" for a full disk.
  * 16. It refuses a wrong number of arguments, with status 2. The same is true

@@ -237,17 +237,33 @@ static bool write_group(FILE *out, const struct argument *argument) {
     return true;
 }
 
-/* IP_MULTICAST_IF names an interface by an address, which stands in the second
- * place of a struct ip_mreqn. */
-static void write_interface(FILE *out, const struct argument *argument) {
-    struct memory memory = memory_at(argument, 2);
+/* Writes the IPv4 address that stands in this memory. */
+static void write_address_in(FILE *out, struct memory memory) {
     uint8_t bytes[4];
-    if (argument->values[3] >= sizeof(struct ip_mreqn))
-        memory.address += offsetof(struct ip_mreqn, imr_address);
     if (trace_read(memory.task, memory.address, bytes, sizeof bytes) ==
         sizeof bytes)
         (void)fprintf(out, ", %u.%u.%u.%u", bytes[0], bytes[1], bytes[2],
                       bytes[3]);
+}
+
+/* IP_MULTICAST_IF names an interface by its number or by an address: ip(7). A
+ * struct ip_mreqn has both, and its number counts unless it is 0. */
+static void write_interface(FILE *out, const struct argument *argument) {
+    struct memory memory = memory_at(argument, 2);
+    struct ip_mreqn request = {0};
+    if (argument->values[3] < sizeof request) {
+        write_address_in(out, memory);
+        return;
+    }
+    if (trace_read(memory.task, memory.address, &request, sizeof request) !=
+        sizeof request)
+        return;
+    if (request.imr_ifindex != 0) {
+        (void)fprintf(out, ", interface %d", request.imr_ifindex);
+        return;
+    }
+    memory.address += offsetof(struct ip_mreqn, imr_address);
+    write_address_in(out, memory);
 }
 
 /* A number of one byte, which some options of IP may have. */

@@ -279,6 +279,7 @@ static struct sockaddr_in parse_group(const char *text, int port) {
 static int receive_with_ttl(int fd, char *text, struct sockaddr_in *sender) {
     union {
         struct cmsghdr header;
+        // cppcheck-suppress unusedStructMember
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct iovec part = {.iov_base = text, .iov_len = DATAGRAM_BYTES - 1};
