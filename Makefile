@@ -134,7 +134,8 @@ endif
 certs: $(and $(have_openssl),$(filter lessons/%,$(needs_openssl)),$(shell \
     command -v openssl),build/certs/table)
 
-build/certs/table: scripts/certs scripts/lib/certificates scripts/lib/sign.bash
+build/certs/table: scripts/certs scripts/lib/certificates scripts/lib/sign.bash \
+    $(if $(shell find build/certs -size 0 2>/dev/null),FORCE)
 	@scripts/certs
 
 # names_of FOLDER: its C files that can be built here, without the .c.
@@ -161,8 +162,10 @@ $(mistakes): %: %.c
 $(peers) $(helpers) $(torments) $(mistakes) $(right_answers): $(BUILD)/common.a $(BUILD)/flags
 	$(BUILD_PROGRAM)
 
-# Two modules of lessons have tests of their own.
+# These modules of lessons have tests of their own.
 $(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
+$(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
+    report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
 
 # A wrong answer is a patch on the solution. What it is warned of is its mistake.

@@ -24,8 +24,9 @@
  *    words, such as "Connection refused".
  * 7. It asks again when no answer has come for a second.
  * 8. It gives up after three tries of a second each, with status 1. It says so
- *    on standard error. Strangers' datagrams do not count as answers, and they
- *    do not make a try longer.
+ *    on standard error. Strangers' datagrams do not count as answers: a try
+ *    ends after one second, even if strangers send something during that
+ *    second.
  * 9. It reports output that cannot be written, with status 1. The reason is in
  *    words, such as "No space left on device" for a full disk.
  * 10. It refuses a wrong number of arguments, with status 2. The first line on

@@ -97,7 +97,7 @@ static void require_port(const char *text) {
  * own error numbers, and errno counts only for one of them, EAI_SYSTEM. */
 static struct addrinfo *look_up(const struct options *options) {
     struct addrinfo hints = {
-        .ai_flags = AI_NUMERICSERV, /* the port is a number, no word */
+        .ai_flags = AI_NUMERICSERV, /* not a word such as "http" */
         .ai_family = options->family,
         .ai_socktype = options->type,
     };

@@ -18,12 +18,12 @@
  * 3. It prints every byte of a message as it is. A message may contain commas,
  *    newlines and NUL bytes.
  * 4. It takes messages of up to 100000 bytes, and refuses a longer one as soon
- *    as it has read the digits of its length. What it prints about this on
- *    standard error contains the word "length". The status is 1. The messages
- *    before the wrong one are printed.
- * 5. It refuses a length that no integer can hold, and one that has no end. It
- *    does not wait for a colon that may never come. The status is 1, here and
- *    for the next requirement.
+ *    as it has read its length, without waiting for the message. What it
+ *    prints about this on standard error contains the word "length". The
+ *    status is 1. The messages before the wrong one are printed.
+ * 5. It refuses a length that no integer can hold, and digits that go on for
+ *    ever. It does not wait for a colon that may never come. The status is 1,
+ *    here and for the next requirement.
  * 6. It refuses a length that is not written as it should be, as soon as the
  *    wrong byte has arrived. A sign, a blank, a zero in front as in `05`, no
  *    digit at all, or another byte in place of the colon is wrong.

@@ -10,7 +10,7 @@
  *
  * Left out: looking up a name takes a part of the time too, but our deadline
  * cannot interrupt it. And if the first address of HOST never answers, no time
- * is left for the second.
+ * is left for the second (lesson 16).
  */
 #define _GNU_SOURCE
 

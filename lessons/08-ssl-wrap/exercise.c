@@ -12,7 +12,7 @@
  * that: first everything out, then everything in.
  *
  * 1. It talks to a server that is who it should be, in both directions.
- * 2. It refuses a certificate that no root in CAFILE vouches for.
+ * 2. It refuses a certificate that has no chain to a root in CAFILE.
  * 3. It refuses a certificate that is out of date.
  * 4. It refuses a certificate that is for another name.
  * 5. It looks for NAME only in the alternative names of the certificate. A
@@ -27,8 +27,8 @@
  * 9. It reports an end without close_notify as an error. What came before it
  *    is printed.
  * 10. It ends when SECONDS are over, whatever the server or standard input
- *     does. The server may also send without end. SECONDS is counted from its
- *     start, and is 10 unless given.
+ *     does. The server may also send without end. SECONDS is counted from the
+ *     start of your program, and is 10 unless given.
  * 11. It waits for a slow server while there is time.
  * 12. It reports output that cannot be written, and input that cannot be read.
  *     Examples are a full disk, and a folder as standard input.

@@ -8,6 +8,7 @@
 #include "addr.h"
 #include "deadline.h"
 
+#include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +98,29 @@ static SSL_CTX *make_context(const char *ca_file) {
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
         fail("SSL_CTX_set_min_proto_version");
     return context;
+}
+
+/* Removes the dot at the end of a name, if there is one. The name is the same
+ * without it, and certificates have none. */
+static void remove_final_dot(char *name) {
+    size_t length = strlen(name);
+    if (length > 0 && name[length - 1] == '.')
+        name[length - 1] = '\0';
+}
+
+/* Returns 1 if the text is an IPv4 or IPv6 address. */
+static int is_address(const char *text) {
+    struct in6_addr bytes; /* there is room for either */
+    return inet_pton(AF_INET, text, &bytes) == 1 ||
+           inet_pton(AF_INET6, text, &bytes) == 1;
+}
+
+/* Returns 1 if the text is made of what a host's name may have. */
+static int is_host_name(const char *text) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-_.";
+    return text[strspn(text, allowed)] == '\0';
 }
 
 /* Says for which name the certificate must be. It may be an address. */
@@ -230,6 +254,9 @@ int main(int argc, char **argv) {
     connection.ssl = SSL_new(context);
     if (connection.ssl == NULL)
         fail("SSL_new");
+    remove_final_dot(name);
+    if (!is_address(name) && !is_host_name(name))
+        errx(1, "'%s' is not a name", name);
     demand_name(connection.ssl, name);
     int fd =
         connect_to(argv[optind + 2], argv[optind + 3], connection.deadline);

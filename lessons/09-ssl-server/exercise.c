@@ -4,13 +4,14 @@
  * One machine often serves many names. Each name has its own certificate. The
  * client says in its ClientHello which name it wants (SNI, lesson 08), and the
  * server chooses the certificate for it. You write such a server. OpenSSL has
- * three functions for this. With `SSL_CTX_set_tlsext_servername_callback`, you
- * give it a function of your own, which it calls when the ClientHello has
- * come. In your function, which is `int choose(SSL *ssl, int *alert, void
- * *unused)`, `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the
- * name, and `SSL_set_SSL_CTX(ssl, context)` gives the connection another
- * context. Then your function returns SSL_TLSEXT_ERR_OK. The page
- * SSL_CTX_set_tlsext_servername_callback(3) tells the rest.
+ * three functions for this. With
+ * `SSL_CTX_set_tlsext_servername_callback(context, choose)`, you give a
+ * context a function of your own. It is called when the ClientHello has come.
+ * In your function, which is `int choose(SSL *ssl, int *alert, void *unused)`,
+ * `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, and
+ * `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. Then
+ * your function returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages are
+ * installed, SSL_CTX_set_tlsext_servername_callback(3) tells more.)
  *
  * It is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME CERTFILE
  * KEYFILE]...`. The first two files are for all clients that ask for no name,
@@ -33,8 +34,10 @@
  * 7. It gives each client one second, and not more. A silent client delays the
  *    next one by no more than that. One client after another is enough.
  * 8. It speaks only modern TLS, whatever name it is asked for. That is TLS 1.2
- *    or newer, and only ciphers with ECDHE and AEAD, as in this lesson's
- *    program. (AEAD means that encrypted data cannot be changed unnoticed.)
+ *    or newer, and only ciphers with ECDHE and AEAD. (AEAD means that
+ *    encrypted data cannot be changed unnoticed.) `make_context` of this
+ *    lesson's program shows how, and `tls_server_context` of `tls.h` does it
+ *    for you.
  * 9. It refuses a private key that others may read or write, with status 1. It
  *    says why.
  * 10. It refuses a key that is not the key of its certificate, with status 1.

@@ -46,6 +46,18 @@ static _Noreturn void refuse(const char *what, const char *name) {
     errx(1, "%s %s: %s", what, name, tls_explain(NULL, reason));
 }
 
+/* OpenSSL calls this when a key is protected by a passphrase. Without it,
+ * OpenSSL would ask at the terminal, and a server has none. Its type is given:
+ * pem_password_cb(3). NOLINTNEXTLINE(readability-non-const-parameter) */
+static int refuse_passphrase(char *buffer, int size, int writing,
+                             void *unused) {
+    (void)buffer;
+    (void)size;
+    (void)writing;
+    (void)unused;
+    errx(1, "a key has a passphrase: this server cannot use it");
+}
+
 static SSL_CTX *make_context(void) {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (context == NULL)
@@ -57,6 +69,7 @@ static SSL_CTX *make_context(void) {
     SSL_CTX_set_security_level(context, 2);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_num_tickets(context, 0);
+    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     return context;
 }
 

@@ -5,7 +5,7 @@
  * In lesson 08, `tls_wait` did the waiting for you. Now you write it yourself:
  * a client that reads everything that a server sends, through a socket that
  * never blocks. Its exit status must say whether the answer was complete, or
- * was cut by somebody between the server and the client.
+ * was cut on its way.
  *
  * It is called as `11-ssl-errors [-k FILE] [-t SECONDS] CAFILE NAME HOST
  * PORT`. It connects to HOST, but demands a certificate for NAME, as lesson 08
@@ -14,11 +14,12 @@
  * reading are yours. Ask `SSL_read` for PIECE_BYTES bytes at a time.
  *
  * 1. It prints everything that the server sends, byte for byte. When
- *    close_notify comes, it ends with status 0. It may come before any other
- *    byte.
- * 2. It accepts only a server with a valid certificate for NAME. Otherwise it
- *    prints nothing on standard output, says why on standard error, and ends
- *    with status 1.
+ *    close_notify comes, it ends with status 0. An answer may also be empty:
+ *    close_notify is then the first thing after the handshake.
+ * 2. It accepts only a server with a valid certificate for NAME. Otherwise,
+ *    and when the handshake ends in any other way than with success, it prints
+ *    nothing on standard output, says why on standard error, and ends with
+ *    status 1.
  * 3. It prints what has arrived before it waits for more.
  * 4. It sleeps while it waits. It does not use the processor to wait.
  * 5. It waits until it can send, if that is what a call wants.

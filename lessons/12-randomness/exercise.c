@@ -22,8 +22,8 @@
  * 2. It takes every byte as it is. A newline, a NUL and a byte of value 255
  *    are as random as any other byte.
  * 3. It throws away the numbers that would make some sides more likely. These
- *    are all numbers that are not less than 4294967296 - 4294967296 % SIDES,
- *    where `%` is the remainder. It takes the next four bytes instead.
+ *    are the number 4294967296 - 4294967296 % SIDES and all larger ones, where
+ *    `%` is the remainder. It takes the next four bytes instead.
  * 4. It throws away no other numbers. If SIDES divides 4294967296, no number
  *    is thrown away.
  * 5. It rolls a die of one side, and one of 4294967296 sides.

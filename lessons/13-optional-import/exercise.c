@@ -44,8 +44,8 @@
  *    standard output, and the reason on standard error. A message is invalid
  *    if it begins with another line, if LENGTH is not in digits alone or is
  *    more than 65536, if not exactly LENGTH bytes come out of it, or if
- *    `uncompress` reports an error. Note that a message may be longer than
- *    65536 bytes: `compressBound` says how long.
+ *    `uncompress` reports an error. Note that a message may be a little longer
+ *    than 65536 bytes. 131072 bytes are room enough for it.
  * 9. It packs up to 65536 bytes, and refuses more, with status 1. Then it
  *    prints nothing on standard output, and the reason on standard error.
  * 10. It builds without zlib's header, and still finds zlib. The header

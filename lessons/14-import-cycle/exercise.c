@@ -8,8 +8,9 @@
  *
  * The starter has all three modules in one file. They find each other by name
  * while the program runs: the function `find` stands for `dlsym` (lesson 13).
- * A flag in each module hides the circle. You cut the circle, and may change
- * everything but the functions `main`, `say_start` and `put_line`.
+ * The variable `started` in each module hides the circle. You cut the circle,
+ * and may change everything but the functions `main`, `say_start` and
+ * `put_line`.
  *
  * It is called as `14-import-cycle THREADS [SETTING...]`. It starts as many
  * threads as THREADS says, from 0 to 64, and each of them calls `log_line`
@@ -28,8 +29,8 @@
  *    in the other lines.
  * 4. It starts each module once, when many threads need it at the same moment.
  * 5. It lets no thread use a module before the module is ready. A module is
- *    ready when its body has ended. There is one exception: the body of `log`
- *    may write lines with `put_line`.
+ *    ready when its body has ended. `put_line` belongs to no module, so a body
+ *    may call it.
  * 6. It logs each unknown setting once, however many threads there are.
  * 7. It starts no module that is not needed. With 0 threads there is no line
  *    to log. So no module starts, and nothing is printed, even if there is an

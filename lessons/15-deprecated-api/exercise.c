@@ -18,19 +18,22 @@
  *    prints `connected to 127.0.0.1:8080` when it is connected, and
  *    `127.0.0.1:8080 said 42 bytes` when the server has closed the connection.
  *    When all servers have done so, it ends with status 0.
- * 2. It keeps the address of each server until the end. It connects to the
- *    servers in the order of the arguments.
+ * 2. It says of each server what that server sent. With several servers, each
+ *    line names the right one. It connects to the servers in the order of the
+ *    arguments.
  * 3. It receives from all servers at once, and prints each line at once. A
  *    server that is silent does not hold up the others.
  * 4. It finds a server by its name, whichever of its addresses answers. It
- *    asks `getaddrinfo`, and tries the addresses in that order. The check uses
- *    names that only `getaddrinfo` knows.
+ *    asks `getaddrinfo`, and tries the addresses in that order. The check puts
+ *    a `getaddrinfo` of its own in the place of the C library's, so other ways
+ *    to look up a name find nothing.
  * 5. It speaks IPv6 as well. HOST may be an IPv6 address, or a name that has
  *    one. Such an address is printed as in `[::1]:8080`.
  * 6. It takes a socket whose number is 1024 or more.
  * 7. It tries three times, with a pause of a tenth of a second. One try goes
- *    through all addresses of HOST. If the third try fails too, it says on
- *    standard error why, and which address was the last one, with status 1.
+ *    through all addresses of HOST. If the third try fails too, it ends with
+ *    status 1, and says on standard error why, and which address it tried
+ *    last.
  * 8. It reports a reset as an error, with status 1. On standard error it says
  *    which server it was, and the reason in words, such as "Connection reset
  *    by peer".
@@ -42,8 +45,8 @@
  * 11. It refuses an unknown HOST, with status 1. The message on standard error
  *     contains the name.
  * 12. It refuses an invalid PORT, with status 1. A port is a number from 1 to
- *     65535, in digits alone; `80x` is invalid. If it is not the first PORT,
- *     the program may be connected to some servers already.
+ *     65535, in digits alone; `80x` is invalid. Your program may look at a
+ *     PORT before it connects to any server, or only when it comes to it.
  *
  * What is here compiles and works, and the compiler does not complain.
  */

@@ -38,14 +38,15 @@
  * 10. It sends a private message to one client alone. A line that begins with
  *     `/to` and a blank is private, and so is a line that is `/to` and nothing
  *     else. NAME ends at the next blank, and everything behind that blank is
- *     the text, with all its blanks. `/to NAME TEXT` goes to the client called
- *     NAME, as `SENDER (private): TEXT`, and to no other. NAME may be the
- *     sender itself.
+ *     the text, with all its blanks. So if there are two blanks behind `/to`,
+ *     NAME is missing. `/to NAME TEXT` goes to the client called NAME, as
+ *     `SENDER (private): TEXT`, and to no other. NAME may be the sender
+ *     itself.
  * 11. It tells the sender what is wrong with a private message. If no client
  *     is called NAME, it answers `nobody is called NAME`. If NAME or the text
- *     is missing, it answers `/to needs a name and a text`. One blank is a
- *     text. If both are true (the text is missing, and no client is called
- *     NAME), either answer is right. The others are not told.
+ *     is missing, it answers `/to needs a name and a text`. The text may also
+ *     be a single blank. If both are true (the text is missing, and no client
+ *     is called NAME), either answer is right. The others are not told.
  * 12. It does not wait for a client that does not read. All other clients get
  *     all their lines.
  * 13. It closes a client that has not read for long. For each client, it keeps

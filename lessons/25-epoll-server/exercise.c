@@ -18,34 +18,39 @@
  * 3. It sends back large amounts. Five clients each send 300000 bytes at once.
  * 4. It sends back all that came before a client ended its half. Then it
  *    closes the connection.
- * 5. It serves the others while a client does not read.
- * 6. It uses no processor while a client does not read. Such a client sends
- *    all the time.
- * 7. It uses little memory for a client that does not read. While such a
+ * 5. It goes on when a client resets its connection, and keeps nothing of
+ *    clients that have gone. It closes their descriptors, and frees their
+ *    memory.
+ * 6. It serves the others while a client does not read.
+ * 7. It uses no processor while a client does not read. The client of this
+ *    test sends all the time and reads nothing. When no more bytes fit
+ *    anywhere, your server sleeps.
+ * 8. It uses little memory for a client that does not read. While the same
  *    client sends all the time, the whole process uses less than 6 MB more
  *    than before.
- * 8. It uses no processor when all has been sent back.
- * 9. It closes a client that is silent for SECONDS. SECONDS is a number such
- *    as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
- *    late.
- * 10. It gives a client its time anew when it sends something. No client is
+ * 9. It uses no processor when all has been sent back.
+ * 10. It closes a client that is silent for SECONDS. SECONDS is a number such
+ *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
+ *     late.
+ * 11. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. Only what your server
- *     receives from a client counts; what it sends to the client does not.
- * 11. It closes a silent client also while others send. Again, it is at most
+ *     receives from a client counts; what it sends to the client does not. So
+ *     a client that never reads is closed in the end too.
+ * 12. It closes a silent client also while others send. Again, it is at most
  *     50 milliseconds late.
- * 12. It sleeps for ever while there is no client. It wakes up only when
+ * 13. It sleeps for ever while there is no client. It wakes up only when
  *     something happens.
- * 13. It sleeps until the first client's time is up. There is no clock that
- *     ticks in between.
- * 14. It does no more work for a request when 2500 clients are silent.
- * 15. It spends most of its processor time in system calls. A loop over all
+ * 14. It sleeps until the first moment at which a client's time is up. There
+ *     is no clock that ticks in between.
+ * 15. It does no more work for a request when 2500 clients are silent.
+ * 16. It spends most of its processor time in system calls. A loop over all
  *     possible descriptors in each turn would take longer than the calls.
- * 16. It goes on when a client sends just as its time is up. `epoll_wait` may
+ * 17. It goes on when a client sends just as its time is up. `epoll_wait` may
  *     report a client whose time is up in this moment. Your server may serve
  *     this client or close it, but it must not fail.
- * 17. It refuses an invalid number of seconds or an invalid port, with status
+ * 18. It refuses an invalid number of seconds or an invalid port, with status
  *     1. It says on standard error what is wrong.
- * 18. It refuses other arguments, with status 2. It then prints a line that
+ * 19. It refuses other arguments, with status 2. It then prints a line that
  *     begins with `usage:` on standard error.
  *
  * What is here compiles, listens, and accepts nobody. Your part begins in

@@ -5,9 +5,10 @@
  * before the users have to wait too long. "Too long" is a limit for p99. You
  * write a program that finds the rate at which p99 breaks the limit.
  *
- * To let you test this without waiting, the server of this exercise has its
- * clock in its messages. A run is one connection, and takes 1.1 seconds of the
- * *server's* time, but almost none of yours:
+ * To let you test this without waiting, the server of this exercise does not
+ * really wait. In each reply it writes the time at which it would have
+ * answered. A run is one connection, and takes 1.1 seconds of the *server's*
+ * time, but almost none of yours:
  *
  * - Your program sends a line for each request. The line is the microsecond at
  *   which the request is due. With RATE requests in a second, request number
@@ -29,8 +30,8 @@
  * looks between the last good rate and the first bad one. It prints the
  * highest whole rate from 100 to 10000 at which p99 does not exceed the limit.
  *
- * 1. It sends a line for each request, with the time at which it is due. What
- *    became of the requests before does not matter, so it may send all lines
+ * 1. It sends a line for each request, with the time at which it is due. A
+ *    request does not wait for the replies before it, so it may send all lines
  *    at once.
  * 2. It uses p99, and not the mean or the largest.
  * 3. It leaves out the warm-up.

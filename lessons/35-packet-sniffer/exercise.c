@@ -16,16 +16,16 @@
  * 2. It reads times in microseconds and in nanoseconds.
  * 3. It reads a file that a machine with the other byte order wrote.
  * 4. It passes over a SYN that nobody answered, and over one whose handshake
- *    was not completed. If there are several handshakes, it takes the one
- *    whose SYN comes first.
+ *    was not completed. There may be thousands of them. If there are several
+ *    handshakes, it takes the one whose SYN comes first.
  * 5. It takes no packet of another connection for one of these three.
  * 6. It takes the first one if a packet was sent again. That holds for each of
  *    the three packets.
  * 7. It knows that 0 comes after the largest number. Numbers of TCP have 32
  *    bits.
  * 8. It reads packets that were captured only in part, and nothing beyond that
- *    part. It passes over a packet that is cut or damaged in its headers; one
- *    that is cut behind them counts.
+ *    part. It passes over a packet whose headers are cut or damaged. A packet
+ *    whose headers are complete counts, even if its data are cut.
  * 9. It refuses a captured length above 262144. This and the next three are
  *    errors: it prints nothing on standard output, says on standard error what
  *    is wrong, and ends with status 1. Here, the error contains the word

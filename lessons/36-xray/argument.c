@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "constant.h"
+#include "group.h"
 #include "memory.h"
 #include "trace.h"
 
@@ -40,8 +41,22 @@ static void write_number(FILE *out, const struct argument *argument) {
     (void)fprintf(out, "%" PRId64, (int64_t)argument->values[0]);
 }
 
+/* Where in a file a call begins: sendfile(2), splice(2). */
+static void write_offset(FILE *out, const struct argument *argument) {
+    int64_t offset = 0;
+    struct memory memory = memory_at(argument, 0);
+    if (trace_read(memory.task, memory.address, &offset, sizeof offset) ==
+        sizeof offset)
+        (void)fprintf(out, "offset %" PRId64, offset);
+}
+
 static void write_hex(FILE *out, const struct argument *argument) {
     (void)fprintf(out, "0x%" PRIx64, argument->values[0]);
+}
+
+static void write_splice_flags(FILE *out, const struct argument *argument) {
+    constant_write_flags(out, CONSTANT_SPLICE_FLAG,
+                         (unsigned)argument->values[0], "");
 }
 
 static void write_domain(FILE *out, const struct argument *argument) {
@@ -205,6 +220,44 @@ static void write_linger(FILE *out, struct memory memory) {
         (void)fprintf(out, ", {%d, %d}", value.l_onoff, value.l_linger);
 }
 
+/* Writes the multicast group that an option is about; returns whether it is
+ * about one. */
+static bool write_group(FILE *out, const struct argument *argument) {
+    uint8_t value[GROUP_OPTION_BYTES];
+    size_t length = sizeof value;
+    struct group_change change;
+    if (argument->values[3] < length)
+        length = (size_t)argument->values[3];
+    length = trace_read(argument->task, argument->values[2], value, length);
+    if (!group_parse(&change, (int)argument->values[0],
+                     (unsigned)argument->values[1], value, length))
+        return false;
+    (void)fputs(", ", out);
+    group_write(out, &change);
+    return true;
+}
+
+/* IP_MULTICAST_IF names an interface by an address, which stands in the second
+ * place of a struct ip_mreqn. */
+static void write_interface(FILE *out, const struct argument *argument) {
+    struct memory memory = memory_at(argument, 2);
+    uint8_t bytes[4];
+    if (argument->values[3] >= sizeof(struct ip_mreqn))
+        memory.address += offsetof(struct ip_mreqn, imr_address);
+    if (trace_read(memory.task, memory.address, bytes, sizeof bytes) ==
+        sizeof bytes)
+        (void)fprintf(out, ", %u.%u.%u.%u", bytes[0], bytes[1], bytes[2],
+                      bytes[3]);
+}
+
+/* A number of one byte, which some options of IP may have. */
+static void write_byte(FILE *out, const struct argument *argument) {
+    uint8_t value;
+    struct memory memory = memory_at(argument, 2);
+    if (trace_read(memory.task, memory.address, &value, 1) == 1)
+        (void)fprintf(out, ", %u", value);
+}
+
 static void write_option(FILE *out, const struct argument *argument) {
     int level = (int)argument->values[0];
     uint64_t option = argument->values[1];
@@ -212,7 +265,17 @@ static void write_option(FILE *out, const struct argument *argument) {
     enum constant_group options;
     int value = 0;
     write_option_name(out, argument);
-    if (!find_options(level, &options) || !read_int(memory, &value))
+    if (!find_options(level, &options) || write_group(out, argument))
+        return;
+    if (argument->values[3] == 1) {
+        write_byte(out, argument);
+        return;
+    }
+    if (level == IPPROTO_IP && option == IP_MULTICAST_IF) {
+        write_interface(out, argument);
+        return;
+    }
+    if (!read_int(memory, &value))
         return;
     if (level == SOL_SOCKET && option == SO_LINGER) {
         write_linger(out, memory);
@@ -248,6 +311,7 @@ static void write_filled_buffers(FILE *out, const struct argument *argument) {
 
 static void write_filled_message(FILE *out, const struct argument *argument) {
     memory_write_message(out, memory_at(argument, 0), (size_t)argument->result);
+    memory_write_message_flags(out, memory_at(argument, 0));
 }
 
 static void write_filled_address(FILE *out, const struct argument *argument) {
@@ -315,6 +379,7 @@ static const struct form {
     [ARG_HIDDEN] = {1, HIDDEN, NULL, NULL, NOT_FILLED},
     [ARG_FD] = {1, SHOWN, write_descriptor, NULL, NOT_FILLED},
     [ARG_NUMBER] = {1, SHOWN, write_number, NULL, NOT_FILLED},
+    [ARG_OFFSET] = {1, SHOWN_UNLESS_ZERO, write_offset, NULL, NOT_FILLED},
     [ARG_HEX] = {1, SHOWN, write_hex, NULL, NOT_FILLED},
     [ARG_TEXT] = {1, SHOWN, write_text, NULL, NOT_FILLED},
     [ARG_DOMAIN] = {1, SHOWN, write_domain, NULL, NOT_FILLED},
@@ -336,6 +401,8 @@ static const struct form {
                             FILLED_IF_POSITIVE},
     [ARG_MESSAGE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_message_flags, NULL,
                            NOT_FILLED},
+    [ARG_SPLICE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_splice_flags, NULL,
+                          NOT_FILLED},
     [ARG_OPTION] = {4, SHOWN, write_option, NULL, NOT_FILLED},
     [ARG_OPTION_FILLED] = {4, SHOWN, write_option_name, write_filled_option,
                            ALWAYS_FILLED},

@@ -23,6 +23,7 @@ enum argument_kind {
     ARG_HIDDEN,         /* one that would tell the reader nothing */
     ARG_FD,             /* a descriptor */
     ARG_NUMBER,         /* a decimal number */
+    ARG_OFFSET,         /* address of an offset in a file; not shown if NULL */
     ARG_HEX,            /* a hexadecimal number */
     ARG_TEXT,           /* a C string */
     ARG_DOMAIN,         /* AF_INET */
@@ -38,6 +39,7 @@ enum argument_kind {
     ARG_MESSAGE,        /* address of a struct msghdr */
     ARG_MESSAGE_FILLED, /* the same */
     ARG_MESSAGE_FLAGS,  /* of send(2) and recv(2); not shown where 0 */
+    ARG_SPLICE_FLAGS,   /* not shown where 0 */
     ARG_OPTION,         /* level, option, address of the value, length */
     ARG_OPTION_FILLED,  /* level, option, two addresses */
     ARG_SHUTDOWN,       /* SHUT_WR */

@@ -10,6 +10,7 @@
 
 #include "argument.h"
 #include "constant.h"
+#include "memory.h"
 
 enum {
     LAST_ERROR = 4095,   /* the largest errno of Linux */
@@ -80,11 +81,11 @@ static const struct call {
     {SYS_sendfile,
      "sendfile",
      CALL_ON_SOCKET,
-     {ARG_FD, ARG_FD, ARG_HIDDEN, ARG_NUMBER}},
+     {ARG_FD, ARG_FD, ARG_OFFSET, ARG_NUMBER}},
     {SYS_splice,
      "splice",
-     CALL_ON_SOCKET,
-     {ARG_FD, ARG_HIDDEN, ARG_FD, ARG_HIDDEN, ARG_NUMBER, ARG_HEX}},
+     CALL_ON_PIPE,
+     {ARG_FD, ARG_OFFSET, ARG_FD, ARG_OFFSET, ARG_NUMBER, ARG_SPLICE_FLAGS}},
     {SYS_close, "close", CALL_ON_SOCKET, {ARG_FD}},
     {SYS_dup, "dup", CALL_ON_SOCKET, {ARG_FD}},
 #ifdef SYS_dup2
@@ -229,6 +230,75 @@ bool call_is_accept(const struct trace_call *call) {
     return call_is(call, "accept") || call_is(call, "accept4");
 }
 
+bool call_is_inside(const struct trace_call *call, size_t *second) {
+    *second = call->number == SYS_splice ? 2 : 1;
+    return call->number == SYS_sendfile || call->number == SYS_splice;
+}
+
+enum call_direction call_direction(const struct trace_call *call, int fd) {
+    switch (call->number) {
+    case SYS_sendto:
+    case SYS_sendmsg:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_sendfile:
+        return CALL_SENDS;
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_read:
+    case SYS_readv:
+        return CALL_RECEIVES;
+    case SYS_splice: /* from its first descriptor to its second */
+        return fd == (int)call->arguments[0] ? CALL_RECEIVES : CALL_SENDS;
+    default:
+        return CALL_NEITHER;
+    }
+}
+
+/* ---- messages -------------------------------------------------------------*/
+
+void call_read_control(pid_t task, const struct trace_call *call,
+                       struct control *control) {
+    *control = (struct control){0};
+    if (call->number == SYS_sendmsg || call->number == SYS_recvmsg)
+        memory_read_control((struct memory){task, call->arguments[1]}, control);
+}
+
+size_t call_read_target(pid_t task, const struct trace_call *call,
+                        struct sockaddr_storage *target) {
+    struct msghdr message = {0};
+    uint64_t address = 0;
+    uint64_t length = 0;
+    *target = (struct sockaddr_storage){0};
+    if (call->number == SYS_sendto) {
+        address = call->arguments[4];
+        length = call->arguments[5];
+    } else if (call->number == SYS_sendmsg &&
+               trace_read(task, call->arguments[1], &message, sizeof message) ==
+                   sizeof message) {
+        address = (uintptr_t)message.msg_name;
+        length = message.msg_namelen;
+    }
+    if (address == 0)
+        return 0;
+    if (length > sizeof *target)
+        length = sizeof *target;
+    return trace_read(task, address, target, length);
+}
+
+bool call_read_group(pid_t task, const struct trace_call *call,
+                     struct group_change *change) {
+    uint8_t value[GROUP_OPTION_BYTES];
+    size_t length = sizeof value;
+    if (call->number != SYS_setsockopt)
+        return false;
+    if (call->arguments[4] < length)
+        length = (size_t)call->arguments[4];
+    length = trace_read(task, call->arguments[3], value, length);
+    return group_parse(change, (int)call->arguments[1],
+                       (unsigned)call->arguments[2], value, length);
+}
+
 /* ---- arguments and results ------------------------------------------------*/
 
 /* The arguments of a call, each with its kind; returns how many there are. */
@@ -251,10 +321,11 @@ static size_t list_arguments(pid_t task, const struct trace_call *call,
 }
 
 void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
-                      const char *what) {
+                      const char *const what[CALL_DESCRIPTORS]) {
     struct argument list[ARGUMENTS];
     size_t count = list_arguments(task, call, list);
     const char *separator = "";
+    size_t next = 0;
     (void)fprintf(out, "%s(", call_name(call));
     for (size_t i = 0; i < count; i++) {
         if (!argument_is_shown(&list[i]))
@@ -262,10 +333,11 @@ void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
         (void)fputs(separator, out);
         separator = ", ";
         argument_write(out, &list[i]);
-        if (list[i].kind == ARG_FD && what[0] != '\0') {
-            (void)fprintf(out, " %s", what);
-            what = ""; /* it is about the first descriptor only */
-        }
+        if (list[i].kind != ARG_FD || next == CALL_DESCRIPTORS)
+            continue;
+        if (what[next][0] != '\0')
+            (void)fprintf(out, " %s", what[next]);
+        next++;
     }
 }
 
@@ -288,17 +360,21 @@ static void write_error(FILE *out, const struct trace_call *call) {
 void call_write_result(FILE *out, pid_t task, const struct trace_call *call) {
     struct argument list[ARGUMENTS];
     size_t count = list_arguments(task, call, list);
+    size_t second;
     if (has_failed(call)) {
         write_error(out, call);
         return;
     }
     (void)fprintf(out, " = %" PRId64, call->result);
+    if (call_is_inside(call, &second))
+        (void)fputs(CALL_INSIDE, out);
     for (size_t i = 0; i < count; i++)
         argument_write_filled(out, &list[i]);
 }
 
-/* The buffer of a writev(2) that has the first bytes: the first one, unless it
- * is empty, as some C libraries have it. Returns whether there is one. */
+/* The buffer of an array of iovec that has the first bytes: the first one,
+ * unless it is empty, as some C libraries have it. Returns whether there is
+ * one. */
 static bool find_first_buffer(pid_t task, uint64_t address,
                               struct iovec *first) {
     struct iovec buffers[2] = {0};
@@ -315,10 +391,19 @@ size_t call_sent(pid_t task, const struct trace_call *call, char *bytes,
                  size_t size) {
     uint64_t address = call->arguments[1];
     uint64_t length = call->arguments[2];
+    struct msghdr message = {0};
     struct iovec first;
     switch (call->number) {
     case SYS_write:
     case SYS_sendto:
+        break;
+    case SYS_sendmsg:
+        if (trace_read(task, address, &message, sizeof message) !=
+                sizeof message ||
+            !find_first_buffer(task, (uintptr_t)message.msg_iov, &first))
+            return 0;
+        address = (uintptr_t)first.iov_base;
+        length = first.iov_len;
         break;
     case SYS_writev:
         if (!find_first_buffer(task, address, &first))

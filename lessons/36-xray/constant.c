@@ -39,10 +39,24 @@ static const struct constant type_flags[] = {
 };
 
 static const struct constant message_flags[] = {
-    {MSG_NOSIGNAL, "MSG_NOSIGNAL"}, {MSG_PEEK, "MSG_PEEK"},
-    {MSG_DONTWAIT, "MSG_DONTWAIT"}, {MSG_WAITALL, "MSG_WAITALL"},
-    {MSG_TRUNC, "MSG_TRUNC"},       {MSG_MORE, "MSG_MORE"},
-    {MSG_OOB, "MSG_OOB"},           {0, NULL},
+    {MSG_NOSIGNAL, "MSG_NOSIGNAL"},
+    {MSG_PEEK, "MSG_PEEK"},
+    {MSG_DONTWAIT, "MSG_DONTWAIT"},
+    {MSG_WAITALL, "MSG_WAITALL"},
+    {MSG_TRUNC, "MSG_TRUNC"},
+    {MSG_MORE, "MSG_MORE"},
+    {MSG_OOB, "MSG_OOB"},
+    {MSG_CTRUNC, "MSG_CTRUNC"},
+    {MSG_CMSG_CLOEXEC, "MSG_CMSG_CLOEXEC"},
+    {MSG_ERRQUEUE, "MSG_ERRQUEUE"},
+    {0, NULL},
+};
+
+static const struct constant splice_flags[] = {
+    {SPLICE_F_MOVE, "SPLICE_F_MOVE"},
+    {SPLICE_F_NONBLOCK, "SPLICE_F_NONBLOCK"},
+    {SPLICE_F_MORE, "SPLICE_F_MORE"},
+    {0, NULL},
 };
 
 static const struct constant shutdowns[] = {
@@ -74,6 +88,7 @@ static const struct constant socket_options[] = {
     {SO_PROTOCOL, "SO_PROTOCOL"},
     {SO_ACCEPTCONN, "SO_ACCEPTCONN"},
     {SO_PEERCRED, "SO_PEERCRED"},
+    {SO_PASSCRED, "SO_PASSCRED"},
     {SO_ATTACH_FILTER, "SO_ATTACH_FILTER"},
     {SO_TIMESTAMPNS, "SO_TIMESTAMPNS"},
     {0, NULL},
@@ -94,6 +109,13 @@ static const struct constant tcp_options[] = {
 static const struct constant ip_options[] = {
     {IP_TTL, "IP_TTL"},
     {IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP"},
+    {IP_DROP_MEMBERSHIP, "IP_DROP_MEMBERSHIP"},
+    {IP_ADD_SOURCE_MEMBERSHIP, "IP_ADD_SOURCE_MEMBERSHIP"},
+    {IP_DROP_SOURCE_MEMBERSHIP, "IP_DROP_SOURCE_MEMBERSHIP"},
+    {MCAST_JOIN_GROUP, "MCAST_JOIN_GROUP"},
+    {MCAST_LEAVE_GROUP, "MCAST_LEAVE_GROUP"},
+    {IP_MULTICAST_ALL, "IP_MULTICAST_ALL"},
+    {IP_PKTINFO, "IP_PKTINFO"},
     {IP_MULTICAST_IF, "IP_MULTICAST_IF"},
     {IP_MULTICAST_TTL, "IP_MULTICAST_TTL"},
     {IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP"},
@@ -104,6 +126,16 @@ static const struct constant ip_options[] = {
 
 static const struct constant ipv6_options[] = {
     {IPV6_V6ONLY, "IPV6_V6ONLY"},
+    {IPV6_JOIN_GROUP, "IPV6_JOIN_GROUP"},
+    {IPV6_LEAVE_GROUP, "IPV6_LEAVE_GROUP"},
+    {MCAST_JOIN_GROUP, "MCAST_JOIN_GROUP"},
+    {MCAST_LEAVE_GROUP, "MCAST_LEAVE_GROUP"},
+    {IPV6_MULTICAST_IF, "IPV6_MULTICAST_IF"},
+    {IPV6_MULTICAST_HOPS, "IPV6_MULTICAST_HOPS"},
+    {IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP"},
+    {IPV6_MULTICAST_ALL, "IPV6_MULTICAST_ALL"},
+    {IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS"},
+    {IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO"},
     {0, NULL},
 };
 
@@ -208,6 +240,7 @@ static const struct constant *const groups[] = {
     [CONSTANT_TYPE] = types,
     [CONSTANT_TYPE_FLAG] = type_flags,
     [CONSTANT_MESSAGE_FLAG] = message_flags,
+    [CONSTANT_SPLICE_FLAG] = splice_flags,
     [CONSTANT_SHUTDOWN] = shutdowns,
     [CONSTANT_LEVEL] = levels,
     [CONSTANT_SOCKET_OPTION] = socket_options,

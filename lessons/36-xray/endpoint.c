@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "peer.h"
 #include "proc.h"
 
 static const char *const state_names[] = {
@@ -45,6 +47,25 @@ void endpoint_keep(const struct sockaddr_storage *from,
     }
 }
 
+void endpoint_keep_name(const struct sockaddr_storage *from, size_t length,
+                        char *name) {
+    const size_t path_at = offsetof(struct sockaddr_un, sun_path);
+    const char *path = (const char *)from + path_at;
+    if (from->ss_family != AF_UNIX || length <= path_at)
+        return;
+    size_t room = length - path_at;
+    if (path[0] != '\0')
+        room = strnlen(path, room);
+    if (room >= ENDPOINT_NAME_BYTES)
+        room = ENDPOINT_NAME_BYTES - 1;
+    for (size_t i = 0; i < room; i++) {
+        name[i] = path[i];
+        if (path[i] == '\0')
+            name[i] = '@';
+    }
+    name[room] = '\0';
+}
+
 /* The value of an option of the socket itself, or 0 if there is none. */
 static int read_option(int fd, int option) {
     int value = 0;
@@ -68,6 +89,19 @@ static void read_tcp(int fd, struct endpoint *endpoint) {
         endpoint->unacknowledged = (unsigned)unsent;
 }
 
+/* Whether it has turned IP_MULTICAST_ALL off, which is on where nobody has. */
+static bool read_hears_own_groups(int fd, int family) {
+    int all = 1;
+    socklen_t length = sizeof all;
+    int result;
+    if (family == AF_INET6)
+        result =
+            getsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &all, &length);
+    else
+        result = getsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &all, &length);
+    return result == 0 && all == 0;
+}
+
 /* Reads all that a socket of our own tells. Returns 0, or -1 for none. */
 static int read_socket(int fd, struct endpoint *endpoint) {
     struct sockaddr_storage local = {0};
@@ -82,11 +116,16 @@ static int read_socket(int fd, struct endpoint *endpoint) {
     endpoint->inode = status.st_ino;
     endpoint->family = local.ss_family;
     endpoint->type = read_option(fd, SO_TYPE);
+    if (endpoint->family != AF_UNIX && endpoint->type == SOCK_DGRAM)
+        endpoint->hears_own_groups =
+            read_hears_own_groups(fd, endpoint->family);
     endpoint->listening = read_option(fd, SO_ACCEPTCONN) != 0;
     endpoint_keep(&local, &endpoint->local);
+    endpoint_keep_name(&local, local_length, endpoint->name);
     if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) == 0) {
         endpoint->connected = true;
         endpoint_keep(&peer, &endpoint->peer);
+        endpoint_keep_name(&peer, peer_length, endpoint->peer_name);
     }
     if (read_option(fd, SO_PROTOCOL) == IPPROTO_TCP)
         read_tcp(fd, endpoint);
@@ -105,18 +144,29 @@ static int borrow(pid_t process, int fd) {
     return copy;
 }
 
-int endpoint_read(pid_t process, int fd, struct endpoint *endpoint) {
-    *endpoint = (struct endpoint){0};
-    /* Most descriptors are not of sockets. /proc tells, so that we need not
-     * borrow them. */
-    if (proc_inode(process, fd) == 0)
-        return -1;
+/* Reads what it is, by a descriptor of our own or by /proc. Returns 0, or -1
+ * for no socket. */
+static int read_any(pid_t process, int fd, struct endpoint *endpoint) {
     int copy = borrow(process, fd);
     if (copy < 0)
         return proc_read(process, fd, endpoint);
     int result = read_socket(copy, endpoint);
     (void)close(copy);
     return result;
+}
+
+int endpoint_read(pid_t process, int fd, struct endpoint *endpoint) {
+    *endpoint = (struct endpoint){0};
+    /* Most descriptors are not of sockets. /proc tells, so that we need not
+     * borrow them. */
+    if (proc_inode(process, fd) == 0)
+        return -1;
+    if (read_any(process, fd, endpoint) < 0)
+        return -1;
+    if (endpoint->family == AF_UNIX)
+        endpoint->hides_peer =
+            peer_find(endpoint->inode, &endpoint->peer_inode) < 0;
+    return 0;
 }
 
 int endpoint_try(pid_t process) {

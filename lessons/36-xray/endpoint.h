@@ -13,7 +13,10 @@
 
 #include "packet.h"
 
-enum { ENDPOINT_TEXT_BYTES = 64 };
+enum {
+    ENDPOINT_TEXT_BYTES = 64,
+    ENDPOINT_NAME_BYTES = 112, /* of a UNIX socket, with its final NUL */
+};
 
 struct endpoint {
     uint64_t inode; /* the number of its file: one for each socket, however
@@ -24,6 +27,13 @@ struct endpoint {
     bool connected;
     struct packet_end local; /* AF_INET and AF_INET6 only */
     struct packet_end peer;  /* likewise */
+    bool hears_own_groups;   /* only the multicast groups that it has joined;
+                                see IP_MULTICAST_ALL in ip(7) */
+    /* AF_UNIX only: */
+    uint64_t peer_inode;                 /* 0: see peer_find */
+    bool hides_peer;                     /* the kernel does not tell it */
+    char name[ENDPOINT_NAME_BYTES];      /* where it is bound to, or "" */
+    char peer_name[ENDPOINT_NAME_BYTES]; /* where its peer is bound to */
     /* Of TCP only, as TCP_INFO has it (tcp(7)): */
     unsigned state;          /* TCP_ESTABLISHED and so on; 0: not TCP */
     unsigned window;         /* congestion window, in segments */
@@ -69,6 +79,12 @@ const char *endpoint_format(int family, const struct packet_end *end,
 /* Copies an address of AF_INET or AF_INET6 to *end. Any other address leaves
  * *end as it is. */
 void endpoint_keep(const struct sockaddr_storage *from, struct packet_end *end);
+
+/* Copies the address of a UNIX socket, which has length bytes, to name, which
+ * has ENDPOINT_NAME_BYTES, as /proc/net/unix shows it: each NUL of an abstract
+ * one is @. Any other address leaves name as it is. */
+void endpoint_keep_name(const struct sockaddr_storage *from, size_t length,
+                        char *name);
 
 /* Whether both are the same address and port. */
 bool endpoint_same(const struct packet_end *one,

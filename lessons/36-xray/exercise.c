@@ -25,7 +25,8 @@
  *    then `killed by signal 11`, and the status is 128 plus the number of the
  *    signal.
  * 10. It also counts a call that never returns.
- * 11. It takes all that it traces with it when it is killed.
+ * 11. It leaves nothing running when it is killed. All that it traces is
+ *     killed too.
  * 12. It says why COMMAND cannot be run, with status 127.
  * 13. It refuses to run without COMMAND, with status 2. It then writes a line
  *     that begins with `usage:` to standard error.

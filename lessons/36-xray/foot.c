@@ -1,7 +1,9 @@
 #include "foot.h"
 
 #include <stdbool.h>
+#include <string.h>
 
+#include "call.h"
 #include "layout.h"
 
 /* ---- who waits ------------------------------------------------------------*/
@@ -11,7 +13,7 @@ static int64_t last_arrival(const struct picture *picture, int column) {
     int64_t last = 0;
     for (size_t i = 0; i < picture->count; i++) {
         const struct picture_event *event = &picture->events[i];
-        if (event->kind == PICTURE_SEGMENT && event->to == column &&
+        if (picture_is_arrow(event) && event->to == column &&
             event->began > last)
             last = event->began;
     }
@@ -101,6 +103,32 @@ static void write_shared(FILE *out, const struct record *record) {
                       shared);
 }
 
+/* What the letters mean. */
+static void write_marks(FILE *out, const struct picture *picture) {
+    for (size_t i = 0; i < picture->count; i++) {
+        if (picture->events[i].mark == '\0')
+            continue;
+        (void)fputs("Each connection has a letter, which stands before its "
+                    "calls and in its arrows.\n",
+                    out);
+        return;
+    }
+}
+
+/* What the words behind some calls mean. */
+static void write_legend(FILE *out, const struct picture *picture) {
+    for (size_t i = 0; i < picture->count; i++) {
+        const struct picture_event *event = &picture->events[i];
+        if (event->kind != PICTURE_CALL || event->result == NULL ||
+            strstr(event->result, CALL_INSIDE) == NULL)
+            continue;
+        (void)fputs("Bytes that a call moves \"in the kernel\" never come into "
+                    "the memory of the program.\n",
+                    out);
+        return;
+    }
+}
+
 void foot_write(FILE *out, const struct record *record,
                 const struct picture *picture, int64_t ended_at) {
     if (ended_at > 0)
@@ -108,6 +136,8 @@ void foot_write(FILE *out, const struct record *record,
     for (size_t i = 0; i < record->use_count; i++)
         if (is_measured(&record->uses[i]) && is_last(record, i))
             write_connection(out, record, picture, &record->uses[i]);
+    write_marks(out, picture);
+    write_legend(out, picture);
     write_shared(out, record);
     if (record->left_out > 0)
         (void)fprintf(out, "%lu more calls and segments were left out.\n",

@@ -6,9 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connection.h"
+#include "membership.h"
+#include "message.h"
 #include "utf8.h"
 
-enum { MOST_COLUMNS = 6 };
+enum {
+    MOST_COLUMNS = 6,
+    MOST_RECEIVERS = 32, /* of a datagram to a group */
+};
 
 /* The side of a socket, by all that was seen of it. */
 static enum record_side side_of(const struct record *record, uint64_t inode) {
@@ -33,6 +39,7 @@ int layout_column(const struct record *record, struct record_place place) {
 /* How well a use of a socket fits one end of a segment. */
 enum fit {
     NO_FIT,
+    FITS_TARGET,     /* it connects there, but its local end is not known */
     FITS_LISTENER,   /* its local end fits, and it has no peer */
     FITS_CONNECTION, /* both ends fit */
 };
@@ -46,7 +53,9 @@ static bool is_local_end(const struct endpoint *socket,
                          const struct packet_end *end) {
     if (endpoint_same(&socket->local, end))
         return true;
-    if (!is_any_address(&socket->local))
+    /* What is bound to a group sends from an address of this host. */
+    if (!is_any_address(&socket->local) &&
+        !group_is(socket->family, &socket->local))
         return false;
     return socket->local.port == end->port || socket->local.port == 0;
 }
@@ -57,30 +66,57 @@ static enum fit find_fit(const struct endpoint *socket,
     if (!is_local_end(socket, here))
         return NO_FIT;
     if (endpoint_same(&socket->peer, there))
-        return FITS_CONNECTION;
+        return socket->local.port == 0 ? FITS_TARGET : FITS_CONNECTION;
     if (socket->local.port != 0 && socket->peer.port == 0)
         return FITS_LISTENER;
     return NO_FIT;
 }
 
+/* Which uses of a socket count. */
+enum users {
+    ALL_USERS,
+    SENDERS,
+};
+
 /* The place at the end `here` of a segment that was seen at a time: the process
  * that used the socket last before it, or else first after it. */
-static struct record_place find_owner(const struct record *record, int64_t at,
-                                      const struct packet_end *here,
-                                      const struct packet_end *there) {
+static struct record_place find_user(const struct record *record, int64_t at,
+                                     const struct packet_end *here,
+                                     const struct packet_end *there,
+                                     enum users users) {
     struct record_place owner = {RECORD_NOBODY, 0};
     enum fit best = NO_FIT;
     for (size_t i = 0; i < record->use_count; i++) {
         const struct record_use *use = &record->uses[i];
         enum fit fit = find_fit(&use->endpoint, here, there);
         bool is_closer = fit == best && use->at <= at;
-        if (fit == NO_FIT || (fit <= best && !is_closer))
+        if (fit == NO_FIT || (fit <= best && !is_closer) ||
+            (users == SENDERS && !use->sends))
             continue;
         best = fit;
         owner.process = use->process;
         owner.inode = use->endpoint.inode;
     }
     return owner;
+}
+
+static struct record_place find_owner(const struct record *record, int64_t at,
+                                      const struct packet_end *here,
+                                      const struct packet_end *there) {
+    return find_user(record, at, here, there, ALL_USERS);
+}
+
+/* Several processes may have UDP sockets of the same port: then the one that
+ * called send last has sent a datagram. */
+static struct record_place find_sender(const struct record *record,
+                                       const struct record_frame *frame) {
+    struct record_place sender = {RECORD_NOBODY, 0};
+    if (frame->is_datagram)
+        sender =
+            find_user(record, frame->at, &frame->from, &frame->to, SENDERS);
+    if (sender.process == RECORD_NOBODY)
+        sender = find_owner(record, frame->at, &frame->from, &frame->to);
+    return sender;
 }
 
 /* Whether two frames went between the same two ends, in any direction. */
@@ -92,14 +128,56 @@ static bool is_same_connection(const struct record_frame *one,
            endpoint_same(&one->to, &other->from);
 }
 
-/* The port that the first frame of a connection came from: that of the client,
- * unless the connection began before we looked. */
-static in_port_t find_connection(const struct record *record,
-                                 const struct record_frame *frame) {
+/* The number of a connection: that of its first frame. */
+static int find_connection(const struct record *record,
+                           const struct record_frame *frame) {
     const struct record_frame *first = record->frames;
     while (!is_same_connection(first, frame))
         first++;
-    return first->from.port;
+    return (int)(first - record->frames);
+}
+
+/* Adds an event of a frame, which gets the text of the frame or a copy of it.
+ */
+static void add_event(struct record *record, struct record_event *event,
+                      const char *text) {
+    event->drawn.text = strdup(text);
+    if (event->drawn.text != NULL && record_add_event(record, event) >= 0)
+        return;
+    free(event->drawn.text);
+    free(event->drawn.extra);
+    record->no_memory = true;
+}
+
+/* Adds an event for each socket that a datagram to a group has arrived at: one
+ * arrow tells what was sent and to which group, the others that it is the same
+ * datagram. */
+static void add_group_segments(struct record *record,
+                               const struct record_frame *frame,
+                               struct record_event *event) {
+    struct record_place receivers[MOST_RECEIVERS];
+    size_t count =
+        membership_find_receivers(record, frame, receivers, MOST_RECEIVERS);
+    char group[ENDPOINT_TEXT_BYTES];
+    (void)endpoint_format(frame->family, &frame->to, ENDPOINT_WHOLE, group);
+    if (count > MOST_RECEIVERS)
+        count = MOST_RECEIVERS;
+    event->connection = RECORD_NO_CONNECTION;
+    event->to.process = RECORD_NOBODY;
+    if (count > 0)
+        event->to = receivers[0];
+    if (asprintf(&event->drawn.extra, "to %s", group) < 0) {
+        event->drawn.extra = NULL;
+        record->no_memory = true;
+    }
+    add_event(record, event, frame->text);
+    for (size_t i = 1; i < count; i++) {
+        event->to = receivers[i];
+        event->drawn.extra = NULL;
+        event->drawn.is_copy = true;
+        event->drawn.began++; /* so that the order stays */
+        add_event(record, event, frame->text);
+    }
 }
 
 /* Makes an event of each frame that one of our processes sent or received. */
@@ -107,18 +185,18 @@ static void add_segments(struct record *record) {
     for (size_t i = 0; i < record->frame_count; i++) {
         struct record_frame *frame = &record->frames[i];
         struct record_event event = {
-            .place = find_owner(record, frame->at, &frame->from, &frame->to),
+            .place = find_sender(record, frame),
             .to = find_owner(record, frame->at, &frame->to, &frame->from),
             .connection = find_connection(record, frame),
-            .drawn = {.kind = PICTURE_SEGMENT,
-                      .began = frame->at,
-                      .text = frame->text,
-                      .state = ""}};
+            .drawn = {
+                .kind = PICTURE_SEGMENT, .began = frame->at, .state = ""}};
         if (event.place.process == RECORD_NOBODY &&
             event.to.process == RECORD_NOBODY)
             continue;
-        if (record_add_event(record, &event) >= 0)
-            frame->text = NULL; /* the event has it now */
+        if (frame->to.port != 0 && group_is(frame->family, &frame->to))
+            add_group_segments(record, frame, &event);
+        else
+            add_event(record, &event, frame->text);
     }
 }
 
@@ -144,12 +222,14 @@ static int count_columns(const struct record *record, const char *actor) {
     return count;
 }
 
-/* Whether a process has sent a segment to itself. */
+/* Whether a process has sent a segment to itself, as a client and a server. */
 static bool talks_to_itself(const struct record *record, int process) {
     for (size_t i = 0; i < record->event_count; i++) {
         const struct record_event *event = &record->events[i];
         if (event->drawn.kind == PICTURE_SEGMENT &&
-            event->place.process == process && event->to.process == process)
+            event->place.process == process && event->to.process == process &&
+            side_of(record, event->place.inode) !=
+                side_of(record, event->to.inode))
             return true;
     }
     return false;
@@ -309,52 +389,25 @@ static void find_columns(struct record *record) {
         struct record_event *event = &record->events[i];
         event->drawn.column = layout_column(record, event->place);
         event->drawn.to = PICTURE_NOBODY;
-        if (event->drawn.kind == PICTURE_SEGMENT)
+        if (picture_is_arrow(&event->drawn))
             event->drawn.to = layout_column(record, event->to);
     }
 }
 
-/* ---- several connections --------------------------------------------------*/
-
-/* Whether segments of another connection went between the same two columns. */
-static bool has_other_connection(const struct record *record,
-                                 const struct record_event *event) {
-    int one = event->drawn.column;
-    int other = event->drawn.to;
-    for (size_t i = 0; i < record->event_count; i++) {
-        const struct record_event *next = &record->events[i];
-        if (next->drawn.kind != PICTURE_SEGMENT ||
-            next->connection == event->connection)
-            continue;
-        int from = next->drawn.column;
-        int to = next->drawn.to;
-        if ((from == one && to == other) || (from == other && to == one))
-            return true;
-    }
-    return false;
-}
-
-/* Writes the connection's port before a segment where there are several
- * connections between its columns: ":40000 SYN". The server's calls have the
- * same port: "recv(4 from :40000". */
-static void name_connections(struct record *record) {
-    for (size_t i = 0; i < record->event_count; i++) {
-        struct record_event *event = &record->events[i];
-        char *text = NULL;
-        if (event->drawn.kind != PICTURE_SEGMENT ||
-            !has_other_connection(record, event))
-            continue;
-        if (asprintf(&text, ":%u %s", event->connection, event->drawn.text) <
-            0) {
-            record->no_memory = true;
-            continue;
-        }
-        free(event->drawn.text);
-        event->drawn.text = text;
-    }
-}
-
 /* ---- the picture ----------------------------------------------------------*/
+
+/* Whether an event belongs into no column. What a process tells itself by a
+ * UNIX socket is seen in its calls. */
+static bool is_hidden(const struct record_event *event) {
+    switch (event->drawn.kind) {
+    case PICTURE_SEGMENT:
+        return false;
+    case PICTURE_MESSAGE:
+        return event->place.process == event->to.process;
+    default:
+        return event->drawn.column == PICTURE_NOBODY;
+    }
+}
 
 /* Moves the events that have a column into the picture. */
 static void move_events(struct record *record, struct picture *picture) {
@@ -366,22 +419,24 @@ static void move_events(struct record *record, struct picture *picture) {
     for (size_t i = 0; i < record->event_count; i++) {
         struct record_event *event = &record->events[i];
         struct picture_event drawn = event->drawn;
-        if (drawn.kind != PICTURE_SEGMENT && drawn.column == PICTURE_NOBODY)
+        if (is_hidden(event))
             continue;
         picture->events[picture->count] = drawn;
         picture->count++;
         event->drawn.text = NULL; /* the picture has them now */
         event->drawn.result = NULL;
+        event->drawn.extra = NULL;
     }
 }
 
 void layout_make(struct record *record, struct picture *picture) {
     add_segments(record);
+    message_find_receivers(record);
     choose_processes(record);
     add_columns(record, picture);
     move_deaths(record);
     find_columns(record);
-    name_connections(record);
+    connection_tell_apart(record);
     move_events(record, picture);
     picture_sort(picture);
     if (picture_fold(picture) < 0)

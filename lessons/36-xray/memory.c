@@ -134,8 +134,32 @@ void memory_write_buffers(FILE *out, struct memory memory, uint64_t count,
     bytes_write(out, bytes, got, length);
 }
 
+void memory_read_control(struct memory memory, struct control *control) {
+    struct msghdr message = {0};
+    uint8_t bytes[CONTROL_BYTES];
+    *control = (struct control){0};
+    if (read_bytes(memory, &message, sizeof message) != sizeof message)
+        return;
+    struct memory data = {memory.task, (uintptr_t)message.msg_control};
+    size_t wanted = sizeof bytes;
+    if (message.msg_controllen < wanted)
+        wanted = message.msg_controllen;
+    control_parse(control, bytes, read_bytes(data, bytes, wanted));
+}
+
+void memory_write_message_flags(FILE *out, struct memory memory) {
+    struct msghdr message = {0};
+    if (read_bytes(memory, &message, sizeof message) != sizeof message)
+        return;
+    unsigned flags = (unsigned)message.msg_flags;
+    /* What a program has not asked for, but must know of. */
+    constant_write_flags(out, CONSTANT_MESSAGE_FLAG,
+                         flags & (unsigned)(MSG_CTRUNC | MSG_TRUNC), " ");
+}
+
 void memory_write_message(FILE *out, struct memory memory, size_t most) {
     struct msghdr message = {0};
+    struct control control;
     if (read_bytes(memory, &message, sizeof message) != sizeof message)
         return;
     struct memory buffers = {memory.task, (uintptr_t)message.msg_iov};
@@ -145,9 +169,8 @@ void memory_write_message(FILE *out, struct memory memory, size_t most) {
         (void)fputc(' ', out);
         memory_write_address(out, name, message.msg_namelen);
     }
-    if (message.msg_controllen > 0)
-        (void)fprintf(out, " and %zu bytes of control",
-                      (size_t)message.msg_controllen);
+    memory_read_control(memory, &control);
+    control_write(out, &control);
 }
 
 /* ---- waiting --------------------------------------------------------------*/

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "control.h"
+
 /* What lies at an address of the process that task belongs to. */
 struct memory {
     pid_t task;
@@ -35,9 +37,16 @@ void memory_write_address(FILE *out, struct memory memory, uint64_t length);
 void memory_write_buffers(FILE *out, struct memory memory, uint64_t count,
                           size_t most);
 
-/* Writes the bytes of a struct msghdr, up to `most`, its address, and how many
- * bytes of control data it has (sendmsg(2)). */
+/* Writes the bytes of a struct msghdr, up to `most`, its address, and its
+ * control data (sendmsg(2)). */
 void memory_write_message(FILE *out, struct memory memory, size_t most);
+
+/* Writes what recvmsg(2) says of a message in the flags of its struct msghdr:
+ * " MSG_CTRUNC", or nothing. */
+void memory_write_message_flags(FILE *out, struct memory memory);
+
+/* Reads the control data of a struct msghdr. */
+void memory_read_control(struct memory memory, struct control *control);
 
 /* Writes how long two numbers are in milliseconds, or "for ever" for NULL: the
  * first counts seconds, and of the second there are `per_millisecond` in a

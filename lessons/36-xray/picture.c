@@ -17,6 +17,10 @@ static int compare(const void *left, const void *right) {
     return 0;
 }
 
+bool picture_is_arrow(const struct picture_event *event) {
+    return event->kind == PICTURE_SEGMENT || event->kind == PICTURE_MESSAGE;
+}
+
 void picture_sort(struct picture *picture) {
     if (picture->count > 0)
         qsort(picture->events, picture->count, sizeof picture->events[0],
@@ -108,18 +112,38 @@ int64_t picture_beginning(const struct picture *picture) {
     return first;
 }
 
+static void write_arrow(FILE *out, const struct picture *picture,
+                        const struct picture_event *event) {
+    const char *kind = event->kind == PICTURE_MESSAGE ? "message" : "wire";
+    if (event->kind == PICTURE_REPORT) {
+        (void)fprintf(out, "wire\t%s > routers\t%s\n",
+                      picture_name(picture, event->column), event->text);
+        return;
+    }
+    (void)fprintf(out, "%s\t%s > %s\t", kind,
+                  picture_name(picture, event->column),
+                  picture_name(picture, event->to));
+    if (event->mark != '\0')
+        (void)fprintf(out, "%c ", event->mark);
+    (void)fputs(event->text, out);
+    if (event->extra != NULL)
+        (void)fprintf(out, " %s", event->extra);
+    (void)fputc('\n', out);
+}
+
 void picture_write_list(FILE *out, const struct picture *picture) {
     for (size_t i = 0; i < picture->count; i++) {
         const struct picture_event *event = &picture->events[i];
         const char *name = picture_name(picture, event->column);
         const char *close = event->kind == PICTURE_CALL ? ")" : "";
         const char *result = event->result == NULL ? " ..." : event->result;
-        if (event->kind == PICTURE_SEGMENT)
-            (void)fprintf(out, "wire\t%s > %s\t%s\n", name,
-                          picture_name(picture, event->to), event->text);
+        const char mark[] = {event->mark == '\0' ? '\0' : '\t', event->mark,
+                             '\0'};
+        if (picture_is_arrow(event) || event->kind == PICTURE_REPORT)
+            write_arrow(out, picture, event);
         else
-            (void)fprintf(out, "%s\t%s%s%s\t%s\n", name, event->text, close,
-                          result, event->state);
+            (void)fprintf(out, "%s\t%s%s%s\t%s%s\n", name, event->text, close,
+                          result, event->state, mark);
     }
 }
 
@@ -129,6 +153,7 @@ void picture_free(struct picture *picture) {
     for (size_t i = 0; i < picture->count; i++) {
         free(picture->events[i].text);
         free(picture->events[i].result);
+        free(picture->events[i].extra);
     }
     free(picture->names);
     free(picture->events);

@@ -16,19 +16,30 @@ enum { PICTURE_NOBODY = -1 };
 enum picture_kind {
     PICTURE_CALL,    /* a system call of the process in column */
     PICTURE_SEGMENT, /* what was sent from column to the column `to` */
+    PICTURE_MESSAGE, /* the same, but over no wire: by a UNIX socket */
+    PICTURE_REPORT,  /* what the process's kernel told the routers, if any */
     PICTURE_NOTE,    /* something else that happened to that process */
 };
 
 struct picture_event {
     enum picture_kind kind;
     int column;    /* or PICTURE_NOBODY */
-    int to;        /* of a segment: its receiver, or PICTURE_NOBODY */
+    int to;        /* of an arrow: its receiver, or PICTURE_NOBODY */
     int64_t began; /* nanoseconds on CLOCK_REALTIME */
     int64_t ended; /* likewise; 0 while a call has not returned */
     bool waited;   /* other things happened during the call: it is drawn in two
                       rows, where it began and where it returned */
     char *text;    /* "recv(3 to :80, 100", "SYN ACK", in ASCII: malloc(3)ed */
     char *result;  /* " = 6 \"hello\\n\"": likewise; NULL before it */
+    char *extra;   /* of an arrow: what stands below it, "+ descriptor 7 -> 5",
+                      "to 239.1.2.3:80": malloc(3)ed; or NULL */
+    bool is_copy;  /* of a segment: the same as the one before it, which has
+                      arrived at another socket too */
+    unsigned connection; /* its number, from 1 on, where the picture has several
+                            connections; or 0 */
+    bool makes_it;       /* the call is of this connection only when it returns:
+                            accept(2) */
+    char mark; /* its letter, where columns do not tell them apart; or 0 */
     const char *state;       /* "ESTABLISHED", or "": never freed */
     unsigned unacknowledged; /* bytes that were sent and not acknowledged */
 };
@@ -45,6 +56,9 @@ struct picture {
     size_t count;
     struct picture_event *events; /* malloc(3)ed */
 };
+
+/* Whether an event is drawn as an arrow: a segment or a message. */
+bool picture_is_arrow(const struct picture_event *event);
 
 /* Brings the events into the order in which they began. */
 void picture_sort(struct picture *picture);
@@ -63,8 +77,8 @@ const char *picture_name(const struct picture *picture, int column);
 int64_t picture_beginning(const struct picture *picture);
 
 /* Writes a line for each event, without its time, for programs that compare:
- * the name of its column (or `wire`), what it is, and the state, with tabs
- * between them. */
+ * the name of its column (or `wire` or `message`), what it is, the state, and
+ * the letter of its connection if it has one, with tabs between them. */
 void picture_write_list(FILE *out, const struct picture *picture);
 
 /* Frees all that the picture owns, and makes it empty. */

@@ -15,6 +15,7 @@
 #include "call.h"
 #include "deadline.h"
 #include "endpoint.h"
+#include "membership.h"
 #include "trace.h"
 #include "wire.h"
 
@@ -172,6 +173,7 @@ static void note_end(struct play *play, const struct trace_event *event,
                        WEXITSTATUS(event->status));
     if (at == 0)
         at = schedule_now();
+    play->record.processes[number].leaving = at;
     if (!play->over)
         record_note(&play->record, number, at, is_death, text);
     struct play_actor *actor = find_actor(play, event->task);
@@ -297,6 +299,13 @@ static bool may_start_next(const struct play *play) {
 /* No task can go on by itself: starts the next actor, ends the play if the last
  * actor has ended, or else waits. */
 static void go_on(struct play *play, struct deadline *limit) {
+    /* What the kernel will send by itself in a moment shall not come later in
+     * one picture than in another. */
+    if (!play->over && play->wire >= 0 &&
+        membership_is_awaited(&play->record, schedule_now())) {
+        wait_a_while(play, 1);
+        return;
+    }
     if (may_start_next(play)) {
         start_actor(play);
         return;

@@ -2,10 +2,12 @@
 
 #include "proc.h"
 
+#include <dirent.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -171,8 +173,17 @@ static void read_internet(const char *path, struct endpoint *endpoint) {
     }
 }
 
+/* Keeps the path at the end of a line, which is a blank and the path. */
+static void keep_path(const char *end, char *name) {
+    size_t length = strcspn(end, "\n");
+    if (*end != ' ' || length > ENDPOINT_NAME_BYTES)
+        return;
+    memcpy(name, end + 1, length - 1);
+    name[length - 1] = '\0';
+}
+
 /* A line of /proc/net/unix: address, references, protocol, flags, type, state,
- * inode, path. */
+ * inode, and the path, if there is one. */
 static void read_unix(const char *path, struct endpoint *endpoint) {
     char text[LINE_BYTES];
     FILE *file = fopen(path, "re");
@@ -180,12 +191,16 @@ static void read_unix(const char *path, struct endpoint *endpoint) {
         return;
     while (fgets(text, sizeof text, file) != NULL) {
         char flags[16];
+        char type[8];
         char state[8];
         char inode[24];
-        if (sscanf(text, "%*s %*s %*s %15s %*s %7s %23s", flags, state,
-                   inode) != 3 ||
+        int end = 0;
+        if (sscanf(text, "%*s %*s %*s %15s %7s %7s %23s%n", flags, type, state,
+                   inode, &end) != 4 ||
             strtoull(inode, NULL, 10) != endpoint->inode)
             continue;
+        keep_path(text + end, endpoint->name);
+        endpoint->type = (int)strtoul(type, NULL, 16);
         endpoint->listening = (strtoul(flags, NULL, 16) & UNIX_LISTENS) != 0;
         endpoint->connected = strtoul(state, NULL, 16) == UNIX_CONNECTED;
         break;
@@ -227,4 +242,32 @@ int proc_read(pid_t process, int fd, struct endpoint *endpoint) {
     else
         read_internet(path, endpoint);
     return 0;
+}
+
+const char *proc_describe(pid_t process, int fd) {
+    char path[PATH_BYTES];
+    struct stat status;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process, fd);
+    if (stat(path, &status) < 0)
+        return "";
+    if (S_ISFIFO(status.st_mode))
+        return "pipe";
+    return S_ISREG(status.st_mode) ? "file" : "";
+}
+
+bool proc_holds(pid_t process, uint64_t inode) {
+    char path[PATH_BYTES];
+    bool found = false;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)process);
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return false;
+    const struct dirent *entry = readdir(folder);
+    while (entry != NULL && !found) {
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+        found = entry->d_name[0] != '.' && proc_inode(process, fd) == inode;
+        entry = readdir(folder);
+    }
+    (void)closedir(folder);
+    return found;
 }

@@ -21,6 +21,13 @@ int proc_read(pid_t process, int fd, struct endpoint *endpoint);
  * it is not a socket. */
 uint64_t proc_inode(pid_t process, int fd);
 
+/* What a descriptor of a process is that is not of a socket, in a word: "file"
+ * or "pipe", or "" for anything else. */
+const char *proc_describe(pid_t process, int fd);
+
+/* Whether any descriptor of a process is the socket of that number. */
+bool proc_holds(pid_t process, uint64_t inode);
+
 /* The state of a TCP connection between the same two ends, also one that no
  * descriptor belongs to any more; 0 if there is none. */
 unsigned proc_state(const struct endpoint *endpoint);

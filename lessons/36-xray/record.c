@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "membership.h"
+#include "message.h"
 #include "proc.h"
 #include "secret.h"
 #include "segment.h"
@@ -34,17 +36,14 @@ static void *grow(struct record *record, void *array, size_t count,
     return grown;
 }
 
-/* Opens a stream that writes into new memory, or returns NULL. */
-static FILE *open_text(struct record *record, char **text, size_t *length) {
+FILE *record_open_text(struct record *record, char **text, size_t *length) {
     FILE *out = open_memstream(text, length);
     if (out == NULL)
         record->no_memory = true;
     return out;
 }
 
-/* Closes it: then *text is the caller's. Returns 0; or -1 if there was no
- * memory for all of it, and then *text is NULL. */
-static int close_text(struct record *record, FILE *out, char **text) {
+int record_close_text(struct record *record, FILE *out, char **text) {
     if (fclose(out) == EOF) {
         free(*text);
         *text = NULL;
@@ -79,6 +78,19 @@ int record_add_event(struct record *record, const struct record_event *event) {
     grown[record->event_count] = *event;
     record->event_count++;
     return (int)record->event_count - 1;
+}
+
+struct record_membership *
+record_add_membership(struct record *record,
+                      const struct record_membership *membership) {
+    struct record_membership *grown = grow(
+        record, record->memberships, record->membership_count, sizeof *grown);
+    if (grown == NULL)
+        return NULL;
+    record->memberships = grown;
+    grown[record->membership_count] = *membership;
+    record->membership_count++;
+    return &grown[record->membership_count - 1];
 }
 
 /* ---- who used which socket ------------------------------------------------*/
@@ -143,15 +155,33 @@ static void add_use(struct record *record, const struct record_use *use) {
 
 /* ---- calls that begin -----------------------------------------------------*/
 
-/* Whether a call is made on a socket; then *endpoint is what that socket is.
+/* The descriptor that a call is made on, which may be that of a socket; or -1.
  */
+static int used_descriptor(const struct trace_call *call, pid_t pid) {
+    size_t second;
+    switch (call_use(call)) {
+    case CALL_ON_SOCKET:
+    case CALL_ON_STREAM:
+        break;
+    case CALL_ON_PIPE:
+        if (proc_inode(pid, (int)call->arguments[0]) == 0 &&
+            call_is_inside(call, &second))
+            return (int)call->arguments[second];
+        break;
+    default:
+        return -1;
+    }
+    return (int)call->arguments[0];
+}
+
+/* Whether a call is made on a socket; then *use has its descriptor, and what
+ * that socket is. */
 static bool is_on_socket(const struct trace_call *call, pid_t pid,
-                         struct endpoint *endpoint) {
-    enum call_use use = call_use(call);
-    *endpoint = (struct endpoint){0};
-    if (use != CALL_ON_SOCKET && use != CALL_ON_STREAM)
+                         struct record_use *use) {
+    use->descriptor = used_descriptor(call, pid);
+    if (use->descriptor < 0)
         return false;
-    return endpoint_read(pid, (int)call->arguments[0], endpoint) == 0;
+    return endpoint_read(pid, use->descriptor, &use->endpoint) == 0;
 }
 
 /* Whether a call asks what the picture shows anyway: the state of TCP. */
@@ -166,6 +196,7 @@ static bool is_kept(const struct trace_call *call, bool on_socket,
         return true;
     switch (call_use(call)) {
     case CALL_ALWAYS:
+    case CALL_ON_PIPE:
         return true;
     case CALL_ON_STREAM:
         if (call->arguments[0] <= STDERR_FILENO)
@@ -193,21 +224,42 @@ static void keep_target(pid_t task, const struct trace_call *call,
         endpoint_keep(&target, &endpoint->peer);
 }
 
+/* Says in words what the descriptors of a call are. Of the first one, only
+ * sockets are told. socket is what the socket is, and "" if there is none. */
+static void find_words(const struct trace_call *call, pid_t pid,
+                       const struct record_use *use, const char *socket,
+                       const char *words[CALL_DESCRIPTORS]) {
+    size_t second;
+    words[0] = socket;
+    words[1] = "";
+    if (!call_is_inside(call, &second))
+        return;
+    const size_t places[CALL_DESCRIPTORS] = {0, second};
+    for (size_t i = 0; i < CALL_DESCRIPTORS; i++) {
+        int fd = (int)call->arguments[places[i]];
+        words[i] = socket;
+        if (fd != use->descriptor || socket[0] == '\0')
+            words[i] = proc_describe(pid, fd);
+    }
+}
+
 /* Writes a call into new memory; returns NULL if there is none. use is of the
  * socket that it is made on; its inode is 0 if it is made on none. */
 static char *write_beginning(struct record *record, pid_t task,
                              const struct trace_call *call,
                              const struct record_use *use) {
-    char what[ENDPOINT_TEXT_BYTES] = "";
+    char socket[ENDPOINT_TEXT_BYTES] = "";
+    const char *what[CALL_DESCRIPTORS];
     char *text = NULL;
     size_t length;
     if (use->endpoint.inode != 0)
-        (void)endpoint_describe(&use->endpoint, use->accepted, what);
-    FILE *out = open_text(record, &text, &length);
+        (void)endpoint_describe(&use->endpoint, use->accepted, socket);
+    find_words(call, record->processes[use->process].pid, use, socket, what);
+    FILE *out = record_open_text(record, &text, &length);
     if (out == NULL)
         return NULL;
     call_write_begin(out, task, call, what);
-    (void)close_text(record, out, &text);
+    (void)record_close_text(record, out, &text);
     return text;
 }
 
@@ -237,9 +289,7 @@ static void note_foreign(struct record *record,
 int record_begin(struct record *record, const struct record_caller *caller,
                  const struct trace_call *call, enum record_choice choice) {
     struct record_process *process = &record->processes[caller->process];
-    struct record_use use = {.at = caller->at,
-                             .process = caller->process,
-                             .descriptor = (int)call->arguments[0]};
+    struct record_use use = {.at = caller->at, .process = caller->process};
     if (call->foreign) {
         note_foreign(record, caller);
         return -1;
@@ -247,7 +297,7 @@ int record_begin(struct record *record, const struct record_caller *caller,
     struct record_event event = {
         .place = {.process = caller->process},
         .drawn = {.kind = PICTURE_CALL, .began = caller->at, .state = ""}};
-    bool on_socket = is_on_socket(call, process->pid, &use.endpoint);
+    bool on_socket = is_on_socket(call, process->pid, &use);
     note_process(process, caller, call, on_socket);
     if (!is_kept(call, on_socket, choice))
         return -1;
@@ -261,6 +311,8 @@ int record_begin(struct record *record, const struct record_caller *caller,
     if (event.drawn.text == NULL)
         return -1;
     if (on_socket) {
+        use.closes = call_is(call, "close");
+        use.sends = call_direction(call, use.descriptor) == CALL_SENDS;
         keep_target(caller->task, call, &use.endpoint);
         add_use(record, &use);
         secret_hide(find_socket(record, use.endpoint.inode), &use.endpoint,
@@ -275,14 +327,11 @@ int record_begin(struct record *record, const struct record_caller *caller,
 /* ---- calls that return ----------------------------------------------------*/
 
 /* The descriptor of the socket that a call was on or has made, or -1. */
-static int descriptor_of(const struct trace_call *call) {
-    enum call_use use = call_use(call);
+static int descriptor_of(const struct trace_call *call, pid_t pid) {
     bool makes_socket = call_is_accept(call) || call_is(call, "socket");
     if (makes_socket && call->result >= 0)
         return (int)call->result;
-    if (use == CALL_ON_SOCKET || use == CALL_ON_STREAM)
-        return (int)call->arguments[0];
-    return -1;
+    return used_descriptor(call, pid);
 }
 
 /* After close(2), keeps the state of a connection that has no descriptor any
@@ -298,10 +347,10 @@ static void keep_state_after_close(const struct record *record,
 /* Keeps the state that a call has left its socket in. */
 static void keep_state(struct record *record, struct record_event *event,
                        const struct trace_call *call) {
+    pid_t pid = record->processes[event->place.process].pid;
     struct record_use use = {.at = event->drawn.ended,
                              .process = event->place.process,
-                             .descriptor = descriptor_of(call)};
-    pid_t pid = record->processes[use.process].pid;
+                             .descriptor = descriptor_of(call, pid)};
     struct endpoint *endpoint = &use.endpoint;
     if (use.descriptor < 0)
         return;
@@ -321,8 +370,12 @@ static void keep_state(struct record *record, struct record_event *event,
     bool failed = call_is(call, "connect") && call->result != 0 &&
                   endpoint->local.port == 0;
     use.accepted = was_accepted(record, endpoint->inode);
-    if (call_is_accept(call) && call->result >= 0)
+    if (call_is_accept(call) && call->result >= 0) {
         use.accepted = true;
+        event->made = endpoint->inode;
+    }
+    use.received = call->result > 0 &&
+                   call_direction(call, use.descriptor) == CALL_RECEIVES;
     if (!failed)
         add_use(record, &use);
 }
@@ -336,11 +389,11 @@ void record_return(struct record *record, int number, pid_t task,
     drawn->began = times->began;
     drawn->ended = times->ended;
     drawn->waited = times->waited;
-    FILE *out = open_text(record, &drawn->result, &length);
+    FILE *out = record_open_text(record, &drawn->result, &length);
     if (out == NULL)
         return;
     call_write_result(out, task, call);
-    if (close_text(record, out, &drawn->result) < 0)
+    if (record_close_text(record, out, &drawn->result) < 0)
         return;
     keep_state(record, event, call);
     /* A connect(2) of TCP is drawn in two rows, however fast the answer comes,
@@ -348,6 +401,8 @@ void record_return(struct record *record, int number, pid_t task,
      * between them, and the state that these bring about below. */
     if (call_is(call, "connect") && drawn->state[0] != '\0')
         drawn->waited = true;
+    message_add(record, number, task, call);
+    membership_add(record, number, task, call);
 }
 
 /* ---- notes and frames -----------------------------------------------------*/
@@ -370,9 +425,11 @@ void record_note(struct record *record, int process, int64_t at, bool is_death,
 
 void record_frame(struct record *record, int64_t at,
                   const struct packet *packet) {
-    struct record_frame frame = {.at = at, .family = packet->family};
+    struct record_frame frame = {.at = at,
+                                 .family = packet->family,
+                                 .is_datagram = packet->kind == PACKET_UDP};
     size_t length;
-    if (!segment_is_shown(packet))
+    if (membership_report(record, at, packet) || !segment_is_shown(packet))
         return;
     if (record->frame_count >= MOST_EVENTS) {
         record->left_out++;
@@ -384,11 +441,11 @@ void record_frame(struct record *record, int64_t at,
         return;
     record->frames = grown;
     segment_find_ends(packet, &frame.from, &frame.to);
-    FILE *out = open_text(record, &frame.text, &length);
+    FILE *out = record_open_text(record, &frame.text, &length);
     if (out == NULL)
         return;
     segment_write(out, packet);
-    if (close_text(record, out, &frame.text) < 0)
+    if (record_close_text(record, out, &frame.text) < 0)
         return;
     grown[record->frame_count] = frame;
     record->frame_count++;
@@ -398,6 +455,7 @@ void record_free(struct record *record) {
     for (size_t i = 0; i < record->event_count; i++) {
         free(record->events[i].drawn.text);
         free(record->events[i].drawn.result);
+        free(record->events[i].drawn.extra);
     }
     for (size_t i = 0; i < record->frame_count; i++)
         free(record->frames[i].text);
@@ -405,5 +463,6 @@ void record_free(struct record *record) {
     free(record->uses);
     free(record->events);
     free(record->frames);
+    free(record->memberships);
     *record = (struct record){0};
 }

@@ -8,14 +8,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
+#include "control.h"
 #include "endpoint.h"
+#include "group.h"
 #include "packet.h"
 #include "picture.h"
 #include "trace.h"
 
-enum { RECORD_NOBODY = -1 }; /* a process that we do not watch */
+enum {
+    RECORD_NOBODY = -1, /* a process that we do not watch */
+    RECORD_NO_CONNECTION = -1,
+};
 
 /* A program that talks to itself has two columns, one for each end of its
  * connection. All others have one, whichever side they are on. Which side a
@@ -49,22 +55,37 @@ struct record_use {
     int process;
     int descriptor;
     bool accepted;  /* accept(2) made it */
+    bool sends;     /* a call that began then sends by it */
+    bool received;  /* a call that returned then has received by it */
     bool encrypted; /* it speaks TLS */
+    bool closes;    /* a call that began then closes this descriptor */
     struct endpoint endpoint;
 };
 
 struct record_event {
     struct record_place place;
-    struct record_place to;     /* of a segment */
-    in_port_t connection;       /* of a segment: the port of the end that sent
-                                   the first one of its connection */
+    struct record_place to;     /* of a segment or a message; of a message, the
+                                   process is what its peer was held by */
+    struct control control;     /* of a message, and of a call that received */
+    uint64_t made;              /* the socket that accept(2) has made, or 0 */
+    int connection;             /* found at the end; see layout.c */
     bool is_death;              /* of a note: a signal killed the process */
     struct picture_event drawn; /* its columns are found at the end */
+};
+
+/* At that time a socket joined a multicast group, or left it. */
+struct record_membership {
+    int64_t at;
+    int process;
+    uint64_t inode;
+    struct group_change change;
+    bool is_awaited; /* the kernel has not told it yet to routers */
 };
 
 struct record_frame {
     int64_t at;
     int family;
+    bool is_datagram;
     struct packet_end from;
     struct packet_end to;
     char *text; /* malloc(3)ed */
@@ -82,8 +103,11 @@ struct record {
     size_t event_count;
     struct record_frame *frames;
     size_t frame_count;
+    struct record_membership *memberships;
+    size_t membership_count;
     unsigned long left_out; /* calls and frames beyond the 4000 that are kept */
     bool no_memory;         /* something else is missing, for want of that */
+    bool no_peers;          /* messages are missing: see peer_find */
 };
 
 /* Adds a process that `maker` has made. Returns its number, or -1 and ENOMEM.
@@ -126,10 +150,23 @@ void record_return(struct record *record, int event, pid_t task,
 void record_note(struct record *record, int process, int64_t at, bool is_death,
                  const char *text);
 
-/* Records a frame that crossed the wire. Frames that are not TCP, UDP or ICMP
- * are left out. */
+/* Records a frame that crossed the wire. Frames that are not TCP, UDP, ICMP or
+ * IGMP are left out. */
 void record_frame(struct record *record, int64_t at,
                   const struct packet *packet);
+
+/* Adds a membership. Returns it, good until the next one; or NULL and
+ * no_memory. */
+struct record_membership *
+record_add_membership(struct record *record,
+                      const struct record_membership *membership);
+
+/* Opens a stream that writes into new memory, or returns NULL and no_memory. */
+FILE *record_open_text(struct record *record, char **text, size_t *length);
+
+/* Closes it: then *text is the caller's. Returns 0; or -1 and no_memory if not
+ * all of it could be written, and then *text is NULL. */
+int record_close_text(struct record *record, FILE *out, char **text);
 
 /* Adds an event, which the record owns from then on. Returns its number; or -1
  * and no_memory, and then it is the caller's. */

@@ -25,7 +25,7 @@ static bool has_strangers(const struct picture *picture) {
         const struct picture_event *event = &picture->events[i];
         if (event->column == PICTURE_NOBODY)
             return true;
-        if (event->kind == PICTURE_SEGMENT && event->to == PICTURE_NOBODY)
+        if (picture_is_arrow(event) && event->to == PICTURE_NOBODY)
             return true;
     }
     return false;
@@ -111,6 +111,8 @@ static void add_state(struct rows *rows, size_t place,
             return;
         last->from = place;
         last->to = place;
+        last->connection = event->connection;
+        last->mark = event->mark;
     }
     last->state = event->state;
     last->unacknowledged = event->unacknowledged;
@@ -122,6 +124,7 @@ struct entry {
     size_t place;
     int64_t since;
     bool has_state;
+    bool is_of_connection; /* if the event is */
 };
 
 /* Adds a text on as many rows as it needs; text must not be empty. */
@@ -137,10 +140,16 @@ static void add_text(struct rows *rows, const struct entry *entry,
             return;
         if (entry->event->kind == PICTURE_NOTE)
             row->kind = ROW_NOTE;
+        if (entry->event->kind == PICTURE_REPORT)
+            row->kind = ROW_REPORT;
         row->has_time = is_first;
         row->since = entry->since;
         row->from = entry->place;
         row->to = entry->place;
+        if (entry->is_of_connection) {
+            row->connection = entry->event->connection;
+            row->mark = entry->event->mark;
+        }
         (void)snprintf(row->text, sizeof row->text, "%s%.*s", before,
                        (int)length, text);
         text += length;
@@ -153,18 +162,48 @@ static void add_text(struct rows *rows, const struct entry *entry,
         add_state(rows, entry->place, entry->event);
 }
 
-static void add_segment(struct rows *rows, const struct picture *picture,
-                        const struct picture_event *event, int64_t since) {
+static struct row *add_arrow(struct rows *rows, const struct picture *picture,
+                             const struct picture_event *event,
+                             const char *label) {
     struct row *row = add_row(rows);
     if (row == NULL)
-        return;
-    row->has_time = true;
-    row->since = since;
+        return NULL;
     row->from = place_of(picture, event->column);
     row->to = place_of(picture, event->to);
+    row->connection = event->connection;
     if (row->from != row->to)
-        row->kind = ROW_ARROW;
-    (void)snprintf(row->text, sizeof row->text, "%s", event->text);
+        row->kind = event->kind == PICTURE_MESSAGE ? ROW_MESSAGE : ROW_ARROW;
+    (void)snprintf(row->text, sizeof row->text, "%s", label);
+    return row;
+}
+
+/* What a message carries beside its bytes has an arrow of its own; what else is
+ * said of an arrow stands below it. */
+static void add_extra(struct rows *rows, const struct picture *picture,
+                      const struct picture_event *event) {
+    if (event->extra == NULL || event->is_copy)
+        return;
+    struct row *row = add_arrow(rows, picture, event, event->extra);
+    if (row != NULL && row->kind == ROW_ARROW)
+        row->kind = ROW_LABEL;
+}
+
+static void add_arrows(struct rows *rows, const struct picture *picture,
+                       const struct picture_event *event, int64_t since) {
+    const char *text = event->is_copy ? "the same datagram" : event->text;
+    char label[ROW_TEXT_BYTES];
+    if (event->mark != '\0')
+        (void)snprintf(label, sizeof label, "%c %s", event->mark, text);
+    else
+        (void)snprintf(label, sizeof label, "%s", text);
+    struct row *row = add_arrow(rows, picture, event, label);
+    if (row == NULL)
+        return;
+    if (row->from == row->to)
+        row->kind = ROW_REPORT;
+    row->has_time = !event->is_copy;
+    row->since = since;
+    add_extra(rows, picture, event);
 }
 
 /* ---- in the order of time -------------------------------------------------*/
@@ -239,11 +278,17 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     struct entry entry = {.event = event,
                           .place = place_of(picture, event->column),
                           .since = moment->at - picture_beginning(picture),
-                          .has_state = true};
+                          .has_state = true,
+                          .is_of_connection = true};
     const char *close = event->kind == PICTURE_CALL ? ")" : "";
     char text[CALL_BYTES];
-    if (event->kind == PICTURE_SEGMENT) {
-        add_segment(rows, picture, event, entry.since);
+    if (picture_is_arrow(event)) {
+        add_arrows(rows, picture, event, entry.since);
+        return;
+    }
+    if (event->kind == PICTURE_REPORT) {
+        (void)snprintf(text, sizeof text, "-> %s", event->text);
+        add_text(rows, &entry, text);
         return;
     }
     if (moment->phase == RETURN) {
@@ -253,6 +298,7 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     } else if (event->waited || event->result == NULL) {
         const char *dots = event->kind == PICTURE_CALL ? " ..." : "";
         entry.has_state = false;
+        entry.is_of_connection = !event->makes_it;
         (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, dots);
     } else {
         (void)snprintf(text, sizeof text, "%s%s%s", event->text, close,
@@ -299,15 +345,25 @@ void row_format_state(const struct row *row, char *text, size_t size) {
         (void)snprintf(text, size, "%s", row->state);
 }
 
+/* How long the word for bytes at the end of a label is, or 0. */
+static size_t unit_length(const char *label) {
+    static const char *const units[] = {" bytes", " byte"};
+    size_t length = strlen(label);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        size_t unit = strlen(units[i]);
+        if (length >= unit && strcmp(label + length - unit, units[i]) == 0)
+            return unit;
+    }
+    return 0;
+}
+
 /* The end of a label that says how many bytes there were: "1460 bytes", "1203
  * encrypted bytes"; or "". */
 static const char *byte_count(const char *label) {
-    static const char unit[] = " bytes";
     size_t length = strlen(label);
-    if (length < strlen(unit) ||
-        strcmp(label + length - strlen(unit), unit) != 0)
+    const char *at = label + length - unit_length(label);
+    if (*at == '\0')
         return "";
-    const char *at = label + length - strlen(unit);
     while (at > label && (at[-1] != ' ' || isdigit((unsigned char)*at) == 0))
         at--;
     return at;
@@ -345,6 +401,10 @@ size_t row_shorten(const char *label, size_t room, char *shown) {
     (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, label, dots,
                    count[0] == '\0' ? "" : " ", count);
     return strlen(shown);
+}
+
+bool row_is_arrow(const struct row *row) {
+    return row->kind == ROW_ARROW || row->kind == ROW_MESSAGE;
 }
 
 void row_free(struct rows *rows) {

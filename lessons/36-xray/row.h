@@ -17,9 +17,12 @@
 enum { ROW_TEXT_BYTES = 512 };
 
 enum row_kind {
-    ROW_CALL,  /* a call, or a part of one */
-    ROW_NOTE,  /* something else that happened to a process */
-    ROW_ARROW, /* a segment, from one place to another */
+    ROW_CALL,    /* a call, or a part of one */
+    ROW_NOTE,    /* something else that happened to a process */
+    ROW_ARROW,   /* a segment, from one place to another */
+    ROW_LABEL,   /* what stands below an arrow */
+    ROW_REPORT,  /* what is sent, but to nobody in the picture */
+    ROW_MESSAGE, /* likewise, but over no wire: its line is broken */
 };
 
 struct row {
@@ -29,7 +32,9 @@ struct row {
     size_t from;   /* the place of a text, or where an arrow begins */
     size_t to;     /* where an arrow ends */
     char text[ROW_TEXT_BYTES];
-    const char *state; /* at the right edge of the column; "" for none */
+    unsigned connection; /* its number, or 0: see picture_event */
+    char mark;           /* its letter, or 0; an arrow has it in its text */
+    const char *state;   /* at the right edge of the column; "" for none */
     unsigned unacknowledged;
 };
 
@@ -69,6 +74,9 @@ void row_format_state(const struct row *row, char *text, size_t size);
  * has ROW_TEXT_BYTES; returns how long that is.
  */
 size_t row_shorten(const char *label, size_t room, char *shown);
+
+/* Whether it is drawn as an arrow. */
+bool row_is_arrow(const struct row *row);
 
 void row_free(struct rows *rows);
 

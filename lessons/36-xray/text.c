@@ -17,6 +17,7 @@ enum {
 enum {
     BAR = 0x2502,
     DASH = 0x2500,
+    BROKEN = 0x254c, /* a dash of a line that is none on the wire */
     RIGHT = 0x25b6,
     LEFT = 0x25c0,
 };
@@ -34,6 +35,9 @@ static void write_ascii(FILE *out, uint32_t character) {
         break;
     case DASH:
         (void)fputc('-', out);
+        break;
+    case BROKEN:
+        (void)fputc('.', out);
         break;
     case LEFT:
         (void)fputc('<', out);
@@ -97,24 +101,32 @@ static void put_text(struct line *line, size_t at, size_t end,
     }
 }
 
-/* Puts an arrow between two lifelines, with its label in the middle. */
-static void put_arrow(struct line *line, size_t from, size_t to,
+/* Puts a label in the middle between two lifelines. */
+static void put_label(struct line *line, size_t from, size_t to,
                       const char *label) {
     size_t left = from < to ? from : to;
     size_t right = from < to ? to : from;
     size_t room = right - left - 1 - ARROW_ENDS;
     char shown[ROW_TEXT_BYTES];
     size_t length = row_shorten(label, room, shown);
-    for (size_t i = left + 1; i < right; i++)
-        line->characters[i] = DASH;
-    if (from < to)
-        line->characters[right - 1] = RIGHT;
-    else
-        line->characters[left + 1] = LEFT;
     size_t at = left + 1 + (room + ARROW_ENDS - length) / 2;
     line->characters[at - 1] = ' ';
     line->characters[at + length] = ' ';
     put_text(line, at, at + length, shown);
+}
+
+/* Puts an arrow between two lifelines, with its label in the middle. */
+static void put_arrow(struct line *line, size_t from, size_t to, uint32_t dash,
+                      const char *label) {
+    size_t left = from < to ? from : to;
+    size_t right = from < to ? to : from;
+    for (size_t i = left + 1; i < right; i++)
+        line->characters[i] = dash;
+    if (from < to)
+        line->characters[right - 1] = RIGHT;
+    else
+        line->characters[left + 1] = LEFT;
+    put_label(line, from, to, label);
 }
 
 /* A lifeline's position. */
@@ -128,13 +140,20 @@ static void put_row(struct line *line, const struct rows *rows,
     char state[64];
     row_format_time(row, time, sizeof time);
     put_text(line, 0, TIME_WIDTH, time);
-    if (row->kind == ROW_ARROW) {
-        put_arrow(line, position(rows, row->from), position(rows, row->to),
+    if (row->kind == ROW_LABEL) {
+        put_label(line, position(rows, row->from), position(rows, row->to),
                   row->text);
+        return;
+    }
+    if (row_is_arrow(row)) {
+        put_arrow(line, position(rows, row->from), position(rows, row->to),
+                  row->kind == ROW_MESSAGE ? BROKEN : DASH, row->text);
         return;
     }
     size_t left = position(rows, row->from);
     size_t right = left + rows->width;
+    if (row->mark != '\0' && row->has_time)
+        line->characters[left] = (uint32_t)row->mark;
     put_text(line, left + 2, right - 1, row->text);
     row_format_state(row, state, sizeof state);
     put_text(line, right - 1 - strlen(state), right, state);

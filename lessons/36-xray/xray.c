@@ -126,8 +126,11 @@ static void write_image(const struct options *options, struct play *play,
         err(1, "%s", options->image);
 }
 
-/* Says of which actors nothing is seen. */
+/* Says of which actors nothing is seen, and what else is not drawn. */
 static void report_missing(const struct play *play) {
+    if (play->record.no_peers)
+        warnx("no messages on UNIX sockets will be seen: the kernel does not "
+              "tell their peers (sock_diag)");
     for (size_t i = 0; i < play->started; i++) {
         const char *name = play->scene->actors[i].name;
         if (!layout_is_drawn(&play->record, name))

@@ -29,6 +29,8 @@ build_answer() {
     build tools "build/solution/$1" >&2 ||
         fail 3 "the check itself does not build"
     hide_busy
+    [[ $said != *"Too many open files"* ]] ||
+        fail 3 "the check itself could not be made: too few descriptors are allowed: ulimit -n"
     echo "$red$no$plain work/$1.c does not compile" | wrap
     return 1
 }

@@ -44,10 +44,11 @@ fingerprint() {
     echo "${sum:0:16}"
 }
 
-# announce_build: if nothing is built yet, says how long that takes.
+# announce_build: if nothing is built yet, says how long that takes, but only once.
 announce_build() {
-    [[ -e build/flags ]] ||
-        echo "${script_name-make}: building everything, once: about ten seconds" >&2
+    [[ ! -e build/flags && -z ${announced-} ]] || return 0
+    announced=yes
+    echo "${script_name-make}: building everything, once: about ten seconds" >&2
 }
 
 # need_build_folder: ends the script where nothing can be built, for example

@@ -257,6 +257,20 @@ warn(\"accept\") prints it and goes on." \
         -- soon says server '*Too many open files*' err
     next_run
 
+    # ECONNABORTED
+    faulty[-1]=FAULT_ERRNO=103
+    answer_serves 0 --hint "$serve_hint"
+    HAND=("${faulty[*]} $PROGRAM $HAND_PORT")
+    by_hand_read 127.0.0.1
+    call
+    expect_told --hint "accept fails with ECONNABORTED when a client has gone. \
+Warn, and call accept again."
+    expect_true "it did not say why accept failed" --hint "Whatever the reason \
+is: warn(\"accept\") prints it, and the program goes on." \
+        -- soon says server '?*' err
+    next_run
+
+    faulty[-1]=FAULT_ERRNO=23
     faulty+=(FAULT_TIMES=100000)
     BEGIN=${EPOCHREALTIME/./}
     answer_serves 0 --hint "$serve_hint"

@@ -213,6 +213,9 @@ after a second, and you send again."
     expect_end --hint "$again_hint"
     expect_status 0 --hint "$again_hint"
     expect_date "$number"
+    ! says peer "got [1-9]* bytes from *" ||
+        fail "its second datagram was not empty" --hint "Each try sends the \
+same: an empty datagram."
 }
 
 @test "gives up after three tries of a second each, with status 1" {

@@ -130,7 +130,7 @@ length."
     expect_status 0 --hint "No byte in a message is an error."
 }
 
-@test "takes messages of up to 100000 bytes, and refuses a longer one as soon as it has read the digits of its length" {
+@test "takes messages of up to 100000 bytes, and refuses a longer one as soon as it has read its length, without waiting for the message" {
     local WORD NETSTRING start=$((10000 + RANDOM % 20000))
     local room_hint="A message may have 100000 bytes, which come in many \
 pieces. Is there room in your buffer for the digits, the colon and the comma \
@@ -146,7 +146,7 @@ too?"
     expect_wrong length "$WORD\n" --hint "$limit_hint"
 }
 
-@test "refuses a length that no integer can hold, and one that has no end" {
+@test "refuses a length that no integer can hold, and digits that go on for ever" {
     local WORD NETSTRING length
     peers whole 3 stall 1
     word

@@ -215,6 +215,16 @@ reason: err(1, \"standard output\") prints it in words."
     exec 7>&-
     expect_status 1 --hint "Nobody reads the pipe, so the write fails with \
 EPIPE. Check what fwrite and fflush return."
+    [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
+    stop_all
+    HAND=()
+    peer rude "-w -n 5000" whole
+    need_faults
+    faulty+=(FAULT_SHORT=write)
+    talk
+    expect_output "$PAYLOAD" --hint "write may take a part of the bytes that you \
+give it. Call it again with the rest, or use fwrite, which does so."
+    faulty=()
 }
 
 @test "says why it cannot connect, with status 1" {

@@ -138,6 +138,13 @@ long."
 NUL may be among them. Use memchr and fwrite, which take a length."
     expect_status 0 --hint "A NUL in a line is no error: use memchr, which \
 takes a length, to find the newline."
+    if [[ $BUILD != *asan* ]]; then
+        fault=FAULT_SHORT=recv
+        fetch_from "-n 4096" whole -t 5 -n 1
+        expect_output "$PAYLOAD" --hint "4095 bytes have come, and then the \
+newline: this line is not too long."
+        fault=
+    fi
     fetch_from "-n 4097" whole -t 5 -n 1
     expect_status 1 --hint "$long_hint"
     expect_output /dev/null --hint "$long_hint"
@@ -258,6 +265,17 @@ next try." -- holds 1
     expect_true "it does not sleep" --hint "recv on a socket with O_NONBLOCK \
 returns EAGAIN at once, so a loop around it keeps a processor busy. Call poll \
 first: it sleeps until something comes." -- soon is_asleep
+    stop_all
+    peers "-n 5000 -k 3" whole stall
+    start_answer -t 60 -n 2 127.0.0.1 "$PORT"
+    expect_true "its second try did not come through" --hint "Whatever the \
+reason is why a try failed, here a line that is too long: close its socket." \
+        -- soon has_met_both
+    pid=$(pid_of answer)
+    soon holds_or_ended 1 || true
+    expect_true "it has the socket of its first try, whose line was too long" \
+        --hint "Whatever the reason is why a try failed: close its socket." \
+        -- holds 1
 }
 
 # soon COMMAND...: within a second or so.

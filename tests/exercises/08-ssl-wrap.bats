@@ -103,7 +103,8 @@ wait. Look at the time before each call: deadline_left."
 @test "talks to a server that is who it should be, in both directions" {
     local again_hint="On a socket with O_NONBLOCK a call may fail with \
 SSL_ERROR_WANT_READ or SSL_ERROR_WANT_WRITE. Wait with poll, and make the same \
-call again."
+call again. SSL_write returns how many bytes it has taken: with \
+SSL_MODE_ENABLE_PARTIAL_WRITE these may be fewer than you gave it."
     local pieces_hint="SSL_read returns a piece of the answer: print exactly so \
 many bytes with fwrite, as a NUL may be among them, and call it again, until \
 the server has sent close_notify."
@@ -135,7 +136,7 @@ sent nothing of these bytes. Wait with deadline_wait, and give it the same \
 bytes again."
 }
 
-@test "refuses a certificate that no root in CAFILE vouches for" {
+@test "refuses a certificate that has no chain to a root in CAFILE" {
     local name
     for name in self-signed unknown-root; do
         refuses "$name" --hint "By default an OpenSSL client does not refuse a \
@@ -193,6 +194,12 @@ SSL_get0_param returns, takes an address, and returns 0 if NAME is none."
     expect_status 0 --hint "$address_hint"
     expect_output "$ANSWER" --hint "$address_hint"
     stop_all
+    taken=::1
+    server honest good-address-6
+    ask
+    expect_status 0 --hint "NAME may be an IPv6 address. $address_hint"
+    stop_all
+    taken=127.0.0.1
     refuses wrong-address --hint "$address_hint"
     refuses address-as-name --hint "A certificate that has 127.0.0.1 as a DNS \
 name does not prove the address: do not give an address to SSL_set1_host."

@@ -14,6 +14,7 @@ invite() {
     [[ -e $certs/table ]] ||
         environment "the certificates are missing: make tools"
     welcomed=()
+    before=() # what comes before that by hand
     answer_serves 0 "$certs/good.pem" "$certs/good.key" "$certs/root.pem" \
         "${@:1:$#/2}" "$RANDOM.example" "${@:$#/2+1}" --hint "Listen, print the line, and call \
 fflush(stdout). Then accept clients in a loop that never ends."
@@ -29,7 +30,7 @@ come() {
     shown=("$BUILD/10-mutual-tls" connect 127.0.0.1 "$HAND_PORT"
         "$certs/root.pem" "${own[@]}")
     [[ -z ${2-} ]] || shown=("$rude_tls" -j "$HAND_PORT" "$2" "${own[@]}")
-    HAND=("${HAND[0]}" "${shown[*]}")
+    HAND=("${HAND[0]}" "${before[@]}" "${shown[*]}")
     TOLD=$BATS_TEST_TMPDIR/told
     : >"$TOLD"
     bounded "$rude_tls" -j "$PORT" -n 99999 -o "$TOLD" "${2:-mute}" \
@@ -139,6 +140,7 @@ the list."
     is_refused client-more-and-name --hint "$whole_hint"
     is_welcome client-bob bob.example --hint "A client that was refused must \
 not change anything for the next one: bob.example is on the list."
+    before=("${HAND[1]}")
     is_refused client --hint "The client before was on the list, and this one is \
 not. Look for the names of each client anew, and keep nothing in a static \
 variable."
@@ -159,6 +161,9 @@ callback."
     is_refused client-more-and-name --hint "$whole_hint"
     is_refused client-shorter --hint "$whole_hint"
     is_refused client-long-name --hint "$whole_hint"
+    is_refused client-odd-letter --hint "In this certificate, a byte 0e stands \
+in the place of the dot. Only letters have a case: c | 0x20 changes other bytes \
+too. Use strncasecmp, or tolower."
     is_refused client-wildcard --hint "*.guests.example would fit many names, \
 but your list has one client, alice.guests.example. Give X509_check_host the \
 flag X509_CHECK_FLAG_NO_WILDCARDS."
@@ -178,6 +183,11 @@ compare only GEN_DNS."
     is_refused client-name-as-uri --hint "$kind_hint"
     is_refused client-name-as-mail --hint "$kind_hint"
     goes_on
+    stop_all
+    invite alice.example a.bc
+    is_refused client-name-as-address --hint "This certificate has the address \
+97.46.98.99 and no name. These four bytes would be a.bc as text, but an address \
+is no name. $kind_hint"
 }
 
 @test "compares a name to its end, even if there is a NUL or a comma in it" {

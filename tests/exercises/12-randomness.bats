@@ -157,6 +157,11 @@ than UINT32_MAX, the largest of them."
     roll 1 3
     expect_rolls 1 1 1 --hint "A die of one side always shows 1. That is not an \
 error."
+    come "$a"
+    roll 1 2
+    expect_status 1 --hint "A die of one side takes four bytes for each roll, as \
+every die does. Here there are only four bytes for two rolls."
+    expect_stderr "*end*" --hint "$end_word_hint"
     come "$a" "$most" 0
     roll 4294967296 3
     expect_rolls $((a + 1)) 4294967296 1 --hint "4294967296 does not fit into \
@@ -248,6 +253,10 @@ for a huge number, and reports a number that is too large only in errno."
         expect_output /dev/null --hint "Check both numbers before the first \
 roll: print nothing if one is wrong."
     done
+    come 9
+    roll 010 1
+    expect_rolls 10 --hint "010 is ten: digits are decimal here. With the base \
+0, strtoull takes a number with a 0 in front for octal."
     roll_from "$BATS_TEST_TMPDIR/zeros" '' 1
     expect_status 1 --hint "$hint"
     expect_stderr "?*" --hint "Say on standard error what is wrong with the \

@@ -190,9 +190,11 @@ sentence with what zlibVersion returns."
         zlib_is "$version"
         packs zlib --hint "$new_hint"
     done
-    zlib_is 2.0.1
-    packs plain --hint "$other_hint"
-    expect_reason 2.0.1 --hint "$reason_hint"
+    for version in 2.0.1 10.3.0; do
+        zlib_is "$version"
+        packs plain --hint "$other_hint"
+        expect_reason "$version" --hint "$reason_hint"
+    done
 }
 
 @test "reports an error of compress as an error, with status 1" {

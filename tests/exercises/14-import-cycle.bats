@@ -147,6 +147,11 @@ names() {
     answer $((16 + RANDOM % 16)) "zone=$ZONE" "seconds=$SECONDS_SET"
     expect_status 0 --hint "$ended_hint"
     expect_starts --hint "$once_hint"
+    # Without a setting the time is 0.
+    answer 16
+    expect_status 0 --hint "$ended_hint"
+    expect_starts --hint "The time may be 0, so it cannot say whether the clock \
+has started: pthread_once can."
 }
 
 @test "lets no thread use a module before the module is ready" {

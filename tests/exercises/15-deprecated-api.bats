@@ -87,14 +87,15 @@ pause_hint="There are two pauses of a tenth of a second. usleep took 100000 \
 microseconds; nanosleep takes seconds and nanoseconds, here 100000000."
 
 @test "connects to a server, and says how many bytes the server sent" {
-    local one bytes=$((5000 + RANDOM))
+    local one bytes=$((70000 + RANDOM))
     serve one whole -n "$bytes"
     answer 127.0.0.1 "$one"
     expect_status 0 --hint "$all_hint"
-    expect_said "$one" "$bytes" --hint "$all_hint"
+    expect_said "$one" "$bytes" --hint "A server may send many bytes: count \
+them in a size_t. $all_hint"
 }
 
-@test "keeps the address of each server until the end" {
+@test "says of each server what that server sent" {
     local one two three i hint=$buffer_hint
     serve one whole -n 10
     serve two whole -n 20
@@ -167,6 +168,13 @@ all servers have ended." -- is_running answer
     expect_status 0 --hint "A name may have an IPv6 address and no other."
     expect_true "it did not say which address it has found" \
         --hint "$brackets_hint" -- grep -qxF "[$address]:$one said 10 bytes" "$OUT"
+    next_run
+    # A long address, which nobody has.
+    address=fe80::1111:2222:3333:4444%lo
+    answer "$address" 8080
+    expect_status 1 --hint "Nobody has this address, so no try can succeed."
+    expect_stderr "*[[]$address]:8080*" --hint "An IPv6 address may have 39 \
+characters, and brackets and a port: addr_format needs ADDR_TEXT_BYTES."
 }
 
 @test "takes a socket whose number is 1024 or more" {

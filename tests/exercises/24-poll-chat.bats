@@ -213,7 +213,12 @@ had no name."
     hears alice "al left" --hint "$compare_hint"
     hears bob "al left" --hint "$compare_hint"
     join al alice bob
-    join Alice alice bob al
+    come Alice
+    say Alice 'Alice\n'
+    for name in alice bob al; do
+        hears "$name" "Alice joined" --hint "Capitals are different letters: \
+the name Alice is free when alice is taken."
+    done
 }
 
 @test "waits for the end of a line" {
@@ -267,6 +272,15 @@ newline."
     say bob "${text}x"
     hears alice "bob left" --hint "If a client has sent 1024 bytes without a \
 newline, close it: it has left."
+    # The longest reply.
+    join abcdefghijklmnop alice
+    join x alice abcdefghijklmnop
+    printf -v text '%*s' $((1023 - 6)) ''
+    text=${text// /$((RANDOM % 10))}
+    say abcdefghijklmnop "/to x $text\n"
+    hears x "abcdefghijklmnop (private): $text" --hint "A line may have 1024 \
+bytes, and the sender may have 16 letters. Is there room for all of it in your \
+reply?"
 }
 
 # gets NAME BYTES: what it is told next, into the file got.
@@ -359,6 +373,10 @@ private message to its own name, as to any other."
         say alice "$line\n"
         hears alice "/to needs a name and a text" --hint "$needs_hint"
     done
+    printf 'nobody is called bob\0x\n' >"$BATS_TEST_TMPDIR/wanted"
+    say alice '/to bob\0x hello\n'
+    gets alice 23
+    expect_got "$BATS_TEST_TMPDIR/wanted" alice
     join carol alice bob
     go carol
     hears alice "carol left" --hint "$left_hint"
@@ -424,6 +442,11 @@ has_heard_end() {
     reset_some
     say bob 'still here\n'
     hears_at_last alice "bob: still here"
+    # A program that closes with unread bytes resets its connection.
+    say alice 'this is not read\n'
+    until_true has_taken_all || true
+    go bob
+    hears alice "bob left" --hint "$reset_left_hint"
 }
 
 # reset_some: three clients join, and reset. Each may have gone before the

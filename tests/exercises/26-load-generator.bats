@@ -118,7 +118,7 @@ RATE first, its fraction is lost, and that again for each request."
     local offset slow
     between 2000 4000
     slow=$number
-    between 0 49
+    between 0 9
     offset=$number
     between 50000 90000
     ask "$number" -s "$slow" -x 50 -o "$offset" -d $((number * 2))
@@ -134,6 +134,12 @@ RATE first, its fraction is lost, and that again for each request."
     between 20000 80000
     ask "$number" -s "$slow" -c $((number * 3))
     expect_best --hint "$warm_hint"
+    # At 100 a second, one of the hundred is late, which does no harm; but one of
+    # 99 would. At 101 a second, all are too late.
+    between 11 99
+    ask 15000 -s 9999 -x 100 -o "$number" -d 5000000
+    expect_best --hint "The request that is due at 100000 microseconds counts: \
+the warm-up is over."
 }
 
 @test "takes an error for slower than any reply" {
@@ -143,6 +149,10 @@ RATE first, its fraction is lost, and that again for each request."
     between 40000 80000
     ask "$number" -s "$slow" -q $((number / slow / 3))
     expect_best --hint "$error_hint"
+    # Also when the limit is long.
+    ask 2000000 -s 1900 -q 9
+    expect_best --hint "A request that was refused is slower than any limit, also \
+than one of two seconds. $error_hint"
 }
 
 @test "finds the highest rate in no more than 40 runs" {
@@ -188,12 +198,9 @@ then: end with status 1."
     by_hand "$BUILD/peers/rude" -p "$PORT" serve garbage
     answer -l 50000 -t 1000 127.0.0.1 "$PORT"
     expect_none --hint "$sense_hint"
-    : >"$BATS_TEST_TMPDIR/sense"
-    printf '%d okay\n' "$RANDOM" >"$BATS_TEST_TMPDIR/sense"
-    start_server rude "$BUILD/peers/rude" -f "$BATS_TEST_TMPDIR/sense" serve \
-        whole || environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
-    answer -l 50000 -t 1000 127.0.0.1 "$PORT"
-    expect_none --hint "$sense_hint"
+    ask 50000 -s 2000 -w 2
+    expect_none --hint "Each reply of the second run says okay, and that is not \
+ok. Compare the whole word, up to the end of the line."
     ask 50000 -s 2000 -b 2
     expect_none --hint "No reply can come before its request is due. Here each \
 reply of the second run does. Such a server makes no sense: end with status 1."

@@ -44,13 +44,14 @@ with these words in the sentence: ${arguments[0]}."
 
 plain_hint="A pcap file is a header of 24 bytes; then, for each packet, 16 \
 bytes with its time and lengths, and its bytes. Look for SYN, then SYN and \
-ACK, then ACK, none of them with RST; print each time with six digits after \
+ACK, then ACK, none of them with RST; other flags, such as PSH, don't matter. Print each time with six digits after \
 the point."
 six_hint="IPv6 has the same handshake: packet_parse reads both, and \
 packet_format_end writes the brackets. Compare all 16 bytes of an address."
 slow_hint="1 second and 7 microseconds are 1.000007: six digits, with zeros \
 before the 7. The later time may have the smaller fraction, so subtract the \
-times and not their parts."
+times and not their parts. Use integers: in a double, 0.001001 may be a little \
+less than that."
 fine_hint="The first number of the file tells the unit of its fractions: \
 a1b2c3d4 is microseconds, a1b23c4d is nanoseconds. Cut off what is less than a \
 microsecond."
@@ -114,6 +115,8 @@ that there is no handshake, and end with status 1."
 @test "passes over a SYN that nobody answered, and over one whose handshake was not completed" {
     local SEED FILE
     finds unanswered --hint "$unanswered_hint"
+    finds scan --hint "Nobody has answered the first 1500 SYNs of this file. Is \
+there room for so many?"
 }
 
 @test "takes no packet of another connection for one of these three" {

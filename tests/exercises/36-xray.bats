@@ -220,7 +220,7 @@ SIGCHLD and SIGCONT, too."
     counted 0 "socketpair 2" "bind $N" "recvfrom 2" --hint "$doomed_hint"
 }
 
-@test "takes all that it traces with it when it is killed" {
+@test "leaves nothing running when it is killed" {
     local pid tracer
     count "$traced"
     HAND=("$PROGRAM $traced pid hang & sleep 1; kill -9 \$!; ps")

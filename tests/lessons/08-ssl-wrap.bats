@@ -106,6 +106,20 @@ address mismatch"
     expect_lines peer 'listening on *' # it has not even connected
 }
 
+@test "the exercise's solution knows a dot at the end of a name, and refuses what is none" {
+    local name
+    server honest good -c 9
+    run -0 "$BUILD/solution/08-ssl-wrap" "$certs/root.pem" server.example. \
+        127.0.0.1 "$PORT" </dev/null
+    wait_for peer 'taken for server.example'
+    for name in '[::1]' 'server.example ' bücher.example server.example:443; do
+        run -1 "$BUILD/solution/08-ssl-wrap" "$certs/root.pem" "$name" \
+            127.0.0.1 "$PORT" </dev/null
+        expect_equal output "08-ssl-wrap: '$name' is not a name" "$output"
+    done
+    expect_equal connections 1 "$(grep -c '^taken for' "$BATS_TEST_TMPDIR/peer.out")"
+}
+
 @test "08-ssl-wrap sends its input, all of it, and prints the answer, all" {
     "$BUILD/peers/rude" -s 7 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/in"
     "$BUILD/peers/rude" -s 8 -n 100000 payload garbage >"$BATS_TEST_TMPDIR/answer"

@@ -321,6 +321,10 @@ is $mode, not 600"
     chmod 600 "$key"
     try "$program" 0 "$certs/good.pem" "$key"
     expect_result 1 "09-ssl-server: key $key: it has a passphrase"
+    # The exercise's solution asks nobody at a terminal either.
+    try "$BUILD/solution/09-ssl-server" 0 "$certs/good.pem" "$key"
+    expect_result 1 "09-ssl-server: a key has a passphrase: this server cannot \
+use it"
     try "$program" 0 "$certs/good.pem" "$certs"
     expect_result 1 "09-ssl-server: key $certs: it is a folder"
     try "$program" 0 "$certs/none.pem" "$certs/good.key"

@@ -195,19 +195,3 @@ assert names.index("s\u00e9rveur") == bars[1], (names, line)' "$OUT" >&2
         false
     }
 }
-
-@test "36-xray tells two connections apart, and names none where there is one" {
-    draw -l < <(hello)
-    has $'wire\tclient > server\tSYN'
-    draw -l <<END
-server: $BUILD/24-poll-chat 0
-crowd: $BUILD/peers/chatters -q -n 2 -b 24 {port}
-END
-    expect_equal "named SYNs" 2 \
-        "$(grep -cE $'^wire\tcrowd > server\t:[0-9]+ SYN$' "$OUT")"
-    # The server's calls have the same ports.
-    sed -nE 's/^wire\tcrowd.*\t(:[0-9]+) SYN$/\1/p' "$OUT" >"$BATS_TEST_TMPDIR/ports"
-    while read -r port; do
-        has "from $port, "
-    done <"$BATS_TEST_TMPDIR/ports"
-}

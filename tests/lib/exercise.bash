@@ -273,7 +273,7 @@ answer_serves() {
         [[ $argument != 0 ]] || argument=$HAND_PORT
         shown+=("$argument")
     done
-    by_hand "$PROGRAM" "${shown[@]}"
+    by_hand "${faulty[@]}" "$PROGRAM" "${shown[@]}"
     PORT=
     about=server
     : >"$BATS_TEST_TMPDIR/ending"

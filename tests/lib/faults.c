@@ -8,7 +8,8 @@
  *     FAULT_NONBLOCKING=1  a write counts only if its descriptor has O_NONBLOCK
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
- *     FAULT_SHORT=1        send, recv, read, write and getrandom move one byte
+ *     FAULT_SHORT=1        send, recv, read, write, sendfile and getrandom move
+ *                          one byte
  *     FAULT_SHORT=send     only this call does; or several: send,write
  *     FAULT_SEED=7         not one byte, but a random number of bytes, drawn
  *                          from this seed
@@ -19,6 +20,7 @@
  *                          the program prints "(a nap ends)"
  *     FAULT_CLOCK=60       the time of day is one more minute late each time
  *                          that the program asks for it
+ *     FAULT_PEER_USER=7    SO_PEERCRED says that the peer is user 7
  *     FAULT_LOG=FILE       a line for each call that failed
  *     FAULT_ALONE=1        not in programs that this one starts
  *
@@ -44,10 +46,13 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -319,6 +324,12 @@ ssize_t recvfrom(int fd, void *restrict bytes, size_t length, int flags,
                : real(fd, bytes, length, flags, address, address_length);
 }
 
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    ssize_t (*real)(int, const struct msghdr *, int);
+    find("sendmsg", &real);
+    return fails("sendmsg") ? -1 : real(fd, message, flags);
+}
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     ssize_t (*real)(int, struct msghdr *, int);
     find("recvmsg", &real);
@@ -377,6 +388,26 @@ ssize_t write(int fd, const void *bytes, size_t length) {
     return real(fd, bytes, shortened("write", length));
 }
 
+ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
+    ssize_t (*real)(int, int, off_t *, size_t);
+    find("sendfile", &real);
+    if (fails("sendfile"))
+        return -1;
+    return real(to, from, offset, shortened("sendfile", length));
+}
+
+/* A program that is built for files of more than 2 GiB on a machine of 32 bits
+ * calls this one. In musl it is another name for sendfile. */
+#ifndef sendfile64
+ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
+    ssize_t (*real)(int, int, off64_t *, size_t);
+    find("sendfile64", &real);
+    if (fails("sendfile"))
+        return -1;
+    return real(to, from, offset, shortened("sendfile", length));
+}
+#endif
+
 ssize_t getrandom(void *bytes, size_t length, unsigned flags) {
     ssize_t (*real)(void *, size_t, unsigned);
     find("getrandom", &real);
@@ -388,6 +419,24 @@ int unlink(const char *path) {
     int (*real)(const char *);
     find("unlink", &real);
     return fails("unlink") ? -1 : real(path);
+}
+
+int remove(const char *path) {
+    int (*real)(const char *);
+    find("remove", &real);
+    return fails("remove") ? -1 : real(path);
+}
+
+int rename(const char *from, const char *to) {
+    int (*real)(const char *, const char *);
+    find("rename", &real);
+    return fails("rename") ? -1 : real(from, to);
+}
+
+int chmod(const char *path, mode_t mode) {
+    int (*real)(const char *, mode_t);
+    find("chmod", &real);
+    return fails("chmod") ? -1 : real(path, mode);
 }
 
 /* The descriptor is closed even if close fails, as Linux does it: close(2). */
@@ -412,7 +461,15 @@ int getsockopt(int fd, int level, int name, void *restrict value,
                socklen_t *restrict length) {
     int (*real)(int, int, int, void *, socklen_t *);
     find("getsockopt", &real);
-    return fails("getsockopt") ? -1 : real(fd, level, name, value, length);
+    if (fails("getsockopt"))
+        return -1;
+    int result = real(fd, level, name, value, length);
+    if (result == 0 && level == SOL_SOCKET && name == SO_PEERCRED &&
+        getenv("FAULT_PEER_USER") != NULL) {
+        struct ucred *peer = value;
+        peer->uid = (uid_t)from_environment("FAULT_PEER_USER", 0);
+    }
+    return result;
 }
 
 int shutdown(int fd, int how) {
@@ -425,6 +482,12 @@ pid_t fork(void) {
     pid_t (*real)(void);
     find("fork", &real);
     return fails("fork") ? -1 : real();
+}
+
+pid_t waitpid(pid_t pid, int *status, int options) {
+    pid_t (*real)(pid_t, int *, int);
+    find("waitpid", &real);
+    return fails("waitpid") ? -1 : real(pid, status, options);
 }
 
 int kill(pid_t process, int signal_number) {

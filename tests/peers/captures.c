@@ -296,8 +296,10 @@ static void store_ends(struct file *file, const struct pair *pair) {
                    client, pair->client_port, server, pair->server_port);
 }
 
-/* Puts the handshake that a sniffer has to find. */
-static void put_handshake(struct file *file, const struct pair *pair) {
+/* Puts the handshake that a sniffer has to find. Its ACK carries so many bytes.
+ */
+static void put_handshake_with(struct file *file, const struct pair *pair,
+                               size_t length) {
     store_ends(file, pair);
     store_time(file, STEP_SYN);
     put_syn(file, pair);
@@ -306,20 +308,36 @@ static void put_handshake(struct file *file, const struct pair *pair) {
     put_syn_ack(file, pair);
     wait_a_moment(file);
     store_time(file, STEP_ACK);
-    put_ack(file, pair, 0);
+    put_ack(file, pair, length);
     wait_a_moment(file);
+}
+
+static void put_handshake(struct file *file, const struct pair *pair) {
+    put_handshake_with(file, pair, 0);
 }
 
 static void make_plain(struct file *file) {
     struct pair pair = draw_pair(file);
     put_noise(file);
-    put_handshake(file, &pair);
+    put_handshake_with(file, &pair, 20); /* its ACK has PSH too */
     put_ack(file, &pair, 20);
     put_noise(file);
     pair = draw_pair(file);
     put_syn(file, &pair); /* a second handshake, which is not asked for */
     put_syn_ack(file, &pair);
     put_ack(file, &pair, 0);
+}
+
+/* Returns a number of microseconds of which one is lost if they are counted in
+ * seconds, in a double, and cut. */
+static long long draw_inexact(struct file *file) {
+    long long microseconds = 10 + draw(file, 70);
+    for (;;) {
+        double seconds = (double)(microseconds * NS_PER_US) / NS_PER_SECOND;
+        if ((long long)(seconds * 1e6) != microseconds)
+            return microseconds;
+        microseconds++;
+    }
 }
 
 /* The handshake goes over the turn of a second, and its times have zeros after
@@ -330,7 +348,7 @@ static void make_slow(struct file *file) {
     store_ends(file, &pair);
     store_time(file, STEP_SYN);
     put_syn(file, &pair);
-    wait_ns(file, 10LL * NS_PER_US, 80 * NS_PER_US);
+    file->clock += draw_inexact(file) * NS_PER_US;
     store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, &pair);
     wait_ns(file, (1LL + draw(file, 9)) * NS_PER_SECOND, 9 * NS_PER_US);
@@ -363,6 +381,21 @@ static void make_unanswered(struct file *file) {
     wait_a_moment(file);
     first.client_number += 1000 + draw(file, 100000);
     put_handshake(file, &first);
+}
+
+/* Somebody looks for open ports: many SYNs that nobody answers. Then
+ * comes the handshake. */
+static void make_scan(struct file *file) {
+    enum { SYNS = 1500 };
+    struct pair pair = draw_pair(file);
+    for (unsigned i = 0; i < SYNS; i++) {
+        pair.server_port = 10000 + i;
+        pair.client_number += 1000;
+        put_syn(file, &pair);
+        wait_a_moment(file);
+    }
+    pair.server_port = 1 + draw(file, 9999);
+    put_handshake(file, &pair);
 }
 
 /* Two handshakes with the same server overlap: the first to begin is the last
@@ -584,6 +617,7 @@ static const struct face {
     {"slow", make_slow, 0, 0, 0, LINK_ETHERNET},
     {"fine-slow", make_slow, 0, 1, 0, LINK_ETHERNET},
     {"unanswered", make_unanswered, 0, 0, 0, LINK_ETHERNET},
+    {"scan", make_scan, 0, 0, 0, LINK_ETHERNET},
     {"crossed", make_crossed, 0, 0, 0, LINK_ETHERNET},
     {"neighbours", make_neighbours, 0, 0, 0, LINK_ETHERNET},
     {"six-neighbours", make_neighbours, 0, 0, 1, LINK_ETHERNET},

@@ -27,6 +27,7 @@
  *     -e RUN          in the middle of this run the server closes
  *     -b RUN          in this run each reply comes before its request
  *     -a RUN          after this run the server sends one line more
+ *     -w RUN          in this run the replies say `okay`
  *     -P PORT         listens there
  *
  * `serve` listens on 127.0.0.1 and prints `listening on 127.0.0.1:PORT`. Each
@@ -80,6 +81,7 @@ struct model {
     long ending_run; /* 0: none */
     long early_run;  /* 0: none */
     long long_run;   /* 0: none */
+    long wordy_run;  /* 0: none */
     long port;
 };
 
@@ -115,7 +117,7 @@ enum next { GO_ON, STOP_READING };
 static _Noreturn void usage(void) {
     fputs("usage: queue [-s US] [-c US] [-q COUNT] [-x COUNT] [-o NUMBER]\n"
           "             [-d US] [-r RUNS] [-m RUN] [-e RUN] [-b RUN] [-a RUN]\n"
-          "             [-P PORT]\n"
+          "             [-w RUN] [-P PORT]\n"
           "             serve | p99 RATE... | best LIMIT\n",
           stderr);
     exit(2);
@@ -208,15 +210,15 @@ static long best(const struct model *model, long limit) {
     return good;
 }
 
-static void append_reply(struct talk *talk, long reply, bool busy) {
+static void append_reply(struct talk *talk, long reply, const char *word) {
     if (talk->room - talk->stop < LINE_BYTES) {
         talk->room = 2 * talk->room + BUFFER_BYTES;
         talk->out = realloc(talk->out, talk->room);
         if (talk->out == NULL)
             err(1, "realloc");
     }
-    int length = snprintf(talk->out + talk->stop, LINE_BYTES, "%ld %s\n", reply,
-                          busy ? "busy" : "ok");
+    int length =
+        snprintf(talk->out + talk->stop, LINE_BYTES, "%ld %s\n", reply, word);
     talk->stop += (size_t)length;
 }
 
@@ -242,7 +244,12 @@ static enum next answer_line(struct run *run, struct talk *talk) {
         return STOP_READING;
     if (due > 0 && run->number == run->model->early_run)
         reply = due - 1;
-    append_reply(talk, reply, busy);
+    const char *word = "ok";
+    if (busy)
+        word = "busy";
+    else if (run->number == run->model->wordy_run)
+        word = "okay";
+    append_reply(talk, reply, word);
     return GO_ON;
 }
 
@@ -295,7 +302,7 @@ static void exchange(struct run *run, struct talk *talk) {
         if (reads && (ready.revents & (POLLIN | POLLHUP | POLLERR)))
             reads = receive_lines(run, talk) == GO_ON;
         if (was_reading && !reads && run->number == run->model->long_run)
-            append_reply(talk, run->free_at, false);
+            append_reply(talk, run->free_at, "ok");
         if (talk->start < talk->stop && send_replies(talk) < 0)
             return;
     }
@@ -384,6 +391,9 @@ static void set_option(struct model *model, int option) {
     case 'a':
         model->long_run = number(optarg);
         break;
+    case 'w':
+        model->wordy_run = number(optarg);
+        break;
     case 'P':
         model->port = number(optarg);
         break;
@@ -396,7 +406,7 @@ int main(int argc, char **argv) {
     static struct model model = {
         .service = 1000, .each = 1, .queue = LONGEST_QUEUE, .runs = LARGEST};
     for (;;) {
-        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:b:a:P:");
+        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:b:a:w:P:");
         if (option == -1)
             break;
         set_option(&model, option);

@@ -4,18 +4,18 @@
  *     rude [OPTION...] serve FACE...
  *     rude [OPTION...] connect FACE PORT
  *     rude [OPTION...] payload FACE
- *     rude refuse
- *     rude [-p PORT] swallow
+ *     rude [-b ADDRESS] [-p PORT] refuse
+ *     rude [-b ADDRESS] [-p PORT] swallow
  *     rude faces
  *
  * It sends its payload: bytes that are drawn from a seed, or read from a file.
  * A FACE says how it cuts the payload, whether it receives, and how it ends.
  *
- * `serve` listens on a port of 127.0.0.1, prints `listening on 127.0.0.1:PORT`,
- * and serves one client with each FACE. With -c COUNT it serves COUNT clients,
- * and those that are left over get the last FACE. `connect` is a client with
- * this FACE. At the end of each connection we print a line such as `got N
- * bytes, then end of stream`.
+ * `serve` listens on a port of 127.0.0.1, or of another address (-b), prints
+ * `listening on 127.0.0.1:PORT`, and serves one client with each FACE. With -c
+ * COUNT it serves COUNT clients, and those that are left over get the last
+ * FACE. `connect` is a client with this FACE. At the end of each connection we
+ * print a line such as `got N bytes, then end of stream`.
  *
  * `payload` prints the payload of a FACE and `faces` the names of all faces, so
  * that a test knows what to expect. `refuse` holds a port where every connect
@@ -90,7 +90,7 @@ struct options {
     int waits_for_line;    /* sends nothing until it has received a line */
     int waits_for_end;     /* sends nothing until the other side has ended */
     int half_closes_first; /* before it resets, or stays */
-    const char *from;      /* the address from which a client connects */
+    const char *own;       /* our own address */
     const char *file;      /* has the payload's bytes; NULL: draw them */
     FILE *record;          /* what we receive is kept here; NULL: nowhere */
 };
@@ -104,8 +104,8 @@ static _Noreturn void usage(void) {
     fputs("usage: rude [OPTION...] serve FACE...\n"
           "       rude [OPTION...] connect FACE PORT\n"
           "       rude [OPTION...] payload FACE\n"
-          "       rude refuse\n"
-          "       rude [-p PORT] swallow\n"
+          "       rude [-b ADDRESS] [-p PORT] refuse\n"
+          "       rude [-b ADDRESS] [-p PORT] swallow\n"
           "       rude faces\n"
           "  -s SEED   which payload (1)\n"
           "  -n BYTES  its size\n"
@@ -117,7 +117,7 @@ static _Noreturn void usage(void) {
           "  -e        as reset: ends its half, then resets; as deaf or stall: "
           "ends\n"
           "            its half, and stays\n"
-          "  -b FROM   connects from that address (127.0.0.1)\n"
+          "  -b ADDRESS  connects from there, or listens there (127.0.0.1)\n"
           "  -o FILE   keeps what the other side said\n"
           "  -p PORT   listens there\n"
           "  -c COUNT  connections, one after another (1)\n",
@@ -405,12 +405,16 @@ static int tcp_socket(const struct face *face) {
     return fd;
 }
 
-static struct sockaddr_in loopback(in_port_t port) {
-    return (struct sockaddr_in){
+/* The IPv4 address that -b names, or 127.0.0.1, with this port. */
+static struct sockaddr_in own_address(const struct options *options,
+                                      in_port_t port) {
+    struct sockaddr_in own = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
+    if (inet_pton(AF_INET, options->own, &own.sin_addr) != 1)
+        errx(2, "-b %s is not an IPv4 address", options->own);
+    return own;
 }
 
 /* The port of this end of the connection. */
@@ -422,33 +426,35 @@ static int own_port(int fd) {
     return ntohs(own.sin_port);
 }
 
-static int bound_socket(const struct face *face, in_port_t port) {
-    struct sockaddr_in address = loopback(port);
+static int bound_socket(const struct face *face,
+                        const struct options *options) {
+    struct sockaddr_in address = own_address(options, options->port);
     int on = 1;
     int listener = tcp_socket(face);
     if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         err(1, "setsockopt SO_REUSEADDR");
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0)
-        err(1, "bind 127.0.0.1:%d", port);
+        err(1, "bind %s:%d", options->own, options->port);
     return listener;
 }
 
 /* Our socket is bound, but it does not listen. So no other program gets the
  * port, and the kernel answers every SYN to it with a reset. */
-static void refuse_connections(void) {
-    int fd = bound_socket(&faces[0], 0);
-    printf("refusing on 127.0.0.1:%d\n", own_port(fd));
+static void refuse_connections(const struct options *options) {
+    int fd = bound_socket(&faces[0], options);
+    printf("refusing on %s:%d\n", options->own, own_port(fd));
     (void)pause();
 }
 
 /* The kernel does not answer a SYN to a listener whose queue is full, and we
  * never accept. For a listener, TCP_INFO has the length of its queue in
  * tcpi_unacked, and the limit of that length in tcpi_sacked. */
-static void swallow_connections(in_port_t port) {
-    int listener = bound_socket(&faces[0], port);
+static void swallow_connections(const struct options *options) {
+    int listener = bound_socket(&faces[0], options);
     if (listen(listener, 0) < 0)
         err(1, "listen");
-    struct sockaddr_in address = loopback((in_port_t)own_port(listener));
+    struct sockaddr_in address =
+        own_address(options, (in_port_t)own_port(listener));
     struct tcp_info queue = {0};
     while (queue.tcpi_unacked <= queue.tcpi_sacked) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -462,7 +468,7 @@ static void swallow_connections(in_port_t port) {
         if (getsockopt(listener, IPPROTO_TCP, TCP_INFO, &queue, &length) < 0)
             err(1, "getsockopt TCP_INFO");
     }
-    printf("swallowing on 127.0.0.1:%d\n", own_port(listener));
+    printf("swallowing on %s:%d\n", options->own, own_port(listener));
     (void)pause();
 }
 
@@ -477,10 +483,10 @@ static const struct face *face_named(const char *name) {
  * they get the last of these faces. */
 static void serve(char **names, long count, const struct options *options) {
     const struct face *face = face_named(names[0]);
-    int listener = bound_socket(face, options->port);
+    int listener = bound_socket(face, options);
     if (listen(listener, SOMAXCONN) < 0)
         err(1, "listen");
-    printf("listening on 127.0.0.1:%d\n", own_port(listener));
+    printf("listening on %s:%d\n", options->own, own_port(listener));
     for (long i = 0; i < options->connections || i < count; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
@@ -494,18 +500,20 @@ static void serve(char **names, long count, const struct options *options) {
 
 static void connect_to(in_port_t port, const struct face *face,
                        const struct options *options) {
-    struct sockaddr_in address = loopback(port);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     for (long i = 0; i < options->connections; i++) {
         int fd = tcp_socket(face);
-        struct sockaddr_in own = loopback(0);
-        if (inet_pton(AF_INET, options->from, &own.sin_addr) != 1)
-            errx(2, "-b %s is not an IPv4 address", options->from);
+        struct sockaddr_in own = own_address(options, 0);
         if (own.sin_addr.s_addr != htonl(INADDR_LOOPBACK) &&
             bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
-            err(1, "bind %s", options->from);
+            err(1, "bind %s", options->own);
         if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
             err(1, "connect 127.0.0.1:%d", port);
-        printf("connected from %s:%d\n", options->from, own_port(fd));
+        printf("connected from %s:%d\n", options->own, own_port(fd));
         serve_connection(fd, face, options);
     }
 }
@@ -559,7 +567,7 @@ static void set_option(struct options *options, int option) {
         options->half_closes_first = 1;
         break;
     case 'b':
-        options->from = optarg;
+        options->own = optarg;
         break;
     case 'o':
         options->record = open_record(optarg);
@@ -587,7 +595,7 @@ int main(int argc, char **argv) {
                               .cut = -1,
                               .connections = 1,
                               .pause = -1,
-                              .from = "127.0.0.1"};
+                              .own = "127.0.0.1"};
     for (;;) {
         int option = getopt(argc, argv, "+s:n:k:c:d:p:f:lweb:o:");
         if (option == -1)
@@ -602,9 +610,9 @@ int main(int argc, char **argv) {
     if (argc == 1 && strcmp(argv[0], "faces") == 0)
         print_faces();
     else if (argc == 1 && strcmp(argv[0], "refuse") == 0)
-        refuse_connections();
+        refuse_connections(&options);
     else if (argc == 1 && strcmp(argv[0], "swallow") == 0)
-        swallow_connections(options.port);
+        swallow_connections(&options);
     else if (argc == 2 && strcmp(argv[0], "payload") == 0)
         print_payload(face_named(argv[1]), &options);
     else if (argc >= 2 && strcmp(argv[0], "serve") == 0)

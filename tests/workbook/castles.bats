@@ -26,7 +26,6 @@ recvmsg sendfile splice sendmmsg recvmmsg fork pthread_create ioctl dlopen"
 # What a lesson needs before its turn comes, and explains where it is used.
 borrowed="inet_ntop" # in 02, to print an address: 04 teaches it
 borrowed+=" fork"    # in 06, for a process that can be killed: 22 teaches it
-borrowed+=" recvmsg" # in 35, for the time of a packet: 19 teaches it
 borrowed+=" pthread_create" # in 14, for calls at the same moment: 23 teaches it
 borrowed+=" ioctl"   # in 36, for the width of a terminal
 borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
@@ -50,6 +49,9 @@ borrowed+=" socketpair" # in 11, for both ends in one program: 18 teaches it
 @test "each module in common/ is included by a lesson that did not build it" {
     local module builder others
     for module in common/*.h; do
+        # dial is for the clients of lessons 31, 33 and 34. Until there is a
+        # lesson 31, only its builder includes it; then delete this line.
+        [[ $module != common/dial.h || -e $(echo lessons/31-*) ]] || continue
         builder=$(grep -oE 'lesson [0-9]{2}' "$module" | head -n 1)
         others=$(grep -l "\"${module#common/}\"" lessons/*/*.[ch] |
             grep -v "^lessons/${builder#lesson }-") ||

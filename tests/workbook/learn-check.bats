@@ -143,6 +143,8 @@ met"* ]]
     expect_result 1 ""
     [[ $out == "work/$first.c is still the starter, so there is nothing to check."* ]]
     [[ $out == *"The exercise of 01"*daytime*"lessons/$first/README.md"* ]]
+    [[ $(tr -s '[:space:]' ' ' <<<"$out") == *"builds your program, and says \
+which requirement it does not meet yet."* ]] # no line of the text is left out
     [[ $out != *Hint* && $out != *"requirements met"* && $out != *'`'* ]]
 }
 

@@ -163,6 +163,7 @@ setup() {
     rm -rf build
     mv "$BATS_TEST_TMPDIR/built" build
     [[ $errors == *"learn: building everything, once: about ten seconds"* ]]
+    expect_equal "times it says so" 1 "$(grep -c 'building everything' <<<"$errors")"
     learn
     expect_equal "said when all is built" "" "$errors"
 }

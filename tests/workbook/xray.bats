@@ -45,6 +45,19 @@ answer() {
     [[ $out == *$'client\tsend('*'"hello\n") = 6'*"recv(3 to "*", 8192) = 6"* ]]
 }
 
+@test "xray draws any programs, and keeps their words as they are" {
+    # shellcheck disable=SC2016 # it is no variable
+    local words='two  words; $HOME'
+    xray -- build/02-tcp-server 0 -- build/02-tcp-server 0 -- \
+        build/01-tcp-client 127.0.0.1 '{port}' "$words"
+    [[ $out == *"ms  01-tcp-client"*"02-tcp-server"*"02-tcp-server 2"* ]]
+    xray -l -- build/02-tcp-server 0 -- build/01-tcp-client 127.0.0.1 '{port}' "$words"
+    [[ $out == *"\"$words\\n\""* ]]
+    xray --
+    expect_equal status 2 "$status"
+    [[ $errors == *"which commands?"* ]]
+}
+
 @test "xray work draws the run in which an answer fails its check" {
     answer "received == 0" "received == 12345"
     xray work 1

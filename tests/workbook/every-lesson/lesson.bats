@@ -10,18 +10,18 @@ program=lessons/$LESSON/${LESSON#*-}.c
 
 setup_file() {
     # What belongs to this machine or this moment is not compared: times, ports,
-    # descriptors, and how long what is encrypted is.
+    # descriptors, process numbers, and how long what is encrypted is.
     export UNIQUE='s/ class="t">[^<]*/ class="t">/
         s/(127\.0\.0\.1|\[::1\])(:[0-9]+)?/ADDRESS/g
         s/:[0-9]{2,5}/:PORT/g; s/( class="w">):PORT /\1/
         s/"[0-9]+\.[0-9]{6}/"TIME/g
         s/(<|&lt;)[0-9a-f]{5,}/\1BYTES/g; s/"[0-9a-f]{24}"/"BYTES"/g
-        s/\b[0-9]+ ms\b/N ms/g
+        s/( ?) *\b[0-9]+ ms\b/\1N ms/g
         s/OpenSSL [0-9][^"]*/OpenSSL VERSION/; s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
         s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
         s/, [0-9]+ unacked//; s/[0-9]+ encryp/N encryp/g; s/FIN_WAIT[12]/FIN_WAIT/
         s/\.\.\.(, [A-Z_|]+)?\) = [0-9]+/...\1) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
-        s/ = [0-9]+ \.\.\./ = N .../'
+        s/ = [0-9]+ \.\.\./ = N .../; s/process [0-9]+[^"]*"/process PID"/g'
 }
 
 # at_once SCRIPT...: scripts/test has built everything; it need not look again.
@@ -283,7 +283,8 @@ play() {
     stop_all
     mkdir "$1"
     for name in "${names[@]}"; do
-        sed -E 's/:[0-9]+/:PORT/g' "$BATS_TEST_TMPDIR/$name.out" >"$1/$name"
+        sed -E 's/:[0-9]+/:PORT/g; s/process [0-9]+/process PID/g' \
+            "$BATS_TEST_TMPDIR/$name.out" >"$1/$name"
     done
 }
 

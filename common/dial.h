@@ -1,0 +1,85 @@
+/*
+ * dial: connects to a name that may have many addresses. It does not wait for
+ * one address before it tries the next: RFC 8305, known as Happy Eyeballs.
+ * Built by lesson 16.
+ */
+#ifndef COMMON_DIAL_H
+#define COMMON_DIAL_H
+
+#include "addr.h"
+#include "deadline.h"
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum {
+    DIAL_DELAY_MS = 250,         /* between two attempts: RFC 8305, section 8 */
+    DIAL_SHORTEST_DELAY_MS = 10, /* it must not be less: the same section */
+    DIAL_ADDRESSES = 64,         /* of a name with more, the first are tried */
+};
+
+enum dial_state {
+    DIAL_UNTRIED,    /* its turn has not come */
+    DIAL_CONNECTING, /* its attempt has begun */
+    DIAL_FAILED,     /* call and error say why */
+    DIAL_CONNECTED,  /* it was the first */
+    DIAL_ABANDONED,  /* another was the first, so we closed its socket */
+};
+
+/* One address, and what has become of it so far. */
+struct dial_attempt {
+    enum dial_state state;
+    char name[ADDR_TEXT_BYTES]; /* the address, as addr_format writes it */
+    const char *call;           /* if it has failed: the call that did */
+    int error;                  /* and why, as in errno */
+    struct sockaddr_storage address;
+    socklen_t length; /* of address, in bytes */
+    int fd;           /* -1 if it has no open socket */
+};
+
+/* Is called after each change of an attempt's state. The context is what the
+ * caller of dial_connect has given. It may read the attempt, until it returns,
+ * and may not change it. */
+typedef void dial_observer(void *context, const struct dial_attempt *attempt);
+
+struct dial {
+    /* The caller fills these in. */
+    const char *host; /* a name, or an address in numbers */
+    const char *port; /* decimal digits */
+    int family;       /* AF_INET, AF_INET6, or AF_UNSPEC for both */
+    int delay_ms;     /* between two attempts. Less than 10 counts as 10. */
+    struct deadline deadline; /* for all of them together */
+    dial_observer *observer;  /* NULL: the caller need not hear of each step */
+    void *context;            /* for the observer */
+
+    /* dial_connect fills these in. */
+    int lookup_error; /* an EAI_ error of addr_resolve, or 0 */
+    size_t count;     /* how many of the attempts are used */
+    struct dial_attempt attempts[DIAL_ADDRESSES]; /* in the order of trying */
+};
+
+/*
+ * Connects to the host. It looks up all addresses and puts them in order: the
+ * families alternate, beginning with that of the first address. The first
+ * attempt begins at once. Each further one begins delay_ms after the one before
+ * it, or as soon as the one before it has failed. The attempts that have begun
+ * go on meanwhile. The first that is connected wins, and the sockets of all
+ * others are closed.
+ *
+ * Returns a socket that is connected, non-blocking and close-on-exec. The
+ * caller closes it. Otherwise it returns -1, and has closed every socket.
+ * Then *dial says what failed:
+ *
+ * - lookup_error is not 0: the host could not be looked up, for the reason that
+ *   gai_strerror(3) gives. There are no attempts. errno has a meaning only with
+ *   EAI_SYSTEM.
+ * - Otherwise, each attempt that has failed has its call and its error. When
+ *   the deadline has passed, the error of those that were still connecting is
+ *   ETIMEDOUT, and the others remain untried. errno is the last error.
+ *
+ * The lookup is part of the time, but no deadline can interrupt it: see
+ * addr_resolve. *dial has nothing to free, and may be used again.
+ */
+int dial_connect(struct dial *dial);
+
+#endif
