@@ -119,37 +119,23 @@ enum {
     ALIGNMENT = 4,
 };
 
+/* Its members are those of struct nlmsghdr; we need not set the last two. */
 struct netlink_header {
     uint32_t length;
+    // cppcheck-suppress unusedStructMember
     uint16_t type;
+    // cppcheck-suppress unusedStructMember
     uint16_t flags;
+    // cppcheck-suppress unusedStructMember
     uint32_t number;
+    // cppcheck-suppress unusedStructMember
     uint32_t port;
 };
 
-struct link {
-    uint8_t family;
-    uint8_t pad;
-    uint16_t type;
-    int32_t index;
-    uint32_t flags;
-    uint32_t change;
-};
-
-struct route {
-    uint8_t family;
-    uint8_t destination_bits;
-    uint8_t source_bits;
-    uint8_t service;
-    uint8_t table;
-    uint8_t protocol;
-    uint8_t scope;
-    uint8_t type;
-    uint32_t flags;
-};
-
 struct attribute {
+    // cppcheck-suppress unusedStructMember
     uint16_t length;
+    // cppcheck-suppress unusedStructMember
     uint16_t type;
 };
 
@@ -208,9 +194,9 @@ static void end_attribute(struct request *request, size_t at) {
 /* Sends the request to the kernel. `what` is for the error message. */
 static void send_request(const struct request *request, const char *what) {
     struct {
+        // cppcheck-suppress unusedStructMember
         struct netlink_header header;
         int32_t error; /* as errno, but negative */
-        struct netlink_header request;
     } answer;
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, ROUTE);
     if (fd < 0)
@@ -228,13 +214,10 @@ static void send_request(const struct request *request, const char *what) {
 /* ip -6 route add local ff00::/8 dev lo. A route of another type than `local`
  * at the loopback would throw everything away. */
 static void route_groups(void) {
-    const struct route route = {
-        .family = AF_INET6,
-        .destination_bits = 8,
-        .table = LOCAL_TABLE,
-        .protocol = STATIC,
-        .type = LOCAL_ROUTE,
-    };
+    /* struct rtmsg: family, bits of the destination and of the source, service,
+     * table, protocol, scope, type, and four bytes of flags. */
+    const uint8_t route[12] = {AF_INET6,    8,      0, 0,
+                               LOCAL_TABLE, STATIC, 0, LOCAL_ROUTE};
     const struct in6_addr groups = {.s6_addr = {0xff}};
     const unsigned loopback = if_nametoindex("lo");
     struct request request;
@@ -282,7 +265,7 @@ static void set_up(const char *name, const char *address) {
 
 /* veth(4): a pair of interfaces, joined by a cable. */
 static void add_pair(void) {
-    const struct link unspecified = {0};
+    const uint8_t unspecified[16] = {0}; /* struct ifinfomsg */
     struct request request;
     begin_request(&request, NEW_LINK, &unspecified, sizeof unspecified);
     (void)add_attribute(&request, NAME, "left", sizeof "left");

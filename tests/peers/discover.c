@@ -277,18 +277,14 @@ static struct sockaddr_in parse_group(const char *text, int port) {
 
 /* Receives a datagram and its TTL. Puts a NUL behind the datagram. */
 static int receive_with_ttl(int fd, char *text, struct sockaddr_in *sender) {
-    union {
-        struct cmsghdr header;
-        // cppcheck-suppress unusedStructMember
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     struct iovec part = {.iov_base = text, .iov_len = DATAGRAM_BYTES - 1};
     struct msghdr message = {
         .msg_name = sender,
         .msg_namelen = sizeof *sender,
         .msg_iov = &part,
         .msg_iovlen = 1,
-        .msg_control = &control,
+        .msg_control = control,
         .msg_controllen = sizeof control,
     };
     ssize_t received = recvmsg(fd, &message, 0);
