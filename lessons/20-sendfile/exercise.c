@@ -31,11 +31,11 @@
  *    and closes the connection.
  * 5. It refuses a line that is not two numbers. The answer is `bad range` too.
  *    The numbers may be too large for any type of C.
- * 6. It answers a client that has ended its half. The client has sent its line
+ * 6. It sends a range of many megabytes whole.
+ * 7. It answers a client that has ended its half. The client has sent its line
  *    before that.
- * 7. It closes the connection of a client that sends 64 bytes without a
+ * 8. It closes the connection of a client that sends 64 bytes without a
  *    newline. This client needs no answer.
- * 8. It sends a range of many megabytes whole.
  * 9. It goes on after sendfile has failed with EAGAIN. The bytes of the file
  *    are sent by `sendfile`, and by no other call.
  * 10. It sends bytes that are behind the first 4 GiB.

@@ -104,6 +104,8 @@ try has only the time that is left until then."
 pause_hint="Compare the end of the pause with the deadline before you sleep: \
 the third pause would end at 0.35 s, after the deadline, so end at once."
 last_hint="After the last try there is nothing to wait for: end at once."
+next_hint="If a try fails, make the next one, with a new socket and an empty \
+buffer: what came of the line in one try is of no use in the next."
 tries_hint="TRIES is how often your program tries in all."
 
 @test "prints the line that the server sends, with its newline, and nothing after it" {
@@ -273,6 +275,8 @@ reason is why a try failed, here a line that is too long: close its socket." \
         -- soon has_met_both
     pid=$(pid_of answer)
     soon holds_or_ended 1 || true
+    expect_true "it has ended, while its peer may still send the line" \
+        --hint "$next_hint" -- is_running answer
     expect_true "it has the socket of its first try, whose line was too long" \
         --hint "Whatever the reason is why a try failed: close its socket." \
         -- holds 1
@@ -310,8 +314,6 @@ is_asleep() {
 }
 
 @test "pauses for 50 milliseconds after the first try, and twice as long after each next one" {
-    local next_hint="If a try fails, make the next one, with a new socket and \
-an empty buffer: what came of the line in one try is of no use in the next."
     fault=FAULT_SIGNALS=1000
     [[ $BUILD != *asan* ]] || fault=
     within 50 fetch_from "" "half-close reset half-close whole" -t 5 -n 4

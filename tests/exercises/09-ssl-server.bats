@@ -126,16 +126,16 @@ SSL_CTX_use_certificate_chain_file sends them all, for each name."
     ask localhost
     expect_shown good --hint "There may be any number of names: compare with \
 each of them."
+    ask "w$RANDOM.server.example"
+    expect_shown good-wildcard --hint "A choice is for one connection only. \
+Call SSL_set_SSL_CTX with the SSL of the callback; a change to a context would \
+be for all clients that come later."
     # A name may have up to 253 letters.
     local long
     printf -v long '%s.server.example' "$(printf '%060d' "$RANDOM")"
     ask "$long"
     expect_told "$long" --hint "A name may be long. Is there room for it in your \
 line?"
-    ask "w$RANDOM.server.example"
-    expect_shown good-wildcard --hint "A choice is for one connection only. \
-Call SSL_set_SSL_CTX with the SSL of the callback; a change to a context would \
-be for all clients that come later."
 }
 
 @test "takes capitals in a name for the same letters" {

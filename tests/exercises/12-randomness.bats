@@ -157,11 +157,6 @@ than UINT32_MAX, the largest of them."
     roll 1 3
     expect_rolls 1 1 1 --hint "A die of one side always shows 1. That is not an \
 error."
-    come "$a"
-    roll 1 2
-    expect_status 1 --hint "A die of one side takes four bytes for each roll, as \
-every die does. Here there are only four bytes for two rolls."
-    expect_stderr "*end*" --hint "$end_word_hint"
     come "$a" "$most" 0
     roll 4294967296 3
     expect_rolls $((a + 1)) 4294967296 1 --hint "4294967296 does not fit into \
@@ -201,6 +196,11 @@ are no four bytes for another one. Standard input has ended, so end with \
 status 1."
     expect_stderr "*end*" --hint "$end_word_hint"
     expect_printed 5 --hint "The rolls before the end are good: print them."
+    come 9
+    roll 1 2
+    expect_status 1 --hint "A die of one side takes four bytes for each roll, as \
+every die does. Here there are only four bytes for two rolls."
+    expect_stderr "*end*" --hint "$end_word_hint"
 }
 
 @test "makes 100000 rolls, and does not wait for the end of standard input" {

@@ -242,6 +242,12 @@ has_taken_all_or_rests() {
     done
 }
 
+@test "sends a range of many megabytes whole" {
+    local first=$((RANDOM % 1000))
+    serves 20000000
+    expect_range "$first" 19999990 --hint "$loop_hint"
+}
+
 @test "answers a client that has ended its half" {
     serves 20000000
     fetched -e -q "5 19999999"
@@ -265,12 +271,6 @@ full and there is no newline, close the connection." -- soon says long 'got *'
     : >"$BATS_TEST_TMPDIR/ending"
     expect_range 5 9 --hint "Give recv the room that is left in the line, and \
 not the size of the whole array."
-}
-
-@test "sends a range of many megabytes whole" {
-    local first=$((RANDOM % 1000))
-    serves 20000000
-    expect_range "$first" 19999990 --hint "$loop_hint"
 }
 
 @test "goes on after sendfile has failed with EAGAIN" {
