@@ -80,14 +80,14 @@ static int may_receive(int fd, double until) {
     return 1;
 }
 
-static void insert(char lines[][64], size_t *count, const char *line) {
+static void insert(char lines[][64], size_t *count, const char line[64]) {
     size_t at = 0;
     while (at < *count && strcmp(lines[at], line) < 0)
         at++;
     if (*count == 100 || (at < *count && strcmp(lines[at], line) == 0))
         return;
     memmove(lines[at + 1], lines[at], (*count - at) * sizeof lines[0]);
-    strcpy(lines[at], line);
+    memcpy(lines[at], line, sizeof lines[at]);
     ++*count;
 }
 
@@ -96,7 +96,7 @@ static int ask(int fd, const struct sockaddr_in *group, int interface,
     static char lines[101][64];
     size_t count = 0;
     char text[200];
-    char line[64];
+    char line[64] = "";
     double until = seconds() + duration;
     struct ip_mreqn out = {.imr_ifindex = interface};
     if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
@@ -107,7 +107,7 @@ static int ask(int fd, const struct sockaddr_in *group, int interface,
         err(1, "sendto");
     size_t skip = strlen(name) + 1;
     while (may_receive(fd, until)) {
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t size = sizeof from;
         ssize_t got = recvfrom(fd, text, sizeof text, 0, (void *)&from, &size);
         if (got < (ssize_t)skip || memcmp(text, name, skip - 1) != 0 ||
@@ -131,7 +131,7 @@ static int offer(int fd, const struct sockaddr_in *group, int interface,
     int on = 1;
     int off = 0;
     char wanted[100];
-    char answer[100];
+    char answer[100] = "";
     char text[200];
     struct group_req join = {.gr_interface = (uint32_t)interface};
     memcpy(&join.gr_group, group, sizeof *group);
@@ -149,7 +149,7 @@ static int offer(int fd, const struct sockaddr_in *group, int interface,
     sprintf(wanted, "ask %s", name);
     sprintf(answer, "%s %d", name, service);
     for (;;) {
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t size = sizeof from;
         pthread_t thread;
         ssize_t got = recvfrom(fd, text, sizeof text, 0, (void *)&from, &size);
@@ -161,7 +161,7 @@ static int offer(int fd, const struct sockaddr_in *group, int interface,
             err(1, "malloc");
         task->fd = fd;
         task->to = from;
-        strcpy(task->text, answer);
+        memcpy(task->text, answer, sizeof task->text);
         if (pthread_create(&thread, NULL, answer_later, task) != 0)
             errx(1, "pthread_create");
         (void)pthread_detach(thread);
