@@ -151,6 +151,25 @@ static int offer(int fd, const struct sockaddr_in *group, int interface,
     return 0;
 }
 
+static void check_name(const char *name) {
+    size_t length = strlen(name);
+    if (length == 0 || length > 63)
+        errx(1, "no name");
+    for (size_t i = 0; i < length; i++) {
+        if (!isalnum((unsigned char)name[i]) && name[i] != '-')
+            errx(1, "no name");
+    }
+}
+
+static double parse_duration(const char *text) {
+    char *rest;
+    double duration = strtod(text, &rest);
+    if (*rest != '\0' || strspn(text, "0123456789.") != strlen(text) ||
+        duration <= 0 || duration > 86400)
+        errx(1, "no number of seconds: %s", text);
+    return duration;
+}
+
 int main(int argc, char **argv) {
     const char *interface = "lo";
     const char *time = NULL;
@@ -174,19 +193,13 @@ int main(int argc, char **argv) {
         usage();
     struct sockaddr_in group = {.sin_family = AF_INET};
     int port = number(argv[1], strlen(argv[1]));
-    size_t length = strlen(argv[2]);
     if (inet_pton(AF_INET, argv[0], &group.sin_addr) != 1 ||
         (ntohl(group.sin_addr.s_addr) >> 28) != 14)
         errx(1, "no group: %s", argv[0]);
     if (port < 0)
         errx(1, "no port: %s", argv[1]);
     group.sin_port = htons((in_port_t)port);
-    if (length == 0 || length > 63)
-        errx(1, "no name");
-    for (size_t i = 0; i < length; i++) {
-        if (!isalnum((unsigned char)argv[2][i]) && argv[2][i] != '-')
-            errx(1, "no name");
-    }
+    check_name(argv[2]);
     unsigned index = if_nametoindex(interface);
     if (index == 0)
         err(1, "%s", interface);
@@ -194,11 +207,7 @@ int main(int argc, char **argv) {
     if (fd < 0)
         err(1, "socket");
     if (asks) {
-        char *rest;
-        double duration = strtod(time, &rest);
-        if (*rest != '\0' || strspn(time, "0123456789.") != strlen(time) ||
-            duration <= 0 || duration > 86400)
-            errx(1, "no number of seconds: %s", time);
+        double duration = parse_duration(time);
         return ask(fd, &group, (int)index, argv[2], duration);
     }
     int service = number(argv[3], strlen(argv[3]));
