@@ -239,9 +239,12 @@ END
         nsenter -n -t $far ip link set far up
         nsenter -n -t $far ip route add 10.1.0.0/24 via 10.2.0.1
         mkfifo "$FOLDER/never"
+        : >"$FOLDER/router"
+        : >"$FOLDER/why"
         python3 "$FOLDER/router.py" <>"$FOLDER/never" >"$FOLDER/router" \
             2>"$FOLDER/why" &
         await grep -q ready "$FOLDER/router" "$FOLDER/why"
+        : >"$FOLDER/listener"
         nsenter -n -t $far "$PROGRAM" listen -i far 239.1.2.3 8080 \
             >"$FOLDER/listener" &
         await grep -q listening "$FOLDER/listener"
@@ -319,6 +322,7 @@ lo from-lo
 
 @test "21-multicast: the sniffer of lesson 35 shows the reports of IGMP and MLD" {
     in_private "" '
+        : >"$FOLDER/reports"
         "$BUILD/35-packet-sniffer" >"$FOLDER/reports" &
         await grep -q capturing "$FOLDER/reports"
         listen four 239.9.9.9 0
@@ -492,6 +496,9 @@ time.sleep(20)'
         expect_result 1 "21-multicast: $value is not a group: 224.0.0.0 to \
 239.255.255.255, or IPv6 from ff00:: on"
     done
+    try "$program" listen "not a name" 0
+    expect_equal "status" 1 "$status"
+    [[ $errors == "21-multicast: not a name: "* ]]
     for value in 65536 80x '' ' 80'; do
         try "$program" listen 239.1.2.3 "$value"
         expect_result 1 "21-multicast: $value is not a port: 0 to 65535"

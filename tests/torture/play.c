@@ -513,6 +513,12 @@ static void play_peer(struct play *play, struct actor *peer) {
     }
 }
 
+static void tell_to_end(struct actor *actor) {
+    actor->told = 1;
+    (void)kill(actor->pid, SIGTERM);
+    finish(actor, TARGET_MS);
+}
+
 /* Plays the actors from `first` on, in order. */
 static void play_actors(struct play *play, size_t first, struct actor *peer) {
     size_t last = play->count - 1;
@@ -520,6 +526,9 @@ static void play_actors(struct play *play, size_t first, struct actor *peer) {
         struct actor *actor = &play->actors[i];
         if (actor->started && actor == play->target)
             continue;
+        /* A server of the round before makes room for itself. */
+        if (actor->started && !has_ended(actor))
+            tell_to_end(actor);
         start(play, actor);
         if (i == last) {
             finish(actor, patience_with(play, actor));
@@ -548,12 +557,6 @@ static void play_rounds(struct play *play) {
         play_actors(play, next, &no_peer);
         play->rounds[i] = results_from(play, next);
     }
-}
-
-static void tell_to_end(struct actor *actor) {
-    actor->told = 1;
-    (void)kill(actor->pid, SIGTERM);
-    finish(actor, TARGET_MS);
 }
 
 /* Waits for a while until all our children have ended: strace, which ends after

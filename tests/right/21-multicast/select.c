@@ -69,14 +69,14 @@ static int wait_until(double when, int fd) {
     }
 }
 
-static void insert(char lines[][64], size_t *count, const char *line) {
+static void insert(char lines[][64], size_t *count, const char line[64]) {
     size_t at = 0;
     while (at < *count && strcmp(lines[at], line) < 0)
         at++;
     if (*count == 100 || (at < *count && strcmp(lines[at], line) == 0))
         return;
     memmove(lines[at + 1], lines[at], (*count - at) * sizeof lines[0]);
-    strcpy(lines[at], line);
+    memcpy(lines[at], line, sizeof lines[at]);
     ++*count;
 }
 
@@ -85,7 +85,7 @@ static int ask(int fd, const struct sockaddr_in *group, int interface,
     static char lines[101][64];
     size_t count = 0;
     char text[200];
-    char line[64];
+    char line[64] = "";
     double until = seconds() + duration;
     struct ip_mreqn out = {.imr_ifindex = interface};
     if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
@@ -96,7 +96,7 @@ static int ask(int fd, const struct sockaddr_in *group, int interface,
         err(1, "sendto");
     size_t skip = strlen(name) + 1;
     while (wait_until(until, fd)) {
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t size = sizeof from;
         ssize_t got = recvfrom(fd, text, sizeof text, 0, (void *)&from, &size);
         if (got < (ssize_t)skip || memcmp(text, name, skip - 1) != 0 ||
@@ -120,7 +120,7 @@ static int offer(int fd, const struct sockaddr_in *group, int interface,
     int on = 1;
     int off = 0;
     char wanted[100];
-    char answer[100];
+    char answer[100] = "";
     char text[200];
     struct group_req join = {.gr_interface = (uint32_t)interface};
     memcpy(&join.gr_group, group, sizeof *group);
@@ -139,7 +139,7 @@ static int offer(int fd, const struct sockaddr_in *group, int interface,
     sprintf(wanted, "ask %s", name);
     sprintf(answer, "%s %d", name, service);
     while (!ended) {
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t size = sizeof from;
         ssize_t got = recvfrom(fd, text, sizeof text, 0, (void *)&from, &size);
         if (got != (ssize_t)strlen(wanted) ||
@@ -149,6 +149,25 @@ static int offer(int fd, const struct sockaddr_in *group, int interface,
         (void)sendto(fd, answer, strlen(answer), 0, (void *)&from, size);
     }
     return 0;
+}
+
+static void check_name(const char *name) {
+    size_t length = strlen(name);
+    if (length == 0 || length > 63)
+        errx(1, "no name");
+    for (size_t i = 0; i < length; i++) {
+        if (!isalnum((unsigned char)name[i]) && name[i] != '-')
+            errx(1, "no name");
+    }
+}
+
+static double parse_duration(const char *text) {
+    char *rest;
+    double duration = strtod(text, &rest);
+    if (*rest != '\0' || strspn(text, "0123456789.") != strlen(text) ||
+        duration <= 0 || duration > 86400)
+        errx(1, "no number of seconds: %s", text);
+    return duration;
 }
 
 int main(int argc, char **argv) {
@@ -174,19 +193,13 @@ int main(int argc, char **argv) {
         usage();
     struct sockaddr_in group = {.sin_family = AF_INET};
     int port = number(argv[1], strlen(argv[1]));
-    size_t length = strlen(argv[2]);
     if (inet_pton(AF_INET, argv[0], &group.sin_addr) != 1 ||
         (ntohl(group.sin_addr.s_addr) >> 28) != 14)
         errx(1, "no group: %s", argv[0]);
     if (port < 0)
         errx(1, "no port: %s", argv[1]);
     group.sin_port = htons((in_port_t)port);
-    if (length == 0 || length > 63)
-        errx(1, "no name");
-    for (size_t i = 0; i < length; i++) {
-        if (!isalnum((unsigned char)argv[2][i]) && argv[2][i] != '-')
-            errx(1, "no name");
-    }
+    check_name(argv[2]);
     unsigned index = if_nametoindex(interface);
     if (index == 0)
         err(1, "%s", interface);
@@ -194,11 +207,7 @@ int main(int argc, char **argv) {
     if (fd < 0)
         err(1, "socket");
     if (asks) {
-        char *rest;
-        double duration = strtod(time, &rest);
-        if (*rest != '\0' || strspn(time, "0123456789.") != strlen(time) ||
-            duration <= 0 || duration > 86400)
-            errx(1, "no number of seconds: %s", time);
+        double duration = parse_duration(time);
         return ask(fd, &group, (int)index, argv[2], duration);
     }
     int service = number(argv[3], strlen(argv[3]));
