@@ -337,7 +337,8 @@ gone_or_zombie() {
     for call in fork socket setsockopt bind listen getsockname; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$server" 0
         case $call in
-        socket | setsockopt | bind | listen) call+=" 127.0.0.1:0" ;;
+        setsockopt) call="setsockopt SO_REUSEADDR 127.0.0.1:0" ;;
+        socket | bind | listen) call+=" 127.0.0.1:0" ;;
         esac
         expect_result 1 "19-passing-descriptors: $call: No buffer space available"
         expect_output --text ''

@@ -507,6 +507,7 @@ print(ours.sendfile(os.fdopen(reading, "rb")))'
     for call in socket setsockopt bind listen; do
         need_faults
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$server" "$FILE" 0
+        [[ $call != setsockopt ]] || call+=" SO_REUSEADDR"
         expect_result 1 "20-sendfile: $call 127.0.0.1:0: No buffer space available"
         expect_output --text ''
     done
