@@ -114,7 +114,7 @@ shows_mistake() {
     local patch mistake test n=0
     local -a patches=("tests/wrong/$LESSON"/*.patch) chosen=()
     local -A seen=()
-    [[ -n ${FULL-} ]] || skip "takes half a minute: FULL=1 plays them"
+    [[ -n ${HAND-} ]] || skip "takes half a minute: HAND=1 plays them"
     [[ $BUILD == build ]] || skip "a learner's programs are in build/"
     script -qec true /dev/null >/dev/null 2>&1 </dev/null 3>&- ||
         skip "this system makes no pseudo-terminal, or has no script(1)"
