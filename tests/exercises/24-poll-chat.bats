@@ -446,7 +446,7 @@ has_heard_end() {
     say alice 'this is not read\n'
     until_true has_taken_all || true
     go bob
-    hears alice "bob left" --hint "$reset_left_hint"
+    hears_at_last alice "bob left"
 }
 
 # reset_some: three clients join, and reset. Each may have gone before the
@@ -487,7 +487,7 @@ hears_at_last() {
         :
     done
     [[ $heard == "$2" ]] ||
-        fail "$1 was not told what bob said when another had reset" \
+        fail "$1 was not told what it should be when another had reset" \
             --show "Expected: $2" --hint "$reset_left_hint"
 }
 
