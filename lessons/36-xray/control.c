@@ -37,8 +37,10 @@ static void add_part(struct control *control, const struct cmsghdr *header,
         add_descriptors(control, data, length);
     else if (is_ours && header->cmsg_type == SCM_CREDENTIALS)
         add_process(control, data, length);
+    else if (space < left)
+        control->other += space;
     else
-        control->other += space < left ? space : left;
+        control->other += left;
 }
 
 void control_parse(struct control *control, const uint8_t *bytes,

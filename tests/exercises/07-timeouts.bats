@@ -246,7 +246,7 @@ then pause." -- soon says answer "*try 1: *" err
     HAND=("(ulimit -n 6; $PROGRAM -t 60 -n 7 127.0.0.1 $HAND_PORT)")
     expect_true "it pauses with the socket of its first try" \
         --hint "A try that failed still has its socket: close it before you \
-pause." -- holds 0
+pause." -- holds_sockets "$pid" 0
     stop_all
     peers "" reset stall
     start_answer -t 60 -n 2 127.0.0.1 "$PORT"
@@ -261,7 +261,7 @@ deadline." -- is_running answer
         "(ulimit -n 6; $PROGRAM -t 60 -n 7 127.0.0.1 $HAND_PORT)")
     expect_true "it holds the socket of its first try" \
         --hint "A try that failed still has its socket: close it before the \
-next try." -- holds 1
+next try." -- holds_sockets "$pid" 1
     HAND=("$BUILD/peers/rude -p $HAND_PORT serve stall"
         "time -p $PROGRAM -t 2 -n 1 127.0.0.1 $HAND_PORT")
     expect_true "it does not sleep" --hint "recv on a socket with O_NONBLOCK \
@@ -279,34 +279,15 @@ reason is why a try failed, here a line that is too long: close its socket." \
         --hint "$next_hint" -- is_running answer
     expect_true "it has the socket of its first try, whose line was too long" \
         --hint "Whatever the reason is why a try failed: close its socket." \
-        -- holds 1
-}
-
-# soon COMMAND...: within a second or so.
-soon() {
-    local i
-    for ((i = 0; i < 50; i++)); do
-        "$@" && return
-        pause
-    done
-    return 1
+        -- holds_sockets "$pid" 1
 }
 
 has_met_both() {
     [[ $(grep -c '^connected' "$BATS_TEST_TMPDIR/peer.out") == 2 ]]
 }
 
-# holds COUNT: the program has that many sockets.
-holds() {
-    local fd count=0
-    for fd in "/proc/$pid/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
-    done
-    ((count == $1))
-}
-
 holds_or_ended() {
-    holds "$1" || ! is_running answer
+    holds_sockets "$pid" "$1" || ! is_running answer
 }
 
 is_asleep() {

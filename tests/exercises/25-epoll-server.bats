@@ -147,7 +147,7 @@ on." -- is_running server
 send fail. Close this client, and go on with the others."
         expect_true "all clients have gone, and it still has sockets of theirs" \
             --hint "Call close for each client that has gone: also when recv or \
-send has failed." -- soon has_sockets 1
+send has failed." -- soon holds_sockets "$server_pid" 1
         ((i > 1)) || before=$(memory)
     done
     [[ $BUILD != *asan* ]] || return 0 # a sanitizer keeps what is freed
@@ -155,15 +155,6 @@ send has failed." -- soon has_sockets 1
     expect_true "1500 clients have come and gone, and it has $((after - before)) \
 KiB of memory more than before them" --hint "Free what you have allocated for a \
 client when you close it." -- [ "$((after - before))" -lt 64 ]
-}
-
-# has_sockets COUNT: so many descriptors of the server are sockets.
-has_sockets() {
-    local fd count=0
-    for fd in "/proc/$server_pid/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
-    done
-    ((count == $1))
 }
 
 # start_deaf: a client that sends all the time and never reads.

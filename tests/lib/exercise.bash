@@ -315,6 +315,15 @@ soon() {
     done
 }
 
+# holds_sockets PID COUNT: so many descriptors of that process are sockets.
+holds_sockets() {
+    local fd count=0
+    for fd in "/proc/$1/fd"/*; do
+        [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
+    done
+    ((count == $2))
+}
+
 # expect_usage: the answer, called with the wrong number of arguments, says how it
 # is called.
 expect_usage() {

@@ -131,11 +131,14 @@ static int fill(fd_set *in, fd_set *out) {
     clear(in);
     clear(out);
     for (int i = 0; i < begun; i++) {
-        if (m[i].state == 1)
+        if (m[i].state == 1) {
             FD_SET(m[i].fd, out);
-        if (m[i].state == 2)
+            open++;
+        }
+        if (m[i].state == 2) {
             FD_SET(m[i].fd, in);
-        open += m[i].state == 1 || m[i].state == 2;
+            open++;
+        }
     }
     return open;
 }
