@@ -114,6 +114,8 @@ failed: say so, and end with status 1."
     printed=$(wc -c <"$OUT")
     ((printed % 1000 != 0 || printed % 4096 == 0)) || hint=$pending_hint
     HAND[-1]="timeout 2 ${HAND[-1]} | cat" # to a terminal it need not flush
+    HAND=("printf 'this has no newline' >$BUILD/answer"
+        "${HAND[@]/README.md/$BUILD/answer}")
     expect_output "$ANSWER" --hint "$hint"
 }
 
