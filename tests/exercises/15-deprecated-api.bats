@@ -122,6 +122,7 @@ go on until all of them have closed their connection."
     local one two
     serve one stall
     start_answer 127.0.0.1 "$one"
+    HAND[-1]="timeout 2 ${HAND[-1]} | cat" # to a terminal it need not flush
     expect_true "it does not say that it is connected" --hint "Call \
 fflush(stdout) after each line: the server is silent, and the line is still in \
 a buffer of your program." -- soon says answer "connected to 127.0.0.1:$one"
