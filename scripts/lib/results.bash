@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # scripts/test's variables
 # What scripts/test prints: a line for each job, TAP, JUnit, and a closing line.
 
-# report_job JOB FILE: a line for the job, and what failed in full. FILE is what
-# bats said. With --tap all is printed in the end instead.
+# report_job JOB FILE [WORDS]: a line for the job, WORDS before its name, and what
+# failed in full. FILE is what bats said. With --tap all is printed in the end
+# instead.
 report_job() {
-    local job=$1 file=$2
+    local job=${3-}$1 file=$2
     [[ -z $tap ]] || return 0
     awk -v job="$job" -v took="$(<"${file%.tap}.took")" '
         /^ok .*# skip/ { skipped++ }
@@ -20,6 +21,14 @@ report_job() {
                    skipped ? " (" skipped " skipped)" : "", took / 10
             printf "%s", text
         }' "$file"
+}
+
+# has_failed FILE: what bats said in FILE has a failed test, or less than it planned.
+has_failed() {
+    awk '/^not ok /      { failed = 1 }
+         /^(not )?ok /   { seen++ }
+         /^1\.\.[0-9]+$/ { sub(/^1\.\./, ""); planned = $0 }
+         END             { exit !(failed || seen != planned || seen == 0) }' "$1"
 }
 
 # print_tap: one stream of TAP, numbered anew.
@@ -45,6 +54,8 @@ print_junit() {
 # summarize: prints the closing line; status 1 if something failed. A file that
 # bats could not run counts as one failure.
 summarize() {
+    ((alone == 0)) ||
+        echo "files that failed beside others, and passed alone: $alone"
     awk '
         FNR == 1        { files++ }
         /^ok .*# skip/  { skipped++; seen++; next }

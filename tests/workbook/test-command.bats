@@ -24,7 +24,7 @@ setup() {
 }
 
 test_command() {
-    env -u BATS_TEST_TMPDIR -u MAKEFLAGS -u MAKELEVEL \
+    env -u BATS_TEST_TMPDIR -u MAKEFLAGS -u MAKELEVEL AGAIN="${AGAIN_HERE-}" \
         PATH="${PATH//"$BATS_LIBEXEC:"/}" scripts/test "$@"
 }
 
@@ -68,6 +68,24 @@ test_command() {
     python3 -c 'import sys, xml.dom.minidom as x
 cases = x.parse(sys.argv[1]).getElementsByTagName("testcase")
 assert len(cases) == 4, len(cases)' "$BATS_TEST_TMPDIR/junit.xml"
+}
+
+@test "with AGAIN=1 scripts/test runs what failed once more, and counts it apart" {
+    AGAIN_HERE=1
+    run -1 test_command tests/lessons
+    [[ $output == *"FAIL again, alone: tests/lessons/02-tcp-server.bats: 0 of 2"* ]]
+    expect_equal "closing line" "2 passed, 1 failed, 1 skipped" "${lines[-1]}"
+    mkdir "$BATS_TEST_TMPDIR/not-run-yet"
+    printf '@test "fails once" {\n    %s\n}\n' \
+        "if rmdir $BATS_TEST_TMPDIR/not-run-yet; then false; fi" \
+        >tests/lessons/busy.bats
+    run -0 test_command tests/lessons/busy.bats
+    rm tests/lessons/busy.bats
+    [[ $output == *"FAIL tests/lessons/busy.bats: 0 of 1"* ]]
+    [[ $output == *"ok   again, alone: tests/lessons/busy.bats: 1 of 1"* ]]
+    expect_equal "count" "files that failed beside others, and passed alone: 1" \
+        "${lines[-2]}"
+    expect_equal "closing line" "1 passed, 0 failed, 0 skipped" "${lines[-1]}"
 }
 
 @test "scripts/test fails for a file that bats cannot read, and for no tests" {
