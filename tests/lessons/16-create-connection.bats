@@ -596,7 +596,7 @@ need_names() {
 
 @test "16-create-connection connects past a silent address after 250 ms" {
     need_names
-    measured 25 40 in_network "$client" mirror 8080
+    measured 25 30 in_network "$client" mirror 8080
     expect_equal status 0 "$status"
     "$rude" payload whole | cmp - "$OUT"
     expect_steps "127.0.0.1:8080: trying

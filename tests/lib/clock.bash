@@ -25,7 +25,7 @@ timed() {
 # less than LEAST and, once in five times, to no more than MOST.
 measured() {
     local i
-    for i in 1 2 3 4 5; do
+    for i in {1..10}; do
         stop_all
         "${@:3}"
         if ((took < $1)); then
