@@ -33,25 +33,16 @@ filter_for() {
 }
 
 # run_check LESSON: sets requirements, and outcome[REQUIREMENT], which is met,
-# failed, "skipped, and why", or nothing if it was not reached. The tests are run
-# in two halves side by side, because most machines have a second core. What bats
-# said is in $here/1.tap and $here/2.tap.
+# failed, "skipped, and why", or nothing if it was not reached. What bats said is
+# in $here/part-N.tap.
 run_check() {
-    local -a cores
     local end='' now begin=${EPOCHREALTIME/./}
     declare -gA outcome=()
     mapfile -t requirements < <(list_requirements "$1")
-    mapfile -t cores < <(list_cores | tail -n 2)
-    # They are read before the tests in the background may have made them.
-    : >"$here/1.tap"
-    : >"$here/2.tap"
-    start_tests "$1" "build/work/$1" "$here/1.tap" "${cores[0]}" \
-        "$(list_requirements "$1" | awk 'NR % 2 == 1' | filter_for)"
-    start_tests "$1" "build/work/$1" "$here/2.tap" "${cores[-1]}" \
-        "$(list_requirements "$1" | awk 'NR % 2 == 0' | filter_for)"
+    start_parts "$1"
     while is_running "${running[@]}"; do
         pause
-        read_outcomes "$here/1.tap" "$here/2.tap"
+        read_outcomes "$here"/part-*.tap
         now=${EPOCHREALTIME/./}
         if [[ -z $end ]] && find_failure; then
             end=$((begin + TIME_FOR_ALL))
@@ -60,7 +51,25 @@ run_check() {
         [[ -z $end ]] || ((now < end)) || break
     done
     stop_tests
-    read_outcomes "$here/1.tap" "$here/2.tap"
+    read_outcomes "$here"/part-*.tap
+}
+
+# start_parts LESSON: starts the tests of its check, in parts that run side by side:
+# one on each of two cores, or two if most of its tests wait.
+start_parts() {
+    local part first next parts=2
+    local -a cores
+    mapfile -t cores < <(list_cores | tail -n 2)
+    ! grep -qx '# bats file_tags=waits' "tests/exercises/$1.bats" || parts=4
+    for ((part = 0; part < parts; part++)); do
+        first=$((part * ${#requirements[@]} / parts))
+        next=$(((part + 1) * ${#requirements[@]} / parts))
+        # It is read before the tests in the background may have made it.
+        : >"$here/part-$part.tap"
+        start_tests "$1" "build/work/$1" "$here/part-$part.tap" \
+            "${cores[part % ${#cores[@]}]}" \
+            "$(printf '%s\n' "${requirements[@]:first:next-first}" | filter_for)"
+    done
 }
 
 # is_running PID...: at least one of them is.

@@ -120,7 +120,7 @@ rests() {
     local before i wanted
     wanted_processor
     before=$wanted
-    for ((i = 0; i < 18; i++)); do
+    for ((i = 0; i < 9; i++)); do
         pause
     done
     wanted_processor

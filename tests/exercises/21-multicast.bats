@@ -3,6 +3,8 @@
 # INTERFACE] GROUP PORT NAME SERVICE` and `21-multicast ask [-i INTERFACE] -t
 # SECONDS GROUP PORT NAME`. Each test's name is a requirement, as a learner
 # reads it.
+#
+# bats file_tags=waits
 
 load ../lib/exercise
 load ../lib/clock
