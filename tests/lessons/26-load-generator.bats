@@ -394,7 +394,7 @@ END
 }
 
 @test "26-load-generator takes numbers up to four million, and seconds of a day" {
-    local option bad
+    local option bad i
     for option in -c -s -r -p; do
         for bad in 0 4194305 -1 1x x '' ' 1' +1 99999999999999999999; do
             try "$program" "$option" "$bad" 127.0.0.1 80
@@ -407,7 +407,10 @@ END
         expect_result 1 \
             "26-load-generator: $bad is not a number of seconds up to a day"
     done
-    loaded "" honest -r 4194304 -c 1 -d 0.001
+    for i in {1..10}; do # a busy machine may be too slow for so many
+        loaded "" honest -r 4194304 -c 1 -d 0.001
+        ((status != 0)) || break
+    done
     expect_result 0 ""
     expect_said replies 4201 4201
     for bad in 65536 x; do
