@@ -2,10 +2,10 @@
  * 11 exercise: read everything that a server sends through TLS, on a
  * non-blocking socket.
  *
- * In lesson 08, `tls_wait` did the waiting for you. Now you write it yourself:
- * a client that reads everything that a server sends, through a socket that
- * never blocks. Its exit status must say whether the answer was complete, or
- * was cut on its way.
+ * In lessons 09 and 10, `tls_wait` did the waiting for you. Now you write it
+ * yourself: a client that reads everything that a server sends, through a
+ * socket that never blocks. Its exit status must say whether the answer was
+ * complete, or was cut on its way.
  *
  * It is called as `11-ssl-errors [-k FILE] [-t SECONDS] CAFILE NAME HOST
  * PORT`. It connects to HOST, but demands a certificate for NAME, as lesson 08
