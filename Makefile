@@ -19,15 +19,18 @@ GUARDS = $(if $(SANITIZE),$(SANITIZERS),$(HARDENING))
 COMPILE = $(CC) -std=$(STANDARD) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS)
 
 # Programs that include OpenSSL are linked with it. If its headers are not
-# installed, make leaves these programs out and says so.
+# installed, or not those of OpenSSL 3, make leaves these programs out and says so.
 using_openssl = $(shell grep -lsE '^.include (<openssl/|"tls[.]h")' $1 | \
     xargs -r grep -LE '__has_include.<openssl/')
 # What else lies in work/, whatever its name, is none of make's business.
 answers := $(wildcard $(patsubst lessons/%,work/%.c,$(wildcard lessons/[0-9][0-9]-*)))
 needs_openssl := $(call using_openssl,lessons/*/*.c common/*.c tests/*/*.c $(answers))
-have_openssl := $(or $(if $(filter-out cc gcc clang,$(CC)),,$(wildcard \
-    /usr/include/openssl/opensslv.h)),$(shell \
-    $(CC) -E -x c -include openssl/opensslv.h /dev/null >/dev/null 2>&1 && echo yes))
+openssl_header := $(if $(filter-out cc gcc clang,$(CC)),,$(wildcard \
+    /usr/include/openssl/opensslv.h))
+openssl_version := $(shell $(if $(openssl_header),cat $(openssl_header),\
+    $(CC) -E -dM -x c -include openssl/opensslv.h /dev/null 2>/dev/null) | \
+    sed -nE 's/.*define OPENSSL_VERSION_TEXT .*"OpenSSL ([^ "]+).*/\1/p')
+have_openssl := $(filter-out 0.% 1.%,$(openssl_version))
 left_out := $(if $(have_openssl),,$(needs_openssl))
 
 # A program is one C file, linked with modules. The compiler also writes NAME.d,
@@ -123,10 +126,12 @@ ifneq ($(flags),$(file <$(BUILD)/flags))
 $(BUILD)/flags: FORCE
 endif
 
+wanted := $(if $(openssl_version),OpenSSL 3 (this is \
+    $(openssl_version)),the headers of OpenSSL)
 left_out_lessons := $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(left_out))))
 ifneq ($(left_out),)
 left-out:
-	@echo 'make: left out, for want of the headers of OpenSSL: $(sort $(left_out_lessons))'
+	@echo 'make: left out, for want of $(wanted): $(sort $(left_out_lessons))'
 endif
 
 # The certificates that servers and clients show each other. All builds share

@@ -46,3 +46,16 @@ exercise)/08-|-lssl|scripts/certs' <<<"$output" | grep -v 'left out')"
     run -0 plain_make -n all
     [[ $output != *"left out"* ]]
 }
+
+@test "make leaves out what needs OpenSSL 3 where an older one is, and says so" {
+    mkdir -p "$BATS_TEST_TMPDIR/include/openssl"
+    echo '# define OPENSSL_VERSION_TEXT "OpenSSL 1.1.1w  11 Sep 2023"' \
+        >"$BATS_TEST_TMPDIR/include/openssl/opensslv.h"
+    run -0 plain_make -n all BUILD="$BATS_TEST_TMPDIR/build" \
+        openssl_header="$BATS_TEST_TMPDIR/include/openssl/opensslv.h"
+    [[ $output == *"make: left out, for want of OpenSSL 3 (this is 1.1.1w): \
+"*08-ssl-wrap* ]]
+    [[ $output == *build/07-timeouts* ]]
+    expect_equal "what is made for it" "" \
+        "$(grep -E 'exercise/08-|-lssl|scripts/certs' <<<"$output" | grep -v 'left out')"
+}
