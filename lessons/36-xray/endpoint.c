@@ -17,6 +17,11 @@
 #include "peer.h"
 #include "proc.h"
 
+/* A C library older than the kernel doesn't know its number. */
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
 static const char *const state_names[] = {
     [0] = "",
     [TCP_ESTABLISHED] = "ESTABLISHED",
