@@ -34,11 +34,12 @@ have_openssl := $(filter-out 0.% 1.%,$(openssl_version))
 left_out := $(if $(have_openssl),,$(needs_openssl))
 
 # A program is one C file, linked with modules. The compiler also writes NAME.d,
-# which says what headers it read, so that make builds anew when one changes.
+# which says what headers it read, so that make builds anew when one changes. In
+# an old C library, dlopen and threads are libraries of their own.
 define BUILD_PROGRAM
 @mkdir -p $(@D)
 $(COMPILE) $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ $(source) \
-    $(filter %.o,$^) $(filter %.a,$^) $(LIBRARIES) \
+    $(filter %.o,$^) $(filter %.a,$^) $(LIBRARIES) -ldl -lpthread \
     $(if $(filter $(source),$(needs_openssl)),-lssl -lcrypto)
 endef
 source = $(firstword $(filter %.c,$^))

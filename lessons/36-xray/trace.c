@@ -14,6 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A C library older than the kernel doesn't know its number. */
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
 enum {
     OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
               PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP |
