@@ -18,6 +18,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* A C library older than the kernel doesn't know its number. */
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
 enum { NOT_ALLOWED = 77, CANNOT_RUN = 127 };
 
 /* One instruction for the kernel's filter of calls, and a program of them. They
