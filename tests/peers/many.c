@@ -2,7 +2,7 @@
  * many: many clients of one echo server. Some of them send, the rest are idle.
  *
  *     many [-c CLIENTS] [-n BYTES] [-r ROUNDS] [-d MS] [-b BUFFER] [-s SEED]
- *          [-i IDLE] [-p PID] [-t PID] [-w] PORT
+ *          [-i IDLE] [-p PID] [-t PID] [-k] [-w] PORT
  *
  * First CLIENTS connect, then IDLE more, which never send. There are ROUNDS
  * rounds, with a pause of MS milliseconds between two. In each round every one
@@ -17,7 +17,8 @@
  * used for one request, in nanoseconds. The first round does not count.
  *
  * With -t we tell process PID, the server, to end (SIGTERM) after we have
- * printed `nothing more fits`, and before the clients read.
+ * printed `nothing more fits`, and before the clients read. With -k they do not
+ * read until a byte has come from standard input, or its end.
  *
  * With -w we stay until the server has closed every connection, and print how
  * long that took: `silent 503 to 507 ms`, `spoke 500 to 500 ms`. The time of a
@@ -61,6 +62,7 @@ struct options {
     int buffer;      /* 0: the kernel's default */
     long pid;        /* 0: measure no process */
     long pid_to_end; /* 0: tell no process to end */
+    int waits_for_key;
     int waits_for_end;
     in_port_t port;
 };
@@ -80,6 +82,7 @@ struct round {
     size_t length;
     int reads;       /* whether the clients read yet */
     long pid_to_end; /* 0: none */
+    int waits_for_key;
 };
 
 static double now_ms(void) {
@@ -210,6 +213,8 @@ static void play_round(struct round *round, const char *bytes) {
             if (round->pid_to_end > 0 &&
                 kill((pid_t)round->pid_to_end, SIGTERM) < 0)
                 err(1, "kill %ld", round->pid_to_end);
+            if (round->waits_for_key)
+                (void)getchar();
             round->reads = 1;
             for (int i = 0; i < round->count; i++)
                 round->fds[i].revents = POLLIN;
@@ -289,7 +294,7 @@ static _Noreturn void usage(void) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     for (;;) {
-        int option = getopt(argc, argv, "i:c:n:r:d:b:s:p:t:w");
+        int option = getopt(argc, argv, "i:c:n:r:d:b:s:p:t:kw");
         if (option == -1)
             break;
         long number = 0;
@@ -322,6 +327,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 't':
             options->pid_to_end = number;
+            break;
+        case 'k':
+            options->waits_for_key = 1;
             break;
         case 'w':
             options->waits_for_end = 1;
@@ -364,6 +372,7 @@ static void play_rounds(const struct options *options, struct pollfd *fds,
             .length = options->length,
             .reads = options->buffer <= 0,
             .pid_to_end = options->pid_to_end,
+            .waits_for_key = options->waits_for_key,
         };
         if (i > 0)
             pause_and_watch(fds + options->clients, clients + options->clients,
