@@ -120,6 +120,7 @@ Break it|In socket.py|Exercise|Left out|Read on" \
         [[ -e $part ]] || { echo "missing: $part" >&2 && false; }
     done
     LC_ALL=C.UTF-8 run ! grep -nE '^.{81,}' "$program" "$readme"
+    run ! grep -nE '[[:alnum:]].*\| --- \|' "$readme" # a table in one paragraph
     grep -qF "($LESSON/)" README.md || grep -qF "lessons/$LESSON/" README.md
 }
 
@@ -149,15 +150,16 @@ need_private() {
 # told PICTURE: what it tells, a line each: where it stands from left to right,
 # and what it says. Left out: when, and a lone ACK, which comes with data or
 # without, as the timers have it, which also part FIN_WAIT1 from FIN_WAIT2; but
-# for the ACK of the handshake.
+# for the ACK of the handshake. Each connection may have a letter.
 told() {
     sed -E "$UNIQUE" "$1" | awk '
         !/^<text/ || / class="t"/ { next }
         { sub(/ y="[0-9]+"/, "") }
         / class="w"/ {
-            shaking = last ~ />SYN ACK</
-            last = $0
-            if (/>ACK</ && !shaking) next
+            letter = match($0, />[A-Z] /) ? substr($0, RSTART, RLENGTH) : ""
+            shaking = last[letter] ~ />([A-Z] )?SYN ACK</
+            last[letter] = $0
+            if (/>([A-Z] )?ACK</ && !shaking) next
         }
         { print }'
 }
