@@ -97,6 +97,35 @@ static size_t first_line(const char *text, size_t room) {
     return at > 0 ? at : room;
 }
 
+/* Whether a row tells the state of that socket, in that column. */
+static bool tells_state(const struct row *row,
+                        const struct picture_event *event) {
+    return (row->part == ROW_WHOLE || row->part == ROW_RETURN) &&
+           row->event->column == event->column &&
+           row->event->socket == event->socket && row->event->state[0] != '\0';
+}
+
+/* Whether the state of an event is another one than that of the call before it
+ * on the same socket. The last row is the event's own. */
+static bool is_change(const struct rows *rows,
+                      const struct picture_event *event) {
+    for (size_t i = rows->count; i > 0; i--) {
+        const struct row *row = &rows->all[i - 1];
+        if (row->event != event && tells_state(row, event))
+            return strcmp(row->event->state, event->state) != 0;
+    }
+    return true;
+}
+
+/* Whether the rows of an event say in which state its socket is. */
+static bool shows_state(const struct rows *rows,
+                        const struct picture_event *event) {
+    if (event->state[0] == '\0')
+        return false;
+    return rows->states == ROW_ALL_STATES || event->unacknowledged > 0 ||
+           is_change(rows, event);
+}
+
 /* Puts the state behind the text in the last row, or below it if there is no
  * room. */
 static void add_state(struct rows *rows, size_t place,
@@ -123,7 +152,7 @@ struct entry {
     const struct picture_event *event;
     size_t place;
     int64_t since;
-    bool has_state;
+    enum row_part part;
     bool is_of_connection; /* if the event is */
 };
 
@@ -143,6 +172,10 @@ static void add_text(struct rows *rows, const struct entry *entry,
         if (entry->event->kind == PICTURE_REPORT)
             row->kind = ROW_REPORT;
         row->has_time = is_first;
+        if (is_first) {
+            row->part = entry->part;
+            row->event = entry->event;
+        }
         row->since = entry->since;
         row->from = entry->place;
         row->to = entry->place;
@@ -158,7 +191,7 @@ static void add_text(struct rows *rows, const struct entry *entry,
         is_first = false;
         before = rows->width < NARROW ? narrow_indent : indent;
     } while (*text != '\0');
-    if (entry->has_state && entry->event->state[0] != '\0')
+    if (entry->part != ROW_BEGINNING && shows_state(rows, entry->event))
         add_state(rows, entry->place, entry->event);
 }
 
@@ -278,7 +311,7 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     struct entry entry = {.event = event,
                           .place = place_of(picture, event->column),
                           .since = moment->at - picture_beginning(picture),
-                          .has_state = true,
+                          .part = ROW_WHOLE,
                           .is_of_connection = true};
     const char *close = event->kind == PICTURE_CALL ? ")" : "";
     char text[CALL_BYTES];
@@ -293,11 +326,12 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     }
     if (moment->phase == RETURN) {
         char call[CALL_BYTES / 2];
+        entry.part = ROW_RETURN;
         write_short(picture, event, call, sizeof call);
         (void)snprintf(text, sizeof text, "... %s%s", call, event->result);
     } else if (event->waited || event->result == NULL) {
         const char *dots = event->kind == PICTURE_CALL ? " ..." : "";
-        entry.has_state = false;
+        entry.part = ROW_BEGINNING;
         entry.is_of_connection = !event->makes_it;
         (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, dots);
     } else {
@@ -307,8 +341,9 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     add_text(rows, &entry, text);
 }
 
-int row_make(struct rows *rows, const struct picture *picture, size_t width) {
-    *rows = (struct rows){.width = width};
+int row_make(struct rows *rows, const struct picture *picture, size_t width,
+             enum row_states states) {
+    *rows = (struct rows){.width = width, .states = states};
     struct moment *moments = calloc(2 * picture->count + 1, sizeof *moments);
     size_t count = 0;
     if (moments == NULL)

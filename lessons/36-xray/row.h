@@ -25,8 +25,19 @@ enum row_kind {
     ROW_MESSAGE, /* likewise, but over no wire: its line is broken */
 };
 
+/* Which part of an event a row begins with. */
+enum row_part {
+    ROW_NOTHING,   /* none: it goes on with what the row above began */
+    ROW_WHOLE,     /* all of it */
+    ROW_BEGINNING, /* of a call that returns later, or never */
+    ROW_RETURN,    /* of a call that has begun before */
+};
+
 struct row {
     enum row_kind kind;
+    enum row_part part;
+    const struct picture_event *event; /* of the picture; of each part but
+                                          ROW_NOTHING */
     bool has_time; /* false in the second row of a text that takes several */
     int64_t since; /* nanoseconds since the picture's beginning */
     size_t from;   /* the place of a text, or where an arrow begins */
@@ -38,11 +49,19 @@ struct row {
     unsigned unacknowledged;
 };
 
+/* Where a row says in which state the socket of its call is. */
+enum row_states {
+    ROW_ALL_STATES,    /* after each call */
+    ROW_STATE_CHANGES, /* after a call that finds it in another state, or bytes
+                          that are not acknowledged */
+};
+
 struct rows {
     struct row *all; /* malloc(3)ed */
     size_t count;
     size_t room;
-    size_t width;    /* of a column, in characters */
+    size_t width; /* of a column, in characters */
+    enum row_states states;
     bool lacks_some; /* for want of memory */
 };
 
@@ -56,9 +75,10 @@ const char *row_name_at(const struct picture *picture, size_t place);
 /*
  * Makes the rows of a picture whose columns are width characters wide, 16 at
  * the least. Returns 0; or -1 and ENOMEM, and some rows are missing then. The
- * caller gives them to row_free in either case.
+ * caller gives them to row_free in either case, before it frees the picture.
  */
-int row_make(struct rows *rows, const struct picture *picture, size_t width);
+int row_make(struct rows *rows, const struct picture *picture, size_t width,
+             enum row_states states);
 
 /* Writes the row's time in milliseconds, 7 characters wide at the least, or
  * nothing if it has none. */
