@@ -38,10 +38,11 @@ struct row {
     enum row_part part;
     const struct picture_event *event; /* of the picture; of each part but
                                           ROW_NOTHING */
-    bool has_time; /* false in the second row of a text that takes several */
-    int64_t since; /* nanoseconds since the picture's beginning */
-    size_t from;   /* the place of a text, or where an arrow begins */
-    size_t to;     /* where an arrow ends */
+    bool has_time;  /* false in the second row of a text that takes several */
+    int64_t since;  /* nanoseconds since the picture's beginning */
+    size_t from;    /* the place of a text, or where an arrow begins */
+    size_t to;      /* where an arrow ends */
+    bool both_ways; /* of an arrow: it has a head at each end */
     char text[ROW_TEXT_BYTES];
     unsigned connection; /* its number, or 0: see picture_event */
     char mark;           /* its letter, or 0; an arrow has it in its text */
@@ -90,8 +91,8 @@ void row_format_state(const struct row *row, char *text, size_t size);
 /*
  * Shortens the label of an arrow to room characters, 11 at the least, if it is
  * longer: it is cut between two words, and three dots stand for what is left
- * out. If it ends with a number of bytes, that is kept. Writes to shown, which
- * has ROW_TEXT_BYTES; returns how long that is.
+ * out. If it ends with a number of bytes or of acknowledgements, that is kept.
+ * Writes to shown, which has ROW_TEXT_BYTES; returns how long that is.
  */
 size_t row_shorten(const char *label, size_t room, char *shown);
 

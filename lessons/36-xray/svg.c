@@ -39,12 +39,14 @@ static const char style[] =
     "white-space:pre}"
     ".n{font-weight:bold}.t{fill:#59636e;text-anchor:end}"
     ".s{fill:#1a7f37;text-anchor:end}.o{fill:#9a6700}"
-    ".w{fill:#0550ae;text-anchor:middle}.r{fill:#0550ae}"
+    ".w{fill:#0550ae;text-anchor:middle;stroke:#fff;stroke-width:6px;"
+    "paint-order:stroke}.r{fill:#0550ae}"
     ".l{stroke:#d1d9e0}.a{stroke:#0550ae}.h{fill:#0550ae}.b{fill:#fff}"
     ".m{stroke-dasharray:2 4}.q{fill:#8c959f}.d{fill:#59636e}"
     "@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.t{fill:#9198a1}"
     ".s{fill:#3fb950}.o{fill:#d29922}.w,.r{fill:#79c0ff}.l{stroke:#3d444d}"
-    ".a{stroke:#79c0ff}.h{fill:#79c0ff}.b{fill:#0d1117}.q{fill:#768390}.d{fill:"
+    ".w{stroke:#0d1117}.a{stroke:#79c0ff}.h{fill:#79c0ff}.b{fill:#0d1117}.q{"
+    "fill:#768390}.d{fill:"
     "#9198a1}}";
 
 /* Of several connections, each has a colour, and the seventh that of the first.
@@ -242,37 +244,45 @@ static void draw_states(const struct image *image) {
 
 /* ---- rows -----------------------------------------------------------------*/
 
-/* A line that has a gap for its label, and its head. */
-static void write_arrow(FILE *out, size_t from, size_t to, size_t gap, size_t y,
-                        enum row_kind kind) {
-    size_t middle = (from + to) / 2;
-    size_t line = y - HALF_HEAD;
-    size_t first_end = middle - gap;
-    size_t second_end = middle + gap;
-    size_t head = to - HEAD;
-    if (to < from) {
-        first_end = middle + gap;
-        second_end = middle - gap;
-        head = to + HEAD;
-    }
-    (void)fprintf(out, "<path class=\"a%s\" d=\"M%zu %zuH%zuM%zu %zuH%zu\"/>",
-                  kind == ROW_MESSAGE ? " m" : "", from, line, first_end,
-                  second_end, line, head);
-    (void)fprintf(out, "<path class=\"h\" d=\"M%zu %zuL%zu %zuV%zuz\"/>\n", to,
-                  line, head, line - HALF_HEAD, line + HALF_HEAD);
+static void write_head(FILE *out, size_t tip, size_t end, size_t line) {
+    (void)fprintf(out, "<path class=\"h\" d=\"M%zu %zuL%zu %zuV%zuz\"/>\n", tip,
+                  line, end, line - HALF_HEAD, line + HALF_HEAD);
 }
 
+/* Draws the line of an arrow, which has a gap for its label around middle, and
+ * its head, or both of them. */
+static void write_arrow(FILE *out, const struct row *row, size_t from,
+                        size_t to, size_t middle, size_t gap, size_t y) {
+    const char *broken = row->kind == ROW_MESSAGE ? " m" : "";
+    size_t left = from < to ? from : to;
+    size_t right = from < to ? to : from;
+    size_t line = y - HALF_HEAD;
+    bool has_left = to < from || row->both_ways;
+    bool has_right = from < to || row->both_ways;
+    (void)fprintf(out, "<path class=\"a%s\" d=\"M%zu %zuH%zuM%zu %zuH%zu\"/>",
+                  broken, has_left ? left + HEAD : left, line, middle - gap,
+                  middle + gap, line, has_right ? right - HEAD : right);
+    if (has_left)
+        write_head(out, left, left + HEAD, line);
+    if (has_right)
+        write_head(out, right, right - HEAD, line);
+}
+
+/* The label stands in the middle between the states at the left and the
+ * lifeline at the right. */
 static void draw_arrow(const struct image *image, const struct row *row,
                        size_t y) {
     size_t from = lifeline(image, row->from);
     size_t to = lifeline(image, row->to);
+    size_t states = CHARACTER * image->gutter;
+    size_t middle = (from + to + states) / 2;
     size_t length = to > from ? to - from : from - to;
-    size_t room = length / CHARACTER - 4;
+    size_t room = (length - states) / CHARACTER - 4;
     char label[ROW_TEXT_BYTES];
     size_t gap = row_shorten(row->text, room, label) * CHARACTER / 2 + MARGIN;
     if (row->kind != ROW_LABEL)
-        write_arrow(image->out, from, to, gap, y, row->kind);
-    write_text(image->out, (from + to) / 2, y, SEGMENT, label);
+        write_arrow(image->out, row, from, to, middle, gap, y);
+    write_text(image->out, middle, y, SEGMENT, label);
 }
 
 static void draw_time(FILE *out, const struct row *row, size_t y) {

@@ -121,17 +121,18 @@ static void put_label(struct line *line, size_t from, size_t to,
 }
 
 /* Puts an arrow between two lifelines, with its label in the middle. */
-static void put_arrow(struct line *line, size_t from, size_t to, uint32_t dash,
-                      const char *label) {
+static void put_arrow(struct line *line, size_t from, size_t to,
+                      const struct row *row) {
+    uint32_t dash = row->kind == ROW_MESSAGE ? BROKEN : DASH;
     size_t left = from < to ? from : to;
     size_t right = from < to ? to : from;
     for (size_t i = left + 1; i < right; i++)
         line->characters[i] = dash;
-    if (from < to)
+    if (from < to || row->both_ways)
         line->characters[right - 1] = RIGHT;
-    else
+    if (from > to || row->both_ways)
         line->characters[left + 1] = LEFT;
-    put_label(line, from, to, label);
+    put_label(line, from, to, row->text);
 }
 
 /* A lifeline's position. */
@@ -152,7 +153,7 @@ static void put_row(struct line *line, const struct rows *rows,
     }
     if (row_is_arrow(row)) {
         put_arrow(line, position(rows, row->from), position(rows, row->to),
-                  row->kind == ROW_MESSAGE ? BROKEN : DASH, row->text);
+                  row);
         return;
     }
     size_t left = position(rows, row->from);
