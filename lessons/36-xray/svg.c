@@ -66,14 +66,14 @@ static const struct {
 static const char state_style[] =
     ".z{stroke-width:4}.zc{stroke-width:1}.zl{stroke-dasharray:2 4}"
     ".zs{stroke-dasharray:2}.zf{stroke-dasharray:7 2}"
-    ".zc{stroke:#59636e}.zl{stroke:#1b7c83}.zs{stroke:#9a6700}"
+    ".zc{stroke:#59636e}.zl{stroke:#57708f}.zs{stroke:#9a6700}"
     ".ze{stroke:#1a7f37}.zf{stroke:#bc4c00}"
-    "text.zc{fill:#59636e}text.zl{fill:#1b7c83}text.zs{fill:#9a6700}"
+    "text.zc{fill:#59636e}text.zl{fill:#57708f}text.zs{fill:#9a6700}"
     "text.ze{fill:#1a7f37}text.zf{fill:#bc4c00}text.s{stroke:none}"
     "@media(prefers-color-scheme:dark){"
-    ".zc{stroke:#9198a1}.zl{stroke:#39c5cf}.zs{stroke:#d29922}"
+    ".zc{stroke:#9198a1}.zl{stroke:#8fa9c9}.zs{stroke:#d29922}"
     ".ze{stroke:#3fb950}.zf{stroke:#ffa657}"
-    "text.zc{fill:#9198a1}text.zl{fill:#39c5cf}text.zs{fill:#d29922}"
+    "text.zc{fill:#9198a1}text.zl{fill:#8fa9c9}text.zs{fill:#d29922}"
     "text.ze{fill:#3fb950}text.zf{fill:#ffa657}}";
 
 static const struct {

@@ -45,7 +45,7 @@ END
     has '<g class="c0">' "$svg"
     has '<g class="c1">' "$svg"
     lacks '<g class="c2">' "$svg"
-    has '.c1 text,.c1 .h{fill:' "$svg"
+    has '.c1 text,.c1 .h,.c1 .q{fill:' "$svg"
 }
 
 # write_race: a server, a second address that is silent, since its queue is full,
@@ -126,7 +126,7 @@ calls() {
     expect_result 0 ""
     grep -qE '^ +[0-9.]+  A connect\(3' "$picture"
     grep -qE '^ +[0-9.]+  B \.\.\. connect' "$picture"
-    grep -qE '^ +[0-9.]+  \|-+ B SYN -+>\|' "$picture"
+    grep -qE '^ +[0-9.]+  \|-+ B SYN -+>[|#]' "$picture"
     has 'Each connection has a letter, which stands before its calls and in its arrows.' \
         "$picture"
     grep -qE '^<text .* class="k">B</text>$' "$svg"
