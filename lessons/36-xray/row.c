@@ -131,21 +131,23 @@ static bool is_change(const struct rows *rows,
     return true;
 }
 
-/* Whether the rows of an event say in which state its socket is. */
-static bool shows_state(const struct rows *rows,
-                        const struct picture_event *event) {
-    if (event->state[0] == '\0')
-        return false;
-    return rows->states == ROW_ALL_STATES || event->unacknowledged > 0 ||
-           is_change(rows, event);
+/* The state that the rows of an event tell, or "". */
+static const char *told_state(const struct rows *rows,
+                              const struct picture_event *event) {
+    if (rows->states == ROW_ALL_STATES || is_change(rows, event))
+        return event->state;
+    return "";
 }
 
 /* Puts the state behind the text in the last row, or below it if there is no
  * room. */
 static void add_state(struct rows *rows, size_t place,
                       const struct picture_event *event) {
+    const char *state = told_state(rows, event);
     struct row *last = &rows->all[rows->count - 1];
-    size_t needed = strlen(last->text) + 2 + strlen(event->state);
+    size_t needed = strlen(last->text) + 2 + strlen(state);
+    if (state[0] == '\0' && event->unacknowledged == 0)
+        return;
     if (event->unacknowledged > 0)
         needed += UNACKNOWLEDGED;
     if (needed > rows->width - MARGINS) {
@@ -157,7 +159,7 @@ static void add_state(struct rows *rows, size_t place,
         last->connection = event->connection;
         last->mark = event->mark;
     }
-    last->state = event->state;
+    last->state = state;
     last->unacknowledged = event->unacknowledged;
 }
 
@@ -205,7 +207,7 @@ static void add_text(struct rows *rows, const struct entry *entry,
         is_first = false;
         before = rows->width < NARROW ? narrow_indent : indent;
     } while (*text != '\0');
-    if (entry->part != ROW_BEGINNING && shows_state(rows, entry->event))
+    if (entry->part != ROW_BEGINNING && entry->event->state[0] != '\0')
         add_state(rows, entry->place, entry->event);
 }
 
@@ -392,8 +394,9 @@ void row_format_time(const struct row *row, char *text, size_t size) {
 }
 
 void row_format_state(const struct row *row, char *text, size_t size) {
+    const char *comma = row->state[0] == '\0' ? "" : ", ";
     if (row->unacknowledged > 0)
-        (void)snprintf(text, size, "%s, %u unacked", row->state,
+        (void)snprintf(text, size, "%s%s%u unacked", row->state, comma,
                        row->unacknowledged);
     else
         (void)snprintf(text, size, "%s", row->state);

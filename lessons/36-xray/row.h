@@ -53,8 +53,7 @@ struct row {
 /* Where a row says in which state the socket of its call is. */
 enum row_states {
     ROW_ALL_STATES,    /* after each call */
-    ROW_STATE_CHANGES, /* after a call that finds it in another state, or bytes
-                          that are not acknowledged */
+    ROW_STATE_CHANGES, /* after a call that finds it in another state */
 };
 
 struct rows {
@@ -85,7 +84,8 @@ int row_make(struct rows *rows, const struct picture *picture, size_t width,
  * nothing if it has none. */
 void row_format_time(const struct row *row, char *text, size_t size);
 
-/* Writes the row's state: "ESTABLISHED, 100 unacked", or nothing. */
+/* Writes the row's state: "ESTABLISHED, 100 unacked", "100 unacked" where the
+ * state is told further above, or nothing. */
 void row_format_state(const struct row *row, char *text, size_t size);
 
 /*

@@ -84,8 +84,10 @@ static const struct {
     {"SYN_RECV", "zs"}, {"ESTABLISHED", "ze"},
 };
 
-/* All others are those of a connection that is being closed. */
+/* All others are those of a connection that is being closed; "" is none. */
 static const char *state_class(const char *state) {
+    if (state[0] == '\0')
+        return "";
     for (size_t i = 0; i < sizeof state_classes / sizeof state_classes[0]; i++)
         if (strcmp(state_classes[i].state, state) == 0)
             return state_classes[i].class;
@@ -318,10 +320,10 @@ static void draw_state(const struct image *image, const struct row *row,
     row_format_state(row, state, sizeof state);
     if (state[0] == '\0')
         return;
-    (void)fprintf(image->out,
-                  "<text x=\"%zu\" y=\"%zu\" class=\"s %s\">%s</text>\n",
-                  lifeline(image, row->from + 1) - MARGIN, y,
-                  state_class(row->state), state);
+    (void)fprintf(
+        image->out, "<text x=\"%zu\" y=\"%zu\" class=\"s%s%s\">%s</text>\n",
+        lifeline(image, row->from + 1) - MARGIN, y,
+        row->state[0] == '\0' ? "" : " ", state_class(row->state), state);
 }
 
 static void draw_what(const struct image *image, const struct row *row,

@@ -125,6 +125,21 @@ states() {
     is_xml "$svg"
 }
 
+@test "36-xray says in its image how much is not acknowledged, also further on" {
+    skip_unless python3
+    draw -s "$svg" -c python3 -c '
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+client = socket.create_connection(listener.getsockname())
+client.setblocking(False)
+client.send(bytes(1000000))
+client.getsockname()'
+    expect_result 0 ""
+    grep -qE ' class="s">[0-9]+ unacked</text>$' "$svg"
+    expect_equal names 1 "$(grep -c '>ESTABLISHED' "$svg")"
+}
+
 @test "36-xray draws no states where there is no TCP, and leaves no room for them" {
     draw -s "$svg" < <(hello | sed 's/02-tcp-server/03-udp serve/; s/01-tcp-client/03-udp send/')
     expect_result 0 ""
