@@ -167,7 +167,8 @@ static size_t lifeline(const struct image *image, size_t place) {
 
 /* Where the text of a place begins. */
 static size_t text_left(const struct image *image, size_t place) {
-    return lifeline(image, place) + CHARACTER * image->gutter + MARGIN;
+    size_t left = lifeline(image, place) + MARGIN;
+    return image->gutter > 0 ? left + LANES * LANE_PITCH : left;
 }
 
 /* Where the text of a row stands, in pixels from the top. */
@@ -210,19 +211,15 @@ static size_t middle_of(const struct image *image, size_t row) {
     return baseline(row) - HALF_HEAD;
 }
 
-/* Draws a bar on the lifeline of each process while it sleeps. */
+/* Draws a bar on the lifeline of each process while it sleeps. It is grey, so
+ * that it differs from the states beside it. */
 static void draw_sleeps(const struct image *image) {
     for (size_t i = 0; i < image->sleeps.count; i++) {
         const struct span *span = &image->sleeps.all[i];
-        unsigned connection = span->event->connection;
-        if (span->event->makes_it)
-            connection = 0;
-        if (span->first >= image->drawn)
-            continue;
-        begin_group(image->out, connection);
-        write_bar(image->out, lifeline(image, span->place),
-                  middle_of(image, span->first), middle_of(image, span->end));
-        end_group(image->out, connection);
+        if (span->first < image->drawn)
+            write_bar(image->out, lifeline(image, span->place),
+                      middle_of(image, span->first),
+                      middle_of(image, span->end));
     }
 }
 
@@ -359,9 +356,9 @@ static bool has_connections(const struct rows *rows) {
 
 static void write_colour(FILE *out, size_t number, const char *colour) {
     (void)fprintf(out,
-                  ".c%zu text,.c%zu .h,.c%zu .q{fill:%s}"
+                  ".c%zu text,.c%zu .h{fill:%s}"
                   ".c%zu .a,.c%zu .z{stroke:%s}",
-                  number, number, number, colour, number, number, colour);
+                  number, number, colour, number, number, colour);
 }
 
 /* The colours of several connections, and of the letters on their marks. */

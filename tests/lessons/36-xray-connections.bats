@@ -45,7 +45,7 @@ END
     has '<g class="c0">' "$svg"
     has '<g class="c1">' "$svg"
     lacks '<g class="c2">' "$svg"
-    has '.c1 text,.c1 .h,.c1 .q{fill:' "$svg"
+    has '.c1 text,.c1 .h{fill:' "$svg"
 }
 
 # write_race: a server, a second address that is silent, since its queue is full,
