@@ -148,13 +148,20 @@ need_private() {
 }
 
 # told PICTURE: what it tells, a line each: where it stands from left to right,
-# and what it says. Left out: when, and a lone ACK, which comes with data or
-# without, as the timers have it, which also part FIN_WAIT1 from FIN_WAIT2; but
-# for the ACK of the handshake. Each connection may have a letter.
+# and what it says. Left out: when, and how much is not acknowledged; and a lone
+# ACK, which comes with data or without, as the timers have it, which also part
+# FIN_WAIT1 from FIN_WAIT2; but for the ACK of the handshake. Each connection may
+# have a letter.
 told() {
-    sed -E "$UNIQUE" "$1" | awk '
+    sed -E "/ class=\"s\">/d; $UNIQUE" "$1" | awk '
         !/^<text/ || / class="t"/ { next }
         { sub(/ y="[0-9]+"/, "") }
+        / class="s / {
+            split($0, part, "\"")
+            same = state[part[2]] == $0
+            state[part[2]] = $0
+            if (same && />FIN_WAIT</) next
+        }
         / class="w"/ {
             letter = match($0, />[A-Z] /) ? substr($0, RSTART, RLENGTH) : ""
             shaking = last[letter] ~ />([A-Z] )?SYN ACK</
