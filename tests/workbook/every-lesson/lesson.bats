@@ -204,11 +204,16 @@ apart() {
 }
 
 @test "$LESSON: its picture is legible, and small" {
-    local picture=lessons/$LESSON/xray.svg
+    local picture=lessons/$LESSON/xray.svg port
     (($(wc -c <"$picture") < 60000))
     grep -q 'prefers-color-scheme:dark' "$picture"
     run ! grep -qiE '<script|<foreignObject|href' "$picture"
     grep -q '(xray.svg)' "lessons/$LESSON/README.md"
+    # A port that the text shows from it.
+    for port in $(grep -oE '`[0-9]+ (to|from) :[0-9]{5}`' "lessons/$LESSON/README.md" |
+        grep -oE ':[0-9]+'); do
+        grep -qF "$port" "$picture"
+    done
 }
 
 # listed [--twin]: all calls of the scene.
