@@ -1,8 +1,61 @@
 /*
- * 22 solution: an echo server with processes that are there before the clients
- * come; one good answer of many.
+ * 22 exercise: an echo server with processes that are there before the clients
+ * come.
  *
- * usage: 22-fork-server WORKERS PORT
+ * A client has to wait until its process is made. So many servers make their
+ * processes before the first client comes. This is called prefork. Each
+ * process is a worker: it calls `accept` itself, serves this client, and then
+ * accepts the next one. All workers have the same listener, because they
+ * inherit it from their parent. The parent accepts nobody. It only takes care
+ * of the workers: if a worker dies, the parent starts another one in its
+ * place.
+ *
+ * There is one danger. Suppose that a worker dies as soon as it is started,
+ * for example because the disk is full. Its parent replaces it at once, the
+ * new worker dies too, and so on, thousands of times in a second. So a worker
+ * must not be replaced too early.
+ *
+ * You write an echo server of this kind. It is called as `22-fork-server
+ * WORKERS PORT`, and listens at 127.0.0.1. You may copy from this lesson's
+ * program.
+ *
+ * 1. It says where it listens, once. The first line on standard output is
+ *    `listening on 127.0.0.1:PORT`, with the port that it really has, also
+ *    when PORT is 0. The line is printed at once, also into a file. It is
+ *    printed one time, although there are many processes.
+ * 2. It sends back what a client sends. When the client has ended its half and
+ *    everything has been sent back, it closes the connection.
+ * 3. It has WORKERS workers before the first client comes. Each is a child of
+ *    your program. WORKERS is a number from 1 to 64.
+ * 4. It serves WORKERS clients at the same time. The next client waits, and is
+ *    served when a worker has finished with another client.
+ * 5. It serves all clients with the same workers. A worker does not end when
+ *    its client has left, also if the client resets the connection.
+ * 6. It keeps no descriptor of a client that has gone. Each of its processes
+ *    then has one socket, the listener.
+ * 7. It replaces each worker that has died, also if several die at the same
+ *    moment. This takes at most one second. No zombie stays.
+ * 8. It says how a worker ended. The line on standard error has the number of
+ *    the process, and the number of the signal that ended it.
+ * 9. It waits before it replaces a worker that died at once. Between the start
+ *    of a worker and the start of the one that replaces it, there are at least
+ *    0.3 seconds.
+ * 10. It lets each worker finish its client when it is told to end. This is so
+ *     on SIGTERM. A worker without a client ends at once. A worker with a
+ *     client goes on until this client has left, however long that takes, and
+ *     then it ends. When all workers have ended, your program ends with status
+ *     0.
+ * 11. It does the same on SIGINT. With Ctrl-C, the terminal sends SIGINT to
+ *     the workers as well.
+ * 12. It leaves no worker when it is killed. If SIGKILL ends your program, its
+ *     workers end too. A worker with a client may finish first.
+ * 13. It refuses an invalid number of workers or an invalid port, with status
+ *     1. A port is a number from 0 to 65535. Both are digits alone.
+ * 14. It refuses a wrong number of arguments, with status 2. It then prints a
+ *     line that begins with `usage:` on standard error.
+ *
+ * What is here compiles, checks its arguments, and listens. But it starts no
+ * worker. Your part begins in main.
  */
 #define _GNU_SOURCE
 
@@ -23,32 +76,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum {
-    LARGEST_PORT = 65535,
-    MOST_WORKERS = 64,
-    RESTART_MS = 500, /* at least so long from one start to the next */
-    PAUSE_MS = 100,   /* after a call that failed */
-    PIECE_BYTES = 16384,
-};
-
-/* A place for a worker. */
-struct worker {
-    pid_t pid;                /* 0: the place is empty */
-    struct deadline earliest; /* when the next worker may be started here */
-};
-
-struct server {
-    int listener;
-    size_t count;
-    struct worker workers[MOST_WORKERS];
-    sigset_t unblocked; /* the signals that are blocked where none is ours */
-};
-
-/* Set by the signal handler: this process is to end. */
-static volatile sig_atomic_t stopping;
+enum { LARGEST_PORT = 65535, MOST_WORKERS = 64 };
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 22-fork-server WORKERS PORT\n", out);
@@ -65,50 +95,7 @@ static unsigned parse_number(const char *text, unsigned least, unsigned most,
     return (unsigned)number;
 }
 
-static void request_stop(int signal_number) {
-    (void)signal_number;
-    stopping = 1;
-}
-
-/* SIGCHLD only has to interrupt ppoll. */
-static void wake_up(int signal_number) {
-    (void)signal_number;
-}
-
-static void set_handler(int signal_number, void (*handler)(int)) {
-    struct sigaction action = {.sa_handler = handler};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(signal_number, &action, NULL);
-}
-
-/* From here on, these signals wait in the kernel until ppoll lets them in. The
- * workers inherit all of this. */
-static void catch_signals(struct server *server) {
-    sigset_t ours;
-    (void)sigemptyset(&ours);
-    (void)sigaddset(&ours, SIGINT);
-    (void)sigaddset(&ours, SIGTERM);
-    (void)sigaddset(&ours, SIGCHLD);
-    (void)sigprocmask(SIG_BLOCK, &ours, &server->unblocked);
-    (void)sigdelset(&server->unblocked, SIGINT);
-    (void)sigdelset(&server->unblocked, SIGTERM);
-    (void)sigdelset(&server->unblocked, SIGCHLD);
-    set_handler(SIGINT, request_stop);
-    set_handler(SIGTERM, request_stop);
-    set_handler(SIGCHLD, wake_up);
-    set_handler(SIGPIPE, SIG_IGN);
-}
-
-/* Lets in the signals that wait, and blocks them again. ppoll does not do it
- * when there is something to accept. */
-static void take_signals(const struct server *server) {
-    sigset_t blocked;
-    (void)sigprocmask(SIG_SETMASK, &server->unblocked, &blocked);
-    (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
-}
-
-/* Returns a listener at 127.0.0.1. It is non-blocking, because one client wakes
- * several workers up, and only one of them gets it. */
+/* Returns a listener at 127.0.0.1. */
 static int listen_on(in_port_t port) {
     struct sockaddr_in own = {
         .sin_family = AF_INET,
@@ -120,146 +107,7 @@ static int listen_on(in_port_t port) {
                            &failed);
     if (fd < 0)
         err(1, "%s 127.0.0.1:%d", failed, port);
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-        err(1, "fcntl");
     return fd;
-}
-
-static void warn_and_pause(const char *failed) {
-    warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
-}
-
-/* Sends the client back what it sends, until it ends or fails. Our signals are
- * blocked, so nothing interrupts this. */
-static void serve_client(int fd) {
-    char piece[PIECE_BYTES];
-    for (;;) {
-        ssize_t received = recv(fd, piece, sizeof piece, 0);
-        if (received < 0 && errno == EINTR)
-            continue; /* another signal, such as SIGCONT */
-        if (received < 0)
-            warn("recv");
-        if (received <= 0)
-            return;
-        size_t sent;
-        if (stream_write_all(fd, piece, (size_t)received, &sent) < 0) {
-            warn("send");
-            return;
-        }
-    }
-}
-
-static void accept_client(int listener) {
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0 && errno == EAGAIN)
-        return; /* another worker was faster */
-    if (fd < 0) {
-        warn_and_pause("accept");
-        return;
-    }
-    serve_client(fd);
-    (void)close(fd);
-}
-
-/* What a worker does: one client after another, until it is told to end. */
-static _Noreturn void run_worker(const struct server *server, pid_t parent) {
-    /* When the parent ends, so does the worker: lesson 09. */
-    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
-        _exit(0); /* it ended before prctl could say so */
-    struct pollfd entry = {.fd = server->listener, .events = POLLIN};
-    while (!stopping) {
-        int ready = ppoll(&entry, 1, NULL, &server->unblocked);
-        if (ready < 0 && errno != EINTR)
-            warn_and_pause("ppoll");
-        if (ready > 0)
-            accept_client(server->listener);
-        take_signals(server);
-    }
-    _exit(0);
-}
-
-/* Starts a worker in this place. If that fails, it is tried again later. */
-static void start_worker(const struct server *server, struct worker *worker) {
-    pid_t parent = getpid();
-    worker->earliest = deadline_after(RESTART_MS);
-    pid_t pid = fork();
-    if (pid == 0)
-        run_worker(server, parent);
-    if (pid < 0)
-        warn("fork");
-    else
-        worker->pid = pid;
-}
-
-/* Fills the empty places for which it is time. Returns the milliseconds until
- * the next place can be filled, or -1 if no place is empty. */
-static int start_workers(struct server *server) {
-    int shortest = -1;
-    for (size_t i = 0; i < server->count; i++) {
-        struct worker *worker = &server->workers[i];
-        if (worker->pid == 0 && deadline_left(worker->earliest) == 0)
-            start_worker(server, worker);
-        if (worker->pid != 0)
-            continue;
-        int left = deadline_left(worker->earliest);
-        if (shortest < 0 || left < shortest)
-            shortest = left;
-    }
-    return shortest;
-}
-
-static void report_worker(pid_t pid, int status) {
-    if (WIFSIGNALED(status))
-        warnx("worker %d: ended by signal %d", (int)pid, WTERMSIG(status));
-    else
-        warnx("worker %d: ended with status %d", (int)pid, WEXITSTATUS(status));
-}
-
-static void remove_worker(struct server *server, pid_t pid) {
-    for (size_t i = 0; i < server->count; i++) {
-        if (server->workers[i].pid == pid)
-            server->workers[i].pid = 0;
-    }
-}
-
-/* Asks for all workers that have ended: one SIGCHLD may stand for several. */
-static void bury_workers(struct server *server) {
-    for (;;) {
-        int status;
-        pid_t pid = waitpid(-1, &status, WNOHANG);
-        if (pid <= 0)
-            return;
-        remove_worker(server, pid);
-        report_worker(pid, status);
-    }
-}
-
-/* Sleeps until a signal comes, or for so many milliseconds; -1: for ever. */
-static void wait_for_signal(const struct server *server, int milliseconds) {
-    struct timespec time = {
-        .tv_sec = milliseconds / 1000,
-        .tv_nsec = milliseconds % 1000 * 1000000L,
-    };
-    const struct timespec *limit = &time;
-    if (milliseconds < 0)
-        limit = NULL;
-    if (ppoll(NULL, 0, limit, &server->unblocked) < 0 && errno != EINTR)
-        warn_and_pause("ppoll");
-}
-
-/* Tells each worker to end, and waits until all have finished. */
-static void end_workers(const struct server *server) {
-    for (size_t i = 0; i < server->count; i++) {
-        if (server->workers[i].pid != 0)
-            (void)kill(server->workers[i].pid, SIGTERM);
-    }
-    for (size_t i = 0; i < server->count; i++) {
-        if (server->workers[i].pid != 0 &&
-            waitpid(server->workers[i].pid, NULL, 0) < 0)
-            warn("waitpid");
-    }
 }
 
 int main(int argc, char **argv) {
@@ -267,21 +115,17 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    struct server server = {0};
-    server.count = parse_number(argv[1], 1, MOST_WORKERS, "number of workers");
+    unsigned workers = parse_number(argv[1], 1, MOST_WORKERS, "number");
     unsigned port = parse_number(argv[2], 0, LARGEST_PORT, "port");
-    catch_signals(&server);
 
-    const char *failed;
-    server.listener = listen_on((in_port_t)port);
-    if (listener_announce(server.listener, &failed) < 0)
-        err(1, "%s", failed);
-    while (!stopping) {
-        bury_workers(&server);
-        int milliseconds = start_workers(&server);
-        wait_for_signal(&server, milliseconds);
-    }
-    (void)close(server.listener);
-    end_workers(&server);
+    int listener = listen_on((in_port_t)port);
+    /* 1. Block SIGINT, SIGTERM and SIGCHLD, and set their handlers. */
+    /* 2. Print where it listens: listener_announce. */
+    /* 3. Start the workers. Each accepts a client, sends back what it sends,
+     *    closes it, and accepts the next one. */
+    (void)workers; /* delete this line when you use the number */
+    /* 4. Wait for signals. When workers have died, report and replace them. */
+    /* 5. When you are told to end, tell the workers, and wait for them. */
+    (void)close(listener);
     return 0;
 }

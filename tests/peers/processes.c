@@ -1,9 +1,7 @@
 /*
  * processes: list a process and its children.
  *
- *     processes PID             a line for each of them
- *     processes -w STATE PID    the same, when all children are in that state
- *     processes -m PID          how many children there are, and their memory
+ *     processes [-m] [-w STATE] [-n COUNT] PID
  *
  * The kernel shows these facts in the folder /proc/PID: see proc(5). This
  * program prints them in words, first for the process itself, and then for its
@@ -13,9 +11,9 @@
  *       48291  sleeping            4
  *       48302  zombie              -
  *
- * With -w it waits until there are children and each of them is sleeping or
- * zombie; or until there are none, for the STATE gone. After 20 seconds it
- * prints them as they are.
+ * With -w it first waits until all children are in that state, sleeping or
+ * zombie. With -n it also waits until there are so many of them. After 20
+ * seconds it prints what there is.
  *
  * With -m it prints the average of all children:
  *
@@ -44,7 +42,7 @@ enum {
 };
 
 static _Noreturn void usage(void) {
-    errx(2, "usage: processes [-m | -w STATE] PID");
+    errx(2, "usage: processes [-m] [-w STATE] [-n COUNT] PID");
 }
 
 /* Opens /proc/PID/NAME. Returns NULL if that process has gone. */
@@ -178,23 +176,32 @@ static void print_memory(const long *children, size_t count) {
                  measured, own / measured, tables / measured);
 }
 
-/* Returns whether all children are in the state; with gone, whether there are
- * none. */
-static int are_all(const long *children, size_t count, const char *state) {
-    if (strcmp(state, "gone") == 0)
-        return count == 0;
+/* What to wait for. */
+struct condition {
+    const char *state; /* of all children; NULL: any */
+    long count;        /* how many children; -1: any number */
+};
+
+static int is_met(const struct condition *condition, const long *children,
+                  size_t count) {
+    if (condition->count >= 0 && count != (size_t)condition->count)
+        return 0;
+    if (condition->state == NULL)
+        return 1;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(word_for(state_of(children[i])), state) != 0)
+        if (strcmp(word_for(state_of(children[i])), condition->state) != 0)
             return 0;
     }
-    return count > 0;
+    return 1;
 }
 
-/* Waits until all children are in the state. Returns how many there are. */
-static size_t wait_until_all(long pid, long *children, const char *state) {
+/* Puts the children into the array when the condition is met, or when it has
+ * taken too long. Returns how many there are. */
+static size_t wait_until(const struct condition *condition, long pid,
+                         long *children) {
     const struct timespec pause = {.tv_nsec = LOOK_NANOSECONDS};
     size_t count = list_children(pid, children);
-    for (int i = 0; i < LOOKS && !are_all(children, count, state); i++) {
+    for (int i = 0; i < LOOKS && !is_met(condition, children, count); i++) {
         (void)nanosleep(&pause, NULL);
         count = list_children(pid, children);
     }
@@ -203,16 +210,18 @@ static size_t wait_until_all(long pid, long *children, const char *state) {
 
 int main(int argc, char **argv) {
     static long children[MOST_PROCESSES];
-    const char *state = NULL;
+    struct condition condition = {.count = -1};
     int wants_memory = 0;
     for (;;) {
-        int option = getopt(argc, argv, "mw:");
+        int option = getopt(argc, argv, "mn:w:");
         if (option == -1)
             break;
         if (option == 'm')
             wants_memory = 1;
+        else if (option == 'n')
+            condition.count = strtol(optarg, NULL, 10);
         else if (option == 'w')
-            state = optarg;
+            condition.state = optarg;
         else
             exit(2); /* getopt has said what is wrong */
     }
@@ -222,11 +231,7 @@ int main(int argc, char **argv) {
     if (pid < 1)
         usage();
 
-    size_t count;
-    if (state == NULL)
-        count = list_children(pid, children);
-    else
-        count = wait_until_all(pid, children, state);
+    size_t count = wait_until(&condition, pid, children);
     if (wants_memory) {
         print_memory(children, count);
         return 0;
