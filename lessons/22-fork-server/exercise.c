@@ -31,8 +31,8 @@
  *    served when a worker has finished with another client.
  * 5. It serves all clients with the same workers. A worker does not end when
  *    its client has left, also if the client resets the connection.
- * 6. It keeps no descriptor of a client that has gone. Each of its processes
- *    then has one socket, the listener.
+ * 6. It keeps no descriptor of a client that has gone. Then each of its
+ *    processes has as many descriptors as before the client came.
  * 7. It replaces each worker that has died, also if several die at the same
  *    moment. This takes at most one second. No zombie stays.
  * 8. It says how a worker ended. The line on standard error has the number of
@@ -40,11 +40,11 @@
  * 9. It waits before it replaces a worker that died at once. Between the start
  *    of a worker and the start of the one that replaces it, there are at least
  *    0.3 seconds.
- * 10. It lets each worker finish its client when it is told to end. This is so
- *     on SIGTERM. A worker without a client ends at once. A worker with a
- *     client goes on until this client has left, however long that takes, and
- *     then it ends. When all workers have ended, your program ends with status
- *     0.
+ * 10. It lets each worker finish its client when it is told to end. SIGTERM
+ *     tells it so. A worker without a client ends within a second. A worker
+ *     with a client goes on until this client has left, however long that
+ *     takes. Then it ends, also if other clients are in the queue. When all
+ *     workers have ended, your program ends with status 0.
  * 11. It does the same on SIGINT. With Ctrl-C, the terminal sends SIGINT to
  *     the workers as well.
  * 12. It leaves no worker when it is killed. If SIGKILL ends your program, its

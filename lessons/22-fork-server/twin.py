@@ -1,5 +1,6 @@
 """The same server in Python: ForkingTCPServer calls fork for each client."""
 
+import os
 import signal
 import socketserver
 import sys
@@ -7,9 +8,13 @@ import sys
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self):
-        print("%s:%d connected" % self.client_address, flush=True)
+        name = "%s:%d" % self.client_address
+        print(f"{name} connected: process {os.getpid()}", flush=True)
+        total = 0
         while data := self.request.recv(16384):
             self.request.sendall(data)
+            total += len(data)
+        print(f"{name} closed after {total} bytes", flush=True)
 
 
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
