@@ -185,8 +185,7 @@ static _Noreturn void run_child(const struct server *server, int fd,
     if (getppid() != parent)
         _exit(1); /* it ended before prctl could say so */
     (void)close(server->listener);
-    (void)signal(SIGINT,
-                 SIG_IGN); /* Ctrl-C is for the parent, which tells us */
+    (void)signal(SIGINT, SIG_IGN); /* a Ctrl-C is for the parent */
     (void)signal(SIGTERM, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &server->unblocked, NULL);
 
@@ -255,7 +254,19 @@ static int wait_for_client(const struct server *server) {
     return ready > 0;
 }
 
-/* Takes a client out of the queue, and makes a process that serves it. */
+/* Makes a process that serves the client. */
+static void start_child(struct server *server, int fd, const char *client) {
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0)
+        run_child(server, fd, client, parent);
+    if (pid > 0)
+        add_child(server, pid, client);
+    else
+        warn_and_pause("fork");
+}
+
+/* Takes a client out of the queue, and gives it to a child. */
 static void accept_client(struct server *server) {
     struct sockaddr_in peer = {0};
     socklen_t length = sizeof peer;
@@ -269,19 +280,8 @@ static void accept_client(struct server *server) {
     }
     char client[ADDR_TEXT_BYTES];
     (void)addr_format((struct sockaddr *)&peer, length, client);
-
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    if (pid == 0)
-        run_child(server, fd, client, parent);
-    int error = errno;
+    start_child(server, fd, client);
     (void)close(fd); /* the child has its own copy */
-    if (pid > 0) {
-        add_child(server, pid, client);
-    } else {
-        errno = error;
-        warn_and_pause("fork");
-    }
 }
 
 /* Tells all children to end, and waits until they have. */
