@@ -204,15 +204,13 @@ static void add_child(struct server *server, pid_t pid, const char *client) {
     server->count++;
 }
 
-/* Says how a child has ended, unless it ended as it should. */
-static void report_failed_child(const struct child *child, int status) {
+/* Says so if a child has crashed, or was killed. */
+static void report_end(const struct child *child, int status) {
+    if (!WIFSIGNALED(status))
+        return; /* it has called _exit */
     int signal_number = WTERMSIG(status);
-    if (WIFSIGNALED(status))
-        warnx("process %d, for %s: ended by signal %d (%s)", (int)child->pid,
-              child->client, signal_number, strsignal(signal_number));
-    else if (WEXITSTATUS(status) != 0)
-        warnx("process %d, for %s: ended with status %d", (int)child->pid,
-              child->client, WEXITSTATUS(status));
+    warnx("process %d, for %s: ended by signal %d (%s)", (int)child->pid,
+          child->client, signal_number, strsignal(signal_number));
 }
 
 static void remove_child(struct server *server, pid_t pid, int status) {
@@ -221,7 +219,7 @@ static void remove_child(struct server *server, pid_t pid, int status) {
         if (child->pid != pid)
             continue;
         if (!stopping)
-            report_failed_child(child, status);
+            report_end(child, status);
         server->count--;
         *child = server->children[server->count];
         return;
