@@ -181,7 +181,8 @@ static unsigned long long echo(int fd, const char *client) {
 static _Noreturn void run_child(const struct server *server, int fd,
                                 const char *client, pid_t parent) {
     /* When the parent ends, so does the child: lesson 09. */
-    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+        warn("prctl");
     if (getppid() != parent)
         _exit(1); /* it ended before prctl could say so */
     (void)close(server->listener);
@@ -282,10 +283,13 @@ static void accept_client(struct server *server) {
     (void)close(fd); /* the child has its own copy */
 }
 
-/* Tells all children to end, and waits until they have. */
+/* Tells all children to end, and waits until they have. If they cannot be told,
+ * our own end tells them. */
 static void end_children(struct server *server) {
-    for (size_t i = 0; i < server->count; i++)
-        (void)kill(server->children[i].pid, SIGTERM);
+    for (size_t i = 0; i < server->count; i++) {
+        if (kill(server->children[i].pid, SIGTERM) < 0)
+            err(1, "kill");
+    }
     while (server->count > 0) {
         int status;
         pid_t pid = waitpid(-1, &status, 0);

@@ -165,7 +165,8 @@ static void accept_client(int listener) {
 /* What a worker does: one client after another, until it is told to end. */
 static _Noreturn void run_worker(const struct server *server, pid_t parent) {
     /* When the parent ends, so does the worker: lesson 09. */
-    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+        warn("prctl");
     if (getppid() != parent)
         _exit(0); /* it ended before prctl could say so */
     struct pollfd entry = {.fd = server->listener, .events = POLLIN};
@@ -249,11 +250,13 @@ static void wait_for_signal(const struct server *server, int milliseconds) {
         warn_and_pause("ppoll");
 }
 
-/* Tells each worker to end, and waits until all have finished. */
+/* Tells each worker to end, and waits until all have finished. If they cannot
+ * be told, our own end tells them. */
 static void end_workers(const struct server *server) {
     for (size_t i = 0; i < server->count; i++) {
-        if (server->workers[i].pid != 0)
-            (void)kill(server->workers[i].pid, SIGTERM);
+        if (server->workers[i].pid != 0 &&
+            kill(server->workers[i].pid, SIGTERM) < 0)
+            err(1, "kill");
     }
     for (size_t i = 0; i < server->count; i++) {
         if (server->workers[i].pid != 0 &&
