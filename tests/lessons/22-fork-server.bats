@@ -318,6 +318,26 @@ is_quiet() {
     done
 }
 
+# The signal comes after the server has looked whether it is to end, and before
+# it sleeps.
+@test "22-fork-server ends when it is told to just before it sleeps" {
+    local number
+    need_faults
+    for number in 2 15; do
+        faulty=("${faulty[@]:0:2}" FAULT_CALL=waitpid FAULT_SIGNAL="$number")
+        serve
+        finish server
+        expect_equal "status" 0 "$ended"
+        said ""
+    done
+    # The same after a client, who stays.
+    faulty=("${faulty[@]:0:2}" FAULT_CALL=waitpid FAULT_AT=2 FAULT_SIGNAL=15)
+    serve
+    start client "$rude" -k 0 connect stall "$PORT"
+    finish server
+    expect_equal "status" 0 "$ended"
+}
+
 @test "22-fork-server ends with its children though it cannot tell them" {
     need_faults
     serve_below_shell "${faulty[@]}" FAULT_CALL=kill FAULT_ERRNO=1 "$server"
@@ -368,34 +388,40 @@ has_no_listener() {
     exec 7>&-
 }
 
-# queue_and_tell: 30 clients are in the queue before the server is told to end.
-queue_and_tell() {
+# queue: 30 clients are in the queue.
+queue() {
     start queue "$many" -i 30 -w "$PORT"
     wait_for queue 'all is well'
-    kill "$server_pid"
 }
 
+# The signal comes just before the first of them is accepted.
 @test "22-fork-server ends though more clients are in the queue" {
+    need_faults
+    faulty+=(FAULT_CALL=accept4 FAULT_SIGNAL=15)
     serve
-    frozen queue_and_tell
+    frozen queue
     finish server
     expect_equal "status" 0 "$ended"
     (($(count_lines '* connected: *') <= 1))
 }
 
-@test "22-fork-server can be told to end although its parent blocked SIGTERM" {
+@test "22-fork-server hears signals that its parent has blocked" {
+    local signal
     skip_unless python3
-    start_server server python3 -c '
+    for signal in INT TERM; do
+        start_server server python3 -c '
 import os, signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGCHLD])
+signal.pthread_sigmask(signal.SIG_BLOCK,
+                       [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD])
 os.execv(sys.argv[1], sys.argv[1:])' "$server" 0
-    server_pid=$(pid_of server)
-    stay clients 1
-    stop clients
-    until_true has_children 0
-    stay clients 1
-    stop server
-    expect_equal "status" 0 "$ended"
+        server_pid=$(pid_of server)
+        stay clients 1
+        stop clients
+        until_true has_children 0
+        stay clients 1
+        stop server "$signal"
+        expect_equal "status" 0 "$ended"
+    done
 }
 
 # ---- what fails --------------------------------------------------------------
