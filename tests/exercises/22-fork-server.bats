@@ -96,7 +96,7 @@ says_back() {
     local line=$RANDOM$RANDOM heard=''
     local fd=$1
     shift
-    printf '%s\n' "$line" >&"$fd" 2>/dev/null || true
+    { printf '%s\n' "$line" >&"$fd"; } 2>/dev/null || true
     read -rt "$SECONDS_ALLOWED" heard <&"$fd" || true
     [[ $heard == "$line" ]] ||
         fail "a client sent a line, and did not get it back" "$@"

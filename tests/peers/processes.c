@@ -149,8 +149,20 @@ static size_t list_children(long pid, long *children) {
     FILE *file = open_file(pid, name);
     if (file == NULL)
         errx(1, "there is no process %ld", pid);
-    while (count < MOST_PROCESSES && fscanf(file, "%ld", &children[count]) == 1)
-        count++;
+    char *line = NULL;
+    size_t room = 0;
+    if (getline(&line, &room, file) > 0) {
+        const char *next = line;
+        while (count < MOST_PROCESSES) {
+            char *end;
+            children[count] = strtol(next, &end, 10);
+            if (end == next)
+                break;
+            next = end;
+            count++;
+        }
+    }
+    free(line);
     (void)fclose(file);
     qsort(children, count, sizeof *children, compare);
     return count;

@@ -52,7 +52,8 @@ has_zombie() {
     show -n 2 -w sleeping "$parent"
     expect_equal "lines" 4 "${#lines[@]}"
     [[ ${lines[2]} == *" sleeping "* && ${lines[3]} == *" sleeping "* ]]
-    kill $(<"/proc/$parent/task/$parent/children")
+    read -ra children <"/proc/$parent/task/$parent/children"
+    kill "${children[@]}"
     finish family
 }
 
