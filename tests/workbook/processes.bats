@@ -5,13 +5,20 @@ load ../lib/common
 
 processes=$BUILD/peers/processes
 
-# family: a shell with two children that sleep, and one that has ended. Sets
-# parent.
+# family: a process with two children that sleep, and one that was killed. It is
+# sleep, which asks for none of them. Sets parent.
 family() {
-    # shellcheck disable=SC2016 # for the inner shell
-    start family bash -c 'sleep 20 & sleep 20 & : & echo ready; exec sleep 20'
-    wait_for family ready
+    local -a children
+    start family bash -c 'sleep 20 & sleep 20 & sleep 20 & exec sleep 20'
     parent=$(pid_of family)
+    until_true is_sleep
+    read -ra children <"/proc/$parent/task/$parent/children" || true
+    kill "${children[2]}"
+    until_true has_zombie
+}
+
+is_sleep() {
+    [[ $(<"/proc/$parent/comm") == sleep ]]
 }
 
 # show ARGUMENT...: runs it; sets lines.
@@ -25,7 +32,6 @@ show() {
     local i descriptors
     local -a all states=()
     family
-    until_true has_zombie
     show "$parent"
     expect_equal "lines" 5 "${#lines[@]}"
     expect_equal "header" "PROCESS  STATE     DESCRIPTORS" "${lines[0]}"
@@ -52,7 +58,7 @@ has_zombie() {
     show -n 2 -w sleeping "$parent"
     expect_equal "lines" 4 "${#lines[@]}"
     [[ ${lines[2]} == *" sleeping "* && ${lines[3]} == *" sleeping "* ]]
-    read -ra children <"/proc/$parent/task/$parent/children"
+    read -ra children <"/proc/$parent/task/$parent/children" || true
     kill "${children[@]}"
     finish family
 }
