@@ -33,8 +33,8 @@
  *    its client has left, also if the client resets the connection.
  * 6. It keeps no descriptor of a client that has gone. Then each of its
  *    processes has as many descriptors as before the client came.
- * 7. It replaces each worker that has died, also if several die at the same
- *    moment. This takes at most one second. No zombie stays.
+ * 7. It replaces each worker that has died. It does so too if several die at
+ *    the same moment. This takes at most one second, and no zombie stays.
  * 8. It says how a worker ended. The line on standard error has the number of
  *    the process, and the number of the signal that ended it.
  * 9. It waits before it replaces a worker that died at once. Between the start

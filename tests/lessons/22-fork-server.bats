@@ -580,7 +580,12 @@ available" err
     start_server server "$server" "$port"
 }
 
+count_complaints() {
+    grep -c 'standard output: Broken pipe' "$BATS_TEST_TMPDIR/server.err"
+}
+
 @test "22-fork-server says so when its output cannot be written" {
+    local before
     # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$0" 0 >/dev/full' "$server"
     expect_result 1 "22-fork-server: standard output: No space left on device"
@@ -591,7 +596,11 @@ available" err
     server_pid=$(pid_of server)
     crowd -c 2
     wait_for server "22-fork-server: standard output: Broken pipe" err
+    until_true has_children 0
+    before=$(count_complaints)
     crowd -c 2
+    until_true has_children 0
+    expect_equal "lines that were lost" 4 $(($(count_complaints) - before))
     stop server
     expect_equal "status" 0 "$ended"
     run ! grep -q signal "$BATS_TEST_TMPDIR/server.err"

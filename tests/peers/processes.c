@@ -12,8 +12,9 @@
  *       48302  zombie              -
  *
  * With -w it first waits until all children are in that state, sleeping or
- * zombie. With -n it also waits until there are so many of them. After 20
- * seconds it prints what there is.
+ * zombie. With -n it waits until there are so many of them. With one of the
+ * two, PID itself must have come to rest too. After 20 seconds it prints what
+ * there is.
  *
  * With -m it prints the average of all children:
  *
@@ -194,9 +195,12 @@ struct condition {
     long count;        /* how many children; -1: any number */
 };
 
-static int is_met(const struct condition *condition, const long *children,
-                  size_t count) {
+static int is_met(const struct condition *condition, long pid,
+                  const long *children, size_t count) {
     if (condition->count >= 0 && count != (size_t)condition->count)
+        return 0;
+    int is_wanted = condition->count >= 0 || condition->state != NULL;
+    if (is_wanted && state_of(pid) == 'R')
         return 0;
     if (condition->state == NULL)
         return 1;
@@ -213,7 +217,8 @@ static size_t wait_until(const struct condition *condition, long pid,
                          long *children) {
     const struct timespec pause = {.tv_nsec = LOOK_NANOSECONDS};
     size_t count = list_children(pid, children);
-    for (int i = 0; i < LOOKS && !is_met(condition, children, count); i++) {
+    for (int i = 0; i < LOOKS && !is_met(condition, pid, children, count);
+         i++) {
         (void)nanosleep(&pause, NULL);
         count = list_children(pid, children);
     }
