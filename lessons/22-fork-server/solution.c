@@ -273,6 +273,8 @@ int main(int argc, char **argv) {
     struct server server = {0};
     server.count = parse_number(argv[1], 1, MOST_WORKERS, "number of workers");
     unsigned port = parse_number(argv[2], 0, LARGEST_PORT, "port");
+    /* Many processes write to it, so each line is to be one write(2). */
+    (void)setvbuf(stderr, NULL, _IOLBF, 0);
     catch_signals(&server);
 
     const char *failed;

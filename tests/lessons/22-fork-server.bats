@@ -348,6 +348,18 @@ is_quiet() {
     until_true are_over "$server_pid" "${children[@]}"
 }
 
+# It asks once before the client comes, and once after. The third time is at the
+# end.
+@test "22-fork-server says so when it cannot wait for its children" {
+    need_faults
+    faulty+=(FAULT_CALL=waitpid FAULT_AT=3 FAULT_ERRNO=10)
+    serve
+    stay clients 1
+    stop server
+    expect_equal "status" 0 "$ended"
+    said "22-fork-server: waitpid: No child processes"
+}
+
 @test "22-fork-server waits for its children when it ends" {
     serve_below_shell
     stay clients 2
@@ -494,6 +506,7 @@ three_times_in_vain() {
     expect_equal "complaints" 3 \
         "$(grep -cx '22-fork-server: accept: Too many open files' \
             "$BATS_TEST_TMPDIR/server.err")"
+    expect_equal "processes" 1 "$(count_lines '* connected: *')"
 }
 
 served_late() {
