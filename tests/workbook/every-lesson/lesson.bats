@@ -21,6 +21,7 @@ setup_file() {
         s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
         s/, [0-9]+ unacked//; s/[0-9]+ encryp/N encryp/g; s/FIN_WAIT[12]/FIN_WAIT/
         s/\.\.\.(, [A-Z_|]+)?\) = [0-9]+/...\1) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
+        s/>    = [0-9]{2,}</>    = N</
         s/ = [0-9]+ \.\.\./ = N .../; s/process [0-9]+[^"]*"/process PID"/g'
 }
 
