@@ -211,10 +211,10 @@ apart() {
     run ! grep -qiE '<script|<foreignObject|href' "$picture"
     grep -q '(xray.svg)' "lessons/$LESSON/README.md"
     # A port that the text shows from it.
-    for port in $(grep -oE '`[0-9]+ (to|from) :[0-9]{5}`' "lessons/$LESSON/README.md" |
-        grep -oE ':[0-9]+'); do
+    while read -r port; do
         grep -qF "$port" "$picture"
-    done
+    done < <(grep -oE '(to|from) :[0-9]{5}' "lessons/$LESSON/README.md" |
+        grep -oE ':[0-9]+')
 }
 
 # listed [--twin]: all calls of the scene.
