@@ -193,6 +193,19 @@ static int serve_ready(struct round *round, const char *bytes) {
     return completed;
 }
 
+/* No client can send any more. From now on they also read. */
+static void begin_reading(struct round *round) {
+    (void)printf("nothing more fits\n");
+    (void)fflush(stdout);
+    if (round->pid_to_end > 0 && kill((pid_t)round->pid_to_end, SIGTERM) < 0)
+        err(1, "kill %ld", round->pid_to_end);
+    if (round->waits_for_key)
+        (void)getchar();
+    round->reads = 1;
+    for (int i = 0; i < round->count; i++)
+        round->fds[i].revents = POLLIN;
+}
+
 /* Plays one round: each client sends its own part of the bytes. */
 static void play_round(struct round *round, const char *bytes) {
     int done = 0;
@@ -210,19 +223,8 @@ static void play_round(struct round *round, const char *bytes) {
         if (ready <= 0 && round->reads)
             errx(1, "%d of %d clients wait in vain", round->count - done,
                  round->count);
-        if (ready == 0) {
-            /* No client can send any more. From now on they also read. */
-            (void)printf("nothing more fits\n");
-            (void)fflush(stdout);
-            if (round->pid_to_end > 0 &&
-                kill((pid_t)round->pid_to_end, SIGTERM) < 0)
-                err(1, "kill %ld", round->pid_to_end);
-            if (round->waits_for_key)
-                (void)getchar();
-            round->reads = 1;
-            for (int i = 0; i < round->count; i++)
-                round->fds[i].revents = POLLIN;
-        }
+        if (ready == 0)
+            begin_reading(round);
     }
 }
 
