@@ -8,7 +8,8 @@
  *
  * It is called as `06-closing HOST PORT`. The part that connects is given.
  *
- * 1. It copies standard input to the peer, byte for byte.
+ * 1. It copies standard input to the peer, byte for byte. The input may be of
+ *    any length.
  * 2. It ends its sending half when its input has ended. The peer may wait for
  *    this before it answers.
  * 3. It sends all of its input before it waits for an answer, also a megabyte
