@@ -220,6 +220,8 @@ same: an empty datagram."
 
 @test "gives up after three tries of a second each, with status 1" {
     local took asked
+    local waits_hint="A struct timeval has seconds in tv_sec and microseconds \
+in tv_usec. Each of the three waits is one second, the last one too."
     local tries_hint="Ask three times, and no more. Then say on standard error \
 that there is no answer, and end with status 1."
     ask_in_vain 30
@@ -229,9 +231,11 @@ that there is no answer, and end with status 1."
         ask_in_vain 1
     fi
     expect_end --hint "$tries_hint"
+    ((haste > 1 || took < 180 || took >= 260)) || waits_hint="Two of the waits \
+were a second, and one was missing. The answer to the third datagram has a \
+second to come, too: give up only when that is over."
     ((asked != 3)) || expect_true "its three waits were not one second each" \
-        --hint "A struct timeval has seconds in tv_sec and microseconds in \
-tv_usec. Each of the three waits is one second, the last one too." -- is_in_time
+        --hint "$waits_hint" -- is_in_time
     expect_true "it asked $asked times, and not three times" \
         --hint "$tries_hint" -- test "$asked" -eq 3
     expect_status 1 --hint "$tries_hint"
