@@ -8,12 +8,12 @@
  *
  *     LD_LIBRARY_PATH=FOLDER COMMAND, with a copy of it in FOLDER as libz.so.1
  *
- * It compresses nothing: it writes a z, and with ZLIB_MORE more of them, and then
- * each byte with the key added.
- * Arguments and results are those of zlib's manual. For example, compress fails
- * if it is given less room than compressBound says. compress and uncompress may
- * write wherever they are told that there is room, so first they fill all of
- * it: a program that has less room than it says crashes.
+ * It compresses nothing: it writes a z, and with ZLIB_MORE more of them, and
+ * then each byte with the key added. Arguments and results are those of zlib's
+ * manual. For example, compress fails if it is given less room than
+ * compressBound says. compress and uncompress may write wherever they are told
+ * that there is room, so first they fill all of it: a program that has less
+ * room than it says crashes.
  */
 #include "zlib.h"
 
