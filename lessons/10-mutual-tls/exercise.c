@@ -37,7 +37,7 @@
  *    with its CN does not count, and neither does a URI or a mail address.
  * 8. It compares a name to its end, even if there is a NUL or a comma in it.
  * 9. It compares all the DNS names of a certificate. The one that is on the
- *    list may be the second.
+ *    list may be the last of many.
  * 10. It ignores the case of letters. For `Alice.EXAMPLE` in a certificate and
  *     `alice.example` on the list, it says `welcome alice.example`: as it is
  *     on the list.
