@@ -9,17 +9,18 @@
  * context a function of your own. It is called when the ClientHello has come.
  * In your function, which is `int choose(SSL *ssl, int *alert, void *unused)`,
  * `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, and
- * `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. Then
- * your function returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages are
- * installed, SSL_CTX_set_tlsext_servername_callback(3) tells more.)
+ * `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. If you
+ * set no other context, the first one stays. In every case, your function
+ * returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages are installed,
+ * SSL_CTX_set_tlsext_servername_callback(3) tells more.)
  *
- * It is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME CERTFILE
- * KEYFILE]...`. The first two files are for all clients that ask for no name,
- * or for a name that the server does not have. After them come as many names
- * as you like, each with its two files.
+ * Your program is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME
+ * CERTFILE KEYFILE]...`. The first two files are for all clients that ask for
+ * no name, or for a name that the server does not have. After them come as
+ * many names as you like, each with its two files.
  *
- * It sends each client one line, `you asked for NAME`, or `you asked for
- * nobody`. Then it sends close_notify. Before it closes, it reads what the
+ * Your program sends each client one line, `you asked for NAME`, or `you asked
+ * for nobody`. Then it sends close_notify. Before it closes, it reads what the
  * client still sends, until the client closes too or its time is over.
  * Otherwise the kernel might send a reset, and the client could lose the line
  * (lesson 06). `linger`, which is given, does that.
