@@ -10,7 +10,7 @@ rude=$BUILD/peers/rude
 chatters=$BUILD/peers/chatters
 no="a name is 1 to 16 letters, digits, - and _, not taken"
 # A kernel that has no room for what is sent.
-full=(FAULT_CALL=send,write FAULT_NONBLOCKING=1 FAULT_ERRNO=11)
+full=(FAULT_CALL="send,write" FAULT_NONBLOCKING=1 FAULT_ERRNO=11)
 
 setup_file() {
     trap '' PIPE # a server that has gone is no end of this shell

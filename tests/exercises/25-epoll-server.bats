@@ -167,8 +167,8 @@ keeps_no_unsent_bytes() {
     local before after i
     local -a few=(-d 1 -n 6000 -k 6000)
     need_faults
-    faulty+=(FAULT_CALL=send,write FAULT_NONBLOCKING=1 FAULT_TRICKLE=1)
-    serves 0.5
+    faulty+=(FAULT_CALL="send,write" FAULT_NONBLOCKING=1 FAULT_TRICKLE=1)
+    serves 1
     server_pid=$(pid_of server)
     by_hand "$rude" "${few[@]}" -c 40 connect reset "$PORT"
     HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
@@ -328,7 +328,7 @@ its time anew. That your server sends something to it does not count." \
     # It sends back 60 bytes, one every 20 milliseconds.
     next_run
     need_faults
-    faulty+=(FAULT_CALL=send,write FAULT_NONBLOCKING=1 FAULT_TRICKLE=20)
+    faulty+=(FAULT_CALL="send,write" FAULT_NONBLOCKING=1 FAULT_TRICKLE=20)
     serves 0.1
     expect_closed_while_told
 }
