@@ -13,17 +13,21 @@
  *
  * 1. It copies everything that the server sends to standard output. When the
  *    server closes, it ends with status 0. NUL bytes may be among the bytes.
+ *    If the connection breaks while it copies, it says why on standard error,
+ *    and ends with status 1.
  * 2. It takes the server whose first line is complete first. A server that
  *    only accepts the connection, or sends a part of a line, is not taken.
  *    Nothing of it is printed.
  * 3. It starts the next server MILLISECONDS after the one before it. It takes
  *    them in the order of its arguments, and does this as long as no first
- *    line is complete.
+ *    line is complete. If a server fails after the next one has been started,
+ *    nothing is started earlier for that.
  * 4. It does not give up a server when it starts the next one. A slow server
  *    can still be the first to complete its line.
  * 5. It starts the next server at once when the one before it has failed. A
  *    server has failed if HOST cannot be looked up, if it cannot be connected,
  *    or if its connection ends or breaks before its first line is complete.
+ *    The program goes on with the other servers.
  * 6. It says on standard error which server has failed, in which call, and
  *    why. This is one line, such as `connect 127.0.0.1:8018: Connection
  *    refused` or `recv 127.0.0.1:8016: closed before the end of the line`.

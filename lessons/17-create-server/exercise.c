@@ -49,7 +49,8 @@
  *    be a file, a socket that does not listen, or a descriptor that is not
  *    open. The message on standard error has the number of the descriptor.
  * 10. It hides the variables from COMMAND. These are LISTEN_PID, LISTEN_FDS
- *     and LISTEN_FDNAMES. They were meant for your program only.
+ *     and LISTEN_FDNAMES. COMMAND never gets them, also if they were meant for
+ *     another process.
  * 11. It gives COMMAND none of its sockets. COMMAND must have neither a
  *     listener nor a client's connection.
  * 12. It refuses a wrong number of arguments, with status 2. It then prints a

@@ -56,9 +56,13 @@
  * 14. It goes on when clients reset their connection. Such a client has left.
  * 15. It closes the descriptor of each client that has left.
  * 16. It sends what is queued to a client that has ended its half. Then it
- *     closes the connection.
+ *     closes the connection. But the client has left as soon as it ends its
+ *     half: the others are told at once, its name is free, and no private
+ *     message goes to it.
  * 17. It gives a client that has ended its half one second to read. After that
- *     it closes the connection, even if not everything is sent.
+ *     it closes the connection, even if not everything is sent. This second
+ *     begins when the client ends its half. It does not begin anew when your
+ *     server sends something.
  * 18. It waits without using the processor while it has no descriptor left.
  *     When a client leaves, it accepts the next one within a second.
  *

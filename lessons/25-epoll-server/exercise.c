@@ -20,7 +20,7 @@
  *    closes the connection.
  * 5. It goes on when a client resets its connection, and keeps nothing of
  *    clients that have gone. It closes their descriptors, and frees their
- *    memory.
+ *    memory, also the bytes that it could not send to them.
  * 6. It serves the others while a client does not read.
  * 7. It uses no processor while a client does not read. The client of this
  *    test sends all the time and reads nothing. When no more bytes fit

@@ -43,8 +43,9 @@
  * 7. It has one deadline for everything, MILLISECONDS after its start, by a
  *    clock that nobody can set. When it has passed, it says so, with status 1.
  * 8. It reports a server that ends too early or makes no sense, with status 1.
- *    For example, a reply before its request was due, or a line too many,
- *    makes no sense. It does the same if it cannot connect.
+ *    A server that ends in the middle of a line, even just before its newline,
+ *    ends too early. For example, a reply before its request was due, or a
+ *    line too many, makes no sense. It does the same if it cannot connect.
  * 9. It closes the connection of a run before the next one.
  * 10. It reports output that cannot be written, with status 1. An example is a
  *     full disk.

@@ -20,14 +20,15 @@
  * 7. It waits for all processes that COMMAND has left behind.
  * 8. It passes each signal on to the process that it was sent to, and no other
  *    signal. A process that a signal has stopped stays stopped until SIGCONT
- *    comes.
+ *    comes. Four signals do that: SIGSTOP, SIGTSTP, SIGTTIN and SIGTTOU.
  * 9. It says which signal ended COMMAND. The last line on standard error is
  *    then `killed by signal 11`, and the status is 128 plus the number of the
  *    signal.
  * 10. It also counts a call that never returns.
  * 11. It leaves nothing running when it is killed. All that it traces is
  *     killed too.
- * 12. It says why COMMAND cannot be run, with status 127.
+ * 12. It says why COMMAND cannot be run, with status 127. This is the status
+ *     for every reason, also if COMMAND is a file that may not be executed.
  * 13. It refuses to run without COMMAND, with status 2. It then writes a line
  *     that begins with `usage:` to standard error.
  *

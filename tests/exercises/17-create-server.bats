@@ -234,7 +234,9 @@ descriptors."
         --hint "There may be up to 16 listeners: your array needs as many \
 places."
     fetch 127.0.0.17 "${PORTS[15]}"
-    expect_fetched --text "$word\n" --hint "$all_hint"
+    expect_fetched --text "$word\n" --hint "It has 16 listeners, and this client \
+came to the last one. Let poll look at all of them, and accept from each that is \
+ready."
 }
 
 @test "ignores listeners for another process" {
@@ -244,26 +246,27 @@ places."
         by_hand "$activate -p $pid 127.0.0.9:$HAND_PORT -- $PROGRAM $HAND_PORT \
 'echo $word'"
         PORT=
-        start_own "$activate" -p "$pid" 127.0.0.9:0 --
+        start_own "echo $word" "$activate" -p "$pid" 127.0.0.9:0 --
         by_hand "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT'"
         expect_own
         next_run
     done
     by_hand "LISTEN_FDS=1 $PROGRAM $HAND_PORT 'echo $word'"
-    start_own env LISTEN_FDS=1
+    start_own "echo $word" env LISTEN_FDS=1
     expect_own
 }
 
-# start_own COMMAND...: the answer, behind that command.
+# start_own COMMAND BEFORE...: the answer, which runs COMMAND for its clients,
+# behind the command BEFORE.
 start_own() {
     about=server
     : >"$BATS_TEST_TMPDIR/ending"
     : >"$BATS_TEST_TMPDIR/server.ending"
-    start server "$@" "$PROGRAM" 0 "echo $word"
+    start server "${@:2}" "$PROGRAM" 0 "$1"
     soon has_lines_or_ended 1 || true
 }
 
-# expect_own: it listens at an address of its own choice.
+# expect_own: it listens at an address of its own choice. Sets PORT.
 expect_own() {
     local line=''
     IFS= read -r line <"$BATS_TEST_TMPDIR/server.out" || true
@@ -272,6 +275,7 @@ expect_own() {
             --show "Expected: listening on 127.0.0.1:$HAND_PORT (or another \
 port)
      Got: ${line:-(no line)}" --hint "$pid_hint"
+    PORT=${line##*:}
 }
 
 number_hint="number_parse reads a number in digits alone, and checks its \
@@ -320,13 +324,23 @@ names_4() {
 }
 
 @test "hides the variables from COMMAND" {
-    local word
+    local word command
     draw_word
-    activated 127.0.0.1:0 "env | grep LISTEN_; echo $word" --hint "$take_hint"
+    command="env | grep LISTEN_; echo $word"
+    activated 127.0.0.1:0 "$command" --hint "$take_hint"
     fetch 127.0.0.1 "${PORTS[0]}"
     expect_fetched --text "$word\n" --hint "The command inherits your \
 environment. Call unsetenv for LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES when \
 you have read them."
+    next_run
+    by_hand "$activate -p 1 127.0.0.9:$HAND_PORT -- $PROGRAM $HAND_PORT \
+'$command'"
+    start_own "$command" "$activate" -p 1 127.0.0.9:0 --
+    expect_own
+    fetch 127.0.0.1 "$PORT"
+    expect_fetched --text "$word\n" --hint "Here the variables were meant for \
+another process, and the command must not get them either. Call unsetenv for all \
+three of them in every case."
 }
 
 @test "gives COMMAND none of its sockets" {

@@ -397,7 +397,7 @@ When connect succeeds, or fails for another reason, a server may be alive: end \
 with status 1, and do not remove its file."
 
 @test "refuses a path at which a server is alive, with status 1" {
-    local option
+    local option hint=$live_hint
     serve
     refused "a live server" "$live_hint"
     ask $'status\n'
@@ -409,7 +409,11 @@ $live_hint"
         start other "$client" ${option:+"$option"} serve "$SOCKET"
         by_hand "$client $option${option:+ }serve $SOCKET"
         wait_for other 'listening on *' || environment "cannot make a socket"
-        refused "a live server" "$live_hint"
+        [[ -z $option ]] || hint="The other server has a socket of another type, \
+SOCK_SEQPACKET. So connect fails with EPROTOTYPE, and yet a server is alive. Only \
+ECONNREFUSED means that no server listens there: in all other cases end with \
+status 1."
+        refused "a live server" "$hint"
         try "$client" ${option:+"$option"} send "$SOCKET" hello
         expect_true "the other server cannot be reached any more" \
             --hint "$live_hint" -- test "$status" = 0

@@ -233,12 +233,16 @@ has_taken_all_or_rests() {
 }
 
 @test "refuses a line that is not two numbers" {
-    local request
+    local request hint=$number_hint
     serves 1000
     for request in "" "7" "x y" "1 2x" "1  2" "+1 2" "1 2 3" "-1 2" \
         "18446744073709551616 5" "0 18446744073709551617"; do
         HAND=("${HAND[@]:0:2}")
-        expect_refused "$request" --hint "$number_hint"
+        [[ $request != "1  2" ]] || hint="There is one blank between the two \
+numbers, and no more: number_parse takes no blank, so let the second number begin \
+right behind the first blank."
+        expect_refused "$request" --hint "$hint"
+        hint=$number_hint
     done
 }
 

@@ -9,6 +9,8 @@ load ../lib/exercise
 rude=$BUILD/peers/rude
 chatters=$BUILD/peers/chatters
 no="a name is 1 to 16 letters, digits, - and _, not taken"
+# A kernel that has no room for what is sent.
+full=(FAULT_CALL="send,write" FAULT_NONBLOCKING=1 FAULT_ERRNO=11)
 
 setup_file() {
     trap '' PIPE # a server that has gone is no end of this shell
@@ -21,6 +23,11 @@ serves() {
 line. After that call poll in a loop that never ends, with the listener in the \
 array."
     by_hand "build/peers/talk $HAND_PORT"
+}
+
+# show_faulty VARIABLE...: the way to start it by hand without room in the kernel.
+show_faulty() {
+    HAND=("LD_PRELOAD=build/tests/faults.so ${full[*]} $* $PROGRAM $HAND_PORT")
 }
 
 # come NAME: a client that has connected, and not said its name.
@@ -87,16 +94,22 @@ has_taken_all() {
     done
 }
 
-# join NAME [OTHER...]: it comes, and the others hear that. A server with more
-# than one thread may look at two clients in any order, so wait until it has the
-# name before another client says something. If it never waits, go on.
-join() {
-    local other tries=50
-    come "$1"
-    say "$1" "$1\n"
+# settles: waits until the server has taken all. If it never waits, go on.
+settles() {
+    local tries=50
     until has_taken_all || ((tries-- == 0)); do
         pause
     done
+}
+
+# join NAME [OTHER...]: it comes, and the others hear that. A server with more
+# than one thread may look at two clients in any order, so wait until it has the
+# name before another client says something.
+join() {
+    local other
+    come "$1"
+    say "$1" "$1\n"
+    settles
     for other in "${@:2}"; do
         hears "$other" "$1 joined" --hint "$join_hint"
     done
@@ -415,10 +428,9 @@ was skipped: mark it, and remove it after the loop."
     # A kernel without room: all that is for bob has to wait.
     next_run
     need_faults
-    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=1000000000)
+    faulty+=("${full[@]}" FAULT_TIMES=1000000000)
     serves
-    HAND=("LD_PRELOAD=build/tests/faults.so FAULT_CALL=send FAULT_ERRNO=11 \
-FAULT_TIMES=1000000000 $PROGRAM $HAND_PORT")
+    show_faulty FAULT_TIMES=1000000000
     by_hand "$rude" -n 600000 connect whole "$PORT"
     join bob
     join alice
@@ -509,13 +521,12 @@ has_descriptors() {
 still read. Close it only when its queue is empty."
     # A kernel that has no room for a while.
     need_faults
-    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=300)
+    faulty+=("${full[@]}" FAULT_TIMES=300)
     serves
     printf '!\n%.0s' {1..40} >"$BATS_TEST_TMPDIR/said"
     # shellcheck disable=SC2059 # it is no format of strangers
     printf "$no\n%.0s" {1..40} >"$BATS_TEST_TMPDIR/wanted"
-    HAND=("LD_PRELOAD=build/tests/faults.so FAULT_CALL=send FAULT_ERRNO=11 \
-FAULT_TIMES=300 $PROGRAM $HAND_PORT")
+    show_faulty FAULT_TIMES=300
     by_hand "$rude" -n 400 connect whole "$PORT"
     frozen ended_its_half
     soon says client 'got *' ||
@@ -525,23 +536,52 @@ FAULT_TIMES=300 $PROGRAM $HAND_PORT")
         fail "a client was not told what it should be" \
             --show "$(show_difference "$BATS_TEST_TMPDIR/wanted" \
                 "$BATS_TEST_TMPDIR/heard")" --hint "$half_hint"
+    next_run
+    has_left_and_not_read
+}
+
+
+# has_left_and_not_read: bob has ended his half, and something in his queue
+# cannot be sent to him.
+has_left_and_not_read() {
+    local free_hint="bob has ended his half, so he has left, although his queue \
+is not empty. From then on his name is free, and no private message goes to him."
+    need_faults # anew, without those from before
+    faulty+=("${full[@]}" FAULT_TIMES=1000000000 FAULT_CLIENT=2)
+    serves
+    show_faulty FAULT_TIMES=1000000000 FAULT_CLIENT=1
+    by_hand "printf 'bob\\n/to x y\\n' >$BUILD/said"
+    by_hand "$rude -f $BUILD/said connect whole $HAND_PORT & sleep 0.2; \
+$rude -f $BUILD/said -o /dev/stdout connect whole $HAND_PORT"
+    printf 'bob\n/to x y\n' >"$BATS_TEST_TMPDIR/said"
+    join alice
+    start client "$rude" -f "$BATS_TEST_TMPDIR/said" connect whole "$PORT"
+    hears alice "bob joined" --hint "$join_hint"
+    hears alice "bob left" --hint "$left_hint Do that at once, also when his \
+queue is not empty."
+    say alice '/to bob hello\n'
+    hears alice "nobody is called bob" --hint "$free_hint"
+    come another
+    say another 'bob\n'
+    hears alice "bob joined" --hint "$free_hint"
 }
 
 @test "gives a client that has ended its half one second to read" {
     local began took
+    # A kernel that takes a byte now and then, as for a client that reads slowly.
     need_faults
-    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=1000000000)
+    faulty+=("${full[@]}" FAULT_TRICKLE=400)
     serves
     echo '!' >"$BATS_TEST_TMPDIR/said"
-    HAND=("LD_PRELOAD=build/tests/faults.so FAULT_CALL=send FAULT_ERRNO=11 \
-FAULT_TIMES=1000000000 $PROGRAM $HAND_PORT")
+    show_faulty FAULT_TRICKLE=400
     by_hand "$rude" -n 1 connect whole "$PORT"
     began=${EPOCHREALTIME/./}
     frozen ended_its_half
     SECONDS_ALLOWED=3 soon says client 'got *' ||
-        fail "a client that has left and does not read is still there" \
+        fail "a client that has left and hardly reads is still there" \
             --hint "A client that has ended its half and does not read its \
-queue would keep its place for ever. Give it a deadline (lesson 07), and let \
+queue would keep its place for ever. Give it one deadline (lesson 07) when it \
+ends its half, which does not begin anew with the bytes that you send, and let \
 poll wake up for that."
     took=$((${EPOCHREALTIME/./} - began))
     ((took >= 950000)) ||
@@ -575,6 +615,7 @@ a client leaves." \
         go "$i"
     done
     say l 'l\n'
+    settles
     come m
     say m 'm\n'
     hears l "m joined" --hint "A client that came while no descriptor was left \

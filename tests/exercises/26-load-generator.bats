@@ -85,7 +85,8 @@ largest_hint="One of 200 replies is late here, and very late: the mean and the \
 largest are above the limit, but p99 is not. Sort the n latencies and take the \
 one at position ceil(0.99 n)."
 warm_hint="Send what is due before 100000 microseconds and read the replies, \
-but do not count them: the server may be slow at its start."
+but do not count them: the server may be slow at its start. It matters when a \
+request is due, and not when its reply comes."
 error_hint="A server that refuses a request does so at once. Count that as \
 slower than any limit; if it counts as fast, or is left out, the server looks \
 faster than it is."
@@ -192,6 +193,10 @@ milliseconds after the start: do not end before." -- test "$took" -ge 14
     expect_none --hint "Each request is answered by a line, but here the \
 server closed before the last reply of the second run. Nothing can be said \
 then: end with status 1."
+    ask 50000 -s 2000 -n 2
+    expect_none --hint "The server closed in the middle of the last line of the \
+second run: its newline is missing, and so the rest of the line may be missing \
+too. Take a line only when its newline has come."
     start_server rude "$BUILD/peers/rude" serve garbage ||
         environment "$BUILD/peers/rude cannot listen on 127.0.0.1"
     HAND=()

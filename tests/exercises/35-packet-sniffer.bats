@@ -53,8 +53,8 @@ before the 7. The later time may have the smaller fraction, so subtract the \
 times and not their parts. Use integers: in a double, 0.001001 may be a little \
 less than that."
 fine_hint="The first number of the file tells the unit of its fractions: \
-a1b2c3d4 is microseconds, a1b23c4d is nanoseconds. Cut off what is less than a \
-microsecond."
+a1b2c3d4 is microseconds, a1b23c4d is nanoseconds. First take the \
+difference of the two times, and then cut off what is less than a microsecond."
 swapped_hint="The first number of the file is a1b2c3d4 in the byte order of \
 the machine that wrote it. If you read d4c3b2a1, swap the bytes of all numbers \
 in the headers of the file; those in the packets are in network order as \

@@ -88,10 +88,10 @@ signal on: give it to PTRACE_SYSCALL as the last argument. 0 passes on none."
 sigtrap_hint="SIGTRAP may also be sent by kill, and then you have to pass it \
 on. With PTRACE_O_TRACESYSGOOD a stop at a call is SIGTRAP | 0x80, and an \
 event has a number above the lowest 16 bits of the status: neither is a signal."
-stop_hint="SIGSTOP has stopped a process, and it has to stay stopped until \
-SIGCONT comes, and to go on then. waitpid reports such a stop with \
-PTRACE_EVENT_STOP in status >> 16 and a signal that is not SIGTRAP: call \
-PTRACE_LISTEN there, and not PTRACE_SYSCALL."
+stop_hint="A signal has stopped a process, and it has to stay stopped until \
+SIGCONT comes, and to go on then. SIGSTOP, SIGTSTP, SIGTTIN and SIGTTOU do that. \
+waitpid reports such a stop with PTRACE_EVENT_STOP in status >> 16 and a signal \
+that is not SIGTRAP: call PTRACE_LISTEN there, and not PTRACE_SYSCALL."
 killed_hint="A signal ended COMMAND: WIFSIGNALED says so, and WTERMSIG which. \
 Print killed by signal N after the counts, and end with 128 + N, as a shell \
 does."
@@ -259,6 +259,15 @@ too."
     try "$PROGRAM" build/nothing
     expect_status 127 --hint "$hint"
     expect_stderr "*build/nothing: No such file or directory" --hint "$hint"
+    HAND=()
+    echo hello >"$BATS_TEST_TMPDIR/plain"
+    by_hand "echo hello >$BUILD/plain"
+    by_hand "$PROGRAM $BUILD/plain; echo \$?"
+    try "$PROGRAM" "$BATS_TEST_TMPDIR/plain"
+    hint="Here execvp fails because the file may not be executed. A shell ends \
+with 126 then, but your program ends with 127 for any reason."
+    expect_status 127 --hint "$hint"
+    expect_stderr "*plain: Permission denied" --hint "$hint"
 }
 
 @test "refuses to run without COMMAND, with status 2" {

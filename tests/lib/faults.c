@@ -5,6 +5,10 @@
  *     FAULT_ERRNO=103      with this error
  *     FAULT_AT=2           the second time that it is made (default: the first)
  *     FAULT_TIMES=3        and then three times in a row (default: once)
+ *     FAULT_TRICKLE=20     the call moves one byte, and after that fails with
+ *                          EAGAIN for 20 milliseconds: send and write
+ *     FAULT_CLIENT=2       a send or write fails only to the second client that
+ *                          was accepted
  *     FAULT_NONBLOCKING=1  a write counts only if its descriptor has O_NONBLOCK
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
@@ -118,6 +122,47 @@ static int fails(const char *call) {
     log_fault(call);
     errno = (int)from_environment("FAULT_ERRNO", EIO);
     return 1;
+}
+
+/* Milliseconds of a clock that nobody sets. */
+static long long milliseconds_now(void) {
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* The descriptor of the client that FAULT_CLIENT chooses, or -1. */
+static int chosen_client = -1;
+
+/* Counts a client that was accepted. Returns its descriptor. */
+static int count_client(int fd) {
+    static long clients;
+    if (fd < 0)
+        return fd;
+    clients++;
+    if (clients == from_environment("FAULT_CLIENT", 0))
+        chosen_client = fd;
+    return fd;
+}
+
+/* What fails does, for a call that sends to this descriptor. It may shorten
+ * *length. */
+static int fails_to(int fd, const char *call, size_t *length) {
+    static long long next; /* then the next byte may go */
+    if (getenv("FAULT_CLIENT") != NULL && fd != chosen_client)
+        return 0;
+    long trickle = from_environment("FAULT_TRICKLE", 0);
+    if (trickle == 0 || !is_chosen("FAULT_CALL", call))
+        return fails(call);
+    long long now = milliseconds_now();
+    if (now < next) {
+        errno = EAGAIN;
+        return 1;
+    }
+    next = now + trickle;
+    if (*length > 1)
+        *length = 1;
+    return 0;
 }
 
 /* How many of length bytes are to be moved: all, one, or a random number. */
@@ -280,21 +325,22 @@ int accept4(int fd, struct sockaddr *restrict address,
             socklen_t *restrict length, int flags) {
     int (*real)(int, struct sockaddr *, socklen_t *, int);
     find("accept4", &real);
-    return fails("accept4") ? -1 : real(fd, address, length, flags);
+    return fails("accept4") ? -1
+                            : count_client(real(fd, address, length, flags));
 }
 
 int accept(int fd, struct sockaddr *restrict address,
            socklen_t *restrict length) {
     int (*real)(int, struct sockaddr *, socklen_t *);
     find("accept", &real);
-    return fails("accept") ? -1 : real(fd, address, length);
+    return fails("accept") ? -1 : count_client(real(fd, address, length));
 }
 
 ssize_t send(int fd, const void *bytes, size_t length, int flags) {
     ssize_t (*real)(int, const void *, size_t, int);
     find("send", &real);
     length = shortened("send", length);
-    return fails("send") ? -1 : real(fd, bytes, length, flags);
+    return fails_to(fd, "send", &length) ? -1 : real(fd, bytes, length, flags);
 }
 
 ssize_t recv(int fd, void *bytes, size_t length, int flags) {
@@ -383,9 +429,10 @@ static int is_spared(int fd) {
 ssize_t write(int fd, const void *bytes, size_t length) {
     ssize_t (*real)(int, const void *, size_t);
     find("write", &real);
-    if (!is_spared(fd) && fails("write"))
+    length = shortened("write", length);
+    if (!is_spared(fd) && fails_to(fd, "write", &length))
         return -1;
-    return real(fd, bytes, shortened("write", length));
+    return real(fd, bytes, length);
 }
 
 ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
@@ -443,6 +490,8 @@ int chmod(const char *path, mode_t mode) {
 int close(int fd) {
     int (*real)(int);
     find("close", &real);
+    if (fd == chosen_client)
+        chosen_client = -1; /* another client may get this number */
     int result = real(fd);
     return fails("close") ? -1 : result;
 }

@@ -25,6 +25,7 @@
  *                     once
  *     -m RUN          in the middle of this run the server stops to answer
  *     -e RUN          in the middle of this run the server closes
+ *     -n RUN          in this run the last line comes without its newline
  *     -b RUN          in this run each reply comes before its request
  *     -a RUN          after this run the server sends one line more
  *     -w RUN          in this run the replies say `okay`
@@ -79,6 +80,7 @@ struct model {
     long runs;
     long mute_run;   /* 0: none */
     long ending_run; /* 0: none */
+    long cut_run;    /* 0: none */
     long early_run;  /* 0: none */
     long long_run;   /* 0: none */
     long wordy_run;  /* 0: none */
@@ -108,6 +110,7 @@ struct talk {
     char *out; /* the bytes from start to stop are not sent yet */
     size_t start;
     size_t stop;
+    size_t cut; /* so many bytes before stop are never sent */
     size_t room;
 };
 
@@ -116,8 +119,8 @@ enum next { GO_ON, STOP_READING };
 
 static _Noreturn void usage(void) {
     fputs("usage: queue [-s US] [-c US] [-q COUNT] [-x COUNT] [-o NUMBER]\n"
-          "             [-d US] [-r RUNS] [-m RUN] [-e RUN] [-b RUN] [-a RUN]\n"
-          "             [-w RUN] [-P PORT]\n"
+          "             [-d US] [-r RUNS] [-m RUN] [-e RUN] [-n RUN] [-b RUN]\n"
+          "             [-a RUN] [-w RUN] [-P PORT]\n"
           "             serve | p99 RATE... | best LIMIT\n",
           stderr);
     exit(2);
@@ -275,10 +278,18 @@ static enum next receive_lines(struct run *run, struct talk *talk) {
     return GO_ON;
 }
 
+/* Returns how many bytes can be sent now. */
+static size_t unsent_bytes(const struct talk *talk) {
+    size_t bytes = talk->stop - talk->start;
+    if (bytes <= talk->cut)
+        return 0;
+    return bytes - talk->cut;
+}
+
 /* Returns 0, or -1 if the client has gone. */
 static int send_replies(struct talk *talk) {
-    ssize_t sent = send(talk->fd, talk->out + talk->start,
-                        talk->stop - talk->start, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = send(talk->fd, talk->out + talk->start, unsent_bytes(talk),
+                        MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0)
         talk->start += (size_t)sent;
     else if (errno != EAGAIN)
@@ -290,12 +301,12 @@ static int send_replies(struct talk *talk) {
  * requests before it reads the first reply. */
 static void exchange(struct run *run, struct talk *talk) {
     bool reads = true;
-    while (reads || talk->start < talk->stop) {
+    while (reads || unsent_bytes(talk) > 0) {
         struct pollfd ready = {.fd = talk->fd};
         bool was_reading = reads;
         if (reads)
             ready.events |= POLLIN;
-        if (talk->start < talk->stop)
+        if (unsent_bytes(talk) > 0)
             ready.events |= POLLOUT;
         if (poll(&ready, 1, -1) < 0)
             return;
@@ -303,7 +314,7 @@ static void exchange(struct run *run, struct talk *talk) {
             reads = receive_lines(run, talk) == GO_ON;
         if (was_reading && !reads && run->number == run->model->long_run)
             append_reply(talk, run->free_at, "ok");
-        if (talk->start < talk->stop && send_replies(talk) < 0)
+        if (unsent_bytes(talk) > 0 && send_replies(talk) < 0)
             return;
     }
 }
@@ -311,6 +322,8 @@ static void exchange(struct run *run, struct talk *talk) {
 static void serve_run(const struct model *model, int fd, long number_of_run) {
     static struct run run;
     struct talk talk = {.fd = fd};
+    if (model->cut_run == number_of_run)
+        talk.cut = 1;
     begin_run(&run, model, number_of_run);
     exchange(&run, &talk);
     if (model->mute_run == number_of_run)
@@ -385,6 +398,9 @@ static void set_option(struct model *model, int option) {
     case 'e':
         model->ending_run = number(optarg);
         break;
+    case 'n':
+        model->cut_run = number(optarg);
+        break;
     case 'b':
         model->early_run = number(optarg);
         break;
@@ -406,7 +422,7 @@ int main(int argc, char **argv) {
     static struct model model = {
         .service = 1000, .each = 1, .queue = LONGEST_QUEUE, .runs = LARGEST};
     for (;;) {
-        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:b:a:w:P:");
+        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:n:b:a:w:P:");
         if (option == -1)
             break;
         set_option(&model, option);

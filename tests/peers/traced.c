@@ -23,7 +23,9 @@
  *     foreign          makes a call of 32-bit programs, dup, whose number means
  *                      socket here; exits with status 77 if it cannot
  *     doomed           a child waits in recvfrom, and is killed there
- *     stopped          a child stops itself with SIGSTOP, and is continued
+ *     stopped          four children stop, each by another signal, and are
+ *                      continued; exits with status 99 if one does not stop, or
+ *                      goes on before that
  *     catch SIGNAL     counts this signal from now on
  *     kill SIGNAL      sends the signal to itself
  *     caught COUNT     exits with status 99 unless it has caught COUNT signals
@@ -51,6 +53,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -184,24 +187,45 @@ static void kill_in_call(void) {
     wait_for_child(pid);
 }
 
-/* Checks that a stopped child does nothing until SIGCONT. */
-static void stop_and_go(void) {
-    int pipes[2];
-    int status;
-    if (pipe(pipes) < 0)
-        err(1, "pipe");
+/* Makes a child that stops itself by this signal, and then writes the number of
+ * the signal to fd. The child has a process group of its own, whose parent is
+ * in another one: in an orphaned group, only SIGSTOP stops. */
+static pid_t make_stopped_child(int signal_number, int fd) {
     pid_t pid = make_child();
     if (pid == 0) {
-        (void)kill(getpid(), SIGSTOP);
-        _exit(write(pipes[1], "", 1) == 1 ? 0 : 1);
+        unsigned char byte = (unsigned char)signal_number;
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also while it is stopped */
+        (void)setpgid(0, 0);
+        (void)signal(signal_number, SIG_DFL);
+        (void)kill(getpid(), signal_number);
+        _exit(write(fd, &byte, 1) == 1 ? 0 : 1);
     }
-    struct pollfd end = {.fd = pipes[0], .events = POLLIN};
+    int status;
     if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
-        errx(MISSED, "it was not stopped");
-    if (poll(&end, 1, 20) != 0)
-        errx(MISSED, "it was stopped, and went on");
-    (void)kill(pid, SIGCONT);
-    wait_for_child(pid);
+        errx(MISSED, "signal %d did not stop a process", signal_number);
+    return pid;
+}
+
+/* Checks that a stopped child does nothing until SIGCONT. */
+static void stop_and_go(void) {
+    enum { SIGNALS = 4 };
+    static const int signals[SIGNALS] = {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
+    pid_t children[SIGNALS];
+    int pipes[2];
+    if (pipe(pipes) < 0)
+        err(1, "pipe");
+    for (int i = 0; i < SIGNALS; i++)
+        children[i] = make_stopped_child(signals[i], pipes[1]);
+    struct pollfd end = {.fd = pipes[0], .events = POLLIN};
+    if (poll(&end, 1, 20) != 0) {
+        unsigned char byte = 0;
+        (void)read(pipes[0], &byte, 1);
+        errx(MISSED, "signal %d stopped a process, and it went on", byte);
+    }
+    for (int i = 0; i < SIGNALS; i++) {
+        (void)kill(children[i], SIGCONT);
+        wait_for_child(children[i]);
+    }
 }
 
 static _Noreturn void probe(void) {
