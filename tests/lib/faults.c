@@ -8,8 +8,7 @@
  *     FAULT_NONBLOCKING=1  a write counts only if its descriptor has O_NONBLOCK
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
- *     FAULT_SLOW=500       the call does not fail, but it takes 500 milliseconds
- *                          more
+ *     FAULT_SLOW=500       the call does not fail, but takes 500 ms longer
  *     FAULT_SHORT=1        send, recv, read, write, sendfile and getrandom move
  *                          one byte
  *     FAULT_SHORT=send     only this call does; or several: send,write
