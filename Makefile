@@ -242,7 +242,7 @@ fuzz: $(if $(shell command -v $(CLANG)),$(fuzzers:%=fuzz-%),no-clang) ## feed ea
 no-clang:
 	@echo 'make: nothing is fuzzed: there is no $(CLANG)'
 
-sanitize: ## run the tests again under address and undefined-behaviour sanitizers
+sanitize: ## run the tests again under the sanitizers
 	SANITIZE=1 scripts/test tests/lessons tests/exercises
 
 torture: ## make everything fail that can fail, and see what becomes of it
@@ -255,7 +255,7 @@ $(BUILD)/bench/libuv-echo: tests/bench/libuv-echo.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -std=c17 $(CFLAGS) -o $@ $< -luv
 
-bench: ## measure 25's echo server against those that one would take from the shelf
+bench: ## measure 25's echo server against others
 	scripts/bench
 
 pictures: all ## draw each lesson's xray.svg anew, from a real run

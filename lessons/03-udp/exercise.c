@@ -8,7 +8,8 @@
  *
  * You write the client. It is called as `03-udp ADDRESS PORT`, and prints the
  * time as a date. The functions of C for dates count from 1970, so you need
- * the number of seconds between 1900 and 1970.
+ * the number of seconds between 1900 and 1970. (17 of these 70 years were leap
+ * years.)
  *
  * 1. It sends an empty datagram to the address and port it is given.
  * 2. It prints the answer as a date in UTC, and ends with status 0. The line

@@ -22,11 +22,11 @@
  *    prints about this on standard error contains the word "length". The
  *    status is 1. The messages before the wrong one are printed.
  * 5. It refuses a length that no integer can hold, and digits that go on for
- *    ever. It does not wait for a colon that may never come. The status is 1,
- *    here and for the next requirement.
+ *    ever. It does not wait for a colon that may never come. The status is 1.
  * 6. It refuses a length that is not written as it should be, as soon as the
  *    wrong byte has arrived. A sign, a blank, a zero in front as in `05`, no
- *    digit at all, or another byte in place of the colon is wrong.
+ *    digit at all, or another byte in place of the colon is wrong. The status
+ *    is 1.
  * 7. It refuses a message without its comma, and does not print it. The error
  *    contains the word "comma", and the status is 1.
  * 8. It reports an end in the middle of a netstring, with status 1. The error

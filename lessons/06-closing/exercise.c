@@ -7,6 +7,8 @@
  * client. It sends its standard input, and prints the answer.
  *
  * It is called as `06-closing HOST PORT`. The part that connects is given.
+ * `read(STDIN_FILENO, ...)` reads from standard input. It returns what `recv`
+ * returns: a number of bytes, 0 at the end, or -1.
  *
  * 1. It copies standard input to the peer, byte for byte.
  * 2. It ends its sending half when its input has ended. The peer may wait for

@@ -19,9 +19,9 @@
  *    them may be NAME.
  * 2. It refuses a client without a certificate. A client that is refused, for
  *    this or another reason, gets no byte of an answer, and nothing is printed
- *    on standard output about it. (Whether you send close_notify to it, does
- *    not matter.) The reason is printed on standard error, and the server
- *    serves the next client.
+ *    on standard output about it. (You may send close_notify to it, or not.)
+ *    The reason is printed on standard error, and the server serves the next
+ *    client.
  * 3. It refuses a certificate that is not valid for a client. It may have
  *    expired, or be meant for servers, or there may be no chain from it to an
  *    authority in CLIENT_CA.

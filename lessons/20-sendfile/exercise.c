@@ -1,16 +1,16 @@
 /*
  * 20 exercise: a server that sends ranges of a file to many clients at once.
  *
- * A player of films does not want the whole file. It wants the part that you
- * have jumped to. So a server should be able to send a range of bytes, and
- * HTTP can do that too. In this exercise you write a server that sends ranges
- * of one file, to many clients at the same time. It waits for all of them with
- * one `poll` (lesson 07), so no client can block another one. For each client,
- * such a server keeps what it has received of the line, and later, which bytes
- * it still has to send. As long as the line is not complete, it waits for
- * POLLIN. When there is something to send, it waits for POLLOUT, and then
- * calls `sendfile` once. The array of `poll` has one entry for each client,
- * and one for the listener.
+ * A program that plays films does not want the whole file. It wants the part
+ * that you have jumped to. So a server should be able to send a range of
+ * bytes, and HTTP can do that too. In this exercise you write a server that
+ * sends ranges of one file, to many clients at the same time. It waits for all
+ * of them with one `poll` (lesson 07), so no client can block another one. For
+ * each client, such a server keeps what it has received of the line, and
+ * later, which bytes it still has to send. As long as the line is not
+ * complete, it waits for POLLIN. When there is something to send, it waits for
+ * POLLOUT, and then calls `sendfile` once. The array of `poll` has one entry
+ * for each client, and one for the listener.
  *
  * It is called as `20-sendfile FILE PORT`. A client sends the line `FIRST
  * LAST`: two numbers in digits, with one blank between them. They are the

@@ -28,10 +28,14 @@ print_section() {
         inside' "lessons/$1/README.md"
 }
 
-# fold_details: hides what the text has folded, but for its title.
+# fold_details NUMBER: hides what the text of that lesson has folded, but for its
+# title and the command that shows it.
 fold_details() {
-    awk '/<details>/   { sub(/.*<summary>/, ""); sub(/<\/summary>.*/, "")
-                         print "[" $0 ": folded]"; folded = 1 }
+    awk -v number="$1" '
+         /<details>/   { sub(/.*<summary>/, ""); sub(/<\/summary>.*/, "")
+                         verb = /^Hint/ ? "hint" : "predict"
+                         print "[" $0 ": scripts/learn " verb " " number "]"
+                         folded = 1 }
          !folded
          /<\/details>/ { folded = 0 }'
 }
@@ -62,7 +66,7 @@ print_plain() {
 
 # read_lesson LESSON: the answers to its questions and its hints stay folded.
 read_lesson() {
-    fold_details <"lessons/$1/README.md" | print_plain | page
+    fold_details "${1%%-*}" <"lessons/$1/README.md" | print_plain | page
 }
 
 # show_questions LESSON: those of Predict.

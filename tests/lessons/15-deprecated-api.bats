@@ -543,8 +543,8 @@ deprecated: use tls_client().*/\1/p")"
     # Found once, bound once, and then known.
     serve honest good
     try env LD_DEBUG=files "$program" connect 127.0.0.1 "$PORT" "$certs/root.pem"
-    ! grep -q 'opening file=' <<<"$errors" || # as glibc has it
-        expect_equal found 2 "$(grep -c 'opening file=.*13-tls' <<<"$errors")"
+    ! grep -q 'opening file=' <<<"$errors" || # as glibc has it, once or twice
+        (($(grep -c 'opening file=.*13-tls' <<<"$errors") <= 2))
     # One that lacks what we want of it is an error, and not the lack of TLS.
     echo 'int tls_client_context;' | cc -xc -shared -o "$here/13-tls.so" -
     start refuser "$BUILD/peers/rude" serve stall

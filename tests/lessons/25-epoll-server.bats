@@ -353,9 +353,16 @@ serve_with() {
     for signal in TERM INT; do
         serve
         come idle stall -k 0
-        start slow "$many" -c 1 -n 8000000 -b 4096 "$PORT"
+        mkfifo "$BATS_TEST_TMPDIR/key-$signal"
+        # shellcheck disable=SC2016 # for the other bash to expand
+        start slow bash -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/key-$signal" \
+            "$many" -g -c 1 -n 8000000 -b 4096 "$PORT"
+        exec 8<>"$BATS_TEST_TMPDIR/key-$signal"
+        wait_for slow "nothing more fits"
         QUEUE=tx until_true has 1 01
-        stop server "$signal"
+        kill -s "$signal" "$server_pid"
+        echo >&8
+        finish server
         expect_equal "status after SIG$signal" 0 "$ended"
         finish slow
         expect_lines slow "nothing more fits" "all is well"

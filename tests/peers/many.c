@@ -2,7 +2,7 @@
  * many: many clients of one echo server. Some of them send, the rest are idle.
  *
  *     many [-c CLIENTS] [-n BYTES] [-r ROUNDS] [-d MS] [-b BUFFER] [-s SEED]
- *          [-i IDLE] [-p PID] [-t PID] [-w] PORT
+ *          [-i IDLE] [-k TIMES] [-p PID] [-t PID] [-g] [-w] PORT
  *
  * First CLIENTS connect, then IDLE more, which never send. There are ROUNDS
  * rounds, with a pause of MS milliseconds between two. In each round every one
@@ -13,11 +13,15 @@
  *
  * When all rounds are over, we print `all is well`.
  *
+ * With -k all this happens TIMES, each time with new connections: when a crowd
+ * has had its rounds, it closes its connections, and the next crowd connects.
+ *
  * With -p we print before that how much processor time process PID, the server,
  * used for one request, in nanoseconds. The first round does not count.
  *
  * With -t we tell process PID, the server, to end (SIGTERM) after we have
- * printed `nothing more fits`, and before the clients read.
+ * printed `nothing more fits`, and before the clients read. With -g they do not
+ * read until a byte has come from standard input, or its end.
  *
  * With -w we stay until the server has closed every connection, and print how
  * long that took: `silent 503 to 507 ms`, `spoke 500 to 500 ms`. The time of a
@@ -57,10 +61,12 @@ struct options {
     int idle;    /* clients that do not */
     size_t length;
     int rounds;
+    int crowds; /* that come, one after another */
     int pause_ms;
     int buffer;      /* 0: the kernel's default */
     long pid;        /* 0: measure no process */
     long pid_to_end; /* 0: tell no process to end */
+    int waits_for_key;
     int waits_for_end;
     in_port_t port;
 };
@@ -80,6 +86,7 @@ struct round {
     size_t length;
     int reads;       /* whether the clients read yet */
     long pid_to_end; /* 0: none */
+    int waits_for_key;
 };
 
 static double now_ms(void) {
@@ -212,6 +219,8 @@ static void play_round(struct round *round, const char *bytes) {
             if (round->pid_to_end > 0 &&
                 kill((pid_t)round->pid_to_end, SIGTERM) < 0)
                 err(1, "kill %ld", round->pid_to_end);
+            if (round->waits_for_key)
+                (void)getchar();
             round->reads = 1;
             for (int i = 0; i < round->count; i++)
                 round->fds[i].revents = POLLIN;
@@ -291,7 +300,7 @@ static _Noreturn void usage(void) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     for (;;) {
-        int option = getopt(argc, argv, "i:c:n:r:d:b:s:p:t:w");
+        int option = getopt(argc, argv, "i:c:k:n:r:d:b:s:p:t:gw");
         if (option == -1)
             break;
         long number = 0;
@@ -303,6 +312,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 'c':
             options->clients = (int)number;
+            break;
+        case 'k':
+            options->crowds = (int)number;
             break;
         case 'n':
             options->length = (size_t)number;
@@ -324,6 +336,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 't':
             options->pid_to_end = number;
+            break;
+        case 'g':
+            options->waits_for_key = 1;
             break;
         case 'w':
             options->waits_for_end = 1;
@@ -366,6 +381,7 @@ static void play_rounds(const struct options *options, struct pollfd *fds,
             .length = options->length,
             .reads = options->buffer <= 0,
             .pid_to_end = options->pid_to_end,
+            .waits_for_key = options->waits_for_key,
         };
         if (i > 0)
             pause_and_watch(fds + options->clients, clients + options->clients,
@@ -380,13 +396,25 @@ static void play_rounds(const struct options *options, struct pollfd *fds,
         used /= (unsigned long long)options->clients;
         (void)printf("%llu\n", used);
     }
-    (void)printf("all is well\n");
-    (void)fflush(stdout);
+}
+
+/* Connects all clients of one crowd. FIRST is the number of the first one. */
+static void connect_crowd(const struct options *options, int first, int count,
+                          struct pollfd *fds, struct client *clients) {
+    for (int i = 0; i < count; i++) {
+        clients[i].last = now_ms();
+        fds[i].fd = connect_to(options->port, first + i, options->buffer);
+    }
+}
+
+static void close_crowd(const struct pollfd *fds, int count) {
+    for (int i = 0; i < count; i++)
+        (void)close(fds[i].fd);
 }
 
 int main(int argc, char **argv) {
     static char bytes[LARGEST + 2 * PARTS];
-    struct options options = {.length = 64, .rounds = 1};
+    struct options options = {.length = 64, .rounds = 1, .crowds = 1};
     parse_options(&options, argc, argv);
     raise_descriptor_limit();
     fill_with_random(bytes, options.length + 2 * (size_t)PARTS);
@@ -396,11 +424,14 @@ int main(int argc, char **argv) {
     struct pollfd *fds = calloc((size_t)all + 1, sizeof *fds);
     if (clients == NULL || fds == NULL)
         err(1, "calloc");
-    for (int i = 0; i < all; i++) {
-        clients[i].last = now_ms();
-        fds[i].fd = connect_to(options.port, i, options.buffer);
+    for (int i = 0; i < options.crowds; i++) {
+        if (i > 0)
+            close_crowd(fds, all);
+        connect_crowd(&options, i * all, all, fds, clients);
+        play_rounds(&options, fds, clients, bytes);
     }
-    play_rounds(&options, fds, clients, bytes);
+    (void)printf("all is well\n");
+    (void)fflush(stdout);
     if (options.waits_for_end)
         wait_until_closed(fds, clients, all);
     report_closed("spoke", clients, options.clients);

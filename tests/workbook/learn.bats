@@ -94,7 +94,8 @@ setup() {
     learn read 1
     expect_result 0 ""
     [[ $out == "01 · A TCP client"* ]]
-    [[ $out == *"[Our answers: folded]"* && $out == *"[Hint 3: folded]"* ]]
+    [[ $out == *"[Our answers: scripts/learn predict 01]"* ]]
+    [[ $out == *"[Hint 3: scripts/learn hint 01]"* ]]
     [[ $out != *"nothing made for strings"* && $out != *"</details>"* ]]
     run ! grep -nE '^```|^#|\*\*|\]\(' <<<"$out"
 }

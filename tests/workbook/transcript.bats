@@ -132,7 +132,7 @@ but said:
     text T1 '$ sleep 100' ^C '$ echo $?' 130 \
         '$ bash -c "trap \"echo caught; exit\" INT; echo; read -r"' '' ^C caught \
         '$ cat' 'word⏎' word ^D \
-        '$ sleep 100' ^Z '[1]+  Stopped                 sleep 100' \
+        '$ sleep 100' ^Z '[1]+  Stopped...sleep 100' \
         '$ fg' 'sleep 100' ^C END
     accept 6
 }

@@ -42,7 +42,7 @@ answer() {
 @test "xray --twin draws Python's program in the place of ours" {
     skip_unless python3
     xray --twin -l 1
-    [[ $out == *$'client\tsend('*'"hello\n") = 6'*"recv(3 to "*", 8192) = 6"* ]]
+    [[ $out == *$'client\tsend('*'"hello\n") = 6'*"recv(3 to "*") = 6"* ]]
 }
 
 @test "xray draws any programs, and keeps their words as they are" {
@@ -56,6 +56,28 @@ answer() {
     xray --
     expect_equal status 2 "$status"
     [[ $errors == *"which commands?"* ]]
+}
+
+# commands OPTION...: xray of lesson 01's programs, as any programs.
+commands() {
+    xray "$@" -- build/02-tcp-server 0 -- build/01-tcp-client 127.0.0.1 '{port}' hello
+}
+
+@test "xray folds the rows of any programs, and none of a lesson" {
+    commands
+    expect_result 0 ""
+    [[ $out == *"set-up: 6 calls"*"handshake: 3 segments"* && $out != *" SYN "* ]]
+    for words in -v -lv -a; do
+        commands "$words"
+        [[ $out != *"set-up: "* && $out != *"handshake: "* ]]
+        [[ $out == *"listen("*"SYN ACK"* ]]
+    done
+    commands -a -f
+    [[ $out == *"set-up: "*"handshake: "* ]]
+    xray 1
+    [[ $out != *"set-up: "* && $out == *" SYN ACK "* ]]
+    xray -f 1
+    [[ $out == *"set-up: 6 calls"*"handshake: 3 segments"* ]]
 }
 
 @test "xray work draws the run in which an answer fails its check" {
@@ -88,11 +110,13 @@ answer() {
 @test "xray says how it is called, and what it lacks" {
     xray --help
     expect_result 0 ""
-    [[ $out == "usage: scripts/xray "* ]]
+    [[ $out == "usage: scripts/xray "*"-v   "* ]]
     xray
     ((status == 2)) && [[ $errors == "xray: which lesson?"*"usage: scripts/xray "* ]]
     xray -x 1
     ((status == 2)) && [[ $errors == "xray: no such option: -x"*"usage: scripts/xray "* ]]
+    xray -fx 1
+    ((status == 2)) && [[ $errors == "xray: no such option: -fx"* ]]
     xray 99
     expect_result 2 "xray: no lesson is called 99; scripts/learn list shows \
 them all"
