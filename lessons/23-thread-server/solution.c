@@ -29,7 +29,7 @@ enum {
     MOST_PLACES = 1000,
     BUFFER_BYTES = 16 * 1024,
     NO_CLIENT = -1,
-    PAUSE_MS = 50, /* after an accept that failed */
+    PAUSE_MS = 50, /* after a call failed because something had run out */
 };
 
 struct server;
@@ -128,20 +128,30 @@ static int take_from_queue(struct worker *worker) {
     return result;
 }
 
-/* Sends back what the client sends, until it ends its side or a call fails. A
- * call fails when the client has gone, and when the server is to stop: neither
- * is worth a report. */
+/* warn writes its line in pieces. The lock of stderr keeps the pieces of this
+ * thread together: lesson 14. */
+static void report(const char *failed) {
+    flockfile(stderr);
+    warn("%s", failed);
+    funlockfile(stderr);
+}
+
+/* Sends back what the client sends, until it ends its side or a call fails. */
 static void echo(int fd) {
     char buffer[BUFFER_BYTES];
     for (;;) {
         ssize_t received = recv(fd, buffer, sizeof buffer, 0);
         if (received < 0 && errno == EINTR)
             continue;
+        if (received < 0)
+            report("recv");
         if (received <= 0)
             return;
         size_t sent;
-        if (stream_write_all(fd, buffer, (size_t)received, &sent) < 0)
+        if (stream_write_all(fd, buffer, (size_t)received, &sent) < 0) {
+            report("send");
             return;
+        }
     }
 }
 
@@ -169,7 +179,8 @@ static void *run_worker(void *argument) {
 static void refuse(struct server *server, int fd) {
     static const char line[] = "busy\n";
     size_t sent;
-    (void)stream_write_all(fd, line, strlen(line), &sent); /* or it has gone */
+    if (stream_write_all(fd, line, strlen(line), &sent) < 0)
+        report("send");
     (void)close(fd);
     lock(server);
     server->refused++;
@@ -194,11 +205,24 @@ static void *accept_clients(void *argument) {
             return NULL;
         }
         if (fd < 0) {
-            warn("accept");
+            report("accept");
             (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
         } else if (put_into_queue(server, fd) < 0) {
             refuse(server, fd);
         }
+    }
+}
+
+/* Sleeps until one of the signals comes. */
+static void wait_for_signal(const sigset_t *signals) {
+    int signal_number;
+    for (;;) {
+        int error = sigwait(signals, &signal_number);
+        if (error == 0)
+            return;
+        errno = error;
+        report("sigwait");
+        (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
     }
 }
 
@@ -262,7 +286,6 @@ int main(int argc, char **argv) {
         .has_changed = PTHREAD_COND_INITIALIZER,
     };
     sigset_t signals;
-    int signal_number;
     int port;
     pthread_t acceptor;
     const char *failed;
@@ -282,7 +305,7 @@ int main(int argc, char **argv) {
     if (listener_announce(server.listener, &failed) < 0)
         err(1, "%s", failed);
 
-    require(sigwait(&signals, &signal_number), "sigwait");
+    wait_for_signal(&signals);
     request_stop(&server);
     require(pthread_join(acceptor, NULL), "pthread_join");
     for (int i = 0; i < server.threads; i++)

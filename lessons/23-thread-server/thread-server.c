@@ -273,6 +273,18 @@ static void block_signals(sigset_t *signals) {
     require(pthread_sigmask(SIG_BLOCK, signals, NULL), "pthread_sigmask");
 }
 
+/* Sleeps until one of the signals comes. */
+static void wait_for_signal(const sigset_t *signals) {
+    int signal_number;
+    for (;;) {
+        int error = sigwait(signals, &signal_number);
+        if (error == 0)
+            return;
+        errno = error;
+        report_and_pause("sigwait");
+    }
+}
+
 /* The sockets that the listener accepts inherit TCP_NODELAY: lesson 05. */
 static int listen_on(int port) {
     struct sockaddr_in own = {
@@ -390,7 +402,6 @@ int main(int argc, char **argv) {
     static struct server server; /* too large for the stack */
     sigset_t signals;
     int port;
-    int signal_number;
     pthread_t acceptor;
     const char *failed;
 
@@ -407,7 +418,7 @@ int main(int argc, char **argv) {
     if (listener_announce(server.listener, &failed) < 0)
         err(1, "%s", failed);
 
-    require(sigwait(&signals, &signal_number), "sigwait");
+    wait_for_signal(&signals);
     stop_accepting(&server, acceptor);
     stop_clients(&server);
     print_totals(&server);
