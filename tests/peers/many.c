@@ -127,16 +127,18 @@ static int connect_to(in_port_t port, int number, int buffer) {
     return fd;
 }
 
-/* How many nanoseconds of processor time a process has used. */
+/* Returns how much processor time a process has used so far, all its threads
+ * together. */
 static unsigned long long processor_ns(long pid) {
-    char path[64];
-    char text[128] = "";
-    (void)snprintf(path, sizeof path, "/proc/%ld/schedstat", pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fgets(text, sizeof text, file) == NULL)
-        err(1, "%s", path);
-    (void)fclose(file);
-    return strtoull(text, NULL, 10);
+    clockid_t clock;
+    struct timespec used;
+    int error = clock_getcpuclockid((pid_t)pid, &clock);
+    if (error != 0)
+        errx(1, "process %ld: %s", pid, strerror(error));
+    if (clock_gettime(clock, &used) < 0)
+        err(1, "process %ld", pid);
+    return (unsigned long long)used.tv_sec * 1000000000 +
+           (unsigned long long)used.tv_nsec;
 }
 
 /* Sends as much of its part of the round as the kernel takes. */
