@@ -31,7 +31,10 @@ enum {
     LANES = 3,      /* of states, beside a lifeline */
     LANE = 8,       /* from a lifeline to the middle of its first lane, */
     LANE_PITCH = 5, /* and from there to that of the next one */
-    GAP = 2,        /* between a state and the next one */
+    ALL_LANES = LANES * LANE_PITCH,
+    GAP = 2,                       /* between a state and the next one */
+    SAMPLE = 4 * HALF_BAR,         /* of a bar, above the line of its text, */
+    SAMPLE_PITCH = 20 * CHARACTER, /* and from there to the next sample */
 };
 
 static const char style[] =
@@ -168,7 +171,7 @@ static size_t lifeline(const struct image *image, size_t place) {
 /* Where the text of a place begins. */
 static size_t text_left(const struct image *image, size_t place) {
     size_t left = lifeline(image, place) + MARGIN;
-    return image->gutter > 0 ? left + LANES * LANE_PITCH : left;
+    return image->gutter > 0 ? left + ALL_LANES : left;
 }
 
 /* Where the text of a row stands, in pixels from the top. */
@@ -430,12 +433,12 @@ static void draw_columns(const struct image *image, size_t bottom) {
 static void draw_legend(const struct image *image, size_t y) {
     size_t x = lifeline(image, 0);
     if (image->sleeps.count > 0) {
-        write_bar(image->out, x, y - HALF_BAR * 4, y + HALF_BAR);
+        write_bar(image->out, x, y - SAMPLE, y + HALF_BAR);
         write_text(image->out, x + MARGIN, y, LEGEND, "sleeps in a call");
-        x += 20 * CHARACTER;
+        x += SAMPLE_PITCH;
     }
     if (image->states.count > 0) {
-        write_state_line(image->out, x, y - HALF_BAR * 4, y + HALF_BAR, "ze");
+        write_state_line(image->out, x, y - SAMPLE, y + HALF_BAR, "ze");
         write_text(image->out, x + MARGIN, y, LEGEND, "TCP state of a socket");
     }
 }
