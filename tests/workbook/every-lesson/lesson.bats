@@ -161,9 +161,9 @@ told() {
             if (same && />FIN_WAIT</) next
         }
         / class="w"/ {
-            shaking = last ~ />SYN ACK</
+            shaking = last ~ />([A-Za-z+] )?SYN ACK</
             last = $0
-            if (/>ACK</ && !shaking) next
+            if (/>([A-Za-z+] )?ACK</ && !shaking) next
         }
         { print }'
 }
