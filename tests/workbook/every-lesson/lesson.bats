@@ -147,12 +147,12 @@ need_private() {
 }
 
 # told PICTURE: what it tells, a line each: where it stands from left to right,
-# and what it says. Left out: when, and how much is not acknowledged; and a lone
-# ACK, which comes with data or without, as the timers have it, which also part
-# FIN_WAIT1 from FIN_WAIT2; but for the ACK of the handshake.
+# and what it says. Left out: when, how much is not acknowledged, and the legend;
+# and a lone ACK, which comes with data or without, as the timers have it, which
+# also part FIN_WAIT1 from FIN_WAIT2; but for the ACK of the handshake.
 told() {
     sed -E "/ class=\"s\">/d; $UNIQUE" "$1" | awk '
-        !/^<text/ || / class="t"/ { next }
+        !/^<text/ || / class="[td]"/ { next }
         { sub(/ y="[0-9]+"/, "") }
         / class="s / {
             split($0, part, "\"")
