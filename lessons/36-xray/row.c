@@ -77,10 +77,11 @@ static struct row *add_row(struct rows *rows) {
 }
 
 /* Whether a line may end before a blank. A result stays beside its equals sign,
- * and the dots of a call that waits beside its end. */
+ * a unit beside its number, and the dots of a call that waits beside its end.
+ */
 static bool may_break(const char *text, size_t at) {
     return text[at] == ' ' && text[at - 1] != '=' &&
-           strcmp(text + at, dots) != 0;
+           strncmp(text + at, " ms)", 4) != 0 && strcmp(text + at, dots) != 0;
 }
 
 /* The last place within room characters where a reader expects the end of a

@@ -16,7 +16,7 @@ enum {
     GUTTER = 2, /* characters between a lifeline and its text, for states */
     MOST_ROWS = 220,
     /* In pixels: */
-    CHARACTER = 7,                             /* no character is wider */
+    CHARACTER = 7, /* about as wide as a character is */
     TIME_RIGHT = CHARACTER * (TIME_WIDTH - 1), /* where a time ends */
     ROW = 18,
     TOP = 34,       /* above the first row */
@@ -31,10 +31,10 @@ enum {
     LANES = 3,      /* of states, beside a lifeline */
     LANE = 8,       /* from a lifeline to the middle of its first lane, */
     LANE_PITCH = 5, /* and from there to that of the next one */
-    ALL_LANES = LANES * LANE_PITCH,
+    LANES_WIDTH = LANES * LANE_PITCH,
     GAP = 2,                       /* between a state and the next one */
-    SAMPLE = 4 * HALF_BAR,         /* of a bar, above the line of its text, */
-    SAMPLE_PITCH = 20 * CHARACTER, /* and from there to the next sample */
+    LEGEND_ABOVE = 12,             /* how far its bar stands out above it, */
+    LEGEND_WIDTH = 20 * CHARACTER, /* and from one part to the next one */
 };
 
 static const char style[] =
@@ -42,15 +42,13 @@ static const char style[] =
     "white-space:pre}"
     ".n{font-weight:bold}.t{fill:#59636e;text-anchor:end}"
     ".s{fill:#1a7f37;text-anchor:end}.o{fill:#9a6700}"
-    ".w{fill:#0550ae;text-anchor:middle;stroke:#fff;stroke-width:6px;"
-    "paint-order:stroke}.r{fill:#0550ae}"
+    ".w{fill:#0550ae;text-anchor:middle}.r{fill:#0550ae}"
     ".l{stroke:#d1d9e0}.a{stroke:#0550ae}.h{fill:#0550ae}.b{fill:#fff}"
     ".m{stroke-dasharray:2 4}.q{fill:#8c959f}.d{fill:#59636e}"
     "@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.t{fill:#9198a1}"
     ".s{fill:#3fb950}.o{fill:#d29922}.w,.r{fill:#79c0ff}.l{stroke:#3d444d}"
-    ".w{stroke:#0d1117}.a{stroke:#79c0ff}.h{fill:#79c0ff}.b{fill:#0d1117}.q{"
-    "fill:#768390}.d{fill:"
-    "#9198a1}}";
+    ".a{stroke:#79c0ff}.h{fill:#79c0ff}.b{fill:#0d1117}"
+    ".q{fill:#768390}.d{fill:#9198a1}}";
 
 /* Of several connections, each has a colour, and the seventh that of the first.
  */
@@ -171,7 +169,7 @@ static size_t lifeline(const struct image *image, size_t place) {
 /* Where the text of a place begins. */
 static size_t text_left(const struct image *image, size_t place) {
     size_t left = lifeline(image, place) + MARGIN;
-    return image->gutter > 0 ? left + ALL_LANES : left;
+    return image->gutter > 0 ? left + LANES_WIDTH : left;
 }
 
 /* Where the text of a row stands, in pixels from the top. */
@@ -270,6 +268,16 @@ static void write_arrow(FILE *out, const struct row *row, size_t from,
         write_head(out, right, right - HEAD, line);
 }
 
+/* Draws the ground of a label, which hides the lifeline and the bar of a column
+ * that the arrow passes; a little of them is left between two rows. */
+static void write_ground(FILE *out, size_t middle, size_t gap, size_t y) {
+    (void)fprintf(out,
+                  "<rect class=\"b\" x=\"%zu\" y=\"%zu\" width=\"%zu\" "
+                  "height=\"%d\"/>\n",
+                  middle - gap, y - ROW + BASELINE + GAP, 2 * gap,
+                  ROW - 2 * GAP);
+}
+
 /* The label stands in the middle between the states at the left and the
  * lifeline at the right. */
 static void draw_arrow(const struct image *image, const struct row *row,
@@ -284,6 +292,8 @@ static void draw_arrow(const struct image *image, const struct row *row,
     size_t gap = row_shorten(row->text, room, label) * CHARACTER / 2 + MARGIN;
     if (row->kind != ROW_LABEL)
         write_arrow(image->out, row, from, to, middle, gap, y);
+    if (row->from + 1 < row->to || row->to + 1 < row->from)
+        write_ground(image->out, middle, gap, y);
     write_text(image->out, middle, y, SEGMENT, label);
 }
 
@@ -433,12 +443,12 @@ static void draw_columns(const struct image *image, size_t bottom) {
 static void draw_legend(const struct image *image, size_t y) {
     size_t x = lifeline(image, 0);
     if (image->sleeps.count > 0) {
-        write_bar(image->out, x, y - SAMPLE, y + HALF_BAR);
+        write_bar(image->out, x, y - LEGEND_ABOVE, y + HALF_BAR);
         write_text(image->out, x + MARGIN, y, LEGEND, "sleeps in a call");
-        x += SAMPLE_PITCH;
+        x += LEGEND_WIDTH;
     }
     if (image->states.count > 0) {
-        write_state_line(image->out, x, y - SAMPLE, y + HALF_BAR, "ze");
+        write_state_line(image->out, x, y - LEGEND_ABOVE, y + HALF_BAR, "ze");
         write_text(image->out, x + MARGIN, y, LEGEND, "TCP state of a socket");
     }
 }

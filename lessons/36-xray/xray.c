@@ -11,8 +11,8 @@
  * seen in the picture only.
  *
  * The modules in this folder do the work: trace, schedule and wire see what
- * happens, record stores it, layout makes a picture of it, text and svg draw
- * that picture.
+ * happens, record stores it, layout makes a picture of it, fold (with -f) folds
+ * some of its rows, text and svg draw that picture.
  */
 #define _GNU_SOURCE
 

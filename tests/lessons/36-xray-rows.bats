@@ -117,6 +117,8 @@ states() {
     # From the row where the call returns that finds it so.
     has "<path class=\"z ze\" d=\"M78 $(($(y_of '... connect = 0') - 11))V" "$svg"
     has "<path class=\"z zl\" d=\"M456 $(($(y_of 'listen(3 tcp') - 11))V" "$svg"
+    # To the row of close, which has the last state.
+    grep -qE "class=\"z zf\" d=\"M78 [0-9]+V$(($(y_of 'close(3 to') + 5))\"" "$svg"
     # The name stands where the state changes, and nowhere else.
     expect_equal names \
         "CLOSE LISTEN CLOSE ESTABLISHED ESTABLISHED FIN_WAIT CLOSE_WAIT" \
@@ -185,14 +187,17 @@ client.getsockname()'
     skip_unless python3
     draw -f -o "$picture" -c python3 -c '
 import socket
-one = socket.create_server(("127.0.0.1", 0))
+listener = socket.create_server(("127.0.0.1", 0))
+address = listener.getsockname()
 other = socket.socket()
 try:
-    other.bind(one.getsockname())
+    other.bind(("192.0.2.1", 1))
 except OSError:
     pass
-client = socket.create_connection(one.getsockname())'
-    has 'EADDRINUSE' "$picture"
+other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+other.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+other.connect(address)'
+    has ' EADDRNOTAVAIL' "$picture"
     has 'set-up: ' "$picture"
     has 'handshake: 3 segments' "$picture"
 }

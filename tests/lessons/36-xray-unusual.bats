@@ -180,6 +180,13 @@ assert names.index("s\u00e9rveur") == bars[1], (names, line)' "$OUT" >&2
     expect_result 0 ""
     has 'PSH ACK ... 101 bytes'
     local columns
+    # A unit does not leave its number, nor the dots of a call that waits its end.
+    for columns in 64 67 70; do
+        COLUMNS=$columns draw -t 0.2 < <(hello |
+            sed 's/01-tcp-client/07-timeouts -t 600/; s/ hello//')
+        has ' ms) ...'
+        run ! grep -E '[|#] +(ms\)|\.\.\. *[|#]?$)' "$OUT"
+    done
     for columns in 60 80 100; do
         COLUMNS=$columns draw < <(hello)
         expect_equal "whole constants" 4 "$(grep -c 'SOCK_CLOEXEC' "$OUT")"

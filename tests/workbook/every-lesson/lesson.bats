@@ -149,13 +149,13 @@ need_private() {
 }
 
 # told PICTURE: what it tells, a line each: where it stands from left to right,
-# and what it says. Left out: when, and how much is not acknowledged; and a lone
-# ACK, which comes with data or without, as the timers have it, which also part
-# FIN_WAIT1 from FIN_WAIT2; but for the ACK of the handshake. Each connection may
-# have a letter.
+# and what it says. Left out: when, how much is not acknowledged, and the legend;
+# and a lone ACK, which comes with data or without, as the timers have it, which
+# also part FIN_WAIT1 from FIN_WAIT2; but for the ACK of the handshake. Each
+# connection may have a letter.
 told() {
     sed -E "/ class=\"s\">/d; $UNIQUE" "$1" | awk '
-        !/^<text/ || / class="t"/ { next }
+        !/^<text/ || / class="[td]"/ { next }
         { sub(/ y="[0-9]+"/, "") }
         / class="s / {
             split($0, part, "\"")
@@ -164,10 +164,10 @@ told() {
             if (same && />FIN_WAIT</) next
         }
         / class="w"/ {
-            letter = match($0, />[A-Z] /) ? substr($0, RSTART, RLENGTH) : ""
-            shaking = last[letter] ~ />([A-Z] )?SYN ACK</
+            letter = match($0, />[A-Za-z+] /) ? substr($0, RSTART, RLENGTH) : ""
+            shaking = last[letter] ~ />([A-Za-z+] )?SYN ACK</
             last[letter] = $0
-            if (/>([A-Z] )?ACK</ && !shaking) next
+            if (/>([A-Za-z+] )?ACK</ && !shaking) next
         }
         { print }'
 }
