@@ -89,8 +89,8 @@ expect_served() {
 # expect_busy [--hint TEXT]: a client that connects now reads `busy`, and then
 # the end.
 expect_busy() {
-    by_hand "$rude" -k 0 connect stall "$PORT"
-    try "$rude" -k 0 -o "$BATS_TEST_TMPDIR/told" connect stall "$PORT"
+    by_hand "$rude" -k 0 connect half-close "$PORT"
+    try "$rude" -k 0 -o "$BATS_TEST_TMPDIR/told" connect half-close "$PORT"
     : >"$BATS_TEST_TMPDIR/ending"
     ((status != 124)) ||
         fail "a client for which there is no place is not closed" "$@"
@@ -322,9 +322,9 @@ measure_others() {
     client waiting
     soon holds_sockets "$server_pid" 3 || true
     say "$waiting" hello
-    by_hand "$rude" -k 0 connect stall "$PORT"
+    by_hand "$rude" -k 0 connect half-close "$PORT"
     # A copy of its descriptor would keep the first client connected.
-    start busy "$rude" -k 0 connect stall "$PORT" {served}>&-
+    start busy "$rude" -k 0 connect half-close "$PORT" {served}>&-
     soon test -s "$BATS_TEST_TMPDIR/slow" || return 1 # it uses another call
     began=${EPOCHREALTIME/./}
     leave "$served"
