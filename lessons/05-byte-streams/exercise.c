@@ -30,8 +30,9 @@
  * 7. It refuses a message without its comma, and does not print it. The error
  *    contains the word "comma", and the status is 1.
  * 8. It reports an end in the middle of a netstring, with status 1. The error
- *    contains the word "end". A reset is reported with its reason, such as
- *    "Connection reset by peer".
+ *    contains the word "end". A reset, in the middle of a netstring or between
+ *    two of them, is reported with its reason instead, such as "Connection
+ *    reset by peer". The status is 1 then too.
  * 9. It prints a message as soon as it is whole. It does not wait for the next
  *    one.
  * 10. It says why it cannot connect, with status 1. The part that is given

@@ -10,7 +10,8 @@
  * `read(STDIN_FILENO, ...)` reads from standard input. It returns what `recv`
  * returns: a number of bytes, 0 at the end, or -1.
  *
- * 1. It copies standard input to the peer, byte for byte.
+ * 1. It copies standard input to the peer, byte for byte. The input may be of
+ *    any length.
  * 2. It ends its sending half when its input has ended. The peer may wait for
  *    this before it answers.
  * 3. It sends all of its input before it waits for an answer, also a megabyte

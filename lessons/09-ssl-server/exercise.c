@@ -9,17 +9,21 @@
  * context a function of your own. It is called when the ClientHello has come.
  * In your function, which is `int choose(SSL *ssl, int *alert, void *unused)`,
  * `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, and
- * `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. Then
- * your function returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages are
- * installed, SSL_CTX_set_tlsext_servername_callback(3) tells more.)
+ * `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. If you
+ * set no other context, the first one stays. In every case, your function
+ * returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages are installed,
+ * SSL_CTX_set_tlsext_servername_callback(3) tells more.)
  *
- * It is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME CERTFILE
- * KEYFILE]...`. The first two files are for all clients that ask for no name,
- * or for a name that the server does not have. After them come as many names
- * as you like, each with its two files.
+ * Your program is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME
+ * CERTFILE KEYFILE]...`. The first two files are for all clients that ask for
+ * no name, or for a name that the server does not have. After them come as
+ * many names as you like, each with its two files.
  *
- * It sends each client one line, `you asked for NAME`, or `you asked for
- * nobody`. Then it sends close_notify, and closes.
+ * Your program sends each client one line, `you asked for NAME`, or `you asked
+ * for nobody`. Then it sends close_notify. Before it closes, it reads what the
+ * client still sends, until the client closes too or its time is over.
+ * Otherwise the kernel might send a reset, and the client could lose the line
+ * (lesson 06). `linger`, which is given, does that.
  *
  * 1. It shows its first certificate, and all that is in the file.
  * 2. It shows each client the certificate of the name that it asks for. The
@@ -44,7 +48,7 @@
  *     It does so for keys of every kind. It also refuses files that it cannot
  *     use.
  *
- * What is here compiles, listens, and closes each connection at once. Your
+ * What is here compiles, listens, and ends each connection at once. Your
  * parts are A to C.
  */
 #define _GNU_SOURCE
@@ -64,6 +68,7 @@ enum {
     BACKLOG = 128,
     PATIENCE_MS = 1000, /* for each client */
     PAUSE_MS = 100,     /* after an accept that failed */
+    PIECE_BYTES = 4096,
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -109,6 +114,20 @@ static void greet(int fd, struct deadline deadline) {
     (void)deadline;
 }
 
+/* Ends our half of the connection, and reads what the client still sends, until
+ * it closes too, or its time is over. If we closed while bytes of it are
+ * unread, the kernel would send a reset, and the client might lose our line:
+ * see lesson 06. */
+static void linger(int fd, struct deadline deadline) {
+    char unread[PIECE_BYTES];
+    ssize_t received;
+    if (shutdown(fd, SHUT_WR) < 0)
+        return; /* the connection has broken, so nothing more will come */
+    do {
+        received = deadline_recv(deadline, fd, unread, sizeof unread);
+    } while (received > 0);
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
@@ -138,7 +157,9 @@ int main(int argc, char **argv) {
             (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
             continue;
         }
-        greet(fd, deadline_after(PATIENCE_MS));
+        struct deadline deadline = deadline_after(PATIENCE_MS);
+        greet(fd, deadline);
+        linger(fd, deadline);
         (void)close(fd);
     }
 }

@@ -166,18 +166,6 @@ static int write_all(SSL *ssl, const char *bytes, int length,
     }
 }
 
-/* Reads what the client still sends, until it closes or its time is over. If we
- * closed with something unread, the kernel would send a reset, and the client
- * might lose our line: lesson 06. */
-static void read_rest(SSL *ssl, struct deadline deadline) {
-    char piece[PIECE_BYTES];
-    while (deadline_left(deadline) > 0) {
-        int got = SSL_read(ssl, piece, sizeof piece);
-        if (got <= 0 && tls_wait(ssl, got, deadline) != TLS_RETRY)
-            return;
-    }
-}
-
 /* Serves one client: handshake, line, close_notify. */
 static void greet(SSL *ssl, struct deadline deadline) {
     char line[LINE_BYTES];
@@ -189,11 +177,22 @@ static void greet(SSL *ssl, struct deadline deadline) {
     int length = snprintf(line, sizeof line, "you asked for %s\n", wanted);
     if (!write_all(ssl, line, length, deadline))
         return;
-    if (SSL_shutdown(ssl) < 0) {
+    if (SSL_shutdown(ssl) < 0)
         warnx("SSL_shutdown: the close_notify could not be sent");
-        return;
-    }
-    read_rest(ssl, deadline);
+}
+
+/* Ends our half of the connection, and reads what the client still sends, until
+ * it closes too, or its time is over. If we closed while bytes of it are
+ * unread, the kernel would send a reset, and the client might lose our line:
+ * see lesson 06. */
+static void linger(int fd, struct deadline deadline) {
+    char unread[PIECE_BYTES];
+    ssize_t received;
+    if (shutdown(fd, SHUT_WR) < 0)
+        return; /* the connection has broken, so nothing more will come */
+    do {
+        received = deadline_recv(deadline, fd, unread, sizeof unread);
+    } while (received > 0);
 }
 
 /* Makes the list of identities from the words after PORT. */
@@ -224,12 +223,14 @@ static _Noreturn void serve(int listener, SSL_CTX *context) {
             (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
             continue;
         }
+        struct deadline deadline = deadline_after(PATIENCE_MS);
         SSL *ssl = SSL_new(context);
         if (ssl != NULL && SSL_set_fd(ssl, fd) == 1)
-            greet(ssl, deadline_after(PATIENCE_MS));
+            greet(ssl, deadline);
         else
             warnx("SSL_new: there is no memory for a client");
         SSL_free(ssl);
+        linger(fd, deadline);
         (void)close(fd);
     }
 }

@@ -10,8 +10,8 @@
  * You write this server. It is called as `10-mutual-tls PORT CERT KEY
  * CLIENT_CA NAME...`. The NAMEs are the list, and CLIENT_CA is the file with
  * the authorities that may sign clients' certificates. The part that listens,
- * makes the handshake and sends the answer is given. As it is given, it asks
- * for no certificate, and takes each client for the first NAME.
+ * makes the handshake and sends the answer is given. The given part asks for
+ * no certificate, and treats each client as if it were the first NAME.
  *
  * 1. It welcomes a client whose certificate has a name of the list. The client
  *    gets the line `welcome NAME`, and the server prints the same line on
@@ -37,7 +37,7 @@
  *    with its CN does not count, and neither does a URI or a mail address.
  * 8. It compares a name to its end, even if there is a NUL or a comma in it.
  * 9. It compares all the DNS names of a certificate. The one that is on the
- *    list may be the second.
+ *    list may be the last of many.
  * 10. It ignores the case of letters. For `Alice.EXAMPLE` in a certificate and
  *     `alice.example` on the list, it says `welcome alice.example`: as it is
  *     on the list.

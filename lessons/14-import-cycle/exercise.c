@@ -24,9 +24,9 @@
  * 2. It has the right time beyond the year 2038. `seconds=` may be as large as
  *    1000000000000.
  * 3. It logs each unknown setting, with the right time. The line is `TIME
- *    unknown setting: color=red`. The unknown setting may stand before the
- *    others, between them or behind them, and the TIME is always the same as
- *    in the other lines.
+ *    unknown setting: color=red`, with the whole setting, however long it is.
+ *    The unknown setting may stand before the others, between them or behind
+ *    them, and the TIME is always the same as in the other lines.
  * 4. It starts each module once, when many threads need it at the same moment.
  * 5. It lets no thread use a module before the module is ready. A module is
  *    ready when its body has ended. `put_line` belongs to no module, so a body

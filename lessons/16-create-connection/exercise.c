@@ -25,9 +25,9 @@
  * 4. It does not give up a server when it starts the next one. A slow server
  *    can still be the first to complete its line.
  * 5. It starts the next server at once when the one before it has failed. A
- *    server has failed if HOST cannot be looked up, if it cannot be connected,
- *    or if its connection ends or breaks before its first line is complete.
- *    The program goes on with the other servers.
+ *    server has failed if HOST cannot be looked up, if no connection to it can
+ *    be made, or if its connection ends or breaks before its first line is
+ *    complete. The program goes on with the other servers.
  * 6. It says on standard error which server has failed, in which call, and
  *    why. This is one line, such as `connect 127.0.0.1:8018: Connection
  *    refused` or `recv 127.0.0.1:8016: closed before the end of the line`.

@@ -41,7 +41,8 @@
  *    clients from it. One of them may be too late for a client, and must not
  *    wait in `accept4` for the next one.
  * 6. It goes on serving until the new process has confirmed. A new process may
- *    also end without confirming; then another one may ask.
+ *    also end without confirming; then another one may ask. One new process at
+ *    a time is enough.
  * 7. It closes everything that belongs to a new process that has gone. The old
  *    process has then no more descriptors open than before.
  * 8. It accepts no more clients after the new process has confirmed.

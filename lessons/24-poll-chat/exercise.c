@@ -44,15 +44,16 @@
  *     itself.
  * 11. It tells the sender what is wrong with a private message. If no client
  *     is called NAME, it answers `nobody is called NAME`. If NAME or the text
- *     is missing, it answers `/to needs a name and a text`. The text may also
- *     be a single blank. If both are true (the text is missing, and no client
- *     is called NAME), either answer is right. The others are not told.
+ *     is missing, it answers `/to needs a name and a text`. A text that is
+ *     only one blank is a text too. If both are true (the text is missing, and
+ *     no client is called NAME), either answer is right. The others are not
+ *     told.
  * 12. It does not wait for a client that does not read. All other clients get
  *     all their lines.
  * 13. It closes a client that has not read for long. For each client, it keeps
  *     at most 256 KiB that could not be sent yet. If there were more, the
- *     client has left, and the others are sent `NAME left`. Your server may
- *     throw the kept bytes away.
+ *     client counts as one that has left: your server closes it, and sends
+ *     `NAME left` to the others. Your server may throw the kept bytes away.
  * 14. It goes on when clients reset their connection. Such a client has left.
  * 15. It closes the descriptor of each client that has left.
  * 16. It sends what is queued to a client that has ended its half. Then it

@@ -3,7 +3,8 @@
  *
  * A shop wants to know how many requests its server can take in a second
  * before the users have to wait too long. "Too long" is a limit for p99. You
- * write a program that finds the rate at which p99 breaks the limit.
+ * write a program that finds the highest rate at which p99 still keeps the
+ * limit.
  *
  * To let you test this without waiting, the server of this exercise does not
  * really wait. In each reply it writes the time at which it would have

@@ -19,8 +19,9 @@
  * 6. It counts the calls of threads too.
  * 7. It waits for all processes that COMMAND has left behind.
  * 8. It passes each signal on to the process that it was sent to, and no other
- *    signal. A process that a signal has stopped stays stopped until SIGCONT
- *    comes. Four signals do that: SIGSTOP, SIGTSTP, SIGTTIN and SIGTTOU.
+ *    signal. So a process gets no signal that nobody has sent to it. A process
+ *    that a signal has stopped stays stopped until SIGCONT comes. Four signals
+ *    do that: SIGSTOP, SIGTSTP, SIGTTIN and SIGTTOU.
  * 9. It says which signal ended COMMAND. The last line on standard error is
  *    then `killed by signal 11`, and the status is 128 plus the number of the
  *    signal.

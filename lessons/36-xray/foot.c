@@ -115,6 +115,18 @@ static void write_marks(FILE *out, const struct picture *picture) {
     }
 }
 
+/* What "+ ACK" means. */
+static void write_folded(FILE *out, const struct picture *picture) {
+    for (size_t i = 0; i < picture->count; i++) {
+        if (picture->events[i].acknowledgements == 0)
+            continue;
+        (void)fputs("\"+ ACK\" in an arrow: a segment came back that only "
+                    "acknowledges.\n",
+                    out);
+        return;
+    }
+}
+
 /* What the words behind some calls mean. */
 static void write_legend(FILE *out, const struct picture *picture) {
     for (size_t i = 0; i < picture->count; i++) {
@@ -137,6 +149,7 @@ void foot_write(FILE *out, const struct record *record,
         if (is_measured(&record->uses[i]) && is_last(record, i))
             write_connection(out, record, picture, &record->uses[i]);
     write_marks(out, picture);
+    write_folded(out, picture);
     write_legend(out, picture);
     write_shared(out, record);
     if (record->left_out > 0)

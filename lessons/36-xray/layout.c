@@ -379,8 +379,14 @@ static void move_deaths(struct record *record) {
         }
         free(event->drawn.text);
         event->drawn.text = text;
+        event->drawn.ends = false;
         event->place.process = maker;
     }
+}
+
+/* Whether another process has the column of this one too. */
+static bool is_guest(const struct record *record, int process) {
+    return process != RECORD_NOBODY && record->processes[process].shares_column;
 }
 
 /* Finds the columns of all events, now that they are chosen. */
@@ -391,6 +397,11 @@ static void find_columns(struct record *record) {
         event->drawn.to = PICTURE_NOBODY;
         if (picture_is_arrow(&event->drawn))
             event->drawn.to = layout_column(record, event->to);
+        if (is_guest(record, event->place.process))
+            event->drawn.ends = false;
+        event->drawn.socket = event->place.inode;
+        if (event->made != 0)
+            event->drawn.socket = event->made;
     }
 }
 

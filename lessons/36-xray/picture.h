@@ -23,24 +23,31 @@ enum picture_kind {
 
 struct picture_event {
     enum picture_kind kind;
-    int column;    /* or PICTURE_NOBODY */
-    int to;        /* of an arrow: its receiver, or PICTURE_NOBODY */
-    int64_t began; /* nanoseconds on CLOCK_REALTIME */
-    int64_t ended; /* likewise; 0 while a call has not returned */
-    bool waited;   /* other things happened during the call: it is drawn in two
-                      rows, where it began and where it returned */
-    char *text;    /* "recv(3 to :80, 100", "SYN ACK", in ASCII: malloc(3)ed */
-    char *result;  /* " = 6 \"hello\\n\"": likewise; NULL before it */
-    char *extra;   /* of an arrow: what stands below it, "+ descriptor 7 -> 5",
-                      "to 239.1.2.3:80": malloc(3)ed; or NULL */
-    bool is_copy;  /* of a segment: the same as the one before it, which has
-                      arrived at another socket too */
+    int column;     /* or PICTURE_NOBODY */
+    int to;         /* of an arrow: its receiver, or PICTURE_NOBODY */
+    int64_t began;  /* nanoseconds on CLOCK_REALTIME */
+    int64_t ended;  /* likewise; 0 while a call has not returned */
+    bool waited;    /* other things happened during the call: it is drawn in two
+                       rows, where it began and where it returned */
+    bool slept;     /* the process slept in the call, until it returned or for
+                       good */
+    bool closes;    /* the call is close(2) on a socket */
+    bool ends;      /* of a note: nothing of the column's process goes on */
+    char *text;     /* "recv(3 to :80, 100", "SYN ACK", in ASCII: malloc(3)ed */
+    char *result;   /* " = 6 \"hello\\n\"": likewise; NULL before it */
+    char *extra;    /* of an arrow: what stands below it, "+ descriptor 7 -> 5",
+                       "to 239.1.2.3:80": malloc(3)ed; or NULL */
+    bool is_copy;   /* of a segment: the same as the one before it, which has
+                       arrived at another socket too */
+    bool both_ways; /* of an arrow: it stands for segments both ways */
+    unsigned acknowledgements; /* folded into the arrow: see fold.h */
     unsigned connection; /* its number, from 1 on, where the picture has several
                             connections; or 0 */
     bool makes_it;       /* the call is of this connection only when it returns:
                             accept(2) */
     char mark; /* its letter, where columns do not tell them apart; or 0 */
-    const char *state;       /* "ESTABLISHED", or "": never freed */
+    uint64_t socket;   /* the inode of the socket that the state is of, or 0 */
+    const char *state; /* "ESTABLISHED", or "": never freed */
     unsigned unacknowledged; /* bytes that were sent and not acknowledged */
 };
 

@@ -160,22 +160,24 @@ static void add_child(struct play *play, pid_t task, int maker) {
 static void note_end(struct play *play, const struct trace_event *event,
                      int number) {
     const struct record_process *process = &play->record.processes[number];
-    bool is_death = WIFSIGNALED(event->status);
+    enum record_fate fate = RECORD_ENDS;
     int64_t at = process->leaving;
     char text[64];
     if (process->pid != event->task)
         return; /* it is a thread, and its process goes on */
-    if (is_death)
+    if (WIFSIGNALED(event->status)) {
+        fate = RECORD_IS_KILLED;
         (void)snprintf(text, sizeof text, "killed by %s",
                        trace_signal_name(WTERMSIG(event->status)));
-    else
+    } else {
         (void)snprintf(text, sizeof text, "ends, status %d",
                        WEXITSTATUS(event->status));
+    }
     if (at == 0)
         at = schedule_now();
     play->record.processes[number].leaving = at;
     if (!play->over)
-        record_note(&play->record, number, at, is_death, text);
+        record_note(&play->record, number, at, fate, text);
     struct play_actor *actor = find_actor(play, event->task);
     if (actor == NULL)
         return;
@@ -189,7 +191,7 @@ static void note_signal(struct play *play, int signal, int process) {
     if (play->over || signal == SIGCHLD)
         return;
     (void)snprintf(text, sizeof text, "gets %s", trace_signal_name(signal));
-    record_note(&play->record, process, schedule_now(), false, text);
+    record_note(&play->record, process, schedule_now(), RECORD_GOES_ON, text);
 }
 
 static void handle_enter(struct play *play, const struct trace_event *event,

@@ -282,7 +282,7 @@ static void note_foreign(struct record *record,
         return;
     process->is_foreign = true;
     process->uses_sockets = true;
-    record_note(record, caller->process, caller->at, false,
+    record_note(record, caller->process, caller->at, RECORD_GOES_ON,
                 "calls of another architecture: not shown");
 }
 
@@ -297,6 +297,8 @@ int record_begin(struct record *record, const struct record_caller *caller,
     struct record_event event = {
         .place = {.process = caller->process},
         .drawn = {.kind = PICTURE_CALL, .began = caller->at, .state = ""}};
+    /* So it stays if the call never returns. */
+    event.drawn.slept = !call_is(call, "exit_group") && !call_is(call, "exit");
     bool on_socket = is_on_socket(call, process->pid, &use);
     note_process(process, caller, call, on_socket);
     if (!is_kept(call, on_socket, choice))
@@ -312,6 +314,7 @@ int record_begin(struct record *record, const struct record_caller *caller,
         return -1;
     if (on_socket) {
         use.closes = call_is(call, "close");
+        event.drawn.closes = use.closes;
         use.sends = call_direction(call, use.descriptor) == CALL_SENDS;
         keep_target(caller->task, call, &use.endpoint);
         add_use(record, &use);
@@ -389,6 +392,7 @@ void record_return(struct record *record, int number, pid_t task,
     drawn->began = times->began;
     drawn->ended = times->ended;
     drawn->waited = times->waited;
+    drawn->slept = times->waited;
     FILE *out = record_open_text(record, &drawn->result, &length);
     if (out == NULL)
         return;
@@ -407,12 +411,14 @@ void record_return(struct record *record, int number, pid_t task,
 
 /* ---- notes and frames -----------------------------------------------------*/
 
-void record_note(struct record *record, int process, int64_t at, bool is_death,
-                 const char *text) {
-    struct record_event event = {
-        .place = {.process = process},
-        .is_death = is_death,
-        .drawn = {.kind = PICTURE_NOTE, .began = at, .state = ""}};
+void record_note(struct record *record, int process, int64_t at,
+                 enum record_fate fate, const char *text) {
+    struct record_event event = {.place = {.process = process},
+                                 .is_death = fate == RECORD_IS_KILLED,
+                                 .drawn = {.kind = PICTURE_NOTE,
+                                           .began = at,
+                                           .ends = fate != RECORD_GOES_ON,
+                                           .state = ""}};
     event.drawn.text = strdup(text);
     event.drawn.result = strdup("");
     if (event.drawn.text != NULL && event.drawn.result != NULL &&

@@ -145,10 +145,16 @@ void record_return(struct record *record, int event, pid_t task,
                    const struct record_times *times,
                    const struct trace_call *call);
 
-/* Records something else that happened to a process, in words. is_death says
- * that a signal killed it. */
-void record_note(struct record *record, int process, int64_t at, bool is_death,
-                 const char *text);
+/* What becomes of a process. */
+enum record_fate {
+    RECORD_GOES_ON,
+    RECORD_ENDS,
+    RECORD_IS_KILLED, /* by a signal */
+};
+
+/* Records something else that happened to a process, in words. */
+void record_note(struct record *record, int process, int64_t at,
+                 enum record_fate fate, const char *text);
 
 /* Records a frame that crossed the wire. Frames that are not TCP, UDP, ICMP or
  * IGMP are left out. */

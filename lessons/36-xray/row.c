@@ -11,7 +11,11 @@ enum {
     NARROW = 24,
     FIRST_ROOM = 64,
     CALL_BYTES = 1024,
+    LEAST_KEPT = 3, /* characters of a label before the dots: "FIN" */
 };
+
+/* Stands for what is left out of a label. */
+static const char dots[] = " ...";
 
 /* Before the second row of a text and all others, in a column that is narrow
  * and in one that is not. */
@@ -72,17 +76,27 @@ static struct row *add_row(struct rows *rows) {
     return row;
 }
 
+/* Whether a line may end before a blank. A result stays beside its equals sign,
+ * and the dots of a call that waits beside its end. */
+static bool may_break(const char *text, size_t at) {
+    return text[at] == ' ' && text[at - 1] != '=' &&
+           strcmp(text + at, dots) != 0;
+}
+
 /* The last place within room characters where a reader expects the end of a
  * line: before a blank; or if there is none, behind a parenthesis or the bar
- * between two flags.
- * A result stays beside its equals sign. Returns 0 if there is no such place in
- * the last two thirds. */
+ * between two flags. Returns 0 if there is no such place in the last two
+ * thirds.
+ */
 static size_t find_break(const char *text, size_t room) {
     for (size_t at = room; at > room / 3; at--)
-        if (text[at] == ' ' && text[at - 1] != '=')
+        if (may_break(text, at))
             return at;
     for (size_t at = room; at > room / 3; at--)
         if (text[at - 1] == '|' || text[at - 1] == '(')
+            return at;
+    for (size_t at = room; at > room / 3; at--)
+        if (text[at] == ' ')
             return at;
     return 0;
 }
@@ -97,12 +111,43 @@ static size_t first_line(const char *text, size_t room) {
     return at > 0 ? at : room;
 }
 
+/* Whether a row tells the state of that socket, in that column. */
+static bool tells_state(const struct row *row,
+                        const struct picture_event *event) {
+    return (row->part == ROW_WHOLE || row->part == ROW_RETURN) &&
+           row->event->column == event->column &&
+           row->event->socket == event->socket && row->event->state[0] != '\0';
+}
+
+/* Whether the state of an event is another one than that of the call before it
+ * on the same socket. The last row is the event's own. */
+static bool is_change(const struct rows *rows,
+                      const struct picture_event *event) {
+    for (size_t i = rows->count; i > 0; i--) {
+        const struct row *row = &rows->all[i - 1];
+        if (row->event != event && tells_state(row, event))
+            return strcmp(row->event->state, event->state) != 0;
+    }
+    return true;
+}
+
+/* The state that the rows of an event tell, or "". */
+static const char *told_state(const struct rows *rows,
+                              const struct picture_event *event) {
+    if (rows->states == ROW_ALL_STATES || is_change(rows, event))
+        return event->state;
+    return "";
+}
+
 /* Puts the state behind the text in the last row, or below it if there is no
  * room. */
 static void add_state(struct rows *rows, size_t place,
                       const struct picture_event *event) {
+    const char *state = told_state(rows, event);
     struct row *last = &rows->all[rows->count - 1];
-    size_t needed = strlen(last->text) + 2 + strlen(event->state);
+    size_t needed = strlen(last->text) + 2 + strlen(state);
+    if (state[0] == '\0' && event->unacknowledged == 0)
+        return;
     if (event->unacknowledged > 0)
         needed += UNACKNOWLEDGED;
     if (needed > rows->width - MARGINS) {
@@ -114,7 +159,7 @@ static void add_state(struct rows *rows, size_t place,
         last->connection = event->connection;
         last->mark = event->mark;
     }
-    last->state = event->state;
+    last->state = state;
     last->unacknowledged = event->unacknowledged;
 }
 
@@ -123,7 +168,7 @@ struct entry {
     const struct picture_event *event;
     size_t place;
     int64_t since;
-    bool has_state;
+    enum row_part part;
     bool is_of_connection; /* if the event is */
 };
 
@@ -143,6 +188,10 @@ static void add_text(struct rows *rows, const struct entry *entry,
         if (entry->event->kind == PICTURE_REPORT)
             row->kind = ROW_REPORT;
         row->has_time = is_first;
+        if (is_first) {
+            row->part = entry->part;
+            row->event = entry->event;
+        }
         row->since = entry->since;
         row->from = entry->place;
         row->to = entry->place;
@@ -158,7 +207,7 @@ static void add_text(struct rows *rows, const struct entry *entry,
         is_first = false;
         before = rows->width < NARROW ? narrow_indent : indent;
     } while (*text != '\0');
-    if (entry->has_state && entry->event->state[0] != '\0')
+    if (entry->part != ROW_BEGINNING && entry->event->state[0] != '\0')
         add_state(rows, entry->place, entry->event);
 }
 
@@ -191,16 +240,21 @@ static void add_extra(struct rows *rows, const struct picture *picture,
 static void add_arrows(struct rows *rows, const struct picture *picture,
                        const struct picture_event *event, int64_t since) {
     const char *text = event->is_copy ? "the same datagram" : event->text;
+    const char mark[] = {event->mark, event->mark == '\0' ? '\0' : ' ', '\0'};
+    char folded[32] = "";
     char label[ROW_TEXT_BYTES];
-    if (event->mark != '\0')
-        (void)snprintf(label, sizeof label, "%c %s", event->mark, text);
-    else
-        (void)snprintf(label, sizeof label, "%s", text);
+    if (event->acknowledgements == 1)
+        (void)snprintf(folded, sizeof folded, " + ACK");
+    else if (event->acknowledgements > 1)
+        (void)snprintf(folded, sizeof folded, " + %u ACK",
+                       event->acknowledgements);
+    (void)snprintf(label, sizeof label, "%s%s%s", mark, text, folded);
     struct row *row = add_arrow(rows, picture, event, label);
     if (row == NULL)
         return;
     if (row->from == row->to)
         row->kind = ROW_REPORT;
+    row->both_ways = event->both_ways;
     row->has_time = !event->is_copy;
     row->since = since;
     add_extra(rows, picture, event);
@@ -278,7 +332,7 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     struct entry entry = {.event = event,
                           .place = place_of(picture, event->column),
                           .since = moment->at - picture_beginning(picture),
-                          .has_state = true,
+                          .part = ROW_WHOLE,
                           .is_of_connection = true};
     const char *close = event->kind == PICTURE_CALL ? ")" : "";
     char text[CALL_BYTES];
@@ -293,13 +347,14 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     }
     if (moment->phase == RETURN) {
         char call[CALL_BYTES / 2];
+        entry.part = ROW_RETURN;
         write_short(picture, event, call, sizeof call);
         (void)snprintf(text, sizeof text, "... %s%s", call, event->result);
     } else if (event->waited || event->result == NULL) {
-        const char *dots = event->kind == PICTURE_CALL ? " ..." : "";
-        entry.has_state = false;
+        const char *waits = event->kind == PICTURE_CALL ? dots : "";
+        entry.part = ROW_BEGINNING;
         entry.is_of_connection = !event->makes_it;
-        (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, dots);
+        (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, waits);
     } else {
         (void)snprintf(text, sizeof text, "%s%s%s", event->text, close,
                        event->result);
@@ -307,8 +362,9 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     add_text(rows, &entry, text);
 }
 
-int row_make(struct rows *rows, const struct picture *picture, size_t width) {
-    *rows = (struct rows){.width = width};
+int row_make(struct rows *rows, const struct picture *picture, size_t width,
+             enum row_states states) {
+    *rows = (struct rows){.width = width, .states = states};
     struct moment *moments = calloc(2 * picture->count + 1, sizeof *moments);
     size_t count = 0;
     if (moments == NULL)
@@ -338,32 +394,46 @@ void row_format_time(const struct row *row, char *text, size_t size) {
 }
 
 void row_format_state(const struct row *row, char *text, size_t size) {
+    const char *comma = row->state[0] == '\0' ? "" : ", ";
     if (row->unacknowledged > 0)
-        (void)snprintf(text, size, "%s, %u unacked", row->state,
+        (void)snprintf(text, size, "%s%s%u unacked", row->state, comma,
                        row->unacknowledged);
     else
         (void)snprintf(text, size, "%s", row->state);
 }
 
-/* How long the word for bytes at the end of a label is, or 0. */
-static size_t unit_length(const char *label) {
+/* Where the number of acknowledgements at the end of a label begins, with the
+ * blank before it: " + ACK", " + 2 ACK"; or where the label ends. */
+static const char *find_acknowledgements(const char *label) {
+    const char *end = label + strlen(label);
+    const char *plus = strrchr(label, '+');
+    if (plus == NULL || plus == label || plus[-1] != ' ')
+        return end;
+    const char *at = plus + 1;
+    at += strspn(at, " 0123456789");
+    return strcmp(at, "ACK") == 0 ? plus - 1 : end;
+}
+
+/* How long the word for bytes is that the first length characters of a label
+ * end with, or 0. */
+static size_t unit_length(const char *label, size_t length) {
     static const char *const units[] = {" bytes", " byte"};
-    size_t length = strlen(label);
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         size_t unit = strlen(units[i]);
-        if (length >= unit && strcmp(label + length - unit, units[i]) == 0)
+        if (length >= unit &&
+            strncmp(label + length - unit, units[i], unit) == 0)
             return unit;
     }
     return 0;
 }
 
-/* The end of a label that says how many bytes there were: "1460 bytes", "1203
- * encrypted bytes"; or "". */
-static const char *byte_count(const char *label) {
-    size_t length = strlen(label);
-    const char *at = label + length - unit_length(label);
-    if (*at == '\0')
-        return "";
+/* The end of a label that says how many bytes there were, and acknowledgements:
+ * "1460 bytes", "1203 encrypted bytes + ACK", "+ 2 ACK"; or "". */
+static const char *find_counts(const char *label) {
+    const char *end = find_acknowledgements(label);
+    const char *at = end - unit_length(label, (size_t)(end - label));
+    if (at == end)
+        return *end == '\0' ? end : end + 1;
     while (at > label && (at[-1] != ' ' || isdigit((unsigned char)*at) == 0))
         at--;
     return at;
@@ -381,24 +451,34 @@ static bool is_in_quotes(const char *label, size_t length) {
     return quoted;
 }
 
+/* Whether a label fits into room characters, if need be without its middle. */
+static bool fits(const char *label, size_t room) {
+    size_t length = strlen(label);
+    const char *count = find_counts(label);
+    return length <= room ||
+           LEAST_KEPT + strlen(dots) + 1 + strlen(count) <= room;
+}
+
 size_t row_shorten(const char *label, size_t room, char *shown) {
-    const char *dots = " ...";
-    const char *count = byte_count(label);
-    size_t needed = strlen(dots);
-    if (strlen(label) <= room) {
-        (void)snprintf(shown, ROW_TEXT_BYTES, "%s", label);
+    char text[ROW_TEXT_BYTES];
+    const char *middle = dots;
+    (void)snprintf(text, sizeof text, "%s", label);
+    if (!fits(text, room))
+        text[find_acknowledgements(text) - text] = '\0';
+    if (strlen(text) <= room) {
+        (void)snprintf(shown, ROW_TEXT_BYTES, "%s", text);
         return strlen(shown);
     }
-    if (needed + 1 + strlen(count) >= room)
-        count = ""; /* there is no room for it */
+    const char *count = fits(text, room) ? find_counts(text) : "";
+    size_t needed = strlen(dots);
     if (count[0] != '\0')
         needed += 1 + strlen(count);
-    size_t kept = find_break(label, room - needed);
+    size_t kept = find_break(text, room - needed);
     if (kept == 0)
         kept = room - needed;
-    if (is_in_quotes(label, kept))
-        dots = "\"...";
-    (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, label, dots,
+    if (is_in_quotes(text, kept))
+        middle = "\"...";
+    (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, text, middle,
                    count[0] == '\0' ? "" : " ", count);
     return strlen(shown);
 }

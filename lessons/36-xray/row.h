@@ -25,12 +25,24 @@ enum row_kind {
     ROW_MESSAGE, /* likewise, but over no wire: its line is broken */
 };
 
+/* Which part of an event a row begins with. */
+enum row_part {
+    ROW_NOTHING,   /* none: it goes on with what the row above began */
+    ROW_WHOLE,     /* all of it */
+    ROW_BEGINNING, /* of a call that returns later, or never */
+    ROW_RETURN,    /* of a call that has begun before */
+};
+
 struct row {
     enum row_kind kind;
-    bool has_time; /* false in the second row of a text that takes several */
-    int64_t since; /* nanoseconds since the picture's beginning */
-    size_t from;   /* the place of a text, or where an arrow begins */
-    size_t to;     /* where an arrow ends */
+    enum row_part part;
+    const struct picture_event *event; /* of the picture; of each part but
+                                          ROW_NOTHING */
+    bool has_time;  /* false in the second row of a text that takes several */
+    int64_t since;  /* nanoseconds since the picture's beginning */
+    size_t from;    /* the place of a text, or where an arrow begins */
+    size_t to;      /* where an arrow ends */
+    bool both_ways; /* of an arrow: it has a head at each end */
     char text[ROW_TEXT_BYTES];
     unsigned connection; /* its number, or 0: see picture_event */
     char mark;           /* its letter, or 0; an arrow has it in its text */
@@ -38,11 +50,18 @@ struct row {
     unsigned unacknowledged;
 };
 
+/* Where a row says in which state the socket of its call is. */
+enum row_states {
+    ROW_ALL_STATES,    /* after each call */
+    ROW_STATE_CHANGES, /* after a call that finds it in another state */
+};
+
 struct rows {
     struct row *all; /* malloc(3)ed */
     size_t count;
     size_t room;
-    size_t width;    /* of a column, in characters */
+    size_t width; /* of a column, in characters */
+    enum row_states states;
     bool lacks_some; /* for want of memory */
 };
 
@@ -56,22 +75,24 @@ const char *row_name_at(const struct picture *picture, size_t place);
 /*
  * Makes the rows of a picture whose columns are width characters wide, 16 at
  * the least. Returns 0; or -1 and ENOMEM, and some rows are missing then. The
- * caller gives them to row_free in either case.
+ * caller gives them to row_free in either case, before it frees the picture.
  */
-int row_make(struct rows *rows, const struct picture *picture, size_t width);
+int row_make(struct rows *rows, const struct picture *picture, size_t width,
+             enum row_states states);
 
 /* Writes the row's time in milliseconds, 7 characters wide at the least, or
  * nothing if it has none. */
 void row_format_time(const struct row *row, char *text, size_t size);
 
-/* Writes the row's state: "ESTABLISHED, 100 unacked", or nothing. */
+/* Writes the row's state: "ESTABLISHED, 100 unacked", "100 unacked" where the
+ * state is told further above, or nothing. */
 void row_format_state(const struct row *row, char *text, size_t size);
 
 /*
  * Shortens the label of an arrow to room characters, 11 at the least, if it is
  * longer: it is cut between two words, and three dots stand for what is left
- * out. If it ends with a number of bytes, that is kept. Writes to shown, which
- * has ROW_TEXT_BYTES; returns how long that is.
+ * out. If it ends with a number of bytes or of acknowledgements, that is kept.
+ * Writes to shown, which has ROW_TEXT_BYTES; returns how long that is.
  */
 size_t row_shorten(const char *label, size_t room, char *shown);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "row.h"
+#include "span.h"
 #include "utf8.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
 /* Characters of Unicode, and what stands for them in ASCII. */
 enum {
     BAR = 0x2502,
+    THICK = 0x2503, /* the bar of a process that sleeps */
     DASH = 0x2500,
     BROKEN = 0x254c, /* a dash of a line that is none on the wire */
     RIGHT = 0x25b6,
@@ -32,6 +34,9 @@ static void write_ascii(FILE *out, uint32_t character) {
     switch (character) {
     case BAR:
         (void)fputc('|', out);
+        break;
+    case THICK:
+        (void)fputc('#', out);
         break;
     case DASH:
         (void)fputc('-', out);
@@ -116,17 +121,18 @@ static void put_label(struct line *line, size_t from, size_t to,
 }
 
 /* Puts an arrow between two lifelines, with its label in the middle. */
-static void put_arrow(struct line *line, size_t from, size_t to, uint32_t dash,
-                      const char *label) {
+static void put_arrow(struct line *line, size_t from, size_t to,
+                      const struct row *row) {
+    uint32_t dash = row->kind == ROW_MESSAGE ? BROKEN : DASH;
     size_t left = from < to ? from : to;
     size_t right = from < to ? to : from;
     for (size_t i = left + 1; i < right; i++)
         line->characters[i] = dash;
-    if (from < to)
+    if (from < to || row->both_ways)
         line->characters[right - 1] = RIGHT;
-    else
+    if (from > to || row->both_ways)
         line->characters[left + 1] = LEFT;
-    put_label(line, from, to, label);
+    put_label(line, from, to, row->text);
 }
 
 /* A lifeline's position. */
@@ -147,7 +153,7 @@ static void put_row(struct line *line, const struct rows *rows,
     }
     if (row_is_arrow(row)) {
         put_arrow(line, position(rows, row->from), position(rows, row->to),
-                  row->kind == ROW_MESSAGE ? BROKEN : DASH, row->text);
+                  row);
         return;
     }
     size_t left = position(rows, row->from);
@@ -159,13 +165,18 @@ static void put_row(struct line *line, const struct rows *rows,
     put_text(line, right - 1 - strlen(state), right, state);
 }
 
-/* Makes a line of blanks, with the lifelines of so many places. */
-static void clear_line(struct line *line, const struct rows *rows,
-                       size_t places) {
+static void clear_line(struct line *line) {
     for (size_t i = 0; i < line->length; i++)
         line->characters[i] = ' ';
+}
+
+/* Puts the lifelines of so many places into the line of a row. */
+static void put_lifelines(struct line *line, const struct rows *rows,
+                          size_t places, const struct spans *sleeps,
+                          size_t row) {
     for (size_t i = 0; i < places; i++)
-        line->characters[position(rows, i)] = BAR;
+        line->characters[position(rows, i)] =
+            span_covers(sleeps, i, row) ? THICK : BAR;
 }
 
 static void put_names(struct line *line, const struct rows *rows,
@@ -177,10 +188,39 @@ static void put_names(struct line *line, const struct rows *rows,
                  row_name_at(picture, i));
 }
 
+/* Says what a thick lifeline means, if there is one. */
+static void write_legend(FILE *out, const struct spans *sleeps,
+                         enum text_characters characters) {
+    if (sleeps->count == 0)
+        return;
+    if (characters == TEXT_UNICODE)
+        write_utf8(out, THICK);
+    else
+        write_ascii(out, THICK);
+    (void)fputs(" beside a program: it sleeps in a call.\n", out);
+}
+
+/* Draws the picture's names and rows into a line, one after the other. */
+static void write_rows(FILE *out, struct line *line,
+                       const struct picture *picture, const struct rows *rows,
+                       const struct spans *sleeps,
+                       enum text_characters characters) {
+    clear_line(line);
+    put_names(line, rows, picture);
+    write_line(out, line, characters);
+    for (size_t i = 0; i < rows->count; i++) {
+        clear_line(line);
+        put_lifelines(line, rows, row_places(picture), sleeps, i);
+        put_row(line, rows, &rows->all[i]);
+        write_line(out, line, characters);
+    }
+}
+
 int text_draw(FILE *out, const struct picture *picture, size_t width,
               enum text_characters characters) {
     size_t places = row_places(picture);
     struct rows rows;
+    struct spans sleeps;
     if (places == 0 || picture->count == 0)
         return 0;
     size_t column = (width - TIME_WIDTH) / places;
@@ -190,16 +230,13 @@ int text_draw(FILE *out, const struct picture *picture, size_t width,
     line.characters = calloc(line.length + 1, sizeof *line.characters);
     if (line.characters == NULL)
         return -1;
-    int result = row_make(&rows, picture, column);
-    clear_line(&line, &rows, 0);
-    put_names(&line, &rows, picture);
-    write_line(out, &line, characters);
-    for (size_t i = 0; i < rows.count; i++) {
-        clear_line(&line, &rows, places);
-        put_row(&line, &rows, &rows.all[i]);
-        write_line(out, &line, characters);
-    }
+    int result = row_make(&rows, picture, column, ROW_ALL_STATES);
+    if (span_find_sleeps(&sleeps, &rows) < 0)
+        result = -1;
+    write_rows(out, &line, picture, &rows, &sleeps, characters);
+    write_legend(out, &sleeps, characters);
     free(line.characters);
+    span_free(&sleeps);
     row_free(&rows);
     return result;
 }

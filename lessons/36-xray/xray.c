@@ -2,8 +2,8 @@
  * xray: plays a scene and draws what happened: the system calls of each actor,
  * the segments between them, and the TCP states, in one order of time.
  *
- * usage: 36-xray [-al] [-s FILE.svg] [-o FILE] [-t SECONDS] SCENE
- *        36-xray [-al] [-s FILE.svg] [-o FILE] [-t SECONDS] -c COMMAND...
+ * usage: 36-xray [-afl] [-s FILE.svg] [-o FILE] [-t SECONDS] SCENE
+ *        36-xray [-afl] [-s FILE.svg] [-o FILE] [-t SECONDS] -c COMMAND...
  *
  * Only one process runs at a time, until it waits for something: so the same
  * scene gives the same picture each time. The times in it are real ones, but
@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "deadline.h"
+#include "fold.h"
 #include "foot.h"
 #include "layout.h"
 #include "picture.h"
@@ -46,6 +47,7 @@ enum {
 
 struct options {
     bool all;           /* -a: all calls, not only those on sockets */
+    bool fold;          /* -f: the drawings have fewer rows: see fold.h */
     bool list;          /* -l: a list instead of a picture */
     bool command;       /* -c: what follows is a command, not a scene */
     const char *image;  /* -s: the file for an image, or NULL */
@@ -55,8 +57,8 @@ struct options {
 };
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 36-xray [-al] [-s FILE.svg] [-o FILE] [-t SECONDS] SCENE\n"
-          "       36-xray [-al] [-s FILE.svg] [-o FILE] [-t SECONDS]"
+    fputs("usage: 36-xray [-afl] [-s FILE.svg] [-o FILE] [-t SECONDS] SCENE\n"
+          "       36-xray [-afl] [-s FILE.svg] [-o FILE] [-t SECONDS]"
           " -c COMMAND...\n",
           out);
     exit(status);
@@ -152,6 +154,8 @@ static void report_end(const struct play *play) {
 static void draw(const struct options *options, struct play *play) {
     struct picture picture = {0};
     layout_make(&play->record, &picture);
+    if (options->fold && !options->list && fold_picture(&picture) < 0)
+        play->record.no_memory = true;
     if (options->image == NULL || options->list || options->output != NULL)
         write_output(options, play, &picture);
     if (options->image != NULL)
@@ -167,6 +171,9 @@ static void take_option(struct options *options, int option) {
     switch (option) {
     case 'a':
         options->all = true;
+        break;
+    case 'f':
+        options->fold = true;
         break;
     case 'l':
         options->list = true;
@@ -193,7 +200,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     for (;;) {
-        int option = getopt(argc, argv, "+alcs:o:t:");
+        int option = getopt(argc, argv, "+aflcs:o:t:");
         if (option == -1)
             break;
         take_option(options, option);

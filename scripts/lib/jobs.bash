@@ -99,7 +99,9 @@ run_failed_again() {
     local file number
     trap 'end_jobs; exit 130' INT TERM
     for file in "$results"/*.tap; do
-        [[ -e ${file%.tap}.done ]] && has_failed "$file" || continue
+        if [[ ! -e ${file%.tap}.done ]] || ! has_failed "$file"; then
+            continue
+        fi
         mv "$file" "${file%.tap}.before"
         number=${file##*/}
         number=${number%.tap}

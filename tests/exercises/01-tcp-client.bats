@@ -122,6 +122,10 @@ arrived, a space, and the word bytes."
     expect_count "$bytes" "-n $bytes" whole \
         "Add up what every recv returned. The sum may be too large for a short \
 or a uint16_t: use a size_t."
+    bytes=$((5000 + RANDOM % 1000))
+    expect_count "$bytes" "-n $bytes" garbage \
+        "Add up what every recv returned. Every byte counts, also a NUL: \
+strlen counts only up to the first NUL."
     expect_count 0 "-k 0" half-close \
         "The server closed the connection without a byte. That is no error: \
 print 0 bytes."
@@ -129,9 +133,13 @@ print 0 bytes."
 
 # expect_count COUNT OPTIONS FACE HINT: the answer says COUNT bytes of this peer.
 expect_count() {
+    local hint=$4
     peer rude "$2" "$3"
     answer 127.0.0.1 "$PORT"
-    expect_stderr "$1 bytes" --hint "$4"
+    [[ " $errors" != *[!0-9]"$1 bytes"* ]] || hint="The number is right. The \
+line is the number, a space and the word bytes, and nothing else is on \
+standard error."
+    expect_stderr "$1 bytes" --hint "$hint"
     next_run
 }
 

@@ -278,10 +278,11 @@ is: warn(\"accept\") prints it, and the program goes on." \
     by_hand_read 127.0.0.1
     # Who asks poll first needs somebody to be there.
     exec 7<>"/dev/tcp/127.0.0.1/$PORT"
-    expect_true "it asked again and again, without a pause" \
+    expect_true "it calls accept again too soon, again and again" \
         --hint "What made accept fail may last for a while, and without a \
 pause your loop calls it a million times a second. Call nanosleep before the \
-next accept." -- asks_seldom
+next accept, for at least a hundredth of a second: 10000000 nanoseconds." \
+        -- asks_seldom
     exec 7>&-
 }
 

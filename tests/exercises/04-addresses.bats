@@ -232,6 +232,38 @@ NAMES=$HOST=$ADDRESSES+127.0.0.1 $PROGRAM $HOST $HAND_PORT)"
     expect_failures ${ADDRESSES//+/ } --hint "$hint"
     expect_status 0 --hint "$hint"
     expect_connected_to "127.0.0.1:$PORT" --hint "$hint"
+    # An X-ray has this run in its picture, and cannot be stopped as below.
+    [[ -z ${XRAY-} ]] || return 0
+    next_run
+    expect_one_socket
+}
+
+# expect_one_socket: the answer is stopped just before it connects to its third
+# address. Then no socket of an address that failed is open.
+expect_one_socket() {
+    local pid open_sockets=1
+    local -a with
+    somebody
+    some 2
+    with=("LD_PRELOAD=$names:$BUILD/tests/faults.so" FAULT_CALL=connect
+        FAULT_AT=3 FAULT_SIGNAL=19 "NAMES=$HOST=$ADDRESSES+127.0.0.1")
+    by_hand env "${with[@]}" "$PROGRAM" "$HOST" "$PORT"
+    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
+    about=answer
+    start answer env "${with[@]}" "$PROGRAM" "$HOST" "$PORT"
+    pid=$(pid_of answer)
+    until_true is_stopped_or_ended "$pid"
+    holds_sockets "$pid" 1 || open_sockets=several
+    kill -s CONT "$pid" || true
+    finish_answer
+    expect_equal "the number of sockets when it connects to the third address" \
+        1 "$open_sockets" --hint "close each socket as soon as its connect has \
+failed, and only then try the next address. That try may take minutes, and the \
+descriptor would be held all that time."
+}
+
+is_stopped_or_ended() {
+    ! is_running answer || is_stopped "$1"
 }
 
 @test "counts an address as failed when socket itself fails for it" {

@@ -138,6 +138,9 @@ too?"
     peers whole 2 stall 1
     word
     hear whole "100000:$start%099995d,$NETSTRING""99999:$start%099994d,"
+    [[ $errors != *length* ]] || room_hint="A message may have exactly 100000 \
+bytes. Refuse a length only if it is larger than that: 100001 is the first one \
+that is wrong."
     expect_said "$start%099995d\n$WORD\n$start%099994d\n" --hint "$room_hint"
     expect_status 0 --hint "$room_hint"
     hear whole "${NETSTRING}100001:%0100001d,5:never,"
@@ -200,7 +203,7 @@ with status 1."
 
 @test "reports an end in the middle of a netstring, with status 1" {
     local WORD NETSTRING cut
-    peers whole 5 reset 1
+    peers whole 5 reset 4
     word
     hear whole ""
     expect_said "" --hint "There was no message, so print nothing."
@@ -212,10 +215,21 @@ the first one, that is the end: status 0."
 you have used all bytes. A message that has begun and has not ended was cut \
 short: say so, and end with status 1."
     done
-    hear reset "$NETSTRING"
-    expect_wrong "Connection reset by peer" "$WORD\n" --hint "recv returns the \
-number of bytes, or 0 at the end, or -1 for an error. A reset is an error, \
-also between two messages: say why, and end with status 1."
+    for cut in '' 1 12:tw '12:twelve bytes'; do
+        hear reset "$NETSTRING$cut"
+        expect_reset
+    done
+}
+
+# expect_reset: it printed the message before the reset, and the reason.
+expect_reset() {
+    local hint="A reset is an error, between two messages and inside of one. \
+recv returns -1 then, and not 0: say why, and end with status 1. (getc and \
+fread return the same for the end and for an error; ferror tells which it was.)"
+    expect_end --hint "$hint"
+    expect_said "$WORD\n" --hint "$hint"
+    expect_status 1 --hint "$hint"
+    expect_stderr "*Connection reset by peer*" --hint "$hint"
 }
 
 @test "prints a message as soon as it is whole" {

@@ -76,6 +76,9 @@ is_refused() {
     [[ ! -s $TOLD ]] || fail "a client with $1.pem was told something" \
         --show "$(head -n 1 "$TOLD" | tr -c '[:print:]\n' '?' | sed 's/^/Told: /')" \
         --hint "$hint"
+    [[ $(tail -n 1 "$BATS_TEST_TMPDIR/server.out") == "welcome "* ]] ||
+        hint="Standard output is for the welcomes alone. Say on standard error \
+why a client was refused: warnx prints there."
     prints_welcomes || fail "it printed something about a client with $1.pem" \
         --show "$(show_difference <(print_wanted) "$BATS_TEST_TMPDIR/server.out")" \
         --hint "$hint"
@@ -205,6 +208,9 @@ time, and never the text of all of them."
     is_welcome client-two-names alice.example --hint "A certificate may have \
 many names: here carol.example comes first, and then alice.example. Compare \
 all of them with the list."
+    is_welcome client-many-names alice.example --hint "This certificate has 35 \
+names, and alice.example is the last one. A certificate may have any number of \
+names: sk_GENERAL_NAME_num says how many, and X509_check_host compares all."
 }
 
 @test "ignores the case of letters" {

@@ -117,6 +117,16 @@ failed: say so, and end with status 1."
     HAND=("printf 'this has no newline' >$BUILD/answer"
         "${HAND[@]/README.md/$BUILD/answer}")
     expect_output "$ANSWER" --hint "$hint"
+    next_run
+    # Each piece fills the array of PIECE_BYTES.
+    server stall $((1000 * (1 + RANDOM % 9)))
+    start_ask
+    soon is_printed_or_ended || true
+    HAND[-1]="timeout 2 ${HAND[-1]} | cat"
+    HAND=("head -c 3000 README.md >$BUILD/answer"
+        "${HAND[@]/README.md/$BUILD/answer}")
+    expect_output "$ANSWER" --hint "Call fflush(stdout) after each piece, also \
+after one that fills your array. It may be the last one for a long time."
 }
 
 is_printed_or_ended() {
@@ -217,13 +227,16 @@ the words."
 }
 
 @test "ends at the deadline" {
-    local manner hint="deadline_wait returns -1 when the deadline has passed, in \
+    local manner poll_hint hint="deadline_wait returns -1 when the deadline has passed, in \
 the handshake too. Then say deadline passed on standard error, and end with \
 status 1."
     for manner in silent mute; do
         server "$manner" 1
         ask -t 0.1
-        expect_end --hint "$hint"
+        poll_hint=
+        ! waits_in_poll || poll_hint="A poll must not wait after the deadline: \
+let it wait for deadline_left(deadline) milliseconds, and not for a fixed time. "
+        expect_end --hint "$poll_hint$hint"
         expect_status 1 --hint "$hint"
         expect_stderr "*deadline passed*" --hint "$hint"
     done
@@ -237,6 +250,11 @@ start. A byte that arrives does not begin a new one."
     expect_status 1 --hint "$hint"
     expect_stderr "*deadline passed*" --hint "$hint"
     stops_reading
+}
+
+# waits_in_poll: it did not end, and was waiting in poll, or a call like it.
+waits_in_poll() {
+    grep -qE 'waiting in .*(poll|select)' "$BATS_TEST_TMPDIR/ending"
 }
 
 # is_one_deadline: the handshake takes most of the time, and then nothing comes.

@@ -70,9 +70,17 @@ that only one thread reaches."
 @test "logs one line for each thread, with the right time" {
     local SECONDS_SET ZONE TIME
     draw
+    ZONE=$((1 + RANDOM % 14))
     answer 1 "seconds=$SECONDS_SET" "zone=$ZONE"
     expect_status 0 --hint "$ended_hint"
-    expect_logged "$TIME line 1" --hint "$line_hint"
+    expect_logged "$((SECONDS_SET + 3600 * ZONE)) line 1" --hint "$line_hint"
+    HAND=()
+    ZONE=$((-1 - RANDOM % 12))
+    answer 1 "seconds=$SECONDS_SET" "zone=$ZONE"
+    expect_status 0 --hint "$ended_hint"
+    expect_logged "$((SECONDS_SET + 3600 * ZONE)) line 1" --hint "This zone is \
+less than 0. Keep it in a type that has a sign, and let no unsigned number into \
+the sum: C would then count without a sign, and the time would be much too large."
     expect_starts --hint "Each module says that it starts when its body runs: \
 call say_start in the body, and nowhere else."
 }
@@ -117,21 +125,24 @@ number from -12 to 14, and each other one is an unknown setting."
 }
 
 # logs_all_of_many: there are as many unknown settings as main allows, and they
-# are long.
+# are long, one of them very long.
 logs_all_of_many() {
-    local i WORD
+    local i WORD LONG length=300
     local -a settings=() logged=("0 line 1")
     for ((i = 0; i < 64; i++)); do
         word
-        settings+=("$WORD-$(printf '%0150d' "$i")")
-        logged+=("0 unknown setting: ${settings[i]}")
+        ((i < 63)) || length=9000
+        printf -v LONG '%s-%0*d' "$WORD" "$length" "$i"
+        settings+=("$LONG")
+        logged+=("0 unknown setting: $LONG")
     done
-    HAND=("$PROGRAM 1 \$(seq 64 | sed 's/^/a-very-very-very-very-very-long-setting-/')")
+    HAND=("$PROGRAM 1 \$(printf '%0300d ' \$(seq 63)) \$(printf %09000d 64) | awk '{ print length }'")
     run_answer "$PROGRAM" 1 "${settings[@]}"
     expect_status 0 --hint "$ended_hint"
     expect_logged "${logged[@]}" --hint "There may be MOST_SETTINGS unknown \
 settings, and each is logged whole, however long it is. If you keep pointers to \
-them, you need no copies."
+them, you need no copies. And put_line has a place for what stands before the \
+setting, so you need no array for the line."
 }
 
 names() {

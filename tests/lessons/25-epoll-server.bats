@@ -356,7 +356,7 @@ serve_with() {
         mkfifo "$BATS_TEST_TMPDIR/key-$signal"
         # shellcheck disable=SC2016 # for the other bash to expand
         start slow bash -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/key-$signal" \
-            "$many" -k -c 1 -n 8000000 -b 4096 "$PORT"
+            "$many" -g -c 1 -n 8000000 -b 4096 "$PORT"
         exec 8<>"$BATS_TEST_TMPDIR/key-$signal"
         wait_for slow "nothing more fits"
         QUEUE=tx until_true has 1 01

@@ -126,7 +126,7 @@ calls() {
     expect_result 0 ""
     grep -qE '^ +[0-9.]+  A connect\(3' "$picture"
     grep -qE '^ +[0-9.]+  B \.\.\. connect' "$picture"
-    grep -qE '^ +[0-9.]+  \|-+ B SYN -+>\|' "$picture"
+    grep -qE '^ +[0-9.]+  \|-+ B SYN -+>[|#]' "$picture"
     has 'Each connection has a letter, which stands before its calls and in its arrows.' \
         "$picture"
     grep -qE '^<text .* class="k">B</text>$' "$svg"

@@ -72,7 +72,7 @@ widest() {
         (($(widest) <= wanted && $(widest) > wanted - 10)) ||
             { echo "$columns: $(widest)" >&2 && false; }
         # Whatever does not fit is on the next row, and nothing is lost.
-        tr -d ' |\n' <"$OUT" >"$BATS_TEST_TMPDIR/packed"
+        tr -d ' |#\n' <"$OUT" >"$BATS_TEST_TMPDIR/packed"
         has 'connect(3tcp,127.0.0.1:' "$BATS_TEST_TMPDIR/packed"
         has '...recv=6"hello\n"' "$BATS_TEST_TMPDIR/packed"
     done
@@ -81,16 +81,16 @@ widest() {
 @test "36-xray draws bars and arrows, in ASCII or in what the locale has" {
     COLUMNS=100 draw < <(hello)
     expect_result 0 ""
-    # All bars stand below each other, at 10 and 55.
-    [[ $(awk '/round trip/ { next } NR > 1 { print substr($0, 10, 1) substr($0, 55, 1) }' \
-        "$OUT" | sort -u) == "||" ]]
-    grep -qE '^ +[0-9.]+  \|-+ SYN -+>\|$' "$OUT"
-    grep -qE '^ +[0-9.]+  \|<-+ SYN ACK -+\|$' "$OUT"
+    # All lifelines stand below each other, at 10 and 55.
+    [[ $(awk '/^#|round trip/ { next } NR > 1 { print substr($0, 10, 1) substr($0, 55, 1) }' \
+        "$OUT" | LC_ALL=C sort -u | paste -sd ' ') == "#| |# ||" ]]
+    grep -qE '^ +[0-9.]+  \|-+ SYN -+>#$' "$OUT"
+    grep -qE '^ +[0-9.]+  \|<-+ SYN ACK -+#$' "$OUT"
     run ! grep -P '[^\x20-\x7e]' "$OUT"
     sed -E 's/[0-9]+\.[0-9]+/T/g; s/:[0-9]+/P/g; s/ +//' "$OUT" >"$BATS_TEST_TMPDIR/ascii"
     LC_ALL=C.UTF-8 COLUMNS=100 draw < <(hello)
     has "───" || skip "this machine has no locale C.UTF-8"
-    sed -E 's/│/|/g; s/─/-/g; s/▶/>/g; s/◀/</g
+    sed -E 's/│/|/g; s/┃/#/g; s/─/-/g; s/▶/>/g; s/◀/</g
         s/[0-9]+\.[0-9]+/T/g; s/:[0-9]+/P/g; s/ +//' "$OUT" >"$BATS_TEST_TMPDIR/lines"
     # A lone ACK depends on how busy the kernel is.
     diff <(grep -v '[-] ACK [-]' "$BATS_TEST_TMPDIR/ascii") \
@@ -100,7 +100,7 @@ widest() {
 @test "36-xray draws a call that waits where it begins and where it returns" {
     draw < <(hello)
     expect_equal "rows of accept4" 3 "$(grep -c 'accept4' "$OUT")"
-    has "| accept4(3 listener, SOCK_CLOEXEC) ..."
+    has "# accept4(3 listener, SOCK_CLOEXEC) ..."
     has "| ... accept4 = 4 127.0.0.1:"
     has "| ... connect = 0"
     has "| ... recv = 6 \"hello\\n\""
@@ -122,8 +122,8 @@ widest() {
     draw < <(hello ann bob)
     [[ $(head -n 1 "$OUT") =~ ^\ *ms\ +bob\ +ann\ +server$ ]]
     # From bob past ann to the server, and from the server to ann.
-    grep -qE '^ +[0-9.]+  \|-+ SYN -{20,}>\|$' "$OUT"
-    grep -qE '^ +[0-9.]+  \| {29}\|<-+ SYN ACK -+\|$' "$OUT"
+    grep -qE '^ +[0-9.]+  \|-+ SYN -{20,}>#$' "$OUT"
+    grep -qE '^ +[0-9.]+  \| {29}\|<-+ SYN ACK -+#$' "$OUT"
 }
 
 @test "36-xray draws an image that is small, legible and without a script" {

@@ -12,6 +12,7 @@
  *     FAULT_NONBLOCKING=1  a write counts only if its descriptor has O_NONBLOCK
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
+ *     FAULT_SLOW=500       the call does not fail, but takes 500 ms longer
  *     FAULT_SHORT=1        send, recv, read, write, sendfile and getrandom move
  *                          one byte
  *     FAULT_SHORT=send     only this call does; or several: send,write
@@ -107,12 +108,12 @@ static void log_fault(const char *call) {
 
 /* Returns 1, with errno set, if this call is to fail now, else 0. */
 static int fails(const char *call) {
-    static long made;
+    static _Atomic long made;
     if (!is_chosen("FAULT_CALL", call))
         return 0;
-    made++;
+    long number = ++made;
     long first = from_environment("FAULT_AT", 1);
-    if (made < first || made >= first + from_environment("FAULT_TIMES", 1))
+    if (number < first || number >= first + from_environment("FAULT_TIMES", 1))
         return 0;
     int signal_number = (int)from_environment("FAULT_SIGNAL", 0);
     if (signal_number != 0) {
@@ -120,6 +121,13 @@ static int fails(const char *call) {
         return 0;
     }
     log_fault(call);
+    long slow = from_environment("FAULT_SLOW", 0);
+    if (slow > 0) {
+        const struct timespec more = {.tv_sec = slow / 1000,
+                                      .tv_nsec = slow % 1000 * 1000000};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &more, NULL);
+        return 0;
+    }
     errno = (int)from_environment("FAULT_ERRNO", EIO);
     return 1;
 }

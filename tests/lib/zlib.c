@@ -3,15 +3,17 @@
  *
  *     ZLIB_IS=1.2.9        the version that it reports (default 1.2.13)
  *     ZLIB_KEY=7           this is added to each byte (default 1)
+ *     ZLIB_MORE=32         what it writes is so many bytes longer (default 0)
  *     ZLIB_FAILS=compress  this function fails
  *
  *     LD_LIBRARY_PATH=FOLDER COMMAND, with a copy of it in FOLDER as libz.so.1
  *
- * It compresses nothing: it writes a z, and then each byte with the key added.
- * Arguments and results are those of zlib's manual. For example, compress fails
- * if it is given less room than compressBound says. compress and uncompress may
- * write wherever they are told that there is room, so first they fill all of
- * it: a program that has less room than it says crashes.
+ * It compresses nothing: it writes a z, and with ZLIB_MORE more of them, and
+ * then each byte with the key added. Arguments and results are those of zlib's
+ * manual. For example, compress fails if it is given less room than
+ * compressBound says. compress and uncompress may write wherever they are told
+ * that there is room, so first they fill all of it: a program that has less
+ * room than it says crashes.
  */
 #include "zlib.h"
 
@@ -25,6 +27,14 @@ static unsigned char key(void) {
     if (text == NULL)
         return 1;
     return (unsigned char)strtol(text, NULL, 10);
+}
+
+/* How many bytes are at the beginning of what compress writes. */
+static unsigned long beginning(void) {
+    const char *text = getenv("ZLIB_MORE");
+    if (text == NULL)
+        return 1;
+    return 1 + strtoul(text, NULL, 10);
 }
 
 static int fails(const char *function) {
@@ -53,11 +63,12 @@ int compress(unsigned char *to, unsigned long *to_length,
         return MEMORY_ERROR;
     if (*to_length < bound(length))
         return BUFFER_ERROR;
+    const unsigned long start = beginning();
     memset(to, 'x', *to_length);
-    to[0] = 'z';
+    memset(to, 'z', start);
     for (unsigned long i = 0; i < length; i++)
-        to[i + 1] = (unsigned char)(from[i] + key());
-    *to_length = length + 1;
+        to[start + i] = (unsigned char)(from[i] + key());
+    *to_length = start + length;
     return OK;
 }
 
@@ -65,13 +76,14 @@ int uncompress(unsigned char *to, unsigned long *to_length,
                const unsigned char *from, unsigned long length) {
     if (fails("uncompress"))
         return MEMORY_ERROR;
-    if (length == 0 || *from != 'z')
+    const unsigned long start = beginning();
+    if (length < start || *from != 'z')
         return DATA_ERROR;
-    if (*to_length < length - 1)
+    if (*to_length < length - start)
         return BUFFER_ERROR;
     memset(to, 'x', *to_length);
-    for (unsigned long i = 0; i < length - 1; i++)
-        to[i] = (unsigned char)(from[i + 1] - key());
-    *to_length = length - 1;
+    for (unsigned long i = 0; i < length - start; i++)
+        to[i] = (unsigned char)(from[start + i] - key());
+    *to_length = length - start;
     return OK;
 }

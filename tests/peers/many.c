@@ -2,7 +2,7 @@
  * many: many clients of one echo server. Some of them send, the rest are idle.
  *
  *     many [-c CLIENTS] [-n BYTES] [-r ROUNDS] [-d MS] [-b BUFFER] [-s SEED]
- *          [-i IDLE] [-p PID] [-t PID] [-k] [-w] PORT
+ *          [-i IDLE] [-k TIMES] [-p PID] [-t PID] [-g] [-w] PORT
  *
  * First CLIENTS connect, then IDLE more, which never send. There are ROUNDS
  * rounds, with a pause of MS milliseconds between two. In each round every one
@@ -13,11 +13,14 @@
  *
  * When all rounds are over, we print `all is well`.
  *
+ * With -k all this happens TIMES, each time with new connections: when a crowd
+ * has had its rounds, it closes its connections, and the next crowd connects.
+ *
  * With -p we print before that how much processor time process PID, the server,
  * used for one request, in nanoseconds. The first round does not count.
  *
  * With -t we tell process PID, the server, to end (SIGTERM) after we have
- * printed `nothing more fits`, and before the clients read. With -k they do not
+ * printed `nothing more fits`, and before the clients read. With -g they do not
  * read until a byte has come from standard input, or its end.
  *
  * With -w we stay until the server has closed every connection, and print how
@@ -58,6 +61,7 @@ struct options {
     int idle;    /* clients that do not */
     size_t length;
     int rounds;
+    int crowds; /* that come, one after another */
     int pause_ms;
     int buffer;      /* 0: the kernel's default */
     long pid;        /* 0: measure no process */
@@ -123,16 +127,18 @@ static int connect_to(in_port_t port, int number, int buffer) {
     return fd;
 }
 
-/* How many nanoseconds of processor time a process has used. */
+/* Returns how much processor time a process has used so far, all its threads
+ * together. */
 static unsigned long long processor_ns(long pid) {
-    char path[64];
-    char text[128] = "";
-    (void)snprintf(path, sizeof path, "/proc/%ld/schedstat", pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fgets(text, sizeof text, file) == NULL)
-        err(1, "%s", path);
-    (void)fclose(file);
-    return strtoull(text, NULL, 10);
+    clockid_t clock;
+    struct timespec used;
+    int error = clock_getcpuclockid((pid_t)pid, &clock);
+    if (error != 0)
+        errx(1, "process %ld: %s", pid, strerror(error));
+    if (clock_gettime(clock, &used) < 0)
+        err(1, "process %ld", pid);
+    return (unsigned long long)used.tv_sec * 1000000000 +
+           (unsigned long long)used.tv_nsec;
 }
 
 /* Sends as much of its part of the round as the kernel takes. */
@@ -189,6 +195,19 @@ static int serve_ready(struct round *round, const char *bytes) {
     return completed;
 }
 
+/* No client can send any more. From now on they also read. */
+static void begin_reading(struct round *round) {
+    (void)printf("nothing more fits\n");
+    (void)fflush(stdout);
+    if (round->pid_to_end > 0 && kill((pid_t)round->pid_to_end, SIGTERM) < 0)
+        err(1, "kill %ld", round->pid_to_end);
+    if (round->waits_for_key)
+        (void)getchar();
+    round->reads = 1;
+    for (int i = 0; i < round->count; i++)
+        round->fds[i].revents = POLLIN;
+}
+
 /* Plays one round: each client sends its own part of the bytes. */
 static void play_round(struct round *round, const char *bytes) {
     int done = 0;
@@ -206,19 +225,8 @@ static void play_round(struct round *round, const char *bytes) {
         if (ready <= 0 && round->reads)
             errx(1, "%d of %d clients wait in vain", round->count - done,
                  round->count);
-        if (ready == 0) {
-            /* No client can send any more. From now on they also read. */
-            (void)printf("nothing more fits\n");
-            (void)fflush(stdout);
-            if (round->pid_to_end > 0 &&
-                kill((pid_t)round->pid_to_end, SIGTERM) < 0)
-                err(1, "kill %ld", round->pid_to_end);
-            if (round->waits_for_key)
-                (void)getchar();
-            round->reads = 1;
-            for (int i = 0; i < round->count; i++)
-                round->fds[i].revents = POLLIN;
-        }
+        if (ready == 0)
+            begin_reading(round);
     }
 }
 
@@ -294,7 +302,7 @@ static _Noreturn void usage(void) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     for (;;) {
-        int option = getopt(argc, argv, "i:c:n:r:d:b:s:p:t:kw");
+        int option = getopt(argc, argv, "i:c:k:n:r:d:b:s:p:t:gw");
         if (option == -1)
             break;
         long number = 0;
@@ -306,6 +314,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 'c':
             options->clients = (int)number;
+            break;
+        case 'k':
+            options->crowds = (int)number;
             break;
         case 'n':
             options->length = (size_t)number;
@@ -328,7 +339,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
         case 't':
             options->pid_to_end = number;
             break;
-        case 'k':
+        case 'g':
             options->waits_for_key = 1;
             break;
         case 'w':
@@ -387,13 +398,25 @@ static void play_rounds(const struct options *options, struct pollfd *fds,
         used /= (unsigned long long)options->clients;
         (void)printf("%llu\n", used);
     }
-    (void)printf("all is well\n");
-    (void)fflush(stdout);
+}
+
+/* Connects all clients of one crowd. FIRST is the number of the first one. */
+static void connect_crowd(const struct options *options, int first, int count,
+                          struct pollfd *fds, struct client *clients) {
+    for (int i = 0; i < count; i++) {
+        clients[i].last = now_ms();
+        fds[i].fd = connect_to(options->port, first + i, options->buffer);
+    }
+}
+
+static void close_crowd(const struct pollfd *fds, int count) {
+    for (int i = 0; i < count; i++)
+        (void)close(fds[i].fd);
 }
 
 int main(int argc, char **argv) {
     static char bytes[LARGEST + 2 * PARTS];
-    struct options options = {.length = 64, .rounds = 1};
+    struct options options = {.length = 64, .rounds = 1, .crowds = 1};
     parse_options(&options, argc, argv);
     raise_descriptor_limit();
     fill_with_random(bytes, options.length + 2 * (size_t)PARTS);
@@ -403,11 +426,14 @@ int main(int argc, char **argv) {
     struct pollfd *fds = calloc((size_t)all + 1, sizeof *fds);
     if (clients == NULL || fds == NULL)
         err(1, "calloc");
-    for (int i = 0; i < all; i++) {
-        clients[i].last = now_ms();
-        fds[i].fd = connect_to(options.port, i, options.buffer);
+    for (int i = 0; i < options.crowds; i++) {
+        if (i > 0)
+            close_crowd(fds, all);
+        connect_crowd(&options, i * all, all, fds, clients);
+        play_rounds(&options, fds, clients, bytes);
     }
-    play_rounds(&options, fds, clients, bytes);
+    (void)printf("all is well\n");
+    (void)fflush(stdout);
     if (options.waits_for_end)
         wait_until_closed(fds, clients, all);
     report_closed("spoke", clients, options.clients);

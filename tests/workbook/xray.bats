@@ -58,6 +58,28 @@ answer() {
     [[ $errors == *"which commands?"* ]]
 }
 
+# commands OPTION...: xray of lesson 01's programs, as any programs.
+commands() {
+    xray "$@" -- build/02-tcp-server 0 -- build/01-tcp-client 127.0.0.1 '{port}' hello
+}
+
+@test "xray folds the rows of any programs, and none of a lesson" {
+    commands
+    expect_result 0 ""
+    [[ $out == *"set-up: 6 calls"*"handshake: 3 segments"* && $out != *" SYN "* ]]
+    for words in -v -lv -a; do
+        commands "$words"
+        [[ $out != *"set-up: "* && $out != *"handshake: "* ]]
+        [[ $out == *"listen("*"SYN ACK"* ]]
+    done
+    commands -a -f
+    [[ $out == *"set-up: "*"handshake: "* ]]
+    xray 1
+    [[ $out != *"set-up: "* && $out == *" SYN ACK "* ]]
+    xray -f 1
+    [[ $out == *"set-up: 6 calls"*"handshake: 3 segments"* ]]
+}
+
 @test "xray work draws the run in which an answer fails its check" {
     answer "received == 0" "received == 12345"
     xray work 1
@@ -88,11 +110,13 @@ answer() {
 @test "xray says how it is called, and what it lacks" {
     xray --help
     expect_result 0 ""
-    [[ $out == "usage: scripts/xray "* ]]
+    [[ $out == "usage: scripts/xray "*"-v   "* ]]
     xray
     ((status == 2)) && [[ $errors == "xray: which lesson?"*"usage: scripts/xray "* ]]
     xray -x 1
     ((status == 2)) && [[ $errors == "xray: no such option: -x"*"usage: scripts/xray "* ]]
+    xray -fx 1
+    ((status == 2)) && [[ $errors == "xray: no such option: -fx"* ]]
     xray 99
     expect_result 2 "xray: no lesson is called 99; scripts/learn list shows \
 them all"

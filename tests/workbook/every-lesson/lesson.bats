@@ -16,11 +16,12 @@ setup_file() {
         s/:[0-9]{2,5}/:PORT/g; s/( class="w">):PORT /\1/
         s/"[0-9]+\.[0-9]{6}/"TIME/g
         s/(<|&lt;)[0-9a-f]{5,}/\1BYTES/g; s/"[0-9a-f]{24}"/"BYTES"/g
-        s/( ?) *\b[0-9]+ ms\b/\1N ms/g
+        s/( ?) *\b[0-9]+ ms\b/\1N ms/g; s/(POLL[A-Z]+\], )[0-9]+</\1N</
         s/OpenSSL [0-9][^"]*/OpenSSL VERSION/; s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
         s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
         s/, [0-9]+ unacked//; s/[0-9]+ encryp/N encryp/g; s/FIN_WAIT[12]/FIN_WAIT/
         s/\.\.\.(, [A-Z_|]+)?\) = [0-9]+/...\1) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
+        s/>    = [0-9]{2,}</>    = N</
         s/ = [0-9]+ \.\.\./ = N .../; s/process [0-9]+[^"]*"/process PID"/g'
 }
 
@@ -120,6 +121,7 @@ Break it|In socket.py|Exercise|Left out|Read on" \
         [[ -e $part ]] || { echo "missing: $part" >&2 && false; }
     done
     LC_ALL=C.UTF-8 run ! grep -nE '^.{81,}' "$program" "$readme"
+    run ! grep -nE '[[:alnum:]].*\| --- \|' "$readme" # a table in one paragraph
     grep -qF "($LESSON/)" README.md || grep -qF "lessons/$LESSON/" README.md
 }
 
@@ -147,17 +149,25 @@ need_private() {
 }
 
 # told PICTURE: what it tells, a line each: where it stands from left to right,
-# and what it says. Left out: when, and a lone ACK, which comes with data or
-# without, as the timers have it, which also part FIN_WAIT1 from FIN_WAIT2; but
-# for the ACK of the handshake.
+# and what it says. Left out: when, and how much is not acknowledged; and a lone
+# ACK, which comes with data or without, as the timers have it, which also part
+# FIN_WAIT1 from FIN_WAIT2; but for the ACK of the handshake. Each connection may
+# have a letter.
 told() {
-    sed -E "$UNIQUE" "$1" | awk '
+    sed -E "/ class=\"s\">/d; $UNIQUE" "$1" | awk '
         !/^<text/ || / class="t"/ { next }
         { sub(/ y="[0-9]+"/, "") }
+        / class="s / {
+            split($0, part, "\"")
+            same = state[part[2]] == $0
+            state[part[2]] = $0
+            if (same && />FIN_WAIT</) next
+        }
         / class="w"/ {
-            shaking = last ~ />SYN ACK</
-            last = $0
-            if (/>ACK</ && !shaking) next
+            letter = match($0, />[A-Z] /) ? substr($0, RSTART, RLENGTH) : ""
+            shaking = last[letter] ~ />([A-Z] )?SYN ACK</
+            last[letter] = $0
+            if (/>([A-Z] )?ACK</ && !shaking) next
         }
         { print }'
 }
@@ -195,11 +205,16 @@ apart() {
 }
 
 @test "$LESSON: its picture is legible, and small" {
-    local picture=lessons/$LESSON/xray.svg
+    local picture=lessons/$LESSON/xray.svg port
     (($(wc -c <"$picture") < 60000))
     grep -q 'prefers-color-scheme:dark' "$picture"
     run ! grep -qiE '<script|<foreignObject|href' "$picture"
     grep -q '(xray.svg)' "lessons/$LESSON/README.md"
+    # A port that the text shows from it.
+    while read -r port; do
+        grep -qF "$port" "$picture"
+    done < <(grep -oE '(to|from) :[0-9]{5}' "lessons/$LESSON/README.md" |
+        grep -oE ':[0-9]+')
 }
 
 # listed [--twin]: all calls of the scene.

@@ -1,0 +1,169 @@
+#include "span.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_ROOM = 16 };
+
+/* ---- spans ----------------------------------------------------------------*/
+
+/* Opens a span at a row, in a lane. Returns 0; or -1 and ENOMEM. */
+static int open_span(struct spans *spans, const struct rows *rows, size_t row,
+                     size_t lane) {
+    if (spans->count == spans->room) {
+        size_t room = spans->room == 0 ? FIRST_ROOM : spans->room * 2;
+        struct span *all = realloc(spans->all, room * sizeof *all);
+        if (all == NULL)
+            return -1;
+        spans->all = all;
+        spans->room = room;
+    }
+    spans->all[spans->count] = (struct span){.event = rows->all[row].event,
+                                             .place = rows->all[row].from,
+                                             .lane = lane,
+                                             .first = row,
+                                             .end = rows->count,
+                                             .is_open = true};
+    spans->count++;
+    return 0;
+}
+
+static void close_span(struct span *span, size_t end) {
+    span->end = end;
+    span->is_open = false;
+}
+
+/* Closes all spans of a place, whose process ends in that row. */
+static void close_all(struct spans *spans, size_t place, size_t row) {
+    for (size_t i = 0; i < spans->count; i++)
+        if (spans->all[i].is_open && spans->all[i].place == place)
+            close_span(&spans->all[i], row);
+}
+
+bool span_covers(const struct spans *spans, size_t place, size_t row) {
+    for (size_t i = 0; i < spans->count; i++) {
+        const struct span *span = &spans->all[i];
+        if (span->place == place && span->first <= row && row < span->end)
+            return true;
+    }
+    return false;
+}
+
+void span_free(struct spans *spans) {
+    free(spans->all);
+    *spans = (struct spans){0};
+}
+
+/* ---- sleep ----------------------------------------------------------------*/
+
+static void close_call(struct spans *spans, const struct picture_event *event,
+                       size_t row) {
+    for (size_t i = 0; i < spans->count; i++)
+        if (spans->all[i].event == event)
+            close_span(&spans->all[i], row);
+}
+
+int span_find_sleeps(struct spans *spans, const struct rows *rows) {
+    int result = 0;
+    *spans = (struct spans){0};
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct row *row = &rows->all[i];
+        if (row->part == ROW_NOTHING)
+            continue;
+        if (row->event->ends)
+            close_all(spans, row->from, i);
+        if (row->part == ROW_RETURN)
+            close_call(spans, row->event, i);
+        if (row->part == ROW_BEGINNING && row->event->slept &&
+            open_span(spans, rows, i, 0) < 0)
+            result = -1;
+    }
+    return result;
+}
+
+/* ---- states ---------------------------------------------------------------*/
+
+/* The open span of a socket at a place, or NULL. */
+static struct span *find_socket(const struct spans *spans, size_t place,
+                                uint64_t socket) {
+    for (size_t i = 0; i < spans->count; i++) {
+        struct span *span = &spans->all[i];
+        if (span->is_open && span->place == place &&
+            span->event->socket == socket)
+            return span;
+    }
+    return NULL;
+}
+
+static bool is_free(const struct spans *spans, size_t place, size_t lane) {
+    for (size_t i = 0; i < spans->count; i++) {
+        const struct span *span = &spans->all[i];
+        if (span->is_open && span->place == place && span->lane == lane)
+            return false;
+    }
+    return true;
+}
+
+/* The first lane that is free at a place; or `lanes` if none is. */
+static size_t find_lane(const struct spans *spans, size_t place, size_t lanes) {
+    size_t lane = 0;
+    while (lane < lanes && !is_free(spans, place, lane))
+        lane++;
+    return lane;
+}
+
+/* Takes in the state that a row tells of a socket. */
+static int take_state(struct spans *spans, const struct rows *rows, size_t row,
+                      size_t lanes) {
+    const struct picture_event *event = rows->all[row].event;
+    size_t place = rows->all[row].from;
+    struct span *span = find_socket(spans, place, event->socket);
+    size_t lane;
+    if (event->state[0] == '\0' && !event->closes)
+        return 0; /* it was not seen */
+    if (span == NULL) {
+        lane = find_lane(spans, place, lanes);
+    } else {
+        lane = span->lane;
+        if (strcmp(span->event->state, event->state) == 0)
+            return 0;
+        close_span(span, row);
+    }
+    if (event->state[0] == '\0' || lane == lanes)
+        return 0;
+    return open_span(spans, rows, row, lane);
+}
+
+/* After close(2): the span of its socket ends below the row. */
+static void end_socket(struct spans *spans, const struct row *row, size_t end) {
+    struct span *span = find_socket(spans, row->from, row->event->socket);
+    if (span != NULL)
+        close_span(span, end);
+}
+
+/* Whether a row tells of a socket what was seen after a call. */
+static bool tells_socket(const struct row *row) {
+    return (row->part == ROW_WHOLE || row->part == ROW_RETURN) &&
+           row->event->socket != 0;
+}
+
+int span_find_states(struct spans *spans, const struct rows *rows,
+                     size_t lanes) {
+    int result = 0;
+    *spans = (struct spans){0};
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct row *row = &rows->all[i];
+        if (row->part == ROW_NOTHING)
+            continue;
+        if (row->event->ends)
+            close_all(spans, row->from, i);
+        if (!tells_socket(row))
+            continue;
+        if (take_state(spans, rows, i, lanes) < 0)
+            result = -1;
+        if (row->event->closes)
+            end_socket(spans, row, i + 1);
+    }
+    return result;
+}
