@@ -155,15 +155,14 @@ all servers have ended." -- is_running answer
     lacks_a_family
 }
 
-# lacks_a_family: HOST has two addresses, and the first one is of a family that
-# this machine does not have, so socket fails. Its first address would answer if
-# it was tried again, so an answer that gives up its whole try is noticed.
+# lacks_a_family: HOST has two addresses, and socket fails for the first one, as
+# if this machine did not have its family.
 lacks_a_family() {
-    local one hint="socket fails for an address whose family this machine does \
-not have, for example on a machine without IPv6. Then this address does not \
-answer: go on with the next one, as after a connect that failed."
+    local one hint="socket may fail for one address and work for the next one: \
+for example, a machine without IPv6 has no such family. Then go on with the next \
+address, as after a connect that failed."
     local -a with=("LD_PRELOAD=$BUILD/tests/faults.so $names"
-        "NAMES=$HOST=::ffff:127.0.0.1+127.0.0.1" FAULT_CALL=socket
+        "NAMES=$HOST=127.0.0.91+127.0.0.1" FAULT_CALL=socket
         FAULT_ERRNO=97)
     need_faults
     serve one whole -n 10
@@ -246,7 +245,9 @@ for each try."
     next_run
     counts_tries
     next_run
-    goes_through_addresses
+    goes_through_addresses FAULT_CALL=connect FAULT_ERRNO=111
+    next_run
+    goes_through_addresses FAULT_CALL=socket FAULT_ERRNO=97
 }
 
 # counts_tries: HOST has two addresses, and both refuse. On a busy machine it may
@@ -275,12 +276,13 @@ address was the last one, and why: connect 127.0.0.1:80: Connection refused."
         $((took % 100))) seconds" --hint "$hint" -- false
 }
 
-# goes_through_addresses: HOST has two addresses; connect fails the first time.
+# goes_through_addresses FAULT...: HOST has two addresses; the call of this fault
+# fails the first time. The first address would answer if it was tried again.
 goes_through_addresses() {
-    local one address=::ffff:127.0.0.1 hint="If connect fails, the same try goes \
-on with the next address of HOST, and with a new socket of its family."
+    local one address=::ffff:127.0.0.1 hint="If socket or connect fails, the same \
+try goes on with the next address of HOST, and with a new socket of its family."
     local -a with=("LD_PRELOAD=$BUILD/tests/faults.so $names"
-        "NAMES=$HOST=127.0.0.1+$address" FAULT_CALL=connect FAULT_ERRNO=111)
+        "NAMES=$HOST=127.0.0.1+$address" "$@")
     [[ -e /proc/net/if_inet6 ]] || return 0
     serve one whole -n 10
     by_hand env "${with[@]}" "$PROGRAM" "$HOST" "$one"
