@@ -219,7 +219,8 @@ static void stop_and_go(void) {
     struct pollfd end = {.fd = pipes[0], .events = POLLIN};
     if (poll(&end, 1, 20) != 0) {
         unsigned char byte = 0;
-        (void)read(pipes[0], &byte, 1);
+        if (read(pipes[0], &byte, 1) < 0)
+            err(1, "read");
         errx(MISSED, "signal %d stopped a process, and it went on", byte);
     }
     for (int i = 0; i < SIGNALS; i++) {
