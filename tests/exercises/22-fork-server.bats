@@ -157,7 +157,7 @@ end a worker with _exit."
 
 @test "sends back what a client sends" {
     serves 2
-    crowd -c 1 -k 2 -n "$((200000 + RANDOM))"
+    crowd -c 1 -k 2 -n "$((60000 + RANDOM))"
     expect_served --hint "$serve_hint"
     by_hand "$rude" -n 60000 -o /dev/null connect whole "$PORT"
     start client "$rude" -s "$RANDOM" -n 60000 connect whole "$PORT"
