@@ -620,6 +620,22 @@ compare() {
     # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$0" 0 >&-' "$server"
     expect_result 1 "23-thread-server: descriptor 1: Bad file descriptor"
+    start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$server" 0
+    # Only when head has gone is its pipe closed.
+    server_pid=$(pid_of server)
+    until_true has_no_children "$server_pid"
+    stop server
+    expect_equal "status" 1 "$ended"
+    said "23-thread-server: standard output: Broken pipe"
+}
+
+# has_no_children PID: all of its children have ended.
+has_no_children() {
+    local pid state
+    for pid in $(<"/proc/$1/task/$1/children"); do
+        read -r _ _ state _ <"/proc/$pid/stat" || continue
+        [[ $state == Z ]] || return 1
+    done
 }
 
 @test "23-thread-server refuses what is no port and no number of threads" {

@@ -264,7 +264,11 @@ int nanosleep(const struct timespec *wanted, struct timespec *left) {
 int sigwait(const sigset_t *restrict set, int *restrict signal_number) {
     int (*real)(const sigset_t *, int *);
     find("sigwait", &real);
-    return fails("sigwait") ? errno : real(set, signal_number);
+    if (!fails("sigwait"))
+        return real(set, signal_number);
+    int error = errno;
+    errno = 0; /* the error is what it returns, and nothing else */
+    return error;
 }
 
 int epoll_ctl(int fd, int operation, int other, struct epoll_event *event) {
