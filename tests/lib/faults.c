@@ -306,6 +306,16 @@ int nanosleep(const struct timespec *wanted, struct timespec *left) {
     return result;
 }
 
+int sigwait(const sigset_t *restrict set, int *restrict signal_number) {
+    int (*real)(const sigset_t *, int *);
+    find("sigwait", &real);
+    if (!fails("sigwait"))
+        return real(set, signal_number);
+    int error = errno;
+    errno = 0; /* the error is what it returns, and nothing else */
+    return error;
+}
+
 int epoll_ctl(int fd, int operation, int other, struct epoll_event *event) {
     int (*real)(int, int, int, struct epoll_event *);
     find("epoll_ctl", &real);
