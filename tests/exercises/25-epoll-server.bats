@@ -170,16 +170,16 @@ keeps_no_unsent_bytes() {
     faulty+=(FAULT_CALL="send,write" FAULT_NONBLOCKING=1 FAULT_TRICKLE=1)
     serves 1
     server_pid=$(pid_of server)
-    by_hand "$rude" "${few[@]}" -c 40 connect reset "$PORT"
+    by_hand "$rude" "${few[@]}" -c 30 connect reset "$PORT"
     HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
-    come_and_reset -c 5 "${few[@]}"
+    come_and_reset -c 3 "${few[@]}"
     for i in 1 2 3 4; do
         before=$(memory)
-        come_and_reset -c 40 "${few[@]}"
+        come_and_reset -c 30 "${few[@]}"
         after=$(memory)
         ((after - before >= 64)) || return 0
     done
-    fail "40 clients have reset while bytes for them were unsent, and it has \
+    fail "30 clients have reset while bytes for them were unsent, and it has \
 $((after - before)) KiB of memory more than before them" --hint "Free the bytes \
 that send did not take too, when you close their client."
 }
@@ -304,28 +304,37 @@ expect_closed() {
 }
 
 # expect_closed_while_told: it closes a client that is silent, even while it
-# still sends to it.
+# still sends to it. What was late on a busy machine is tried again.
 expect_closed_while_told() {
-    local began took
+    local took
+    by_hand "bash -c 'exec 7<>/dev/tcp/127.0.0.1/$HAND_PORT; printf %0120d 1 >&7; time cat <&7'"
+    for _ in 1 2 3; do
+        be_told
+        ((took >= 700000)) || return 0
+    done
+    fail "a client was closed after $((took / 1000)) milliseconds, not 100, while \
+bytes were still sent to it" --hint "Only what a client sends begins its time \
+anew. That your server sends something to it does not count."
+}
+
+# be_told: a client that sends 120 bytes, and then waits for its end. Sets took
+# to the microseconds until then.
+be_told() {
+    local began
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
         fail "nobody answers" --hint "$begin_hint"
-    by_hand "bash -c 'exec 7<>/dev/tcp/127.0.0.1/$HAND_PORT; printf %060d 1 >&7; time cat <&7'"
     began=${EPOCHREALTIME/./}
-    printf '%060d' "$RANDOM" >&7
-    bounded cat <&7 >/dev/null 2>&1 || true # until the server closes
-    : >"$BATS_TEST_TMPDIR/ending"           # that was not the learner's program
+    printf '%0120d' "$RANDOM" >&7
+    SECONDS_ALLOWED=1 bounded cat <&7 >/dev/null 2>&1 || true # until it closes
+    : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
     took=$((${EPOCHREALTIME/./} - began))
     exec 7>&-
-    expect_true "a client was closed after $((took / 1000)) milliseconds, not \
-100, while bytes were still sent to it" --hint "Only what a client sends begins \
-its time anew. That your server sends something to it does not count." \
-        -- [ "$took" -lt 700000 ]
 }
 
 @test "closes a silent client also while others send" {
     serves 0.08
     expect_closed "$list_hint" -c 1 -n 1 -r 50 -d 2
-    # It sends back 60 bytes, one every 20 milliseconds.
+    # It sends back 120 bytes, one every 20 milliseconds.
     next_run
     need_faults
     faulty+=(FAULT_CALL="send,write" FAULT_NONBLOCKING=1 FAULT_TRICKLE=20)

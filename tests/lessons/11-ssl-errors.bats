@@ -196,14 +196,23 @@ int ASYNC_init_thread(void) { return 0; }' |
     grep -q 'SOCK_CLOEXEC' "$BATS_TEST_TMPDIR/calls"
 }
 
+# ignores_a_cut: this Python is so old that it tells OpenSSL to.
+ignores_a_cut() {
+    python3 -c 'import ssl
+option = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+assert ssl.create_default_context().options & option' 2>/dev/null
+}
+
 @test "11's twin brings four of these errors about" {
     skip_unless python3
+    local cut="8 SSLEOFError"
+    ! ignores_a_cut || cut="6 SSLZeroReturnError"
     try python3 lessons/11-ssl-errors/twin.py
     expect_result 0 ""
-    expect_output --text 'SSL_ERROR_SSL: 1 SSLError
+    expect_output --text "SSL_ERROR_SSL: 1 SSLError
 SSL_ERROR_WANT_READ: 2 SSLWantReadError
 SSL_ERROR_ZERO_RETURN: 6 SSLZeroReturnError
-SSL_ERROR_EOF: 8 SSLEOFError\n'
+SSL_ERROR_EOF: $cut\n"
 }
 
 @test "Python has a class of its own for five of its nine errors" {
@@ -245,5 +254,7 @@ read(connect(sys.argv[1], suppress_ragged_eofs=False))
 s = connect(sys.argv[2])
 s.setblocking(False)
 read(s)' "$cut" "$PORT"
-    expect_output --text 'end\nSSLEOFError\nSSLWantReadError\n'
+    local cut=SSLEOFError
+    ! ignores_a_cut || cut=end
+    expect_output --text "end\n$cut\nSSLWantReadError\n"
 }
