@@ -10,6 +10,8 @@ server=$BUILD/23-thread-server
 rude=$BUILD/peers/rude
 many=$BUILD/peers/many
 sources=(lessons/23-thread-server/{thread-server,queue}.c)
+# What tests/mutate has broken is beside the program.
+[[ ! -e $BUILD/mutant.c ]] || sources[0]=$BUILD/mutant.c
 
 # serve [OPTION...]: the server on a port of its own, behind faulty, if set.
 serve() {
@@ -185,8 +187,13 @@ expect_totals() {
 }
 
 @test "23-thread-server ends while its queue is full, and serves what is in it" {
-    local first fd i line
-    local -a waiting
+    measured 0 70 end_full
+}
+
+# end_full: ends it with 64 clients in its queue. Sets took.
+end_full() {
+    local first fd i line start now
+    local -a waiting=()
     serve -t 1
     client first
     for i in {1..70}; do
@@ -195,14 +202,32 @@ expect_totals() {
         waiting+=("$fd")
     done
     until_true sockets 67
+    look_at_clock
+    start=$now
     stop server
+    look_at_clock
+    took=$((now - start))
     expect_equal "status" 0 "$ended"
     for i in {1..64}; do
         read -rt 5 line <&"${waiting[i - 1]}"
         expect_equal "echo" "$i" "$line"
     done
+    for fd in "$first" "${waiting[@]}"; do
+        leave "$fd"
+    done
     expect_lines server "listening on *" "served 65 clients, $((6 + 9 * 2 + 55 * 3)) bytes"
     said ""
+}
+
+@test "23-thread-server waits for a signal again when that has failed" {
+    need_faults
+    faulty+=(FAULT_CALL=sigwait FAULT_ERRNO=11 FAULT_TIMES=2)
+    serve
+    call whole
+    stop server
+    expect_equal "status" 0 "$ended"
+    said "23-thread-server: sigwait: Resource temporarily unavailable
+23-thread-server: sigwait: Resource temporarily unavailable"
 }
 
 @test "23-thread-server ends at once when its clients are silent" {
@@ -239,7 +264,7 @@ end_silent() {
 @test "23-thread-server cuts off a client that does not read, after a second" {
     local option
     for option in "" "-t 2"; do
-        measured 99 250 end_deaf "$option"
+        measured 99 170 end_deaf "$option"
     done
 }
 
@@ -357,6 +382,7 @@ is_quiet() {
     leave "$one"
     until_true sockets 1
     call whole
+    said "23-thread-server: accept: Too many open files"
 }
 
 @test "23-thread-server blocks the signals in all threads but one" {
@@ -414,7 +440,8 @@ blocked() {
 
 @test "23-thread-server is clean under ThreadSanitizer" {
     local option
-    build_for_races "$BATS_TEST_TMPDIR/watched" "${sources[@]}"
+    build_for_races "$BATS_TEST_TMPDIR/watched" -Ilessons/23-thread-server \
+        "${sources[@]}"
     for option in "" "-t 8"; do
         # shellcheck disable=SC2086 # none or two words
         start_server server "$BATS_TEST_TMPDIR/watched" $option 0
@@ -485,7 +512,7 @@ crowded() {
     # A mutant has no guards.
     [[ $BUILD != build ]] || ((memory >= 20000 && memory <= 30000))
     "${CC:-cc}" -w -pthread -fno-stack-clash-protection -Icommon \
-        -o "$BATS_TEST_TMPDIR/by-hand" "${sources[@]}" \
+        -Ilessons/23-thread-server -o "$BATS_TEST_TMPDIR/by-hand" "${sources[@]}" \
         common/{addr,deadline,listener,number,stream}.c
     crowded "$BATS_TEST_TMPDIR/by-hand"
     ((size >= 8190000 && size <= 8400000))
@@ -593,6 +620,22 @@ compare() {
     # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$0" 0 >&-' "$server"
     expect_result 1 "23-thread-server: descriptor 1: Bad file descriptor"
+    start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$server" 0
+    # Only when head has gone is its pipe closed.
+    server_pid=$(pid_of server)
+    until_true has_no_children "$server_pid"
+    stop server
+    expect_equal "status" 1 "$ended"
+    said "23-thread-server: standard output: Broken pipe"
+}
+
+# has_no_children PID: all of its children have ended.
+has_no_children() {
+    local pid state
+    for pid in $(<"/proc/$1/task/$1/children"); do
+        read -r _ _ state _ <"/proc/$pid/stat" || continue
+        [[ $state == Z ]] || return 1
+    done
 }
 
 @test "23-thread-server refuses what is no port and no number of threads" {
