@@ -15,5 +15,6 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
     s.connect(address)
     s.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, BYTES)
     s.send(b"".join(packet(number, DATA) for number in range(PACKETS)))
-    time.sleep(0.1)
+    print(f"packets    {PACKETS}\ncalls      1")
+    time.sleep(0.1)  # the server empties its buffer
     s.send(packet(PACKETS, END))

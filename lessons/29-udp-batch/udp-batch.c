@@ -468,11 +468,12 @@ static void count_packet(struct run *run, const char *packet, size_t length) {
         return; /* not from a client of ours */
     memcpy(&number, packet, sizeof number);
     number = ntohl(number);
-    if (packet[sizeof number] == DATA) {
+    char kind = packet[sizeof number];
+    if (kind == DATA) {
         run->packets++;
         if (number >= run->sent)
             run->sent = (long long)number + 1;
-    } else if (run->packets > 0) {
+    } else if (kind == END && run->packets > 0) {
         /* Packets are counted from 0, so this number is how many there were. */
         run->sent = number;
         run->is_over = 1;

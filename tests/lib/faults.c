@@ -394,6 +394,19 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     return fails("sendmsg") ? -1 : real(fd, message, flags);
 }
 
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+    int (*real)(int, struct mmsghdr *, unsigned, int);
+    find("sendmmsg", &real);
+    return fails("sendmmsg") ? -1 : real(fd, messages, count, flags);
+}
+
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
+             struct timespec *limit) {
+    int (*real)(int, struct mmsghdr *, unsigned, int, struct timespec *);
+    find("recvmmsg", &real);
+    return fails("recvmmsg") ? -1 : real(fd, messages, count, flags, limit);
+}
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     ssize_t (*real)(int, struct msghdr *, int);
     find("recvmsg", &real);
