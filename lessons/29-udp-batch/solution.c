@@ -149,10 +149,11 @@ static void count_all(int fd, struct tally *tally) {
             .msg_controllen = sizeof control.bytes,
         };
         ssize_t received = recvmsg(fd, &message, 0);
-        if (received < 0 && errno == EINTR)
+        if (received < 0) {
+            if (errno != EINTR)
+                warn("recvmsg");
             continue;
-        if (received < 0)
-            err(1, "recvmsg");
+        }
         if (received == 0)
             return;
 

@@ -198,11 +198,14 @@ static int connect_to(const char *host, const char *port,
         errx(1, "%s: %s", host, gai_strerror(error));
 
     int fd = -1;
+    const char *failed = NULL;
     for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
         addr_format(at->ai_addr, at->ai_addrlen, name);
         fd = socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        failed = "socket";
         if (fd < 0)
             continue;
+        failed = "connect";
         if (connect(fd, at->ai_addr, at->ai_addrlen) == 0)
             break;
         int reason = errno;
@@ -211,7 +214,7 @@ static int connect_to(const char *host, const char *port,
         fd = -1;
     }
     if (fd < 0)
-        err(1, "connect %s", name);
+        err(1, "%s %s", failed, name);
     freeaddrinfo(list);
     return fd;
 }
