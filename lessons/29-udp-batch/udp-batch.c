@@ -446,6 +446,16 @@ static int receive_messages(struct server *server) {
     return recvmmsg(server->fd, server->messages, BATCH, MSG_WAITFORONE, NULL);
 }
 
+/* Returns the message behind this one, or NULL. The macro of one C library,
+ * musl, mixes signed and unsigned numbers, of which gcc would warn. */
+static struct cmsghdr *next_control(struct msghdr *message,
+                                    struct cmsghdr *control) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+    return CMSG_NXTHDR(message, control);
+#pragma GCC diagnostic pop
+}
+
 /* Puts into *size how large the packets are that the kernel has joined into
  * this message, and into *dropped how many messages it had dropped before. It
  * leaves them alone if the kernel does not say. */
@@ -453,7 +463,7 @@ static void read_control(struct msghdr *message, size_t *size,
                          uint32_t *dropped) {
     int joined;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
-         header = CMSG_NXTHDR(message, header)) {
+         header = next_control(message, header)) {
         if (header->cmsg_level == SOL_UDP && header->cmsg_type == UDP_GRO) {
             memcpy(&joined, CMSG_DATA(header), sizeof joined);
             *size = (size_t)joined;
