@@ -42,6 +42,8 @@ enum {
     LARGEST_PORT = 65535,
     NUMBER_BYTES = 4,
     BATCH = 64,
+    LINE_BYTES = 512, /* of /proc/net/udp */
+    HEXADECIMAL = 16,
     PATIENCE = 2000, /* looks at the receiver's buffer, 5 ms apart */
     LOOK_NS = 5 * 1000 * 1000,
 };
@@ -136,20 +138,25 @@ static void add_number(struct sender *sender, uint32_t number, size_t length) {
     add(sender, sender->noise, length);
 }
 
-/* Returns how many bytes the socket at our port has not read yet. */
+/* Returns how many bytes the socket at our port has not read yet. Its line has
+ * the address and the port, the peer's, the state, and then two lengths. */
 static unsigned long unread(unsigned port) {
-    char line[512];
+    char line[LINE_BYTES];
+    char own[sizeof ": 0100007F:FFFF "];
     unsigned long result = 0;
+    (void)snprintf(own, sizeof own, ": 0100007F:%04X ", port);
     FILE *table = fopen("/proc/net/udp", "re");
     if (table == NULL)
         err(1, "/proc/net/udp");
     while (fgets(line, sizeof line, table) != NULL) {
-        unsigned at;
-        unsigned long queued;
-        if (sscanf(line, " %*u: 0100007F:%x %*8[0-9A-F]:%*x %*x %*x:%lx", &at,
-                   &queued) == 2 &&
-            at == port)
-            result = queued;
+        const char *lengths = strstr(line, own);
+        if (lengths == NULL)
+            continue;
+        lengths = strchr(lengths + sizeof own, ':'); /* the peer's port */
+        if (lengths != NULL)
+            lengths = strchr(lengths + 1, ':');
+        if (lengths != NULL)
+            result = strtoul(lengths + 1, NULL, HEXADECIMAL);
     }
     (void)fclose(table);
     return result;
@@ -205,45 +212,71 @@ static void add_word(struct sender *sender, const char *word) {
     add_number(sender, last, sender->bytes);
 }
 
-int main(int argc, char **argv) {
-    static struct sender sender = {.bytes = BATCH};
-    struct sockaddr_in peer = {.sin_family = AF_INET};
+static enum mode parse_mode(const char *text) {
+    if (strcmp(text, "MANY") == 0)
+        return MANY;
+    if (strcmp(text, "SEGMENT") == 0)
+        return SEGMENT;
+    if (strcmp(text, "ONE") != 0)
+        usage();
+    return ONE;
+}
+
+static void parse_options(struct sender *sender, int argc, char **argv) {
     char *end;
     for (;;) {
         int option = getopt(argc, argv, "+b:m:");
         if (option == -1)
             break;
         if (option == 'b')
-            sender.bytes = parse_number(optarg, &end);
-        else if (option == 'm' && strcmp(optarg, "MANY") == 0)
-            sender.mode = MANY;
-        else if (option == 'm' && strcmp(optarg, "SEGMENT") == 0)
-            sender.mode = SEGMENT;
-        else if (option != 'm' || strcmp(optarg, "ONE") != 0)
+            sender->bytes = parse_number(optarg, &end);
+        else if (option == 'm')
+            sender->mode = parse_mode(optarg);
+        else
             usage();
     }
-    if (argc - optind < 2 || sender.bytes < NUMBER_BYTES ||
-        sender.bytes > LARGEST_DATAGRAM)
+    if (argc - optind < 2)
         usage();
-    unsigned long port = parse_number(argv[optind], &end);
-    if (*end != '\0' || port < 1 || port > LARGEST_PORT)
+    if (sender->bytes < NUMBER_BYTES || sender->bytes > LARGEST_DATAGRAM)
         usage();
-    sender.port = (unsigned)port;
+    sender->port = (unsigned)parse_number(argv[optind], &end);
+    if (*end != '\0' || sender->port < 1 || sender->port > LARGEST_PORT)
+        usage();
+}
 
-    peer.sin_port = htons((in_port_t)port);
-    peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    for (size_t i = 0; i < sizeof sender.noise; i += 256) {
-        size_t left = sizeof sender.noise - i;
-        if (getrandom(sender.noise + i, left < 256 ? left : 256, 0) < 0)
+static void draw_noise(struct sender *sender) {
+    size_t done = 0;
+    while (done < sizeof sender->noise) {
+        ssize_t drawn =
+            getrandom(sender->noise + done, sizeof sender->noise - done, 0);
+        if (drawn < 0)
             err(1, "getrandom");
+        done += (size_t)drawn;
     }
-    sender.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (sender.fd < 0)
+}
+
+static void connect_sender(struct sender *sender) {
+    struct sockaddr_in peer = {
+        .sin_family = AF_INET,
+        .sin_port = htons((in_port_t)sender->port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    sender->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (sender->fd < 0)
         err(1, "socket");
-    if (connect(sender.fd, (struct sockaddr *)&peer, sizeof peer) < 0)
+    if (connect(sender->fd, (struct sockaddr *)&peer, sizeof peer) < 0)
         err(1, "connect");
+}
+
+int main(int argc, char **argv) {
+    static struct sender sender = {.bytes = BATCH};
+    parse_options(&sender, argc, argv);
+    draw_noise(&sender);
+    connect_sender(&sender);
     for (int i = optind + 1; i < argc; i++)
         add_word(&sender, argv[i]);
     flush_packets(&sender);
-    return close(sender.fd) < 0;
+    if (close(sender.fd) < 0)
+        err(1, "close");
+    return 0;
 }

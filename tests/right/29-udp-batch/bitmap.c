@@ -72,14 +72,11 @@ int main(int argc, char **argv) {
     uint32_t next = 0;
     static uint8_t bytes[70000];
     for (;;) {
-        union {
-            struct cmsghdr header;
-            char room[256];
-        } control;
+        _Alignas(struct cmsghdr) char control[256];
         struct iovec part = {bytes, sizeof bytes};
         struct msghdr message = {.msg_iov = &part,
                                  .msg_iovlen = 1,
-                                 .msg_control = &control,
+                                 .msg_control = control,
                                  .msg_controllen = sizeof control};
         ssize_t all = recvmsg(fd, &message, 0);
         if (all < 0 && errno == EAGAIN) {
