@@ -162,25 +162,31 @@ END
 }
 
 @test "29-udp-batch serve counts what is lost, and the kernel says the same" {
-    local mode
     need_segments
-    start_server server "$program" serve 0
-    SECONDS_ALLOWED=20 try "$BUILD/peers/freeze" "$(pid_of server)" 100 200 \
-        "$program" send -d 1 127.0.0.1 "$PORT"
-    expect_result 0 ""
-    until_true reports 1
+    freeze_server ONE
     (($(came lost) > 0))
     expect_equal dropped "$(came lost)" "$(came dropped)"
-    expect_equal "sent, and came or lost" "$(said "$OUT" packets)" \
-        $(($(came packets) + $(came lost)))
     # The kernel counts messages.
-    stop server
-    start_server server "$program" serve -m SEGMENT 0
-    SECONDS_ALLOWED=20 try "$BUILD/peers/freeze" "$(pid_of server)" 100 200 \
-        "$program" send -m SEGMENT -d 1 127.0.0.1 "$PORT"
-    until_true reports 1
+    freeze_server SEGMENT
     (($(came dropped) > 0))
     expect_equal lost $((64 * $(came dropped))) "$(came lost)"
+}
+
+# freeze_server MODE: sends to a server that is stopped in the middle. On a busy
+# machine the last packet may be dropped, too; then it is done again.
+freeze_server() {
+    local sent
+    for _ in 1 2 3 4 5; do
+        stop_all
+        start_server server "$program" serve -m "$1" 0
+        SECONDS_ALLOWED=20 try "$BUILD/peers/freeze" "$(pid_of server)" 100 \
+            200 "$program" send -m "$1" -d 1 127.0.0.1 "$PORT"
+        expect_result 0 ""
+        until_true reports 1
+        sent=$(said "$OUT" packets)
+        ((sent != $(came packets) + $(came lost))) || return 0
+    done
+    fail "$sent packets were sent" --show "$(<"$BATS_TEST_TMPDIR/server.out")"
 }
 
 @test "29-udp-batch serve reports after a second of silence, if the last packet is lost" {
