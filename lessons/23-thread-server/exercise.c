@@ -35,7 +35,8 @@
  *    this `send` took a whole second, a thread could take the next client from
  *    the queue meanwhile.
  * 9. It wakes up a thread for each client. If four clients come at the same
- *    moment and four threads are free, all four are served.
+ *    moment and four threads are free, all four are served. This is so even if
+ *    PLACES is 1: a client for which a thread is free takes no place.
  * 10. It goes on when a thread wakes up without a reason. `pthread_cond_wait`
  *     may do that at any time, and the check makes it do so.
  * 11. It goes on when a client resets its connection, and keeps no descriptor.
