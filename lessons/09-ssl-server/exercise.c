@@ -7,12 +7,15 @@
  * three functions for this. With
  * `SSL_CTX_set_tlsext_servername_callback(context, choose)`, you give a
  * context a function of your own. It is called when the ClientHello has come.
- * In your function, which is `int choose(SSL *ssl, int *alert, void *unused)`,
- * `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, and
- * `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. If you
- * set no other context, the first one stays. In every case, your function
- * returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages are installed,
- * SSL_CTX_set_tlsext_servername_callback(3) tells more.)
+ * Your function is `int choose(SSL *ssl, int *alert, void *unused)`. You need
+ * neither `alert` nor `unused`: with the lines `(void)alert;` and
+ * `(void)unused;` the compiler knows that this is meant. In your function,
+ * `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, or
+ * NULL if the client asks for none. (You can call it again later, when you
+ * write the line.) And `SSL_set_SSL_CTX(ssl, context)` gives the connection
+ * another context. If you set no other context, the first one stays. In every
+ * case, your function returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages
+ * are installed, SSL_CTX_set_tlsext_servername_callback(3) tells more.)
  *
  * Your program is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME
  * CERTFILE KEYFILE]...`. The first two files are for all clients that ask for
@@ -28,8 +31,8 @@
  * 1. It shows its first certificate, and all that is in the file.
  * 2. It shows each client the certificate of the name that it asks for. The
  *    line has that name.
- * 3. It takes capitals in a name for the same letters. The line has the name
- *    as the client wrote it.
+ * 3. It ignores the case of letters in a name. The line has the name as the
+ *    client wrote it.
  * 4. It shows the first certificate for a name that it does not have.
  * 5. It shows the first certificate to a client that asks for no name. The
  *    line is then `you asked for nobody`.
