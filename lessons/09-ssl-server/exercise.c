@@ -13,9 +13,11 @@
  * `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, or
  * NULL if the client asks for none. (You can call it again later, when you
  * write the line.) And `SSL_set_SSL_CTX(ssl, context)` gives the connection
- * another context. If you set no other context, the first one stays. In every
- * case, your function returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages
- * are installed, SSL_CTX_set_tlsext_servername_callback(3) tells more.)
+ * another context. Keep the names and their contexts in a static array, so
+ * that `choose` finds them, and change the starter's functions as you like. If
+ * you set no other context, the first one stays. In every case, your function
+ * returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages are installed,
+ * SSL_CTX_set_tlsext_servername_callback(3) tells more.)
  *
  * Your program is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME
  * CERTFILE KEYFILE]...`. The first two files are for all clients that ask for
