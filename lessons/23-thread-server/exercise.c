@@ -29,13 +29,13 @@
  *    they came. While a client waits, nothing is sent to it.
  * 6. It tells the next client that it is busy, and closes the connection. If
  *    all threads serve a client and all places are taken, the client is sent
- *    the line `busy`, with a newline, at once. (A client for which a thread is
- *    free may go through the queue too. It then takes a place until that
- *    thread has it.)
+ *    the line `busy`, with a newline, at once. (With PLACES 1, two clients may
+ *    come at the same moment while threads are free. The second one may then
+ *    be told `busy`, because the first one is still in the queue.)
  * 7. It takes clients again when there is a place.
  * 8. It serves the others while it tells a client that it is busy. Even if
  *    this `send` took a whole second, a thread could take the next client from
- *    the queue meanwhile.
+ *    the queue meanwhile. So the lock must be free while you send `busy`.
  * 9. It wakes up a thread for each client. If four clients come at the same
  *    moment, and four threads and four places are free, all four are served.
  * 10. It goes on when a thread wakes up without a reason. `pthread_cond_wait`
