@@ -3,6 +3,7 @@
 
 #include "tls.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -15,7 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HOST_BYTES = 254 }; /* the longest host name, and a NUL: RFC 1035 */
+/* The longest host name, and a NUL; and the longest label: RFC 1035. */
+enum { HOST_BYTES = 254, LABEL_BYTES = 63 };
 
 /* Reasons of our own in OpenSSL's queue: own_words has the words. */
 enum { KEY_FOR_OTHERS = 100, KEY_OF_ANOTHER };
@@ -167,45 +169,70 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
     return context;
 }
 
+/* What a label of a host name may consist of, and the name of a zone. */
+static const char name_characters[] = "abcdefghijklmnopqrstuvwxyz"
+                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                      "0123456789-_";
+
 /* Copies the name as it stands in certificates: without a dot at its end.
- * Returns 0, or -1 if it is not a host name. RFC 1035, section 2.3.1, allows
- * letters, digits and hyphens; an underscore is common. To OpenSSL an empty
- * name means any host, and a name with a dot in front any host below that name.
- * We want one host. */
+ * Returns 0, or -1 if it is not a host name. A host name consists of labels
+ * with dots between them, each of 1 to 63 bytes: RFC 1035, section 2.3.1,
+ * allows letters, digits and hyphens; an underscore is common. The last one is
+ * never a number, so that no name looks like an address: RFC 1123, section 2.1.
+ * To OpenSSL an empty name means any host, and a name with a dot in front any
+ * host below that name. We want one host. */
 static int copy_host_name(const char *name, char host[HOST_BYTES]) {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789-_.";
     size_t length = strlen(name);
     if (length > 0 && name[length - 1] == '.')
         length--;
-    if (length == 0 || length >= HOST_BYTES || name[0] == '.')
-        return -1;
-    if (strspn(name, allowed) < length)
+    if (length >= HOST_BYTES)
         return -1;
     memcpy(host, name, length);
     host[length] = '\0';
-    return 0;
+
+    const char *label = host;
+    for (;;) {
+        size_t bytes = strspn(label, name_characters);
+        if (bytes < 1 || bytes > LABEL_BYTES)
+            return -1;
+        if (label[bytes] == '\0')
+            break;
+        if (label[bytes] != '.')
+            return -1;
+        label += bytes + 1;
+    }
+    return label[strspn(label, "0123456789")] == '\0' ? -1 : 0;
 }
 
-/* Copies the name without its zone: fe80::1%lo becomes fe80::1, because a zone
- * means something on this machine only. */
-static void copy_without_zone(const char *name, char address[HOST_BYTES]) {
+/* Copies an IPv4 or IPv6 address without its zone: fe80::1%lo becomes fe80::1,
+ * because a zone means something on this machine only. Returns 0, or -1 if the
+ * name is not an address. */
+static int copy_address(const char *name, char address[HOST_BYTES]) {
+    struct in6_addr number; /* there is room for either */
     size_t length = strcspn(name, "%");
     if (length >= HOST_BYTES)
-        length = HOST_BYTES - 1;
+        return -1;
     memcpy(address, name, length);
     address[length] = '\0';
+    if (name[length] == '\0' && inet_pton(AF_INET, address, &number) == 1)
+        return 0;
+    if (inet_pton(AF_INET6, address, &number) != 1)
+        return -1;
+    if (name[length] == '\0')
+        return 0;
+    const char *zone = name + length + 1;
+    size_t bytes = strspn(zone, name_characters);
+    return bytes > 0 && zone[bytes] == '\0' ? 0 : -1;
 }
 
 /* Says whose certificate we want, and asks the server for it by that name. */
 static int set_peer_name(SSL *ssl, const char *name) {
     char host[HOST_BYTES];
-    copy_without_zone(name, host);
     /* The server is never asked for an address: RFC 6066, section 3. */
-    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
-        return 0;
-
+    if (copy_address(name, host) == 0)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1
+                   ? 0
+                   : -1;
     if (copy_host_name(name, host) < 0)
         return -1;
     if (SSL_set1_host(ssl, host) != 1)

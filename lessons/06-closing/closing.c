@@ -417,6 +417,8 @@ int main(int argc, char **argv) {
 
     /* Without a handler, SIGPIPE would end us. We want to report it. */
     (void)signal(SIGPIPE, note_sigpipe);
+    /* If it is ignored, we could not wait for a child: wait(2). */
+    (void)signal(SIGCHLD, SIG_DFL);
     play(ending, port);
     if (fflush(stdout) == EOF)
         err(1, "standard output");

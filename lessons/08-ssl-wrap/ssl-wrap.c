@@ -18,6 +18,7 @@
 #include "deadline.h"
 #include "tls.h"
 
+#include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@
 enum {
     PIECE_BYTES = 16384, /* as much as one record of TLS holds */
     HOST_BYTES = 254,    /* the longest host name, and a NUL: RFC 1035 */
+    LABEL_BYTES = 63,    /* the longest part between its dots */
     DEFAULT_MILLISECONDS = 10000 /* unless -t says otherwise */
 };
 
@@ -170,43 +172,70 @@ static SSL_CTX *make_context(const struct options *options) {
     return context;
 }
 
+/* What a label of a host name may consist of, and the name of a zone. */
+static const char name_characters[] = "abcdefghijklmnopqrstuvwxyz"
+                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                      "0123456789-_";
+
 /* Copies the name as it stands in certificates: without a dot at its end.
- * Returns 0, or -1 if it is not a host name. RFC 1035, section 2.3.1, allows
- * letters, digits and hyphens; an underscore is common. */
+ * Returns 0, or -1 if it is not a host name. A host name consists of labels
+ * with dots between them, each of 1 to 63 bytes: RFC 1035, section 2.3.1,
+ * allows letters, digits and hyphens; an underscore is common. The last one is
+ * never a number, so that no name looks like an address: RFC 1123, section 2.1.
+ */
 static int copy_host_name(const char *name, char host[HOST_BYTES]) {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789-_.";
     size_t length = strlen(name);
     if (length > 0 && name[length - 1] == '.')
         length--;
-    if (length == 0 || length >= HOST_BYTES || name[0] == '.')
-        return -1;
-    if (strspn(name, allowed) < length)
+    if (length >= HOST_BYTES)
         return -1;
     memcpy(host, name, length);
     host[length] = '\0';
-    return 0;
+
+    const char *label = host;
+    for (;;) {
+        size_t bytes = strspn(label, name_characters);
+        if (bytes < 1 || bytes > LABEL_BYTES)
+            return -1;
+        if (label[bytes] == '\0')
+            break;
+        if (label[bytes] != '.')
+            return -1;
+        label += bytes + 1;
+    }
+    return label[strspn(label, "0123456789")] == '\0' ? -1 : 0;
 }
 
-/* Copies the name without its zone: fe80::1%lo becomes fe80::1, because a zone
- * means something on this machine only. */
-static void copy_without_zone(const char *name, char address[HOST_BYTES]) {
+/* Copies an IPv4 or IPv6 address without its zone: fe80::1%lo becomes fe80::1,
+ * because a zone means something on this machine only. Returns 0, or -1 if the
+ * name is not an address. */
+static int copy_address(const char *name, char address[HOST_BYTES]) {
+    struct in6_addr number; /* there is room for either */
     size_t length = strcspn(name, "%");
     if (length >= HOST_BYTES)
-        length = HOST_BYTES - 1;
+        return -1;
     memcpy(address, name, length);
     address[length] = '\0';
+    if (name[length] == '\0' && inet_pton(AF_INET, address, &number) == 1)
+        return 0;
+    if (inet_pton(AF_INET6, address, &number) != 1)
+        return -1;
+    if (name[length] == '\0')
+        return 0;
+    const char *zone = name + length + 1;
+    size_t bytes = strspn(zone, name_characters);
+    return bytes > 0 && zone[bytes] == '\0' ? 0 : -1;
 }
 
 /* Says for which name the certificate must be. Ends the program if the text is
  * neither an address nor a host name. */
 static void demand_name(SSL *ssl, const char *name) {
     char host[HOST_BYTES];
-    copy_without_zone(name, host);
-    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
+    if (copy_address(name, host) == 0) {
+        if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1)
+            fail("X509_VERIFY_PARAM_set1_ip_asc", name, NULL);
         return; /* a server is never asked for an address: RFC 6066 */
-
+    }
     if (copy_host_name(name, host) < 0)
         errx(1, "'%s' is not a name", name);
     if (SSL_set1_host(ssl, host) != 1)

@@ -4,15 +4,23 @@
  * One machine often serves many names. Each name has its own certificate. The
  * client says in its ClientHello which name it wants (SNI, lesson 08), and the
  * server chooses the certificate for it. You write such a server. OpenSSL has
- * three functions for this. With
- * `SSL_CTX_set_tlsext_servername_callback(context, choose)`, you give a
- * context a function of your own. It is called when the ClientHello has come.
- * In your function, which is `int choose(SSL *ssl, int *alert, void *unused)`,
- * `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, and
- * `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. If you
- * set no other context, the first one stays. In every case, your function
- * returns SSL_TLSEXT_ERR_OK. (If OpenSSL's manual pages are installed,
- * SSL_CTX_set_tlsext_servername_callback(3) tells more.)
+ * three functions for this:
+ *
+ * - `SSL_CTX_set_tlsext_servername_callback(context, choose)` gives a context
+ *   a function of your own. OpenSSL calls it when the ClientHello has come.
+ * - `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, or
+ *   NULL if the client asks for none. You can call it in your function, and
+ *   again later, when you write the line.
+ * - `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. Call
+ *   it in your function. If you don't, the first context stays.
+ *
+ * Your function is `int choose(SSL *ssl, int *alert, void *unused)`, and it
+ * always returns SSL_TLSEXT_ERR_OK. You do not use `alert` and `unused`. The
+ * lines `(void)alert;` and `(void)unused;` tell the compiler that this is on
+ * purpose. A static pointer to the names and their contexts lets `choose` find
+ * them. You may change the starter's functions as you like. (If OpenSSL's
+ * manual pages are installed, SSL_CTX_set_tlsext_servername_callback(3) tells
+ * more.)
  *
  * Your program is called as `09-ssl-server PORT CERTFILE KEYFILE [NAME
  * CERTFILE KEYFILE]...`. The first two files are for all clients that ask for
@@ -28,8 +36,8 @@
  * 1. It shows its first certificate, and all that is in the file.
  * 2. It shows each client the certificate of the name that it asks for. The
  *    line has that name.
- * 3. It takes capitals in a name for the same letters. The line has the name
- *    as the client wrote it.
+ * 3. It ignores the case of letters in a name. The line has the name as the
+ *    client wrote it.
  * 4. It shows the first certificate for a name that it does not have.
  * 5. It shows the first certificate to a client that asks for no name. The
  *    line is then `you asked for nobody`.
@@ -41,7 +49,7 @@
  *    or newer, and only ciphers with ECDHE and AEAD. (AEAD means that
  *    encrypted data cannot be changed unnoticed.) `make_context` of this
  *    lesson's program shows how, and `tls_server_context` of `tls.h` does it
- *    for you.
+ *    for you. (It also does what the next two requirements want.)
  * 9. It refuses a private key that others may read or write, with status 1. It
  *    says why.
  * 10. It refuses a key that is not the key of its certificate, with status 1.

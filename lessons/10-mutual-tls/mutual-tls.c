@@ -121,6 +121,8 @@ static void catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
+    /* If it is ignored, we could not wait for a child: wait(2). */
+    (void)signal(SIGCHLD, SIG_DFL);
 }
 
 /* Makes what all connections share: our own certificate, and what we demand of

@@ -30,7 +30,8 @@
  *    complete. The program goes on with the other servers.
  * 6. It says on standard error which server has failed, in which call, and
  *    why. This is one line, such as `connect 127.0.0.1:8018: Connection
- *    refused` or `recv 127.0.0.1:8016: closed before the end of the line`.
+ *    refused`, `recv 127.0.0.1:8016: closed before the end of the line` or
+ *    `lookup no.example: Name or service not known`.
  * 7. It accepts a first line of up to 4096 bytes, and no longer one. The
  *    newline counts. A server whose first line is longer has failed.
  * 8. It closes all other connections as soon as it has taken a server.

@@ -369,6 +369,8 @@ int main(int argc, char **argv) {
 
     require_output();
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    /* If it is ignored, we could not wait for a child: wait(2). */
+    (void)signal(SIGCHLD, SIG_DFL);
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (;;) {

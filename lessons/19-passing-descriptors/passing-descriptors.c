@@ -108,6 +108,8 @@ static void catch_signals(void) {
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    /* If it is ignored, we could not wait for a child: wait(2). */
+    (void)signal(SIGCHLD, SIG_DFL);
 }
 
 /* Without the pause, a call that goes on failing would use a whole processor.

@@ -5,12 +5,13 @@
  * that you have jumped to. So a server should be able to send a range of
  * bytes, and HTTP can do that too. In this exercise you write a server that
  * sends ranges of one file, to many clients at the same time. It waits for all
- * of them with one `poll` (lesson 07), so no client can block another one. For
- * each client, such a server keeps what it has received of the line, and
- * later, which bytes it still has to send. As long as the line is not
- * complete, it waits for POLLIN. When there is something to send, it waits for
- * POLLOUT, and then calls `sendfile` once. The array of `poll` has one entry
- * for each client, and one for the listener.
+ * of them with one `poll` (lesson 07), so no client can block another one. It
+ * serves up to 100 clients at the same time. For each client, such a server
+ * keeps what it has received of the line, and later, which bytes it still has
+ * to send. As long as the line is not complete, it waits for POLLIN. When
+ * there is something to send, it waits for POLLOUT, and then calls `sendfile`
+ * once. The array of `poll` has one entry for each client, and one for the
+ * listener.
  *
  * It is called as `20-sendfile FILE PORT`. A client sends the line `FIRST
  * LAST`: two numbers in digits, with one blank between them. They are the
@@ -35,7 +36,8 @@
  * 7. It answers a client that has ended its half. The client has sent its line
  *    before that.
  * 8. It closes the connection of a client that sends 64 bytes without a
- *    newline. This client needs no answer.
+ *    newline. A line has at most 64 bytes, and the newline counts. This client
+ *    needs no answer.
  * 9. It goes on after sendfile has failed with EAGAIN. The bytes of the file
  *    are sent by `sendfile`, and by no other call.
  * 10. It sends bytes that are behind the first 4 GiB.

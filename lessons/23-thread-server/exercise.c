@@ -29,13 +29,15 @@
  *    they came. While a client waits, nothing is sent to it.
  * 6. It tells the next client that it is busy, and closes the connection. If
  *    all threads serve a client and all places are taken, the client is sent
- *    the line `busy`, with a newline, at once.
+ *    the line `busy`, with a newline, at once. (With PLACES 1, two clients may
+ *    come at the same moment while threads are free. The second one may then
+ *    be told `busy`, because the first one is still in the queue.)
  * 7. It takes clients again when there is a place.
  * 8. It serves the others while it tells a client that it is busy. Even if
  *    this `send` took a whole second, a thread could take the next client from
- *    the queue meanwhile.
+ *    the queue meanwhile. So the lock must be free while you send `busy`.
  * 9. It wakes up a thread for each client. If four clients come at the same
- *    moment and four threads are free, all four are served.
+ *    moment, and four threads and four places are free, all four are served.
  * 10. It goes on when a thread wakes up without a reason. `pthread_cond_wait`
  *     may do that at any time, and the check makes it do so.
  * 11. It goes on when a client resets its connection, and keeps no descriptor.
@@ -45,7 +47,8 @@
  *     error, in words.
  * 13. It ends within a second of SIGTERM or SIGINT, with status 0. It does so
  *     also while a client says nothing, another does not read, and a third one
- *     waits. All of them see their connection end.
+ *     waits. All of them see their connection end. (The lesson's own server
+ *     gives its clients a second first. There is no time for that here.)
  * 14. It says at its end how many it has served, and how many it has told
  *     busy. The last line is, for example, `2 served, 3 busy`. A client has
  *     been served when a thread has finished with it. In this test no client

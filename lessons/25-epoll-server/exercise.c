@@ -9,7 +9,8 @@
  *
  * It is called as `25-epoll-server -i SECONDS PORT`. Everything else is as in
  * this lesson's server, but you may leave out some parts: all its options, the
- * signals, and the spare descriptor. You may copy what you like.
+ * signals, and the spare descriptor. (The check never uses up its
+ * descriptors.) You may copy what you like.
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that

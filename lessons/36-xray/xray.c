@@ -66,13 +66,16 @@ static _Noreturn void usage(FILE *out, int status) {
 
 /* ---- drawing --------------------------------------------------------------*/
 
-/* How wide a picture may be: as wide as the terminal, if out is one, or as
- * COLUMNS says, within our limits. */
+/* How wide a picture may be: as wide as the terminal, or as COLUMNS says, but
+ * within our limits. If out is no terminal, it may be a pipe to grep or less,
+ * which print on the terminal of standard error. */
 static size_t find_width(FILE *out) {
     struct winsize size = {0};
     const char *columns = getenv("COLUMNS");
     size_t width = WIDEST;
-    if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    if ((ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ||
+         ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0) &&
+        size.ws_col > 0)
         width = size.ws_col;
     else if (columns != NULL)
         width = strtoul(columns, NULL, 10);

@@ -163,7 +163,7 @@ show_loop() {
     HAND[0]=${HAND[0]/"$names"/"\$(for i in \$(seq 33); do echo n\$i.example $1; done) "}
 }
 
-@test "takes capitals in a name for the same letters" {
+@test "ignores the case of letters in a name" {
     local odd
     odd_case other.example
     serves good "$odd" good-other

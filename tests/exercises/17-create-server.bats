@@ -298,6 +298,14 @@ $HAND_PORT true"
         expect_stderr "?*" --hint "Say on standard error what is wrong with \
 LISTEN_FDS: errx(1, ...) does that."
     done
+    # And if it is not set at all.
+    HAND=()
+    by_hand "$activate 127.0.0.1:$HAND_PORT -- env -u LISTEN_FDS $PROGRAM \
+$HAND_PORT true"
+    run_answer "$activate" 127.0.0.1:0 -- env -u LISTEN_FDS "$PROGRAM" 0 true
+    expect_end --hint "$number_hint"
+    expect_status 1 --hint "getenv returns NULL if LISTEN_FDS is not set. \
+LISTEN_PID says that there are listeners, so this is an error too."
 }
 
 listener_hint="Ask each descriptor before you use it: getsockopt with \

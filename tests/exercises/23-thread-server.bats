@@ -442,7 +442,9 @@ name of the call, and the reason." -- soon says server "*Too many open files*" e
         end_busy
         ((took > 1000)) || return 0
     done
-    fail "it ends $took milliseconds after SIGINT" --hint "$end_hint"
+    fail "it ends $took milliseconds after SIGINT" --hint "Do not give the \
+clients time to end, as the lesson's own server does: call shutdown with \
+SHUT_RDWR at once. $end_hint"
 }
 
 # end_idle: ends the answer by SIGTERM without a client; all threads wait for one.

@@ -95,11 +95,15 @@ address mismatch"
 }
 
 @test "08-ssl-wrap refuses what is neither a host name nor an address" {
-    local name
+    local name long
+    printf -v long '%64s' ''
     server honest
     for name in '[::1]' 'server.example ' ' server.example' \
         $'server.example\n' bücher.example server.example%lo server,example \
-        server.example:443 https://server.example; do
+        server.example:443 https://server.example server.example.. \
+        server..example "${long// /a}.example" 127.0.0.1. +127.0.0.1 \
+        '127.0.0.1 ' ' 127.0.0.1' $'127.0.0.1\n' '127.0.0.1 evil.example' \
+        127.0.0.1%lo ::1% $'::1%\t'; do
         ask -n "$name"
         expect_result 1 "08-ssl-wrap: '$name' is not a name"
     done

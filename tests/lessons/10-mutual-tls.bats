@@ -290,6 +290,16 @@ server.wrap_socket(raw, server_side=True).close()"
     done
 }
 
+@test "10-mutual-tls counts its processes also if it was started with SIGCHLD ignored" {
+    local ignored
+    # shellcheck disable=SC2016 # for that shell
+    faulty=(bash -c 'trap "" CHLD && exec "$@"' -)
+    serve
+    # Bit 16 is that of SIGCHLD, which has the number 17.
+    read -r _ ignored < <(grep SigIgn "/proc/$(pid_of server)/status")
+    (((16#$ignored & 1 << 16) == 0))
+}
+
 @test "10-mutual-tls is not deceived by who has no key, and speaks no old TLS" {
     serve
     rude impostor

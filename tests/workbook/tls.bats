@@ -11,7 +11,7 @@ setup_file() {
 }
 
 server() {
-    start_server peer "$BUILD/peers/rude-tls" -c 9 "$1" "$certs/${2:-good}.pem" \
+    start_server peer "$BUILD/peers/rude-tls" -c 20 "$1" "$certs/${2:-good}.pem" \
         "$certs/${2:-good}.key"
 }
 
@@ -42,7 +42,8 @@ as_client() {
     local name
     server honest
     for name in '' . .example '[::1]' 'server.example ' $'server.example\n' \
-        bücher.example server.example%lo; do
+        bücher.example server.example%lo server..example 127.0.0.1. \
+        '127.0.0.1 ' '127.0.0.1 evil.example' ::1%; do
         as_client "" "" "$name"
         told "not a host name or an address"
     done

@@ -21,7 +21,7 @@ setup_file() {
         s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
         s/, [0-9]+ unacked//; s/[0-9]+ encryp/N encryp/g; s/FIN_WAIT[12]/FIN_WAIT/
         s/\.\.\.(, [A-Z_|]+)?\) = [0-9]+/...\1) = N/; s/, [0-9]+\) = [0-9]+ \.\.\./, N) = N .../
-        s/>    = [0-9]{2,}</>    = N</
+        s/\) = [0-9]{3,}</) = N</
         s/ = [0-9]+ \.\.\./ = N .../; s/process [0-9]+[^"]*"/process PID"/g'
 }
 
@@ -148,15 +148,29 @@ need_private() {
         skip "this machine allows no private network"
 }
 
+# whole_labels PICTURE: its lines, without heights. A label that goes on in the
+# next line is joined: where it is broken depends on how long its numbers are.
+whole_labels() {
+    awk '
+        { sub(/ y="[0-9]+"/, "") }
+        match($0, /^<text x="[0-9]+">    /) {
+            sub(/<\/text>$/, "", held)
+            held = held " " substr($0, RSTART + RLENGTH)
+            next
+        }
+        NR > 1 { print held }
+        { held = $0 }
+        END { print held }' "$1"
+}
+
 # told PICTURE: what it tells, a line each: where it stands from left to right,
 # and what it says. Left out: when, how much is not acknowledged, and the legend;
 # and a lone ACK, which comes with data or without, as the timers have it, which
 # also part FIN_WAIT1 from FIN_WAIT2; but for the ACK of the handshake. Each
 # connection may have a letter.
 told() {
-    sed -E "/ class=\"s\">/d; $UNIQUE" "$1" | awk '
+    whole_labels "$1" | sed -E "/ class=\"s\">/d; $UNIQUE" | awk '
         !/^<text/ || / class="[td]"/ { next }
-        { sub(/ y="[0-9]+"/, "") }
         / class="s / {
             split($0, part, "\"")
             same = state[part[2]] == $0
@@ -179,9 +193,7 @@ apart() {
     grep -v ' class="w"' "$1" | awk '
         { line[++count] = $0 }
         END {
-            if (line[count] ~ /\.\.\.<\/text>$/)
-                while (line[count--] ~ />    /)
-                    ;
+            if (line[count] ~ /\.\.\.<\/text>$/) count--
             for (i = 1; i <= count; i++) print line[i]
         }'
     grep ' class="w"' "$1" | uniq | sed '/>FIN PSH ACK/ {
