@@ -11,9 +11,9 @@
  * order. The bytes behind it are a measurement, which your program does not
  * need. An empty datagram says that no more packets follow.
  *
- * The first packet that comes may have any number. From then on, numbers grow
- * by one. After 4294967295, the largest number in four bytes, comes 0. No
- * packet with a smaller number than the first one comes after it. A late
+ * The first packet that comes may have any number. The buoy counts up by one
+ * with each new packet. After 4294967295, the largest number in four bytes,
+ * comes 0. No packet that was sent before the first one comes after it. A late
  * packet is never more than 1000 numbers behind the highest number that has
  * come. And no packet is more than 1000000 numbers ahead of it.
  *
@@ -21,7 +21,8 @@
  *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
  *    port, and the line has that one.
  * 2. It counts the packets that come, and ends at an empty datagram. At such a
- *    datagram it prints five lines, as above, and ends with status 0. `came`
+ *    datagram it prints five lines, and ends with status 0: `came 7`, `lost
+ *    1`, `doubled 1`, `late 1` and `bad 0`, each with its own number. `came`
  *    is how many packets came, with those that came twice or late, but without
  *    bad ones.
  * 3. It counts the lost packets. These are the numbers between the first and
