@@ -13,9 +13,10 @@
  *
  * The first packet that comes may have any number. The buoy counts up by one
  * with each new packet. After 4294967295, the largest number in four bytes,
- * comes 0. No packet that was sent before the first one comes after it. A late
- * packet is never more than 1000 numbers behind the highest number that has
- * come. And no packet is more than 1000000 numbers ahead of it.
+ * comes 0. After the first packet that comes, no packet comes that was sent
+ * before it. A packet that comes late, or once more, is never more than 1000
+ * numbers behind the highest number that has come. And no packet is more than
+ * 1000000 numbers ahead of it.
  *
  * 1. It says where it listens. It prints the line `listening on
  *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
