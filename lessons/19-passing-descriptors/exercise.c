@@ -43,9 +43,9 @@
  * 6. It goes on serving until the new process has confirmed. A new process may
  *    also end without confirming; then another one may ask. One new process at
  *    a time is enough.
- * 7. It closes everything that belongs to a new process that has gone, also if
- *    that was before the listener was sent. The old process has then no more
- *    descriptors open than before.
+ * 7. It closes everything that belongs to a new process that has gone. This is
+ *    also so if that one has gone before it was sent the listener. The old
+ *    process has then no more descriptors open than before.
  * 8. It accepts no more clients after the new process has confirmed.
  * 9. It serves the clients that it has to their end. Then it ends with status
  *    0.
