@@ -26,7 +26,7 @@ serves() {
 serves_by_bytes() {
     [[ $BUILD != *asan* ]] || return 1
     need_faults
-    faulty+=(FAULT_SHORT=send,write)
+    faulty+=('FAULT_SHORT=send,write')
     next_run
     serves "$1"
 }

@@ -141,7 +141,7 @@ IP_ADD_MEMBERSHIP, at the interface whose number if_nametoindex tells."
     next_run
     need_faults
     faulty+=(FAULT_CALL=setsockopt FAULT_TIMES=9 FAULT_ERRNO=19
-        FAULT_OPTION=35,42)
+        'FAULT_OPTION=35,42')
     by_hand "${faulty[@]}" "$PROGRAM" offer "$GROUP" "$PORT" "$NAME" "$SERVICE"
     start unable "${faulty[@]}" \
         "$PROGRAM" offer "$GROUP" "$PORT" "$NAME" "$SERVICE"
