@@ -331,7 +331,7 @@ printf %012000d 1 >&\$fd; done; sleep 1'"
     ! grows come_and_wait ||
         fail "25 clients were closed while bytes for them were unsent, and it \
 has $grown KiB of memory more than before them" --hint "Free the bytes that send \
-did not take also when you close a client because its time is up."
+did not take, also when you close a client because its time is up."
 }
 
 @test "gives a client its time anew when it sends something" {
