@@ -15,11 +15,12 @@
  * 4. It ends with status 0 when the server closes the connection.
  * 5. It copies everything that arrives to standard output, and nothing else.
  *    The server may send it in many pieces, and there may be several lines.
+ *    Standard output may take only a part of a piece; then the rest follows.
  * 6. It waits for a slow server. There may be a pause between two pieces.
  * 7. It copies NUL bytes too.
  * 8. It says on standard error how many bytes arrived. This is one line: the
- *    number, a space and the word `bytes`, as in `26 bytes`. Nothing else is
- *    on standard error. A NUL byte counts too.
+ *    number, a space and the word `bytes`, as in `26 bytes`; also `1 bytes`.
+ *    Nothing else is on standard error. A NUL byte counts too.
  * 9. It says why it cannot connect, with status 1. The reason is in words,
  *    such as "Connection refused".
  * 10. It reports a reset as an error, with status 1. It first prints what

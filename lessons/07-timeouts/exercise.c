@@ -31,7 +31,7 @@
  * 9. It pauses for 50 milliseconds after the first try, and twice as long
  *    after each next one. Signals do not shorten a pause.
  * 10. It makes no more than TRIES tries, and no pause after the last. Then it
- *     ends at once, with status 1.
+ *     ends at once, with status 1. Each try goes to the first address of HOST.
  * 11. It has one deadline for all tries, SECONDS after its start.
  * 12. It begins no pause that would end after the deadline. It ends at once
  *     instead, with status 1. It need not say anything more.

@@ -41,8 +41,8 @@
  * 10. It ignores the case of letters. For `Alice.EXAMPLE` in a certificate and
  *     `alice.example` on the list, it says `welcome alice.example`: as it is
  *     on the list.
- * 11. It refuses to start if a NAME is empty or begins with a dot. It says why
- *     on standard error, with status 1.
+ * 11. It refuses to start if a NAME is empty or begins with a dot. It looks at
+ *     each NAME. It says why on standard error, with status 1.
  * 12. It refuses to start if it cannot read CLIENT_CA. It says why on standard
  *     error, with status 1.
  *

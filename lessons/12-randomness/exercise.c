@@ -23,7 +23,8 @@
  *    are as random as any other byte.
  * 3. It throws away the numbers that would make some sides more likely. These
  *    are the number 4294967296 - 4294967296 % SIDES and all larger ones, where
- *    `%` is the remainder. It takes the next four bytes instead.
+ *    `%` is the remainder. It takes the next four bytes instead, which may
+ *    have to be thrown away too.
  * 4. It throws away no other numbers. If SIDES divides 4294967296, no number
  *    is thrown away.
  * 5. It rolls a die of one side, and one of 4294967296 sides.

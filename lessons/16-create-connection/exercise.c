@@ -18,26 +18,30 @@
  * 2. It takes the server whose first line is complete first. A server that
  *    only accepts the connection, or sends a part of a line, is not taken.
  *    Nothing of it is printed.
- * 3. It starts the next server MILLISECONDS after the one before it. It takes
- *    them in the order of its arguments, and does this as long as no first
- *    line is complete. If a server fails after the next one has been started,
- *    nothing is started earlier for that.
+ * 3. It starts the next server MILLISECONDS after the one before it. The time
+ *    counts from the start of the one before. It takes them in the order of
+ *    its arguments, and does this as long as no first line is complete. If a
+ *    server fails after the next one has been started, nothing is started
+ *    earlier for that.
  * 4. It does not give up a server when it starts the next one. A slow server
  *    can still be the first to complete its line.
  * 5. It starts the next server at once when the one before it has failed. A
  *    server has failed if HOST cannot be looked up, if no connection to it can
  *    be made, or if its connection ends or breaks before its first line is
- *    complete. The program goes on with the other servers.
+ *    complete. The program goes on with the other servers. For the one after
+ *    that, MILLISECONDS count from this start.
  * 6. It says on standard error which server has failed, in which call, and
  *    why. This is one line, such as `connect 127.0.0.1:8018: Connection
  *    refused`, `recv 127.0.0.1:8016: closed before the end of the line` or
- *    `lookup no.example: Name or service not known`.
+ *    `lookup no.example: Name or service not known`. It may print the line at
+ *    once, or when no server is left.
  * 7. It accepts a first line of up to 4096 bytes, and no longer one. The
  *    newline counts. A server whose first line is longer has failed.
  * 8. It closes all other connections as soon as it has taken a server.
  * 9. It has one deadline for everything, SECONDS after its start. Then it says
  *    `deadline passed` on standard error, and ends with status 1, even if it
- *    is copying already.
+ *    is copying already. A write may end later, for example to a pipe that
+ *    nobody reads.
  * 10. It ends at once, with status 1, when every server has failed.
  * 11. It sleeps while it waits. It does not use the processor to wait.
  * 12. It reports output that cannot be written, with status 1. An example is a

@@ -31,7 +31,9 @@
  * 2. It sends each client what COMMAND prints. It runs COMMAND anew for each
  *    client, sends every byte, NUL bytes too, and closes the connection when
  *    COMMAND has ended. Then it serves the next client.
- * 3. It goes on after clients that leave early. SIGPIPE does not end it.
+ * 3. It goes on after clients that leave early. SIGPIPE does not end it. But
+ *    SIGPIPE ends COMMAND as usual, so that a COMMAND that prints without end
+ *    ends too when its client has left.
  * 4. It takes a listener that was opened for it. Here, LISTEN_PID is its own
  *    process id, and LISTEN_FDS is 1. It says `listening on ADDRESS:PORT` with
  *    the address and port of that listener, and opens none itself.
@@ -41,7 +43,8 @@
  *    line for each, in the order of the descriptors. A client of one listener
  *    is served while no client comes to the others.
  * 7. It ignores listeners for another process. If LISTEN_PID is not its own
- *    process id, it opens its own listener, as in requirement 1.
+ *    process id, in digits alone, it opens its own listener, as in requirement
+ *    1.
  * 8. It refuses a LISTEN_FDS that is not a number from 1 to 16, with status 1.
  *    The number has digits alone. On standard error it says why. This is so if
  *    LISTEN_PID is its own process id. If LISTEN_FDS is not set at all, it is

@@ -196,13 +196,19 @@ static _Noreturn void serve(struct server *server, const char *command) {
     }
 }
 
+/* The signal handler of SIGPIPE. A signal that we ignored would be ignored in
+ * COMMAND too; one that has a handler is not. */
+static void do_nothing(int signal_number) {
+    (void)signal_number;
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
     in_port_t port = parse_port(argv[1]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, do_nothing); /* a client that has left is an error */
 
     struct server server = {0};
     if (is_activated())

@@ -19,7 +19,8 @@
  *    with a newline. It may come in several pieces, and the client need not
  *    end its side. The reply is one line, such as `process 4711 is running,
  *    you are process 4712`, with the server's own process number and the
- *    client's. Then it closes the connection, and takes the next client.
+ *    client's. It sends all of the reply, also when `send` takes only a part
+ *    of it. Then it closes the connection, and takes the next client.
  * 3. It believes the kernel and not the client. Some clients write more behind
  *    the word, as in `status 4713`. So a line that begins with `status` and a
  *    blank is a request for the status too, and what stands behind the blank
@@ -32,7 +33,8 @@
  *    whole line, and some do not wait for the reply.
  * 6. It answers only its own user. It asks the kernel for the client's user,
  *    with SO_PEERCRED. If this is not the user of the server, it sends nothing
- *    and closes the connection.
+ *    and closes the connection. root is another user too, unless the server is
+ *    root's.
  * 7. It never lets another user use its file. From the moment when the file is
  *    there, its group and all others have no permission at all, whatever the
  *    umask of the caller is.
@@ -42,7 +44,9 @@
  *    that was killed is at PATH.
  * 10. It refuses a path at which a server is alive, with status 1. It says so
  *     on standard error. This is also so if the other server's socket is of
- *     the type SOCK_SEQPACKET. The other server and its file stay as they are.
+ *     the type SOCK_SEQPACKET. If the other server is stuck and its queue is
+ *     full, it does not wait for it for longer than a second. The other server
+ *     and its file stay as they are.
  * 11. It removes nothing that is not a socket. If there is a file of another
  *     kind at PATH, for example a text, a folder or a symbolic link, it says
  *     so on standard error, and ends with status 1.

@@ -43,14 +43,16 @@
  * 6. It goes on serving until the new process has confirmed. A new process may
  *    also end without confirming; then another one may ask. One new process at
  *    a time is enough.
- * 7. It closes everything that belongs to a new process that has gone. The old
+ * 7. It closes everything that belongs to a new process that has gone. This is
+ *    also so if that one has gone before it was sent the listener. The old
  *    process has then no more descriptors open than before.
  * 8. It accepts no more clients after the new process has confirmed.
  * 9. It serves the clients that it has to their end. Then it ends with status
  *    0.
  * 10. It takes the listener of the server at PATH. It prints the port of this
  *     listener, whatever PORT is. It confirms when it can accept clients, and
- *     it listens at PATH itself.
+ *     it listens at PATH itself. Before that, it does not confirm: if `listen`
+ *     fails at PATH, the old process has to go on.
  * 11. It opens a listener of its own if the server at PATH is dead. The file
  *     is still there, but `connect` fails with ECONNREFUSED.
  * 12. It refuses an answer without a listener, with status 1. The answer may

@@ -26,6 +26,8 @@
  *    one.
  * 2. It sends the bytes from FIRST to LAST. Both belong to the range: `0 0` is
  *    the first byte. In front of them it sends their number and a newline.
+ *    `send` may take only a part of a line, of this one or of `bad range`
+ *    below. Then it has to send the rest.
  * 3. It waits for the end of the line. The line may come in several pieces.
  * 4. It refuses a range that is not in the file. If LAST is beyond the last
  *    byte, or FIRST is more than LAST, it answers with the line `bad range`,
@@ -36,7 +38,8 @@
  * 7. It answers a client that has ended its half. The client has sent its line
  *    before that.
  * 8. It closes the connection of a client that sends 64 bytes without a
- *    newline. A line has at most 64 bytes, and the newline counts. This client
+ *    newline. A line has at most 64 bytes, and the newline counts. So 63 bytes
+ *    and a newline are still a line. The client with 64 bytes and no newline
  *    needs no answer.
  * 9. It goes on after sendfile has failed with EAGAIN. The bytes of the file
  *    are sent by `sendfile`, and by no other call.

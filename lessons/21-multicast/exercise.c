@@ -17,19 +17,22 @@
  * for example `chat 8001`. Neither has a newline or a NUL at its end.
  *
  * 1. It says that it listens when it can hear questions. `offer` prints the
- *    line `listening on GROUP:PORT`, and flushes it.
+ *    line `listening on GROUP:PORT`, and flushes it. It does so after it has
+ *    joined the group. If it cannot join, it does not print this line.
  * 2. It answers a question for its name. The answer is one datagram, and goes
  *    to the address and the port from which the question came, not to the
- *    group.
- * 3. It ignores every other datagram. It goes on, and answers the next
- *    question.
+ *    group. You may send it from the socket that is bound to GROUP: as the
+ *    sender, the kernel then writes an address of your machine.
+ * 3. It ignores every other datagram. The question with a NUL behind it is
+ *    another datagram too. It goes on, and answers the next question.
  * 4. It shares its port with others that offer something. Each of them
  *    answers.
  * 5. It hears no other group. This is so even if a program on the same machine
  *    has joined that group, and has the same port.
  * 6. It pauses before it answers. Otherwise a thousand programs would answer
  *    at the same moment, and many answers would be lost. The pause is between
- *    0 and 200 milliseconds, and is drawn anew for each answer.
+ *    0 and 200 milliseconds, and is drawn anew for each answer. During the
+ *    pause it need not receive anything, because the kernel keeps what comes.
  * 7. It stops offering at SIGINT or SIGTERM, with status 0.
  * 8. It asks once, with a TTL of 1. So the question does not leave the
  *    network.
@@ -41,9 +44,10 @@
  *     texts byte by byte, so 127.0.0.1:90 is behind 127.0.0.1:8000.
  * 11. It takes nothing else for an answer. An answer has exactly the form
  *     above, with the name that was asked for and a port from 1 to 65535. A
- *     question is not an answer.
+ *     question is not an answer. The port may have zeros in front: `chat
+ *     08001` means 8001, and 8001 is printed.
  * 12. It prints up to a hundred answers. If there are more different ones, it
- *     prints any hundred of them.
+ *     prints any hundred of them. An answer that comes again takes no place.
  * 13. It waits for SECONDS in all. Answers do not make this time longer, and
  *     what comes later is not printed.
  * 14. It uses the interface that it is told. `offer` joins the group there,

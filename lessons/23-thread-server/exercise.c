@@ -29,9 +29,10 @@
  *    they came. While a client waits, nothing is sent to it.
  * 6. It tells the next client that it is busy, and closes the connection. If
  *    all threads serve a client and all places are taken, the client is sent
- *    the line `busy`, with a newline, at once. (With PLACES 1, two clients may
- *    come at the same moment while threads are free. The second one may then
- *    be told `busy`, because the first one is still in the queue.)
+ *    the line `busy`, with a newline, at once. (A client that no thread has
+ *    taken out yet still fills its place, even if a thread is free.) You need
+ *    not care for bytes that this client has sent already, although the reset
+ *    of lesson 06 may then take the line from it.
  * 7. It takes clients again when there is a place.
  * 8. It serves the others while it tells a client that it is busy. Even if
  *    this `send` took a whole second, a thread could take the next client from

@@ -43,11 +43,12 @@
  *     `SENDER (private): TEXT`, and to no other. NAME may be the sender
  *     itself.
  * 11. It tells the sender what is wrong with a private message. If no client
- *     is called NAME, it answers `nobody is called NAME`. If NAME or the text
- *     is missing, it answers `/to needs a name and a text`. A text that is
- *     only one blank is a text too. If both are true (the text is missing, and
- *     no client is called NAME), either answer is right. The others are not
- *     told.
+ *     is called NAME, it answers `nobody is called NAME`. NAME may be longer
+ *     than 16 letters: then nobody is called so, and the answer has the whole
+ *     NAME. If NAME or the text is missing, it answers `/to needs a name and a
+ *     text`. A text that is only one blank is a text too. If both are true
+ *     (the text is missing, and no client is called NAME), either answer is
+ *     right. The others are not told.
  * 12. It does not wait for a client that does not read. All other clients get
  *     all their lines.
  * 13. It closes a client that has not read for long. For each client, it keeps

@@ -32,7 +32,7 @@
  * 9. It uses no processor when all has been sent back.
  * 10. It closes a client that is silent for SECONDS. SECONDS is a number such
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
- *     late.
+ *     late. Its memory is freed too, as in 5.
  * 11. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. Only what your server
  *     receives from a client counts; what it sends to the client does not. So

@@ -34,7 +34,8 @@
  * 1. It sends a line for each request, with the time at which it is due. A
  *    request does not wait for the replies before it, so it may send all lines
  *    at once.
- * 2. It uses p99, and not the mean or the largest.
+ * 2. It uses p99, and not the mean or the largest. Of 100 latencies, p99 is
+ *    the second largest.
  * 3. It leaves out the warm-up.
  * 4. It takes an error for slower than any reply.
  * 5. It finds the highest rate in no more than 40 runs. A result that is off

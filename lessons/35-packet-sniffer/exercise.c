@@ -16,7 +16,9 @@
  * 2. It reads times in microseconds and in nanoseconds.
  * 3. It reads a file that a machine with the other byte order wrote.
  * 4. It passes over a SYN that nobody answered, and over one whose handshake
- *    was not completed. There may be thousands of them. If there are several
+ *    was not completed. There may be thousands of them. A SYN may be answered
+ *    by several SYN ACKs with different numbers. If one of them is
+ *    acknowledged, it belongs to the handshake. If there are several
  *    handshakes, it takes the one whose SYN comes first.
  * 5. It takes no packet of another connection for one of these three.
  * 6. It takes the first one if a packet was sent again. That holds for each of

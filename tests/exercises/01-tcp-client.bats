@@ -62,6 +62,18 @@ failed: return 0 from main."
     peer rude "-n $((150000 + RANDOM))" whole
     answer 127.0.0.1 "$PORT"
     expect_copy
+    [[ $BUILD != *asan* ]] || return 0 # there are no faults
+    next_run
+    need_faults
+    faulty+=(FAULT_SHORT=write)
+    peer rude "-n 300" whole
+    by_hand "${faulty[@]}" "$PROGRAM" 127.0.0.1 "$PORT"
+    run_answer "${faulty[@]}" "$PROGRAM" 127.0.0.1 "$PORT"
+    expect_output "$PAYLOAD" --hint "write may take only a part of what you \
+give it, as it does here, and on a disk that is nearly full. It returns how \
+many bytes it took: call it again with the rest. fwrite does that for you."
+    expect_status 0 --hint "A write that took a part is no error: write the \
+rest, and end with status 0."
 }
 
 # expect_copy: the answer printed what the peer sent, and nothing else. What it
@@ -126,6 +138,8 @@ or a uint16_t: use a size_t."
     expect_count "$bytes" "-n $bytes" garbage \
         "Add up what every recv returned. Every byte counts, also a NUL: \
 strlen counts only up to the first NUL."
+    expect_count 1 "-n 1" whole \
+        "One byte arrived. The word is always bytes: print 1 bytes."
     expect_count 0 "-k 0" half-close \
         "The server closed the connection without a byte. That is no error: \
 print 0 bytes."

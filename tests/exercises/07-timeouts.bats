@@ -106,6 +106,8 @@ the third pause would end at 0.35 s, after the deadline, so end at once."
 last_hint="After the last try there is nothing to wait for: end at once."
 next_hint="If a try fails, make the next one, with a new socket and an empty \
 buffer: what came of the line in one try is of no use in the next."
+address_hint="A HOST may have several addresses: getaddrinfo gives a list. Each \
+try goes to the first one of the list, and none to ai_next."
 tries_hint="TRIES is how often your program tries in all."
 
 @test "prints the line that the server sends, with its newline, and nothing after it" {
@@ -323,6 +325,26 @@ after the second and 0.2 s after the third: that is 0.35 s in all."
         -- mentions "try 3:"
     HAND=("$PROGRAM -t 9 -n 6 127.0.0.1 $HAND_PORT")
     expect_less_than 34 --hint "$last_hint"
+    [[ $BUILD != *asan* ]] || return 0 # nothing is preloaded there
+    # Its second address is 127.0.0.2, where nobody listens; then the other way.
+    stop_all
+    peers "" half-close whole
+    fetch_from_name 127.0.0.1+127.0.0.2 -t 5 -n 2
+    expect_true "its second try went to the second address of HOST" \
+        --hint "$address_hint" -- misses "try 2:"
+    expect_output "$PAYLOAD" --hint "$next_hint"
+    stop_all
+    peers "-c 20" whole
+    fetch_from_name 127.0.0.2+127.0.0.1 -t 5 -n 1
+    expect_status 1 --hint "$address_hint"
+}
+
+# fetch_from_name ADDRESSES ARGUMENT...: from PORT of a HOST with these.
+fetch_from_name() {
+    local names="$BUILD/tests/names.so NAMES=two.test=$1"
+    by_hand "env LD_PRELOAD=$names $PROGRAM ${*:2} two.test $HAND_PORT"
+    run_answer env LD_PRELOAD="$PWD/${names% *}" "${names#* }" \
+        "$PROGRAM" "${@:2}" two.test "$PORT"
 }
 
 misses() {

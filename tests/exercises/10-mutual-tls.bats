@@ -238,12 +238,13 @@ status 1." \
 
 @test "refuses to start if a NAME is empty or begins with a dot" {
     refuses_to_start "$certs/root.pem" "An empty NAME has no name to compare: \
-somebody made a mistake when starting the server. Say so before you listen." \
-        alice.example ''
+somebody made a mistake when starting the server. Look at each NAME, not only at \
+the first one, and say so before you listen." \
+        alice.example '' bob.example
     refuses_to_start "$certs/root.pem" "X509_check_host takes a NAME that \
-begins with a dot for all names that end like that. Refuse such a NAME before \
-you listen." \
-        alice.example .example
+begins with a dot for all names that end like that. Look at each NAME, not only \
+at the first one, and refuse such a NAME before you listen." \
+        alice.example .example bob.example
 }
 
 @test "refuses to start if it cannot read CLIENT_CA" {

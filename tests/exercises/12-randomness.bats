@@ -58,7 +58,8 @@ expect_printed() {
 
 fair_hint="4294967296 numbers cannot be shared out evenly among 6 sides, because \
 4 are left over. With a plain remainder, sides 1 to 4 are a little more likely. A \
-number that is left over makes no roll: take the next four bytes instead."
+number that is left over makes no roll: take the next four bytes instead. They \
+may be left over too, so this takes a loop, and not an if."
 limit_hint="The numbers that are left over begin with 4294967296 - 4294967296 \
 % SIDES. This first one is left over, too. The number before it is good."
 many_hint="With so many sides, nearly half of the numbers may be left over. The \

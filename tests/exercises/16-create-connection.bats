@@ -117,6 +117,9 @@ the start of the one before it. Give poll no more time than is left until then."
 next_hint="When a server has failed, start the next one at once: set the time \
 of the next start to now. That holds for a lookup, for connect, for an end of \
 the stream and for an error of recv."
+start_hint="The time between two starts counts from the moment when the one \
+before was really started. If servers have failed, that was early, and then all \
+behind it are earlier too: do not multiply MILLISECONDS with the server's place."
 deadline_hint="Work out the deadline once, at the start. Each wait, before the \
 first line and after it, has only the time that is left until then."
 
@@ -255,6 +258,27 @@ server that has failed. Say so, and go on with the next server."
     expect_output "$PAYLOAD" --hint "$hint"
     expect_status 0 --hint "$hint"
     expect_less_than 40 --hint "$next_hint"
+    within 22 past_a_new_start
+    expect_end --hint "$start_hint"
+    expect_output "$PAYLOAD" --hint "$start_hint"
+    expect_at_least 6 --hint "A server that was started early, because the one \
+before it had failed, has MILLISECONDS of its own: set the time of the next \
+start anew. $start_hint"
+    expect_less_than 22 --hint "$start_hint"
+}
+
+# past_a_new_start: six servers fail, the last of them after 30 milliseconds.
+# The next one is started at once, and 40 milliseconds later the last one.
+past_a_new_start() {
+    for _ in {1..5}; do
+        add_unknown
+    done
+    mirror "-d 30" reset
+    HAND[-1]=${HAND[-1]/-d 30/-d 400}
+    mirror "-k 5" stall
+    mirror "" whole
+    fetch -d 40 -t 1
+    HAND[-1]="$PROGRAM -d 500 -t 9 ${typed[*]}"
 }
 
 @test "says on standard error which server has failed, in which call, and why" {

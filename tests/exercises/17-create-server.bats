@@ -176,10 +176,19 @@ $BUILD/printed && echo the same"
         fetch 127.0.0.1 "$PORT"
         unset 'HAND[-1]'
         expect_fetched "$file" --hint "If a client has left, send fails with \
-ECONNRESET or EPIPE. With SIGPIPE ignored, it returns -1. Close the client and \
-accept the next one."
+ECONNRESET or EPIPE. With MSG_NOSIGNAL, it returns -1, and no SIGPIPE comes. \
+Close the client and accept the next one."
         HAND=("${HAND[1]}")
     done
+    # For COMMAND it has to be as ever.
+    next_run
+    answer_serves 0 "kill -PIPE \$\$; echo it goes on" --hint "$own_hint"
+    HAND=("$PROGRAM $HAND_PORT 'kill -PIPE \$\$; echo it goes on'")
+    fetch 127.0.0.1 "$PORT"
+    expect_fetched --text '' --hint "SIGPIPE did not end COMMAND: what your \
+program ignores or blocks is so in COMMAND too. A command that prints without end \
+would then never end when its client has left. Do not call signal(SIGPIPE, \
+SIG_IGN): give send MSG_NOSIGNAL, as stream_write_all does."
 }
 
 # quick COMMAND...: in a second, without its output.
@@ -251,6 +260,18 @@ ready."
         expect_own
         next_run
     done
+    for pid in "\${LISTEN_PID}x" "' '\$LISTEN_PID" \
+        "\$((LISTEN_PID + 4294967296))"; do
+        by_hand "$activate 127.0.0.9:$HAND_PORT -- sh -c 'LISTEN_PID=$pid \
+exec $PROGRAM $HAND_PORT true'"
+        PORT=
+        start_own "echo $word" "$activate" 127.0.0.9:0 -- \
+            sh -c "LISTEN_PID=$pid exec \"\$@\"" -
+        expect_own "LISTEN_PID has digits alone, or it is no process id, and so \
+not yours. atoi stops at the first letter, strtol skips a blank, and a number that \
+is too large for an int loses its top bits: number_parse checks all this."
+        next_run
+    done
     by_hand "LISTEN_FDS=1 $PROGRAM $HAND_PORT 'echo $word'"
     start_own "echo $word" env LISTEN_FDS=1
     expect_own
@@ -266,7 +287,7 @@ start_own() {
     soon has_lines_or_ended 1 || true
 }
 
-# expect_own: it listens at an address of its own choice. Sets PORT.
+# expect_own [HINT]: it listens at an address of its own choice. Sets PORT.
 expect_own() {
     local line=''
     IFS= read -r line <"$BATS_TEST_TMPDIR/server.out" || true
@@ -274,7 +295,7 @@ expect_own() {
         fail "the listeners are not for it, and it does not open its own" \
             --show "Expected: listening on 127.0.0.1:$HAND_PORT (or another \
 port)
-     Got: ${line:-(no line)}" --hint "$pid_hint"
+     Got: ${line:-(no line)}" --hint "${1:-$pid_hint}"
     PORT=${line##*:}
 }
 
@@ -283,7 +304,7 @@ limits. atoi stops at the first letter and reports no error, and a number that \
 is too large for an int loses its top bits."
 
 @test "refuses a LISTEN_FDS that is not a number from 1 to 16, with status 1" {
-    local number whats
+    local number whats hint
     for number in 1x x '' 0 -1 +1 ' 1' 17 4294967297; do
         HAND=()
         whats=127.0.0.1:0
@@ -293,8 +314,11 @@ is too large for an int loses its top bits."
 $HAND_PORT true"
         # shellcheck disable=SC2086 # several words
         run_answer "$activate" -n "$number" $whats -- "$PROGRAM" 0 true
-        expect_end --hint "$number_hint"
-        expect_status 1 --hint "$number_hint"
+        hint=$number_hint
+        [[ $number != 0 ]] || hint="LISTEN_FDS is 0. The least is 1: do not open \
+a listener of your own then, but end with status 1."
+        expect_end --hint "$hint"
+        expect_status 1 --hint "$hint"
         expect_stderr "?*" --hint "Say on standard error what is wrong with \
 LISTEN_FDS: errx(1, ...) does that."
     done

@@ -233,22 +233,53 @@ start. $alive_hint"
 }
 
 @test "answers only its own user" {
-    local user=$((UID + 1 + RANDOM % 1000))
+    local user users=($((UID + 1 + RANDOM % 1000)))
     local hint="getsockopt with SO_PEERCRED fills a struct ucred, and uid in it \
 is the user who has connected. If this is not geteuid(), close the connection."
-    need_faults
-    faulty+=(FAULT_PEER_USER="$user")
-    serve
-    by_hand_ask status
-    ask $'status\n'
-    expect_reply '' --hint "$hint"
-    ask $'status\n'
-    expect_true "it has ended" --hint "$alive_hint" -- is_running server
-    next_run
+    ((UID == 0)) || users+=(0)
+    for user in "${users[@]}"; do
+        need_faults
+        faulty+=(FAULT_PEER_USER="$user")
+        serve
+        by_hand_ask status
+        ask $'status\n'
+        expect_reply '' --hint "$hint"
+        ask $'status\n'
+        expect_true "it has ended" --hint "$alive_hint" -- is_running server
+        next_run
+    done
     faulty=()
     serve
     ask $'status\n'
     expect_status_reply --hint "$hint"
+    next_run
+    ((UID != 0)) || expect_no_reply_to_root "$hint"
+}
+
+# expect_no_reply_to_root HINT: we are root, and the server is somebody else, if
+# that somebody can run a copy of it. Our own folders may be closed to it.
+expect_no_reply_to_root() {
+    local as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    local folder
+    folder=$(mktemp -d -p /tmp)
+    cp "$PROGRAM" "$folder/$lesson"
+    chown -R 65534 "$folder"
+    "${as[@]}" test -x "$folder/$lesson" 2>/dev/null || {
+        rm -r "$folder"
+        return
+    }
+    SOCKET=$folder/socket
+    about=server
+    start server "${as[@]}" "$folder/$lesson" serve "$SOCKET"
+    HAND=("${as[*]} $PROGRAM serve /tmp/18.socket"
+        "$client send /tmp/18.socket status")
+    soon says_or_ended server '*' || true
+    ask $'status\n'
+    rm -r "$folder" # before anything can fail
+    expect_true "started by another user, it does not listen" \
+        --hint "$listen_hint" -- says server "listening on $SOCKET"
+    expect_reply '' --hint "root has connected, who is another user than that of \
+the server. $1"
 }
 
 # is_open_to_others: there is a file, and it has a permission for others.
@@ -391,6 +422,9 @@ refused() {
     expect_stderr "?*" --hint "Say on standard error why you do not start."
 }
 
+stuck_hint="This server is alive, but it accepts nobody, and its queue is full. \
+So connect waits. On a socket with SOCK_NONBLOCK, it fails with EAGAIN at once: end \
+with status 1 then, and leave the file."
 live_hint="If another process has the lock, do not wait for it: LOCK_NB. And \
 only ECONNREFUSED from connect means that no server listens there. \
 When connect succeeds, or fails for another reason, a server may be alive: end \
@@ -418,6 +452,20 @@ status 1."
         expect_true "the other server cannot be reached any more" \
             --hint "$live_hint" -- test "$status" = 0
     done
+    # A server that has accepted one client, and never looks at the next two.
+    next_run
+    SOCKET=$BATS_TEST_TMPDIR/18-stuck.socket
+    by_hand "$rude" serve "$SOCKET" -1 stall
+    start other "$rude" serve "$SOCKET" -1 stall
+    wait_for other 'listening on *' || environment "cannot make a socket"
+    by_hand "$rude" connect "$SOCKET" 00
+    try "$rude" connect "$SOCKET" 00
+    wait_for other 00 || environment "a client does not come through"
+    for _ in 1 2; do
+        by_hand "$rude" connect "$SOCKET" 00
+        try "$rude" connect "$SOCKET" 00
+    done
+    refused "a server that is stuck" "$stuck_hint"
 }
 
 @test "removes nothing that is not a socket" {

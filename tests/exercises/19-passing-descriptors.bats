@@ -149,6 +149,9 @@ may close the listener only after that. Never call shutdown for the listener: \
 it ends the open socket, also for the other process."
 next_hint="The process at PATH has to be the one that was started last. So the \
 old one does not unlink the file at PATH, which belongs to the new one by then."
+early_hint="The confirmation is the last step: listen at PATH first. Here listen \
+fails, as it may. Then end with status 1, and do not confirm, so that the old \
+process goes on."
 leak_hint="Close the connection between the two processes when the new one has \
 confirmed, on both sides."
 
@@ -240,6 +243,22 @@ makes it non-blocking, for all processes that have it."
         fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
             --hint "When recv on the connection of a new process returns 0, \
 close that connection."
+    # And of one that has gone before the listener is sent.
+    HAND=("${HAND[0]}")
+    by_hand "pkill -STOP $lesson"
+    for i in 1 2; do
+        by_hand "$BUILD/peers/rude-unix" connect "$path"
+        frozen try "$BUILD/peers/rude-unix" connect "$path"
+    done
+    by_hand "pkill -CONT $lesson"
+    ask -n # after this, it has met both
+    unset 'HAND[-1]'
+    stop heir
+    by_hand "ls -l /proc/\$(pgrep -of ^$PROGRAM)/fd"
+    soon has_descriptors "$server_pid" "$before" ||
+        fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
+            --hint "A new process may have gone before you send it the listener. \
+Then sendmsg fails with EPIPE: close its connection in that case too, and go on."
 }
 
 @test "accepts no more clients after the new process has confirmed" {
@@ -288,6 +307,18 @@ print the line, send one byte to the old process."
     ask -n
     says heir "a listener at port $PORT, *" ||
         fail "this is not its listener" --hint "$give_hint"
+    [[ $BUILD != *asan* ]] || return 0 # there are no faults
+    next_run
+    need_faults
+    faulty+=(FAULT_CALL=listen)
+    offer 1
+    by_hand "${faulty[@]}" "$PROGRAM" "$path" "$HAND_PORT"
+    about=answer
+    start answer "${faulty[@]}" "$PROGRAM" "$path" 0
+    soon says old 'it *' || fail "it neither confirms nor ends" \
+        --hint "$early_hint"
+    ! says old 'it confirms' ||
+        fail "it confirms, but it does not listen at PATH" --hint "$early_hint"
 }
 
 @test "opens a listener of its own if the server at PATH is dead" {

@@ -119,7 +119,7 @@ listening_hint="Bind the socket to the group and the port, join the group with \
 IP_ADD_MEMBERSHIP, then print \"listening on GROUP:PORT\" and call fflush: into \
 a pipe or a file, a line is not written at once."
 answer_hint="Send NAME, a blank and SERVICE with sendto, to the address that \
-recvfrom wrote. Add no newline."
+recvfrom wrote. Add no newline and no NUL."
 asking_hint="Send one datagram to GROUP and PORT: ask, a blank, the name, and \
 nothing behind it. Set IP_MULTICAST_IF to the number of the interface, which \
 if_nametoindex tells."
@@ -137,6 +137,21 @@ deadline then, and wait only for what is left of it, however many answers come."
         fail "it said that it listens, but did not hear a question" \
             --hint "Before you print the line, join the group with \
 IP_ADD_MEMBERSHIP, at the interface whose number if_nametoindex tells."
+    [[ $BUILD != *asan* ]] || return 0 # there are no faults
+    next_run
+    need_faults
+    faulty+=(FAULT_CALL=setsockopt FAULT_TIMES=9 FAULT_ERRNO=19
+        'FAULT_OPTION=35,42')
+    by_hand "${faulty[@]}" "$PROGRAM" offer "$GROUP" "$PORT" "$NAME" "$SERVICE"
+    start unable "${faulty[@]}" \
+        "$PROGRAM" offer "$GROUP" "$PORT" "$NAME" "$SERVICE"
+    soon says_or_ended unable '*' || true
+    about=unable
+    ! says unable "listening on *" ||
+        fail "it could not join the group, and said that it listens" \
+            --show "It printed: $(<"$BATS_TEST_TMPDIR/unable.out")" \
+            --hint "Join the group first, look at what setsockopt returns, and \
+print the line after that: a question that comes before you have joined is lost."
 }
 
 @test "answers a question for its name" {
@@ -155,25 +170,36 @@ the program that asked: sendto, with the address that recvfrom wrote."
 }
 
 @test "ignores every other datagram" {
-    local asked count=0 ignore_hint="Answer only if the whole datagram is \
+    local asked count=0 hint ignore_hint="Answer only if the whole datagram is \
 ask, a blank and your name: compare its length too."
     draw_port
     starts_offer answer "$SERVICE"
     by_hand "$discover -d 250 ask $GROUP $HAND_PORT ${NAME}x"
+    by_hand "$discover -d 250 -z junk ask $GROUP $HAND_PORT $NAME"
     # All at once, and then the real question.
     for asked in "" "${NAME}x" "${NAME%?}" "x$NAME" " $NAME" "$NAME " \
-        "${NAME^^}" "$(printf 'x%.0s' {1..1500})"; do
+        "${NAME^^}" "$NAME"$'\n' "$(printf 'x%.0s' {1..1500})"; do
         count=$((count + 1))
         start "other-$count" "$discover" -d 250 ask "$GROUP" "$PORT" \
             "$asked"
     done
+    for asked in "" junk; do
+        count=$((count + 1))
+        start "other-nul-$count" "$discover" -d 250 -z "$asked" ask "$GROUP" \
+            "$PORT" "$NAME"
+    done
     asks -d 700
     for asked in "$BATS_TEST_TMPDIR"/other-*.out; do
         asked=${asked##*/}
+        hint=$ignore_hint
         finish "${asked%.out}"
+        [[ $asked != other-nul-* ]] || hint="A datagram may have a NUL in \
+it, and strcmp looks no further. Compare the number that recvfrom returned with \
+the length of the question, and then all bytes with memcmp."
         says "${asked%.out}" 'got nothing' ||
             fail "it answered a datagram that does not ask for its name" \
-                --show "$(<"$BATS_TEST_TMPDIR/$asked")" --hint "$ignore_hint"
+                --show "$(grep '^got' "$BATS_TEST_TMPDIR/$asked")" \
+                --hint "$hint"
     done
     is_running answer || {
         end_background
@@ -338,12 +364,14 @@ time is over. Then sort them with qsort and strcmp, and print them."
     expect_end --hint "$deadline_hint"
     expect_output "$BATS_TEST_TMPDIR/sorted" --hint "Look at the whole \
 datagram: your name, one blank, then digits alone up to its end, and these are \
-a number from 1 to 65535. Ignore everything else, your own question too."
+a number from 1 to 65535, perhaps with zeros in front. Ignore everything else, \
+your own question too."
 }
 
 @test "prints up to a hundred answers" {
-    local room_hint="Keep a hundred answers at most. When the array is full, \
-ignore what else comes."
+    local room_hint="Keep a hundred answers at most, and each only once: one \
+that you have already takes no room, so look for it before you keep it, and not \
+when you print. When the array is full, ignore what else comes."
     offered crowd -n 100
     answer_in_time prints_wanted -- "$GROUP" "$PORT" "$NAME"
     expect_end --hint "$deadline_hint"

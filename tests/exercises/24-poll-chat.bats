@@ -158,6 +158,8 @@ blank is the text, with its blanks."
 to_hint="A line is private only if it is /to, or begins with /to and a blank."
 nobody_hint="If nobody has that name, tell the sender: nobody is called NAME. \
 Compare names to their ends, in length and letters."
+cut_hint="NAME may be longer than any name of a client: then nobody is called \
+so. Look for the whole NAME, with its real length, and do not cut it."
 needs_hint="If NAME or the text is missing, tell the sender: /to needs a name \
 and a text."
 sender_hint="What is wrong with a private message is told to its sender and to \
@@ -392,6 +394,18 @@ private message to its own name, as to any other."
     say alice '/to bob\0x hello\n'
     gets alice 23
     expect_got "$BATS_TEST_TMPDIR/wanted" alice
+    # A client with the longest name, and lines with longer ones.
+    local long=abcdefghijklmnop
+    join "$long" alice bob
+    for line in "${long}q" "$long$long" "$long$(printf 'x%.0s' {1..900})"; do
+        say alice "/to $line hello\n"
+        hears alice "nobody is called $line" --hint "$cut_hint"
+    done
+    say alice "/to $long hello\n"
+    hears "$long" "alice (private): hello" --hint "$cut_hint"
+    go "$long"
+    hears alice "$long left" --hint "$left_hint"
+    hears bob "$long left" --hint "$left_hint"
     join carol alice bob
     go carol
     hears alice "carol left" --hint "$left_hint"
@@ -484,6 +498,18 @@ reset_some() {
     join alice
     join bob alice
     before=$(descriptors)
+    # A client with the longest name, and lines with longer ones.
+    local long=abcdefghijklmnop
+    join "$long" alice bob
+    for line in "${long}q" "$long$long" "$long$(printf 'x%.0s' {1..900})"; do
+        say alice "/to $line hello\n"
+        hears alice "nobody is called $line" --hint "$cut_hint"
+    done
+    say alice "/to $long hello\n"
+    hears "$long" "alice (private): hello" --hint "$cut_hint"
+    go "$long"
+    hears alice "$long left" --hint "$left_hint"
+    hears bob "$long left" --hint "$left_hint"
     join carol alice bob
     go carol
     hears alice "carol left" --hint "$left_hint"

@@ -159,39 +159,70 @@ client when you close it." -- [ "$((after - before))" -lt 64 ]
     keeps_no_unsent_bytes
 }
 
-# keeps_no_unsent_bytes: clients reset while something for them is unsent, since
-# the kernel takes a byte now and then, and no more. How many of them are there
-# at the same time differs, and libc may keep the memory of so many for the next
-# ones. So only memory that grows with each crowd is lost.
-keeps_no_unsent_bytes() {
-    local before after i
-    local -a few=(-d 1 -n 6000 -k 6000)
+# serves_slowly SECONDS: the answer, and the kernel takes a byte now and then,
+# and no more.
+serves_slowly() {
     need_faults
     faulty+=(FAULT_CALL="send,write" FAULT_NONBLOCKING=1 FAULT_TRICKLE=1)
-    serves 1
+    serves "$1"
     server_pid=$(pid_of server)
-    by_hand "$rude" "${few[@]}" -c 30 connect reset "$PORT"
-    HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
-    come_and_reset -c 3 "${few[@]}"
-    for i in 1 2 3 4; do
-        before=$(memory)
-        come_and_reset -c 30 "${few[@]}"
-        after=$(memory)
-        ((after - before >= 64)) || return 0
-    done
-    fail "30 clients have reset while bytes for them were unsent, and it has \
-$((after - before)) KiB of memory more than before them" --hint "Free the bytes \
-that send did not take too, when you close their client."
 }
 
-# come_and_reset OPTION...: clients of rude, until the server has closed all.
-come_and_reset() {
-    bounded "$rude" -s "$RANDOM" "$@" connect reset "$PORT" >/dev/null 2>&1 ||
-        true
-    : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
-    expect_true "all clients have gone, and it still has sockets of theirs" \
-        --hint "Call close for each client that has gone: also when recv or \
+# keeps_no_unsent_bytes: clients reset while something for them is unsent.
+keeps_no_unsent_bytes() {
+    local grown
+    serves_slowly 1
+    by_hand "$rude" -d 1 -n 6000 -k 6000 -c 15 connect reset "$PORT"
+    HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
+    ! grows resets ||
+        fail "15 clients have reset while bytes for them were unsent, and it has \
+$grown KiB of memory more than before them" --hint "Free the bytes that send did \
+not take too, when you close their client."
+}
+
+# grows COMMAND: with each crowd that COMMAND brings it has more memory. Sets
+# grown to how much more, in KiB. How many clients of a crowd are there at the
+# same time differs, and libc may keep the memory of so many for the next ones.
+# So only memory that grows with each crowd is lost.
+grows() {
+    local before i
+    local -a waiting=()
+    for i in 1 2 3 4; do
+        before=$(memory)
+        "$@"
+        expect_true "all clients have gone, and it still has sockets of theirs" \
+            --hint "Call close for each client that has gone: also when recv or \
 send has failed." -- soon holds_sockets "$server_pid" 1
+        grown=$(($(memory) - before))
+        leave
+        ((grown >= 64)) || return 1
+    done
+}
+
+# come_and_wait: 25 clients send, read nothing, and wait for their end. Sets
+# waiting to their descriptors.
+come_and_wait() {
+    local client
+    waiting=()
+    trap '' PIPE # a client whose time is up is no end of this shell
+    while ((${#waiting[@]} < 25)); do
+        exec {client}<>"/dev/tcp/127.0.0.1/$PORT" || break
+        waiting+=("$client")
+        { printf '%012000d' "$RANDOM" >&"$client"; } 2>/dev/null || true
+    done
+}
+
+leave() {
+    local client
+    for client in "${waiting[@]}"; do
+        exec {client}>&-
+    done
+}
+
+resets() {
+    bounded "$rude" -s "$RANDOM" -d 1 -n 6000 -k 6000 -c 15 connect reset \
+        "$PORT" >/dev/null 2>&1 || true
+    : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
 }
 
 # start_deaf: a client that sends all the time and never reads.
@@ -290,6 +321,17 @@ expect_closed() {
 @test "closes a client that is silent for SECONDS" {
     serves 0.08
     expect_closed "$timeout_hint"
+    [[ $BUILD != *asan* ]] || return 0 # a sanitizer keeps what is freed
+    next_run
+    local grown
+    serves_slowly 0.03
+    by_hand "bash -c 'for i in {1..25}; do exec {fd}<>/dev/tcp/127.0.0.1/$HAND_PORT; \
+printf %012000d 1 >&\$fd; done; sleep 1'"
+    HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
+    ! grows come_and_wait ||
+        fail "25 clients were closed while bytes for them were unsent, and it \
+has $grown KiB of memory more than before them" --hint "Free the bytes that send \
+did not take, also when you close a client because its time is up."
 }
 
 @test "gives a client its time anew when it sends something" {
@@ -463,6 +505,7 @@ the first client of your list."
 }
 
 @test "goes on when a client sends just as its time is up" {
+    local i
     export MALLOC_PERTURB_=165 # in glibc: what has been freed is not as it was
     need_faults
     # What it is told of has been so for longer than a client's time.
@@ -474,9 +517,19 @@ the first client of your list."
         fail "nobody answers" --hint "$begin_hint"
     echo hello >&7
     ((RANDOM % 2)) || read -rt 2 <&7 || true
-    crowd -c 4 -n 10
+    # On a busy machine the time of these may be up too.
+    for i in 1 2 3; do
+        HAND=("${HAND[@]:0:2}")
+        crowd -c 4 -n 10
+        ((status != 0)) || break
+    done
+    ((status == 0)) || {
+        end_background
+        # Here a crash has most often this reason.
+        ! has_crashed || report "it crashed" '' "$event_hint"
+        expect_served --hint "$event_hint"
+    }
     expect_true "it has ended" --hint "$event_hint" -- is_running server
-    expect_served --hint "$event_hint"
     exec 7>&-
 }
 

@@ -84,6 +84,9 @@ one at position ceil(0.99 n)."
 largest_hint="One of 200 replies is late here, and very late: the mean and the \
 largest are above the limit, but p99 is not. Sort the n latencies and take the \
 one at position ceil(0.99 n)."
+position_hint="At 100 a second one of the 100 replies that count is late here, \
+and 99 of 100 are not: p99 is the 99th latency, and not the largest. In an array \
+that counts from 0 it has the index 98: ceil(0.99 n) - 1."
 warm_hint="Send what is due before 100000 microseconds and read the replies, \
 but do not count them: the server may be slow at its start. It matters when a \
 request is due, and not when its reply comes."
@@ -126,6 +129,11 @@ RATE first, its fraction is lost, and that again for each request."
     expect_none --hint "$mean_hint"
     ask "$number" -s "$slow" -x 200 -o "$offset" -d $((number * 50))
     expect_best --hint "$largest_hint"
+    # At 100 a second, one of the hundred is late: the one that is due when the
+    # warm-up is over. At 101 a second, all are too late.
+    between 9990 9999
+    ask 15000 -s "$number" -x 100 -o 10 -d 5000000
+    expect_best --hint "$position_hint"
 }
 
 @test "leaves out the warm-up" {

@@ -62,6 +62,9 @@ always."
 unanswered_hint="A SYN counts only if it was answered: by a SYN ACK between \
 the same addresses and ports the other way, which acknowledges its number plus \
 1. And that answer has to be answered, too, by an ACK; RST is a refusal."
+answers_hint="A SYN may be answered by several SYN ACKs with different numbers. \
+Try each of them: the handshake is the one whose number plus 1 an ACK behind it \
+acknowledges."
 crossed_hint="Compare both addresses and both ports, and the numbers: the ACK \
 has the SYN's number plus 1, and acknowledges the SYN ACK's number plus 1. Of \
 all handshakes, print the one whose SYN comes first."
@@ -115,6 +118,8 @@ that there is no handshake, and end with status 1."
 @test "passes over a SYN that nobody answered, and over one whose handshake was not completed" {
     local SEED FILE
     finds unanswered --hint "$unanswered_hint"
+    finds second-answer --hint "$answers_hint"
+    finds first-answer --hint "$answers_hint"
     finds scan --hint "Nobody has answered the first 1500 SYNs of this file. Is \
 there room for so many?"
 }

@@ -9,6 +9,8 @@
  *                          EAGAIN for 20 milliseconds: send and write
  *     FAULT_CLIENT=2       a send or write fails only to the second client that
  *                          was accepted
+ *     FAULT_OPTION=35      a setsockopt counts only for this option, here
+ *                          IP_ADD_MEMBERSHIP; or for several: 35,42
  *     FAULT_NONBLOCKING=1  a write counts only if its descriptor has O_NONBLOCK
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
@@ -242,11 +244,18 @@ int getsockname(int fd, struct sockaddr *restrict address,
     return fails("getsockname") ? -1 : real(fd, address, length);
 }
 
+/* Returns whether FAULT_OPTION, if there is one, has this option in it. */
+static int is_option_chosen(int name) {
+    char number[16];
+    (void)snprintf(number, sizeof number, "%d", name);
+    return getenv("FAULT_OPTION") == NULL || is_chosen("FAULT_OPTION", number);
+}
+
 int setsockopt(int fd, int level, int name, const void *value,
                socklen_t length) {
     int (*real)(int, int, int, const void *, socklen_t);
     find("setsockopt", &real);
-    if (fails("setsockopt"))
+    if (is_option_chosen(name) && fails("setsockopt"))
         return -1;
     if (level == SOL_SOCKET && name == SO_RCVTIMEO &&
         length == sizeof(struct timeval)) {

@@ -383,6 +383,43 @@ static void make_unanswered(struct file *file) {
     put_handshake(file, &first);
 }
 
+/* A SYN is answered by two SYN ACKs with different numbers. Only the second one
+ * is acknowledged. */
+static void make_second_answer(struct file *file) {
+    struct pair pair = draw_pair(file);
+    struct pair other = pair;
+    other.server_number += 1000 + draw(file, 100000);
+    store_ends(file, &pair);
+    store_time(file, STEP_SYN);
+    put_syn(file, &pair);
+    wait_a_moment(file);
+    put_syn_ack(file, &other);
+    wait_a_moment(file);
+    store_time(file, STEP_SYN_ACK);
+    put_syn_ack(file, &pair);
+    wait_a_moment(file);
+    store_time(file, STEP_ACK);
+    put_ack(file, &pair, 0);
+}
+
+/* The same, but only the first one is acknowledged, behind the second. */
+static void make_first_answer(struct file *file) {
+    struct pair pair = draw_pair(file);
+    struct pair other = pair;
+    other.server_number += 1000 + draw(file, 100000);
+    store_ends(file, &pair);
+    store_time(file, STEP_SYN);
+    put_syn(file, &pair);
+    wait_a_moment(file);
+    store_time(file, STEP_SYN_ACK);
+    put_syn_ack(file, &pair);
+    wait_a_moment(file);
+    put_syn_ack(file, &other);
+    wait_a_moment(file);
+    store_time(file, STEP_ACK);
+    put_ack(file, &pair, 0);
+}
+
 /* Somebody looks for open ports: many SYNs that nobody answers. Then
  * comes the handshake. */
 static void make_scan(struct file *file) {
@@ -617,6 +654,8 @@ static const struct face {
     {"slow", make_slow, 0, 0, 0, LINK_ETHERNET},
     {"fine-slow", make_slow, 0, 1, 0, LINK_ETHERNET},
     {"unanswered", make_unanswered, 0, 0, 0, LINK_ETHERNET},
+    {"second-answer", make_second_answer, 0, 0, 0, LINK_ETHERNET},
+    {"first-answer", make_first_answer, 0, 0, 0, LINK_ETHERNET},
     {"scan", make_scan, 0, 0, 0, LINK_ETHERNET},
     {"crossed", make_crossed, 0, 0, 0, LINK_ETHERNET},
     {"neighbours", make_neighbours, 0, 0, 0, LINK_ETHERNET},

@@ -12,7 +12,7 @@
  *
  *     one      one answer
  *     several  six answers from six addresses, each of them twice
- *     crowd    COUNT answers (-n), 150 if not set
+ *     crowd    COUNT answers (-n), 150 if not set, the first 40 of them twice
  *     liar     one answer, and many datagrams that are none
  *     drip     an answer every 40 milliseconds, for a while
  *     late     an answer at once, and another after MILLISECONDS (-d)
@@ -21,9 +21,10 @@
  * `ask` asks COUNT times (-n), 1 if not set, one question after the other. It
  * prints each answer, `got "chat 8080" from 127.0.0.1:54321 after 57 ms`, or
  * `got nothing`, after MILLISECONDS (-d). With -l it waits for more answers
- * until then. In the end it says whether all answers to several questions took
- * the same time, or nearly. It also joins the group, and says
- * when something else than its question is sent there.
+ * until then. With -z there is a NUL behind the question, and then TAIL. In the
+ * end it says whether all answers to several questions took the same time, or
+ * nearly. It also joins the group, and says when something else than its
+ * question is sent there.
  */
 #define _GNU_SOURCE
 
@@ -44,6 +45,7 @@
 enum {
     SEVERAL = 6,
     CROWD = 150,
+    COPIES = 40,
     DRIPS = 100,
     DRIP_MS = 40,
     ALIKE_MS = 60,      /* pauses that differ by less are alike */
@@ -59,6 +61,7 @@ struct options {
     int milliseconds;
     int wants_all;    /* answers, and not only the first one */
     const char *path; /* of the file for -a, or NULL */
+    const char *tail; /* what stands behind a NUL in our question, or NULL */
 };
 
 /* The program that asked, and what it asked for. */
@@ -68,11 +71,12 @@ struct question {
 };
 
 static _Noreturn void usage(void) {
-    fputs("usage: discover [-s SEED] [-p PORT] [-n COUNT] [-d MILLISECONDS] "
-          "[-a FILE] offer FACE GROUP\n"
-          "       discover [-l] [-n COUNT] [-d MILLISECONDS] ask GROUP PORT "
-          "NAME\n",
-          stderr);
+    fputs(
+        "usage: discover [-s SEED] [-p PORT] [-n COUNT] [-d MILLISECONDS] "
+        "[-a FILE] offer FACE GROUP\n"
+        "       discover [-l] [-n COUNT] [-d MILLISECONDS] [-z TAIL] ask GROUP "
+        "PORT NAME\n",
+        stderr);
     exit(2);
 }
 
@@ -136,11 +140,16 @@ static int sender_at(int last) {
 }
 
 /* Sends a datagram to the asker. It may have gone: that is its affair. */
-static void send_text(int fd, const struct question *question,
-                      const char *text) {
-    (void)sendto(fd, text, strlen(text), 0,
+static void send_bytes(int fd, const struct question *question,
+                       const char *bytes, size_t length) {
+    (void)sendto(fd, bytes, length, 0,
                  (const struct sockaddr *)&question->asker,
                  sizeof question->asker);
+}
+
+static void send_text(int fd, const struct question *question,
+                      const char *text) {
+    send_bytes(fd, question, text, strlen(text));
 }
 
 static void print_wanted(const struct options *options, int last, int port) {
@@ -194,7 +203,7 @@ static void answer_crowd(const struct options *options,
     for (int i = 0; i < count; i++)
         print_wanted(options, 2, first + i);
     for (int i = 0; i < count; i++)
-        answer(question, 2, first + i, 1);
+        answer(question, 2, first + i, i < COPIES ? 2 : 1);
 }
 
 static void lie(const struct options *options,
@@ -216,6 +225,10 @@ static void lie(const struct options *options,
                        lies[i][1]);
         send_text(fd, question, text);
     }
+    /* A NUL at the end, and behind it. */
+    int length = snprintf(text, sizeof text, "%s 80%c81", question->name, '\0');
+    send_bytes(fd, question, text, (size_t)length - 2);
+    send_bytes(fd, question, text, (size_t)length);
     send_text(fd, question, "");
     /* The name alone, without its last letter. */
     (void)snprintf(text, sizeof text, "%.*s 80",
@@ -228,6 +241,11 @@ static void lie(const struct options *options,
     text[sizeof text - 1] = '\0';
     send_text(fd, question, text);
     memset(text, 'x', sizeof text - 1);
+    send_text(fd, question, text);
+    /* Zeros in front of a port are no lie. */
+    int port = draw_port();
+    print_wanted(options, 1, port);
+    (void)snprintf(text, sizeof text, "%s 0%d", question->name, port);
     send_text(fd, question, text);
     (void)close(fd);
     answer_one(options, question);
@@ -275,8 +293,10 @@ static struct sockaddr_in parse_group(const char *text, int port) {
     return group;
 }
 
-/* Receives a datagram and its TTL. Puts a NUL behind the datagram. */
-static int receive_with_ttl(int fd, char *text, struct sockaddr_in *sender) {
+/* Receives a datagram and its TTL. Puts a NUL behind the datagram. Returns its
+ * length. */
+static size_t receive_with_ttl(int fd, char *text, struct sockaddr_in *sender,
+                               int *ttl) {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     struct iovec part = {.iov_base = text, .iov_len = DATAGRAM_BYTES - 1};
     struct msghdr message = {
@@ -291,11 +311,23 @@ static int receive_with_ttl(int fd, char *text, struct sockaddr_in *sender) {
     if (received < 0)
         err(1, "recvmsg");
     text[received] = '\0';
-    int ttl = -1;
+    *ttl = -1;
     const struct cmsghdr *first = CMSG_FIRSTHDR(&message);
     if (first != NULL && first->cmsg_type == IP_TTL)
-        memcpy(&ttl, CMSG_DATA(first), sizeof ttl);
-    return ttl;
+        memcpy(ttl, CMSG_DATA(first), sizeof *ttl);
+    return (size_t)received;
+}
+
+/* Prints what was got, with each NUL as \0. */
+static void print_got(const char *text, size_t length) {
+    printf("got \"");
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\0')
+            printf("\\0");
+        else
+            putchar(text[i]);
+    }
+    printf("\" from ");
 }
 
 static void print_address(const struct sockaddr_in *address) {
@@ -319,8 +351,9 @@ static _Noreturn void offer_main(const struct options *options,
     for (;;) {
         struct question question = {0};
         char text[DATAGRAM_BYTES];
-        int ttl = receive_with_ttl(fd, text, &question.asker);
-        printf("got \"%s\" from ", text);
+        int ttl;
+        size_t length = receive_with_ttl(fd, text, &question.asker, &ttl);
+        print_got(text, length);
         print_address(&question.asker);
         printf(", TTL %d", ttl);
         printf("\n");
@@ -365,8 +398,7 @@ static long long print_answer(int fd, int member, const char *asked,
                                 (struct sockaddr *)&sender, &length);
     if (received < 0)
         err(1, "recvfrom");
-    text[received] = '\0';
-    printf("got \"%s\" from ", text);
+    print_got(text, (size_t)received);
     print_address(&sender);
     long long took = now_ms() - begin;
     printf(" after %lld ms\n", took);
@@ -383,7 +415,12 @@ static int ask_main(const struct options *options, const char *address,
     int count = options->count > 0 ? options->count : 1;
     long long longest = -1;
     long long shortest = options->milliseconds;
-    (void)snprintf(asked, sizeof asked, "ask %s", name);
+    int length = snprintf(asked, sizeof asked, "ask %s", name);
+    if (options->tail != NULL)
+        length = snprintf(asked, sizeof asked, "ask %s%c%s", name, '\0',
+                          options->tail);
+    if (length < 0 || length >= (int)sizeof asked)
+        errx(2, "NAME is too long");
     for (int i = 0; i < count; i++) {
         /* Its own port for each question. */
         int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -392,7 +429,7 @@ static int ask_main(const struct options *options, const char *address,
         if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
             err(1, "setsockopt IP_MULTICAST_IF");
         long long begin = now_ms();
-        if (sendto(fd, asked, strlen(asked), 0, (struct sockaddr *)&group,
+        if (sendto(fd, asked, (size_t)length, 0, (struct sockaddr *)&group,
                    sizeof group) < 0)
             err(1, "sendto");
         long long deadline = begin + options->milliseconds;
@@ -416,7 +453,7 @@ int main(int argc, char **argv) {
     struct options options = {.milliseconds = 1000};
     srand48(1);
     for (;;) {
-        int option = getopt(argc, argv, "+a:d:ln:p:s:");
+        int option = getopt(argc, argv, "+a:d:ln:p:s:z:");
         if (option == -1)
             break;
         if (option == 'a')
@@ -431,6 +468,8 @@ int main(int argc, char **argv) {
             options.port = (int)strtol(optarg, NULL, 10);
         else if (option == 's')
             srand48(strtol(optarg, NULL, 10));
+        else if (option == 'z')
+            options.tail = optarg;
         else
             usage();
     }

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +44,7 @@ static void serve(int listener, const char *command) {
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     char *all = collect(command, &length);
     while (done < length) {
-        ssize_t sent = write(fd, all + done, length - done);
+        ssize_t sent = send(fd, all + done, length - done, MSG_NOSIGNAL);
         if (sent < 0)
             break;
         done += (size_t)sent;
@@ -112,7 +111,6 @@ int main(int argc, char **argv) {
     }
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
         errx(1, "%s: not a port", argv[1]);
-    signal(SIGPIPE, SIG_IGN);
     if (is_for_us())
         take();
     else

@@ -31,7 +31,7 @@ static int is_dead_socket(const char *path) {
     struct stat there;
     if (lstat(path, &there) < 0 || !S_ISSOCK(there.st_mode))
         return 0;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int dead = connect(fd, (struct sockaddr *)&own, own_length) < 0 &&
                errno == ECONNREFUSED;
     close(fd);

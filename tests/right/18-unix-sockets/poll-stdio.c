@@ -92,7 +92,8 @@ int main(int argc, char **argv) {
     signal(SIGINT, handle);
     signal(SIGTERM, handle);
 
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int listener =
+        socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener < 0)
         err(1, "socket");
     clear_path(listener, &own);

@@ -64,6 +64,19 @@ static int parse(char *s, uintmax_t size, struct range *r) {
     return 0;
 }
 
+/* Sends a short text whole. There is always room for it: nothing has been sent
+ * before it. */
+static int put(int fd, const char *text, int count, int flags) {
+    while (count > 0) {
+        ssize_t k = send(fd, text, (size_t)count, MSG_NOSIGNAL | flags);
+        if (k == -1)
+            return -1;
+        text += k;
+        count -= (int)k;
+    }
+    return 0;
+}
+
 /* Returns 1 if client i is still there. */
 static int take_line(int i) {
     char buf[65] = {0};
@@ -95,12 +108,12 @@ static int take_line(int i) {
     *nl = 0;
     if (strlen(buf) != (size_t)(nl - buf) || fstat(in, &st) != 0 ||
         parse(buf, (uintmax_t)st.st_size, r) != 0) {
-        (void)send(fds[i].fd, "bad range\n", 10, MSG_NOSIGNAL);
+        (void)put(fds[i].fd, "bad range\n", 10, 0);
         drop(i, 0);
         return 0;
     }
     int k = snprintf(out, sizeof out, "%jd\n", (intmax_t)r->rest);
-    if (send(fds[i].fd, out, (size_t)k, MSG_NOSIGNAL | MSG_MORE) != k) {
+    if (put(fds[i].fd, out, k, MSG_MORE) != 0) {
         drop(i, 1);
         return 0;
     }
