@@ -146,7 +146,7 @@ build/certs/table: scripts/certs scripts/lib/certificates scripts/lib/sign.bash 
 
 # names_of FOLDER: its C files that can be built here, without the .c.
 names_of = $(patsubst $1/%.c,%,$(filter-out $(left_out),$(wildcard $1/*.c)))
-preloads := faults memory names zlib
+preloads := faults memory names wakes zlib
 peers := $(patsubst %,$(BUILD)/peers/%,$(call names_of,tests/peers))
 libraries := $(preloads:%=$(BUILD)/tests/%.so)
 helpers := $(patsubst %,$(BUILD)/tests/%,$(filter-out $(preloads),$(call names_of,tests/lib)))

@@ -9,8 +9,8 @@
  *
  * The handshake may take SECONDS (10 unless given). After it, so may each line
  * of the client, or each 16 KiB if it sends no lines. Left out: who the client
- * is (lesson 10). A process for each client is only borrowed here; a later
- * lesson explains it.
+ * is (lesson 10). A process for each client is only borrowed here; lesson 22
+ * explains it.
  */
 #define _GNU_SOURCE
 

@@ -315,6 +315,16 @@ int nanosleep(const struct timespec *wanted, struct timespec *left) {
     return result;
 }
 
+int sigwait(const sigset_t *restrict set, int *restrict signal_number) {
+    int (*real)(const sigset_t *, int *);
+    find("sigwait", &real);
+    if (!fails("sigwait"))
+        return real(set, signal_number);
+    int error = errno;
+    errno = 0; /* the error is what it returns, and nothing else */
+    return error;
+}
+
 int epoll_ctl(int fd, int operation, int other, struct epoll_event *event) {
     int (*real)(int, int, int, struct epoll_event *);
     find("epoll_ctl", &real);
@@ -391,6 +401,19 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     ssize_t (*real)(int, const struct msghdr *, int);
     find("sendmsg", &real);
     return fails("sendmsg") ? -1 : real(fd, message, flags);
+}
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+    int (*real)(int, struct mmsghdr *, unsigned, int);
+    find("sendmmsg", &real);
+    return fails("sendmmsg") ? -1 : real(fd, messages, count, flags);
+}
+
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
+             struct timespec *limit) {
+    int (*real)(int, struct mmsghdr *, unsigned, int, struct timespec *);
+    find("recvmmsg", &real);
+    return fails("recvmmsg") ? -1 : real(fd, messages, count, flags, limit);
 }
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {

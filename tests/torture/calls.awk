@@ -62,9 +62,10 @@ $2 ~ /^[a-z_0-9]+\(/ {
     time = ++made[$1, call]
     current = pending[$1] = call " " time
     depth = 0
-    # A child has a fault of its own, and so each client of who has a child each.
+    # A child and a thread has a fault of its own, and so each client of who has a
+    # child or a thread each.
     if ($1 != first_caller[1] && forks) tell(current, "each")
-    if (call == "fork" || call ~ /^clone/ && !/CLONE_VM/) forks = 1
+    if (call == "fork" || call ~ /^clone/) forks = 1
     if (call == "socket" || call == "socketpair") begun = 1
     if (call ~ /^(exit|exit_group|brk|rt_sigreturn|restart_syscall|clone3?|vfork|execve|arch_prctl|rseq|set_robust_list|set_tid_address)$/)
         next

@@ -122,7 +122,7 @@ function judge(    i, all, fault) {
         if ($5 != "told")
             return $4 == "exit 1" && says_why($8) && (label[5] ~ /^write/ ||
                 label[3] ~ /^out /) ? "said" : "dead"
-        # Where each client has a child of the server, each meets the fault; and
+        # Where each client has a child or a thread, each meets the fault; and
         # where there is no memory any more, it may be that nobody is served.
         for (i = NF - 1; i <= NF; i++)
             if (i > 9 && !is_known(run " clients", $i) &&

@@ -5,7 +5,8 @@
 load ../lib/common
 
 setup_file() {
-    make --silent build/26-load-generator build/tests/private 3>&-
+    make --silent build/26-load-generator build/29-udp-batch \
+        build/tests/private 3>&-
 }
 
 # Python's is the one that is there on each machine that runs these tests.
@@ -51,6 +52,25 @@ bounded_for() {
     done
 }
 
+@test "scripts/bench -u prints a table of packets, and says if there is no iperf3" {
+    local name
+    run -0 --separate-stderr bounded_for 60 scripts/bench -u -n 1 -d 0.05
+    [[ $stderr == *"bench: not installed: iperf3"* ||
+        $output == *$'\n'"iperf3 "* ]]
+    for name in ONE MANY SEGMENT; do
+        grep -qE "^$name +[0-9]+  [0-9.]+ \([0-9.]+-[0-9.]+\) +[0-9]+ +[0-9]+ +[0-9.]+$" \
+            <<<"$output"
+    done
+    run -0 --separate-stderr bounded_for 60 scripts/bench -u --csv -n 1 -d 0.05
+    expect_equal header \
+        "sender,round,packets_a_second,client_ns,server_ns,lost_percent" \
+        "${lines[0]}"
+    for name in "${lines[@]:1}"; do
+        [[ $name =~ ^(iperf3|ONE|MANY|SEGMENT),1,[1-9][0-9]*(,[0-9]+){2},[0-9.]+$ ]]
+    done
+    ((${#lines[@]} >= 4))
+}
+
 @test "scripts/bench explains itself, and refuses what it cannot use" {
     local arguments
     local -a wrong
@@ -58,7 +78,7 @@ bounded_for() {
     [[ ${lines[0]} == "usage: scripts/bench "* ]]
     run -0 scripts/bench --help
     for arguments in -n "-n 0" "-n x" "-d x" "-d -1" "-c 50" "-c 0x1" "-c 1x" \
-        "-c 1x1+" -x nobody --csvs; do
+        "-c 1x1+" -x nobody --csvs "-u ONE" "-u -c 1x1"; do
         read -ra wrong <<<"$arguments"
         run -2 --separate-stderr scripts/bench "${wrong[@]}"
         [[ $stderr == *"usage: scripts/bench "* && -z $output ]]
