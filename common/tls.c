@@ -201,7 +201,11 @@ static int copy_host_name(const char *name, char host[HOST_BYTES]) {
             return -1;
         label += bytes + 1;
     }
-    return label[strspn(label, "0123456789")] == '\0' ? -1 : 0;
+    /* label is now the last one. */
+    size_t digits = strspn(label, "0123456789");
+    if (label[digits] == '\0')
+        return -1;
+    return 0;
 }
 
 /* Copies an IPv4 or IPv6 address without its zone: fe80::1%lo becomes fe80::1,
@@ -222,17 +226,20 @@ static int copy_address(const char *name, char address[HOST_BYTES]) {
         return 0;
     const char *zone = name + length + 1;
     size_t bytes = strspn(zone, name_characters);
-    return bytes > 0 && zone[bytes] == '\0' ? 0 : -1;
+    if (bytes == 0 || zone[bytes] != '\0')
+        return -1;
+    return 0;
 }
 
 /* Says whose certificate we want, and asks the server for it by that name. */
 static int set_peer_name(SSL *ssl, const char *name) {
     char host[HOST_BYTES];
     /* The server is never asked for an address: RFC 6066, section 3. */
-    if (copy_address(name, host) == 0)
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1
-                   ? 0
-                   : -1;
+    if (copy_address(name, host) == 0) {
+        if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1)
+            return -1;
+        return 0;
+    }
     if (copy_host_name(name, host) < 0)
         return -1;
     if (SSL_set1_host(ssl, host) != 1)

@@ -203,7 +203,11 @@ static int copy_host_name(const char *name, char host[HOST_BYTES]) {
             return -1;
         label += bytes + 1;
     }
-    return label[strspn(label, "0123456789")] == '\0' ? -1 : 0;
+    /* label is now the last one. */
+    size_t digits = strspn(label, "0123456789");
+    if (label[digits] == '\0')
+        return -1;
+    return 0;
 }
 
 /* Copies an IPv4 or IPv6 address without its zone: fe80::1%lo becomes fe80::1,
@@ -224,7 +228,9 @@ static int copy_address(const char *name, char address[HOST_BYTES]) {
         return 0;
     const char *zone = name + length + 1;
     size_t bytes = strspn(zone, name_characters);
-    return bytes > 0 && zone[bytes] == '\0' ? 0 : -1;
+    if (bytes == 0 || zone[bytes] != '\0')
+        return -1;
+    return 0;
 }
 
 /* Says for which name the certificate must be. Ends the program if the text is

@@ -240,8 +240,8 @@ static void bury_children(struct server *server) {
 
 /* Sleeps until a client is in the queue, and returns 1; or until a signal has
  * come, and returns 0. If there are as many children as allowed, no client is
- * looked for. Only here can a signal interrupt us, and so none comes too
- * early. */
+ * looked for. Our signals are blocked everywhere but here and in take_signals.
+ * So none can come between the test of `stopping` and the wait. */
 static int wait_for_client(const struct server *server) {
     struct pollfd entry = {.fd = server->listener, .events = POLLIN};
     nfds_t entries = 1;

@@ -388,12 +388,14 @@ static void accept_client(struct chat *chat) {
     report(client, "connected");
 }
 
-/* A time for poll is in milliseconds, and -1 is for ever. Returns the time that
- * ends first; 0 for left means that this time is over and does not count. */
-static int earlier(int timeout, int left) {
-    if (left > 0 && (timeout < 0 || left < timeout))
-        return left;
-    return timeout;
+/* Returns the shorter of two times for poll. They are in milliseconds, and -1
+ * is for ever. */
+static int earlier(int one, int other) {
+    if (one == -1)
+        return other;
+    if (other == -1 || one < other)
+        return one;
+    return other;
 }
 
 /* Fills the array for poll. Returns how long poll may wait: until a pause is
@@ -421,7 +423,9 @@ static int fill_polled(struct chat *chat) {
     last->revents = 0;
     if (pause_left > 0 || chat->count == CLIENTS)
         last->fd = -1; /* poll ignores this entry */
-    return earlier(timeout, pause_left);
+    if (pause_left > 0)
+        timeout = earlier(timeout, pause_left);
+    return timeout;
 }
 
 /* Waits once for all clients and the listener, and does what there is to do. */

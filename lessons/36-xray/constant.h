@@ -9,11 +9,11 @@
 
 /* Which names: the same number means something else in each group. */
 enum constant_group {
-    CONSTANT_DOMAIN,    /* of socket(2): AF_INET */
-    CONSTANT_TYPE,      /* SOCK_STREAM, without the flags beside it */
-    CONSTANT_TYPE_FLAG, /* SOCK_CLOEXEC and SOCK_NONBLOCK */
-    CONSTANT_MESSAGE_FLAG,
-    CONSTANT_SPLICE_FLAG,   /* of send(2) and recv(2): MSG_PEEK */
+    CONSTANT_DOMAIN,        /* of socket(2): AF_INET */
+    CONSTANT_TYPE,          /* SOCK_STREAM, without the flags beside it */
+    CONSTANT_TYPE_FLAG,     /* SOCK_CLOEXEC and SOCK_NONBLOCK */
+    CONSTANT_MESSAGE_FLAG,  /* of send(2) and recv(2): MSG_PEEK */
+    CONSTANT_SPLICE_FLAG,   /* of splice(2): SPLICE_F_MOVE */
     CONSTANT_SHUTDOWN,      /* SHUT_WR */
     CONSTANT_LEVEL,         /* of setsockopt(2): IPPROTO_TCP */
     CONSTANT_SOCKET_OPTION, /* at the level SOL_SOCKET: SO_REUSEADDR */

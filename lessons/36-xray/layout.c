@@ -137,8 +137,7 @@ static int find_connection(const struct record *record,
     return (int)(first - record->frames);
 }
 
-/* Adds an event of a frame, which gets the text of the frame or a copy of it.
- */
+/* Adds an event of a frame, which gets a copy of the text. */
 static void add_event(struct record *record, struct record_event *event,
                       const char *text) {
     event->drawn.text = strdup(text);

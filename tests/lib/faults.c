@@ -403,15 +403,24 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     return fails("sendmsg") ? -1 : real(fd, message, flags);
 }
 
-int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
-    int (*real)(int, struct mmsghdr *, unsigned, int);
+/* The C libraries do not agree on the type of these flags. */
+#ifdef __GLIBC__
+typedef int message_flags;
+#else
+typedef unsigned message_flags;
+#endif
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count,
+             message_flags flags) {
+    int (*real)(int, struct mmsghdr *, unsigned, message_flags);
     find("sendmmsg", &real);
     return fails("sendmmsg") ? -1 : real(fd, messages, count, flags);
 }
 
-int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
-             struct timespec *limit) {
-    int (*real)(int, struct mmsghdr *, unsigned, int, struct timespec *);
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count,
+             message_flags flags, struct timespec *limit) {
+    int (*real)(int, struct mmsghdr *, unsigned, message_flags,
+                struct timespec *);
     find("recvmmsg", &real);
     return fails("recvmmsg") ? -1 : real(fd, messages, count, flags, limit);
 }
