@@ -28,6 +28,15 @@ fail() {
     exit "$1"
 }
 
+# print_all COMMAND...: prints what COMMAND prints. If that cannot be written, for
+# example on a full disk, says so and ends the script.
+print_all() {
+    local text
+    text=$("$@")
+    printf '%s\n' "$text" 2>/dev/null ||
+        fail 1 "standard output cannot be written"
+}
+
 # fail_usage [MESSAGE]: the script was called wrongly.
 fail_usage() {
     [[ -z ${1-} ]] || echo "$script_name: $1" >&2

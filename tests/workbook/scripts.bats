@@ -116,3 +116,29 @@ tell_all() {
     run -0 "$folder/sh" scripts/learn which 1
     expect_equal lesson 01-tcp-client "$output"
 }
+
+@test "every script says how it is called, and nothing else, with -h" {
+    local file help
+    for file in $(list_scripts); do
+        for help in -h --help; do
+            run -0 --separate-stderr build/tests/bounded 20 "$file" "$help"
+            [[ $output == "usage: $file"* ]]
+            expect_equal "errors of $file" "" "$stderr"
+        done
+        run -2 --separate-stderr build/tests/bounded 20 "$file" --no-such
+        [[ $stderr == *"usage: $file"* ]]
+    done
+}
+
+@test "a script says so in one sentence if its help cannot be written" {
+    local command name
+    for command in $(list_scripts | sed 's/$/%-h/') scripts/learn%--help \
+        scripts/xray%--help scripts/setup%doctor scripts/learn%doctor; do
+        run -1 build/tests/bounded 20 bash -c 'exec "$@" >/dev/full' - \
+            "${command%\%*}" "${command#*%}"
+        name=${command%\%*}
+        [[ $command != scripts/learn%doctor ]] || name=setup
+        expect_equal "$command" \
+            "${name##*/}: standard output cannot be written" "$output"
+    done
+}
