@@ -65,6 +65,7 @@ tell_all() {
     } 2>&1 3>&- | sed -E 's/[0-9]{4,}/N/g' | sort
 }
 
+# shellcheck disable=SC2016 # the functions are not ours
 @test "what the caller has set for other programs changes nothing" {
     local setting
     mkdir work
@@ -81,7 +82,10 @@ tell_all() {
     tell_all >"$BATS_TEST_TMPDIR/usual"
     grep -q '^ok 01-tcp-client: all' "$BATS_TEST_TMPDIR/usual"
     for setting in "CDPATH=$folder:." "BASH_ENV=$folder/env" POSIXLY_CORRECT=1 \
-        GREP_OPTIONS=-v "BUILD=$folder/build" MAKEFLAGS=n MAKEFILES=/dev/zero; do
+        GREP_OPTIONS=-v "BUILD=$folder/build" MAKEFLAGS=n MAKEFILES=/dev/zero \
+        SHELLOPTS=noglob:noclobber BASHOPTS=failglob:nocaseglob \
+        'BASH_FUNC_cd%%=() { echo here; builtin cd "$@"; }' \
+        'BASH_FUNC_sed%%=() { echo mine; }' 'BASH_FUNC_echo%%=() { :; }'; do
         tell_all "$setting" >"$BATS_TEST_TMPDIR/now"
         echo "with $setting:" >&2
         diff "$BATS_TEST_TMPDIR/usual" "$BATS_TEST_TMPDIR/now" >&2
