@@ -22,8 +22,11 @@ COMPILE = $(CC) -std=$(STANDARD) $(CFLAGS) $(WARNINGS) $(WERROR) $(GUARDS)
 # installed, or not those of OpenSSL 3, make leaves these programs out and says so.
 using_openssl = $(shell grep -lsE '^.include (<openssl/|"tls[.]h")' $1 | \
     xargs -r grep -LE '__has_include.<openssl/')
-# What else lies in work/, whatever its name, is none of make's business.
+# What else lies in work/, whatever its name, is none of make's business; nor is a
+# folder or a pipe with the name of an answer.
 answers := $(wildcard $(patsubst lessons/%,work/%.c,$(wildcard lessons/[0-9][0-9]-*)))
+answers := $(shell for answer in $(answers); do \
+    [ ! -f $$answer ] || echo $$answer; done)
 needs_openssl := $(call using_openssl,lessons/*/*.c common/*.c tests/*/*.c $(answers))
 openssl_header := $(if $(filter-out cc gcc clang,$(CC)),,$(wildcard \
     /usr/include/openssl/opensslv.h))

@@ -16,6 +16,7 @@
 #include "deadline.h"
 #include "endpoint.h"
 #include "membership.h"
+#include "proc.h"
 #include "trace.h"
 #include "wire.h"
 
@@ -365,6 +366,8 @@ static void take_signals(struct play *play) {
 }
 
 void play_run(struct play *play, int milliseconds) {
+    if (proc_try() < 0)
+        err(1, "which descriptors are sockets cannot be seen: /proc");
     struct deadline limit = deadline_after(milliseconds);
     play->schedule.filtered = play->choice != RECORD_ALL_CALLS;
     play->nothing = open("/dev/null", O_RDWR | O_CLOEXEC);

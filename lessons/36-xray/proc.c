@@ -3,6 +3,7 @@
 #include "proc.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,25 @@ uint64_t proc_inode(pid_t process, int fd) {
     if (strncmp(target, socket_link, strlen(socket_link)) != 0)
         return 0;
     return strtoull(target + strlen(socket_link), NULL, 10);
+}
+
+int proc_try(void) {
+    char path[PATH_BYTES];
+    char target[48];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
+    int result = readlink(path, target, sizeof target) < 0 ? -1 : 0;
+    int reason = errno;
+    /* A /proc of other processes has their descriptors. */
+    if (result == 0 && proc_inode(getpid(), fd) == 0) {
+        reason = ENOENT;
+        result = -1;
+    }
+    (void)close(fd);
+    errno = reason;
+    return result;
 }
 
 int proc_read(pid_t process, int fd, struct endpoint *endpoint) {

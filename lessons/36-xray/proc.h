@@ -21,6 +21,10 @@ int proc_read(pid_t process, int fd, struct endpoint *endpoint);
  * it is not a socket. */
 uint64_t proc_inode(pid_t process, int fd);
 
+/* Tries whether /proc tells what descriptors are, by one of our own. Returns 0,
+ * or -1 and errno. */
+int proc_try(void);
+
 /* What a descriptor of a process is that is not of a socket, in a word: "file"
  * or "pipe", or "" for anything else. */
 const char *proc_describe(pid_t process, int fd);

@@ -17,6 +17,7 @@
 #define _GNU_SOURCE
 
 #include <err.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <stdbool.h>
@@ -214,6 +215,18 @@ static void parse_options(struct options *options, int argc, char **argv) {
         usage(stderr, 2);
 }
 
+/* If these descriptors were closed, our own files would get their numbers. But
+ * the command of -c gets them from us, closed or not. With -o we write nothing
+ * to them, so that command runs as it would without us. */
+static void require_output(const struct options *options) {
+    if (options->command && options->output != NULL)
+        return;
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
 /* The scene of option -c has one actor, which play_run starts by its words. */
 static void make_scene(struct scene *scene, const struct options *options) {
     if (options->command) {
@@ -230,6 +243,7 @@ int main(int argc, char **argv) {
     static struct play play;
     struct options options = {.milliseconds = TIME_LIMIT_MS};
     parse_options(&options, argc, argv);
+    require_output(&options);
     (void)setlocale(LC_CTYPE, "");
     make_scene(&scene, &options);
     play.scene = &scene;

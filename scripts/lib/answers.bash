@@ -11,12 +11,14 @@ need_work_folder() {
 # put_in_place LESSON: its starter into work/, unless an answer is there.
 put_in_place() {
     need_work_folder "$1"
+    need_file "work/$1.c"
     copy_file "lessons/$1/exercise.c" "work/$1.c" ||
         fail 3 "work/$1.c could not be written"
 }
 
 # start_lesson LESSON
 start_lesson() {
+    need_file "work/$1.c"
     if [[ -e work/$1.c ]]; then
         echo "work/$1.c is there already; scripts/learn reset ${1%%-*}" \
             "begins again" | wrap

@@ -16,7 +16,7 @@ check_all() {
         : >"$outcomes_file"
         if [[ ! -e work/$name.c ]]; then
             state=absent
-        elif cmp -s "work/$name.c" "lessons/$name/exercise.c"; then
+        elif [[ -f work/$name.c ]] && cmp -s "work/$name.c" "lessons/$name/exercise.c"; then
             state=starter
         else
             begun=$((begun + 1))
@@ -53,7 +53,7 @@ print_words() {
     absent) wrap_item "$dash" "$1: no answer" "${#dash}" ;;
     starter) wrap_item "$dash" "$1: not begun" "${#dash}" ;;
     failed)
-        grep -E "^.*$no.* ${1}: |does not compile$|^.*It " "$said" | head -n 2 |
+        grep -E "^.*$no.* ${1}: |does not compile$|^.*It |^learn: " "$said" | head -n 2 |
             sed 's/^/  /'
         ;;
     *) sed 's/^/  /' "$said" ;;

@@ -37,9 +37,17 @@ copy_file() {
     return 1
 }
 
+# need_file FILE: ends the script if FILE is something else, such as a folder, or a
+# pipe, on which a reader would wait for ever.
+need_file() {
+    [[ ! -d $1 ]] || fail 1 "$1 is a folder, not a file"
+    [[ ! -e $1 || -f $1 ]] || fail 1 "$1 is a pipe or a device, not a file"
+}
+
 # fingerprint FILE: prints it; nothing if there is no such file.
 fingerprint() {
     local sum
+    [[ -f $1 ]] || return 0
     sum=$(sha256sum -- "$1" 2>/dev/null) || return 0
     echo "${sum:0:16}"
 }

@@ -3,11 +3,19 @@
 # path. Goes to the top of the checkout, and makes sure that what the caller
 # has set for other programs changes nothing here.
 
-# Bash itself reads these two when it starts, so they need a fresh bash.
-if [[ -n ${BASH_ENV-} || -o posix ]]; then
-    unset BASH_ENV POSIXLY_CORRECT
+# Functions that the caller has exported, such as a cd that prints; there are none
+# of ours yet. A bats that a test of bats starts needs those of bats.
+for name in $(builtin compgen -A function); do
+    [[ $name == bats_* ]] || builtin unset -f "$name"
+done
+unset name
+
+# Bash itself reads these when it starts, so they need a fresh bash. It always has
+# the last two; what counts is whether they are exported.
+if [[ -n ${BASH_ENV-} || -o posix || ${SHELLOPTS@a}${BASHOPTS@a} == *x* ]]; then
     # shellcheck disable=SC2154 # each script sets it
-    exec bash -- "$script" "$@"
+    exec env -u BASH_ENV -u POSIXLY_CORRECT -u SHELLOPTS -u BASHOPTS \
+        bash -- "$script" "$@"
 fi
 
 # BUILD, CFLAGS and the rest of make's variables belong to the caller's own make,
@@ -26,6 +34,15 @@ script_name=${script##*/}
 fail() {
     echo "$script_name: $2" >&2
     exit "$1"
+}
+
+# print_all COMMAND...: prints what COMMAND prints. If that cannot be written, for
+# example on a full disk, says so and ends the script.
+print_all() {
+    local text
+    text=$("$@")
+    printf '%s\n' "$text" 2>/dev/null ||
+        fail 1 "standard output cannot be written"
 }
 
 # fail_usage [MESSAGE]: the script was called wrongly.

@@ -51,6 +51,23 @@ is_as_ever() {
     is_as_ever
 }
 
+@test "36-xray says so where /proc does not tell what descriptors are" {
+    local forbidden=readlinkat
+    [[ $(uname -m) != x86_64 ]] || forbidden=readlink,readlinkat
+    draw_without "$forbidden" -l - < <(hello)
+    expect_result 1 "36-xray: which descriptors are sockets cannot be seen: \
+/proc: Operation not permitted"
+    expect_equal picture "" "$(<"$OUT")"
+    unshare -rm true 2>/dev/null || skip "no private mounts here"
+    # shellcheck disable=SC2016 # expanded by the shell that is started
+    try unshare -rm sh -c 'mount -t tmpfs none /proc && exec "$@"' - \
+        "$xray" -l "$BATS_TEST_TMPDIR/scene"
+    expect_equal picture "" "$(<"$OUT")"
+    has "36-xray: which descriptors are sockets cannot be seen: /proc: No such \
+file or directory" "$BATS_TEST_TMPDIR/err"
+    expect_equal status 1 "$status"
+}
+
 @test "36-xray without pidfd_getfd tells UDP, IPv6 and UNIX sockets apart" {
     draw_without pidfd_getfd -l - <<END
 server: $BUILD/03-udp serve 0

@@ -418,3 +418,18 @@ refuses() {
         $'socket.__new__ 2 1 0\nsocket.connect (\'127.0.0.1\', PORT)\nhello' \
         "$(sed -E 's/[0-9]{4,5}/PORT/' "$OUT")"
 }
+
+@test "36-xray says so if it has no standard output or no standard error" {
+    need_tracing
+    hello >"$BATS_TEST_TMPDIR/scene"
+    try bash -c 'exec "$@" >&-' - "$xray" "$BATS_TEST_TMPDIR/scene"
+    expect_result 1 "36-xray: descriptor 1: Bad file descriptor"
+    try bash -c 'exec "$@" 2>&-' - "$xray" "$BATS_TEST_TMPDIR/scene"
+    expect_result 1 ""
+    expect_equal output "" "$(<"$OUT")"
+    # The command of -c may lack them, if the picture goes to a file.
+    try bash -c 'exec "$@" >&-' - "$xray" -l -o "$BATS_TEST_TMPDIR/list" -c \
+        "$BUILD/01-tcp-client" 127.0.0.1 9 hello
+    expect_result 1 "01-tcp-client: descriptor 1: Bad file descriptor"
+    has $'program\tends, status 1\t' "$BATS_TEST_TMPDIR/list"
+}

@@ -4,7 +4,7 @@
  *
  *     forbid CALL[,CALL...] COMMAND [ARGUMENT...]
  *
- * CALL is pidfd_getfd or process_vm_readv: for the command, and for all that it
+ * CALL is one of the table below: for the command, and for all that it
  * starts, that call fails with EPERM. Ends with status 77 where the kernel does
  * not allow such a filter, and with 127 if the command cannot be run.
  */
@@ -62,6 +62,10 @@ static const struct {
 } calls[] = {
     {"pidfd_getfd", SYS_pidfd_getfd},
     {"process_vm_readv", SYS_process_vm_readv},
+#ifdef SYS_readlink /* newer architectures have only readlinkat */
+    {"readlink", SYS_readlink},
+#endif
+    {"readlinkat", SYS_readlinkat},
 };
 
 static unsigned number_of(const char *name) {

@@ -83,6 +83,15 @@ bounded_for() {
         run -2 --separate-stderr scripts/bench "${wrong[@]}"
         [[ $stderr == *"usage: scripts/bench "* && -z $output ]]
     done
+    # Nothing would be measured.
+    for arguments in 0 00.000; do
+        run -2 --separate-stderr bounded_for 20 scripts/bench -d "$arguments"
+        [[ $stderr == "bench: no seconds: $arguments"$'\n'* ]]
+    done
+    for arguments in "" " " "1x1 2x2"; do
+        run -2 --separate-stderr bounded_for 20 scripts/bench -c "$arguments"
+        [[ $stderr == "bench: no case: $arguments"$'\n'* ]]
+    done
 }
 
 @test "scripts/bench leaves nothing behind when it is interrupted" {

@@ -75,6 +75,70 @@ setup() {
     expect_equal files "work/$first.c" "$(find work -name '*.c*')"
 }
 
+# quickly ARGUMENT...: as learn, but for a minute at the most.
+quickly() {
+    local file=$BATS_TEST_TMPDIR/learn
+    status=0
+    build/tests/bounded 60 scripts/learn "$@" </dev/null >"$file.out" \
+        2>"$file.err" 3>&- || status=$?
+    out=$(<"$file.out")
+    errors=$(<"$file.err")
+}
+
+@test "learn says in one sentence that an answer is no file" {
+    local verb kind said name
+    for kind in folder pipe; do
+        rm -rf work
+        mkdir work
+        case $kind in
+        folder)
+            mkdir "work/$first.c"
+            said="work/$first.c is a folder, not a file"
+            ;;
+        pipe)
+            mkfifo "work/$first.c"
+            said="work/$first.c is a pipe or a device, not a file"
+            ;;
+        esac
+        for verb in "check 1" "start 1" "watch 1" "xray work 1" ""; do
+            # shellcheck disable=SC2086 # a verb and its argument
+            quickly $verb
+            expect_equal "status of $verb" 1 "$status"
+            name=learn
+            [[ $verb != xray* ]] || name=xray
+            expect_equal "errors of $verb" "$name: $said" "$errors"
+        done
+        quickly check --all
+        expect_result 1 ""
+        [[ $out == *"learn: $said"* && $out == *"0 of 1 answers pass"* ]]
+        quickly check --all --json
+        expect_result 1 ""
+        quickly list
+        expect_result 0 ""
+        # The other lessons go on, and reset moves away what is there.
+        quickly start 2
+        expect_result 0 ""
+        quickly reset 1
+        expect_result 0 ""
+        cmp "work/$first.c" "lessons/$first/exercise.c"
+        [[ -e work/$first.c.1 && ! -f work/$first.c.1 ]]
+    done
+}
+
+@test "learn says in one sentence that what it remembers is in no file" {
+    local file verb
+    for file in work/.passed work/.asked work/.lock; do
+        rm -rf work
+        mkdir work
+        mkfifo "$file"
+        for verb in list "hint 1" "check --all" "solution 1" ""; do
+            # shellcheck disable=SC2086 # a verb and its argument
+            quickly $verb
+            expect_result 1 "learn: $file is a pipe or a device, not a file"
+        done
+    done
+}
+
 # on_read_only COMMAND...: with a checkout that cannot be written; sets status, and
 # what was said is in $SAID.
 on_read_only() {

@@ -65,6 +65,7 @@ tell_all() {
     } 2>&1 3>&- | sed -E 's/[0-9]{4,}/N/g' | sort
 }
 
+# shellcheck disable=SC2016 # the functions are not ours
 @test "what the caller has set for other programs changes nothing" {
     local setting
     mkdir work
@@ -81,7 +82,10 @@ tell_all() {
     tell_all >"$BATS_TEST_TMPDIR/usual"
     grep -q '^ok 01-tcp-client: all' "$BATS_TEST_TMPDIR/usual"
     for setting in "CDPATH=$folder:." "BASH_ENV=$folder/env" POSIXLY_CORRECT=1 \
-        GREP_OPTIONS=-v "BUILD=$folder/build" MAKEFLAGS=n MAKEFILES=/dev/zero; do
+        GREP_OPTIONS=-v "BUILD=$folder/build" MAKEFLAGS=n MAKEFILES=/dev/zero \
+        SHELLOPTS=noglob:noclobber BASHOPTS=failglob:nocaseglob \
+        'BASH_FUNC_cd%%=() { echo here; builtin cd "$@"; }' \
+        'BASH_FUNC_sed%%=() { echo mine; }' 'BASH_FUNC_echo%%=() { :; }'; do
         tell_all "$setting" >"$BATS_TEST_TMPDIR/now"
         echo "with $setting:" >&2
         diff "$BATS_TEST_TMPDIR/usual" "$BATS_TEST_TMPDIR/now" >&2
@@ -115,4 +119,30 @@ tell_all() {
     ln -s "$(type -P bash)" "$folder/sh"
     run -0 "$folder/sh" scripts/learn which 1
     expect_equal lesson 01-tcp-client "$output"
+}
+
+@test "every script says how it is called, and nothing else, with -h" {
+    local file help
+    for file in $(list_scripts); do
+        for help in -h --help; do
+            run -0 --separate-stderr build/tests/bounded 20 "$file" "$help"
+            [[ $output == "usage: $file"* ]]
+            expect_equal "errors of $file" "" "$stderr"
+        done
+        run -2 --separate-stderr build/tests/bounded 20 "$file" --no-such
+        [[ $stderr == *"usage: $file"* ]]
+    done
+}
+
+@test "a script says so in one sentence if its help cannot be written" {
+    local command name
+    for command in $(list_scripts | sed 's/$/%-h/') scripts/learn%--help \
+        scripts/xray%--help scripts/setup%doctor scripts/learn%doctor; do
+        run -1 build/tests/bounded 20 bash -c 'exec "$@" >/dev/full' - \
+            "${command%\%*}" "${command#*%}"
+        name=${command%\%*}
+        [[ $command != scripts/learn%doctor ]] || name=setup
+        expect_equal "$command" \
+            "${name##*/}: standard output cannot be written" "$output"
+    done
 }

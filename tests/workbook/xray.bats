@@ -58,6 +58,32 @@ answer() {
     [[ $errors == *"which commands?"* ]]
 }
 
+@test "xray draws a program whatever its name is" {
+    local name
+    # shellcheck disable=SC2016 # that is its name
+    for name in '#k' 'a:b' "it's" 'a]' '@' '$(id)' $'t\tb'; do
+        ln -sf "$PWD/build/02-tcp-server" "$BATS_TEST_TMPDIR/$name"
+        xray -l -- "$BATS_TEST_TMPDIR/$name" 0 -- \
+            "$BATS_TEST_TMPDIR/$name" 0 -- \
+            build/01-tcp-client 127.0.0.1 '{port}' "a"$'\t'"'b"
+        expect_result 0 ""
+        [[ $out == *$'01-tcp-client\tsend('*"\"a\\t'b\\n\""* ]]
+    done
+    xray -l -- "$BATS_TEST_TMPDIR/#k" 0 -- build/01-tcp-client 127.0.0.1 '{port}' hi
+    [[ $out == *$'./#k\tlisten('* ]]
+}
+
+@test "xray refuses commands that no scene can have" {
+    xray -- ''
+    ((status == 2)) && [[ $errors == "xray: a command without a name"* ]]
+    xray -- true -- '' x
+    ((status == 2)) && [[ $errors == "xray: a command without a name"* ]]
+    xray -- true $'a\nb'
+    ((status == 2)) && [[ $errors == "xray: a command with a newline in it"* ]]
+    xray -- -- --
+    ((status == 2)) && [[ $errors == "xray: which commands?"* ]]
+}
+
 # commands OPTION...: xray of lesson 01's programs, as any programs.
 commands() {
     xray "$@" -- build/02-tcp-server 0 -- build/01-tcp-client 127.0.0.1 '{port}' hello
