@@ -113,3 +113,22 @@ said() {
     awk -v key="$1" '$1 == key { print $2; found = 1 }
         END { if (!found) print "-" }' "$here/load"
 }
+
+# choose_congestion_control: where bbr is the default, it spreads out what is sent,
+# and that would be measured. In a network of our own all servers use reno.
+choose_congestion_control() {
+    [[ -z ${BENCH_PRIVATE-} ]] ||
+        echo reno 2>/dev/null >/proc/sys/net/ipv4/tcp_congestion_control || true
+}
+
+# choose_cores: one for the servers, one for the load.
+choose_cores() {
+    if command -v taskset >/dev/null && taskset -c 0,1 true 2>/dev/null; then
+        on_first=(taskset -c 0)
+        on_second=(taskset -c 1)
+    else
+        echo "bench: server and load share what cores there are" >&2
+    fi
+    # For ten thousand clients. A program that may not have so many says so.
+    ulimit -n "$(ulimit -Hn)"
+}
