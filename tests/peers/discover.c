@@ -405,10 +405,21 @@ static long long print_answer(int fd, int member, const char *asked,
     return took;
 }
 
+/* Returns a socket with a port of its own, whose datagrams to a group go to the
+ * loopback. */
+static int open_for_question(void) {
+    const struct ip_mreqn out = {.imr_ifindex = (int)if_nametoindex("lo")};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
+        err(1, "setsockopt IP_MULTICAST_IF");
+    return fd;
+}
+
 static int ask_main(const struct options *options, const char *address,
                     const char *port, const char *name) {
     char asked[DATAGRAM_BYTES];
-    const struct ip_mreqn out = {.imr_ifindex = (int)if_nametoindex("lo")};
     struct sockaddr_in group =
         parse_group(address, (int)strtol(port, NULL, 10));
     int member = join(&group); /* or -1, which poll(2) ignores */
@@ -422,12 +433,7 @@ static int ask_main(const struct options *options, const char *address,
     if (length < 0 || length >= (int)sizeof asked)
         errx(2, "NAME is too long");
     for (int i = 0; i < count; i++) {
-        /* Its own port for each question. */
-        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            err(1, "socket");
-        if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
-            err(1, "setsockopt IP_MULTICAST_IF");
+        int fd = open_for_question();
         long long begin = now_ms();
         if (sendto(fd, asked, (size_t)length, 0, (struct sockaddr *)&group,
                    sizeof group) < 0)
