@@ -131,6 +131,9 @@ came() {
     local before after i
     serves 9
     server_pid=$(pid_of server)
+    # A client that resets without a byte: recv is the call that fails.
+    by_hand "$rude" -c 5 -n 0 connect reset "$PORT"
+    bounded "$rude" -c 5 -n 0 connect reset "$PORT" >/dev/null 2>&1 || true
     by_hand "$rude" -c 20 -n 3000 connect reset "$PORT"
     bounded "$rude" -s "$RANDOM" -c 20 -n 3000 connect reset "$PORT" \
         >/dev/null 2>&1 || true

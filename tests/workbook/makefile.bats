@@ -12,7 +12,8 @@ setup_file() {
         "$COPY/tests/torture" -name '*.[ch]' \
         ! -name 'addr.*' ! -name 'stream.*' ! -name 'deadline.*' ! -name 'number.*' \
         ! -name 'faults.c' ! -name 'names.c' ! -name 'bounded.c' \
-        ! -name 'rude.c' ! -name 'zlib.*' ! -name 'memory.c' -delete
+        ! -name 'rude.c' ! -name 'zlib.*' ! -name 'memory.c' \
+        ! -name 'wakes.c' -delete
 }
 
 setup() {
