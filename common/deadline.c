@@ -93,6 +93,11 @@ int deadline_wait(struct deadline deadline, int fd, short events) {
     }
 }
 
+void deadline_pause(int milliseconds) {
+    /* poll(2) ignores a negative descriptor, so only the deadline ends this. */
+    (void)deadline_wait(deadline_after(milliseconds), -1, 0);
+}
+
 int deadline_connect(struct deadline deadline, int fd,
                      const struct sockaddr *address, socklen_t length) {
     int flags = fcntl(fd, F_GETFL);

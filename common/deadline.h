@@ -43,8 +43,6 @@ int deadline_left(struct deadline deadline);
  * Waits until fd is ready for one of the events, POLLIN or POLLOUT or both, or
  * has an error or a hang-up, which the next call on fd then reports. When a
  * signal interrupts it (EINTR), it goes on waiting for the time that is left.
- * With a negative fd there is nothing to wait for: it is a pause that ends at
- * the deadline.
  *
  * Returns 0 when fd is ready. Otherwise it returns -1 and sets errno: ETIMEDOUT
  * when the deadline has passed, EBADF when fd is not open, or an error of
@@ -52,6 +50,10 @@ int deadline_left(struct deadline deadline);
  * peer that always has something to say could keep us for ever.
  */
 int deadline_wait(struct deadline deadline, int fd, short events);
+
+/* Sleeps for so many milliseconds. A signal does not make the pause shorter.
+ * With 0 or a negative number, it returns at once. */
+void deadline_pause(int milliseconds);
 
 /*
  * Makes the socket fd non-blocking, and connects it to the address, which has

@@ -119,7 +119,7 @@ int main(int argc, char **argv) {
     if (argc != 2)
         usage(stderr, 2);
     in_port_t port = parse_port(argv[1]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     char name[NAME_BYTES];
     int listener = listen_on(port, name);

@@ -83,7 +83,7 @@ static void catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    /* A client that has left is an error of send, not our end: lesson 01. */
+    /* When a client has left, send must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 }
 

@@ -219,7 +219,7 @@ static struct options parse_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     struct options options = parse_options(argc, argv);
-    /* A pipe whose reader has ended is an error, not our end: lesson 01. */
+    /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 
     struct addrinfo *list = look_up(&options);

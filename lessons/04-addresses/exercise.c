@@ -72,7 +72,7 @@ int main(int argc, char **argv) {
     if (argc != 3)
         usage(stderr, 2);
     require_port(argv[2]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     /* 1. Call getaddrinfo, for streams. If it fails, print its own reason. */
     /* 2. For each address of the list: call socket, then connect. */

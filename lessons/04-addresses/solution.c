@@ -113,7 +113,7 @@ int main(int argc, char **argv) {
     if (argc != 3)
         usage(stderr, 2);
     require_port(argv[2]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     char text[TEXT_BYTES];
     struct addrinfo *list = look_up(argv[1], argv[2]);

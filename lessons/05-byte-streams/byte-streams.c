@@ -258,7 +258,7 @@ int main(int argc, char **argv) {
     unsigned milliseconds = PAUSE_MILLISECONDS;
 
     require_output();
-    /* A pipe whose reader has ended is an error, not our end: lesson 01. */
+    /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
     for (;;) {
         int option = getopt(argc, argv, "+hs:p:");

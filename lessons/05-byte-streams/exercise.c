@@ -106,7 +106,7 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     int fd = connect_to(argv[1], argv[2]);
     (void)LARGEST_MESSAGE; /* delete this line when you use the limit */

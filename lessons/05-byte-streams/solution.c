@@ -163,7 +163,7 @@ int main(int argc, char **argv) {
     /* If standard output were closed, our socket would get its number. */
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     int fd = connect_to(argv[1], argv[2]);
     read_messages(fd);

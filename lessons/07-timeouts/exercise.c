@@ -130,7 +130,7 @@ int main(int argc, char **argv) {
     in_port_t number;
     if (addr_parse_port(port, strlen(port), 1, &number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);

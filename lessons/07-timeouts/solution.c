@@ -225,7 +225,7 @@ int main(int argc, char **argv) {
     in_port_t port_number;
     if (addr_parse_port(port, strlen(port), 1, &port_number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     long long deadline = now() + duration;
     struct addrinfo *list;

@@ -234,7 +234,7 @@ int main(int argc, char **argv) {
     if (addr_parse_port(port, strlen(port), 1, &number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
     require_output();
-    /* A pipe whose reader has ended is an error, not our end: lesson 01. */
+    /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 
     long long deadline = now() + parse_seconds(seconds);

@@ -188,7 +188,7 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
     const char *ca_file = argv[optind];
     const char *name = argv[optind + 1];
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     SSL_CTX *context = make_context(ca_file);
     int fd = connect_to(argv[optind + 2], argv[optind + 3]);

@@ -247,7 +247,7 @@ int main(int argc, char **argv) {
     /* If standard output were closed, our socket would get its number. */
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     struct connection connection = {.deadline = deadline_after(milliseconds)};
     SSL_CTX *context = make_context(ca_file);

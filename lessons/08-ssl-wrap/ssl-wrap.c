@@ -424,7 +424,7 @@ int main(int argc, char **argv) {
         if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
     }
-    /* A peer or a reader that has left is an error, not our end: lesson 01. */
+    /* When the peer has left, write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stderr, NULL, _IOLBF, 0); /* whole lines, also of a name */
 

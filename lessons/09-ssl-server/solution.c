@@ -220,7 +220,7 @@ static _Noreturn void serve(int listener, SSL_CTX *context) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+            deadline_pause(PAUSE_MS);
             continue;
         }
         struct deadline deadline = deadline_after(PATIENCE_MS);
@@ -243,7 +243,7 @@ int main(int argc, char **argv) {
     in_port_t port;
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
         errx(1, "%s is not a port: 0 to 65535", argv[1]);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     struct identity *identities = load_identities(argc - 2, argv + 2);
     SSL_CTX *first = identities[0].context;

@@ -71,7 +71,7 @@ static void catch_signals(void) {
     set_handler(SIGTERM, request_stop);
     set_handler(SIGALRM, request_stop);
     set_handler(SIGCHLD, wake_up);
-    set_handler(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    set_handler(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 }
 
 /* Ends the program: this file or this setting cannot be used. */
@@ -296,7 +296,7 @@ static _Noreturn void run_child(SSL_CTX *context, int fd, const char *name,
 
 static void warn_and_pause(const char *call) {
     warn("%s", call);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0); /* as in lesson 02 */
+    deadline_pause(PAUSE_MS); /* as in lesson 02 */
 }
 
 /* Buries the children that have ended. If there are MOST_CLIENTS, it waits for

@@ -241,7 +241,7 @@ static int listen_on(in_port_t port) {
 /* Reports an error that may pass, and waits a moment: see lesson 02. */
 static void warn_and_pause(const char *call) {
     warn("%s", call);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0); /* always a pause */
+    deadline_pause(PAUSE_MS); /* always a pause */
 }
 
 /* Notices the processes that have ended. If all places are taken, it waits
@@ -463,7 +463,7 @@ int main(int argc, char **argv) {
     int words = argc - optind;
     char **word = argv + optind;
     require_output();
-    /* A peer that has left is an error of write, not our end: lesson 01. */
+    /* When the peer has left, write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 
     if (words == 5 && strcmp(word[0], "serve") == 0)

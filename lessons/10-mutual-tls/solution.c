@@ -165,7 +165,7 @@ static _Noreturn void serve_clients(SSL_CTX *context, int listener,
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+            deadline_pause(PAUSE_MS);
             continue;
         }
         struct deadline deadline = deadline_after(PATIENCE_MS);
@@ -190,7 +190,7 @@ int main(int argc, char **argv) {
         errx(1, "%s is not a port: 0 to 65535", argv[1]);
     char **names = argv + 5; /* with a NULL behind the last one */
     check_names(names);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 

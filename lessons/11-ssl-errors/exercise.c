@@ -180,7 +180,7 @@ int main(int argc, char **argv) {
     const char *name = argv[optind + 1];
     const char *host = argv[optind + 2];
     const char *port = argv[optind + 3];
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     struct deadline deadline = deadline_after(milliseconds);
     SSL_CTX *context = tls_client_context(ca_file, NULL);

@@ -178,7 +178,7 @@ int main(int argc, char **argv) {
     /* If standard output were closed, our socket would get its number. */
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     struct deadline deadline = deadline_after(milliseconds);
     SSL_CTX *context = tls_client_context(ca_file, NULL);

@@ -412,7 +412,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && argv[1][0] == '-')
         usage(stderr, 2);
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
     SSL_CTX *server = tls_server_context(certificate, key);
     if (server == NULL)
         fail(certificate);

@@ -275,7 +275,7 @@ static void serve_clients(void) {
             return;
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+            deadline_pause(PAUSE_MS);
             continue;
         }
         serve_client(fd);
@@ -354,7 +354,7 @@ int main(int argc, char **argv) {
      * and does not look whether there was memory for it. */
     if (OSSL_LIB_CTX_get0_global_default() == NULL)
         errx(1, "OpenSSL: out of memory");
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 

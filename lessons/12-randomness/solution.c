@@ -74,7 +74,7 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
     uint64_t sides = parse_number(argv[1], numbers);
     uint64_t rolls = parse_number(argv[2], MOST_ROLLS);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     for (uint64_t i = 0; i < rolls; i++) {
         if (printf("%llu\n", (unsigned long long)roll(sides)) < 0)

@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
     if (argc == 2 && strcmp(argv[1], "-d") != 0)
         usage(stderr, 2);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
     if (argc == 2)
         unpack();
     else

@@ -313,7 +313,7 @@ int main(int argc, char **argv) {
     if (addr_parse_port(port, strlen(port), 1, &number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
     require_standard_descriptors();
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     struct connection connection = {
         .host = argv[optind],

@@ -322,7 +322,7 @@ int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     require_descriptors();
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     int status = 0;
     if (argc > 1 && strcmp(argv[1], "connect") == 0) {

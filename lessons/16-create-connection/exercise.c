@@ -157,7 +157,7 @@ int main(int argc, char **argv) {
     if (delay_ms == 0 || milliseconds == 0)
         usage(stderr, 2);
     size_t count = read_servers(servers, argv + optind, argc - optind);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     return fetch_fastest(servers, count, delay_ms,
                          deadline_after(milliseconds));

@@ -297,7 +297,7 @@ int main(int argc, char **argv) {
     if (race.delay_ms == 0 || milliseconds == 0)
         usage(stderr, 2);
     add_servers(&race, argv + optind, argc - optind);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     race.deadline = deadline_after(milliseconds);
     race.next = deadline_after(0);

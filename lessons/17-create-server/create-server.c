@@ -115,7 +115,7 @@ static void catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    /* A client that has left is an error of send, not our end: lesson 01. */
+    /* When a client has left, send must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -239,7 +239,7 @@ static void serve(int listener) {
             continue; /* look at `stopping` */
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+            deadline_pause(PAUSE_MS);
             continue;
         }
         char name[ADDR_TEXT_BYTES];

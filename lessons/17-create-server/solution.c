@@ -169,7 +169,7 @@ static void serve_client(int fd, const char *command) {
  * failing would use a whole processor. */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 static void accept_client(int listener, const char *command) {
@@ -208,7 +208,7 @@ int main(int argc, char **argv) {
     if (argc != 3)
         usage(stderr, 2);
     in_port_t port = parse_port(argv[1]);
-    (void)signal(SIGPIPE, do_nothing); /* a client that has left is an error */
+    (void)signal(SIGPIPE, do_nothing); /* send fails instead of killing us */
 
     struct server server = {0};
     if (is_activated())

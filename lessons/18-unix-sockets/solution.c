@@ -217,7 +217,7 @@ int main(int argc, char **argv) {
     require_output();
     const char *path = argv[2];
     struct sockaddr_un own = parse_path(path);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     lock_path(path);
     remove_dead(&own);

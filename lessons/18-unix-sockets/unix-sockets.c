@@ -217,7 +217,7 @@ static void serve_clients(void) {
             return;
         if (fd < 0) {
             warn("accept");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+            deadline_pause(PAUSE_MS);
             continue;
         }
         serve_client(fd);
@@ -368,7 +368,7 @@ int main(int argc, char **argv) {
     int type = SOCK_STREAM;
 
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
     /* If it is ignored, we could not wait for a child: wait(2). */
     (void)signal(SIGCHLD, SIG_DFL);
     /* Print each line at once, also into a file or a pipe. */

@@ -139,7 +139,7 @@ static void require_output(void) {
  */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 /* Returns a listener. It is non-blocking, and stays so when it is passed on.
@@ -241,7 +241,7 @@ int main(int argc, char **argv) {
     const char *path = argv[1];
     in_port_t port = parse_port(argv[2]);
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     /* 1. Listen at PATH, too. If another process connects there, send it a copy
      *    of the listener, as send_descriptor does. */

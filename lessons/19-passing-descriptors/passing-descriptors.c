@@ -107,7 +107,7 @@ static void catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has ended is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
     /* If it is ignored, we could not wait for a child: wait(2). */
     (void)signal(SIGCHLD, SIG_DFL);
 }

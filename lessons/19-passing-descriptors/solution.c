@@ -99,7 +99,7 @@ static int make_unix_socket(void) {
  */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 /* The new process. */
@@ -331,7 +331,7 @@ int main(int argc, char **argv) {
     struct sockaddr_un address = parse_path(argv[1]);
     in_port_t port = parse_port(argv[2]);
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     int old = connect_to_old(&address);
     int listener = old < 0 ? open_listener(port) : receive_listener(old);

@@ -115,7 +115,7 @@ static void catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    /* A client that has left is an error of sendfile, not our end. sendfile has
+    /* When a client has left, sendfile must fail, and not kill us. It has
      * no flag MSG_NOSIGNAL, so this is the only way. */
     (void)signal(SIGPIPE, SIG_IGN);
 }

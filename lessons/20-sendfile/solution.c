@@ -107,7 +107,7 @@ static int listen_on(in_port_t port) {
  */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 static int is_worth_another_try(int error) {

@@ -333,7 +333,7 @@ static int say_main(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     require_output();
-    /* A pipe whose reader has ended is an error, not our end: lesson 01. */
+    /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 
     if (argc == 2 && strcmp(argv[1], "-h") == 0)

@@ -235,7 +235,7 @@ static void pause_at_random(void) {
     if (getrandom(&number, sizeof number, 0) != sizeof number)
         err(1, "getrandom");
     int milliseconds = (int)(number % (LONGEST_PAUSE_MS + 1));
-    (void)deadline_wait(deadline_after(milliseconds), -1, 0);
+    deadline_pause(milliseconds);
 }
 
 /* Receives one datagram. If it asks for our name, sends the answer to the

@@ -151,7 +151,7 @@ static int listen_on(in_port_t port) {
  * failing would use a whole processor. */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 /* Sends the client back what it sends, until it ends or fails. Returns how many

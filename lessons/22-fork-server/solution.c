@@ -127,7 +127,7 @@ static int listen_on(in_port_t port) {
 
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 /* Sends the client back what it sends, until it ends or fails. Our signals are

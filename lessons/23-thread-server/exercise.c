@@ -159,7 +159,7 @@ int main(int argc, char **argv) {
 
     read_arguments(argc, argv, &server, &port);
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
     server.listener = listen_on(port);
     if (listener_announce(server.listener, &failed) < 0)
         err(1, "%s", failed);

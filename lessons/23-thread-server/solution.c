@@ -206,7 +206,7 @@ static void *accept_clients(void *argument) {
         }
         if (fd < 0) {
             report("accept");
-            (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+            deadline_pause(PAUSE_MS);
         } else if (put_into_queue(server, fd) < 0) {
             refuse(server, fd);
         }
@@ -222,7 +222,7 @@ static void wait_for_signal(const sigset_t *signals) {
             return;
         errno = error;
         report("sigwait");
-        (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+        deadline_pause(PAUSE_MS);
     }
 }
 

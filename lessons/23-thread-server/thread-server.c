@@ -129,7 +129,7 @@ static void report(const char *failed) {
  */
 static void report_and_pause(const char *failed) {
     report(failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 /* Serving one client. Any thread may do this. */
@@ -407,7 +407,7 @@ int main(int argc, char **argv) {
 
     read_arguments(argc, argv, &server.threads, &port);
     require_output();
-    /* A report to a pipe that nobody reads is an error, and not our end. */
+    /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
     block_signals(&signals);
     init_locks(&server);

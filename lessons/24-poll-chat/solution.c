@@ -96,7 +96,7 @@ static void catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    /* A client that has left is an error of send, not our end: lesson 01. */
+    /* When a client has left, send must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -489,7 +489,7 @@ static void take_turn(struct chat *chat) {
 
     if (poll(chat->polled, count + 1, timeout) < 0 && errno != EINTR) {
         warn("poll");
-        (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+        deadline_pause(PAUSE_MS);
     }
     for (size_t i = 0; i < count; i++) {
         struct client *client = chat->clients[i];

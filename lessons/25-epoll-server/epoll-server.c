@@ -181,7 +181,7 @@ static void start(struct server *server, in_port_t port, int backlog) {
  */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 /* The next call may succeed: nothing was there, or a signal came. */
@@ -434,7 +434,7 @@ int main(int argc, char **argv) {
     require_output();
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    /* A client that has left is an error of send, not our end: lesson 01. */
+    /* When a client has left, send must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     start(&server, port, backlog);

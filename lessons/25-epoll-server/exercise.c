@@ -187,7 +187,7 @@ int main(int argc, char **argv) {
         errx(1, "%s is not a number of seconds up to a day", argv[2]);
     in_port_t port = parse_port(argv[3]);
     require_standard_streams();
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
     raise_descriptor_limit();
 
     server.epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -132,7 +132,7 @@ static int watch(const struct server *server, int operation, int fd,
  */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 static int is_worth_another_try(int error) {
@@ -341,7 +341,7 @@ int main(int argc, char **argv) {
         errx(1, "%s is not a number of seconds up to a day", argv[2]);
     in_port_t port = parse_port(argv[3]);
     require_standard_streams();
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that has left is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
     raise_descriptor_limit();
 
     server.epoll = epoll_create1(EPOLL_CLOEXEC);

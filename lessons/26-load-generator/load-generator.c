@@ -420,7 +420,7 @@ int main(int argc, char **argv) {
     parse_options(&options, argc, argv);
     struct meter server = make_server_meter(options.server);
     require_output();
-    /* A reader of our output that has left is an error of printf: lesson 01. */
+    /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
     if (options.rate > 0) {
         load.loop = OPEN_LOOP;

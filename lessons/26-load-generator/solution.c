@@ -259,7 +259,7 @@ int main(int argc, char **argv) {
     struct options options = {0};
     struct addrinfo *list;
     parse_options(&options, argc, argv);
-    /* A reader of our output that has left is an error of printf: lesson 01. */
+    /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
     struct deadline deadline = deadline_after(options.milliseconds);
     int error =

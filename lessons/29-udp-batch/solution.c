@@ -181,7 +181,7 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
     if (number_parse(argv[1], 0, LARGEST_PORT, &port) < 0)
         errx(1, "%s is not a port: 0 to %d", argv[1], LARGEST_PORT);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     int fd = listen_at((in_port_t)port);
     count_all(fd, &tally);

@@ -278,7 +278,7 @@ static void send_next(struct client *client, size_t most) {
 /* The pause lets the server empty its receive buffer, so that this packet finds
  * room. It tells the server that no other follows. */
 static void send_last(struct client *client) {
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
     write_header(client->packets, client->next, END);
     send_packets(client, 1);
 }
@@ -620,7 +620,7 @@ int main(int argc, char **argv) {
     require_output();
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    (void)signal(SIGPIPE, SIG_IGN); /* a pipe without a reader is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
     if (argc >= 2 && strcmp(argv[1], "serve") == 0)
         return serve_main(argc, argv);
     if (argc >= 2 && strcmp(argv[1], "send") == 0)

@@ -165,7 +165,7 @@ static void handle_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 }
 
 /* If 1 or 2 were free, our socket would get that number: lesson 01. */

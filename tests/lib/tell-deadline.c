@@ -4,6 +4,7 @@
  *
  *     tell-deadline parse                  SECONDS, from standard input
  *     tell-deadline left MS                of a deadline MS milliseconds away
+ *     tell-deadline pause MS
  *     tell-deadline wait MS FD EVENTS      EVENTS of poll(2), as a number
  *     tell-deadline connect MS PORT        on 127.0.0.1
  *     tell-deadline recv MS PORT SIZE      SIZE bytes a call, until the end
@@ -29,7 +30,8 @@
 enum { INPUT_BYTES = 4096, UNTOUCHED = -7 };
 
 static _Noreturn void usage(void) {
-    fputs("usage: tell-deadline [-b] parse|left|wait|connect|recv|send ...\n",
+    fputs("usage: tell-deadline [-b] parse|left|pause|wait|connect|recv|send "
+          "...\n",
           stderr);
     exit(2);
 }
@@ -137,6 +139,9 @@ int main(int argc, char **argv) {
     struct deadline deadline = deadline_after(number(argv[2]));
     if (argc == 3 && strcmp(verb, "left") == 0) {
         printf("%d\n", deadline_left(deadline));
+    } else if (argc == 3 && strcmp(verb, "pause") == 0) {
+        deadline_pause(number(argv[2]));
+        puts("paused");
     } else if (argc == 5 && strcmp(verb, "wait") == 0) {
         tell_wait(deadline, number(argv[3]), (short)number(argv[4]));
     } else if (argc == 4 && strcmp(verb, "connect") == 0) {

@@ -92,6 +92,16 @@ END
         FAULT_SIGNALS=1000 "$BUILD/tests/tell-deadline" wait 100 -1 0
 }
 
+@test "deadline_pause sleeps until then, whatever signals come" {
+    need_faults
+    measured 10 25 tells paused pause 100
+    tells paused pause -1
+    ((took < 400))
+    tell="env"
+    measured 10 25 tells paused "${faulty[@]:1}" \
+        FAULT_SIGNALS=1000 "$BUILD/tests/tell-deadline" pause 100
+}
+
 @test "deadline_wait returns when there is something, but not after its time" {
     local POLLIN=1 POLLOUT=4
     tells ready wait 5000 0 "$POLLIN" # what try gives: /dev/null

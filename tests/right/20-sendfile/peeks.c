@@ -182,7 +182,7 @@ int main(int argc, char *argv[]) {
             int fd = accept(fds[0].fd, NULL, NULL);
             if (fd == -1) {
                 warn("accept");
-                (void)deadline_wait(deadline_after(5), -1, 0);
+                deadline_pause(5);
                 continue;
             }
             (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
