@@ -163,8 +163,9 @@ static int send_descriptor(int channel, int fd) {
         ssize_t sent = sendmsg(channel, &message, 0);
         if (sent >= 0)
             return 0;
-        if (errno != EINTR || stopping)
-            return -1;
+        if (errno == EINTR && !stopping)
+            continue; /* this signal does not stop us: try again */
+        return -1;
     }
 }
 
@@ -336,8 +337,7 @@ static int stop_workers(int count, const pid_t *workers) {
     return result;
 }
 
-/* Accepts the next client. Returns its descriptor, or -1 if accept has failed.
- */
+/* Accepts the next client. Returns its descriptor, or -1 if accept fails. */
 static int accept_client(int listener) {
     struct sockaddr_storage client = {0};
     socklen_t length = sizeof client;
