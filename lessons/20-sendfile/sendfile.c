@@ -384,8 +384,7 @@ int main(int argc, char **argv) {
         err(1, "close");
     if (close(file.fd) < 0)
         err(1, "close %s", file.name);
-    /* A report that could not be printed did not stop us, but it is an error.
-     */
+    /* If a report could not be printed, we went on, but it is an error. */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0;

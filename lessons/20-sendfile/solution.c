@@ -103,8 +103,7 @@ static int listen_on(in_port_t port) {
     return listener;
 }
 
-/* Without the pause, a call that goes on failing would use a whole processor.
- */
+/* Without the pause, a call that keeps failing would use a whole processor. */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
     deadline_pause(PAUSE_MS);
