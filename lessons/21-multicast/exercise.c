@@ -201,8 +201,7 @@ static int offer_main(int argc, char **argv) {
     in_port_t service = parse_port(argv[optind + 3]);
 
     (void)service; /* delete this line when you use the port */
-    /* 4. Make a socket that hears only this group, and print that you listen.
-     */
+    /* 4. Make a socket that hears only this group. Print that you listen. */
     /* 5. Answer each question for the name, after a pause. */
     return 0;
 }

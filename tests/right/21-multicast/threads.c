@@ -218,7 +218,7 @@ static void check_name(const char *name) {
     }
 }
 
-/* strtod would also accept "1e3" and "inf", so we look at the characters first.
+/* strtod would also accept "1e3" and "inf", so we check the characters first.
  */
 static double parse_duration(const char *text) {
     char *rest;
