@@ -248,9 +248,8 @@ static void reap_children(struct server *server) {
 /* Sleeps until a client is in the queue, and returns 1; or until a signal has
  * come, and returns 0. If there are as many children as allowed, it waits only
  * for a signal. Our signals are blocked everywhere but here and in
- * deliver_signals. So none can come between the test of `stopping` and the
- * wait.
- */
+ * deliver_signals. So no signal can come between the test of `stopping` in
+ * serve and the call of ppoll here. */
 static int wait_for_client(const struct server *server) {
     struct pollfd entry = {.fd = server->listener, .events = POLLIN};
     nfds_t entries = 1;

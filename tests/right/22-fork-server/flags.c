@@ -94,7 +94,7 @@ static void start_worker(int listener, int place) {
     }
 }
 
-/* Asks for all workers that have ended, reports them, and empties their places.
+/* Asks for all workers that have ended, reports them, and frees their places.
  */
 static void reap_workers(int workers) {
     for (;;) {
