@@ -45,7 +45,14 @@ struct connection {
     void *ssl;
 };
 
-/* Makes the handshake of TLS on a connection. */
+struct arguments {
+    int milliseconds;
+    int wants_tls;
+    const char *host;
+    const char *port;
+};
+
+/* The type of a function that makes the handshake of TLS on a connection. */
 typedef void wrapper(struct connection *);
 
 #if __has_include(<openssl/ssl.h>) && !defined(WITHOUT_OPENSSL)
@@ -91,15 +98,15 @@ _Static_assert(SYMBOLS * sizeof(void *) == sizeof(struct tls),
 /* The library, which lies in the same folder as our program. */
 static const char library_name[] = "13-tls.so";
 
-/* Ends the program: this call has failed. */
+/* Says which call of TLS has failed and why, and ends the program. */
 static _Noreturn void fail(const char *call, const struct connection *to) {
     char reason[TLS_REASON_BYTES];
     errx(1, "%s %s: %s", call, to->host, to->tls->tls_explain(to->ssl, reason));
 }
 
-/* Call this when a call has returned 0 or less. It waits for the server, and
- * returns TLS_RETRY when the same call is to be made again, or TLS_CLOSED when
- * the server has said that it sends no more. */
+/* Waits for the server, after a call of OpenSSL has returned 0 or less. Returns
+ * TLS_RETRY when the same call is to be made again, or TLS_CLOSED when the
+ * server has said that it sends no more. Any other result ends the program. */
 static enum tls_result
 wait_for_server(const char *call, const struct connection *to, int result) {
     enum tls_result next = to->tls->tls_wait(to->ssl, result, to->deadline);
@@ -132,7 +139,8 @@ static size_t receive_tls(struct connection *from, char *bytes, size_t size) {
     for (;;) {
         int received = from->tls->SSL_read(from->ssl, bytes, (int)size);
         if (received > 0) {
-            /* We look at the clock also when there is always more to read. */
+            /* A server that always has more to send must not keep us after the
+             * deadline. So we look at the clock after each piece. */
             if (deadline_left(from->deadline) == 0)
                 errx(1, "SSL_read %s: deadline passed", from->host);
             return (size_t)received;
@@ -166,50 +174,54 @@ static void wrap(struct connection *to) {
 static void find_library(char path[PATH_MAX]) {
     ssize_t length =
         readlink("/proc/self/exe", path, PATH_MAX - sizeof library_name);
-    while (length > 0 && path[length - 1] != '/')
-        length--;
     if (length < 0)
         length = 0;
+    /* Remove the name of our program, up to the last slash. */
+    while (length > 0 && path[length - 1] != '/')
+        length--;
     memcpy(path + length, library_name, sizeof library_name);
 }
 
-/* Finds all the functions of the library. Returns 0, or -1 when one is missing:
- * dlerror(3) says which. */
-static int load_functions(struct tls *tls, void *library) {
+/* Loads the library, and finds all its functions. Returns 0, or -1 when the
+ * library or a function is missing: dlerror(3) says which. */
+static int load_functions(struct tls *tls) {
+    char path[PATH_MAX];
+    find_library(path);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL)
+        return -1;
     for (size_t i = 0; i < SYMBOLS; i++) {
         void *function = dlsym(library, symbols[i].name);
         if (function == NULL)
             return -1;
         /* C cannot convert a void * to a pointer to a function. But POSIX says
          * that both have the same form, so we copy it: dlsym(3). */
-        memcpy((char *)tls + symbols[i].offset, &function, sizeof function);
+        char *member = (char *)tls + symbols[i].offset;
+        memcpy(member, &function, sizeof function);
     }
     return 0;
 }
 
-/* Returns a wrapper, and in *found the functions that it needs. Returns NULL
- * when there is no TLS. Either way it says what it has found. */
-static wrapper *import_tls(const struct tls **found) {
+/* If there is TLS, puts its functions into *functions, and returns the function
+ * that makes the handshake. If there is none, returns NULL. In both cases it
+ * says so on standard error. */
+static wrapper *import_tls(const struct tls **functions) {
     static struct tls tls;
-    char path[PATH_MAX];
-
-    find_library(path);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL || load_functions(&tls, library) < 0) {
+    if (load_functions(&tls) < 0) {
         /* Call dlerror right after the call that failed: the next call of
          * dlopen or dlsym would overwrite the message. */
         (void)fprintf(stderr, "no TLS: %s\n", dlerror());
         return NULL;
     }
     (void)fprintf(stderr, "TLS: %s\n", tls.OpenSSL_version(OPENSSL_VERSION));
-    *found = &tls;
+    *functions = &tls;
     return wrap;
 }
 #else
 /* There are no headers, so there is no wrapper either. */
-static wrapper *import_tls(const struct tls **found) {
+static wrapper *import_tls(const struct tls **functions) {
     (void)fprintf(stderr, "no TLS: built without the headers of OpenSSL\n");
-    *found = NULL;
+    *functions = NULL;
     return NULL;
 }
 #endif
@@ -219,8 +231,40 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Ends the program if a standard descriptor is closed. A new socket would get
- * that number: lesson 01. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
+static void read_arguments(int argc, char **argv, struct arguments *arguments) {
+    for (;;) {
+        int option = getopt(argc, argv, "+hst:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 's')
+            arguments->wants_tls = 1;
+        else if (option == 't')
+            arguments->milliseconds = parse_seconds(optarg);
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 2)
+        usage(stderr, 2);
+    arguments->host = argv[optind];
+    arguments->port = argv[optind + 1];
+    in_port_t number;
+    if (addr_parse_port(arguments->port, strlen(arguments->port), 1, &number) <
+        0)
+        errx(1, "%s is not a port: 1 to 65535", arguments->port);
+}
+
+/* Ends the program if a standard descriptor is closed. The kernel would give
+ * the free number to our socket, and then what we print would go to the server:
+ * lesson 01. */
 static void require_standard_descriptors(void) {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -236,18 +280,20 @@ static size_t receive_plain(struct connection *from, char *bytes, size_t size) {
     return (size_t)received;
 }
 
-/* Returns a socket that is connected to this address, or -1. Then it has said
- * why. */
-static int try_address(const struct addrinfo *where, struct deadline deadline) {
+/* Returns a socket that is connected to this address. If that fails, says why,
+ * and returns -1. */
+static int try_address(const struct addrinfo *address,
+                       struct deadline deadline) {
     char name[ADDR_TEXT_BYTES];
-    (void)addr_format(where->ai_addr, where->ai_addrlen, name);
+    (void)addr_format(address->ai_addr, address->ai_addrlen, name);
 
-    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         warn("socket %s", name);
         return -1;
     }
-    if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
+    if (deadline_connect(deadline, fd, address->ai_addr, address->ai_addrlen) <
+        0) {
         warn("connect %s", name);
         (void)close(fd); /* nothing was sent on it */
         return -1;
@@ -265,10 +311,10 @@ static int connect_to(const char *host, const char *port,
         errx(1, "%s: %s", host, gai_strerror(error));
 
     int fd = -1;
-    const struct addrinfo *where = list;
-    while (where != NULL && fd < 0) {
-        fd = try_address(where, deadline);
-        where = where->ai_next;
+    const struct addrinfo *address = list;
+    while (address != NULL && fd < 0) {
+        fd = try_address(address, deadline);
+        address = address->ai_next;
     }
     freeaddrinfo(list);
     if (fd < 0)
@@ -291,43 +337,25 @@ static void print_all(struct connection *from) {
 }
 
 int main(int argc, char **argv) {
-    int milliseconds = DEFAULT_MS;
-    int wants_tls = 0;
-    for (;;) {
-        int option = getopt(argc, argv, "+hst:");
-        if (option == -1)
-            break;
-        if (option == 'h')
-            usage(stdout, 0);
-        else if (option == 's')
-            wants_tls = 1;
-        else if (option != 't')
-            usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
-    }
-    if (argc - optind != 2)
-        usage(stderr, 2);
-    const char *port = argv[optind + 1];
-    in_port_t number;
-    if (addr_parse_port(port, strlen(port), 1, &number) < 0)
-        errx(1, "%s is not a port: 1 to 65535", port);
+    struct arguments arguments = {.milliseconds = DEFAULT_MS};
+    read_arguments(argc, argv, &arguments);
     require_standard_descriptors();
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     struct connection connection = {
-        .host = argv[optind],
-        .deadline = deadline_after(milliseconds),
+        .host = arguments.host,
+        .deadline = deadline_after(arguments.milliseconds),
         .receive = receive_plain,
     };
     /* try: */
     wrapper *ssl = import_tls(&connection.tls);
     /* except: */
-    if (ssl == NULL && wants_tls)
+    if (ssl == NULL && arguments.wants_tls)
         errx(1, "TLS was asked for, but there is none: not connecting");
     /* else: */
-    connection.fd = connect_to(connection.host, port, connection.deadline);
-    if (wants_tls)
+    connection.fd =
+        connect_to(arguments.host, arguments.port, connection.deadline);
+    if (arguments.wants_tls)
         ssl(&connection);
     else
         (void)fprintf(stderr, "plain text: nobody has proved who this is\n");
