@@ -99,30 +99,34 @@ _Static_assert(SYMBOLS * sizeof(void *) == sizeof(struct tls),
 static const char library_name[] = "13-tls.so";
 
 /* Says which call of TLS has failed and why, and ends the program. */
-static _Noreturn void fail(const char *call, const struct connection *to) {
+static _Noreturn void fail(const char *call,
+                           const struct connection *connection) {
     char reason[TLS_REASON_BYTES];
-    errx(1, "%s %s: %s", call, to->host, to->tls->tls_explain(to->ssl, reason));
+    errx(1, "%s %s: %s", call, connection->host,
+         connection->tls->tls_explain(connection->ssl, reason));
 }
 
 /* Waits for the server, after a call of OpenSSL has returned 0 or less. Returns
  * TLS_RETRY when the same call is to be made again, or TLS_CLOSED when the
  * server has said that it sends no more. Any other result ends the program. */
-static enum tls_result
-wait_for_server(const char *call, const struct connection *to, int result) {
-    enum tls_result next = to->tls->tls_wait(to->ssl, result, to->deadline);
+static enum tls_result wait_for_server(const char *call,
+                                       const struct connection *connection,
+                                       int result) {
+    enum tls_result next = connection->tls->tls_wait(connection->ssl, result,
+                                                     connection->deadline);
     if (next == TLS_FAILED)
-        fail(call, to);
+        fail(call, connection);
     return next;
 }
 
 /* Makes the handshake, in which the server proves who it is. */
-static void shake_hands(const struct connection *to) {
+static void shake_hands(const struct connection *connection) {
     for (;;) {
-        int result = to->tls->SSL_connect(to->ssl);
+        int result = connection->tls->SSL_connect(connection->ssl);
         if (result == 1)
             return;
-        if (wait_for_server("SSL_connect", to, result) == TLS_CLOSED)
-            errx(1, "SSL_connect %s: it has closed", to->host);
+        if (wait_for_server("SSL_connect", connection, result) == TLS_CLOSED)
+            errx(1, "SSL_connect %s: it has closed", connection->host);
     }
 }
 
@@ -135,18 +139,20 @@ static void end_tls(struct connection *connection) {
 }
 
 /* Receives through TLS. Returns the number of bytes, or 0 at the end. */
-static size_t receive_tls(struct connection *from, char *bytes, size_t size) {
+static size_t receive_tls(struct connection *connection, char *bytes,
+                          size_t size) {
     for (;;) {
-        int received = from->tls->SSL_read(from->ssl, bytes, (int)size);
+        int received =
+            connection->tls->SSL_read(connection->ssl, bytes, (int)size);
         if (received > 0) {
             /* A server that always has more to send must not keep us after the
              * deadline. So we look at the clock after each piece. */
-            if (deadline_left(from->deadline) == 0)
-                errx(1, "SSL_read %s: deadline passed", from->host);
+            if (deadline_left(connection->deadline) == 0)
+                errx(1, "SSL_read %s: deadline passed", connection->host);
             return (size_t)received;
         }
-        if (wait_for_server("SSL_read", from, received) == TLS_CLOSED) {
-            end_tls(from);
+        if (wait_for_server("SSL_read", connection, received) == TLS_CLOSED) {
+            end_tls(connection);
             return 0;
         }
     }
@@ -154,18 +160,19 @@ static size_t receive_tls(struct connection *from, char *bytes, size_t size) {
 
 /* Does what socket.ssl(sock) did. But it also verifies the server, with the
  * module that lesson 08 built. */
-static void wrap(struct connection *to) {
-    SSL_CTX *context = to->tls->tls_client_context(NULL, NULL);
+static void wrap(struct connection *connection) {
+    SSL_CTX *context = connection->tls->tls_client_context(NULL, NULL);
     if (context == NULL)
-        fail("TLS with", to);
-    to->ssl = to->tls->tls_client(context, to->fd, to->host);
-    if (to->ssl == NULL)
-        fail("TLS with", to);
-    to->tls->SSL_CTX_free(context); /* the connection still holds it */
+        fail("TLS with", connection);
+    connection->ssl =
+        connection->tls->tls_client(context, connection->fd, connection->host);
+    if (connection->ssl == NULL)
+        fail("TLS with", connection);
+    connection->tls->SSL_CTX_free(context); /* the connection still holds it */
 
-    shake_hands(to);
-    to->receive = receive_tls;
-    (void)fprintf(stderr, "verified: this is %s\n", to->host);
+    shake_hands(connection);
+    connection->receive = receive_tls;
+    (void)fprintf(stderr, "verified: this is %s\n", connection->host);
 }
 
 /* Writes the path of the library: the folder of our program, and the library's
@@ -273,8 +280,10 @@ static void require_standard_descriptors(void) {
 }
 
 /* Receives without TLS. Returns the number of bytes, or 0 at the end. */
-static size_t receive_plain(struct connection *from, char *bytes, size_t size) {
-    ssize_t received = deadline_recv(from->deadline, from->fd, bytes, size);
+static size_t receive_plain(struct connection *connection, char *bytes,
+                            size_t size) {
+    ssize_t received =
+        deadline_recv(connection->deadline, connection->fd, bytes, size);
     if (received < 0)
         err(1, "recv");
     return (size_t)received;
@@ -322,11 +331,11 @@ static int connect_to(const char *host, const char *port,
     return fd;
 }
 
-/* Prints everything that the server sends, until it ends. */
-static void print_all(struct connection *from) {
+/* Prints everything that the server sends, until the server ends the stream. */
+static void print_all(struct connection *connection) {
     static char piece[PIECE_BYTES];
     for (;;) {
-        size_t length = from->receive(from, piece, sizeof piece);
+        size_t length = connection->receive(connection, piece, sizeof piece);
         if (length == 0)
             return;
         if (fwrite(piece, 1, length, stdout) != length)
@@ -354,7 +363,7 @@ int main(int argc, char **argv) {
         errx(1, "TLS was asked for, but there is none: not connecting");
     /* else: */
     connection.fd =
-        connect_to(arguments.host, arguments.port, connection.deadline);
+        connect_to(connection.host, arguments.port, connection.deadline);
     if (arguments.wants_tls)
         ssl(&connection);
     else
