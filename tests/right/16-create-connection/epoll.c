@@ -47,7 +47,8 @@ static _Noreturn void usage(void) {
 static void set_timer(const struct source *timer, double seconds) {
     struct itimerspec when = {0};
     when.it_value.tv_sec = (time_t)seconds;
-    when.it_value.tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9);
+    double fraction = seconds - (double)when.it_value.tv_sec;
+    when.it_value.tv_nsec = (long)(fraction * 1e9);
     /* A time of 0 would stop the timer. One nanosecond means "at once". */
     if (when.it_value.tv_sec == 0 && when.it_value.tv_nsec == 0)
         when.it_value.tv_nsec = 1;
@@ -165,15 +166,19 @@ static void handle_next_timer(void) {
 static struct source *find_winner(void) {
     for (;;) {
         struct source *source = wait_for_source();
-        if (source == &end_timer) {
+        if (source == &end_timer)
             errx(1, "deadline passed");
-        } else if (source == &next_timer) {
+        if (source == &next_timer) {
             handle_next_timer();
-        } else if (!source->is_connected) {
-            finish_connect(source);
-        } else if (receive(source)) {
-            return source;
+            continue;
         }
+        if (!source->is_connected) {
+            finish_connect(source);
+            continue;
+        }
+        int has_line = receive(source);
+        if (has_line)
+            return source;
     }
 }
 

@@ -124,15 +124,19 @@ static void begin_server(struct server *server) {
     open_pipes++;
 }
 
+static void end_child(struct server *server) {
+    if (server->child == 0)
+        return;
+    kill(server->child, SIGKILL);
+    waitpid(server->child, NULL, 0);
+    server->child = 0;
+}
+
 /* Ends all children but that of the winner, which may be NONE. */
 static void end_children(int winner) {
     for (int i = 0; i < begun; i++) {
-        struct server *server = &servers[i];
-        if (i == winner || server->child == 0)
-            continue;
-        kill(server->child, SIGKILL);
-        waitpid(server->child, NULL, 0);
-        server->child = 0;
+        if (i != winner)
+            end_child(&servers[i]);
     }
 }
 
@@ -185,7 +189,10 @@ static int wait_for_pipes(void) {
     if (poll(polled, (nfds_t)begun, milliseconds) <= 0)
         return NONE;
     for (int i = 0; i < begun; i++) {
-        if (polled[i].revents != 0 && read_from_child(&servers[i]))
+        if (polled[i].revents == 0)
+            continue;
+        int has_line = read_from_child(&servers[i]);
+        if (has_line)
             return i;
     }
     return NONE;

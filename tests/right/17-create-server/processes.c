@@ -144,7 +144,8 @@ static _Noreturn void serve(int epoll, const char *command) {
         int client = accept4(event.data.fd, NULL, NULL, SOCK_CLOEXEC);
         if (client < 0)
             continue;
-        if (fork() == 0)
+        pid_t child = fork();
+        if (child == 0)
             serve_client(client, command);
         close(client);
     }
