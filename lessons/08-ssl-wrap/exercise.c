@@ -171,6 +171,7 @@ static void print_answer(SSL *ssl) {
     }
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
@@ -197,7 +198,7 @@ int main(int argc, char **argv) {
     const char *name = argv[optind + 1];
     const char *host = argv[optind + 2];
     const char *port = argv[optind + 3];
-    (void)milliseconds; /* delete this line when you use the time */
+    (void)milliseconds;             /* delete this line when you use the time */
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     SSL_CTX *context = make_context(ca_file);

@@ -241,6 +241,7 @@ static void print_answer(const struct connection *connection) {
     }
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)

@@ -62,8 +62,9 @@ struct conversation {
     enum input input;
     char unsent[PIECE_BYTES]; /* bytes of the input that are not sent yet */
     size_t unsent_length;
-    short send_event;    /* what sending waits for: POLLIN, POLLOUT, NO_EVENT */
-    short receive_event; /* what receiving waits for: likewise */
+    /* What sending and receiving wait for: POLLIN, POLLOUT or NO_EVENT. */
+    short send_event;
+    short receive_event;
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -266,8 +267,8 @@ static void demand_name(SSL *ssl, const char *name) {
     if (copy_address(name, address) == 0) {
         if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), address) != 1)
             fail("X509_VERIFY_PARAM_set1_ip_asc", name, NULL);
-        return; /* RFC 6066 does not allow us to ask the server for an address
-                 */
+        /* RFC 6066 does not allow us to ask the server for an address. */
+        return;
     }
     if (copy_host_name(name, host) < 0)
         errx(1, "'%s' is not a name", name);
@@ -366,7 +367,8 @@ static void send_close_notify(struct conversation *talk) {
 }
 
 /* Sends what there is to send now: a piece of the input, or our close_notify
- * after the end of the input. */
+ * after the end of the input. If the server has sent its close_notify already,
+ * send_event is NO_EVENT, and receive_more ends the conversation. */
 static void send_more(struct conversation *talk) {
     talk->send_event = NO_EVENT;
     if (talk->unsent_length > 0)
@@ -432,6 +434,7 @@ static void converse(struct conversation *talk) {
     }
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)

@@ -46,9 +46,10 @@ static _Noreturn void refuse(const char *what, const char *name) {
     errx(1, "%s %s: %s", what, name, tls_explain(NULL, reason));
 }
 
-/* OpenSSL calls this when a key is protected by a passphrase. Without it,
- * OpenSSL would ask at the terminal, and a server has none. Its type is given:
- * pem_password_cb(3). NOLINTNEXTLINE(readability-non-const-parameter) */
+/* OpenSSL calls this function when a key is protected by a passphrase. Without
+ * the function, OpenSSL would ask at the terminal, and a server has none.
+ * pem_password_cb(3) says which type the function must have.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int refuse_passphrase(char *buffer, int size, int writing,
                              void *unused) {
     (void)buffer;
@@ -67,6 +68,8 @@ static SSL_CTX *make_context(void) {
     if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         refuse("SSL_CTX_set_cipher_list", "ECDHE");
     SSL_CTX_set_security_level(context, 2);
+    /* No second handshake in a connection, and no session tickets. The second
+     * call is for TLS 1.3, and cannot fail. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_num_tickets(context, 0);
     SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
@@ -89,8 +92,9 @@ static void load_identity(SSL_CTX *context, const char *chain_file,
         errx(1, "%s is not the key of %s", key_file, chain_file);
 }
 
-/* OpenSSL calls this in the handshake, when the client has said which name it
- * wants. Its type is given: SSL_CTX_set_tlsext_servername_callback(3).
+/* OpenSSL calls this function in the handshake, when the client has said which
+ * name it wants. SSL_CTX_set_tlsext_servername_callback(3) says which type the
+ * function must have.
  * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int choose(SSL *ssl, int *alert, void *argument) {
     const struct identity *identities = argument;
@@ -252,7 +256,8 @@ int main(int argc, char **argv) {
         errx(1, "%s is not a port: 0 to 65535", argv[1]);
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
-    size_t names = (size_t)words / 3 - 1;
+    /* The first three words are PORT CERTFILE KEYFILE. */
+    size_t names = (size_t)(words - 3) / 3;
     struct identity *identities = load_identities(argv + 2, names);
     SSL_CTX *first = identities[0].context;
     SSL_CTX_set_tlsext_servername_callback(first, choose);

@@ -123,9 +123,10 @@ static void require_private_file(const char *key_file) {
         errx(1, "key %s: it belongs to another user", key_file);
 }
 
-/* OpenSSL calls this when a key is protected by a passphrase. Without it,
- * OpenSSL would ask at the terminal, and a server has none. Its type is given:
- * pem_password_cb(3). NOLINTNEXTLINE(readability-non-const-parameter) */
+/* OpenSSL calls this function when a key is protected by a passphrase. Without
+ * the function, OpenSSL would ask at the terminal, and a server has none.
+ * pem_password_cb(3) says which type the function must have.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int refuse_passphrase(char *buffer, int size, int writing,
                              void *key_file) {
     (void)buffer;
@@ -193,8 +194,9 @@ static int shake_hands(SSL *ssl, const char *name, struct deadline deadline) {
         int result = SSL_accept(ssl);
         if (result == 1)
             return 0;
-        if (wait_for_client("SSL_accept", name, ssl, result, deadline) !=
-            TLS_RETRY)
+        enum tls_result next =
+            wait_for_client("SSL_accept", name, ssl, result, deadline);
+        if (next != TLS_RETRY)
             return -1;
     }
 }
@@ -231,9 +233,9 @@ static enum outcome write_all(SSL *ssl, const char *name, const char *bytes,
     }
 }
 
-/* Sends the client back what it sends, until it has closed, or a call has
- * failed. Counts the bytes in *total. A client gets new time only for a whole
- * line, or for 16 KiB: a byte now and then is not enough. */
+/* Sends each piece back to the client, until the client has closed, or a call
+ * has failed. Counts the bytes in *total. A client gets new time only for a
+ * whole line, or for 16 KiB: a byte now and then is not enough. */
 static enum outcome echo(SSL *ssl, const char *name, int milliseconds,
                          unsigned long long *total) {
     static char piece[PIECE_BYTES];
@@ -360,6 +362,7 @@ static void serve(int listener, SSL_CTX *context, int milliseconds) {
     }
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)

@@ -58,6 +58,7 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)

@@ -158,6 +158,7 @@ static void read_all(SSL *ssl, struct deadline deadline) {
     }
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)

@@ -56,7 +56,7 @@ static int connect_to(const char *host, const char *port) {
     exit(1);
 }
 
-static SSL *make_ssl(const char *ca_file, const char *name) {
+static SSL *make_ssl(const char *ca_file, char *name) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL)
         fail("SSL_CTX_new");
