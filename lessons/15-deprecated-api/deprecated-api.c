@@ -83,12 +83,15 @@ _Static_assert(sizeof names == sizeof(struct ssl_module),
 static void *open_library(void) {
     static const char file[] = "13-tls.so";
     char path[PATH_MAX];
-    ssize_t end = readlink("/proc/self/exe", path, sizeof path - sizeof file);
-    if (end < 0)
+    /* At the end of path we leave room for the name of the library. */
+    ssize_t length =
+        readlink("/proc/self/exe", path, sizeof path - sizeof file);
+    if (length < 0)
         err(1, "readlink /proc/self/exe");
-    while (end > 0 && path[end - 1] != '/')
-        end--;
-    memcpy(path + end, file, sizeof file);
+    /* Put the name of the library in the place of the program's name. */
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    memcpy(path + length, file, sizeof file);
     return dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 }
 
@@ -114,9 +117,10 @@ static const struct ssl_module *import_ssl(void) {
     return &module;
 }
 
-/* Returns 1 the first time that it is asked about this caller. When there is no
- * room to remember one more caller, it returns 1 every time. */
-static int is_new_caller(const char *caller) {
+/* Remembers this caller. Returns 1 if the caller is new, and 0 if we remember
+ * it already. When there is no room for one more caller, the caller stays new.
+ */
+static int remember_caller(const char *caller) {
     static const char *warned[CALLERS];
     static int count;
     for (int i = 0; i < count; i++) {
@@ -130,18 +134,23 @@ static int is_new_caller(const char *caller) {
     return 1;
 }
 
-/* warnings.warn(message, DeprecationWarning, stacklevel=2): names the line that
- * called, as an address in its file. addr2line(1) finds the line there, if the
- * file was built with -g. */
+/* warnings.warn(message, DeprecationWarning, stacklevel=2): warns each caller
+ * once. The warning names the line of the call as an address in the file of the
+ * program. addr2line(1) finds the line there, if the file was built with -g. */
 static void warn_deprecated(const char *caller, const char *message) {
-    Dl_info from;
-    if (!is_new_caller(caller) || dladdr(caller, &from) == 0)
+    int is_new = remember_caller(caller);
+    if (!is_new)
         return;
-    /* caller is where the call returns to: the first byte behind it. That byte
-     * may belong to the next line. One byte before it is still the call. */
+    Dl_info from;
+    if (dladdr(caller, &from) == 0)
+        return; /* this part of the memory comes from no file */
+    /* caller is where the call returns to: the first byte behind the call. That
+     * byte may belong to the next line. The byte before it is a part of the
+     * call. */
     const char *call = caller - 1;
-    warnx("%s:%#tx: DeprecationWarning: %s", from.dli_fname,
-          call - (const char *)from.dli_fbase, message);
+    const char *beginning = from.dli_fbase;
+    warnx("%s:%#tx: DeprecationWarning: %s", from.dli_fname, call - beginning,
+          message);
 }
 
 /* Says what failed and why, and frees the connection, which may be NULL. */
@@ -162,7 +171,9 @@ static int get_peer(int sock, char host[NI_MAXHOST]) {
         return -1;
     int error =
         getnameinfo(address, length, host, NI_MAXHOST, NULL, 0, NI_NUMERICHOST);
-    return error == 0 ? 0 : -1;
+    if (error != 0)
+        return -1;
+    return 0;
 }
 
 /* Returns a connection over sock, before its handshake, or NULL. keyfile and
@@ -173,9 +184,11 @@ static SSL *make_connection(const struct ssl_module *ssl, int sock,
     SSL_CTX *context = ssl->tls_client_context(NULL, NULL);
     if (context == NULL)
         return NULL;
+    int result = 0;
+    if (certfile != NULL)
+        result = ssl->tls_use_certificate(context, certfile, keyfile);
     SSL *wrapped = NULL;
-    if (certfile == NULL ||
-        ssl->tls_use_certificate(context, certfile, keyfile) == 0)
+    if (result == 0)
         wrapped = ssl->tls_client(context, sock, host);
     ssl->SSL_CTX_free(context); /* a connection keeps its own share of it */
     return wrapped;
@@ -223,7 +236,7 @@ static int try_address(const struct addrinfo *where, struct deadline deadline) {
     }
     if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
         warn("connect %s", name);
-        (void)close(fd); /* it was never connected, so nothing can be lost */
+        (void)close(fd); /* fd was never connected, so nothing can be lost */
         return -1;
     }
     return fd;
@@ -257,7 +270,7 @@ static int print_answer(const struct ssl_module *ssl, SSL *wrapped,
     char piece[BUFSIZ];
     for (;;) {
         if (deadline_left(deadline) == 0) {
-            errno = ETIMEDOUT;
+            errno = ETIMEDOUT; /* our caller asks tls_explain for the reason */
             return -1;
         }
         int received = ssl->SSL_read(wrapped, piece, sizeof piece);
@@ -267,10 +280,10 @@ static int print_answer(const struct ssl_module *ssl, SSL *wrapped,
                 err(1, "standard output");
             continue;
         }
-        enum tls_result result = ssl->tls_wait(wrapped, received, deadline);
-        if (result == TLS_CLOSED)
+        enum tls_result next = ssl->tls_wait(wrapped, received, deadline);
+        if (next == TLS_CLOSED)
             return 0;
-        if (result == TLS_FAILED)
+        if (next == TLS_FAILED)
             return -1;
     }
 }
@@ -278,16 +291,21 @@ static int print_answer(const struct ssl_module *ssl, SSL *wrapped,
 /* Connects by socket_ssl, and prints what the server says. The words are HOST
  * PORT CAFILE [KEYFILE CERTFILE] and a NULL. Returns the exit status. */
 static int connect_main(char *const *words) {
-    const char *keyfile = words[3];
-    const char *certfile = keyfile != NULL ? words[4] : NULL;
+    const char *host = words[0];
+    const char *port = words[1];
+    const char *ca_file = words[2];
+    const char *keyfile = words[3]; /* may be the NULL */
+    const char *certfile = NULL;
+    if (keyfile != NULL)
+        certfile = words[4];
     if (open_library() == NULL)
         errx(1, "no socket.ssl: %s", dlerror());
-    /* socket.ssl has no argument for those whom we trust, so it trusts those
-     * whom this system trusts. OpenSSL reads in this variable who they are. */
-    if (setenv("SSL_CERT_FILE", words[2], 1) < 0)
+    /* socket.ssl has no argument for the roots that we trust, so it trusts the
+     * roots of this system. OpenSSL reads in this variable where they are. */
+    if (setenv("SSL_CERT_FILE", ca_file, 1) < 0)
         err(1, "setenv");
     struct deadline deadline = deadline_after(PATIENCE_MS);
-    int sock = connect_to(words[0], words[1], deadline);
+    int sock = connect_to(host, port, deadline);
 /* We make this call on purpose. Without the next line the compiler warns. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     SSL *wrapped = socket_ssl(sock, keyfile, certfile);
@@ -300,7 +318,7 @@ static int connect_main(char *const *words) {
     }
     (void)ssl->SSL_shutdown(wrapped); /* the server may have gone already */
     ssl->SSL_free(wrapped);
-    (void)close(sock); /* everything has been said and heard */
+    (void)close(sock); /* we have the whole answer, so nothing can be lost */
     return 0;
 }
 #else /* except ImportError: pass */

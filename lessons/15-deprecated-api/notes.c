@@ -1,7 +1,7 @@
 /*
- * No program of ours makes one of these calls. Here they are only text. But
- * tests/lessons/15-deprecated-api.bats compiles and runs every line of it, and
- * compares what the compiler and the linker say about it.
+ * No program of ours makes one of these calls. Here the calls are only text.
+ * But tests/lessons/15-deprecated-api.bats compiles and runs every line of it,
+ * and compares what the compiler and the linker say about it.
  *
  * Each note asks the old call and the new call the same question, one for which
  * the old call has a wrong answer. The printed function say prints the answers.
@@ -13,13 +13,13 @@
 
 struct note {
     const char *name;
-    const char *since;   /* since when it is dead, and who says so */
-    const char *why;     /* what is wrong with it */
+    const char *since;   /* since when the call is dead, and who says so */
+    const char *why;     /* what is wrong with the call */
     const char *instead; /* what to call now */
-    const char *header;  /* what it needs beyond the headers that all need */
-    const char *before;  /* declarations for both; may be empty */
-    const char *old;     /* statements; NULL if it is a function of Python's */
-    const char *new;
+    const char *header;  /* what it needs beyond the headers in `beginning` */
+    const char *before;  /* declarations for old and new; may be empty */
+    const char *old;     /* statements; NULL for a function of Python */
+    const char *new;     /* statements; likewise */
 };
 
 static const struct note notes[] = {
@@ -107,11 +107,13 @@ static const struct note notes[] = {
                "             ntohs((unsigned short)first->s_port));\n"
                "    say(\"old\", text);\n"
                "}",
-        .new = "if (getaddrinfo(NULL, \"http\", NULL, &a) == 0 &&\n"
-               "    getaddrinfo(NULL, \"ssh\", NULL, &b) == 0 &&\n"
+        .new = "int a_error = getaddrinfo(NULL, \"http\", NULL, &a);\n"
+               "int b_error = getaddrinfo(NULL, \"ssh\", NULL, &b);\n"
+               "if (a_error == 0 && b_error == 0) {\n"
                "    getnameinfo(a->ai_addr, a->ai_addrlen, NULL, 0, text,\n"
-               "                sizeof text, NI_NUMERICSERV) == 0)\n"
-               "    printf(\"  new: http: %s\\n\", text);",
+               "                sizeof text, NI_NUMERICSERV);\n"
+               "    printf(\"  new: http: %s\\n\", text);\n"
+               "}",
     },
     {
         .name = "bzero",
@@ -319,11 +321,17 @@ static const struct note *find_note(const char *name) {
 }
 
 /* Returns the note with number i of those that are wanted, or NULL behind the
- * last one. */
+ * last one. Without names, all notes are wanted. */
 static const struct note *wanted_note(char *const *names, int i) {
-    if (names[0] == NULL) /* then all of them are wanted */
-        return i < NOTES ? &notes[i] : NULL;
-    return names[i] != NULL ? find_note(names[i]) : NULL;
+    int all_are_wanted = names[0] == NULL;
+    if (all_are_wanted) {
+        if (i == NOTES)
+            return NULL;
+        return &notes[i];
+    }
+    if (names[i] == NULL)
+        return NULL;
+    return find_note(names[i]);
 }
 
 const char *notes_print_program(char *const *names) {
@@ -333,14 +341,20 @@ const char *notes_print_program(char *const *names) {
     }
 
     printf("%s", beginning);
-    for (int i = 0; wanted_note(names, i) != NULL; i++) {
+    for (int i = 0;; i++) {
         const struct note *note = wanted_note(names, i);
+        if (note == NULL)
+            break;
         if (note->header != NULL)
             printf("#include %s\n", note->header);
     }
     printf("%s", main_begins);
-    for (int i = 0; wanted_note(names, i) != NULL; i++)
-        print_note(wanted_note(names, i));
+    for (int i = 0;; i++) {
+        const struct note *note = wanted_note(names, i);
+        if (note == NULL)
+            break;
+        print_note(note);
+    }
     printf("%s", main_ends);
     return NULL;
 }
