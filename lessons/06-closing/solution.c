@@ -85,8 +85,8 @@ static void send_input(int fd) {
         if (stream_write_all(fd, piece, (size_t)got, &sent) < 0)
             err(1, "send");
     }
-    /* ENOTCONN: the connection was reset in the meantime. Then recv will say
-     * why, so it is no error here. */
+    /* ENOTCONN means that the peer has reset the connection in the meantime. We
+     * do not report that here, because recv will report the reset itself. */
     if (shutdown(fd, SHUT_WR) < 0 && errno != ENOTCONN)
         err(1, "shutdown");
 }
