@@ -35,8 +35,8 @@ static in_port_t parse_port(const char *text) {
     return (in_port_t)port;
 }
 
-/* Ends the program if its standard output or standard error is closed. If it
- * went on, our socket would get the number 1 or 2. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, our socket could get the number 1 or 2. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)

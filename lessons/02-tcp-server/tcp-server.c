@@ -56,7 +56,8 @@ static in_port_t parse_port(const char *text) {
     return (in_port_t)port;
 }
 
-/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, a socket could get the number 1 or 2: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -127,7 +128,8 @@ static int listen_on(in_port_t port, char name[NAME_BYTES]) {
 }
 
 /* Sends all the bytes. Returns 0, or -1 and errno; EINTR means that the server
- * is to end. A client that never reads keeps us here until it leaves. */
+ * is to end. After any other signal we send again. A client that never reads
+ * keeps us here until that client leaves. */
 static int send_all(int fd, const char *bytes, size_t length) {
     size_t done = 0;
     while (done < length) {

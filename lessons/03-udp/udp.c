@@ -63,7 +63,8 @@ static unsigned long parse_number(const char *text, const char *noun,
     return number;
 }
 
-/* If 1 or 2 were closed, our socket would get that number: see lesson 01. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, our socket could get the number 1 or 2: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)

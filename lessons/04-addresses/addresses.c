@@ -214,11 +214,11 @@ static struct options parse_options(int argc, char **argv) {
         else
             usage(stderr, 2);
     }
-    int operands = argc - optind;
-    if (operands != 1 && operands != 2)
+    int operand_count = argc - optind;
+    if (operand_count != 1 && operand_count != 2)
         usage(stderr, 2);
     options.host = argv[optind];
-    if (operands == 2) {
+    if (operand_count == 2) {
         options.port = argv[optind + 1];
         require_port(options.port);
     }

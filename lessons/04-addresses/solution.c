@@ -73,8 +73,8 @@ static void format_address(const struct addrinfo *where,
         (void)snprintf(text, TEXT_BYTES, "%s:%s", host, port);
 }
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where, const char *text) {
     int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC,
                     where->ai_protocol);

@@ -60,7 +60,8 @@ static unsigned parse_number(const char *text) {
     return (unsigned)number;
 }
 
-/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, a socket could get the number 1 or 2: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -70,8 +71,8 @@ static void require_output(void) {
 
 /* The reader. */
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
     addr_format(where->ai_addr, where->ai_addrlen, name);
@@ -298,17 +299,18 @@ int main(int argc, char **argv) {
         else
             usage(stderr, 2);
     }
-    int operands = argc - optind; /* how many arguments follow the options */
-    char **operand = argv + optind;
+    /* The operands are the arguments after the options. */
+    int operand_count = argc - optind;
+    char **operands = argv + optind;
 
-    if (operands == 3 && strcmp(operand[0], "read") == 0)
-        return read_main(operand[1], operand[2]);
-    if (operands < 2 || strcmp(operand[0], "serve") != 0)
+    if (operand_count == 3 && strcmp(operands[0], "read") == 0)
+        return read_main(operands[1], operands[2]);
+    if (operand_count < 2 || strcmp(operands[0], "serve") != 0)
         usage(stderr, 2);
     struct pieces pieces = {
-        .sizes = operand + 2, /* the operands after "serve" and PORT */
-        .count = (size_t)(operands - 2),
+        .sizes = operands + 2, /* the operands after "serve" and PORT */
+        .count = (size_t)(operand_count - 2),
         .pause = to_timespec(milliseconds),
     };
-    return serve_main(operand[1], &pieces);
+    return serve_main(operands[1], &pieces);
 }

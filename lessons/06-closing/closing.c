@@ -121,8 +121,8 @@ static const char *const state_names[] = {
 /* One side of the connection. */
 struct side {
     in_port_t port; /* in the machine's own byte order */
-    int fd;         /* -1: this program has no descriptor for it any more */
-    pid_t child;    /* the process that has one instead; 0: there is none */
+    int fd;         /* -1: this program has no descriptor for this side */
+    pid_t child;    /* the process that has the descriptor instead, or 0 */
     int state;      /* an index of state_names */
     int unacked;    /* segments that the peer has not acknowledged */
 };

@@ -161,8 +161,8 @@ static const char *read_line(int fd, struct line *line, long long deadline) {
     return line_too_long;
 }
 
-/* Makes one try. Returns 1 if the line is there. Or it says why this try has
- * failed, and returns 0. */
+/* Makes one try. Returns 1 if the line is there. If the try fails, the function
+ * says why, and returns 0. */
 static int fetch(const struct addrinfo *where, int number, struct line *line,
                  long long deadline) {
     int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);

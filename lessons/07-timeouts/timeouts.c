@@ -57,7 +57,8 @@ static long long parse_seconds(const char *text) {
     return (long long)(seconds * NS_PER_SECOND);
 }
 
-/* If 1 or 2 were closed, our socket would get that number: see lesson 01. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, our socket could get the number 1 or 2: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -140,8 +141,8 @@ static int connect_in_time(int fd, const struct addrinfo *where,
     return 0;
 }
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where, long long deadline) {
     char name[ADDR_TEXT_BYTES];
     addr_format(where->ai_addr, where->ai_addrlen, name);
