@@ -17,7 +17,8 @@
 /* Returns the port that the text names, or -1. */
 static int parse_port(const char *text) {
     size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 5 || text[digits] != '\0')
+    int is_number = digits > 0 && text[digits] == '\0';
+    if (!is_number)
         return -1;
     long port = strtol(text, NULL, 10);
     if (port < 1 || port > 65535)
