@@ -16,7 +16,7 @@ enum {
     MOST_RECEIVERS = 32, /* of a datagram to a group */
 };
 
-/* Whether accept(2) made the socket, or it is the listener itself. */
+/* Whether accept(2) made the socket of a use, or that socket is a listener. */
 static bool is_of_server(const struct record_use *use) {
     return use->accepted || use->endpoint.listening;
 }

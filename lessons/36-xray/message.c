@@ -49,7 +49,7 @@ static uint64_t find_target(const struct record *record,
     struct sockaddr_storage target;
     char name[ENDPOINT_NAME_BYTES] = "";
     size_t length = call_read_target(task, call, &target);
-    endpoint_keep_name(&target, length, name);
+    endpoint_copy_name(&target, length, name);
     if (name[0] != '\0')
         return find_bound(record, name);
     if (socket->peer_inode != 0)
@@ -81,7 +81,6 @@ static const char *plural(size_t count) {
 static void write_message(FILE *out, pid_t task,
                           const struct trace_call *call) {
     char bytes[SENT_BYTES];
-    char hello[HELLO_TEXT_BYTES];
     size_t length = (size_t)call->result;
     size_t wanted = length;
     if (wanted > sizeof bytes)
@@ -89,6 +88,7 @@ static void write_message(FILE *out, pid_t task,
     size_t got = call_sent(task, call, bytes, wanted);
     const uint8_t *data = (const uint8_t *)bytes;
     if (got > 0) {
+        char hello[HELLO_TEXT_BYTES];
         if (hello_describe(data, got, length, hello) != NULL) {
             (void)fputs(hello, out);
             return;

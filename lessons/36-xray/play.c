@@ -344,11 +344,13 @@ static void end_play(struct play *play, struct deadline *limit) {
 /* When no task can go on by itself: starts the next actor, ends the play if the
  * last actor has ended, or else waits. */
 static void go_on(struct play *play, struct deadline *limit) {
-    if (play->over)
+    if (play->over) {
         wait_a_while(play, deadline_left(*limit));
-    else if (awaits_report(play))
-        /* Nothing else happens meanwhile, so that the report stands in the same
-         * place in each picture. */
+        return;
+    }
+    /* While a report is awaited, nothing else happens. So the report stands in
+     * the same place in each picture. */
+    if (awaits_report(play))
         wait_a_while(play, 1);
     else if (may_start_next(play))
         start_actor(play);

@@ -242,7 +242,7 @@ static void store_target(pid_t task, const struct trace_call *call,
     if (call->arguments[2] < length)
         length = (size_t)call->arguments[2];
     if (trace_read(task, call->arguments[1], &target, length) == length)
-        endpoint_keep(&target, &endpoint->peer);
+        endpoint_copy(&target, &endpoint->peer);
 }
 
 /* Says in words what the descriptors of a call are. socket says what the socket

@@ -58,10 +58,13 @@ const char *row_name_at(const struct picture *picture, size_t place) {
 
 /* ---- rows -----------------------------------------------------------------*/
 
-/* Returns a new row at the end, or NULL: then rows->lacks_some says so. */
+/* Returns a new row at the end, which is good until the next one is added; or
+ * NULL, and then rows->lacks_some says so. */
 static struct row *add_row(struct rows *rows) {
     if (rows->count == rows->room) {
-        size_t room = rows->room == 0 ? FIRST_ROOM : rows->room * 2;
+        size_t room = rows->room * 2;
+        if (room == 0)
+            room = FIRST_ROOM;
         struct row *all = realloc(rows->all, room * sizeof *all);
         if (all == NULL) {
             rows->lacks_some = true;
@@ -283,14 +286,12 @@ static void add_extra(struct rows *rows, const struct picture *picture,
 static void write_label(const struct picture_event *event,
                         char label[ROW_TEXT_BYTES]) {
     const char *text = event->text;
-    char mark[] = "A ";
+    char mark[3] = "";
     char folded[32] = "";
     if (event->is_copy)
         text = "the same datagram";
-    if (event->mark == '\0')
-        mark[0] = '\0'; /* then there is no blank either */
-    else
-        mark[0] = event->mark;
+    if (event->mark != '\0')
+        (void)snprintf(mark, sizeof mark, "%c ", event->mark);
     if (event->acknowledgements == 1)
         (void)snprintf(folded, sizeof folded, " + ACK");
     else if (event->acknowledgements > 1)

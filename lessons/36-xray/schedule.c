@@ -43,7 +43,9 @@ static struct schedule_task *find_task(struct schedule *schedule, pid_t id) {
 static int grow_tasks(struct schedule *schedule) {
     if (schedule->count < schedule->room)
         return 0;
-    size_t room = schedule->room == 0 ? FIRST_ROOM : schedule->room * 2;
+    size_t room = schedule->room * 2;
+    if (room == 0)
+        room = FIRST_ROOM;
     struct schedule_task *tasks =
         realloc(schedule->tasks, room * sizeof *tasks);
     if (tasks == NULL) {
@@ -91,8 +93,9 @@ static void remove_gone(struct schedule *schedule) {
 static int grow_events(struct schedule *schedule) {
     if (schedule->event_count < schedule->event_room)
         return 0;
-    size_t room =
-        schedule->event_room == 0 ? FIRST_ROOM : schedule->event_room * 2;
+    size_t room = schedule->event_room * 2;
+    if (room == 0)
+        room = FIRST_ROOM;
     struct trace_event *events =
         realloc(schedule->events, room * sizeof *events);
     if (events == NULL) {

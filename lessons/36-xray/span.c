@@ -13,7 +13,9 @@ enum { FIRST_ROOM = 16 };
 static int open_span(struct spans *spans, const struct rows *rows, size_t row,
                      size_t lane) {
     if (spans->count == spans->room) {
-        size_t room = spans->room == 0 ? FIRST_ROOM : spans->room * 2;
+        size_t room = spans->room * 2;
+        if (room == 0)
+            room = FIRST_ROOM;
         struct span *all = realloc(spans->all, room * sizeof *all);
         if (all == NULL)
             return -1;
