@@ -77,7 +77,7 @@ static void start_actor(struct play *play) {
         err(1, "%s", actor->name);
 }
 
-/* The actor whose first process that is, or NULL. */
+/* The actor that was started as process pid, or NULL. */
 static struct play_actor *find_actor(struct play *play, pid_t pid) {
     for (size_t i = 0; i < play->started; i++)
         if (play->actors[i].pid == pid)

@@ -18,8 +18,8 @@
 #include "segment.h"
 
 enum {
-    STEP = 128,         /* by so many elements an array grows */
-    MOST_EVENTS = 4000, /* and frames: beyond it they are only counted */
+    STEP = 128,         /* elements by which an array grows */
+    MOST_EVENTS = 4000, /* and as many frames; others are only counted */
 };
 
 /* ---- memory ---------------------------------------------------------------*/

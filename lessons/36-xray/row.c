@@ -419,10 +419,14 @@ static void add_call(struct rows *rows, const struct picture *picture,
                      struct entry *entry) {
     const struct picture_event *event = entry->event;
     bool is_call = event->kind == PICTURE_CALL;
-    const char *close = is_call ? ")" : "";
-    const char *waits = is_call ? dots : "";
+    const char *close = "";
+    const char *waits = "";
     char name[CALL_BYTES / 2];
     char text[CALL_BYTES];
+    if (is_call) {
+        close = ")";
+        waits = dots;
+    }
     switch (entry->part) {
     case ROW_RETURN:
         write_short(picture, event, name, sizeof name);

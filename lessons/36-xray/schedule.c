@@ -152,8 +152,8 @@ static struct trace_event remove_first_event(struct schedule *schedule) {
     return removed;
 }
 
-/* Gives the next stored event to the caller. Returns whose it is, or NULL and
- * ENOMEM. */
+/* Gives the next stored event to the caller. Returns the task that the event is
+ * of, or NULL and ENOMEM. */
 static struct schedule_task *give_event(struct schedule *schedule,
                                         struct trace_event *event) {
     *event = remove_first_event(schedule);

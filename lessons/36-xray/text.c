@@ -203,7 +203,7 @@ static void clear_line(struct line *line) {
         line->characters[i] = ' ';
 }
 
-/* Puts the lifelines of so many places into the line of a row. */
+/* Puts the lifelines of all places into the line of a row. */
 static void put_lifelines(struct line *line, const struct rows *rows,
                           size_t places, const struct spans *sleeps,
                           size_t row) {
