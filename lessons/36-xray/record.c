@@ -311,6 +311,20 @@ static void note_foreign(struct record *record,
                 "calls of another architecture: not shown");
 }
 
+/* Adds the use of a socket by a call that begins, and hides the data of the
+ * call if they are secret. */
+static void begin_use(struct record *record, struct record_event *event,
+                      pid_t task, const struct trace_call *call,
+                      struct record_use *use) {
+    use->closes = call_is(call, "close");
+    event->drawn.closes = use->closes;
+    use->sends = call_direction(call, use->descriptor) == CALL_SENDS;
+    store_target(task, call, &use->endpoint);
+    add_use(record, use);
+    secret_hide(find_socket(record, use->endpoint.inode), &use->endpoint,
+                event->drawn.text);
+}
+
 int record_begin(struct record *record, const struct record_caller *caller,
                  const struct trace_call *call, enum record_choice choice) {
     struct record_process *process = &record->processes[caller->process];
@@ -339,15 +353,8 @@ int record_begin(struct record *record, const struct record_caller *caller,
     event.drawn.text = write_beginning(record, caller->task, call, &use);
     if (event.drawn.text == NULL)
         return -1;
-    if (on_socket) {
-        use.closes = call_is(call, "close");
-        event.drawn.closes = use.closes;
-        use.sends = call_direction(call, use.descriptor) == CALL_SENDS;
-        store_target(caller->task, call, &use.endpoint);
-        add_use(record, &use);
-        secret_hide(find_socket(record, use.endpoint.inode), &use.endpoint,
-                    event.drawn.text);
-    }
+    if (on_socket)
+        begin_use(record, &event, caller->task, call, &use);
     int number = record_add_event(record, &event);
     if (number < 0)
         free(event.drawn.text);
