@@ -1,8 +1,80 @@
 /*
- * 28 solution: echo by io_uring, with an idle limit for each client; one good
- * answer of many.
+ * 28 exercise: echo by io_uring, with an idle limit for each client.
  *
- * usage: 28-io-uring-server -i SECONDS PORT
+ * Our server keeps a silent client for ever, as that of lesson 25 did. In this
+ * exercise you write an echo server with an idle limit again: it closes a
+ * client that has been silent for too long. But now the clients belong to the
+ * ring. So the time has to come from the ring too, and a client can only be
+ * closed when the kernel has no request for it.
+ *
+ * It is called as `28-io-uring-server -i SECONDS PORT`. Everything else is as
+ * in this lesson's server, but you may leave out some parts: the option `-m`,
+ * the signals, the spare descriptor, the numbers at the end, and the reasons
+ * why there may be no io_uring. You may copy what you like.
+ *
+ * There is one request that you have not seen yet. IORING_OP_TIMEOUT completes
+ * when a time has come, with the result -ETIME. Its member `addr` is the
+ * address of a `struct __kernel_timespec`, which has the members `tv_sec` and
+ * `tv_nsec`. (The kernel reads this struct during the next `io_uring_enter`.)
+ * `len` is 1, because there is one such struct. If `timeout_flags` is 0, the
+ * struct is a length of time. If it is IORING_TIMEOUT_ABS, the struct is a
+ * point in time by CLOCK_MONOTONIC, the clock of `struct deadline` (lesson
+ * 07). `off` stays 0.
+ *
+ * 1. It listens, and says where. The first line that it prints is `listening
+ *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that
+ *    one.
+ * 2. It sends back what fifty clients send at once.
+ * 3. It sends back more messages than it has buffers. Two clients each send
+ *    3000 messages, one after the other.
+ * 4. It sends back large amounts. Twenty clients each send 300000 bytes at
+ *    once.
+ * 5. It sends back everything in its order when a client reads late. The
+ *    kernel has room for a few kilobytes only, so most of what your server
+ *    sends has to wait.
+ * 6. It sends back all that came before a client ended its half. Then it
+ *    closes the connection.
+ * 7. It goes on when a client resets its connection, and keeps nothing of
+ *    clients that have gone. It closes their descriptors, and frees their
+ *    memory, also the bytes that it could not send to them.
+ * 8. It serves the others while twenty clients do not read. These twenty send
+ *    as much as they can.
+ * 9. It uses no processor while a client does not read. When no more bytes fit
+ *    anywhere, your server sleeps.
+ * 10. It uses little memory for a client that does not read. The whole process
+ *    uses less than 6 MB more than before.
+ * 11. It uses no processor when all has been sent back.
+ * 12. It accepts clients again after accept has failed. In this test your
+ *    server may have only 40 descriptors, and 60 clients come. What becomes of
+ *    those for whom there is no descriptor is up to you. But when all of them
+ *    have left, new clients are served.
+ * 13. It leaves its clients to the ring. Your server does not itself call
+ *    `accept`, `recv` or `send`.
+ * 14. It makes at most one system call for two messages. This is so when 50
+ *    clients send at the same time. Only `io_uring_enter` is counted.
+ * 15. It closes a client that is silent for SECONDS. SECONDS is a number such
+ *    as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
+ *    late. Its descriptor is closed and its memory is freed too, as in 7.
+ * 16. It gives a client its time anew when it sends something. No client is
+ *    closed before it has been silent for SECONDS. Whether it counts that your
+ *    server sends something to the client is up to you.
+ * 17. It closes a silent client also while others send. Again, it is at most
+ *    50 milliseconds late.
+ * 18. It does not take a new client for one that it has closed. A new client
+ *    comes just when the time of another is up, and is served.
+ * 19. It sleeps while nothing happens. There is no clock that ticks, neither
+ *    without a client nor while a client is silent.
+ * 20. It does no more work for a request when 2500 clients are silent.
+ * 21. It says so if there is no io_uring, with status 1. The message on
+ *    standard error names io_uring.
+ * 22. It refuses an invalid number of seconds or an invalid port, with status
+ *    1. It says on standard error what is wrong.
+ * 23. It refuses other arguments, with status 2. It then prints a line that
+ *    begins with `usage:` on standard error.
+ *
+ * What is here compiles, listens, and accepts nobody. The two rings are made.
+ * Your part begins in handle_completions, which is called again and again.
+ * Copy from io-uring-server.c what you like.
  */
 #define _GNU_SOURCE
 
@@ -28,21 +100,12 @@
 
 enum {
     LARGEST_PORT = 65535,
-    /* These three are powers of two. */
-    REQUESTS = 1024,    /* places in the submission queue */
-    COMPLETIONS = 4096, /* places in the completion queue */
-    BUFFERS = 64,       /* that the kernel may fill */
-    BUFFER_BYTES = 8 * 1024,
-    BUFFER_GROUP = 1,        /* our number for these buffers */
-    MOST_UNSENT = 64 * 1024, /* with so many bytes, a client must wait */
-    MOST_FOR_ONE = 2, /* requests that we make because of one completion */
+    /* These are powers of two. */
+    REQUESTS = 1024,         /* places in the submission queue */
+    COMPLETIONS = 4096,      /* places in the completion queue */
     DESCRIPTORS = 64 * 1024, /* ours are below this */
-    PAUSE_MS = 10, /* after a call failed because something had run out */
-    LIST_HEAD = 0  /* no client has this number: see require_standard_streams */
+    PAUSE_MS = 10 /* after a call failed because something had run out */
 };
-
-/* What a request asks for. Its completion says so, too. */
-enum kind { ACCEPT, RECV, SEND, TIMER, CANCEL };
 
 /* The memory that we share with the kernel. A head or a tail counts on and on.
  * Its place in an array is what its lowest bits say: the mask has these bits.
@@ -61,52 +124,12 @@ struct ring {
     unsigned completions_mask;
     _Atomic unsigned *completions_head; /* only we write this */
     _Atomic unsigned *completions_tail; /* only the kernel writes this */
-    /* Buffers for recv: we add those that are free, and the kernel takes one
-     * when bytes have come. */
-    struct io_uring_buf_ring *free_buffers;
-    uint16_t free_tail;
-    char *buffers;
-};
-
-/* Where a request for a client is. */
-enum state {
-    NOT_ASKED,
-    ASKED,    /* it has no last completion yet */
-    CANCELLED /* the same, but we have asked the kernel to end it */
-};
-
-enum phase {
-    SERVED,
-    LEAVING, /* it will send nothing more, but what it sent goes back to it */
-    FAILED   /* nothing more is sent to it */
-};
-
-/* Client N is at index N, its descriptor. Those whose time runs are in a list,
- * in the order in which it will be up: previous and next are numbers of
- * clients. Place LIST_HEAD belongs to no client: its next is the first client,
- * its previous is the last, and both are LIST_HEAD in an empty list. */
-struct client {
-    enum phase phase;
-    enum state input;  /* of the request RECV */
-    enum state output; /* of the request SEND */
-    char *sending;     /* the kernel may read this while output is not NOT_ASKED
-                        */
-    unsigned sending_bytes;
-    unsigned sent; /* so many of these have been sent */
-    char *waiting; /* what has come since then, to be sent next, or NULL */
-    unsigned waiting_bytes;
-    int previous;
-    int next;
-    struct deadline deadline;
 };
 
 struct server {
     struct ring ring;
     int listener;
     int milliseconds; /* how long a client may be silent */
-    int is_timer_asked;
-    struct __kernel_timespec timer; /* when it ends */
-    struct client all[DESCRIPTORS];
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -124,7 +147,7 @@ static in_port_t parse_port(const char *text) {
 }
 
 /* If one of 0, 1 and 2 were closed, a socket would get that number: see lesson
- * 01. Here 0 matters too, because it is the head of our list. */
+ * 01. */
 static void require_standard_streams(void) {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -192,42 +215,6 @@ static void open_ring(struct ring *ring) {
         array[i] = i;
 }
 
-/* Gives a buffer to the kernel, to be filled. The tail is in the same memory as
- * the last member of the first struct, resv; so we must not write to that. */
-static void give_buffer(struct ring *ring, unsigned id) {
-    struct io_uring_buf *place =
-        &ring->free_buffers->bufs[ring->free_tail % BUFFERS];
-    place->addr = (uintptr_t)(ring->buffers + (size_t)id * BUFFER_BYTES);
-    place->len = BUFFER_BYTES;
-    place->bid = (uint16_t)id;
-    ring->free_tail++;
-    /* Only after the three lines above may the kernel see the new tail. */
-    atomic_store_explicit((_Atomic uint16_t *)&ring->free_buffers->tail,
-                          ring->free_tail, memory_order_release);
-}
-
-/* Makes the buffers, and the ring by which the kernel gets them. */
-static void open_buffers(struct ring *ring) {
-    const size_t bytes = BUFFERS * sizeof(struct io_uring_buf);
-    ring->free_buffers = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (ring->free_buffers == MAP_FAILED)
-        err(1, "mmap");
-    ring->buffers = malloc((size_t)BUFFERS * BUFFER_BYTES);
-    if (ring->buffers == NULL)
-        err(1, "malloc");
-    struct io_uring_buf_reg group = {
-        .ring_addr = (uintptr_t)ring->free_buffers,
-        .ring_entries = BUFFERS,
-        .bgid = BUFFER_GROUP,
-    };
-    if (syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_PBUF_RING,
-                &group, 1) < 0)
-        err(1, "io_uring_register");
-    for (unsigned id = 0; id < BUFFERS; id++)
-        give_buffer(ring, id);
-}
-
 /* Returns a listener at 127.0.0.1, as in lesson 02. The sockets that it accepts
  * inherit TCP_NODELAY: lesson 05. It is not SOCK_NONBLOCK: then the kernel
  * would answer EAGAIN, and not wait. */
@@ -271,291 +258,10 @@ static void warn_and_pause(const char *failed) {
     (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
 }
 
-/* The kernel gives this number back with each completion of the request. */
-static uint64_t tag(enum kind kind, int fd) {
-    return (uint64_t)kind << 32 | (uint32_t)fd;
-}
-
-/* Returns a request for this descriptor, all zero but for its tag. The caller
- * fills it in. The kernel sees it at the next io_uring_enter. */
-static struct io_uring_sqe *new_request(struct server *server, enum kind kind,
-                                        int fd) {
-    struct ring *ring = &server->ring;
-    struct io_uring_sqe *request =
-        &ring->requests[ring->new_tail & ring->requests_mask];
-    ring->new_tail++;
-    memset(request, 0, sizeof *request);
-    request->fd = fd;
-    request->user_data = tag(kind, fd);
-    return request;
-}
-
 /* Returns how many requests the kernel has not taken yet. */
 static unsigned waiting_requests(const struct ring *ring) {
     return ring->new_tail -
            atomic_load_explicit(ring->requests_head, memory_order_acquire);
-}
-
-/* For as many clients as come: a completion for each. */
-static void ask_for_clients(struct server *server) {
-    struct io_uring_sqe *request =
-        new_request(server, ACCEPT, server->listener);
-    request->opcode = IORING_OP_ACCEPT;
-    request->ioprio = IORING_ACCEPT_MULTISHOT;
-    request->accept_flags = SOCK_CLOEXEC;
-}
-
-/* For all that the client will send: a completion for each piece, and each in a
- * buffer that the kernel takes from our group. */
-static void ask_for_input(struct server *server, int fd) {
-    struct io_uring_sqe *request = new_request(server, RECV, fd);
-    request->opcode = IORING_OP_RECV;
-    request->ioprio = IORING_RECV_MULTISHOT;
-    request->flags = IOSQE_BUFFER_SELECT;
-    request->buf_group = BUFFER_GROUP;
-    server->all[fd].input = ASKED;
-}
-
-/* For what is left of client->sending to be sent. */
-static void ask_to_send(struct server *server, int fd) {
-    struct client *client = &server->all[fd];
-    struct io_uring_sqe *request = new_request(server, SEND, fd);
-    request->opcode = IORING_OP_SEND;
-    request->addr = (uintptr_t)(client->sending + client->sent);
-    request->len = client->sending_bytes - client->sent;
-    client->output = ASKED;
-}
-
-/* Ends another request, which then has its last completion. */
-static void ask_to_cancel(struct server *server, enum kind kind, int fd) {
-    struct io_uring_sqe *request = new_request(server, CANCEL, -1);
-    request->opcode = IORING_OP_ASYNC_CANCEL;
-    request->addr = tag(kind, fd);
-}
-
-static void remove_from_list(struct server *server, int fd) {
-    const struct client *client = &server->all[fd];
-    server->all[client->previous].next = client->next;
-    server->all[client->next].previous = client->previous;
-}
-
-/* The client's time begins now. All have the same limit, so its time is up
- * after that of all others: it is the last in the list. */
-static void append_to_list(struct server *server, int fd) {
-    struct client *client = &server->all[fd];
-    struct client *head = &server->all[LIST_HEAD];
-    client->deadline = deadline_after(server->milliseconds);
-    client->previous = head->previous;
-    client->next = LIST_HEAD;
-    server->all[head->previous].next = fd;
-    head->previous = fd;
-}
-
-/* For a completion when the time of the first client in the list is up. If this
- * client sends something before that, the timer ends too early, and we ask for
- * another. It never ends too late: no client's time is up sooner. */
-static void ask_for_timer(struct server *server) {
-    const struct client *first = &server->all[server->all[LIST_HEAD].next];
-    struct io_uring_sqe *request = new_request(server, TIMER, -1);
-    server->timer.tv_sec = first->deadline.nanoseconds / 1000000000;
-    server->timer.tv_nsec = first->deadline.nanoseconds % 1000000000;
-    request->opcode = IORING_OP_TIMEOUT;
-    request->addr = (uintptr_t)&server->timer;
-    request->len = 1;
-    request->timeout_flags = IORING_TIMEOUT_ABS;
-    server->is_timer_asked = 1;
-}
-
-/* The kernel has no request for this client any more. So no completion can come
- * that we would take for another client's, which gets the same number. */
-static void close_client(struct server *server, int fd) {
-    struct client *client = &server->all[fd];
-    if (client->phase != FAILED)
-        remove_from_list(server, fd);
-    free(client->sending);
-    free(client->waiting);
-    memset(client, 0, sizeof *client);
-    (void)close(fd);
-}
-
-/* Looks at a client after each of its completions, and does what is to be done
- * next: at most two requests. */
-static void go_on_with_client(struct server *server, int fd) {
-    struct client *client = &server->all[fd];
-    unsigned unsent =
-        client->sending_bytes - client->sent + client->waiting_bytes;
-    int wants_input = client->phase == SERVED && unsent < MOST_UNSENT;
-    int wants_output = client->phase != FAILED && unsent > 0;
-
-    if (client->input == NOT_ASKED && wants_input)
-        ask_for_input(server, fd);
-    if (client->input == ASKED && !wants_input) {
-        ask_to_cancel(server, RECV, fd);
-        client->input = CANCELLED;
-    }
-    if (client->output == NOT_ASKED && wants_output)
-        ask_to_send(server, fd);
-    if (client->output == ASKED && client->phase == FAILED) {
-        ask_to_cancel(server, SEND, fd);
-        client->output = CANCELLED;
-    }
-    if (client->phase != SERVED && client->input == NOT_ASKED &&
-        client->output == NOT_ASKED)
-        close_client(server, fd);
-}
-
-/* Gives a client up. */
-static void abandon_client(struct server *server, int fd) {
-    remove_from_list(server, fd);
-    server->all[fd].phase = FAILED;
-}
-
-static void fail_client(struct server *server, int fd, const char *failed,
-                        int error) {
-    if (server->all[fd].phase == FAILED)
-        return;
-    errno = error;
-    warn("%s", failed);
-    abandon_client(server, fd);
-}
-
-/* All of client->sending has been sent, or there was none. Next is what has
- * come in the meantime. */
-static void take_waiting(struct client *client) {
-    free(client->sending);
-    client->sending = client->waiting;
-    client->sending_bytes = client->waiting_bytes;
-    client->sent = 0;
-    client->waiting = NULL;
-    client->waiting_bytes = 0;
-}
-
-/* Keeps a copy of what has come, to be sent back. While the kernel is sending,
- * the copy has to wait. */
-static void store_input(struct server *server, int fd, const char *bytes,
-                        size_t length) {
-    struct client *client = &server->all[fd];
-    char *waiting = realloc(client->waiting, client->waiting_bytes + length);
-    if (waiting == NULL) {
-        fail_client(server, fd, "realloc", errno);
-        return;
-    }
-    memcpy(waiting + client->waiting_bytes, bytes, length);
-    client->waiting = waiting;
-    client->waiting_bytes += (unsigned)length;
-    if (client->sending == NULL)
-        take_waiting(client);
-}
-
-/* These are not failures: the client is still there, and we may ask again.
- * ENOBUFS says that no buffer was free; ECANCELED, that we have cancelled it.
- */
-static int is_worth_another_try(int error) {
-    return error == EAGAIN || error == EINTR || error == ENOBUFS ||
-           error == ECANCELED;
-}
-
-/* The client has sent something (result bytes), or nothing more will come (0),
- * or recv has failed (-errno). */
-static void handle_input(struct server *server, int fd, int result,
-                         unsigned flags) {
-    struct client *client = &server->all[fd];
-    if ((flags & IORING_CQE_F_MORE) == 0)
-        client->input = NOT_ASKED;
-    if (result < 0 && !is_worth_another_try(-result))
-        fail_client(server, fd, "recv", -result);
-    if (result == 0 && client->phase == SERVED)
-        client->phase = LEAVING;
-    if ((flags & IORING_CQE_F_BUFFER) != 0) {
-        unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
-        const char *bytes = server->ring.buffers + (size_t)id * BUFFER_BYTES;
-        if (result > 0 && client->phase != FAILED) {
-            remove_from_list(server, fd);
-            append_to_list(server, fd);
-            store_input(server, fd, bytes, (size_t)result);
-        }
-        give_buffer(&server->ring, id);
-    }
-    go_on_with_client(server, fd);
-}
-
-/* So many bytes have been sent: perhaps not all of them. Or send has failed
- * (-errno). */
-static void handle_sent(struct server *server, int fd, int result) {
-    struct client *client = &server->all[fd];
-    client->output = NOT_ASKED;
-    if (result < 0 && !is_worth_another_try(-result))
-        fail_client(server, fd, "send", -result);
-    if (result > 0)
-        client->sent += (unsigned)result;
-    if (client->sent == client->sending_bytes)
-        take_waiting(client);
-    go_on_with_client(server, fd);
-}
-
-/* These errors of accept are not ours. The connection that we were about to
- * accept has failed, and the next one may be good: accept(2), "Error handling".
- */
-static int is_one_connection_lost(int error) {
-    switch (error) {
-    case ECONNABORTED:
-    case EPERM: /* a firewall forbids it */
-    case EPROTO:
-    case ENOPROTOOPT:
-    case EOPNOTSUPP:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENONET:
-        return 1;
-    default:
-        return 0;
-    }
-}
-
-static void report_failed_accept(int error) {
-    if (error == EAGAIN || error == EINTR)
-        return;
-    errno = error;
-    if (is_one_connection_lost(error))
-        warn("accept");
-    else
-        warn_and_pause("accept");
-}
-
-/* The result is the descriptor of a new client, or -errno. */
-static void handle_accepted(struct server *server, int result, unsigned flags) {
-    if (result >= 0) {
-        append_to_list(server, result);
-        ask_for_input(server, result);
-    } else {
-        report_failed_accept(-result);
-    }
-    if ((flags & IORING_CQE_F_MORE) == 0)
-        ask_for_clients(server);
-}
-
-static void handle_completion(struct server *server,
-                              const struct io_uring_cqe *completion) {
-    enum kind kind = (enum kind)(completion->user_data >> 32);
-    int fd = (int)(uint32_t)completion->user_data;
-    switch (kind) {
-    case ACCEPT:
-        handle_accepted(server, completion->res, completion->flags);
-        break;
-    case RECV:
-        handle_input(server, fd, completion->res, completion->flags);
-        break;
-    case SEND:
-        handle_sent(server, fd, completion->res);
-        break;
-    case TIMER:
-        server->is_timer_asked = 0;
-        break;
-    default:
-        break; /* what was cancelled has a completion of its own */
-    }
 }
 
 /* Gives all new requests to the kernel, and waits until there is a completion.
@@ -587,35 +293,16 @@ static int take_completion(struct ring *ring, struct io_uring_cqe *completion) {
     return 1;
 }
 
-/* There are places for the requests that we make because of one completion or
- * client, and for the timer. */
-static int has_places(const struct ring *ring) {
-    return waiting_requests(ring) + MOST_FOR_ONE + 1 <= REQUESTS;
-}
-
-/* Abandons the clients whose time is up. If there is no place for a request to
- * cancel theirs, the rest of them have to wait for the next turn. */
-static void abandon_silent_clients(struct server *server) {
-    while (has_places(&server->ring)) {
-        int first = server->all[LIST_HEAD].next;
-        if (first == LIST_HEAD)
-            return;
-        if (deadline_left(server->all[first].deadline) > 0)
-            return;
-        abandon_client(server, first);
-        go_on_with_client(server, first);
-    }
-}
-
 static void handle_completions(struct server *server) {
     struct io_uring_cqe completion;
+    /* 1. Before you come here for the first time, give buffers to the kernel,
+     *    and ask for clients. */
     submit_and_wait(&server->ring);
-    while (has_places(&server->ring) &&
-           take_completion(&server->ring, &completion))
-        handle_completion(server, &completion);
-    abandon_silent_clients(server);
-    if (!server->is_timer_asked && server->all[LIST_HEAD].next != LIST_HEAD)
-        ask_for_timer(server);
+    /* 2. Take all completions, and do what each of them leads to. */
+    while (take_completion(&server->ring, &completion))
+        continue;
+    /* 3. Give up the clients whose time is up. Whose time is up first? */
+    /* 4. Ask for a timer that ends at that time. */
 }
 
 int main(int argc, char **argv) {
@@ -632,10 +319,8 @@ int main(int argc, char **argv) {
     raise_descriptor_limit();
 
     open_ring(&server.ring);
-    open_buffers(&server.ring);
     server.listener = open_listener(port);
     announce(server.listener);
-    ask_for_clients(&server);
     for (;;)
         handle_completions(&server);
 }
