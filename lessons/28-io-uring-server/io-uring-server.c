@@ -176,7 +176,7 @@ static _Noreturn void refuse_to_run(void) {
     if (error == EPERM && setting[0] != '0')
         err(1, "io_uring_setup: kernel.io_uring_disabled is %s", setting);
     if (error == EPERM)
-        err(1, "io_uring_setup: a filter forbids it, as in many containers");
+        err(1, "io_uring_setup: a filter forbids it");
     if (error == ENOSYS)
         err(1, "io_uring_setup: Linux %s has no io_uring, or hides it",
             system.release);
