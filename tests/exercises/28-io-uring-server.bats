@@ -10,8 +10,8 @@ many=$BUILD/peers/many
 rude=$BUILD/peers/rude
 
 setup() {
-    local reason
-    reason=$("$BUILD/tests/ring") || skip "$reason"
+    skip_after_failure
+    need_ring
 }
 
 # serves SECONDS: the answer, with that limit.

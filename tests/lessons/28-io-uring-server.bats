@@ -9,9 +9,8 @@ rude=$BUILD/peers/rude
 many=$BUILD/peers/many
 
 setup() {
-    local reason
     [[ -x $server ]] || skip "it is not built, for want of the headers of Linux 6.1"
-    reason=$("$BUILD/tests/ring") || skip "$reason"
+    need_ring
 }
 
 # serve [OPTION...]: the server on a port of its own, behind faulty, if set.
