@@ -180,14 +180,16 @@ no_sockets_left() {
     : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
     by_hand "$many" -c 300 -n 10 -r 5 "$PORT"
     HAND+=("ls /proc/\$(pgrep $lesson)/fd; grep RssAnon /proc/\$(pgrep $lesson)/status")
-    ! grows come_and_go ||
+    find_growth come_and_go
+    ((grown < 16)) ||
         fail "300 clients have come and gone, and it has $grown KiB of memory \
 more than before them" --hint "Free what you have allocated for a client when \
 you close it."
     next_run
     serves_tightly 9
     HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
-    ! grows come_and_leave ||
+    find_growth come_and_leave
+    ((grown < 16)) ||
         fail "clients have left while bytes for them were unsent, and it has \
 $grown KiB of memory more than before them" --hint "Free the bytes that have not \
 been sent too, when you close their client."
@@ -204,11 +206,11 @@ on." -- is_running server
 send fail. Close this client, and go on with the others."
 }
 
-# grows COMMAND: with each of the clients that COMMAND brings it has more memory.
-# Sets grown to how much more, in KiB. libc may keep the memory of so many for the
+# find_growth COMMAND: sets grown to how many KiB of memory more it has with each
+# of the clients that COMMAND brings. libc may keep the memory of so many for the
 # next ones, and buffers may be used for the first time, so only memory that grows
 # each time is lost. A sanitizer keeps what is freed.
-grows() {
+find_growth() {
     local before i
     for i in 1 2 3 4 5 6; do
         before=$(memory)
@@ -216,8 +218,8 @@ grows() {
         no_sockets_left
         grown=$(($(memory) - before))
         [[ ! -e $BATS_TEST_TMPDIR/deaf.pid ]] || ! is_running deaf || stop deaf
-        [[ $BUILD != *asan* ]] || return 1
-        ((grown >= 16 || i == 1)) || return 1
+        [[ $BUILD != *asan* ]] || grown=0
+        ((grown >= 16 || i == 1)) || break
     done
 }
 
@@ -295,7 +297,8 @@ IORING_ENTER_GETEVENTS, and you should take all of them out of the queue." \
 }
 
 memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
+    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status" 2>/dev/null ||
+        echo 0 # it has ended
 }
 
 @test "accepts clients again after accept has failed" {
@@ -395,7 +398,8 @@ expect_closed() {
     local grown
     serves_tightly 0.05
     HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
-    ! grows come_and_wait ||
+    find_growth come_and_wait
+    ((grown < 16)) ||
         fail "clients were closed while bytes for them were unsent, and it has \
 $grown KiB of memory more than before them" --hint "Free the bytes that have not \
 been sent, also when you close a client because its time is up."
