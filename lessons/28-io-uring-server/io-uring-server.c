@@ -24,6 +24,7 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/time_types.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -46,12 +47,13 @@ enum {
     /* These three are powers of two. */
     REQUESTS = 1024,    /* places in the submission queue */
     COMPLETIONS = 4096, /* places in the completion queue */
-    BUFFERS = 256,      /* that the kernel may fill */
-    BUFFER_BYTES = 8 * 1024,
+    BUFFERS = 128,      /* that the kernel may fill */
+    BUFFER_BYTES = 16 * 1024,
     BUFFER_GROUP = 1,        /* our number for these buffers */
     MOST_UNSENT = 64 * 1024, /* with so many bytes, a client must wait */
     MOST_FOR_ONE = 2, /* requests that we make because of one completion */
-    DESCRIPTORS = 128 * 1024, /* ours are below this */
+    DESCRIPTORS = 128 * 1024,     /* ours are below this */
+    KEPT_BYTES = 8 * 1024 * 1024, /* free memory that malloc may keep */
     PAUSE_MS = 20, /* after a call failed because something had run out */
     QUIET_MS = 20, /* so long no completion, and we may end */
     STOP_MS = 1000 /* but after this we end in any case */
@@ -159,6 +161,14 @@ static void raise_descriptor_limit(void) {
     if (files.rlim_cur > DESCRIPTORS)
         files.rlim_cur = DESCRIPTORS;
     (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* glibc gives memory back to the kernel as soon as much of it is free. But we
+ * need it again at once, for the next messages. */
+static void keep_free_memory(void) {
+#ifdef M_TRIM_THRESHOLD
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+#endif
 }
 
 /* Call this right after io_uring_setup has failed: errno is still its reason.
@@ -747,6 +757,7 @@ int main(int argc, char **argv) {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed output is an error of printf */
     raise_descriptor_limit();
+    keep_free_memory();
     start(&server, port);
     while (!server.is_stop_requested)
         (void)handle_completions(&server, -1);

@@ -108,7 +108,7 @@ memory() {
     call join
     call half-close -k 17
     call garbage
-    for bytes in 0 1 8191 8192 8193 65535 65536 65537; do
+    for bytes in 0 1 16383 16384 16385 65535 65536 65537; do
         call whole -n "$bytes"
     done
     stop server
