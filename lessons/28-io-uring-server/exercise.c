@@ -298,9 +298,9 @@ static void handle_completions(struct server *server) {
     /* 1. Before you come here for the first time, give buffers to the kernel,
      *    and ask for clients. */
     submit_and_wait(&server->ring);
-    /* 2. Take all completions, and do what each of them leads to. */
-    while (take_completion(&server->ring, &completion))
-        continue;
+    while (take_completion(&server->ring, &completion)) {
+        /* 2. Do what this completion leads to. */
+    }
     /* 3. Give up the clients whose time is up. Whose time is up first? */
     /* 4. Ask for a timer that ends at that time. */
 }

@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { READ, WRITE, TIMER, UPDATE, ACCEPT, KIND_MASK = 7 };
+enum { READ = 1, WRITE, TIMER, UPDATE, ACCEPT, KIND_MASK = 7 };
 enum { SIZE = 2048, COUNT = 1024, LENGTH = 2048, FULL = 20000 };
 
 struct client {
