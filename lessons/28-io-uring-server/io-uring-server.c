@@ -111,6 +111,7 @@ struct client {
     unsigned sent; /* so many of these have been sent */
     char *waiting; /* what has come since then, to be sent next, or NULL */
     unsigned waiting_bytes;
+    unsigned waiting_room; /* so many bytes fit into it */
 };
 
 struct server {
@@ -476,19 +477,36 @@ static void take_waiting(struct client *client) {
     client->sent = 0;
     client->waiting = NULL;
     client->waiting_bytes = 0;
+    client->waiting_room = 0;
+}
+
+/* Makes room for so many more bytes in client->waiting. If there is some
+ * already, it doubles: with many small steps, realloc would copy the same bytes
+ * again and again. Returns 0, or -1 and errno. */
+static int make_room(struct client *client, size_t length) {
+    size_t needed = client->waiting_bytes + length;
+    if (needed <= client->waiting_room)
+        return 0;
+    size_t room = (size_t)client->waiting_room * 2;
+    if (room < needed)
+        room = needed;
+    char *waiting = realloc(client->waiting, room);
+    if (waiting == NULL)
+        return -1;
+    client->waiting = waiting;
+    client->waiting_room = (unsigned)room;
+    return 0;
 }
 
 /* Keeps a copy of what has come, to be sent back. While the kernel is sending,
  * the copy has to wait. */
 static void store_input(struct client *client, const char *bytes,
                         size_t length) {
-    char *waiting = realloc(client->waiting, client->waiting_bytes + length);
-    if (waiting == NULL) {
+    if (make_room(client, length) < 0) {
         fail_client(client, "realloc", errno);
         return;
     }
-    memcpy(waiting + client->waiting_bytes, bytes, length);
-    client->waiting = waiting;
+    memcpy(client->waiting + client->waiting_bytes, bytes, length);
     client->waiting_bytes += (unsigned)length;
     if (client->sending == NULL)
         take_waiting(client);

@@ -444,9 +444,9 @@ is_refused() {
     before=$(memory)
     start crowd "$many" -i 10000 -c 50 -w "$PORT"
     wait_for crowd 'all is well'
-    # struct client has 56 bytes. Some pages are touched that have been nobody's:
+    # struct client has 48 bytes. Some pages are touched that have been nobody's:
     # hence the 128 KiB.
-    (($(memory) - before <= 10000 * 56 / 1024 + 128))
+    (($(memory) - before <= 10000 * 48 / 1024 + 128))
     stop crowd
 }
 
