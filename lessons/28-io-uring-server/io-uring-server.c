@@ -740,17 +740,26 @@ static void finish(struct server *server) {
     }
 }
 
+static void print_row(const struct server *server, const char *name,
+                      enum kind kind) {
+    if (printf("%-6s %8lu %11lu\n", name, server->requests[kind],
+               server->completions[kind]) < 0)
+        err(1, "standard output");
+}
+
 static void report_numbers(const struct server *server) {
-    static const char *const names[] = {
-        [ACCEPT] = "accept", [RECV] = "recv", [SEND] = "send"};
-    (void)printf("       requests completions\n");
-    for (int kind = ACCEPT; kind <= SEND; kind++)
-        (void)printf("%-6s %8lu %11lu\n", names[kind], server->requests[kind],
-                     server->completions[kind]);
-    (void)printf("calls of io_uring_enter: %lu\n", server->calls);
-    if (server->overflows > 0)
-        (void)printf("completion queue too small: %lu times\n",
-                     server->overflows);
+    if (printf("       requests completions\n") < 0)
+        err(1, "standard output");
+    print_row(server, "accept", ACCEPT);
+    print_row(server, "recv", RECV);
+    print_row(server, "send", SEND);
+    if (printf("calls of io_uring_enter: %lu\n", server->calls) < 0)
+        err(1, "standard output");
+    if (server->overflows == 0)
+        return;
+    if (printf("completion queue too small: %lu times\n", server->overflows) <
+        0)
+        err(1, "standard output");
 }
 
 int main(int argc, char **argv) {
