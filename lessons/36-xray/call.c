@@ -120,6 +120,17 @@ static const struct call {
      "epoll_pwait",
      CALL_ALWAYS,
      {ARG_FD, ARG_EPOLL_FILLED, ARG_MILLISECONDS}},
+#ifdef SYS_io_uring_setup
+    {SYS_io_uring_setup, "io_uring_setup", CALL_ALWAYS, {ARG_NUMBER}},
+    {SYS_io_uring_register,
+     "io_uring_register",
+     CALL_ALWAYS,
+     {ARG_FD, ARG_NUMBER, ARG_HIDDEN, ARG_NUMBER}},
+    {SYS_io_uring_enter,
+     "io_uring_enter",
+     CALL_ALWAYS,
+     {ARG_FD, ARG_NUMBER, ARG_NUMBER, ARG_HEX}},
+#endif
     /* The others are shown only with the option -a. */
     {SYS_execve, "execve", CALL_OTHER, {ARG_TEXT}},
     {SYS_exit_group, "exit_group", CALL_OTHER, {ARG_NUMBER}},

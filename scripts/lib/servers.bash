@@ -5,6 +5,7 @@
 # (else its processor time and memory are not known), and the command.
 servers="\
 25-epoll-server|lessons/25-epoll-server|one|build/25-epoll-server {port}
+28-io-uring-server|lessons/28-io-uring-server|one|build/28-io-uring-server {port}
 libuv|/usr/include/uv.h|one|build/bench/libuv-echo {port}
 asyncio-protocol|python3|one|python3 tests/bench/echo.py protocol {port}
 asyncio-streams|python3|one|python3 tests/bench/echo.py streams {port}
