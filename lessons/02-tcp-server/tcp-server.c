@@ -33,6 +33,13 @@ enum {
     NAME_BYTES = sizeof "255.255.255.255:65535",
 };
 
+/* How sending to a client ended. */
+enum outcome {
+    ALL_SENT,
+    STOPPED,     /* the server is to end, and a part was not sent */
+    SEND_FAILED, /* errno says why */
+};
+
 /* Set by the signal handler: the server is to end. */
 static volatile sig_atomic_t stopping;
 
@@ -127,21 +134,22 @@ static int listen_on(in_port_t port, char name[NAME_BYTES]) {
     return listener;
 }
 
-/* Sends all the bytes. Returns 0, or -1 and errno; EINTR means that the server
- * is to end. After any other signal we send again. A client that never reads
- * keeps us here until that client leaves. */
-static int send_all(int fd, const char *bytes, size_t length) {
+/* Sends all the bytes, and says how that ended. A client that never reads keeps
+ * us here until that client leaves. */
+static enum outcome send_all(int fd, const char *bytes, size_t length) {
     size_t done = 0;
     while (done < length) {
         ssize_t sent = send(fd, bytes + done, length - done, 0);
-        if (sent < 0 && errno != EINTR)
-            return -1;
-        if (sent < 0 && stopping)
-            return -1; /* errno is EINTR */
-        if (sent > 0)
-            done += (size_t)sent;
+        if (sent < 0 && errno == EINTR) {
+            if (stopping)
+                return STOPPED;
+            continue; /* this signal does not end us: send again */
+        }
+        if (sent < 0)
+            return SEND_FAILED;
+        done += (size_t)sent;
     }
-    return 0;
+    return ALL_SENT;
 }
 
 /* Sends the client back what it sends, until it closes its side, or a call
@@ -160,11 +168,11 @@ static unsigned long long echo(int fd, const char *name) {
         }
         if (received == 0)
             break;
-        if (send_all(fd, piece, (size_t)received) < 0) {
-            if (errno != EINTR)
-                warn("send to %s", name);
+        enum outcome outcome = send_all(fd, piece, (size_t)received);
+        if (outcome == SEND_FAILED)
+            warn("send to %s", name);
+        if (outcome != ALL_SENT)
             break;
-        }
         total += (size_t)received;
     }
     return total;

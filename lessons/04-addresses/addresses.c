@@ -203,7 +203,7 @@ static struct options parse_options(int argc, char **argv) {
         int option = getopt(argc, argv, "+46uh");
         if (option == -1)
             break;
-        if (option == 'h' && argc == 2)
+        if (option == 'h' && argc == 2) /* -h is right only alone */
             usage(stdout, 0);
         else if (option == '4')
             choose_family(&options, AF_INET);

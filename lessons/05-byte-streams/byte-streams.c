@@ -258,12 +258,16 @@ static _Noreturn void serve_clients(int listener, const struct pieces *pieces) {
     }
 }
 
-static int serve_main(const char *port_text, const struct pieces *pieces) {
-    in_port_t port = (in_port_t)parse_number(port_text);
-    /* Each size is parsed again when its client comes. But a wrong size should
-     * end the program now, before it serves anybody. */
+/* Ends the program if one of the sizes is wrong. size_for_client would notice
+ * that too, but only when the client comes. */
+static void check_sizes(const struct pieces *pieces) {
     for (size_t i = 0; i < pieces->count; i++)
         (void)parse_number(pieces->sizes[i]);
+}
+
+static int serve_main(const char *port_text, const struct pieces *pieces) {
+    in_port_t port = (in_port_t)parse_number(port_text);
+    check_sizes(pieces);
 
     (void)signal(SIGINT, end_now);
     (void)signal(SIGTERM, end_now);

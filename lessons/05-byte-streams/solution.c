@@ -16,6 +16,8 @@
 
 enum {
     LARGEST_MESSAGE = 100000, /* bytes */
+    /* Room for the longest netstring. So the buffer is never full of bytes that
+     * are not a whole one yet, and recv always has room for more. */
     BUFFER_BYTES = LARGEST_MESSAGE + sizeof "100000:,",
 };
 
@@ -88,8 +90,9 @@ static enum verdict parse_netstring(const char *bytes, size_t size,
     size_t at = 0; /* bytes[at] is the next byte to look at */
 
     while (at < size && is_digit(bytes[at])) {
-        if (at > 0 && length == 0)
-            return WRONG_LENGTH; /* a zero in front: 0 is right, 05 is not */
+        int has_zero_in_front = at > 0 && bytes[0] == '0';
+        if (has_zero_in_front)
+            return WRONG_LENGTH; /* 0 is right, 05 is not */
         length = length * 10 + (size_t)(bytes[at] - '0');
         if (length > LARGEST_MESSAGE)
             return WRONG_LENGTH; /* with more digits, length could overflow */

@@ -203,15 +203,17 @@ static void open_connection(in_port_t port, struct side sides[SIDES]) {
  *
  *     3: 0100007F:1F90 0100007F:D431 01 ...
  *
- * The table shows the four bytes of an address as they are in memory, read as
- * one number of this machine. So we print the result of htonl(3). */
+ * We look for the text of the two ends. The state is the number behind it. The
+ * table shows the four bytes of an address as they are in memory, read as one
+ * number of this machine. So we print the result of htonl(3). */
 static int find_state(in_port_t own, in_port_t peer) {
-    char ends[sizeof "1F90 0100007F:D431 "];
+    const unsigned address = htonl(INADDR_LOOPBACK);
+    char ends[sizeof "0100007F:1F90 0100007F:D431 "];
     char line[256];
     int state = STATE_NONE;
 
-    (void)snprintf(ends, sizeof ends, "%04X %08X:%04X ", own,
-                   htonl(INADDR_LOOPBACK), peer);
+    (void)snprintf(ends, sizeof ends, "%08X:%04X %08X:%04X ", address, own,
+                   address, peer);
     FILE *table = fopen("/proc/net/tcp", "re");
     if (table == NULL)
         err(1, "/proc/net/tcp");
@@ -259,9 +261,9 @@ static int is_over(const struct side *side) {
 static int are_at_rest(const struct side *client, const struct side *server) {
     if (is_waiting(client) || is_waiting(server))
         return 0;
-    if (is_over(client))
-        return is_over(server);
-    return !is_over(server);
+    if (is_over(client) && is_over(server))
+        return 1;
+    return !is_over(client) && !is_over(server);
 }
 
 /* Reads the states of both sides again and again, until both are at rest. */
@@ -403,15 +405,23 @@ static void print_step(enum role role, const char *result,
     putchar('\n');
 }
 
+/* Prints the first line of the table: the two ports, above the columns of the
+ * states. Before them, `%*s` prints an empty text, with blanks up to the column
+ * of the client. */
+static void print_ports(const struct side sides[SIDES]) {
+    char client[sizeof " client 65535"];
+    (void)snprintf(client, sizeof client, " client %d", sides[CLIENT].port);
+    printf("%*s%-*s server %d\n", ROLE_WIDTH + RESULT_WIDTH, "", STATE_WIDTH,
+           client, sides[SERVER].port);
+}
+
 /* Makes a connection, ends it in this way, and prints the table. */
 static void play(const struct ending *ending, in_port_t port) {
     struct side sides[SIDES] = {0};
     char result[RESULT_BYTES];
 
     open_connection(port, sides);
-    /* The first line begins with blanks, up to the column of the client. */
-    printf("%*s client %-7d server %d\n", ROLE_WIDTH + RESULT_WIDTH, "",
-           sides[CLIENT].port, sides[SERVER].port);
+    print_ports(sides);
     print_step(CLIENT, "connect = 0", sides);
     for (size_t i = 0; i < ending->count; i++) {
         struct step step = ending->steps[i];

@@ -88,8 +88,7 @@ static int milliseconds_left(long long deadline) {
 }
 
 /* Waits until fd is ready for the events. Returns 1 if it is, and 0 if the
- * deadline has passed. poll(2) ignores a negative fd, so with -1 the function
- * always waits until the deadline. */
+ * deadline has passed. */
 static int wait_until_ready(int fd, short events, long long deadline) {
     struct pollfd waiting = {.fd = fd, .events = events};
     for (;;) {
@@ -182,9 +181,11 @@ static int fetch(const struct addrinfo *where, int number, struct line *line,
     return reason == NULL;
 }
 
-/* Waits until this point in time. */
+/* Waits until this point in time. poll(2) ignores a negative descriptor, so
+ * wait_until_ready has nothing to wait for but the time. */
 static void pause_until(long long end) {
-    (void)wait_until_ready(-1, 0, end);
+    const int no_descriptor = -1;
+    (void)wait_until_ready(no_descriptor, 0, end);
 }
 
 /* Tries again and again, with pauses. Returns 1 if the line is there. Returns 0
@@ -215,8 +216,8 @@ static void print_line(const struct line *line) {
 }
 
 int main(int argc, char **argv) {
-    long long duration = -1;
-    int tries = 0;
+    long long duration = -1; /* -1: no -t was given */
+    int tries = 0;           /* 0: no -n was given */
     for (;;) {
         int option = getopt(argc, argv, "+ht:n:");
         if (option == -1)

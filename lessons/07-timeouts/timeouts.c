@@ -222,7 +222,7 @@ static void print_line(int fd, long long deadline) {
 }
 
 int main(int argc, char **argv) {
-    const char *seconds = "5";
+    const char *seconds = "5"; /* a text, which parse_seconds reads below */
     for (;;) {
         int option = getopt(argc, argv, "+ht:");
         if (option == -1)
