@@ -1,7 +1,4 @@
-"""Echo over TLS as one usually writes it for asyncio, for scripts/bench.
-
-usage: echo-tls.py PORT CERT KEY
-"""
+"""The same server in Python: asyncio's loop, and TLS in memory beneath it."""
 
 import asyncio
 import ssl
@@ -16,15 +13,15 @@ class Echo(asyncio.Protocol):
         self.transport.write(data)
 
 
-async def serve(port, cert, key):
+async def main():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
+    context.load_cert_chain(*sys.argv[2:])
     context.num_tickets = 0
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        Echo, "127.0.0.1", int(port), ssl=context, backlog=4096)
+        Echo, "127.0.0.1", int(sys.argv[1]), ssl=context)
     print("listening on %s:%d" % server.sockets[0].getsockname(), flush=True)
     await server.serve_forever()
 
 
-asyncio.run(serve(*sys.argv[1:]))
+asyncio.run(main())
