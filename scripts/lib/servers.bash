@@ -127,7 +127,7 @@ stop_idle() {
 
 # resident: the bytes of memory that the server has now.
 resident() {
-    awk '/^VmRSS:/ { print $2 * 1024 }' "/proc/$server/status"
+    awk '/^VmRSS:/ { printf "%d", $2 * 1024 }' "/proc/$server/status"
 }
 
 # load SERVER CLIENTS BYTES: measures; what lesson 26 says of it is in $here/load.
