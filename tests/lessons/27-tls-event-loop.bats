@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # 27-tls-event-loop [-k] [-m MAXCLIENTS] [-t SECONDS] PORT CERT KEY: echo over
 # TLS for a crowd, in one thread.
+#
+# Its twin prints other words: Python can choose no cipher of TLS 1.3 before 3.15.
 
 load ../lib/common
 load ../lib/clock
