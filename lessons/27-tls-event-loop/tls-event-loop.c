@@ -570,8 +570,12 @@ static void finish(struct server *server) {
         if (count == 0 && server->clients_with_unsent == 0)
             break;
     }
-    while (server->first_client != NULL)
-        say_goodbye(server->first_client);
+    struct client *client = server->first_client;
+    while (client != NULL) {
+        struct client *next = client->next;
+        say_goodbye(client); /* and frees it */
+        client = next;
+    }
 }
 
 /* Gets all that the server needs before it can listen. */

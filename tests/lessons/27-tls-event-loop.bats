@@ -319,7 +319,7 @@ together() {
     local -A taken
     [[ $BUILD != *asan* ]] || skip "a sanitizer has memory of its own"
     for option in "" -k; do
-        # shellcheck disable=SC2086 # none or one
+        # shellcheck disable=SC2086,SC2248 # none or one
         serve $option
         before=$(memory)
         start idle "$load_generator" -C "$certs/root.pem" -c 200 -r 1 -d 1000 \

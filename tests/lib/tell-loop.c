@@ -204,10 +204,10 @@ static void play_restart(void) {
 
 static void play_signal(void) {
     struct deadline begin;
-    (void)raise(SIGTERM);
+    (void)kill(getpid(), SIGTERM);
     turn(-1);
     printf("stop %d\n", loop.is_stop_requested);
-    (void)raise(SIGINT);
+    (void)kill(getpid(), SIGINT);
     begin = deadline_after(SHORT_MS);
     turn(SHORT_MS);
     printf("%s\n", deadline_left(begin) == 0 ? "in time" : "too early");
