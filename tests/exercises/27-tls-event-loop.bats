@@ -116,11 +116,12 @@ memory_hint="Read more input only when SSL_write has taken all that you have \
 read before. One array of a fixed size is enough."
 
 @test "sends its input, tells the server that the input has ended, and prints the answer" {
-    local typed="printf 'one\ntwo\n'"
     echo_server
     INPUT=$BATS_TEST_TMPDIR/input
     draw $((5000 + RANDOM % 300)) "$INPUT"
     ask
+    HAND=("${HAND[0]}" "printf 'one\\0two\\n' >$BUILD/typed"
+        "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT <$BUILD/typed | wc -c")
     expect_end --hint "$notify_hint $both_wait_hint"
     expect_true "it printed nothing" --hint "$want_hint $end_of_input_hint" \
         -- test -s "$OUT"
@@ -141,6 +142,7 @@ end, status 0. $notify_hint"
     local line
     echo_server
     start_ask
+    HAND[-1]="(echo one; sleep 5) | timeout 2 ${HAND[-1]} | cat"
     : >"$BATS_TEST_TMPDIR/lines"
     for line in "first $RANDOM" "second $RANDOM" "third $RANDOM"; do
         echo "$line" >&9
@@ -159,7 +161,7 @@ end, status 0. $notify_hint"
 @test "prints all that has come, also while nothing is typed" {
     server stall $((16000 + RANDOM % 300))
     start_ask
-    HAND[-1]+=' | wc -c'
+    HAND[-1]="sleep 5 | timeout 2 ${HAND[-1]} | wc -c"
     HAND=("head -c 16000 /dev/zero >$BUILD/answer"
         "${HAND[@]/README.md/$BUILD/answer}")
     soon is_printed_or_ended "$ANSWER" || true

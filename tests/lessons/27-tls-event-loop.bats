@@ -231,6 +231,23 @@ beside_the_slow() {
     expect_served
 }
 
+ends_after_a_deaf_one() {
+    serve
+    come_deaf
+    kill -s KILL "$deaf_pid"
+    wait_for server '27-tls-event-loop: *' err
+    look_at_clock
+    took=$now
+    stop server
+    look_at_clock
+    took=$((now - took))
+    stop_all
+}
+
+@test "27-tls-event-loop ends at once when a client that did not read has gone" {
+    measured 0 60 ends_after_a_deaf_one
+}
+
 @test "27-tls-event-loop gives a flooding client a turn, and no more" {
     serve
     start flood "$load_generator" -C "$certs/root.pem" -c 1 -s 4000000 -d 20 \
