@@ -186,6 +186,9 @@ $(mistakes): %: %.c
 $(peers) $(helpers) $(torments) $(mistakes) $(right_answers): $(BUILD)/common.a $(BUILD)/flags
 	$(BUILD_PROGRAM)
 
+# Lesson 26 uses OpenSSL if it is there, and says so if it is not.
+$(filter $(BUILD)/26-%,$(programs)): private LIBRARIES := $(if $(have_openssl),-lssl -lcrypto)
+
 # These modules of lessons have tests of their own.
 $(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
 $(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
@@ -203,7 +206,8 @@ $(mistakes): private needs_openssl = $(call using_openssl,$(source))
 # The flags of some programs differ, unless the caller has said what they are.
 ifeq ($(origin CFLAGS),file)
 # In these lessons speed is the subject.
-$(filter $(BUILD)/24-% $(BUILD)/25-% $(BUILD)/26-% $(BUILD)/28-%,$(programs)): private CFLAGS := -O2 -g
+fast := $(foreach lesson,24 25 26 27 28,$(filter $(BUILD)/$(lesson)-%,$(programs)))
+$(fast): private CFLAGS := -O2 -g
 # These are built fast, and without guards. One wrong answer needs its guards:
 # nothing else is sure to notice its mistake.
 unguarded := $(peers) $(helpers) $(torments) $(libraries) $(exercises) $(solutions) \

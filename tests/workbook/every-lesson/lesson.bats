@@ -345,7 +345,7 @@ alike() {
     twin=$BATS_TEST_TMPDIR/twin
     play "$ours"
     play "$twin" "python3 -u lessons/$LESSON/twin.py"
-    ! grep -q "^# Its twin prints less" "tests/lessons/$LESSON.bats" || return 0
+    ! grep -qE "^# Its twin prints (less|other words)" "tests/lessons/$LESSON.bats" || return 0
     for actor in "$ours"/*; do
         alike "${actor##*/}"
     done
