@@ -51,30 +51,28 @@ enum {
 
 /* How it answers. */
 enum face {
-    LENGTH,   /* the body has a Content-Length */
-    CHUNKS,   /* it comes in chunks */
-    END,      /* it ends with the connection */
-    DRIBBLE,  /* the reply comes a few bytes at a time */
-    BUSY,     /* a head with status 100 comes before that of the reply */
-    CONFUSED, /* it has two lengths */
-    IGNORE,   /* the server knows no ranges */
-    EARLY,    /* a range begins one byte too early */
-    LATE,     /* a range begins one byte too late */
-    SHORT,    /* a range ends one byte before the file does */
-    BARE,     /* a range has no Content-Range */
-    FEW,      /* a range has fewer bytes than its Content-Range says */
-    FAIL,     /* there is a 503 for each range */
-    ABSENT,   /* there is a 404 for everything */
-    SILENT,   /* the connection ends without a reply */
-    STALL,    /* instead of a cut, the rest does not come */
-    RESET,    /* instead of a cut, there is a reset */
+    LENGTH,  /* the body has a Content-Length */
+    CHUNKS,  /* it comes in chunks */
+    END,     /* it ends with the connection */
+    DRIBBLE, /* the reply comes a few bytes at a time */
+    BUSY,    /* a head with status 100 comes before that of the reply */
+    IGNORE,  /* the server knows no ranges */
+    EARLY,   /* a range begins one byte too early */
+    LATE,    /* a range begins one byte too late */
+    SHORT,   /* a range ends one byte before the file does */
+    BARE,    /* a range has no Content-Range */
+    FEW,     /* a range has fewer bytes than its Content-Range says */
+    FAIL,    /* there is a 503 for each range */
+    ABSENT,  /* there is a 404 for everything */
+    SILENT,  /* the connection ends without a reply */
+    STALL,   /* instead of a cut, the rest does not come */
+    RESET,   /* instead of a cut, there is a reset */
     FACES,
 };
 
 static const char *const face_names[FACES] = {
-    "length", "chunks", "end",    "dribble", "busy",  "confused",
-    "ignore", "early",  "late",   "short",   "bare",  "few",
-    "fail",   "absent", "silent", "stall",   "reset",
+    "length", "chunks", "end", "dribble", "busy",   "ignore", "early", "late",
+    "short",  "bare",   "few", "fail",    "absent", "silent", "stall", "reset",
 };
 
 struct server {
@@ -303,8 +301,6 @@ static void send_reply(struct server *server, int fd,
         append_text(&message, "Transfer-Encoding: chunked\r\n");
     else if (!has_body || server->face != END)
         append_text(&message, length);
-    if (server->face == CONFUSED)
-        append_text(&message, "Content-Length: 1\r\n");
     append_text(&message, "\r\n");
     append_body(&message, reply, kept, is_chunked);
     send_message(server, fd, &message);
