@@ -320,13 +320,13 @@ FILE.etag at a 206."
 own beginning. deadline_recv with deadline_after does that."
     draw
     serve -f stall
-    fetch -t 0.3
+    fetch -t 0.2
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
     expect_part "$cut" --hint "$keep_hint"
     # The whole download takes longer than that, but no wait does.
-    serve_anew -c 0 -f dribble -n 3000
-    fetch -t 0.3
+    serve_anew -c 0 -f dribble -n 1800
+    fetch -t 0.2
     expect_whole --hint "The time is for each wait, and not for the whole \
 download. While bytes come, go on."
 }
