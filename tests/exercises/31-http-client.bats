@@ -165,9 +165,9 @@ yet: read another one."
         fetch
         expect_end --hint "$end_hint"
         expect_status 1 --hint "$cut_hint"
-        expect_part "$cut" --hint "$keep_hint"
         expect_output --text 'old\n' --in "$FILE" --hint "Write to FILE.part \
 only. FILE gets its bytes by rename, when all have come."
+        expect_part "$cut" --hint "$keep_hint"
         expect_true "it said nothing on standard error" --hint "$cut_hint" \
             -- test -n "$errors"
         expect_true "FILE.etag does not have the ETag" --hint "Write the ETag \
