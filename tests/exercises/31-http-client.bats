@@ -339,13 +339,14 @@ fail. Check each, and print strerror(errno), as err and warn do."
     answer 127.0.0.1 "$PORT" /file "$FILE.no/such"
     expect_status 1 --hint "$hint"
     expect_stderr "*No such file or directory*" --hint "$hint"
-    HAND=("${HAND[@]:0:2}")
-    ln -s /dev/full "$FILE.part"
-    by_hand "ln -s /dev/full $FILE.part"
-    fetch
+    # The shell lets no file become larger than 1 KiB.
+    serve_anew -c 0 -n 5000
+    by_hand "(trap '' XFSZ; ulimit -f 1; $PROGRAM 127.0.0.1 $PORT /file $FILE)"
+    run_answer bash -c 'trap "" XFSZ; ulimit -f 1; exec "$@"' - \
+        "$PROGRAM" 127.0.0.1 "$PORT" /file "$FILE"
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
-    expect_stderr "*No space left on device*" --hint "$hint"
+    expect_stderr "*File too large*" --hint "$hint"
     expect_true "there is a FILE" --hint "$hint" -- test ! -e "$FILE"
 }
 
