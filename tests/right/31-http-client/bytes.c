@@ -23,23 +23,21 @@ static long have;
 static double patience = 10;
 static int sock;
 
-static void too_late(int s)
-{
+static void too_late(int s) {
     (void)s;
     static const char text[] = "31-http-client: the server is too slow\n";
     (void)!write(2, text, sizeof text - 1);
     _exit(1); /* every byte has been written at once */
 }
 
-static void arm(double s)
-{
-    struct itimerval t = {{0, 0}, {(time_t)s, (suseconds_t)((s - (int)s) * 1e6)}};
+static void arm(double s) {
+    struct itimerval t = {{0, 0},
+                          {(time_t)s, (suseconds_t)((s - (int)s) * 1e6)}};
     setitimer(ITIMER_REAL, &t, NULL);
 }
 
 /* The next byte, or -1 at the end. */
-static int next(void)
-{
+static int next(void) {
     unsigned char c;
     arm(patience);
     ssize_t n = read(sock, &c, 1);
@@ -50,8 +48,7 @@ static int next(void)
 }
 
 /* The value of a field, in a buffer of its own for each name; or NULL. */
-static char *field(const char *name)
-{
+static char *field(const char *name) {
     static char value[2000];
     for (char *l = strchr(head, '\n'); l; l = strchr(l, '\n')) {
         l++;
@@ -72,8 +69,7 @@ static char *field(const char *name)
     return NULL;
 }
 
-static void dial(const char *host, const char *port)
-{
+static void dial(const char *host, const char *port) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
     int e = getaddrinfo(host, port, &hints, &list);
     if (e)
@@ -91,8 +87,7 @@ static void dial(const char *host, const char *port)
     freeaddrinfo(list);
 }
 
-static int get_head(void)
-{
+static int get_head(void) {
     int status;
     do {
         size_t n = 0;
@@ -111,8 +106,7 @@ static int get_head(void)
     return status;
 }
 
-static void put(int fd, int c)
-{
+static void put(int fd, int c) {
     char b = (char)c;
     if (write(fd, &b, 1) != 1)
         err(1, "%s", part);
@@ -120,8 +114,7 @@ static void put(int fd, int c)
 }
 
 /* Returns whether the body is whole. */
-static int get_body(int fd)
-{
+static int get_body(int fd) {
     char *v = field("Transfer-Encoding");
     int c;
     if (v) {
@@ -132,9 +125,9 @@ static int get_body(int fd)
             switch (state) {
             case SIZE:
                 if (isxdigit(c)) {
-                    size = size * 16 + (unsigned long)(isdigit(c)
-                                                           ? c - '0'
-                                                           : tolower(c) - 'a' + 10);
+                    size = size * 16 +
+                           (unsigned long)(isdigit(c) ? c - '0'
+                                                      : tolower(c) - 'a' + 10);
                     break;
                 }
                 state = EXTENSION;
@@ -178,15 +171,15 @@ static int get_body(int fd)
     return 1;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int i = 1, again = 0;
     if (argc > 2 && !strcmp(argv[1], "-t"))
         patience = atof(argv[2]), i = 3;
     if (argc > i && !strcmp(argv[i], "--"))
         i++;
     if (argc - i != 4 || !(patience > 0)) {
-        fprintf(stderr, "usage: 31-http-client [-t SECONDS] HOST PORT PATH FILE\n");
+        fprintf(stderr,
+                "usage: 31-http-client [-t SECONDS] HOST PORT PATH FILE\n");
         return 2;
     }
     char **a = argv + i, *end;
@@ -216,7 +209,8 @@ ask:
                 "If-Range: %s\r\n\r\n",
                 a[2], a[0], a[1], have, tag);
     else
-        dprintf(sock, "GET %s HTTP/1.1\r\nHost: %s:%s\r\n\r\n", a[2], a[0], a[1]);
+        dprintf(sock, "GET %s HTTP/1.1\r\nHost: %s:%s\r\n\r\n", a[2], a[0],
+                a[1]);
     int status = get_head(), whole;
     char *v;
     long from, to, total = -1;

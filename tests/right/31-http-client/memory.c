@@ -25,8 +25,7 @@ struct blob {
 
 static int milliseconds = 10000;
 
-static struct blob slurp(const char *name)
-{
+static struct blob slurp(const char *name) {
     struct blob b = {malloc(1), 0};
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
@@ -46,8 +45,8 @@ static struct blob slurp(const char *name)
     return b;
 }
 
-static void spit(const char *name, int flags, const char *bytes, size_t length)
-{
+static void spit(const char *name, int flags, const char *bytes,
+                 size_t length) {
     int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
     if (fd < 0)
         err(1, "%s", name);
@@ -64,8 +63,7 @@ static void spit(const char *name, int flags, const char *bytes, size_t length)
 
 /* Sends the request and receives up to the end; *why is errno, or 0. */
 static struct blob talk(const char *host, const char *port, const char *request,
-                        int *why)
-{
+                        int *why) {
     struct addrinfo *list;
     struct blob b = {malloc(1), 0};
     int e = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
@@ -108,8 +106,7 @@ static struct blob talk(const char *host, const char *port, const char *request,
 
 /* Puts the body into *body, in place. Returns whether it is whole. */
 static int cut_body(struct http_head *head, char *bytes, size_t length,
-                    struct blob *body)
-{
+                    struct blob *body) {
     uint64_t wanted;
     const char *flaw;
     body->bytes = bytes;
@@ -134,7 +131,8 @@ static int cut_body(struct http_head *head, char *bytes, size_t length,
     while (length > 0) {
         const char *data;
         size_t used, n;
-        int r = http_chunks_read(&chunks, bytes, length, &used, &data, &n, &flaw);
+        int r =
+            http_chunks_read(&chunks, bytes, length, &used, &data, &n, &flaw);
         if (r == HTTP_CHUNK_DATA) {
             memmove(body->bytes + body->length, data, n);
             body->length += n;
@@ -149,8 +147,7 @@ static int cut_body(struct http_head *head, char *bytes, size_t length,
     return 0;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int option;
     while ((option = getopt(argc, argv, "+t:")) != -1)
         if (option != 't' ||
@@ -161,7 +158,8 @@ int main(int argc, char **argv)
         }
     argv += optind;
     if (argc - optind != 4) {
-        fputs("usage: 31-http-client [-t SECONDS] HOST PORT PATH FILE\n", stderr);
+        fputs("usage: 31-http-client [-t SECONDS] HOST PORT PATH FILE\n",
+              stderr);
         return 2;
     }
     in_port_t number;
@@ -182,8 +180,8 @@ int main(int argc, char **argv)
     int why;
     const char *flaw;
     for (;;) {
-        if (asprintf(&range, "Range: bytes=%zu-\r\nIf-Range: %.*s\r\n", old.length,
-                     (int)tag.length, tag.bytes) < 0 ||
+        if (asprintf(&range, "Range: bytes=%zu-\r\nIf-Range: %.*s\r\n",
+                     old.length, (int)tag.length, tag.bytes) < 0 ||
             asprintf(&request,
                      "GET %s HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n"
                      "%s\r\n",

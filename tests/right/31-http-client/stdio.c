@@ -25,20 +25,17 @@ static long long length, first, last, total;
 static int has_length, has_range, range_star;
 static char newtag[1000];
 
-static void die(const char *what)
-{
+static void die(const char *what) {
     fprintf(stderr, "31-http-client: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
-static void say(const char *what)
-{
+static void say(const char *what) {
     fprintf(stderr, "31-http-client: %s\n", what);
     exit(1);
 }
 
-static FILE *dial(void)
-{
+static FILE *dial(void) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list, *a;
     struct timeval tv = {(time_t)seconds,
                          (suseconds_t)((seconds - (time_t)seconds) * 1e6)};
@@ -66,8 +63,7 @@ static FILE *dial(void)
     return f;
 }
 
-static char *line(FILE *f)
-{
+static char *line(FILE *f) {
     static char *text;
     static size_t size;
     ssize_t n = getline(&text, &size, f);
@@ -79,8 +75,7 @@ static char *line(FILE *f)
     return text;
 }
 
-static void read_head(FILE *f)
-{
+static void read_head(FILE *f) {
     do {
         char *l = line(f);
         status = chunked = has_length = has_range = range_star = 0;
@@ -116,8 +111,7 @@ static void read_head(FILE *f)
 }
 
 /* Returns whether all n bytes came; n < 0 is up to the end. */
-static int copy(FILE *in, FILE *out, long long n)
-{
+static int copy(FILE *in, FILE *out, long long n) {
     for (; n; n--) {
         int c = getc(in);
         if (c == EOF && ferror(in)) {
@@ -132,8 +126,7 @@ static int copy(FILE *in, FILE *out, long long n)
     return 1;
 }
 
-static int copy_chunks(FILE *in, FILE *out)
-{
+static int copy_chunks(FILE *in, FILE *out) {
     for (;;) {
         char *l = line(in), *end;
         if (!l)
@@ -155,8 +148,7 @@ static int copy_chunks(FILE *in, FILE *out)
     }
 }
 
-static void download(int with_range)
-{
+static void download(int with_range) {
     FILE *f = dial();
     fprintf(f, "GET %s HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n", path,
             host, port);
@@ -187,8 +179,8 @@ static void download(int with_range)
         FILE *t;
         if (!newtag[0])
             unlink(etagfile);
-        else if (!(t = fopen(etagfile, "w")) || fprintf(t, "%s\n", newtag) < 0 ||
-                 fclose(t) == EOF)
+        else if (!(t = fopen(etagfile, "w")) ||
+                 fprintf(t, "%s\n", newtag) < 0 || fclose(t) == EOF)
             die(etagfile);
     }
     int ok = chunked      ? copy_chunks(f, out)
@@ -205,8 +197,7 @@ static void download(int with_range)
     fclose(f);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     char *end;
     if (argc > 2 && !strcmp(argv[1], "-t")) {
         seconds = strtod(argv[2], &end);
@@ -221,8 +212,9 @@ int main(int argc, char **argv)
         return 2;
     }
     host = argv[1], port = argv[2], path = argv[3], file = argv[4];
-    if (!*port || strlen(port) > 5 || strspn(port, "0123456789") != strlen(port) ||
-        atoi(port) < 1 || atoi(port) > 65535)
+    if (!*port || strlen(port) > 5 ||
+        strspn(port, "0123456789") != strlen(port) || atoi(port) < 1 ||
+        atoi(port) > 65535)
         say("bad port");
     signal(SIGPIPE, SIG_IGN);
     snprintf(part, sizeof part, "%s.part", file);
