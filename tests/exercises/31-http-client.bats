@@ -2,6 +2,8 @@
 # The exercise of 31-http-client: a download that goes on where it was cut,
 # `31-http-client [-t SECONDS] HOST PORT PATH FILE`. Each test's name is a
 # requirement, as a learner reads it.
+#
+# bats file_tags=waits
 
 load ../lib/exercise
 

@@ -658,6 +658,7 @@ differs_from_curl() {
         stop "$face"
     done < <(verdicts)
     expect_equal faces "$("$rude" faces)" "${faces%$'\n'}"
+    expect_equal "how many, as the text says" 144 "$("$rude" faces | wc -l)"
 }
 
 @test "31-http-client fetches nothing that curl refuses, and gives the same bytes" {
