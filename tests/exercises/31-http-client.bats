@@ -30,6 +30,7 @@ serve() {
         environment "$resume cannot listen on 127.0.0.1"
     by_hand "$resume" "${options[@]}" "$@" "$PORT"
     by_hand "rm -f $FILE $FILE.part $FILE.etag"
+    by_hand "$(printf '%q ' "$resume" "${options[@]}" "$@")payload >$PAYLOAD"
     rm -f "$FILE" "$FILE.part" "$FILE.etag"
 }
 
@@ -46,13 +47,15 @@ have() {
     local kept=${2-$etag}
     head -c "$1" "$PAYLOAD" >"$FILE.part"
     printf '%s\n' "$kept" >"$FILE.etag"
-    by_hand "$resume -s $seed -n $size payload | head -c $1 >$FILE.part"
+    by_hand "head -c $1 $PAYLOAD >$FILE.part"
     by_hand "printf '%s\n' '$kept' >$FILE.etag"
 }
 
-# fetch [OPTION...]: the answer downloads the file.
+# fetch [OPTION...]: the answer downloads the file. By hand one then looks what
+# there is.
 fetch() {
     answer "$@" 127.0.0.1 "$PORT" /file "$FILE"
+    by_hand "cmp $PAYLOAD $FILE; cmp $PAYLOAD $FILE.part; cat $FILE.etag"
 }
 
 # request N: prints the head of the Nth request.
