@@ -100,7 +100,8 @@ static _Noreturn void usage(void) {
     exit(2);
 }
 
-/* Draws the file from the seed, by xorshift64*. */
+/* Draws the file from the seed, by xorshift64*. Its first byte is a NUL, which
+ * a program that takes bytes for text does not survive. */
 static void make_file(struct server *server) {
     uint64_t state = server->seed;
     for (size_t i = 0; i < server->size; i++) {
@@ -109,6 +110,7 @@ static void make_file(struct server *server) {
         state ^= state >> 27;
         server->file[i] = (char)(state * 0x2545F4914F6CDD1DULL >> 56);
     }
+    server->file[0] = '\0';
 }
 
 /* ---- What to answer --------------------------------------------------------
