@@ -75,7 +75,9 @@ exit \$status
 END
     chmod +x "$actor"
     check "$actor" || true # a tape in between is no use for a full disk
-    [[ -n $(find "$tape" -name '*.out' -size +0) ]]
+    # A program that writes into files only may say something on standard error.
+    [[ -n $(find "$tape" -name '*.out' -size +0) ||
+        -n $(find "$tape" -name '*.err' -size +0) ]]
     rm "$tape"/*.call
     cat >"$actor" <<END
 #!/usr/bin/env bash
