@@ -167,6 +167,8 @@ static int prepare(struct crowd *crowd, const char **call) {
     crowd->clients = calloc(crowd->count, sizeof *crowd->clients);
     if (crowd->clients == NULL)
         return -1;
+    for (size_t i = 0; i < crowd->count; i++)
+        crowd->clients[i].fd = -1; /* not connected yet */
     crowd->free = calloc(crowd->count, sizeof(struct crowd_client *));
     if (crowd->free == NULL)
         return -1;
@@ -342,8 +344,9 @@ static enum crowd_news receive(struct crowd *crowd,
     if (count == 0)
         return lose(crowd, client, "recv", "closed by the server");
     size_t length = (size_t)count;
-    if (length > client->sent - client->received ||
-        memcmp(piece, client->request + client->received, length) != 0)
+    size_t outstanding = client->sent - client->received;
+    const char *expected = client->request + client->received;
+    if (length > outstanding || memcmp(piece, expected, length) != 0)
         return lose(crowd, client, "recv", "these bytes were not sent");
     client->received += length;
     if (client->received < crowd->size)
@@ -356,7 +359,7 @@ static enum crowd_news receive(struct crowd *crowd,
 /* Handles what epoll_wait has reported of this client. */
 static enum crowd_news handle(struct crowd *crowd, uint32_t events,
                               struct crowd_client *client) {
-    const uint32_t all_but_room_to_send = ~(uint32_t)EPOLLOUT;
+    const uint32_t input_or_end = EPOLLIN | EPOLLERR | EPOLLHUP;
     if (client == NULL)
         return CROWD_OTHER;
     if (client->state == CROWD_SENDING && (events & EPOLLOUT) != 0)
@@ -364,7 +367,7 @@ static enum crowd_news handle(struct crowd *crowd, uint32_t events,
     if (client->state == CROWD_FAILED)
         return lose(crowd, client, client->failed, strerror(client->error));
     /* After an error or an end, recv says what has happened. */
-    if ((events & all_but_room_to_send) != 0)
+    if ((events & input_or_end) != 0)
         return receive(crowd, client);
     return CROWD_NOTHING;
 }
@@ -402,15 +405,12 @@ enum crowd_news crowd_wait(struct crowd *crowd, int milliseconds,
     }
 }
 
-/* A client that could not be connected has the descriptor -1. Those behind it
- * have the 0 of calloc. That is never a client's: if 0 was free, epoll_create1
- * took it. */
 static void close_clients(struct crowd *crowd) {
     if (crowd->clients == NULL)
         return;
     for (size_t i = 0; i < crowd->count; i++) {
         struct crowd_client *client = &crowd->clients[i];
-        int was_connected = client->fd > 0;
+        int was_connected = client->fd >= 0;
         if (was_connected && client->state != CROWD_LOST) {
             secure_end(client->ssl);
             (void)close(client->fd); /* there is nothing left to send */
