@@ -7,7 +7,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -27,7 +26,7 @@ enum {
 enum {
     POINTER = 0xc0,
     LENGTH_KINDS = 0xc0,
-    OFFSET = 0x3fff, /* the other bits of a pointer, which has two bytes */
+    HIGH_OFFSET = 0x3f, /* the other bits of a pointer's first byte */
 };
 
 enum {
@@ -186,6 +185,7 @@ static void add_name(struct text *text, const struct dns_name *name) {
 
 const char *dns_name_format(const struct dns_name *name, char *text) {
     struct text out = {.bytes = text};
+    text[0] = '\0';
     add_name(&out, name);
     return text;
 }
@@ -329,6 +329,21 @@ static int read_label(struct dns_message *message, struct dns_name *name,
     return 0;
 }
 
+/* Reads where a pointer leads, which must be before began_at. Its first byte
+ * has been read already. In the header there is no name, so no pointer may lead
+ * there. */
+static int read_pointer(struct dns_message *message, unsigned first,
+                        size_t began_at, size_t *target) {
+    if ((first & LENGTH_KINDS) != POINTER)
+        return fail(EBADMSG);
+    if (!has_bytes(message, 1))
+        return fail(EBADMSG);
+    *target = (first & HIGH_OFFSET) << 8 | read8(message);
+    if (*target >= began_at || *target < DNS_HEADER_BYTES)
+        return fail(EBADMSG);
+    return 0;
+}
+
 /*
  * A name is labels until one of length 0, or until a pointer: two bytes that
  * say where in the message the rest of the name stands. A pointer may lead to
@@ -350,19 +365,16 @@ int dns_read_name(struct dns_message *message, struct dns_name *name) {
         if ((length & LENGTH_KINDS) == 0) {
             if (read_label(&part, name, length) < 0)
                 return -1;
-            continue;
+        } else {
+            size_t target;
+            if (read_pointer(&part, length, began_at, &target) < 0)
+                return -1;
+            if (!followed_pointer)
+                message->at = part.at; /* behind the first pointer */
+            followed_pointer = true;
+            began_at = target;
+            part.at = target;
         }
-        if ((length & LENGTH_KINDS) != POINTER || !has_bytes(&part, 1))
-            return fail(EBADMSG);
-        part.at--; /* the first byte of the pointer belongs to the number */
-        size_t target = read16(&part) & OFFSET;
-        if (!followed_pointer)
-            message->at = part.at;
-        followed_pointer = true;
-        if (target >= began_at)
-            return fail(EBADMSG);
-        began_at = target;
-        part.at = target;
     }
     if (!followed_pointer)
         message->at = part.at;

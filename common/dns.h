@@ -150,7 +150,8 @@ const char *dns_type_format(uint16_t type, char *text);
  * The next four functions read what comes next in the message, and set
  * message->at behind it. They return 0. They return -1 with errno EBADMSG when
  * the message ends too early, or when a name in it is wrong. Then the message
- * is of no more use.
+ * is of no more use. A pointer must lead to a name before it, so the name of
+ * the first question can have none.
  */
 int dns_read_header(struct dns_message *message, struct dns_header *header);
 int dns_read_question(struct dns_message *message,

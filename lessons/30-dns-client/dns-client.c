@@ -49,7 +49,6 @@ enum {
     QUERY_BYTES = 512, /* more than any question has */
     LENGTH_BYTES = 2,  /* over TCP, each message has its length before it */
     ALIASES = 16,      /* so many CNAMEs may follow each other */
-    LINE_BYTES = 1024,
 };
 
 static const char settings_path[] = "/etc/resolv.conf";
@@ -223,15 +222,17 @@ static void read_settings_line(struct settings *settings, char *line,
  * machine: resolv.conf(5). */
 static void read_settings(struct settings *settings,
                           const struct options *options) {
-    char line[LINE_BYTES];
+    char *line = NULL;
+    size_t size = 0;
     FILE *file = fopen(settings_path, "re");
     if (file == NULL && errno != ENOENT)
         err(1, "%s", settings_path);
     if (file != NULL) {
-        while (fgets(line, sizeof line, file) != NULL)
+        while (getline(&line, &size, file) >= 0)
             read_settings_line(settings, line, options->port);
         if (ferror(file))
             err(1, "%s", settings_path);
+        free(line);
         (void)fclose(file); /* we have only read from it */
     }
     if (settings->count == 0)

@@ -159,7 +159,7 @@ static enum dns_status read_question(struct dns_message *message,
         return DNS_NOT_IMPLEMENTED;
     if (header->questions != 1)
         return DNS_FORMAT_ERROR;
-    /* In the question there is nothing yet to which a pointer could lead. */
+    /* No name stands before this one, so a pointer in it is an error, too. */
     if (dns_read_question(message, question) < 0)
         return DNS_FORMAT_ERROR;
     if (question->class != DNS_IN)

@@ -434,7 +434,7 @@ static int bind_socket(int type, in_port_t port) {
 }
 
 static in_port_t port_of(int fd) {
-    struct sockaddr_in own;
+    struct sockaddr_in own = {0};
     socklen_t size = sizeof own;
     if (getsockname(fd, (struct sockaddr *)&own, &size) < 0)
         err(1, "getsockname");
