@@ -1,6 +1,6 @@
 /*
- * dns: reads and writes the messages of the Domain Name System. Built by lesson
- * 30.
+ * dns: reads and writes the messages of the Domain Name System.
+ * Built by lesson 30.
  *
  * Nothing here touches a socket. A message may come from anybody, so nothing in
  * it is believed: no length, no count, and no pointer from one name to another.

@@ -382,6 +382,8 @@ static enum outcome report_failure(const char *call,
                                    unsigned timeout_seconds) {
     if (errno == ETIMEDOUT)
         warnx("%s: no answer within %u s", server->text, timeout_seconds);
+    else if (errno == EPROTO)
+        warnx("%s: the connection ended before the reply did", server->text);
     else
         warn("%s %s", call, server->text);
     return FAILED;

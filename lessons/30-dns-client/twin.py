@@ -1,10 +1,10 @@
-"""Asks a name server for the A records of a name: python3 twin.py SERVER PORT NAME"""
+"""Asks for the A records of a name: python3 twin.py -s SERVER -p PORT NAME"""
 import secrets
 import socket
 import struct
 import sys
 
-server, port, name = sys.argv[1:]
+_, server, _, port, name = sys.argv[1:]
 ident = secrets.randbelow(65536)
 query = struct.pack("!6H", ident, 0x0100, 1, 0, 0, 1)
 for label in name.split("."):
