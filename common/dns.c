@@ -160,8 +160,8 @@ static void add_number(struct text *text, unsigned long number) {
  * from 127 on are written as their number. */
 static void add_byte(struct text *text, uint8_t byte, int first,
                      const char *special) {
-    char escape[sizeof "\\255"];
     if (byte < first || byte >= DELETE) {
+        char escape[sizeof "\\255"];
         (void)snprintf(escape, sizeof escape, "\\%03d", byte);
         add_string(text, escape);
         return;

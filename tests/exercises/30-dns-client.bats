@@ -252,7 +252,7 @@ before it. The last line may have no newline at its end."
 
 @test "compares names without regard to case" {
     draw_hosts
-    serves "$four ${a^} ${b^^}\n$six $a\n$other_four $c[\n"
+    serves "$four ${a^} ${b^^}\n$six $a\n$other_four ${c}[\n"
     asks PORT "${a^^}" A
     expect_reply 0 "${a^^}. class 1 A" "$a A $four" --hint "$case_hint"
     asks PORT "$a" A

@@ -72,33 +72,36 @@ static void tell_equals(const char *text_a, const char *text_b) {
 
 static void tell_reverse(const char *address) {
     struct dns_name name;
-    char text[DNS_NAME_TEXT_BYTES];
-    if (dns_name_reverse(&name, address) == 0)
+    if (dns_name_reverse(&name, address) == 0) {
+        char text[DNS_NAME_TEXT_BYTES];
         puts(dns_name_format(&name, text));
-    else
+    } else {
         print_error();
+    }
 }
 
 static void tell_type(const char *text) {
-    char formatted[DNS_TYPE_TEXT_BYTES];
     uint16_t type;
-    if (dns_type_parse(&type, text) == 0)
+    if (dns_type_parse(&type, text) == 0) {
+        char formatted[DNS_TYPE_TEXT_BYTES];
         printf("%d %s\n", type, dns_type_format(type, formatted));
-    else
+    } else {
         print_error();
+    }
 }
 
 /* ---- Messages --------------------------------------------------------------
  */
 
-/* Returns the message from standard input. The caller frees its bytes. */
-static struct dns_message read_message(void) {
+/* Returns the bytes of the message from standard input. The caller frees them.
+ */
+static uint8_t *read_bytes(size_t *length) {
     uint8_t *bytes = malloc(DNS_MESSAGE_BYTES);
-    struct dns_message message = {.length = 0};
     char digits[3] = "";
     size_t count = 0;
     if (bytes == NULL)
         err(1, "malloc");
+    *length = 0;
     for (;;) {
         int character = getchar();
         if (character == EOF)
@@ -110,40 +113,31 @@ static struct dns_message read_message(void) {
         if (count < 2)
             continue;
         count = 0;
-        if (message.length == DNS_MESSAGE_BYTES)
+        if (*length == DNS_MESSAGE_BYTES)
             errx(1, "the message is too long");
-        bytes[message.length] = (uint8_t)strtoul(digits, NULL, 16);
-        message.length++;
+        bytes[*length] = (uint8_t)strtoul(digits, NULL, 16);
+        (*length)++;
     }
-    size_t size = message.length > 0 ? message.length : 1;
-    bytes = realloc(bytes, size);
-    if (bytes == NULL)
+    uint8_t *exact = realloc(bytes, *length > 0 ? *length : 1);
+    if (exact == NULL)
         err(1, "realloc");
-    message.bytes = bytes;
-    return message;
-}
-
-static void free_message(struct dns_message *message) {
-    union {
-        const uint8_t *read;
-        uint8_t *own;
-    } bytes = {.read = message->bytes};
-    free(bytes.own);
+    return exact;
 }
 
 static void tell_read(size_t offset) {
-    struct dns_message message = read_message();
+    struct dns_message message = {.at = offset};
+    uint8_t *bytes = read_bytes(&message.length);
     struct dns_name name;
+    message.bytes = bytes;
     if (offset > message.length)
         errx(1, "the message is shorter");
-    message.at = offset;
     if (dns_read_name(&message, &name) == 0) {
         printf("to %zu: ", message.at);
         print_name(&name);
     } else {
         print_error();
     }
-    free_message(&message);
+    free(bytes);
 }
 
 static void print_header(const struct dns_header *header) {
@@ -216,10 +210,12 @@ static int tell_all(struct dns_message *message) {
 }
 
 static void tell_message(void) {
-    struct dns_message message = read_message();
+    struct dns_message message = {.at = 0};
+    uint8_t *bytes = read_bytes(&message.length);
+    message.bytes = bytes;
     if (tell_all(&message) < 0)
         print_error();
-    free_message(&message);
+    free(bytes);
 }
 
 /* Returns whether all in the message can be read. */
@@ -245,18 +241,19 @@ static bool is_whole(struct dns_message message) {
 
 /* Each length is tried in a buffer that ends there. */
 static void tell_cut(void) {
-    struct dns_message message = read_message();
-    for (size_t length = 0; length <= message.length; length++) {
-        uint8_t *bytes = malloc(length > 0 ? length : 1);
-        if (bytes == NULL)
+    size_t whole;
+    uint8_t *bytes = read_bytes(&whole);
+    for (size_t length = 0; length <= whole; length++) {
+        uint8_t *exact = malloc(length > 0 ? length : 1);
+        if (exact == NULL)
             err(1, "malloc");
-        memcpy(bytes, message.bytes, length);
-        struct dns_message cut = {.bytes = bytes, .length = length};
+        memcpy(exact, bytes, length);
+        struct dns_message cut = {.bytes = exact, .length = length};
         if (is_whole(cut))
             printf("whole with %zu bytes\n", length);
-        free(bytes);
+        free(exact);
     }
-    free_message(&message);
+    free(bytes);
 }
 
 /* Writes a reply with a question and two records, and prints what fits. */

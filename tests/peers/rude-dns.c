@@ -70,25 +70,25 @@ enum stream {
 struct face {
     const char *name;
     const char *says;
-    unsigned id_change; /* is added to the id */
+    const char *question; /* NULL: as it was asked */
+    const char *records;  /* NULL: the truth */
+    unsigned answers;     /* 0: one */
+    unsigned id_change;   /* is added to the id */
+    unsigned operation;
+    unsigned status;
+    unsigned copies;    /* so many more are sent, with other ids */
+    int more_questions; /* than the one, in the header */
+    int length;         /* so many bytes of it are sent; 0: all */
+    enum source source;
+    enum stream stream;
     bool is_question;   /* lacks the bit "this is a reply" */
     bool is_silent;     /* nothing is sent */
     bool is_noise;      /* any bytes, behind the true id */
     bool is_endless;    /* is sent again and again */
+    bool is_cut;        /* has the bit TC */
+    bool lacks_answers; /* the header says that there are none */
     bool truth_follows; /* after a pause, the true reply is sent */
     bool knows_no_opt;  /* the truth is for questions without OPT */
-    bool is_cut;        /* has the bit TC */
-    bool lacks_answers; /* the header says so; otherwise see answers */
-    unsigned operation;
-    unsigned status;
-    unsigned copies;      /* so many more are sent, with other ids */
-    int more_questions;   /* than the one, in the header */
-    const char *question; /* NULL: as it was asked */
-    unsigned answers;     /* 0: one */
-    const char *records;  /* NULL: the truth */
-    int length;           /* so many bytes of it are sent; 0: all */
-    enum source source;
-    enum stream stream;
 };
 
 static const char truth[] = "c00c 0001 0001 0000003c 0004 c0000207";
@@ -684,9 +684,11 @@ static void make_reset(int fd) {
 
 /* Waits until the client has closed the connection. */
 static void wait_for_end(struct deadline deadline, int fd) {
-    char byte;
-    while (deadline_recv(deadline, fd, &byte, sizeof byte) > 0)
-        continue;
+    ssize_t length;
+    do {
+        char byte;
+        length = deadline_recv(deadline, fd, &byte, sizeof byte);
+    } while (length > 0);
 }
 
 static void answer_connection(const struct server *server, int fd,

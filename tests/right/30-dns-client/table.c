@@ -47,8 +47,13 @@ static char *read_all(const char *path) {
     if (fd < 0)
         err(1, "%s", path);
     for (;;) {
-        if (length + 1 == size)
-            text = realloc(text, size *= 2);
+        if (length + 1 == size) {
+            size *= 2;
+            char *more = realloc(text, size);
+            if (more == NULL)
+                err(1, "realloc");
+            text = more;
+        }
         if (text == NULL)
             err(1, "malloc");
         ssize_t got = read(fd, text + length, size - length - 1);
