@@ -39,6 +39,7 @@ enum {
     LENGTH_BYTES = 2,
     NOTHING = -1, /* a length: not one byte is sent */
     NOISE_BYTES = 300,
+    TRIES = 100, /* to find a port that is free for UDP and TCP */
 };
 
 /* Where a datagram comes from. */
@@ -549,7 +550,8 @@ static void make_noise(struct reply *reply, const struct request *request) {
 /* ---- Over UDP --------------------------------------------------------------
  */
 
-static int bind_socket(int type, in_addr_t address, in_port_t port) {
+/* Returns a socket that is bound there, or -1 if the port is not free. */
+static int try_to_bind(int type, in_addr_t address, in_port_t port) {
     struct sockaddr_in own = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
@@ -561,8 +563,17 @@ static int bind_socket(int type, in_addr_t address, in_port_t port) {
         err(1, "socket");
     if (type == SOCK_STREAM)
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
-        err(1, "bind port %d", port);
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int bind_socket(int type, in_addr_t address, in_port_t port) {
+    int fd = try_to_bind(type, address, port);
+    if (fd < 0)
+        errx(1, "port %d is not free", port);
     return fd;
 }
 
@@ -780,6 +791,20 @@ static unsigned long long number_up_to(const char *text,
     return number;
 }
 
+/* Binds both sockets to the same port. A port that the kernel has chosen for
+ * UDP may be in use for TCP. Then we let it choose again. Returns the port. */
+static in_port_t bind_both(struct server *server, in_port_t wanted) {
+    for (int i = 0; i < TRIES; i++) {
+        server->udp = bind_socket(SOCK_DGRAM, INADDR_LOOPBACK, wanted);
+        in_port_t port = port_of(server->udp);
+        server->tcp = try_to_bind(SOCK_STREAM, INADDR_LOOPBACK, port);
+        if (server->tcp >= 0)
+            return port;
+        (void)close(server->udp);
+    }
+    errx(1, "no port is free for both UDP and TCP");
+}
+
 static void serve(const struct server *server) {
     for (;;) {
         struct pollfd waiting[] = {
@@ -825,9 +850,7 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 
-    server.udp = bind_socket(SOCK_DGRAM, INADDR_LOOPBACK, port);
-    port = port_of(server.udp);
-    server.tcp = bind_socket(SOCK_STREAM, INADDR_LOOPBACK, port);
+    port = bind_both(&server, port);
     if (server.face->stream != NO_LISTENER && listen(server.tcp, SOMAXCONN) < 0)
         err(1, "listen");
     printf("listening on 127.0.0.1:%d\n", port);

@@ -34,6 +34,7 @@ enum {
     LINE_BYTES = 4096,
     UDP_BYTES = 512, /* the largest reply for a client without OPT */
     MOST_ALIASES = 20,
+    TRIES = 100,        /* to find a port that is free for UDP and TCP */
     PATIENCE_MS = 1000, /* with a client over TCP */
     BYTES_A_LINE = 16,
     POINTER_TO_QUESTION = 0xc00c, /* the question's name begins at byte 12 */
@@ -416,7 +417,8 @@ static void serve_connection(int fd, const struct zone *zone) {
 /* ---- The server ------------------------------------------------------------
  */
 
-static int bind_socket(int type, in_port_t port) {
+/* Returns a socket that is bound there, or -1 if the port is not free. */
+static int try_to_bind(int type, in_port_t port) {
     struct sockaddr_in own = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
@@ -428,8 +430,10 @@ static int bind_socket(int type, in_port_t port) {
         err(1, "socket");
     if (type == SOCK_STREAM)
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
-        err(1, "bind 127.0.0.1:%d", port);
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0) {
+        (void)close(fd);
+        return -1;
+    }
     return fd;
 }
 
@@ -439,6 +443,22 @@ static in_port_t port_of(int fd) {
     if (getsockname(fd, (struct sockaddr *)&own, &size) < 0)
         err(1, "getsockname");
     return ntohs(own.sin_port);
+}
+
+/* Binds both sockets to the same port. A port that the kernel has chosen for
+ * UDP may be in use for TCP. Then we let it choose again. Returns the port. */
+static in_port_t bind_both(int *udp, int *tcp, in_port_t wanted) {
+    for (int i = 0; i < TRIES; i++) {
+        *udp = try_to_bind(SOCK_DGRAM, wanted);
+        if (*udp < 0)
+            errx(1, "port %d is not free for UDP", wanted);
+        in_port_t port = port_of(*udp);
+        *tcp = try_to_bind(SOCK_STREAM, port);
+        if (*tcp >= 0)
+            return port;
+        (void)close(*udp);
+    }
+    errx(1, "no port is free for both UDP and TCP");
 }
 
 int main(int argc, char **argv) {
@@ -456,9 +476,9 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 
-    int udp = bind_socket(SOCK_DGRAM, (in_port_t)number);
-    in_port_t port = port_of(udp);
-    int tcp = bind_socket(SOCK_STREAM, port);
+    int udp;
+    int tcp;
+    in_port_t port = bind_both(&udp, &tcp, (in_port_t)number);
     if (listen(tcp, SOMAXCONN) < 0)
         err(1, "listen");
     printf("listening on 127.0.0.1:%d\n", port);
