@@ -75,8 +75,8 @@ int main(int argc, char *argv[]) {
         do {
             ERR_clear_error();
             r = SSL_read(s, piece, sizeof piece);
-            if (r > 0 && (fwrite(piece, 1, r, stdout) != (size_t)r ||
-                          fflush(stdout)))
+            if (r > 0 &&
+                (fwrite(piece, 1, r, stdout) != (size_t)r || fflush(stdout)))
                 err(1, "stdout");
         } while (r > 0);
         int bad = need(s, r, &in, &out);

@@ -43,7 +43,8 @@ static char reason[TLS_REASON_BYTES];
 int main(int argc, char **argv) {
     if (argc != 5)
         return fputs("usage: 27-tls-event-loop CAFILE NAME HOST PORT\n",
-                     stderr), 2;
+                     stderr),
+               2;
     in_port_t p;
     if (addr_parse_port(argv[4], strlen(argv[4]), 1, &p) < 0)
         errx(1, "bad port %s", argv[4]);
