@@ -4,8 +4,8 @@
  * Our server keeps a silent client for ever, as that of lesson 25 did. In this
  * exercise you write an echo server with an idle limit again: it closes a
  * client that has been silent for too long. But now the clients belong to the
- * ring. So the time has to come from the ring too, and a client can only be
- * closed when the kernel has no request for it.
+ * ring. So the ring must also tell us that the time is up, and a client can
+ * only be closed when the kernel has no request for it.
  *
  * It is called as `28-io-uring-server -i SECONDS PORT`. Everything else is as
  * in this lesson's server, but you may leave out some parts: the option `-m`,
@@ -19,7 +19,7 @@
  * `len` is 1, because there is one such struct. If `timeout_flags` is 0, the
  * struct is a length of time. If it is IORING_TIMEOUT_ABS, the struct is a
  * point in time by CLOCK_MONOTONIC, the clock of `struct deadline` (lesson
- * 07). `off` stays 0.
+ * 07). `off` stays 0, and `fd` is -1.
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that
@@ -42,35 +42,39 @@
  * 9. It uses no processor while a client does not read. When no more bytes fit
  *    anywhere, your server sleeps.
  * 10. It uses little memory for a client that does not read. The whole process
- *    uses less than 6 MB more than before.
+ *     uses less than 6 MB more than before.
  * 11. It uses no processor when all has been sent back.
  * 12. It accepts clients again after accept has failed. In this test your
- *    server may have only 40 descriptors, and 60 clients come. What becomes of
- *    those for whom there is no descriptor is up to you. But when all of them
- *    have left, new clients are served.
+ *     server may have only 40 descriptors, and 60 clients come. You decide
+ *     what happens to the clients for whom there is no descriptor. But when
+ *     all of them have left, new clients are served.
  * 13. It leaves its clients to the ring. Your server does not itself call
- *    `accept`, `recv` or `send`.
- * 14. It makes at most one system call for two messages. This is so when 50
- *    clients send at the same time. Only `io_uring_enter` is counted.
+ *     `accept`, `recv` or `send`.
+ * 14. It makes at most one system call for two messages. This is an average.
+ *     This is so when 50 clients send at the same time. Only `io_uring_enter`
+ *     is counted.
  * 15. It closes a client that is silent for SECONDS. SECONDS is a number such
- *    as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
- *    late. Its descriptor is closed and its memory is freed too, as in 7.
+ *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
+ *     late. Its descriptor is closed and its memory is freed too, as in 7. For
+ *     a client that never sends anything, the time begins when it is accepted.
  * 16. It gives a client its time anew when it sends something. No client is
- *    closed before it has been silent for SECONDS. Whether it counts that your
- *    server sends something to the client is up to you.
+ *     closed before it has been silent for SECONDS. Whether it counts that
+ *     your server sends something to the client is up to you.
  * 17. It closes a silent client also while others send. Again, it is at most
- *    50 milliseconds late.
- * 18. It does not take a new client for one that it has closed. A new client
- *    comes just when the time of another is up, and is served.
+ *     50 milliseconds late.
+ * 18. It does not take a new client for one that it has closed. It must not
+ *     confuse the two. A new client comes just when the time of another is up,
+ *     and is served.
  * 19. It sleeps while nothing happens. There is no clock that ticks, neither
- *    without a client nor while a client is silent.
- * 20. It does no more work for a request when 2500 clients are silent.
+ *     without a client nor while a client is silent.
+ * 20. It does no more work for a request when 2500 clients are silent. A
+ *     request costs as much as when there are no silent clients.
  * 21. It says so if there is no io_uring, with status 1. The message on
- *    standard error names io_uring.
+ *     standard error names io_uring.
  * 22. It refuses an invalid number of seconds or an invalid port, with status
- *    1. It says on standard error what is wrong.
+ *     1. It says on standard error what is wrong.
  * 23. It refuses other arguments, with status 2. It then prints a line that
- *    begins with `usage:` on standard error.
+ *     begins with `usage:` on standard error.
  *
  * What is here compiles, listens, and accepts nobody. The two rings are made.
  * Your part begins in handle_completions, which is called again and again.
