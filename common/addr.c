@@ -7,7 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LARGEST_PORT = 65535, PORT_TEXT_BYTES = sizeof "65535" };
+enum {
+    LARGEST_PORT = 65535,
+    PORT_TEXT_BYTES = sizeof "65535", /* the digits, and a NUL */
+    /* What is left of addr_format's text for the address and its zone. */
+    HOST_TEXT_BYTES = ADDR_TEXT_BYTES - PORT_TEXT_BYTES - sizeof "[]:",
+};
 
 static int fail_as_invalid(void) {
     errno = EINVAL;
@@ -23,7 +28,8 @@ int addr_parse_port(const char *text, size_t length, unsigned smallest,
         if (text[i] < '0' || text[i] > '9')
             return fail_as_invalid();
         value = value * 10 + (unsigned)(text[i] - '0');
-        if (value > LARGEST_PORT) /* before another digit could overflow it */
+        /* Checked after each digit, so that value never overflows. */
+        if (value > LARGEST_PORT)
             return fail_as_invalid();
     }
     if (value < smallest)
@@ -32,8 +38,9 @@ int addr_parse_port(const char *text, size_t length, unsigned smallest,
     return 0;
 }
 
-/* Returns the first such byte from start to end - 1, or NULL. */
-static const char *find(const char *start, const char *end, char byte) {
+/* Searches the bytes from start up to, but not including, end. Returns a
+ * pointer to the first one that is equal to byte, or NULL if there is none. */
+static const char *find_byte(const char *start, const char *end, char byte) {
     return memchr(start, byte, (size_t)(end - start));
 }
 
@@ -42,34 +49,41 @@ int addr_split(const char *text, size_t length, const char **host,
     const char *end = text + length;
     const char *host_start = text;
     const char *host_end;
-    const char *colon; /* the one before the port */
+    const char *colon; /* the colon before the port */
 
-    /* A C string would end at a NUL, and be another name. */
-    if (find(text, end, '\0') != NULL)
+    /* If the caller makes a C string of the host, that string ends at a NUL,
+     * and names another host. */
+    if (find_byte(text, end, '\0') != NULL)
         return fail_as_invalid();
     if (length > 0 && text[0] == '[') {
         host_start = text + 1;
-        host_end = find(host_start, end, ']');
-        if (host_end == NULL || find(host_start, host_end, ':') == NULL)
+        host_end = find_byte(host_start, end, ']');
+        if (host_end == NULL)
+            return fail_as_invalid();
+        /* Every IPv6 address has a colon. */
+        if (find_byte(host_start, host_end, ':') == NULL)
             return fail_as_invalid();
         colon = host_end + 1;
         if (colon == end || *colon != ':')
             return fail_as_invalid();
     } else {
-        host_end = find(text, end, ':');
+        host_end = find_byte(text, end, ':');
         if (host_end == NULL)
             return fail_as_invalid();
         colon = host_end;
     }
 
     const char *port_start = colon + 1;
-    if (host_start == host_end || port_start == end)
+    if (host_start == host_end) /* the host is empty */
         return fail_as_invalid();
-    if (find(port_start, end, ':') != NULL)
+    if (port_start == end) /* the port is empty */
+        return fail_as_invalid();
+    if (find_byte(port_start, end, ':') != NULL)
         return fail_as_invalid();
     /* No bracket may stand inside of the host. */
-    if (find(host_start, host_end, '[') != NULL ||
-        find(host_start, host_end, ']') != NULL)
+    if (find_byte(host_start, host_end, '[') != NULL)
+        return fail_as_invalid();
+    if (find_byte(host_start, host_end, ']') != NULL)
         return fail_as_invalid();
     *host = host_start;
     *host_length = (size_t)(host_end - host_start);
@@ -87,28 +101,33 @@ int addr_resolve(const char *host, const char *port, int family, int type,
     };
     in_port_t number;
 
-    /* getaddrinfo takes 65536 for 0, and in some libraries a sign or a blank
-     * before the digits. So we look first. */
+    /* getaddrinfo would read 65536 as 0, and in some libraries it accepts a
+     * sign or a blank before the digits. So we check the port first. */
     if (addr_parse_port(port, strlen(port), 0, &number) < 0)
         return EAI_SERVICE;
     return getaddrinfo(host, port, &hints, list);
 }
 
+static const char *format_family(sa_family_t family, char *text) {
+    (void)snprintf(text, ADDR_TEXT_BYTES, "family %d", family);
+    return text;
+}
+
 const char *addr_format(const struct sockaddr *address, socklen_t length,
                         char *text) {
-    char host[ADDR_TEXT_BYTES - PORT_TEXT_BYTES - sizeof "[]:"];
+    char host[HOST_TEXT_BYTES];
     char port[PORT_TEXT_BYTES];
     sa_family_t family = AF_UNSPEC;
-    int error = EAI_FAMILY;
 
     if (length >= sizeof family)
         family = address->sa_family;
-    if (family == AF_INET || family == AF_INET6)
-        error = getnameinfo(address, length, host, sizeof host, port,
-                            sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-    if (error != 0)
-        (void)snprintf(text, ADDR_TEXT_BYTES, "family %d", family);
-    else if (family == AF_INET6)
+    if (family != AF_INET && family != AF_INET6)
+        return format_family(family, text);
+    /* This fails when the address is cut short. */
+    if (getnameinfo(address, length, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return format_family(family, text);
+    if (family == AF_INET6)
         (void)snprintf(text, ADDR_TEXT_BYTES, "[%s]:%s", host, port);
     else
         (void)snprintf(text, ADDR_TEXT_BYTES, "%s:%s", host, port);

@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 
 enum {
-    /* The longest text of addr_format: "[" address "%" interface "]:" port. */
+    /* The longest text of addr_format: "[" address "%" interface "]:" port. The
+     * name of an interface has at most 16 bytes: IF_NAMESIZE in <net/if.h>. */
     ADDR_TEXT_BYTES = INET6_ADDRSTRLEN + 16 + sizeof "[%]:65535",
 };
 

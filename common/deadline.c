@@ -9,7 +9,11 @@
 #include <stdbool.h>
 #include <time.h>
 
-enum { MS_PER_SECOND = 1000, NS_PER_MS = 1000 * 1000 };
+enum {
+    MS_PER_SECOND = 1000,
+    NS_PER_MS = 1000 * 1000,
+    NS_PER_SECOND = 1000 * 1000 * 1000,
+};
 
 static int fail(int error) {
     errno = error;
@@ -19,24 +23,36 @@ static int fail(int error) {
 /* What deadline_parse has read so far. */
 struct seconds {
     int64_t milliseconds;
-    int64_t place_value; /* in milliseconds, of the last digit read */
+    int64_t
+        place_value; /* of the last digit behind the point, in milliseconds */
     bool has_digit;
     bool has_point;
-    bool has_rest; /* less than a millisecond is left over */
+    bool has_fraction_of_ms; /* there is more, but less than a millisecond */
 };
+
+static void add_digit_before_point(struct seconds *read, int64_t digit) {
+    /* A number that is too large already stays as it is. If we went on, it
+     * could overflow. */
+    if (read->milliseconds > DEADLINE_LONGEST_MS)
+        return;
+    read->milliseconds = read->milliseconds * 10 + digit * MS_PER_SECOND;
+}
+
+/* The first digit behind the point counts 100 milliseconds, the second 10, and
+ * the third 1. The digits behind those count less than a millisecond. */
+static void add_digit_behind_point(struct seconds *read, int64_t digit) {
+    read->place_value /= 10; /* 0 from the fourth digit on */
+    read->milliseconds += digit * read->place_value;
+    if (read->place_value == 0 && digit != 0)
+        read->has_fraction_of_ms = true;
+}
 
 static void add_digit(struct seconds *read, int64_t digit) {
     read->has_digit = true;
-    if (read->has_point) {
-        read->place_value /= 10; /* 0 from the fourth place on */
-        read->milliseconds += digit * read->place_value;
-        if (read->place_value == 0 && digit != 0)
-            read->has_rest = true;
-    } else if (read->milliseconds <= DEADLINE_LONGEST_MS) {
-        /* Larger ones stay as they are: they are too large already, and might
-         * overflow. */
-        read->milliseconds = read->milliseconds * 10 + digit * MS_PER_SECOND;
-    }
+    if (read->has_point)
+        add_digit_behind_point(read, digit);
+    else
+        add_digit_before_point(read, digit);
 }
 
 int deadline_parse(const char *text, size_t length, int *milliseconds) {
@@ -51,30 +67,34 @@ int deadline_parse(const char *text, size_t length, int *milliseconds) {
     }
     if (!read.has_digit)
         return fail(EINVAL);
-    if (read.has_rest)
-        read.milliseconds++;
+    if (read.has_fraction_of_ms)
+        read.milliseconds++; /* we round up */
     if (read.milliseconds == 0 || read.milliseconds > DEADLINE_LONGEST_MS)
         return fail(ERANGE);
     *milliseconds = (int)read.milliseconds;
     return 0;
 }
 
+/* Returns the nanoseconds that CLOCK_MONOTONIC shows. */
 static int64_t now(void) {
     struct timespec time;
     /* It fails only for a clock that does not exist: clock_gettime(2). */
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * MS_PER_SECOND * NS_PER_MS + time.tv_nsec;
+    return (int64_t)time.tv_sec * NS_PER_SECOND + time.tv_nsec;
 }
 
 struct deadline deadline_after(int milliseconds) {
-    return (struct deadline){now() + (int64_t)milliseconds * NS_PER_MS};
+    int64_t nanoseconds = (int64_t)milliseconds * NS_PER_MS;
+    return (struct deadline){.nanoseconds = now() + nanoseconds};
 }
 
 int deadline_left(struct deadline deadline) {
     int64_t left = deadline.nanoseconds - now();
     if (left <= 0)
         return 0;
-    return (int)((left + NS_PER_MS - 1) / NS_PER_MS); /* rounded up */
+    /* A division rounds down. To round up, we add almost a millisecond first.
+     */
+    return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 int deadline_wait(struct deadline deadline, int fd, short events) {
@@ -86,10 +106,11 @@ int deadline_wait(struct deadline deadline, int fd, short events) {
         int ready = poll(&waiting, 1, left);
         if (ready < 0 && errno != EINTR)
             return -1;
-        if (ready > 0 && (waiting.revents & POLLNVAL) != 0)
-            return fail(EBADF);
-        if (ready > 0)
+        if (ready > 0) {
+            if ((waiting.revents & POLLNVAL) != 0)
+                return fail(EBADF); /* fd is not open */
             return 0;
+        }
     }
 }
 
@@ -101,7 +122,9 @@ void deadline_pause(int milliseconds) {
 int deadline_connect(struct deadline deadline, int fd,
                      const struct sockaddr *address, socklen_t length) {
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    if (flags < 0)
+        return -1;
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -1;
     if (connect(fd, address, length) == 0)
         return 0;
@@ -110,7 +133,8 @@ int deadline_connect(struct deadline deadline, int fd,
     if (deadline_wait(deadline, fd, POLLOUT) < 0)
         return -1;
 
-    /* It is over, but did it succeed? SO_ERROR says that: socket(7). */
+    /* The connect has ended, but did it succeed? SO_ERROR says that: socket(7).
+     */
     int error;
     socklen_t size = sizeof error;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
@@ -120,8 +144,8 @@ int deadline_connect(struct deadline deadline, int fd,
     return 0;
 }
 
-/* MSG_DONTWAIT, because what poll(2) saw may be gone when we call recv, as
- * select(2) says under BUGS. recv fails with EAGAIN then, and we wait again. */
+/* Why MSG_DONTWAIT? What poll(2) saw may be gone when we call recv, as
+ * select(2) says under BUGS. Then recv fails with EAGAIN, and we wait again. */
 ssize_t deadline_recv(struct deadline deadline, int fd, void *bytes,
                       size_t length) {
     ssize_t received;

@@ -12,50 +12,57 @@
 /* What dial_connect must remember while the attempts go on. */
 struct race {
     struct dial *dial;
-    size_t begun;         /* so many attempts have begun, in their order */
-    struct deadline next; /* then the next one begins */
-    int error;            /* of the attempt that failed last */
+    size_t begun;         /* how many attempts have begun, in their order */
+    struct deadline next; /* when the next attempt begins */
+    int error;            /* the error of the attempt that failed last */
 };
 
-/* Returns the first entry, from where on, that has this family, or that has
- * another one, as is_same says. Returns NULL if there is none. */
-static const struct addrinfo *find_family(const struct addrinfo *where,
-                                          int family, bool is_same) {
-    while (where != NULL && (where->ai_family == family) != is_same)
-        where = where->ai_next;
-    return where;
+/* Returns the first entry of this family in the list, or NULL. */
+static const struct addrinfo *find_family(const struct addrinfo *list,
+                                          int family) {
+    while (list != NULL && list->ai_family != family)
+        list = list->ai_next;
+    return list;
 }
 
-static void add_attempt(struct dial *dial, const struct addrinfo *where) {
+/* Returns the first entry in the list that is not of this family, or NULL. */
+static const struct addrinfo *find_other_family(const struct addrinfo *list,
+                                                int family) {
+    while (list != NULL && list->ai_family == family)
+        list = list->ai_next;
+    return list;
+}
+
+static void add_attempt(struct dial *dial, const struct addrinfo *entry) {
     if (dial->count == DIAL_ADDRESSES)
         return;
     struct dial_attempt *attempt = &dial->attempts[dial->count];
     dial->count++;
     *attempt = (struct dial_attempt){
         .state = DIAL_UNTRIED,
-        .length = where->ai_addrlen,
+        .length = entry->ai_addrlen,
         .fd = -1,
     };
-    memcpy(&attempt->address, where->ai_addr, where->ai_addrlen);
-    addr_format(where->ai_addr, where->ai_addrlen, attempt->name);
+    memcpy(&attempt->address, entry->ai_addr, entry->ai_addrlen);
+    (void)addr_format(entry->ai_addr, entry->ai_addrlen, attempt->name);
 }
 
-/* Takes one address of the first family, one of the other, and so on. Within a
- * family, the order stays. When one family has no more, the rest of the other
- * follows: RFC 8305, section 4. */
-static void add_in_turn(struct dial *dial, const struct addrinfo *list) {
+/* Makes an attempt for each address. The families alternate, and within a
+ * family the order stays. When one family has no more addresses, those of the
+ * other family follow: RFC 8305, section 4. */
+static void add_attempts(struct dial *dial, const struct addrinfo *list) {
     int family = list->ai_family;
     const struct addrinfo *first = list;
-    const struct addrinfo *other = find_family(list, family, false);
+    const struct addrinfo *other = find_other_family(list, family);
 
     while (first != NULL || other != NULL) {
         if (first != NULL) {
             add_attempt(dial, first);
-            first = find_family(first->ai_next, family, true);
+            first = find_family(first->ai_next, family);
         }
         if (other != NULL) {
             add_attempt(dial, other);
-            other = find_family(other->ai_next, family, false);
+            other = find_other_family(other->ai_next, family);
         }
     }
 }
@@ -67,7 +74,7 @@ static int look_up(struct dial *dial) {
         addr_resolve(dial->host, dial->port, dial->family, SOCK_STREAM, &list);
     if (error != 0)
         return error;
-    add_in_turn(dial, list);
+    add_attempts(dial, list);
     freeaddrinfo(list);
     return 0;
 }
@@ -81,7 +88,7 @@ static void set_state(const struct dial *dial, struct dial_attempt *attempt,
 
 static void close_socket(struct dial_attempt *attempt) {
     if (attempt->fd >= 0)
-        (void)close(attempt->fd); /* nothing was sent, so nothing can be lost */
+        (void)close(attempt->fd); /* we have sent nothing that could be lost */
     attempt->fd = -1;
 }
 
@@ -107,8 +114,8 @@ static void fail_all(struct race *race, const char *call, int error) {
 }
 
 /* Begins the next attempt. It goes on while we do something else: connect
- * returns at once, with EINPROGRESS. If it should succeed at once, poll will
- * tell us in the same way. */
+ * returns at once, with EINPROGRESS. Even if connect succeeds at once, we learn
+ * it from poll, as in all other cases. */
 static void begin_attempt(struct race *race) {
     struct dial *dial = race->dial;
     struct dial_attempt *attempt = &dial->attempts[race->begun];
@@ -123,26 +130,30 @@ static void begin_attempt(struct race *race) {
     const struct sockaddr *address = (struct sockaddr *)&attempt->address;
     attempt->fd = socket(address->sa_family,
                          SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (attempt->fd < 0)
+    if (attempt->fd < 0) {
         fail_attempt(race, attempt, "socket", errno);
-    else if (connect(attempt->fd, address, attempt->length) < 0 &&
-             errno != EINPROGRESS)
+        return;
+    }
+    int result = connect(attempt->fd, address, attempt->length);
+    if (result < 0 && errno != EINPROGRESS)
         fail_attempt(race, attempt, "connect", errno);
 }
 
-/* Asks whether the connect that has ended has succeeded: lesson 07. */
-static bool is_connected(struct race *race, struct dial_attempt *attempt) {
+/* Call this when connect has ended. Did it succeed? SO_ERROR says that: lesson
+ * 07. Returns 0 if it did. Otherwise the attempt has failed, and it returns -1.
+ */
+static int check_connected(struct race *race, struct dial_attempt *attempt) {
     int error;
     socklen_t size = sizeof error;
     if (getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
         fail_attempt(race, attempt, "getsockopt SO_ERROR", errno);
-        return false;
+        return -1;
     }
     if (error != 0) {
         fail_attempt(race, attempt, "connect", error);
-        return false;
+        return -1;
     }
-    return true;
+    return 0;
 }
 
 /* Returns how many milliseconds poll may wait: until the deadline, or until the
@@ -157,8 +168,9 @@ static int milliseconds_to_wait(const struct race *race) {
     return left;
 }
 
-/* Waits until an attempt has ended, or until it is time for something else.
- * Returns the attempt that is connected, or NULL if there is none yet. */
+/* Waits until an attempt has ended, until the next one has to begin, or until
+ * the deadline. Returns the attempt that is connected, or NULL if there is none
+ * yet. */
 static struct dial_attempt *wait_for_attempts(struct race *race) {
     struct dial_attempt *attempts = race->dial->attempts;
     size_t count = race->begun;
@@ -173,7 +185,9 @@ static struct dial_attempt *wait_for_attempts(struct race *race) {
     if (ready <= 0)
         return NULL;
     for (size_t i = 0; i < count; i++) {
-        if (polled[i].revents != 0 && is_connected(race, &attempts[i]))
+        if (polled[i].revents == 0)
+            continue; /* connect has not ended yet */
+        if (check_connected(race, &attempts[i]) == 0)
             return &attempts[i];
     }
     return NULL;
@@ -190,23 +204,24 @@ static bool is_any_connecting(const struct race *race) {
 /* Returns the first attempt that is connected, or NULL if there is none. */
 static struct dial_attempt *run_race(struct race *race) {
     const struct dial *dial = race->dial;
-    for (;;) {
+    struct dial_attempt *winner = NULL;
+    while (winner == NULL) {
         /* We look at the clock first, as deadline_wait does. */
         if (deadline_left(dial->deadline) == 0) {
             fail_all(race, "connect", ETIMEDOUT);
             return NULL;
         }
-        if (race->begun < dial->count && deadline_left(race->next) == 0) {
-            begin_attempt(race);
-            continue; /* it may have failed already */
-        }
-        if (race->begun == dial->count && !is_any_connecting(race))
+        bool have_all_begun = race->begun == dial->count;
+        if (have_all_begun && !is_any_connecting(race))
             return NULL;
-
-        struct dial_attempt *winner = wait_for_attempts(race);
-        if (winner != NULL)
-            return winner;
+        /* An attempt may fail as soon as it begins, so after that we look again
+         * at what there is to do. */
+        if (!have_all_begun && deadline_left(race->next) == 0)
+            begin_attempt(race);
+        else
+            winner = wait_for_attempts(race);
     }
+    return winner;
 }
 
 static void abandon_others(struct dial *dial,

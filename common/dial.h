@@ -19,27 +19,27 @@ enum {
 };
 
 enum dial_state {
-    DIAL_UNTRIED,    /* its turn has not come */
-    DIAL_CONNECTING, /* its attempt has begun */
-    DIAL_FAILED,     /* call and error say why */
-    DIAL_CONNECTED,  /* it was the first */
-    DIAL_ABANDONED,  /* another was the first, so we closed its socket */
+    DIAL_UNTRIED,    /* the attempt has not begun */
+    DIAL_CONNECTING, /* the attempt has begun */
+    DIAL_FAILED,     /* the members call and error say why */
+    DIAL_CONNECTED,  /* it was connected first, before all others */
+    DIAL_ABANDONED,  /* another was connected first, so we closed its socket */
 };
 
 /* One address, and what has become of it so far. */
 struct dial_attempt {
     enum dial_state state;
     char name[ADDR_TEXT_BYTES]; /* the address, as addr_format writes it */
-    const char *call;           /* if it has failed: the call that did */
-    int error;                  /* and why, as in errno */
+    const char *call; /* DIAL_FAILED: the name of the call that failed */
+    int error;        /* DIAL_FAILED: its error, as in errno */
     struct sockaddr_storage address;
     socklen_t length; /* of address, in bytes */
     int fd;           /* -1 if it has no open socket */
 };
 
-/* Is called after each change of an attempt's state. The context is what the
- * caller of dial_connect has given. It may read the attempt, until it returns,
- * and may not change it. */
+/* A function of the caller, which is called after each change of an attempt's
+ * state. The context is the one in struct dial. The function may read the
+ * attempt until it returns, and may not change it. */
 typedef void dial_observer(void *context, const struct dial_attempt *attempt);
 
 struct dial {
@@ -49,7 +49,7 @@ struct dial {
     int family;       /* AF_INET, AF_INET6, or AF_UNSPEC for both */
     int delay_ms;     /* between two attempts. Less than 10 counts as 10. */
     struct deadline deadline; /* for all of them together */
-    dial_observer *observer;  /* NULL: the caller need not hear of each step */
+    dial_observer *observer;  /* reports each step; NULL if nobody asks */
     void *context;            /* for the observer */
 
     /* dial_connect fills these in. */

@@ -26,7 +26,9 @@ static int set_option(int fd, int level, int option, int value) {
 /* Sets the options that bind looks at: socket(7) and ipv6(7). Returns 0, or -1
  * with errno and *failed. */
 static int set_options(int fd, int family, int options, const char **failed) {
-    const int only_ipv6 = (options & LISTENER_ONLY_IPV6) != 0;
+    int only_ipv6 = 0;
+    if ((options & LISTENER_ONLY_IPV6) != 0)
+        only_ipv6 = 1;
 
     *failed = "setsockopt SO_REUSEADDR";
     if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)

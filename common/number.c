@@ -21,7 +21,8 @@ int number_parse(const char *text, unsigned long long least,
     unsigned long long value = 0;
     for (size_t i = 0; i < length; i++) {
         unsigned digit = (unsigned)(text[i] - '0');
-        /* Would value * 10 + digit overflow? Asked so that nothing does. */
+        /* Would value * 10 + digit be larger than ULLONG_MAX? In this form the
+         * question itself cannot overflow. */
         if (value > (ULLONG_MAX - digit) / 10)
             return fail(ERANGE);
         value = value * 10 + digit;

@@ -39,11 +39,16 @@ enum {
     IPV6_OFFSET = 0xfff8,
 };
 
+enum {
+    TCP_FLAG_BITS = 0x3f, /* the six flags that we know */
+    WORD_BYTES = 4,       /* IPv4 and TCP give their header's length in words */
+};
+
 /* The part of the frame that we have not read yet. */
 struct rest {
     const uint8_t *bytes;
-    size_t captured; /* so many bytes are there to be read */
-    size_t length;   /* so many bytes were sent; never less than captured */
+    size_t captured; /* how many bytes are there to be read */
+    size_t length;   /* how many bytes were sent: captured, or more */
 };
 
 /* The wire is big-endian, whatever this machine is. */
@@ -51,17 +56,27 @@ static unsigned read16(const uint8_t *bytes) {
     return (unsigned)bytes[0] << 8 | bytes[1];
 }
 
+/* Two numbers of 4 bits may share a byte. */
+static unsigned read_high4(const uint8_t *byte) {
+    return *byte >> 4;
+}
+
+static unsigned read_low4(const uint8_t *byte) {
+    return *byte & 15;
+}
+
 static uint32_t read32(const uint8_t *bytes) {
     return (uint32_t)read16(bytes) << 16 | read16(bytes + 2);
 }
 
+/* Always returns -1, which is what its callers return then. */
 static int set_flaw(struct packet *packet, const char *flaw) {
     packet->flaw = flaw;
     return -1;
 }
 
-/* Every header asks this before it is read: are there so many bytes? If not,
- * either the packet is too short (damaged), or only the capture is (cut). */
+/* Call this before you read a header: are all its bytes there? If not, either
+ * the packet is too short (damaged), or only the capture is (cut). */
 static int require_bytes(struct packet *packet, const struct rest *rest,
                          size_t bytes, const char *cut, const char *damaged) {
     if (rest->length < bytes)
@@ -86,7 +101,8 @@ static void shorten(struct rest *rest, size_t length) {
         rest->captured = length;
 }
 
-static int parse_payload(struct packet *packet, const struct rest *rest) {
+/* What is left now is the payload. Always returns 0. */
+static int set_payload(struct packet *packet, const struct rest *rest) {
     packet->payload = rest->bytes;
     packet->payload_length = rest->length;
     packet->payload_captured = rest->captured;
@@ -103,17 +119,17 @@ static int parse_tcp(struct packet *packet, struct rest *rest) {
     packet->to.port = (in_port_t)read16(tcp + 2);
     packet->sequence = read32(tcp + 4);
     packet->acknowledgement = read32(tcp + 8);
-    packet->flags = tcp[13] & 0x3f;
+    packet->flags = tcp[13] & TCP_FLAG_BITS;
     packet->window = (uint16_t)read16(tcp + 14);
 
-    /* How long the header is, with its options, in words of 4 bytes. */
-    size_t header = (size_t)(tcp[12] >> 4) * 4;
+    /* How long the header is, with its options. */
+    size_t header = (size_t)read_high4(tcp + 12) * WORD_BYTES;
     if (header < TCP_BYTES)
         return set_flaw(packet, "a TCP header of under 20 bytes");
     if (require_bytes(packet, rest, header, cut, damaged) < 0)
         return -1;
     skip_bytes(rest, header);
-    return parse_payload(packet, rest);
+    return set_payload(packet, rest);
 }
 
 static int parse_udp(struct packet *packet, struct rest *rest) {
@@ -126,13 +142,14 @@ static int parse_udp(struct packet *packet, struct rest *rest) {
     size_t length = read16(rest->bytes + 4); /* with this header */
     if (length < UDP_BYTES)
         return set_flaw(packet, "a UDP length of under 8 bytes");
-    /* In a first fragment, it is the length of the whole datagram. */
+    /* A first fragment has only a part of its datagram, but this is the length
+     * of the whole datagram. */
     if (length > rest->length && !packet->is_fragment)
         return set_flaw(packet, "a UDP length beyond its packet");
     if (length < rest->length)
         shorten(rest, length);
     skip_bytes(rest, UDP_BYTES);
-    return parse_payload(packet, rest);
+    return set_payload(packet, rest);
 }
 
 static int parse_icmp(struct packet *packet, struct rest *rest) {
@@ -142,11 +159,12 @@ static int parse_icmp(struct packet *packet, struct rest *rest) {
     packet->icmp_type = rest->bytes[0];
     packet->icmp_code = rest->bytes[1];
     skip_bytes(rest, ICMP_BYTES);
-    return parse_payload(packet, rest);
+    return set_payload(packet, rest);
 }
 
-/* What IPv4 and IPv6 carry is the same, but for ICMP. Only the first fragment
- * of a datagram, at offset 0, has the header that says the ports. */
+/* IPv4 and IPv6 carry the same protocols, except that each has its own ICMP.
+ * Only the first fragment of a datagram, at offset 0, has the header with the
+ * ports. */
 static int parse_carried(struct packet *packet, struct rest *rest,
                          unsigned fragment_offset) {
     unsigned icmp = IPPROTO_ICMP;
@@ -155,7 +173,7 @@ static int parse_carried(struct packet *packet, struct rest *rest,
 
     packet->kind = PACKET_IP;
     if (fragment_offset > 0)
-        return parse_payload(packet, rest);
+        return set_payload(packet, rest);
     if (packet->protocol == IPPROTO_TCP) {
         packet->kind = PACKET_TCP;
         return parse_tcp(packet, rest);
@@ -168,7 +186,7 @@ static int parse_carried(struct packet *packet, struct rest *rest,
         packet->kind = PACKET_ICMP;
         return parse_icmp(packet, rest);
     }
-    return parse_payload(packet, rest);
+    return set_payload(packet, rest);
 }
 
 static int parse_ipv4(struct packet *packet, struct rest *rest) {
@@ -177,17 +195,19 @@ static int parse_ipv4(struct packet *packet, struct rest *rest) {
     if (require_bytes(packet, rest, IPV4_BYTES, cut, damaged) < 0)
         return -1;
     const uint8_t *ip = rest->bytes;
-    if (ip[0] >> 4 != 4)
+    if (read_high4(ip) != 4)
         return set_flaw(packet, "an IPv4 header of another version");
     packet->family = AF_INET;
     packet->protocol = ip[9];
     memcpy(packet->from.address, ip + 12, 4);
     memcpy(packet->to.address, ip + 16, 4);
     unsigned fragment = read16(ip + 6);
-    packet->is_fragment = (fragment & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET)) != 0;
+    unsigned fragment_offset = fragment & IPV4_OFFSET;
+    bool has_more_fragments = (fragment & IPV4_MORE_FRAGMENTS) != 0;
+    packet->is_fragment = has_more_fragments || fragment_offset != 0;
 
-    /* How long the header is, with its options, in words of 4 bytes. */
-    size_t header = (size_t)(ip[0] & 15) * 4;
+    /* How long the header is, with its options. */
+    size_t header = (size_t)read_low4(ip) * WORD_BYTES;
     size_t length = read16(ip + 2); /* of the packet, with this header */
     if (header < IPV4_BYTES)
         return set_flaw(packet, "an IPv4 header of under 20 bytes");
@@ -199,7 +219,7 @@ static int parse_ipv4(struct packet *packet, struct rest *rest) {
     if (require_bytes(packet, rest, header, cut, damaged) < 0)
         return -1;
     skip_bytes(rest, header);
-    return parse_carried(packet, rest, fragment & IPV4_OFFSET);
+    return parse_carried(packet, rest, fragment_offset);
 }
 
 static bool is_extension(unsigned protocol) {
@@ -215,8 +235,8 @@ static bool is_extension(unsigned protocol) {
     }
 }
 
-/* The length of an extension header stands in its second byte, which does not
- * count the first 8 bytes; but each kind has a unit of its own. */
+/* The length of an extension header stands in its second byte. The first 8
+ * bytes are not counted, and the unit depends on the kind of header. */
 static size_t extension_length(unsigned protocol, const uint8_t *extension) {
     switch (protocol) {
     case IPPROTO_FRAGMENT:
@@ -228,14 +248,16 @@ static size_t extension_length(unsigned protocol, const uint8_t *extension) {
     }
 }
 
-/* Between the IPv6 header and what it carries there may be others. Each says in
- * its first byte of which kind the next one is: RFC 8200, section 4. */
+/* Between the IPv6 header and what it carries, there may be extension headers.
+ * The first byte of each says what kind of header is next: RFC 8200, section 4.
+ */
 static int parse_extensions(struct packet *packet, struct rest *rest) {
     static const char cut[] = "cut in an IPv6 extension header";
     static const char damaged[] = "too short for its IPv6 extension header";
     unsigned offset = 0;
 
-    /* What follows in a later fragment is no header. */
+    /* In a fragment that is not the first (its offset is above 0), a piece of
+     * the datagram follows, and no further header. */
     while (offset == 0 && is_extension(packet->protocol)) {
         if (require_bytes(packet, rest, EXTENSION_BYTES, cut, damaged) < 0)
             return -1;
@@ -243,9 +265,9 @@ static int parse_extensions(struct packet *packet, struct rest *rest) {
         size_t length = extension_length(packet->protocol, extension);
         if (packet->protocol == IPPROTO_FRAGMENT) {
             unsigned fragment = read16(extension + 2);
+            bool has_more_fragments = (fragment & IPV6_MORE_FRAGMENTS) != 0;
             offset = fragment & IPV6_OFFSET;
-            packet->is_fragment =
-                (fragment & (IPV6_MORE_FRAGMENTS | IPV6_OFFSET)) != 0;
+            packet->is_fragment = has_more_fragments || offset != 0;
         }
         if (require_bytes(packet, rest, length, cut, damaged) < 0)
             return -1;
@@ -260,7 +282,7 @@ static int parse_ipv6(struct packet *packet, struct rest *rest) {
                       "too short for its IPv6 header") < 0)
         return -1;
     const uint8_t *ip = rest->bytes;
-    if (ip[0] >> 4 != 6)
+    if (read_high4(ip) != 6)
         return set_flaw(packet, "an IPv6 header of another version");
     packet->family = AF_INET6;
     packet->protocol = ip[6];
@@ -301,7 +323,7 @@ int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
         return parse_ipv4(packet, &rest);
     if (type == ETHERTYPE_IPV6)
         return parse_ipv6(packet, &rest);
-    return parse_payload(packet, &rest);
+    return set_payload(packet, &rest);
 }
 
 static bool is_same_end(const struct packet_end *a,
@@ -316,8 +338,8 @@ static bool is_between(const struct packet_connection *connection,
            is_same_end(&connection->sides[1].end, b);
 }
 
-/* Finds the connection to which a packet belongs, in either direction. If it is
- * new, it takes the place of the oldest. */
+/* Returns the connection to which a packet belongs, in either direction. A new
+ * connection takes the place of the oldest one. */
 static struct packet_connection *find_connection(struct packet_numbers *numbers,
                                                  const struct packet *packet) {
     const struct packet_end *from = &packet->from;
@@ -343,8 +365,8 @@ static void set_base(struct packet_side *side, uint32_t base) {
     side->base = base;
 }
 
-/* Sequence numbers go round: 0 comes after the largest. As they are unsigned,
- * subtraction does what is needed then. */
+/* After the largest sequence number comes 0. A subtraction of unsigned numbers
+ * counts in the same way, so the differences below are always right. */
 void packet_make_relative(struct packet_numbers *numbers,
                           struct packet *packet) {
     if (packet->kind != PACKET_TCP || packet->flaw != NULL)
@@ -359,12 +381,13 @@ void packet_make_relative(struct packet_numbers *numbers,
         to = &connection->sides[0];
     }
 
+    /* If we have not seen the SYN, the first number that we see becomes 1. */
     if (is_syn)
         set_base(from, packet->sequence);
     else if (!from->has_base)
         set_base(from, packet->sequence - 1);
-    /* A SYN without ACK opens a new connection between the same two ends: what
-     * we knew of the other side belongs to an older one. */
+    /* A SYN without ACK opens a new connection between the same two ends. What
+     * we knew of the other end belongs to the connection before. */
     if (is_syn && !is_ack)
         to->has_base = false;
     if (is_ack && !to->has_base)
@@ -408,10 +431,11 @@ struct text {
     size_t length;
 };
 
-/* Appends to the text. What does not fit would be cut off, but everything that
- * we write does fit. */
-__attribute__((format(printf, 2, 3))) static void add(struct text *text,
-                                                      const char *format, ...) {
+/* Appends to the text. If it does not fit, the rest is cut off; but the text
+ * has room for the longest that we write. The attribute lets the compiler check
+ * the arguments against the format, as it does for printf. */
+__attribute__((format(printf, 2, 3))) static void
+append(struct text *text, const char *format, ...) {
     size_t room = PACKET_TEXT_BYTES - text->length;
     va_list arguments;
     va_start(arguments, format);
@@ -430,26 +454,31 @@ static void add_ends(struct text *text, const struct packet *packet) {
     char to[PACKET_TEXT_BYTES];
     (void)packet_format_end(packet, &packet->from, from);
     (void)packet_format_end(packet, &packet->to, to);
-    add(text, "%s > %s ", from, to);
+    append(text, "%s > %s ", from, to);
 }
 
 static void add_kind(struct text *text, const struct packet *packet) {
     switch (packet->kind) {
     case PACKET_TCP:
-        add(text, "TCP");
+        append(text, "TCP");
         break;
     case PACKET_UDP:
-        add(text, "UDP");
+        append(text, "UDP");
         break;
     case PACKET_ICMP:
-        add(text, packet->family == AF_INET ? "ICMP" : "ICMPv6");
+        if (packet->family == AF_INET)
+            append(text, "ICMP");
+        else
+            append(text, "ICMPv6");
         break;
     case PACKET_IP:
-    case PACKET_OTHER: /* IP, too, where only a part of it could be read */
+    case PACKET_OTHER:
+        /* The kind is also PACKET_OTHER when a flaw ended the reading inside of
+         * the IP headers. */
         if (packet->family != 0)
-            add(text, "IP protocol %u", packet->protocol);
+            append(text, "IP protocol %u", packet->protocol);
         else
-            add(text, "Ethernet type 0x%04x", packet->ethertype);
+            append(text, "Ethernet type 0x%04x", packet->ethertype);
         break;
     }
 }
@@ -462,12 +491,13 @@ static void add_tcp(struct text *text, const struct packet *packet) {
         {PACKET_FIN, "FIN"}, {PACKET_SYN, "SYN"}, {PACKET_RST, "RST"},
         {PACKET_PSH, "PSH"}, {PACKET_ACK, "ACK"}, {PACKET_URG, "URG"},
     };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         if ((packet->flags & flags[i].flag) != 0)
-            add(text, " %s", flags[i].name);
-    add(text, " seq %u", packet->sequence);
+            append(text, " %s", flags[i].name);
+    }
+    append(text, " seq %u", packet->sequence);
     if ((packet->flags & PACKET_ACK) != 0)
-        add(text, " ack %u", packet->acknowledgement);
+        append(text, " ack %u", packet->acknowledgement);
 }
 
 const char *packet_format(const struct packet *packet, char *bytes) {
@@ -480,16 +510,16 @@ const char *packet_format(const struct packet *packet, char *bytes) {
     if (is_whole && packet->kind == PACKET_TCP)
         add_tcp(&text, packet);
     if (is_whole && packet->kind == PACKET_ICMP)
-        add(&text, " type %u code %u", packet->icmp_type, packet->icmp_code);
+        append(&text, " type %u code %u", packet->icmp_type, packet->icmp_code);
     if (packet->is_fragment)
-        add(&text, ", a fragment");
+        append(&text, ", a fragment");
     if (!is_whole)
-        add(&text, ": %s", packet->flaw);
+        append(&text, ": %s", packet->flaw);
     else if (packet->payload_length == 1)
-        add(&text, ", 1 byte");
+        append(&text, ", 1 byte");
     else
-        add(&text, ", %zu bytes", packet->payload_length);
+        append(&text, ", %zu bytes", packet->payload_length);
     if (packet->payload_captured < packet->payload_length)
-        add(&text, ", cut after %zu", packet->payload_captured);
+        append(&text, ", cut after %zu", packet->payload_captured);
     return bytes;
 }

@@ -24,23 +24,26 @@ static enum stream_result fill_buffer(struct stream *stream, size_t so_far) {
     } while (received < 0 && errno == EINTR);
     if (received < 0)
         return STREAM_ERROR;
-    if (received == 0 && so_far > 0)
-        return STREAM_CUT;
-    if (received == 0)
+    if (received == 0) {
+        if (so_far > 0)
+            return STREAM_CUT;
         return STREAM_END;
+    }
     stream->start = 0;
     stream->end = (size_t)received;
     return STREAM_OK;
 }
 
-/* Moves the first count unread bytes out of the buffer. */
-static void take(struct stream *stream, char *bytes, size_t count) {
+/* Copies the first count unread bytes out of the buffer. They count as read. */
+static void copy_out(struct stream *stream, char *bytes, size_t count) {
     memcpy(bytes, stream->buffer + stream->start, count);
     stream->start += count;
 }
 
 static size_t smaller(size_t one, size_t other) {
-    return one < other ? one : other;
+    if (one < other)
+        return one;
+    return other;
 }
 
 enum stream_result stream_read_line(struct stream *stream, char *line,
@@ -55,7 +58,7 @@ enum stream_result stream_read_line(struct stream *stream, char *line,
         const char *newline = memchr(unread, '\n', count);
         if (newline != NULL)
             count = (size_t)(newline - unread) + 1;
-        take(stream, line + *length, count);
+        copy_out(stream, line + *length, count);
         *length += count;
         if (newline != NULL)
             return STREAM_LINE;
@@ -71,7 +74,7 @@ enum stream_result stream_read_exactly(struct stream *stream, char *bytes,
         if (result != STREAM_OK)
             return result;
         size_t count = smaller(stream->end - stream->start, length - *got);
-        take(stream, bytes + *got, count);
+        copy_out(stream, bytes + *got, count);
         *got += count;
     }
     return STREAM_OK;

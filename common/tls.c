@@ -24,7 +24,7 @@ enum { KEY_FOR_OTHERS = 100, KEY_OF_ANOTHER };
 
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
-/* Both sides demand the same of each other. */
+/* Makes a context with the rules that a client and a server have in common. */
 static SSL_CTX *make_context(const SSL_METHOD *side) {
     SSL_CTX *context = SSL_CTX_new(side);
     if (context == NULL)
@@ -44,16 +44,22 @@ static SSL_CTX *make_context(const SSL_METHOD *side) {
     return context;
 }
 
-static int load_roots(SSL_CTX *context, const char *ca_file) {
-    int loaded;
-    if (ca_file == NULL)
-        loaded = SSL_CTX_set_default_verify_paths(context);
-    else
-        loaded = SSL_CTX_load_verify_file(context, ca_file);
-    return loaded == 1 ? 0 : -1;
+/* OpenSSL's functions return 1 when they succeed. Ours return 0 then, or -1. */
+static int from_openssl(int result) {
+    if (result == 1)
+        return 0;
+    return -1;
 }
 
-/* With a list, every authority in a chain must have one, not only the last. */
+static int load_roots(SSL_CTX *context, const char *ca_file) {
+    if (ca_file == NULL)
+        return from_openssl(SSL_CTX_set_default_verify_paths(context));
+    return from_openssl(SSL_CTX_load_verify_file(context, ca_file));
+}
+
+/* CRL_CHECK asks only for the list of the authority that signed the server's
+ * own certificate. With CRL_CHECK_ALL, every authority in the chain must have
+ * one. */
 static int load_revocation_lists(SSL_CTX *context, const char *crl_file) {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     X509_LOOKUP *lists = X509_STORE_add_lookup(store, X509_LOOKUP_file());
@@ -67,14 +73,22 @@ static int load_revocation_lists(SSL_CTX *context, const char *crl_file) {
     return 0;
 }
 
+static int load_trust(SSL_CTX *context, const char *ca_file,
+                      const char *crl_file) {
+    if (load_roots(context, ca_file) < 0)
+        return -1;
+    if (crl_file == NULL)
+        return 0;
+    return load_revocation_lists(context, crl_file);
+}
+
 SSL_CTX *tls_client_context(const char *ca_file, const char *crl_file) {
     ERR_clear_error();
     SSL_CTX *context = make_context(TLS_client_method());
     if (context == NULL)
         return NULL;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    if (load_roots(context, ca_file) < 0 ||
-        (crl_file != NULL && load_revocation_lists(context, crl_file) < 0)) {
+    if (load_trust(context, ca_file, crl_file) < 0) {
         SSL_CTX_free(context);
         return NULL;
     }
@@ -83,14 +97,16 @@ SSL_CTX *tls_client_context(const char *ca_file, const char *crl_file) {
 }
 
 /* OpenSSL calls this when a key is protected by a passphrase. Without it,
- * OpenSSL would ask at the terminal. Its type is given: pem_password_cb(3).
+ * OpenSSL would ask at the terminal. Its type is given: pem_password_cb(3). The
+ * last argument is the one that use_key has set: a pointer to a bool.
  * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int refuse_passphrase(char *buffer, int size, int writing,
-                             void *was_asked) {
+                             void *userdata) {
+    bool *was_asked = userdata;
     (void)buffer;
     (void)size;
     (void)writing;
-    *(bool *)was_asked = true;
+    *was_asked = true;
     return -1;
 }
 
@@ -101,19 +117,24 @@ static int use_key(SSL_CTX *context, const char *key_file) {
     int used = SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM);
     SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
     if (was_asked) {
+        /* Whatever OpenSSL has reported, this is the reason: see own_words. */
         ERR_clear_error();
         ERR_raise(ERR_LIB_PEM, PEM_R_BAD_PASSWORD_READ);
     }
-    return used == 1 ? 0 : -1;
+    return from_openssl(used);
 }
 
-/* OpenSSL opens a folder like a file, and finds nothing in it. */
+/* OpenSSL opens a folder as if it were a file, finds no certificate in it, and
+ * says only that. So we look first. Returns 0, or -1 if it is a folder. */
 static int refuse_folder(const char *path) {
     struct stat status;
-    if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode))
-        return 0;
-    ERR_raise(ERR_LIB_SYS, EISDIR);
-    return -1;
+    if (stat(path, &status) < 0)
+        return 0; /* OpenSSL will say why it cannot be opened */
+    if (S_ISDIR(status.st_mode)) {
+        ERR_raise(ERR_LIB_SYS, EISDIR);
+        return -1;
+    }
+    return 0;
 }
 
 /* Whoever has a copy of our key can pretend to be us, so no other user may use
@@ -143,7 +164,7 @@ int tls_use_certificate(SSL_CTX *context, const char *chain_file,
         return -1;
     if (use_key(context, key_file) < 0)
         return -1;
-    /* Do the two belong together? This asks for any kind of key. */
+    /* Do certificate and key belong together? */
     if (SSL_CTX_check_private_key(context) != 1)
         return -1;
     if (check_key_is_private(key_file) < 0)
@@ -152,16 +173,26 @@ int tls_use_certificate(SSL_CTX *context, const char *chain_file,
     return 0;
 }
 
-SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
+/* A server neither gives out sessions nor remembers them, so every connection
+ * makes a whole handshake. SSL_OP_NO_TICKET is enough for TLS 1.2 only, so for
+ * TLS 1.3 we also set the number of tickets to 0. */
+static int set_server_rules(SSL_CTX *context) {
     char groups[] = "X25519:P-256:P-384"; /* not const: a macro casts it */
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_set_num_tickets(context, 0) != 1)
+        return -1;
+    if (SSL_CTX_set1_groups_list(context, groups) != 1)
+        return -1;
+    return 0;
+}
+
+SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
     ERR_clear_error();
     SSL_CTX *context = make_context(TLS_server_method());
     if (context == NULL)
         return NULL;
-    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    if (SSL_CTX_set_num_tickets(context, 0) != 1 ||
-        SSL_CTX_set1_groups_list(context, groups) != 1 ||
+    if (set_server_rules(context) < 0 ||
         tls_use_certificate(context, chain_file, key_file) < 0) {
         SSL_CTX_free(context);
         return NULL;
@@ -169,18 +200,30 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
     return context;
 }
 
-/* What a label of a host name may consist of, and the name of a zone. */
+/* The characters of a host name's labels, and of the name of a zone. */
 static const char name_characters[] = "abcdefghijklmnopqrstuvwxyz"
                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                       "0123456789-_";
 
+/* Returns the length of the label at the start of text, which ends at a dot or
+ * at the end of text. Returns 0 if there is no valid label. RFC 1035, section
+ * 2.3.1, allows 1 to 63 letters, digits and hyphens; an underscore is common.
+ */
+static size_t label_length(const char *text) {
+    size_t length = strspn(text, name_characters);
+    if (length > LABEL_BYTES)
+        return 0;
+    if (text[length] != '.' && text[length] != '\0')
+        return 0;
+    return length;
+}
+
 /* Copies the name as it stands in certificates: without a dot at its end.
  * Returns 0, or -1 if it is not a host name. A host name consists of labels
- * with dots between them, each of 1 to 63 bytes: RFC 1035, section 2.3.1,
- * allows letters, digits and hyphens; an underscore is common. The last one is
- * never a number, so that no name looks like an address: RFC 1123, section 2.1.
- * To OpenSSL an empty name means any host, and a name with a dot in front any
- * host below that name. We want one host. */
+ * with dots between them. The last label is never a number, so that no name
+ * looks like an address: RFC 1123, section 2.1. Why do we check this? To
+ * OpenSSL an empty name means any host, and a name with a dot in front means
+ * any host below that name. We want one host. */
 static int copy_host_name(const char *name, char host[HOST_BYTES]) {
     size_t length = strlen(name);
     if (length > 0 && name[length - 1] == '.')
@@ -191,50 +234,52 @@ static int copy_host_name(const char *name, char host[HOST_BYTES]) {
     host[length] = '\0';
 
     const char *label = host;
-    for (;;) {
-        size_t bytes = strspn(label, name_characters);
-        if (bytes < 1 || bytes > LABEL_BYTES)
-            return -1;
-        if (label[bytes] == '\0')
-            break;
-        if (label[bytes] != '.')
-            return -1;
-        label += bytes + 1;
+    size_t bytes = label_length(label);
+    while (bytes > 0 && label[bytes] == '.') {
+        label += bytes + 1; /* the label behind the dot */
+        bytes = label_length(label);
     }
-    /* label is now the last one. */
+    if (bytes == 0)
+        return -1;
+    /* label is now the last label. It must not be a number. */
     size_t digits = strspn(label, "0123456789");
     if (label[digits] == '\0')
         return -1;
     return 0;
 }
 
+static bool is_zone(const char *text) {
+    size_t length = strspn(text, name_characters);
+    return length > 0 && text[length] == '\0';
+}
+
 /* Copies an IPv4 or IPv6 address without its zone: fe80::1%lo becomes fe80::1,
  * because a zone means something on this machine only. Returns 0, or -1 if the
  * name is not an address. */
 static int copy_address(const char *name, char address[HOST_BYTES]) {
-    struct in6_addr number; /* there is room for either */
+    struct in6_addr number; /* has room for an IPv4 address too */
     size_t length = strcspn(name, "%");
     if (length >= HOST_BYTES)
         return -1;
     memcpy(address, name, length);
     address[length] = '\0';
-    if (name[length] == '\0' && inet_pton(AF_INET, address, &number) == 1)
-        return 0;
-    if (inet_pton(AF_INET6, address, &number) != 1)
+
+    bool has_zone = name[length] == '%';
+    if (has_zone && !is_zone(name + length + 1))
         return -1;
-    if (name[length] == '\0')
+    if (inet_pton(AF_INET6, address, &number) == 1)
         return 0;
-    const char *zone = name + length + 1;
-    size_t bytes = strspn(zone, name_characters);
-    if (bytes == 0 || zone[bytes] != '\0')
-        return -1;
-    return 0;
+    /* Only an IPv6 address may have a zone. */
+    if (!has_zone && inet_pton(AF_INET, address, &number) == 1)
+        return 0;
+    return -1;
 }
 
-/* Says whose certificate we want, and asks the server for it by that name. */
+/* Tells OpenSSL whose certificate the server must show. If that is a host name,
+ * the server is also asked for it by that name (SNI). */
 static int set_peer_name(SSL *ssl, const char *name) {
     char host[HOST_BYTES];
-    /* The server is never asked for an address: RFC 6066, section 3. */
+    /* An address is not sent to the server: RFC 6066, section 3. */
     if (copy_address(name, host) == 0) {
         if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1)
             return -1;
@@ -310,33 +355,45 @@ int tls_handshake(SSL *ssl, struct deadline deadline) {
     }
 }
 
+/* Writes the subject into text, without a NUL, by way of a BIO, a buffer of
+ * OpenSSL. Returns its length, or 0 if there is none or a call fails. */
+static int copy_subject(const X509 *certificate, char *text) {
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    BIO *memory = BIO_new(BIO_s_mem());
+    if (memory == NULL)
+        return 0;
+    int length = 0;
+    if (X509_NAME_print_ex(memory, subject, 0, XN_FLAG_RFC2253) >= 0)
+        length = BIO_read(memory, text, TLS_SUBJECT_BYTES - 1);
+    BIO_free(memory);
+    if (length < 0) /* the subject is empty, so there was nothing to read */
+        return 0;
+    return length;
+}
+
 const char *tls_subject(const SSL *ssl, char *subject) {
     const X509 *certificate = SSL_get0_peer_certificate(ssl);
     int length = 0;
-    (void)ERR_set_mark(); /* 0 means that the queue is empty: no error */
-    BIO *memory = BIO_new(BIO_s_mem());
-    if (certificate != NULL && memory != NULL &&
-        X509_NAME_print_ex(memory, X509_get_subject_name(certificate), 0,
-                           XN_FLAG_RFC2253) >= 0)
-        length = BIO_read(memory, subject, TLS_SUBJECT_BYTES - 1);
-    if (length < 0) /* the memory is empty */
-        length = 0;
+    (void)ERR_set_mark(); /* returns 0 when the queue is empty: no error */
+    if (certificate != NULL)
+        length = copy_subject(certificate, subject);
     subject[length] = '\0';
-    BIO_free(memory);
     (void)ERR_pop_to_mark(); /* what went wrong here concerns no other call */
     return subject;
 }
 
-/* An alert is an error that the peer found and told us of. OpenSSL adds its
- * number to SSL_AD_REASON_OFFSET. Above those are the reasons that all parts of
- * OpenSSL share, such as a lack of memory. */
+/* An alert is an error that the peer has found and reported to us. Its number
+ * is one byte. OpenSSL adds SSL_AD_REASON_OFFSET to that number to make a
+ * reason. The reasons above those are common to all parts of OpenSSL, such as a
+ * lack of memory. */
 static bool is_alert(unsigned long code) {
-    int reason = ERR_GET_REASON(code);
-    return ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
-           reason <= SSL_AD_REASON_OFFSET + UINT8_MAX;
+    if (ERR_GET_LIB(code) != ERR_LIB_SSL)
+        return false;
+    int number = ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET;
+    return number > 0 && number <= UINT8_MAX;
 }
 
-/* What check_key_is_private has found. */
+/* The words for what check_key_is_private has found. */
 static const char *key_words(int reason) {
     switch (reason) {
     case KEY_FOR_OTHERS:
@@ -348,8 +405,8 @@ static const char *key_words(int reason) {
     }
 }
 
-/* Where OpenSSL's own words help nobody, these are ours. Returns NULL for all
- * other errors. */
+/* Returns our own words for the errors that OpenSSL does not explain well, and
+ * NULL for all other errors. */
 static const char *own_words(unsigned long code) {
     if (ERR_GET_LIB(code) == ERR_LIB_PEM &&
         ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
@@ -372,7 +429,7 @@ static const char *own_words(unsigned long code) {
     }
 }
 
-/* What an error from the queue means, in words. */
+/* Returns the words for an error from the queue, or NULL if there are none. */
 static const char *queued_reason(unsigned long code) {
     const char *words = own_words(code);
     if (words != NULL)
@@ -401,7 +458,8 @@ const char *tls_explain(const SSL *ssl, char *reason) {
 
     if (ssl != NULL)
         verdict = SSL_get_verify_result(ssl);
-    /* A lack of memory comes first, as it can cause all of the others. */
+    /* We ask for a lack of memory first, because it can cause all other errors.
+     */
     if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE) {
         words = strerror(ENOMEM);
     } else if (verdict != X509_V_OK) {

@@ -110,7 +110,7 @@ enum {
 
 struct server {
     struct pollfd polled[PLACES];
-    int clients;
+    int clients; /* how many are connected */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -135,8 +135,7 @@ static void require_output(void) {
     }
 }
 
-/* Without the pause, a call that goes on failing would use a whole processor.
- */
+/* Without the pause, a call that keeps failing would use a whole processor. */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
     deadline_pause(PAUSE_MS);
@@ -163,7 +162,7 @@ static int open_listener(in_port_t port) {
 
 /* The clients. */
 
-/* Takes the next client, and tells it which process it talks to. */
+/* Accepts the next client, and tells it which process it talks to. */
 static void accept_client(struct server *server) {
     char greeting[GREETING_BYTES];
     size_t sent;
@@ -192,17 +191,20 @@ static void close_client(struct server *server, int place) {
     server->polled[place] = server->polled[FIRST_CLIENT + server->clients];
 }
 
-/* Sends the client back what it has sent. Returns 0, or -1 at its end. */
+/* Sends the client back what it has sent. Returns 0, or -1 when the client is
+ * to be closed. */
 static int serve_client(int fd) {
     char piece[PIECE_BYTES];
     size_t sent;
     ssize_t received = recv(fd, piece, sizeof piece, 0);
-    if (received < 0 && errno == EINTR)
-        return 0; /* poll will report it again */
-    if (received < 0)
-        warn("recv");
-    if (received <= 0)
+    if (received == 0)
         return -1;
+    if (received < 0 && errno == EINTR)
+        return 0; /* poll will report this client again */
+    if (received < 0) {
+        warn("recv");
+        return -1;
+    }
     if (stream_write_all(fd, piece, (size_t)received, &sent) < 0) {
         warn("send");
         return -1;
@@ -213,18 +215,21 @@ static int serve_client(int fd) {
 /* Waits until something happens, and does what there is to do. */
 static void handle_events(struct server *server) {
     struct pollfd *polled = server->polled;
-    int has_place = server->clients < MOST_CLIENTS;
-    polled[LISTENER].events = has_place ? POLLIN : 0;
+    polled[LISTENER].events = POLLIN;
+    if (server->clients == MOST_CLIENTS)
+        polled[LISTENER].events = 0; /* new clients wait in the queue */
     int places = FIRST_CLIENT + server->clients;
     if (poll(polled, (nfds_t)places, -1) < 0) {
         if (errno != EINTR)
             warn_and_pause("poll");
         return;
     }
-    /* From the last to the first: when we close a client, the one that takes
-     * its place has had its turn. */
+    /* From the last to the first: close_client moves the last client into the
+     * place of the closed one, and the last client has been served already. */
     for (int i = places - 1; i >= FIRST_CLIENT; i--) {
-        if (polled[i].revents != 0 && serve_client(polled[i].fd) < 0)
+        if (polled[i].revents == 0)
+            continue;
+        if (serve_client(polled[i].fd) < 0)
             close_client(server, i);
     }
     if (polled[LISTENER].revents != 0)

@@ -100,7 +100,7 @@ static void request_stop(int signal_number) {
     (void)alarm(1);
 }
 
-/* The workers inherit this. */
+/* The workers inherit these settings. */
 static void catch_signals(void) {
     struct sigaction action = {.sa_handler = request_stop};
     (void)sigemptyset(&action.sa_mask);
@@ -108,7 +108,8 @@ static void catch_signals(void) {
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
-    /* If it is ignored, we could not wait for a child: wait(2). */
+    /* Our own parent may ignore SIGCHLD. Then the kernel would keep no exit
+     * status for our waitpid: wait(2). */
     (void)signal(SIGCHLD, SIG_DFL);
 }
 
@@ -162,13 +163,23 @@ static int send_descriptor(int channel, int fd) {
         ssize_t sent = sendmsg(channel, &message, 0);
         if (sent >= 0)
             return 0;
-        if (errno != EINTR || stopping)
-            return -1;
+        if (errno == EINTR && !stopping)
+            continue; /* this signal does not stop us: try again */
+        return -1;
     }
 }
 
-/* Receives one message from the channel, and puts its descriptor into *fd. It
- * is close-on-exec, and belongs to the caller. */
+/* Whether this control message brings one descriptor, and nothing else. */
+static int holds_one_descriptor(const struct cmsghdr *header) {
+    if (header->cmsg_level != SOL_SOCKET)
+        return 0;
+    if (header->cmsg_type != SCM_RIGHTS)
+        return 0;
+    return header->cmsg_len == CMSG_LEN(sizeof(int));
+}
+
+/* Receives one message from the channel, and puts its descriptor into *fd. The
+ * descriptor is close-on-exec, and belongs to the caller. */
 static enum received receive_descriptor(int channel, int *fd) {
     char byte;
     struct iovec data = {.iov_base = &byte, .iov_len = sizeof byte};
@@ -185,12 +196,10 @@ static enum received receive_descriptor(int channel, int *fd) {
         return FAILED;
     if (received == 0)
         return CHANNEL_END;
-    /* If we have no free number for it, the kernel has closed it, and sets
-     * MSG_CTRUNC. Then there is no control message. */
+    /* If this process has no free number for the descriptor, the kernel has
+     * closed it, and has set MSG_CTRUNC. Then there is no control message. */
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header == NULL || header->cmsg_level != SOL_SOCKET ||
-        header->cmsg_type != SCM_RIGHTS ||
-        header->cmsg_len != CMSG_LEN(sizeof *fd))
+    if (header == NULL || !holds_one_descriptor(header))
         return NO_DESCRIPTOR;
     memcpy(fd, CMSG_DATA(header), sizeof *fd);
     return DESCRIPTOR;
@@ -205,12 +214,12 @@ static void wait_for_end(int fd) {
     char piece[PIECE_BYTES];
     while (!stopping) {
         ssize_t received = recv(fd, piece, sizeof piece, 0);
-        if (received < 0 && errno == EINTR)
-            continue; /* look at `stopping` */
-        if (received < 0)
-            warn("recv");
-        if (received <= 0)
+        if (received == 0)
             return;
+        if (received < 0 && errno != EINTR) {
+            warn("recv");
+            return;
+        }
     }
 }
 
@@ -222,7 +231,7 @@ static void serve_client(int fd, const char *worker) {
     size_t sent;
 
     if (getpeername(fd, (struct sockaddr *)&client, &length) < 0) {
-        warn("getpeername"); /* it has left already */
+        warn("getpeername"); /* the client has left already */
         return;
     }
     report((struct sockaddr *)&client, length, fd, worker);
@@ -247,7 +256,7 @@ static int run_worker(int channel, const char *worker) {
             (void)close(fd); /* an error here changes nothing for others */
         } else if (received == NO_DESCRIPTOR) {
             warnx("%s: a message without a descriptor", worker);
-        } else if (errno != EINTR) {
+        } else if (received == FAILED && errno != EINTR) {
             warn_and_pause("recvmsg");
         }
     }
@@ -276,20 +285,45 @@ static void start_workers(const int channel[ENDS], int count, pid_t *workers) {
 }
 
 /* Asks for the workers that have ended (lesson 09), and puts a 0 in the place
- * of each. Returns how many are left. */
-static int count_workers(int count, pid_t *workers) {
-    int left = 0;
+ * of each. For a worker that still runs, waitpid returns 0. */
+static void remove_ended_workers(int count, pid_t *workers) {
     for (int i = 0; i < count; i++) {
-        if (workers[i] != 0 && waitpid(workers[i], NULL, WNOHANG) != 0)
+        if (workers[i] == 0)
+            continue;
+        pid_t ended = waitpid(workers[i], NULL, WNOHANG);
+        if (ended != 0)
             workers[i] = 0;
-        if (workers[i] != 0)
-            left++;
     }
-    return left;
+}
+
+/* Returns how many workers there are: the places that are not 0. */
+static int count_workers(int count, const pid_t *workers) {
+    int running = 0;
+    for (int i = 0; i < count; i++) {
+        if (workers[i] != 0)
+            running++;
+    }
+    return running;
+}
+
+/* Waits until this worker has ended. Returns 0 if it has ended with status 0,
+ * and otherwise -1. */
+static int wait_for_worker(pid_t worker) {
+    int status;
+    while (waitpid(worker, &status, 0) < 0) {
+        if (errno != EINTR) {
+            warn("waitpid");
+            return -1;
+        }
+    }
+    if (status != 0)
+        return -1;
+    return 0;
 }
 
 /* Tells the workers to end, and waits until they have. Returns 0 if all of them
- * have ended with status 0, and otherwise 1. */
+ * have ended with status 0, and otherwise 1. A worker that had ended before, of
+ * which only a 0 is left, counts as a failure. */
 static int stop_workers(int count, const pid_t *workers) {
     int result = 0;
     for (int i = 0; i < count; i++) {
@@ -297,49 +331,49 @@ static int stop_workers(int count, const pid_t *workers) {
             (void)kill(workers[i], SIGTERM);
     }
     for (int i = 0; i < count; i++) {
-        int status = 1; /* of a worker that has ended before */
-        while (workers[i] != 0 && waitpid(workers[i], &status, 0) < 0) {
-            if (errno == EINTR)
-                continue;
-            warn("waitpid");
-            break;
-        }
-        if (status != 0)
+        if (workers[i] == 0 || wait_for_worker(workers[i]) < 0)
             result = 1;
     }
     return result;
 }
 
-/* Takes the next client, and passes it on. Returns 0, or -1 if sendmsg has
- * failed. */
-static int pass_client(int listener, int channel) {
+/* Accepts the next client. Returns its descriptor, or -1 if accept fails. */
+static int accept_client(int listener) {
     struct sockaddr_storage client = {0};
     socklen_t length = sizeof client;
-    int result = 0;
     int fd =
         accept4(listener, (struct sockaddr *)&client, &length, SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno != EINTR)
             warn_and_pause("accept");
-        return 0;
+        return -1;
     }
     report((struct sockaddr *)&client, length, fd, "the parent");
-    if (send_descriptor(channel, fd) < 0) {
-        result = -1;
-        if (errno != EINTR)
-            warn_and_pause("sendmsg");
-    }
-    /* The worker has the connection, or it is on its way. So this does not end
-     * it. If it could not be sent, this does. */
+    return fd;
+}
+
+/* Passes the client to a worker. Returns 0, or -1 if sendmsg has failed. */
+static int pass_client(int channel, int fd) {
+    int result = send_descriptor(channel, fd);
+    if (result < 0 && errno != EINTR)
+        warn_and_pause("sendmsg");
+    /* If the message was sent, a copy of the descriptor is in the channel or in
+     * a worker. So this close does not end the connection. If sendmsg failed,
+     * there is no copy, and this close does end it. */
     (void)close(fd);
     return result;
 }
 
-/* Passes clients on, until we are to end, or no worker is left. */
+/* Accepts clients and passes them on, until we are to end, or no worker is
+ * left. */
 static void serve(int listener, int channel, int count, pid_t *workers) {
     while (!stopping) {
-        if (pass_client(listener, channel) == 0)
+        int fd = accept_client(listener);
+        if (fd < 0)
             continue;
+        if (pass_client(channel, fd) == 0)
+            continue;
+        remove_ended_workers(count, workers);
         if (count_workers(count, workers) == 0) {
             warnx("no worker is left");
             return;

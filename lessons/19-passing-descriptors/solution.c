@@ -47,7 +47,7 @@ enum {
 
 struct server {
     struct pollfd polled[PLACES];
-    int clients;
+    int clients;     /* how many are connected */
     int is_replaced; /* the new process has confirmed */
 };
 
@@ -95,8 +95,7 @@ static int make_unix_socket(void) {
     return fd;
 }
 
-/* Without the pause, a call that goes on failing would use a whole processor.
- */
+/* Without the pause, a call that keeps failing would use a whole processor. */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
     deadline_pause(PAUSE_MS);
@@ -116,6 +115,15 @@ static int connect_to_old(const struct sockaddr_un *address) {
     return -1;
 }
 
+/* Whether this control message brings one descriptor, and nothing else. */
+static int holds_one_descriptor(const struct cmsghdr *header) {
+    if (header->cmsg_level != SOL_SOCKET)
+        return 0;
+    if (header->cmsg_type != SCM_RIGHTS)
+        return 0;
+    return header->cmsg_len == CMSG_LEN(sizeof(int));
+}
+
 /* Returns the listener that the old process sends. Its port stays as it is, and
  * so does its queue of clients: both belong to the open socket. */
 static int receive_listener(int old) {
@@ -133,14 +141,12 @@ static int receive_listener(int old) {
         err(1, "no answer from the old process");
     if (recvmsg(old, &message, MSG_CMSG_CLOEXEC) < 0)
         err(1, "recvmsg");
-    /* There were more, and the kernel has closed them. Or there was one, and no
-     * number was free for it. */
+    /* Either the message had more descriptors than we have room for, or no
+     * number was free for ours. The kernel has closed what we did not get. */
     if (message.msg_flags & MSG_CTRUNC)
         errx(1, "the old process sent what we have no room for");
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header == NULL || header->cmsg_level != SOL_SOCKET ||
-        header->cmsg_type != SCM_RIGHTS ||
-        header->cmsg_len != CMSG_LEN(sizeof listener))
+    if (header == NULL || !holds_one_descriptor(header))
         errx(1, "the old process did not send its listener");
     memcpy(&listener, CMSG_DATA(header), sizeof listener);
     return listener;
@@ -173,13 +179,15 @@ static int open_listener(in_port_t port) {
     return fd;
 }
 
-/* Listens at the path. What is there belongs to nobody, or to the old process,
- * which needs it no more. */
+/* Listens at the path. If there is a file already, we remove it. It is left
+ * from a process that has ended, or it is that of the old process, which needs
+ * it no more. */
 static int open_control(const struct sockaddr_un *address) {
     int fd = make_unix_socket();
     if (unlink(address->sun_path) < 0 && errno != ENOENT)
         err(1, "unlink %s", address->sun_path);
-    /* Nobody else may ask for our clients: lesson 18. */
+    /* Without this, other users could connect here and get our listener, and
+     * with it our clients: lesson 18. */
     (void)umask(S_IRWXG | S_IRWXO);
     if (bind(fd, (const struct sockaddr *)address, sizeof *address) < 0)
         err(1, "bind %s", address->sun_path);
@@ -216,8 +224,8 @@ static void close_place(struct server *server, int place) {
     server->polled[place].fd = -1;
 }
 
-/* A new process has connected: sends it our listener. If another has not
- * confirmed yet, that one is forgotten. */
+/* A new process has connected: sends it our listener. If an earlier new process
+ * has not confirmed yet, we close our connection to it. */
 static void answer_successor(struct server *server) {
     int fd = accept4(server->polled[CONTROL].fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) {
@@ -232,9 +240,9 @@ static void answer_successor(struct server *server) {
     }
 }
 
-/* The new process has confirmed, or has gone. Only if it has confirmed, the
- * clients in the queue and all later ones are its own. */
-static void hear_successor(struct server *server) {
+/* The new process has confirmed, or has ended. If it has confirmed, it accepts
+ * all clients from now on, also those that are in the queue already. */
+static void receive_confirmation(struct server *server) {
     char byte;
     ssize_t received = recv(server->polled[SUCCESSOR].fd, &byte, 1, 0);
     close_place(server, SUCCESSOR);
@@ -249,7 +257,7 @@ static void hear_successor(struct server *server) {
 
 /* The clients. */
 
-/* Takes the next client, and tells it which process it talks to. */
+/* Accepts the next client, and tells it which process it talks to. */
 static void accept_client(struct server *server) {
     char greeting[GREETING_BYTES];
     size_t sent;
@@ -278,17 +286,20 @@ static void close_client(struct server *server, int place) {
     server->polled[place] = server->polled[FIRST_CLIENT + server->clients];
 }
 
-/* Sends the client back what it has sent. Returns 0, or -1 at its end. */
+/* Sends the client back what it has sent. Returns 0, or -1 when the client is
+ * to be closed. */
 static int serve_client(int fd) {
     char piece[PIECE_BYTES];
     size_t sent;
     ssize_t received = recv(fd, piece, sizeof piece, 0);
-    if (received < 0 && errno == EINTR)
-        return 0; /* poll will report it again */
-    if (received < 0)
-        warn("recv");
-    if (received <= 0)
+    if (received == 0)
         return -1;
+    if (received < 0 && errno == EINTR)
+        return 0; /* poll will report this client again */
+    if (received < 0) {
+        warn("recv");
+        return -1;
+    }
     if (stream_write_all(fd, piece, (size_t)received, &sent) < 0) {
         warn("send");
         return -1;
@@ -299,26 +310,32 @@ static int serve_client(int fd) {
 /* Waits until something happens, and does what there is to do. */
 static void handle_events(struct server *server) {
     struct pollfd *polled = server->polled;
-    int has_place = server->clients < MOST_CLIENTS;
-    polled[LISTENER].events = has_place ? POLLIN : 0;
+    polled[LISTENER].events = POLLIN;
+    if (server->clients == MOST_CLIENTS)
+        polled[LISTENER].events = 0; /* new clients wait in the queue */
     int places = FIRST_CLIENT + server->clients;
     if (poll(polled, (nfds_t)places, -1) < 0) {
         if (errno != EINTR)
             warn_and_pause("poll");
         return;
     }
-    /* From the last to the first: when we close a client, the one that takes
-     * its place has had its turn. */
+    /* From the last to the first: close_client moves the last client into the
+     * place of the closed one, and the last client has been served already. */
     for (int i = places - 1; i >= FIRST_CLIENT; i--) {
-        if (polled[i].revents != 0 && serve_client(polled[i].fd) < 0)
+        if (polled[i].revents == 0)
+            continue;
+        if (serve_client(polled[i].fd) < 0)
             close_client(server, i);
     }
     if (polled[LISTENER].revents != 0)
         accept_client(server);
-    if (polled[SUCCESSOR].revents != 0)
-        hear_successor(server);
-    else if (polled[CONTROL].revents != 0)
+    if (polled[SUCCESSOR].revents != 0) {
+        /* This may close CONTROL, so we do not look at CONTROL now. If CONTROL
+         * stays open, the next poll reports it again. */
+        receive_confirmation(server);
+    } else if (polled[CONTROL].revents != 0) {
         answer_successor(server);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -334,7 +351,11 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     int old = connect_to_old(&address);
-    int listener = old < 0 ? open_listener(port) : receive_listener(old);
+    int listener;
+    if (old < 0)
+        listener = open_listener(port);
+    else
+        listener = receive_listener(old);
     int control = open_control(&address);
     const char *failed;
     if (listener_announce(listener, &failed) < 0)
@@ -345,6 +366,7 @@ int main(int argc, char **argv) {
     server.polled[LISTENER] = (struct pollfd){.fd = listener, .events = POLLIN};
     server.polled[CONTROL] = (struct pollfd){.fd = control, .events = POLLIN};
     server.polled[SUCCESSOR] = (struct pollfd){.fd = -1, .events = POLLIN};
+    /* A process that has been replaced still serves the clients that it has. */
     while (!server.is_replaced || server.clients > 0)
         handle_events(&server);
     return 0;

@@ -93,6 +93,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { LARGEST_PORT = 65535, BACKLOG = 128 };
+
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 20-sendfile FILE PORT\n", out);
     exit(status);
@@ -102,8 +104,8 @@ static _Noreturn void usage(FILE *out, int status) {
  * number from 0 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     unsigned long long port;
-    if (number_parse(text, 0, 65535, &port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", text);
+    if (number_parse(text, 0, LARGEST_PORT, &port) < 0)
+        errx(1, "%s is not a port: 0 to %d", text, LARGEST_PORT);
     return (in_port_t)port;
 }
 
@@ -116,7 +118,7 @@ static int listen_on(in_port_t port) {
     };
     const char *failed;
     int listener =
-        listener_open((struct sockaddr *)&own, sizeof own, 128, 0, &failed);
+        listener_open((struct sockaddr *)&own, sizeof own, BACKLOG, 0, &failed);
     if (listener < 0)
         err(1, "%s 127.0.0.1:%d", failed, port);
     if (listener_announce(listener, &failed) < 0)

@@ -61,17 +61,17 @@ struct answer {
     const char *client;
     const struct file *file;
     off_t length; /* what we have announced; or UNKNOWN */
-    off_t offset; /* how many bytes we have sent: the next one is there */
-    unsigned long calls;
+    off_t offset; /* where the next byte is: so many bytes are sent already */
+    unsigned long calls; /* how many we made for this answer */
     const char *names_of_calls;
 };
 
 enum outcome {
-    COMPLETE,  /* all that was announced is sent */
-    CUT_SHORT, /* the file ended before that */
-    STOPPED,   /* the server is to end */
-    CANNOT,    /* sendfile cannot read this file, and has sent nothing */
-    FAILED,    /* a call failed; we have said so */
+    COMPLETE,    /* all that was announced is sent */
+    CUT_SHORT,   /* the file ended before that */
+    STOPPED,     /* the server is to end */
+    UNSUPPORTED, /* sendfile cannot read such a file, and has sent nothing */
+    FAILED,      /* a call failed, and we have printed why */
 };
 
 /* Set by the signal handler: the server is to end. */
@@ -120,7 +120,8 @@ static void catch_signals(void) {
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* Opens the file, once for all clients. */
+/* Opens the file, once for all clients. If it is a named pipe, this waits until
+ * another program opens the pipe for writing. */
 static void open_file(struct file *file) {
     struct stat status;
     file->fd = open(file->name, O_RDONLY | O_CLOEXEC);
@@ -157,16 +158,18 @@ static int send_all(struct answer *answer, const char *bytes, size_t length,
     while (done < length) {
         ssize_t sent = send(answer->fd, bytes + done, length - done, flags);
         answer->calls++;
-        if (sent >= 0)
-            done += (size_t)sent;
-        else if (errno != EINTR || stopping)
+        if (sent < 0 && errno == EINTR && !stopping)
+            continue; /* this signal does not stop us: try again */
+        if (sent < 0)
             return -1;
+        done += (size_t)sent;
     }
     return 0;
 }
 
-/* Call this right after a call failed: errno is still its reason. A signal is
- * no failure: if it was one that stops us, the outcome is STOPPED. */
+/* Returns the outcome when this call has failed, and says why it failed. Only a
+ * signal that stops the server is no failure: then the outcome is STOPPED.
+ * report_failure must come right after the call, while errno has its reason. */
 static enum outcome report_failure(const struct answer *answer,
                                    const char *call) {
     if (errno == EINTR)
@@ -197,7 +200,8 @@ static enum outcome send_header(struct answer *answer) {
     return COMPLETE;
 }
 
-/* Returns how many bytes are still to be sent, but not more than most. */
+/* Returns how many bytes are still to be sent, but not more than most. If the
+ * length is unknown, there may be any number of them, and it returns most. */
 static size_t bytes_left(const struct answer *answer, size_t most) {
     if (answer->length == UNKNOWN)
         return most;
@@ -236,7 +240,7 @@ static enum outcome send_by_sendfile(struct answer *answer) {
         if (sent < 0 && errno == EINTR)
             continue; /* look at `stopping` */
         if (sent < 0 && is_wrong_kind(errno) && answer->offset == 0)
-            return CANNOT;
+            return UNSUPPORTED;
         if (sent < 0)
             return report_failure(answer, "sendfile");
         answer->calls++;
@@ -255,8 +259,8 @@ static ssize_t read_piece(struct answer *answer, char *piece, size_t count) {
     return pread(answer->file->fd, piece, count, answer->offset);
 }
 
-/* Does the same by copying: each byte comes into our memory, and goes out of
- * it. */
+/* Sends the bytes by copying: we read each piece of the file into our memory,
+ * and send it from there. */
 static enum outcome send_by_copying(struct answer *answer) {
     char piece[PIECE_BYTES];
     answer->calls = 0;
@@ -286,7 +290,7 @@ static enum outcome send_answer(struct answer *answer) {
     if (answer->file->is_copied)
         return send_by_copying(answer);
     outcome = send_by_sendfile(answer);
-    if (outcome == CANNOT)
+    if (outcome == UNSUPPORTED)
         return send_by_copying(answer);
     return outcome;
 }
@@ -298,32 +302,33 @@ static void ask_for_reset(int fd) {
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* A report that cannot be printed is no reason to stop serving; main says it at
- * the end. */
-static void report(const struct answer *answer, enum outcome outcome) {
-    if (outcome == COMPLETE &&
-        printf("%s: %lld bytes; calls of %s: %lu\n", answer->client,
-               (long long)answer->offset, answer->names_of_calls,
-               answer->calls) < 0)
+/* If the report cannot be printed, we go on serving. At the end, main says that
+ * a line is missing. */
+static void report_complete(const struct answer *answer) {
+    int printed = printf("%s: %lld bytes; calls of %s: %lu\n", answer->client,
+                         (long long)answer->offset, answer->names_of_calls,
+                         answer->calls);
+    if (printed < 0)
         warn("standard output");
-    if (outcome == CUT_SHORT)
-        warnx("%s: %s ended after %lld of %lld bytes", answer->client,
-              answer->file->name, (long long)answer->offset,
-              (long long)answer->length);
+}
+
+static void report_cut_short(const struct answer *answer) {
+    warnx("%s: %s ended after %lld of %lld bytes", answer->client,
+          answer->file->name, (long long)answer->offset,
+          (long long)answer->length);
 }
 
 /* Sends one client its answer, and closes its descriptor. */
 static void serve_client(int fd, const struct sockaddr_in *peer,
                          const struct file *file) {
     char name[ADDR_TEXT_BYTES];
-    struct answer answer = {
-        .fd = fd,
-        .client =
-            addr_format((const struct sockaddr *)peer, sizeof *peer, name),
-        .file = file,
-    };
+    (void)addr_format((const struct sockaddr *)peer, sizeof *peer, name);
+    struct answer answer = {.fd = fd, .client = name, .file = file};
     enum outcome outcome = send_answer(&answer);
-    report(&answer, outcome);
+    if (outcome == COMPLETE)
+        report_complete(&answer);
+    if (outcome == CUT_SHORT)
+        report_cut_short(&answer);
     if (outcome != COMPLETE)
         ask_for_reset(fd);
     if (close(fd) < 0)
@@ -368,7 +373,8 @@ int main(int argc, char **argv) {
     in_port_t port = parse_port(argv[optind + 1]);
 
     require_output();
-    open_file(&file); /* a named pipe waits for its writer: Ctrl-C ends us */
+    /* Before catch_signals, so that Ctrl-C ends us also while open waits. */
+    open_file(&file);
     catch_signals();
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
@@ -378,8 +384,7 @@ int main(int argc, char **argv) {
         err(1, "close");
     if (close(file.fd) < 0)
         err(1, "close %s", file.name);
-    /* A report that could not be printed did not stop us, but it is an error.
-     */
+    /* If a report could not be printed, we went on, but it is an error. */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0;

@@ -34,10 +34,10 @@ enum {
 };
 
 enum state {
-    RECEIVING, /* its request is not here yet */
-    SENDING,
-    FINISHED, /* to be closed */
-    BROKEN,   /* to be closed with a reset */
+    RECEIVING, /* its request is not complete yet */
+    SENDING,   /* its reply, and then the bytes of the file */
+    FINISHED,  /* to be closed */
+    BROKEN,    /* to be closed with a reset */
 };
 
 struct client {
@@ -49,7 +49,7 @@ struct client {
     size_t reply_length;
     size_t reply_sent;
     off_t next; /* the next byte of the file for this client */
-    off_t end;  /* the first byte that is not for it */
+    off_t end;  /* where it ends: the byte here is not for this client */
 };
 
 struct server {
@@ -103,8 +103,7 @@ static int listen_on(in_port_t port) {
     return listener;
 }
 
-/* Without the pause, a call that goes on failing would use a whole processor.
- */
+/* Without the pause, a call that keeps failing would use a whole processor. */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
     deadline_pause(PAUSE_MS);
@@ -119,17 +118,30 @@ static void mark_broken(struct client *client, const char *failed) {
     client->state = BROKEN;
 }
 
-/* Reads FIRST and LAST from a line without its newline, which is a C string.
- * Returns 0, or -1 if it is not two numbers with one blank between them. */
-static int parse_range(char *line, unsigned long long *first,
+/* Reads FIRST and LAST from a line of length bytes, which has a NUL in the
+ * place of its newline. Returns 0, or -1 if the line is not two numbers with
+ * one blank between them. Puts a NUL in the place of the blank. */
+static int parse_range(char *line, size_t length, unsigned long long *first,
                        unsigned long long *last) {
+    if (strlen(line) != length)
+        return -1; /* the client has sent a NUL inside the line */
     char *blank = strchr(line, ' ');
     if (blank == NULL)
         return -1;
     *blank = '\0';
     if (number_parse(line, 0, LLONG_MAX, first) < 0)
         return -1;
-    return number_parse(blank + 1, 0, LLONG_MAX, last);
+    if (number_parse(blank + 1, 0, LLONG_MAX, last) < 0)
+        return -1;
+    return 0;
+}
+
+/* Whether the file, which has size bytes, has all bytes from first to last. */
+static int is_in_file(unsigned long long first, unsigned long long last,
+                      off_t size) {
+    if (first > last)
+        return 0;
+    return last < (unsigned long long)size;
 }
 
 /* The client's line is whole: decides what to send. The file may have changed
@@ -145,9 +157,8 @@ static void begin_reply(struct server *server, struct client *client,
         return;
     }
     client->state = SENDING;
-    if (strlen(client->line) != length ||
-        parse_range(client->line, &first, &last) < 0 || first > last ||
-        last >= (unsigned long long)status.st_size) {
+    int result = parse_range(client->line, length, &first, &last);
+    if (result < 0 || !is_in_file(first, last, status.st_size)) {
         strcpy(client->reply, "bad range\n");
     } else {
         client->next = (off_t)first;
@@ -158,7 +169,7 @@ static void begin_reply(struct server *server, struct client *client,
     client->reply_length = strlen(client->reply);
 }
 
-/* Receives once. Its line may come in several pieces. */
+/* Receives once: the client's line may come in several pieces. */
 static void receive_request(struct server *server, struct client *client) {
     char *place = client->line + client->line_length;
     ssize_t got = recv(client->fd, place, LINE_BYTES - client->line_length, 0);
@@ -174,10 +185,12 @@ static void receive_request(struct server *server, struct client *client) {
     }
     client->line_length += (size_t)got;
     char *newline = memchr(client->line, '\n', client->line_length);
-    if (newline != NULL)
-        begin_reply(server, client, (size_t)(newline - client->line));
-    else if (client->line_length == LINE_BYTES)
-        client->state = FINISHED;
+    if (newline != NULL) {
+        size_t length = (size_t)(newline - client->line);
+        begin_reply(server, client, length);
+    } else if (client->line_length == LINE_BYTES) {
+        client->state = FINISHED; /* the line is too long */
+    }
 }
 
 /* Sends what is left of the line in front of the bytes. If bytes follow, the
@@ -206,19 +219,22 @@ static void send_bytes(struct server *server, struct client *client) {
     }
 }
 
+/* Sends the line in front of the bytes first. Goes on with the bytes of the
+ * file as soon as the kernel has the whole line. */
 static void send_more(struct server *server, struct client *client) {
     if (client->reply_sent < client->reply_length)
         send_reply(client);
-    if (client->state != SENDING || client->reply_sent < client->reply_length)
-        return;
+    if (client->reply_sent < client->reply_length)
+        return; /* the kernel has no room for more, or send has failed */
     if (client->next < client->end)
         send_bytes(server, client);
     if (client->state == SENDING && client->next == client->end)
         client->state = FINISHED;
 }
 
-/* The last client moves into the place of the one that leaves. */
+/* Closes the client, and moves the last client into its place. */
 static void remove_client(struct server *server, size_t i) {
+    /* Makes close send a reset: lesson 06. */
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     const struct client *client = &server->clients[i];
     if (client->state == BROKEN)
@@ -271,7 +287,7 @@ static void fill_polled(struct server *server) {
 }
 
 /* Waits once for all clients and the listener, and does what there is to do. */
-static void take_turn(struct server *server) {
+static void handle_events(struct server *server) {
     const size_t count = server->count;
     fill_polled(server);
     if (poll(server->polled, count + 1, -1) < 0) {
@@ -308,5 +324,5 @@ int main(int argc, char **argv) {
         err(1, "open %s", argv[1]);
     server.listener = listen_on(port);
     for (;;)
-        take_turn(&server);
+        handle_events(&server);
 }

@@ -116,8 +116,8 @@ static void parse_group(struct group *group, const char *interface,
     struct sockaddr_in *own = &group->address;
     *own = (struct sockaddr_in){.sin_family = AF_INET};
     own->sin_port = htons(parse_port(port));
-    if (inet_pton(AF_INET, address, &own->sin_addr) != 1 ||
-        !IN_MULTICAST(ntohl(own->sin_addr.s_addr)))
+    int is_address = inet_pton(AF_INET, address, &own->sin_addr) == 1;
+    if (!is_address || !IN_MULTICAST(ntohl(own->sin_addr.s_addr)))
         errx(1, "%s is not a group: 224.0.0.0 to 239.255.255.255", address);
 
     group->interface = (int)if_nametoindex(interface);
@@ -125,15 +125,85 @@ static void parse_group(struct group *group, const char *interface,
         err(1, "interface %s", interface);
 }
 
-/* A name goes over the network between a blank and the end. */
-static void check_name(const char *name) {
+/* Whether the name has the right length, and no other characters than these. In
+ * a question and in an answer, the name stands beside a blank, so no blank may
+ * be in it. */
+static int is_name(const char *name) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "0123456789-";
     size_t length = strlen(name);
-    if (length < 1 || length > NAME_BYTES || strspn(name, letters) != length)
+    if (length < 1 || length > NAME_BYTES)
+        return 0;
+    return strspn(name, letters) == length;
+}
+
+static void check_name(const char *name) {
+    if (!is_name(name))
         errx(1, "%s is not a name: 1 to %d letters, digits and hyphens", name,
              NAME_BYTES);
+}
+
+/* Returns the milliseconds of this number of seconds, at least 1. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds", text);
+    return milliseconds;
+}
+
+static int ask_main(int argc, char **argv) {
+    const char *interface = "lo";
+    int milliseconds = 0; /* 0: there was no -t */
+    optind = 2;           /* the options begin behind the word "ask" */
+    for (;;) {
+        int option = getopt(argc, argv, "+i:t:");
+        if (option == -1)
+            break;
+        if (option == 'i')
+            interface = optarg;
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 3 || milliseconds == 0)
+        usage(stderr, 2);
+    const char *name = argv[optind + 2];
+    struct group group;
+    parse_group(&group, interface, argv[optind], argv[optind + 1]);
+    check_name(name);
+
+    /* 1. Make a socket that sends through group.interface. */
+    /* 2. Send the question. Receive answers until the time is over. */
+    /* 3. Print them, sorted, each once. */
+    return 0;
+}
+
+static int offer_main(int argc, char **argv) {
+    const char *interface = "lo";
+    optind = 2; /* the options begin behind the word "offer" */
+    for (;;) {
+        int option = getopt(argc, argv, "+i:");
+        if (option == -1)
+            break;
+        if (option == 'i')
+            interface = optarg;
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 4)
+        usage(stderr, 2);
+    const char *name = argv[optind + 2];
+    struct group group;
+    parse_group(&group, interface, argv[optind], argv[optind + 1]);
+    check_name(name);
+    in_port_t service = parse_port(argv[optind + 3]);
+
+    (void)service; /* delete this line when you use the port */
+    /* 4. Make a socket that hears only this group. Print that you listen. */
+    /* 5. Answer each question for the name, after a pause. */
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -141,44 +211,9 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc < 2)
         usage(stderr, 2);
-    int is_asking = strcmp(argv[1], "ask") == 0;
-    if (!is_asking && strcmp(argv[1], "offer") != 0)
-        usage(stderr, 2);
-
-    const char *interface = "lo";
-    int milliseconds = 0; /* not told */
-    optind = 2; /* the options begin behind the word "ask" or "offer" */
-    for (;;) {
-        int option = getopt(argc, argv, is_asking ? "+i:t:" : "+i:");
-        if (option == -1)
-            break;
-        if (option == 'i')
-            interface = optarg;
-        else if (option != 't')
-            usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds", optarg);
-    }
-    char **words = argv + optind;
-    if (argc - optind != (is_asking ? 3 : 4))
-        usage(stderr, 2);
-    if (is_asking && milliseconds == 0)
-        usage(stderr, 2);
-    struct group group;
-    parse_group(&group, interface, words[0], words[1]);
-    check_name(words[2]);
-
-    if (is_asking) {
-        /* 1. Make a socket that sends through group.interface. */
-        (void)milliseconds; /* delete this line when you use the time */
-        /* 2. Send the question. Receive answers until the time is over. */
-        /* 3. Print them, sorted, each once. */
-        return 0;
-    }
-    in_port_t service = parse_port(words[3]);
-    (void)service; /* delete this line when you use the port */
-    /* 4. Make a socket that hears only this group, and print that you listen.
-     */
-    /* 5. Answer each question for the name, after a pause. */
-    return 0;
+    if (strcmp(argv[1], "ask") == 0)
+        return ask_main(argc, argv);
+    if (strcmp(argv[1], "offer") == 0)
+        return offer_main(argc, argv);
+    usage(stderr, 2);
 }

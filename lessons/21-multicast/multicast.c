@@ -91,6 +91,7 @@ static void complete_address(struct group *group) {
 static void parse_group(struct group *group, const char *interface,
                         const char *address, const char *port,
                         unsigned smallest_port) {
+    /* addr_resolve takes the port as a text, so here we only check it. */
     in_port_t number;
     if (addr_parse_port(port, strlen(port), smallest_port, &number) < 0)
         errx(1, "%s is not a port: %u to 65535", port, smallest_port);
@@ -173,12 +174,14 @@ static void join_ipv4(int fd, const struct group *group) {
     if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership,
                    sizeof membership) < 0)
         err(1, "setsockopt IP_ADD_MEMBERSHIP");
-    /* Otherwise we would also hear what others on this machine have joined. */
+    /* Otherwise we would also hear the groups that other programs on this
+     * machine have joined. */
     set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL");
 }
 
-/* For IPv6, IPV6_MULTICAST_ALL compares only the group: what another program
- * has joined at another interface is heard too. */
+/* IPV6_MULTICAST_ALL compares only the group, and not the interface. So if
+ * another program has joined the same group at another interface, we also hear
+ * what is sent to it there. */
 static void join_ipv6(int fd, const struct group *group) {
     const struct ipv6_mreq membership = {
         .ipv6mr_multiaddr = group->address.ipv6.sin6_addr,
@@ -201,7 +204,7 @@ static void hide_control_characters(char *text, size_t length) {
 }
 
 /* Receives one datagram, and prints a line about it. */
-static void print_one(int fd) {
+static void print_datagram(int fd) {
     static char message[LARGEST_DATAGRAM];
     char name[ADDR_TEXT_BYTES];
     struct sockaddr_storage sender = {0};
@@ -237,7 +240,7 @@ static int listen_to(struct group *group) {
         err(1, "standard output");
 
     while (!stopping)
-        print_one(fd);
+        print_datagram(fd);
 
     if (close(fd) < 0)
         err(1, "close");
@@ -254,9 +257,10 @@ static int listen_main(int argc, char **argv) {
         int option = getopt(argc, argv, "+i:");
         if (option == -1)
             break;
-        if (option != 'i')
+        if (option == 'i')
+            interface = optarg;
+        else
             usage(stderr, 2);
-        interface = optarg;
     }
     if (argc - optind != 2)
         usage(stderr, 2);
@@ -269,7 +273,8 @@ static int listen_main(int argc, char **argv) {
 
 /* Says where a datagram to an IPv4 group goes: out of which interface, through
  * how many routers, and whether this machine gets a copy of it. */
-static void aim_ipv4(int fd, const struct group *group, int ttl, int copy) {
+static void choose_path_ipv4(int fd, const struct group *group, int ttl,
+                             int copy) {
     const struct ip_mreqn out = {.imr_ifindex = (int)group->interface};
     if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
         err(1, "setsockopt IP_MULTICAST_IF");
@@ -277,7 +282,8 @@ static void aim_ipv4(int fd, const struct group *group, int ttl, int copy) {
     set_option(fd, IPPROTO_IP, IP_MULTICAST_LOOP, copy, "IP_MULTICAST_LOOP");
 }
 
-static void aim_ipv6(int fd, const struct group *group, int ttl, int copy) {
+static void choose_path_ipv6(int fd, const struct group *group, int ttl,
+                             int copy) {
     set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)group->interface,
                "IPV6_MULTICAST_IF");
     set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, ttl,
@@ -291,9 +297,9 @@ static int say(const struct group *group, int ttl, int copy,
     char name[ADDR_TEXT_BYTES];
     int fd = make_socket(group);
     if (group->family == AF_INET)
-        aim_ipv4(fd, group, ttl, copy);
+        choose_path_ipv4(fd, group, ttl, copy);
     else
-        aim_ipv6(fd, group, ttl, copy);
+        choose_path_ipv6(fd, group, ttl, copy);
 
     addr_format(&group->address.any, group->length, name);
     if (sendto(fd, message, strlen(message), 0, &group->address.any,
@@ -304,31 +310,36 @@ static int say(const struct group *group, int ttl, int copy,
     return 0;
 }
 
+static int parse_ttl(const char *text) {
+    unsigned long long ttl;
+    if (number_parse(text, 0, LARGEST_TTL, &ttl) < 0)
+        errx(1, "%s is not a TTL: 0 to %d", text, LARGEST_TTL);
+    return (int)ttl;
+}
+
 static int say_main(int argc, char **argv) {
     const char *interface = "lo";
-    unsigned long long ttl = 1;
-    int copy = 1;
-    optind = 2; /* the options begin behind the word "say" */
+    int ttl = 1;  /* through no router */
+    int copy = 1; /* this machine gets a copy, too */
+    optind = 2;   /* the options begin behind the word "say" */
     for (;;) {
         int option = getopt(argc, argv, "+i:nt:");
         if (option == -1)
             break;
-        if (option == 'i') {
+        if (option == 'i')
             interface = optarg;
-        } else if (option == 'n') {
+        else if (option == 'n')
             copy = 0;
-        } else if (option == 't') {
-            if (number_parse(optarg, 0, LARGEST_TTL, &ttl) < 0)
-                errx(1, "%s is not a TTL: 0 to %d", optarg, LARGEST_TTL);
-        } else {
+        else if (option == 't')
+            ttl = parse_ttl(optarg);
+        else
             usage(stderr, 2);
-        }
     }
     if (argc - optind != 3)
         usage(stderr, 2);
     struct group group;
     parse_group(&group, interface, argv[optind], argv[optind + 1], 1);
-    return say(&group, (int)ttl, copy, argv[optind + 2]);
+    return say(&group, ttl, copy, argv[optind + 2]);
 }
 
 int main(int argc, char **argv) {

@@ -50,6 +50,7 @@ struct answers {
     struct answer list[MOST_ANSWERS];
 };
 
+/* Set by the signal handler: offer is to end. */
 static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -72,8 +73,8 @@ static void parse_group(struct group *group, const char *interface,
     struct sockaddr_in *own = &group->address;
     *own = (struct sockaddr_in){.sin_family = AF_INET};
     own->sin_port = htons(parse_port(port));
-    if (inet_pton(AF_INET, address, &own->sin_addr) != 1 ||
-        !IN_MULTICAST(ntohl(own->sin_addr.s_addr)))
+    int is_address = inet_pton(AF_INET, address, &own->sin_addr) == 1;
+    if (!is_address || !IN_MULTICAST(ntohl(own->sin_addr.s_addr)))
         errx(1, "%s is not a group: 224.0.0.0 to 239.255.255.255", address);
 
     group->interface = (int)if_nametoindex(interface);
@@ -81,13 +82,21 @@ static void parse_group(struct group *group, const char *interface,
         err(1, "interface %s", interface);
 }
 
-/* A name goes over the network between a blank and the end. */
-static void check_name(const char *name) {
+/* Whether the name has the right length, and no other characters than these. In
+ * a question and in an answer, the name stands beside a blank, so no blank may
+ * be in it. */
+static int is_name(const char *name) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "0123456789-";
     size_t length = strlen(name);
-    if (length < 1 || length > NAME_BYTES || strspn(name, letters) != length)
+    if (length < 1 || length > NAME_BYTES)
+        return 0;
+    return strspn(name, letters) == length;
+}
+
+static void check_name(const char *name) {
+    if (!is_name(name))
         errx(1, "%s is not a name: 1 to %d letters, digits and hyphens", name,
              NAME_BYTES);
 }
@@ -115,16 +124,19 @@ static void send_question(int fd, const struct group *group, const char *name) {
         err(1, "sendto");
 }
 
-/* Reads an answer, which is "NAME SERVICE", from a datagram that has a NUL
- * behind it. Returns the number, or 0 if it is something else. */
+/* Reads an answer, which is "NAME SERVICE", from a datagram of length bytes.
+ * Returns the port SERVICE, or 0 if the datagram is something else. */
 static in_port_t parse_answer(const char *datagram, size_t length,
                               const char *name) {
     size_t name_length = strlen(name);
-    if (length <= name_length || memcmp(datagram, name, name_length) != 0 ||
-        datagram[name_length] != ' ')
+    if (length <= name_length)
+        return 0; /* too short for the name and a blank */
+    if (memcmp(datagram, name, name_length) != 0)
+        return 0;
+    if (datagram[name_length] != ' ')
         return 0;
     in_port_t port;
-    size_t begin = name_length + 1;
+    size_t begin = name_length + 1; /* of the port, behind the blank */
     if (addr_parse_port(datagram + begin, length - begin, 1, &port) < 0)
         return 0;
     return port;
@@ -229,7 +241,8 @@ static int join(const struct group *group) {
     return fd;
 }
 
-/* Answers would be lost if all programs sent theirs at the same moment. */
+/* If all programs sent their answers at the same moment, the receive buffer of
+ * the program that asked could overflow, and answers would be lost. */
 static void pause_at_random(void) {
     uint32_t number;
     if (getrandom(&number, sizeof number, 0) != sizeof number)
@@ -240,7 +253,7 @@ static void pause_at_random(void) {
 
 /* Receives one datagram. If it asks for our name, sends the answer to the
  * program that asked. */
-static void answer_one(int fd, const char *question, const char *answer) {
+static void answer_question(int fd, const char *question, const char *answer) {
     char datagram[DATAGRAM_BYTES];
     struct sockaddr_in asker = {0};
     socklen_t length = sizeof asker;
@@ -271,13 +284,69 @@ static int offer(const struct group *group, const char *name, in_port_t port) {
     int fd = join(group);
     addr_format((const struct sockaddr *)&group->address, sizeof group->address,
                 text);
-    if (printf("listening on %s\n", text) < 0 || fflush(stdout) == EOF)
+    if (printf("listening on %s\n", text) < 0)
+        err(1, "standard output");
+    if (fflush(stdout) == EOF)
         err(1, "standard output");
     while (!stopping)
-        answer_one(fd, question, answer);
+        answer_question(fd, question, answer);
     if (close(fd) < 0)
         err(1, "close");
     return 0;
+}
+
+/* Returns the milliseconds of this number of seconds, at least 1. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds", text);
+    return milliseconds;
+}
+
+static int ask_main(int argc, char **argv) {
+    const char *interface = "lo";
+    int milliseconds = 0; /* 0: there was no -t */
+    optind = 2;           /* the options begin behind the word "ask" */
+    for (;;) {
+        int option = getopt(argc, argv, "+i:t:");
+        if (option == -1)
+            break;
+        if (option == 'i')
+            interface = optarg;
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 3 || milliseconds == 0)
+        usage(stderr, 2);
+    const char *name = argv[optind + 2];
+    struct group group;
+    parse_group(&group, interface, argv[optind], argv[optind + 1]);
+    check_name(name);
+    return ask(&group, name, milliseconds);
+}
+
+static int offer_main(int argc, char **argv) {
+    const char *interface = "lo";
+    optind = 2; /* the options begin behind the word "offer" */
+    for (;;) {
+        int option = getopt(argc, argv, "+i:");
+        if (option == -1)
+            break;
+        if (option == 'i')
+            interface = optarg;
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 4)
+        usage(stderr, 2);
+    const char *name = argv[optind + 2];
+    struct group group;
+    parse_group(&group, interface, argv[optind], argv[optind + 1]);
+    check_name(name);
+    in_port_t service = parse_port(argv[optind + 3]);
+    return offer(&group, name, service);
 }
 
 int main(int argc, char **argv) {
@@ -285,33 +354,9 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc < 2)
         usage(stderr, 2);
-    int is_asking = strcmp(argv[1], "ask") == 0;
-    if (!is_asking && strcmp(argv[1], "offer") != 0)
-        usage(stderr, 2);
-
-    const char *interface = "lo";
-    int milliseconds = 0; /* not told */
-    optind = 2; /* the options begin behind the word "ask" or "offer" */
-    for (;;) {
-        int option = getopt(argc, argv, is_asking ? "+i:t:" : "+i:");
-        if (option == -1)
-            break;
-        if (option == 'i')
-            interface = optarg;
-        else if (option != 't')
-            usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds", optarg);
-    }
-    char **words = argv + optind;
-    if (argc - optind != (is_asking ? 3 : 4))
-        usage(stderr, 2);
-    if (is_asking && milliseconds == 0)
-        usage(stderr, 2);
-    struct group group;
-    parse_group(&group, interface, words[0], words[1]);
-    check_name(words[2]);
-    if (is_asking)
-        return ask(&group, words[2], milliseconds);
-    return offer(&group, words[2], parse_port(words[3]));
+    if (strcmp(argv[1], "ask") == 0)
+        return ask_main(argc, argv);
+    if (strcmp(argv[1], "offer") == 0)
+        return offer_main(argc, argv);
+    usage(stderr, 2);
 }

@@ -56,7 +56,7 @@ struct server {
     int listener;
     size_t limit;       /* the most children at the same time */
     size_t count;       /* how many there are */
-    sigset_t unblocked; /* the signals that are blocked where none is ours */
+    sigset_t unblocked; /* a signal mask that blocks none of our signals */
     struct child children[MOST_CHILDREN];
 };
 
@@ -111,7 +111,8 @@ static void catch_signals(struct server *server) {
     (void)sigaddset(&ours, SIGTERM);
     (void)sigaddset(&ours, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &ours, &server->unblocked);
-    /* Our own parent may have blocked them already. */
+    /* This is the mask from before. Our own parent may have blocked our signals
+     * in it already, so we take them out. */
     (void)sigdelset(&server->unblocked, SIGINT);
     (void)sigdelset(&server->unblocked, SIGTERM);
     (void)sigdelset(&server->unblocked, SIGCHLD);
@@ -121,9 +122,10 @@ static void catch_signals(struct server *server) {
     set_handler(SIGPIPE, SIG_IGN); /* a reader that has left is an error */
 }
 
-/* Lets in the signals that wait, and blocks them again. ppoll does the same,
- * but not when a client is in the queue: then it returns at once. */
-static void take_signals(const struct server *server) {
+/* Lets in the signals that wait, so that their handlers run, and blocks them
+ * again. ppoll does the same, but not when a client is in the queue: then it
+ * returns at once. */
+static void deliver_signals(const struct server *server) {
     sigset_t blocked;
     (void)sigprocmask(SIG_SETMASK, &server->unblocked, &blocked);
     (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
@@ -161,12 +163,14 @@ static unsigned long long echo(int fd, const char *client) {
     unsigned long long total = 0;
     for (;;) {
         ssize_t received = recv(fd, piece, sizeof piece, 0);
+        if (received == 0)
+            return total;
         if (received < 0 && errno == EINTR)
             continue;
-        if (received < 0)
+        if (received < 0) {
             warn("recv from %s", client);
-        if (received <= 0)
             return total;
+        }
         size_t sent;
         int result = stream_write_all(fd, piece, (size_t)received, &sent);
         total += sent;
@@ -184,7 +188,7 @@ static _Noreturn void run_child(const struct server *server, int fd,
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
         warn("prctl");
     if (getppid() != parent)
-        _exit(1); /* it ended before prctl could say so */
+        _exit(1); /* the parent had ended before we called prctl */
     (void)close(server->listener);
     (void)signal(SIGINT, SIG_IGN); /* a Ctrl-C is for the parent */
     (void)signal(SIGTERM, SIG_DFL);
@@ -214,6 +218,8 @@ static void report_end(const struct child *child, int status) {
           child->client, signal_number, strsignal(signal_number));
 }
 
+/* This child has ended: takes it out of the array, and moves the last one into
+ * its place. When we are stopping, its end is no news: we have asked for it. */
 static void remove_child(struct server *server, pid_t pid, int status) {
     for (size_t i = 0; i < server->count; i++) {
         struct child *child = &server->children[i];
@@ -227,21 +233,23 @@ static void remove_child(struct server *server, pid_t pid, int status) {
     }
 }
 
-/* Asks for all children that have ended. One SIGCHLD may stand for several. */
-static void bury_children(struct server *server) {
+/* Asks for all children that have ended. If several end at about the same time,
+ * one SIGCHLD may stand for all of them. */
+static void reap_children(struct server *server) {
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, WNOHANG);
         if (pid <= 0)
-            return; /* 0: none has ended yet; -1: there is none */
+            return; /* 0: no other child has ended; -1: there is no child */
         remove_child(server, pid, status);
     }
 }
 
 /* Sleeps until a client is in the queue, and returns 1; or until a signal has
- * come, and returns 0. If there are as many children as allowed, no client is
- * looked for. Our signals are blocked everywhere but here and in take_signals.
- * So none can come between the test of `stopping` and the wait. */
+ * come, and returns 0. If there are as many children as allowed, it waits only
+ * for a signal. Our signals are blocked everywhere but here and in
+ * deliver_signals. So no signal can come between the test of `stopping` in
+ * serve and the call of ppoll here. */
 static int wait_for_client(const struct server *server) {
     struct pollfd entry = {.fd = server->listener, .events = POLLIN};
     nfds_t entries = 1;
@@ -265,14 +273,14 @@ static void start_child(struct server *server, int fd, const char *client) {
         warn_and_pause("fork");
 }
 
-/* Takes a client out of the queue, and gives it to a child. */
+/* Accepts the next client in the queue, and makes a child for it. */
 static void accept_client(struct server *server) {
     struct sockaddr_in peer = {0};
     socklen_t length = sizeof peer;
     int fd = accept4(server->listener, (struct sockaddr *)&peer, &length,
                      SOCK_CLOEXEC);
     if (fd < 0 && errno == EAGAIN)
-        return; /* this client has gone */
+        return; /* the client has left before we accepted it */
     if (fd < 0) {
         warn_and_pause("accept");
         return;
@@ -283,8 +291,8 @@ static void accept_client(struct server *server) {
     (void)close(fd); /* the child has its own copy */
 }
 
-/* Tells all children to end, and waits until they have. If they cannot be told,
- * our own end tells them. */
+/* Tells all children to end, and waits until they have. If kill fails, we end,
+ * and then the kernel sends them SIGTERM: PR_SET_PDEATHSIG in run_child. */
 static void end_children(struct server *server) {
     for (size_t i = 0; i < server->count; i++) {
         if (kill(server->children[i].pid, SIGTERM) < 0)
@@ -303,10 +311,10 @@ static void end_children(struct server *server) {
 
 static void serve(struct server *server) {
     while (!stopping) {
-        bury_children(server);
+        reap_children(server);
         if (wait_for_client(server))
             accept_client(server);
-        take_signals(server);
+        deliver_signals(server);
     }
 }
 
@@ -319,16 +327,18 @@ int main(int argc, char **argv) {
             break;
         if (option == 'h')
             usage(stdout, 0);
-        if (option != 'm')
+        else if (option == 'm')
+            server.limit =
+                parse_number(optarg, 1, MOST_CHILDREN, "number of children");
+        else
             usage(stderr, 2);
-        server.limit =
-            parse_number(optarg, 1, MOST_CHILDREN, "number of children");
     }
     if (argc - optind != 1)
         usage(stderr, 2);
     unsigned port = parse_number(argv[optind], 0, LARGEST_PORT, "port");
     require_output();
-    /* Many processes write to them, so each line is to be one write(2). */
+    /* Many processes write to these two streams. So each line must be a single
+     * write(2), or the lines of two processes could mix. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)setvbuf(stderr, NULL, _IOLBF, 0);
     catch_signals(&server);

@@ -44,7 +44,7 @@ struct server {
     int listener;
     size_t count;
     struct worker workers[MOST_WORKERS];
-    sigset_t unblocked; /* the signals that are blocked where none is ours */
+    sigset_t unblocked; /* a signal mask that blocks none of our signals */
 };
 
 /* Set by the signal handler: this process is to end. */
@@ -99,9 +99,9 @@ static void catch_signals(struct server *server) {
     set_handler(SIGPIPE, SIG_IGN);
 }
 
-/* Lets in the signals that wait, and blocks them again. ppoll does not do it
- * when there is something to accept. */
-static void take_signals(const struct server *server) {
+/* Lets in the signals that wait, so that their handlers run, and blocks them
+ * again. ppoll does the same, but not when there is a client to accept. */
+static void deliver_signals(const struct server *server) {
     sigset_t blocked;
     (void)sigprocmask(SIG_SETMASK, &server->unblocked, &blocked);
     (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
@@ -136,12 +136,14 @@ static void serve_client(int fd) {
     char piece[PIECE_BYTES];
     for (;;) {
         ssize_t received = recv(fd, piece, sizeof piece, 0);
+        if (received == 0)
+            return;
         if (received < 0 && errno == EINTR)
             continue; /* another signal, such as SIGCONT */
-        if (received < 0)
+        if (received < 0) {
             warn("recv");
-        if (received <= 0)
             return;
+        }
         size_t sent;
         if (stream_write_all(fd, piece, (size_t)received, &sent) < 0) {
             warn("send");
@@ -168,7 +170,7 @@ static _Noreturn void run_worker(const struct server *server, pid_t parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
         warn("prctl");
     if (getppid() != parent)
-        _exit(0); /* it ended before prctl could say so */
+        _exit(0); /* the parent had ended before we called prctl */
     struct pollfd entry = {.fd = server->listener, .events = POLLIN};
     while (!stopping) {
         int ready = ppoll(&entry, 1, NULL, &server->unblocked);
@@ -176,12 +178,13 @@ static _Noreturn void run_worker(const struct server *server, pid_t parent) {
             warn_and_pause("ppoll");
         if (ready > 0)
             accept_client(server->listener);
-        take_signals(server);
+        deliver_signals(server);
     }
     _exit(0);
 }
 
-/* Starts a worker in this place. If that fails, it is tried again later. */
+/* Starts a worker in this place. If fork fails, the place stays empty, and
+ * start_workers tries again later. */
 static void start_worker(const struct server *server, struct worker *worker) {
     pid_t parent = getpid();
     worker->earliest = deadline_after(RESTART_MS);
@@ -194,18 +197,25 @@ static void start_worker(const struct server *server, struct worker *worker) {
         worker->pid = pid;
 }
 
-/* Fills the empty places for which it is time. Returns the milliseconds until
- * the next place can be filled, or -1 if no place is empty. */
-static int start_workers(struct server *server) {
-    int shortest = -1;
+/* Starts a worker in each empty place where the time for it has come. */
+static void start_workers(struct server *server) {
     for (size_t i = 0; i < server->count; i++) {
         struct worker *worker = &server->workers[i];
         if (worker->pid == 0 && deadline_left(worker->earliest) == 0)
             start_worker(server, worker);
+    }
+}
+
+/* Returns the milliseconds until the next worker may be started, or -1 if no
+ * place is empty. */
+static int time_to_next_start(const struct server *server) {
+    int shortest = -1;
+    for (size_t i = 0; i < server->count; i++) {
+        const struct worker *worker = &server->workers[i];
         if (worker->pid != 0)
             continue;
         int left = deadline_left(worker->earliest);
-        if (shortest < 0 || left < shortest)
+        if (shortest == -1 || left < shortest)
             shortest = left;
     }
     return shortest;
@@ -225,8 +235,9 @@ static void remove_worker(struct server *server, pid_t pid) {
     }
 }
 
-/* Asks for all workers that have ended: one SIGCHLD may stand for several. */
-static void bury_workers(struct server *server) {
+/* Asks for all workers that have ended. If several end at about the same time,
+ * one SIGCHLD may stand for all of them. */
+static void reap_workers(struct server *server) {
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, WNOHANG);
@@ -237,7 +248,8 @@ static void bury_workers(struct server *server) {
     }
 }
 
-/* Sleeps until a signal comes, or for so many milliseconds; -1: for ever. */
+/* Sleeps until a signal comes, or for so many milliseconds. With -1, it waits
+ * only for a signal. */
 static void wait_for_signal(const struct server *server, int milliseconds) {
     struct timespec time = {
         .tv_sec = milliseconds / 1000,
@@ -250,17 +262,22 @@ static void wait_for_signal(const struct server *server, int milliseconds) {
         warn_and_pause("ppoll");
 }
 
-/* Tells each worker to end, and waits until all have finished. If they cannot
- * be told, our own end tells them. */
+/* Tells each worker to end, and waits until all have finished. If kill fails,
+ * we end, and then the kernel sends them SIGTERM: PR_SET_PDEATHSIG in
+ * run_worker. */
 static void end_workers(const struct server *server) {
     for (size_t i = 0; i < server->count; i++) {
-        if (server->workers[i].pid != 0 &&
-            kill(server->workers[i].pid, SIGTERM) < 0)
+        pid_t pid = server->workers[i].pid;
+        if (pid == 0)
+            continue;
+        if (kill(pid, SIGTERM) < 0)
             err(1, "kill");
     }
     for (size_t i = 0; i < server->count; i++) {
-        if (server->workers[i].pid != 0 &&
-            waitpid(server->workers[i].pid, NULL, 0) < 0)
+        pid_t pid = server->workers[i].pid;
+        if (pid == 0)
+            continue;
+        if (waitpid(pid, NULL, 0) < 0)
             warn("waitpid");
     }
 }
@@ -273,7 +290,8 @@ int main(int argc, char **argv) {
     struct server server = {0};
     server.count = parse_number(argv[1], 1, MOST_WORKERS, "number of workers");
     unsigned port = parse_number(argv[2], 0, LARGEST_PORT, "port");
-    /* Many processes write to it, so each line is to be one write(2). */
+    /* Many processes write to this stream. So each line must be a single
+     * write(2), or the lines of two processes could mix. */
     (void)setvbuf(stderr, NULL, _IOLBF, 0);
     catch_signals(&server);
 
@@ -282,8 +300,9 @@ int main(int argc, char **argv) {
     if (listener_announce(server.listener, &failed) < 0)
         err(1, "%s", failed);
     while (!stopping) {
-        bury_workers(&server);
-        int milliseconds = start_workers(&server);
+        reap_workers(&server);
+        start_workers(&server);
+        int milliseconds = time_to_next_start(&server);
         wait_for_signal(&server, milliseconds);
     }
     (void)close(server.listener);

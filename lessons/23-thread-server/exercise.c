@@ -145,7 +145,9 @@ static void read_arguments(int argc, char **argv, struct server *server,
                            int *port) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc != 6 || strcmp(argv[1], "-t") != 0 || strcmp(argv[3], "-q") != 0)
+    if (argc != 6)
+        usage(stderr, 2);
+    if (strcmp(argv[1], "-t") != 0 || strcmp(argv[3], "-q") != 0)
         usage(stderr, 2);
     server->threads = parse_number(argv[2], 1, MOST_THREADS);
     server->places = parse_number(argv[4], 1, MOST_PLACES);

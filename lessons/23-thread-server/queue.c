@@ -28,8 +28,9 @@ static void unlock(struct queue *queue) {
 
 int queue_put(struct queue *queue, int fd) {
     lock(queue);
-    /* Not `if`: another thread may have been faster, and pthread_cond_wait may
-     * also return without a reason: pthread_cond_wait(3p). */
+    /* Not `if`: before we have the lock again, another thread may have filled
+     * the free place. pthread_cond_wait may also return without a reason:
+     * pthread_cond_wait(3p). */
     while (queue->count == QUEUE_PLACES && !queue->is_closed)
         (void)pthread_cond_wait(&queue->not_full, &queue->lock);
     if (queue->is_closed) {
@@ -63,7 +64,8 @@ int queue_take(struct queue *queue) {
 void queue_close(struct queue *queue) {
     lock(queue);
     queue->is_closed = 1;
-    /* All that wait have to look at is_closed, so one signal is not enough. */
+    /* Every thread that waits must wake up and look at is_closed. A signal
+     * would wake up only one of them. */
     (void)pthread_cond_broadcast(&queue->not_full);
     (void)pthread_cond_broadcast(&queue->not_empty);
     unlock(queue);

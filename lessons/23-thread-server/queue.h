@@ -1,6 +1,6 @@
 /*
- * queue: descriptors that one thread puts in and other threads take out. It has
- * a limit: who puts waits while it is full, who takes waits while it is empty.
+ * queue: descriptors that one thread puts in and other threads take out. While
+ * the queue is full, queue_put waits. While it is empty, queue_take waits.
  */
 #ifndef LESSON_23_QUEUE_H
 #define LESSON_23_QUEUE_H
@@ -15,8 +15,8 @@ struct queue {
     pthread_cond_t not_full;
     pthread_cond_t not_empty;
     int fds[QUEUE_PLACES]; /* a ring: after the last place comes the first */
-    int first;             /* the place of the one that has waited longest */
-    int count;             /* how many are in it */
+    int first;             /* the place of the fd that has waited longest */
+    int count;             /* how many are in the queue */
     int is_closed;
 };
 
@@ -24,20 +24,20 @@ struct queue {
  * of an error, as the functions of pthreads do; errno stays as it was. */
 int queue_init(struct queue *queue);
 
-/* Puts fd at the end of the queue. While the queue is full, it waits.
+/* Puts fd at the end of the queue. While the queue is full, queue_put waits.
  *
- * Returns 0. When the queue is closed, before or while it waits, it returns -1,
+ * Returns 0. If the queue is closed before or during the call, it returns -1,
  * and the descriptor stays the caller's. */
 int queue_put(struct queue *queue, int fd);
 
-/* Takes the descriptor out that has waited longest. While the queue is empty,
- * it waits.
+/* Takes out the descriptor that has waited longest. While the queue is empty,
+ * queue_take waits.
  *
  * Returns the descriptor, which is now the caller's. When the queue is closed
  * and empty, it returns -1. */
 int queue_take(struct queue *queue);
 
-/* From now on nothing can be put in, and nobody waits any more. What is in the
+/* From now on queue_put returns -1, and no call waits any more. What is in the
  * queue can still be taken out. */
 void queue_close(struct queue *queue);
 

@@ -37,8 +37,9 @@ struct server;
 struct worker {
     struct server *server;
     pthread_t thread;
-    int fd; /* the client that it serves, or NO_CLIENT; for those with the lock
-             */
+    /* The client that this worker serves, or NO_CLIENT. Other threads may use
+     * fd only while they hold the lock of the server. */
+    int fd;
 };
 
 struct server {
@@ -51,8 +52,8 @@ struct server {
     pthread_cond_t has_changed;
     int is_stopping;
     int queue[MOST_PLACES]; /* a ring: after the last place comes the first */
-    int first;              /* the place of the client that waits longest */
-    int waiting;            /* how many clients are in the queue */
+    int first;   /* the place of the client that has waited longest */
+    int waiting; /* how many clients are in the queue */
     unsigned long served;
     unsigned long refused;
 };
@@ -141,12 +142,14 @@ static void echo(int fd) {
     char buffer[BUFFER_BYTES];
     for (;;) {
         ssize_t received = recv(fd, buffer, sizeof buffer, 0);
+        if (received == 0)
+            return;
         if (received < 0 && errno == EINTR)
             continue;
-        if (received < 0)
+        if (received < 0) {
             report("recv");
-        if (received <= 0)
             return;
+        }
         size_t sent;
         if (stream_write_all(fd, buffer, (size_t)received, &sent) < 0) {
             report("send");
@@ -155,8 +158,8 @@ static void echo(int fd) {
     }
 }
 
-/* The lock is held while the client is closed. So whoever else has the lock
- * knows that worker->fd is open. */
+/* We hold the lock while we close the client. So while another thread holds the
+ * lock, each fd of a worker that is not NO_CLIENT is open. */
 static void close_client(struct worker *worker) {
     struct server *server = worker->server;
     lock(server);
@@ -175,8 +178,9 @@ static void *run_worker(void *argument) {
     return NULL;
 }
 
-/* No lock is held here while we send. */
-static void refuse(struct server *server, int fd) {
+/* We do not hold the lock while we send, because send may wait for the client,
+ * and then all threads that need the lock would wait, too. */
+static void refuse_client(struct server *server, int fd) {
     static const char line[] = "busy\n";
     size_t sent;
     if (stream_write_all(fd, line, strlen(line), &sent) < 0)
@@ -194,7 +198,8 @@ static int is_stopping(struct server *server) {
     return result;
 }
 
-/* When the server is to stop, the listener is shut down, and accept fails. */
+/* Accepts clients until the server is to stop. Then request_stop shuts down the
+ * listener, and accept fails. */
 static void *accept_clients(void *argument) {
     struct server *server = argument;
     for (;;) {
@@ -207,9 +212,10 @@ static void *accept_clients(void *argument) {
         if (fd < 0) {
             report("accept");
             deadline_pause(PAUSE_MS);
-        } else if (put_into_queue(server, fd) < 0) {
-            refuse(server, fd);
+            continue;
         }
+        if (put_into_queue(server, fd) < 0)
+            refuse_client(server, fd);
     }
 }
 
@@ -239,10 +245,13 @@ static void request_stop(struct server *server) {
     (void)shutdown(server->listener, SHUT_RD);
 }
 
-/* Closes the clients that no thread has taken. All threads have ended. */
-static void empty_queue(struct server *server) {
-    for (int i = 0; i < server->waiting; i++)
-        (void)close(server->queue[(server->first + i) % server->places]);
+/* Closes the clients that no thread has taken. All threads have ended, so we
+ * need no lock. */
+static void close_waiting_clients(struct server *server) {
+    for (int i = 0; i < server->waiting; i++) {
+        int place = (server->first + i) % server->places;
+        (void)close(server->queue[place]);
+    }
 }
 
 static int listen_on(int port) {
@@ -273,7 +282,9 @@ static void read_arguments(int argc, char **argv, struct server *server,
                            int *port) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc != 6 || strcmp(argv[1], "-t") != 0 || strcmp(argv[3], "-q") != 0)
+    if (argc != 6)
+        usage(stderr, 2);
+    if (strcmp(argv[1], "-t") != 0 || strcmp(argv[3], "-q") != 0)
         usage(stderr, 2);
     server->threads = parse_number(argv[2], 1, MOST_THREADS);
     server->places = parse_number(argv[4], 1, MOST_PLACES);
@@ -310,7 +321,7 @@ int main(int argc, char **argv) {
     require(pthread_join(acceptor, NULL), "pthread_join");
     for (int i = 0; i < server.threads; i++)
         require(pthread_join(server.workers[i].thread, NULL), "pthread_join");
-    empty_queue(&server);
+    close_waiting_clients(&server);
     (void)close(server.listener);
     if (printf("%lu served, %lu busy\n", server.served, server.refused) < 0)
         err(1, "standard output");

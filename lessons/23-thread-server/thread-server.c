@@ -38,10 +38,10 @@
 enum {
     LARGEST_PORT = 65535,
     MOST_THREADS = 4096, /* of a pool */
-    DESCRIPTORS = 8192,  /* a client's is below this */
+    DESCRIPTORS = 8192,  /* a client's descriptor must be below this */
     BUFFER_BYTES = 16 * 1024,
     PAUSE_MS = 50,  /* after a call failed because something had run out */
-    STOP_MS = 1000, /* clients have so long for what they have sent */
+    STOP_MS = 1000, /* at the end, we wait so long for clients to read */
     NANOSECONDS_A_SECOND = 1000 * 1000 * 1000,
 };
 
@@ -65,7 +65,7 @@ struct server {
     int clients; /* how many are connected */
     unsigned long long served;
     unsigned long long bytes;
-    struct client places[DESCRIPTORS]; /* a client's is at its descriptor */
+    struct client places[DESCRIPTORS]; /* the index is the descriptor */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -125,8 +125,7 @@ static void report(const char *failed) {
     funlockfile(stderr);
 }
 
-/* Without the pause, a call that goes on failing would use a whole processor.
- */
+/* Without the pause, a call that keeps failing would use a whole processor. */
 static void report_and_pause(const char *failed) {
     report(failed);
     deadline_pause(PAUSE_MS);
@@ -134,7 +133,7 @@ static void report_and_pause(const char *failed) {
 
 /* Serving one client. Any thread may do this. */
 
-/* Notes that this client is connected. Returns 0, or -1 when the server is
+/* Fills in the client's place in the array. Returns 0, or -1 when the server is
  * about to stop, and takes no more clients. */
 static int add_client(struct server *server, int fd) {
     struct client *client = &server->places[fd];
@@ -165,18 +164,20 @@ static void remove_client(struct client *client) {
 }
 
 /* Sends back what the client sends, until it ends its side or a call fails.
- * Returns how many bytes that were. */
+ * Returns how many bytes it has sent back. */
 static unsigned long long echo(int fd) {
     char buffer[BUFFER_BYTES]; /* on the stack, so each thread has its own */
     unsigned long long bytes = 0;
     for (;;) {
         ssize_t received = recv(fd, buffer, sizeof buffer, 0);
+        if (received == 0)
+            return bytes;
         if (received < 0 && errno == EINTR)
             continue;
-        if (received < 0)
+        if (received < 0) {
             report("recv");
-        if (received <= 0)
             return bytes;
+        }
         size_t sent;
         int result = stream_write_all(fd, buffer, (size_t)received, &sent);
         bytes += sent;
@@ -230,6 +231,8 @@ static void start_client(struct client *client) {
     (void)pthread_detach(thread);
 }
 
+/* Gives the client that was accepted to a thread. If the array has no place for
+ * it, we report the error that accept itself has when descriptors run out. */
 static void admit_client(struct server *server, int fd) {
     if (fd >= DESCRIPTORS) {
         (void)close(fd);
@@ -242,10 +245,13 @@ static void admit_client(struct server *server, int fd) {
         return;
     }
     struct client *client = &server->places[fd];
-    if (server->threads == 0)
-        start_client(client);
-    else if (queue_put(&server->queue, fd) < 0)
-        remove_client(client);
+    if (server->threads == 0) {
+        start_client(client); /* there is no pool */
+        return;
+    }
+    if (queue_put(&server->queue, fd) < 0)
+        remove_client(
+            client); /* the queue is closed, because we are stopping */
 }
 
 /* Accepts clients until the server is to stop. Then the listener is shut down,
@@ -254,9 +260,12 @@ static void *accept_clients(void *argument) {
     struct server *server = argument;
     while (!is_stopping(server)) {
         int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
             admit_client(server, fd);
-        else if (errno != EINTR && !is_stopping(server))
+            continue;
+        }
+        /* is_stopping leaves errno as it is, so report_and_pause can use it. */
+        if (errno != EINTR && !is_stopping(server))
             report_and_pause("accept");
     }
     return NULL;
@@ -322,8 +331,9 @@ static void start_pool(struct server *server) {
                 "pthread_create");
 }
 
-/* When main has returned from sigwait, each thread is told by what it waits
- * for: accept by its listener, queue_put and queue_take by their queue. */
+/* Wakes up the threads that wait in accept, queue_put or queue_take. No signal
+ * can do that. But accept returns when we shut down the listener, and the other
+ * two return when we close the queue. */
 static void stop_accepting(struct server *server, pthread_t acceptor) {
     lock(server);
     server->is_stopping = 1;
@@ -335,7 +345,8 @@ static void stop_accepting(struct server *server, pthread_t acceptor) {
 }
 
 /* Shuts down the connections of all clients. Their threads wake up, and close
- * them. Nobody can close one of them meanwhile, because we have the lock. */
+ * them. No thread can close its client while we are here, because we hold the
+ * lock. */
 static void shut_down_clients(struct server *server, int how) {
     lock(server);
     for (int fd = 0; fd < DESCRIPTORS; fd++) {
@@ -359,9 +370,9 @@ static void wait_for_clients(struct server *server, struct deadline deadline) {
     unlock(server);
 }
 
-/* With SHUT_RD, a thread still receives what has come before, and sends it
- * back. A client that does not read could keep it for ever. So after STOP_MS
- * comes SHUT_RDWR, and then send fails too. */
+/* With SHUT_RD, a thread still receives what its client has sent before, and
+ * sends it back. A client that does not read could keep its thread for ever. So
+ * after STOP_MS we use SHUT_RDWR, and then the thread's send fails, too. */
 static void stop_clients(struct server *server) {
     shut_down_clients(server, SHUT_RD);
     wait_for_clients(server, deadline_after(STOP_MS));

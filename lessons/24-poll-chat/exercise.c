@@ -69,7 +69,7 @@
  *     When a client leaves, it accepts the next one within a second.
  *
  * What is here compiles and listens, but accepts nobody. Your part begins in
- * take_turn.
+ * handle_events.
  */
 #define _GNU_SOURCE
 
@@ -165,12 +165,14 @@ static int listen_on(in_port_t port) {
     return listener;
 }
 
-/* One wait for all clients, and then what there is to do. */
-static void take_turn(int listener) {
-    /* 1. Fill an array for poll, with all clients and the listener. Wait. */
+/* Waits once for all clients and the listener, and handles what poll says. */
+static void handle_events(int listener) {
+    /* 1. Fill an array for poll, with all clients and the listener. Call poll.
+     */
     /* 2. Accept a client, with SOCK_NONBLOCK. Close those that have left. */
     /* 3. Receive what a client has sent, and cut it into lines. */
-    /* 4. Put each line into the queues of all others, or of one: /to. */
+    /* 4. Put each line into the queues of all others; or, for /to, into the
+     * queue of one client. */
     /* 5. Send from a queue when poll says that there is room. */
     (void)listener;
     (void)pause(); /* delete this line when you call poll */
@@ -188,6 +190,6 @@ int main(int argc, char **argv) {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     int listener = listen_on(port);
     while (!stopping)
-        take_turn(listener);
+        handle_events(listener);
     return 0; /* the kernel closes all our descriptors */
 }

@@ -26,15 +26,15 @@ enum {
     NAME_BYTES = 16,          /* the longest name */
     LINE_BYTES = 1024,        /* the longest line, with its newline */
     QUEUE_BYTES = 256 * 1024, /* the most that may wait for one client */
-    LEAVE_MS = 1000, /* a client that has left may read its queue so long */
+    LEAVE_MS = 1000, /* how long a client that has left may read its queue */
     PAUSE_MS = 100,  /* after a call failed because something had run out */
 };
 
 enum state {
     NAMELESS, /* connected, but it has not sent a valid name yet */
     CHATTING,
-    LEAVING, /* it gets no more lines, but the others have not been told */
-    LEFT,    /* the others know, if they knew its name; its queue may be full */
+    LEAVING, /* it gets no more lines. We have not told the others yet. */
+    LEFT,    /* we have told the others. There may be a queue left to send. */
 };
 
 struct client {
@@ -51,10 +51,12 @@ struct client {
 
 struct chat {
     int listener;
-    struct deadline pause; /* until then we accept no client */
+    struct deadline pause; /* we accept no client before this has passed */
     size_t count;
     struct client *clients[CLIENTS];
-    struct pollfd polled[CLIENTS + 1]; /* one for each client, and listener */
+    /* For each client the entry with its own index. Behind them comes one more:
+     * the listener's. */
+    struct pollfd polled[CLIENTS + 1];
 };
 
 static volatile sig_atomic_t stopping;
@@ -129,8 +131,8 @@ static int listen_on(in_port_t port) {
     return listener;
 }
 
-/* Prints one event: the client's descriptor, and what has happened. A report
- * that cannot be printed is no reason to end the chat; main says it at the end.
+/* Prints one event: the client's descriptor, and what has happened. If it
+ * cannot be printed, the chat goes on, and main reports this error at the end.
  */
 static void report(const struct client *client, const char *event) {
     if (printf("%d %s\n", client->fd, event) < 0)
@@ -147,7 +149,7 @@ static void mark_leaving(struct client *client, const char *why) {
     if (client->state == CHATTING)
         client->state = LEAVING;
     else
-        client->state = LEFT; /* there is no name that we could announce */
+        client->state = LEFT; /* it has no name, so we announce nothing */
     client->why = why;
     client->leave_by = deadline_after(LEAVE_MS);
 }
@@ -156,7 +158,7 @@ static void mark_leaving(struct client *client, const char *why) {
  * later. */
 static void enqueue(struct client *client, const char *bytes, size_t length) {
     if (length > QUEUE_BYTES - client->queue_length) {
-        client->queue_length = 0; /* it would not read the old lines either */
+        client->queue_length = 0; /* it will not read the old lines either */
         mark_leaving(client, "let go: it does not read");
         return;
     }
@@ -164,12 +166,14 @@ static void enqueue(struct client *client, const char *bytes, size_t length) {
     client->queue_length += length;
 }
 
-/* Tells all other clients that have a name: the sender's name, what it does,
- * and the length bytes at text, of which each may be NUL. */
+/* Sends a line to all other clients that have a name. The line consists of the
+ * sender's name, an infix such as ": " or " joined", and the length bytes at
+ * text. Any of these bytes may be NUL, so we don't copy them with snprintf. */
 static void broadcast(struct chat *chat, const struct client *sender,
-                      const char *what, const char *text, size_t length) {
+                      const char *infix, const char *text, size_t length) {
+    /* " joined" is the longest infix. */
     char line[NAME_BYTES + sizeof " joined" + LINE_BYTES];
-    int head = snprintf(line, sizeof line, "%s%s", sender->name, what);
+    int head = snprintf(line, sizeof line, "%s%s", sender->name, infix);
     memcpy(line + head, text, length);
     for (size_t i = 0; i < chat->count; i++) {
         struct client *client = chat->clients[i];
@@ -178,8 +182,9 @@ static void broadcast(struct chat *chat, const struct client *sender,
     }
 }
 
-/* Says whether a line begins with a name of so many letters. Whatever follows
- * the name in the line ends strspn(3), also a newline or a NUL. */
+/* Returns whether the first length bytes of a line are a valid name. The byte
+ * behind them is no letter of a name, but a newline or a blank. So strspn(3),
+ * which counts the letters at the beginning, stops there at the latest. */
 static int is_name(const char *line, size_t length) {
     const char *letters = "abcdefghijklmnopqrstuvwxyz0123456789-_"
                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -202,8 +207,9 @@ static int is_taken(const struct chat *chat, const char *name, size_t length) {
     return 0;
 }
 
-/* The client has sent a line of that length, without the newline, and that is
- * to be its name. If it cannot be, the client may try again. */
+/* The client has sent its first line, the name that it wants. length does not
+ * count the newline. If the name is refused, the client may send another one.
+ */
 static void join(struct chat *chat, struct client *client, const char *line,
                  size_t length) {
     static const char refusal[] =
@@ -220,7 +226,7 @@ static void join(struct chat *chat, struct client *client, const char *line,
     broadcast(chat, client, " joined", "\n", 1);
 }
 
-/* The client called name, or NULL if no client that is here is called so. */
+/* Returns the client with that name, or NULL if none that is here has it. */
 static struct client *find_client(const struct chat *chat, const char *name,
                                   size_t length) {
     for (size_t i = 0; i < chat->count; i++) {
@@ -231,10 +237,12 @@ static struct client *find_client(const struct chat *chat, const char *name,
     return NULL;
 }
 
+/* Answers a private message to a name that no client has. The name comes from a
+ * line, so it may have any byte in it, and we don't copy it with snprintf. */
 static void refuse_name(struct client *sender, const char *name,
                         size_t length) {
     static const char text[] = "nobody is called ";
-    const size_t head = sizeof text - 1;
+    const size_t head = sizeof text - 1; /* without the NUL */
     char line[sizeof text + LINE_BYTES];
     memcpy(line, text, head);
     memcpy(line + head, name, length);
@@ -242,18 +250,23 @@ static void refuse_name(struct client *sender, const char *name,
     enqueue(sender, line, head + length + 1);
 }
 
-/* Sends a private message: the length bytes at message are NAME, a blank, and
- * the text, without a newline. The text may have any byte in it. */
+/* Sends a private message. The length bytes at message should be NAME, a blank,
+ * and the text, without a newline. Any byte of the text may be NUL. */
 static void send_private(const struct chat *chat, struct client *sender,
                          const char *message, size_t length) {
     static const char refusal[] = "/to needs a name and a text\n";
-    const char *end = message + length;
     const char *blank = memchr(message, ' ', length);
-    if (blank == NULL || blank == message || blank + 1 == end) {
+    if (blank == NULL) {
         enqueue(sender, refusal, strlen(refusal));
         return;
     }
+    const char *text = blank + 1;
     size_t name_length = (size_t)(blank - message);
+    size_t text_length = length - name_length - 1;
+    if (name_length == 0 || text_length == 0) {
+        enqueue(sender, refusal, strlen(refusal));
+        return;
+    }
     struct client *receiver = find_client(chat, message, name_length);
     if (receiver == NULL) {
         refuse_name(sender, message, name_length);
@@ -261,42 +274,57 @@ static void send_private(const struct chat *chat, struct client *sender,
     }
     char line[NAME_BYTES + sizeof " (private): " + LINE_BYTES];
     int head = snprintf(line, sizeof line, "%s (private): ", sender->name);
-    size_t text_length = (size_t)(end - (blank + 1));
-    memcpy(line + head, blank + 1, text_length);
+    memcpy(line + head, text, text_length);
     line[(size_t)head + text_length] = '\n';
     enqueue(receiver, line, (size_t)head + text_length + 1);
 }
 
-/* The client has sent a line of that length, without the newline, which stands
- * behind it. `/to`, or what begins with `/to` and a blank, is private. */
-static void take_line(struct chat *chat, struct client *client,
-                      const char *line, size_t length) {
-    static const char command[] = "/to ";
-    const size_t size = strlen(command);
-    if (client->state == NAMELESS)
-        join(chat, client, line, length);
-    else if (length >= size && memcmp(line, command, size) == 0)
-        send_private(chat, client, line + size, length - size);
-    else if (length == size - 1 && memcmp(line, command, length) == 0)
-        send_private(chat, client, line + length, 0);
-    else
-        broadcast(chat, client, ": ", line, length + 1);
+static int begins_with(const char *line, size_t length, const char *prefix) {
+    size_t prefix_length = strlen(prefix);
+    return length >= prefix_length && memcmp(line, prefix, prefix_length) == 0;
 }
 
-/* Takes all whole lines that the client has sent so far. The rest is the start
- * of a line, and moves to the front. */
-static void take_lines(struct chat *chat, struct client *client) {
+/* The client has sent a line. length does not count the newline, which stands
+ * behind the line. If the line is `/to`, or begins with `/to` and a blank, it
+ * is a private message. */
+static void handle_line(struct chat *chat, struct client *client,
+                        const char *line, size_t length) {
+    static const char command[] = "/to";
+    static const char command_and_blank[] = "/to ";
+    if (client->state == NAMELESS) {
+        join(chat, client, line, length);
+    } else if (begins_with(line, length, command_and_blank)) {
+        size_t size = strlen(command_and_blank);
+        send_private(chat, client, line + size, length - size);
+    } else if (begins_with(line, length, command) &&
+               length == strlen(command)) {
+        send_private(chat, client, "", 0); /* there is no name and no text */
+    } else {
+        broadcast(chat, client, ": ", line, length + 1);
+    }
+}
+
+/* Handles all whole lines that the client has sent so far. What is left is the
+ * start of a line, and moves to the front. */
+static void handle_lines(struct chat *chat, struct client *client) {
     char *line = client->line;
     char *end = client->line + client->line_length;
+    /* A line may make its own client leave: the answer to it may be too much
+     * for the queue. */
     while (is_here(client)) {
         char *newline = memchr(line, '\n', (size_t)(end - line));
         if (newline == NULL)
             break;
-        take_line(chat, client, line, (size_t)(newline - line));
+        handle_line(chat, client, line, (size_t)(newline - line));
         line = newline + 1;
     }
     client->line_length = (size_t)(end - line);
     memmove(client->line, line, client->line_length);
+}
+
+/* The next call may succeed: nothing was there, or a signal came. */
+static int is_worth_another_try(int error) {
+    return error == EAGAIN || error == EINTR;
 }
 
 /* Receives once. If the client has sent more, the next poll says so again, and
@@ -304,29 +332,32 @@ static void take_lines(struct chat *chat, struct client *client) {
 static void receive_lines(struct chat *chat, struct client *client) {
     ssize_t received = recv(client->fd, client->line + client->line_length,
                             LINE_BYTES - client->line_length, 0);
-    if (received < 0 && (errno == EAGAIN || errno == EINTR))
+    if (received < 0 && is_worth_another_try(errno))
         return;
-    if (received < 0)
+    if (received < 0) {
         warn("recv from %d", client->fd);
-    if (received <= 0) {
+        mark_leaving(client, "left");
+        return;
+    }
+    if (received == 0) {
         mark_leaving(client, "left"); /* it may still read its queue */
         return;
     }
     client->line_length += (size_t)received;
-    take_lines(chat, client);
+    handle_lines(chat, client);
     if (client->line_length == LINE_BYTES && is_here(client))
         mark_leaving(client, "let go: its line is too long");
 }
 
-/* Sends as much of the queue as the kernel takes. The rest moves to the front.
- */
+/* Sends as much of the queue as the kernel takes. What is left moves to the
+ * front. */
 static void send_queue(struct client *client) {
     ssize_t sent = send(client->fd, client->queue, client->queue_length, 0);
-    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+    if (sent < 0 && is_worth_another_try(errno))
         return;
     if (sent < 0) {
         warn("send to %d", client->fd);
-        client->queue_length = 0; /* the rest cannot be sent either */
+        client->queue_length = 0; /* what is left cannot be sent either */
         if (is_here(client))
             mark_leaving(client, "left");
         return;
@@ -351,36 +382,48 @@ static struct client *find_leaving(const struct chat *chat) {
     return NULL;
 }
 
-/* Tells the others who leaves. This may be more than the queue of another
- * client can take. Then that client leaves too, so we look again. */
+/* Tells the others about each client that is LEAVING. A line about one client
+ * may be too much for the queue of another client. Then that client is LEAVING
+ * too, so we search again from the beginning. */
 static void announce_leaving(struct chat *chat) {
-    for (;;) {
-        struct client *client = find_leaving(chat);
-        if (client == NULL)
-            return;
+    struct client *client = find_leaving(chat);
+    while (client != NULL) {
         client->state = LEFT;
         broadcast(chat, client, " left", "\n", 1);
-        memset(client->name, 0, sizeof client->name); /* it is free now */
+        /* From now on, another client may have this name. */
+        memset(client->name, 0, sizeof client->name);
+        client = find_leaving(chat);
     }
 }
 
-/* Removes the clients that have left, when their queue is empty, or when they
- * have had their time to read it. */
-static void remove_left(struct chat *chat) {
+/* Returns whether a client has left, and has either got its whole queue or had
+ * its time to read it. */
+static int is_finished(const struct client *client) {
+    if (client->state != LEFT)
+        return 0;
+    if (client->queue_length == 0)
+        return 1;
+    return deadline_left(client->leave_by) == 0;
+}
+
+/* Closes the client with the index i. The last client of the array moves into
+ * its place. */
+static void remove_client(struct chat *chat, size_t i) {
+    struct client *client = chat->clients[i];
+    report(client, client->why);
+    (void)close(client->fd); /* an error changes nothing for the others */
+    free(client);
+    chat->count--;
+    chat->clients[i] = chat->clients[chat->count];
+}
+
+static void remove_finished(struct chat *chat) {
     size_t i = 0;
     while (i < chat->count) {
-        struct client *client = chat->clients[i];
-        if (client->state != LEFT ||
-            (client->queue_length > 0 && deadline_left(client->leave_by) > 0)) {
+        if (is_finished(chat->clients[i]))
+            remove_client(chat, i); /* i is now the index of another client */
+        else
             i++;
-            continue;
-        }
-        report(client, client->why);
-        (void)close(client->fd); /* an error changes nothing for the others */
-        free(client);
-        /* The last client moves into this place, so look at i again. */
-        chat->count--;
-        chat->clients[i] = chat->clients[chat->count];
     }
 }
 
@@ -468,41 +511,49 @@ static int fill_polled(struct chat *chat) {
             entry->events |= POLLOUT;
     }
 
-    struct pollfd *last = &chat->polled[chat->count];
+    struct pollfd *listener = &chat->polled[chat->count];
     int pause_left = deadline_left(chat->pause);
-    last->fd = chat->listener;
-    last->events = POLLIN;
-    last->revents = 0;
+    listener->fd = chat->listener;
+    listener->events = POLLIN;
+    listener->revents = 0;
     if (pause_left > 0 || chat->count == CLIENTS)
-        last->fd = -1; /* poll ignores this entry */
+        listener->fd = -1; /* poll ignores this entry */
     if (pause_left > 0)
         timeout = earlier(timeout, pause_left);
     return timeout;
 }
 
-/* Waits once for all clients and the listener, and does what there is to do. */
-static void take_turn(struct chat *chat) {
-    const short can_receive = POLLIN | POLLHUP | POLLERR;
-    const short can_send = POLLOUT | POLLHUP | POLLERR;
-    const size_t count = chat->count;
-    int timeout = fill_polled(chat);
+/* Handles what poll has said about one client. After POLLHUP or POLLERR, recv
+ * or send says what has happened. poll reports these two without being asked,
+ * so we check whether there was anything to send. */
+static void handle_client(struct chat *chat, struct client *client,
+                          const struct pollfd *entry) {
+    int has_ended = (entry->revents & (POLLHUP | POLLERR)) != 0;
+    int has_queue = (entry->events & POLLOUT) != 0;
+    int can_send = has_ended || (entry->revents & POLLOUT) != 0;
+    int can_receive = has_ended || (entry->revents & POLLIN) != 0;
+    if (has_queue && can_send)
+        send_queue(client);
+    if (is_here(client) && can_receive)
+        receive_lines(chat, client);
+}
 
-    if (poll(chat->polled, count + 1, timeout) < 0 && errno != EINTR) {
+/* Waits once for all clients and the listener, and handles what poll says. */
+static void handle_events(struct chat *chat) {
+    const size_t count = chat->count; /* how many clients were polled */
+    int timeout = fill_polled(chat);
+    int ready = poll(chat->polled, count + 1, timeout);
+    if (ready < 0 && errno != EINTR) {
         warn("poll");
         deadline_pause(PAUSE_MS);
     }
-    for (size_t i = 0; i < count; i++) {
-        struct client *client = chat->clients[i];
-        const struct pollfd *entry = &chat->polled[i];
-        if ((entry->events & POLLOUT) && (entry->revents & can_send))
-            send_queue(client);
-        if (is_here(client) && (entry->revents & can_receive))
-            receive_lines(chat, client);
-    }
+    for (size_t i = 0; i < count; i++)
+        handle_client(chat, chat->clients[i], &chat->polled[i]);
     if (!are_all_here(chat)) {
         announce_leaving(chat);
-        remove_left(chat);
+        remove_finished(chat);
     }
+    /* The listener's entry still stands behind those of the polled clients. */
     if (chat->polled[count].revents != 0)
         accept_client(chat);
 }
@@ -521,8 +572,8 @@ int main(int argc, char **argv) {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     chat.listener = listen_on(port);
     while (!stopping)
-        take_turn(&chat);
-    /* A report that could not be printed did not stop us, but it is an error.
+        handle_events(&chat);
+    /* If a report could not be printed, the chat went on. But it is an error.
      */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");

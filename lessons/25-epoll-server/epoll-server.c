@@ -37,24 +37,27 @@
 
 enum {
     LARGEST_NUMBER = 65535, /* on the command line */
-    BUFFER_BYTES =
-        64 * 1024, /* with a smaller buffer, large data take longer */
-    AT_ONCE = 256, /* events of an epoll_wait; clients to accept */
+    /* With a smaller buffer, large data take longer. */
+    BUFFER_BYTES = 64 * 1024,
+    EVENTS = 256,             /* the most that one epoll_wait reports */
+    ACCEPTS = 256,            /* the most clients that we accept at once */
     DESCRIPTORS = 128 * 1024, /* ours are below this */
     PAUSE_MS = 20, /* after a call failed because something had run out */
-    QUIET_MS = 20, /* so long no event, and we may end */
-    STOP_MS = 1000 /* but after this we end in any case */
+    /* When we are asked to stop, we end after QUIET_MS without an event, and
+     * after STOP_MS in any case. */
+    QUIET_MS = 20,
+    STOP_MS = 1000,
 };
 
 struct server {
     int epoll;
     int listener;
     int signals; /* SIGINT and SIGTERM arrive here */
-    int spare;   /* open on /dev/null; -1 while we do without it */
+    int spare; /* open on /dev/null; -1 while it is given up: see spend_spare */
     int clients; /* how many are connected */
     int most_clients;
     int clients_with_unsent;
-    int has_reported_full; /* and no client has been admitted since then */
+    int has_reported_full; /* since the last client was admitted */
     int is_stop_requested; /* a signal has come */
     uint32_t input_events; /* EPOLLIN, perhaps with EPOLLET */
     char *buffer;          /* one for all clients */
@@ -89,8 +92,9 @@ static void require_output(void) {
     }
 }
 
-/* Takes as many descriptors as we may have without special rights, but not more
- * than our arrays have places. If that fails, fewer must do. */
+/* Raises our limit to as many descriptors as we may have without special
+ * rights, but not to more than our arrays have places. If that fails, the limit
+ * stays as it is. */
 static void raise_descriptor_limit(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
@@ -197,9 +201,10 @@ static void free_unsent(struct server *server, int fd) {
     server->clients_with_unsent--;
 }
 
-/* Call this only while you handle the client's own event. Then no other event
- * in the array of epoll_wait has its number, which may soon be another
- * client's. */
+/* Call this only while you handle the client's own event. After close, the next
+ * accept may give the client's number to a new client. If an event of the old
+ * client were still in the array of epoll_wait, we would take that event for
+ * one of the new client. */
 static void close_client(struct server *server, int fd) {
     free_unsent(server, fd);
     (void)close(fd); /* this also takes it off epoll's list */
@@ -229,7 +234,7 @@ static void store_unsent(struct server *server, int fd, const char *bytes,
         close_failed_client(server, fd, "epoll_ctl");
 }
 
-/* Sends more of the unsent bytes. When there are none left, we wait for input
+/* Sends more of the unsent bytes. When all of them are sent, we wait for input
  * again. */
 static void send_unsent(struct server *server, int fd) {
     char *bytes = server->unsent[fd];
@@ -274,7 +279,7 @@ static void receive_and_reply(struct server *server, int fd) {
         return;
     }
     if (sent < 0)
-        sent = 0;
+        sent = 0; /* there was no room, so all bytes are unsent */
     store_unsent(server, fd, server->buffer + sent, (size_t)(received - sent));
 }
 
@@ -286,9 +291,9 @@ static void report_full(struct server *server) {
         warn("standard output");
 }
 
-/* Takes a client that has been accepted. If there is no place for it, closes
- * it. If we left it in the queue, the listener would stay ready, and every
- * epoll_wait would return at once. */
+/* Begins to serve a client that has been accepted, or closes it if there is no
+ * place for it. Why don't we leave such a client in the queue? The listener
+ * would stay ready, and every epoll_wait would return at once. */
 static void admit_client(struct server *server, int fd) {
     server->clients++;
     if (server->clients > server->most_clients) {
@@ -297,7 +302,9 @@ static void admit_client(struct server *server, int fd) {
         return;
     }
     if (server->spare < 0) {
-        close_client(server, fd); /* it has the number of our spare one */
+        /* There was no descriptor left until we gave up the spare one. So this
+         * client has the last descriptor, and we need it for the spare one. */
+        close_client(server, fd);
         return;
     }
     server->has_reported_full = 0;
@@ -326,7 +333,7 @@ static int is_one_connection_lost(int error) {
     }
 }
 
-/* Gives up the spare descriptor, so that accept has one. */
+/* Closes the spare descriptor, so that accept can use its number. */
 static void spend_spare(struct server *server) {
     if (!server->has_reported_full)
         warn("accept");
@@ -335,13 +342,14 @@ static void spend_spare(struct server *server) {
     server->spare = -1;
 }
 
-/* Call this right after accept4 failed: errno is still its reason. Returns
- * whether it should be called again. */
+/* Call this right after accept4 failed: errno is still its reason. Returns 1 if
+ * accept4 should be called again at once, and 0 if not. */
 static int handle_failed_accept(struct server *server) {
     int error = errno;
     if (is_worth_another_try(error))
-        return 0; /* nobody is in the queue; or epoll_wait says so again */
-    if ((error == EMFILE || error == ENFILE) && server->spare >= 0) {
+        return 0; /* the queue is empty, or epoll_wait will report it again */
+    int is_out_of_descriptors = error == EMFILE || error == ENFILE;
+    if (is_out_of_descriptors && server->spare >= 0) {
         spend_spare(server);
         return 1;
     }
@@ -353,26 +361,26 @@ static int handle_failed_accept(struct server *server) {
     return 0;
 }
 
-/* Accepts the clients that are in the queue, but not more than AT_ONCE. */
+/* Accepts the clients that are in the queue, but not more than ACCEPTS. */
 static void accept_clients(struct server *server) {
-    int goes_on = 1;
-    for (int i = 0; i < AT_ONCE && goes_on; i++) {
+    int call_again = 1;
+    for (int i = 0; i < ACCEPTS && call_again; i++) {
         int fd =
             accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             admit_client(server, fd);
         else
-            goes_on = handle_failed_accept(server);
+            call_again = handle_failed_accept(server);
     }
     if (server->spare < 0)
         server->spare = open_spare(); /* if that fails, it is tried again */
 }
 
 /* Waits for events, for so many milliseconds or for ever (-1), and handles
- * them. Returns how many there were, or -1 if waiting failed. */
+ * them. Returns how many events there were, or -1 if epoll_wait failed. */
 static int handle_events(struct server *server, int milliseconds) {
-    struct epoll_event events[AT_ONCE];
-    int count = epoll_wait(server->epoll, events, AT_ONCE, milliseconds);
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(server->epoll, events, EVENTS, milliseconds);
     if (count < 0 && errno != EINTR)
         warn_and_pause("epoll_wait");
     for (int i = 0; i < count; i++) {
@@ -389,9 +397,9 @@ static int handle_events(struct server *server, int milliseconds) {
     return count;
 }
 
-/* Accepts no more clients. Goes on with those that are there, until nothing has
- * come for QUIET_MS and nothing is unsent; or for STOP_MS. What is still open
- * then, the kernel closes. */
+/* Accepts no more clients, but goes on with those that are connected. Returns
+ * when there was no event for QUIET_MS and nothing is unsent; or at the latest
+ * after STOP_MS. When we end, the kernel closes what is still open. */
 static void finish(struct server *server) {
     (void)close(server->listener);
     (void)close(server->signals);

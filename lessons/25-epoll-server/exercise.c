@@ -111,8 +111,9 @@ static void require_standard_streams(void) {
     }
 }
 
-/* Takes as many descriptors as we may have without special rights, but not more
- * than an array of DESCRIPTORS has places. If that fails, fewer must do. */
+/* Raises our limit to as many descriptors as we may have without special
+ * rights, but not to more than DESCRIPTORS, the places of an array. If that
+ * fails, the limit stays as it is. */
 static void raise_descriptor_limit(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
@@ -146,7 +147,7 @@ static int open_listener(in_port_t port) {
     return fd;
 }
 
-/* Says where we listen. */
+/* Prints the address at which we listen. */
 static void announce(int listener) {
     struct sockaddr_in own = {0};
     socklen_t length = sizeof own;
@@ -158,13 +159,15 @@ static void announce(int listener) {
         err(1, "standard output");
 }
 
+/* Adds a descriptor to the list in the kernel (EPOLL_CTL_ADD), or changes the
+ * events that we wait for (EPOLL_CTL_MOD). Returns 0, or -1 and errno. */
 static int watch(const struct server *server, int operation, int fd,
                  uint32_t events) {
     struct epoll_event event = {.events = events, .data.fd = fd};
     return epoll_ctl(server->epoll, operation, fd, &event);
 }
 
-/* Waits for events once, and does what there is to do. */
+/* Waits once, and handles the events that epoll_wait reports. */
 static void handle_events(struct server *server) {
     /* 1. Call epoll_wait. If the listener is ready, accept the clients that are
      *    in the queue, with SOCK_NONBLOCK, and add each to the list. */

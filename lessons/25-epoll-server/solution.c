@@ -32,10 +32,12 @@ enum {
     LIST_HEAD = 0, /* no client has this number: see require_standard_streams */
 };
 
-/* Client N is at index N, its descriptor. Those that are connected are in a
- * list, in the order in which their time is up: previous and next are numbers
- * of clients. Place LIST_HEAD belongs to no client: its next is the first
- * client, its previous is the last, and both are LIST_HEAD in an empty list. */
+/* A client's index in the array is its descriptor. The clients that are
+ * connected form a list, in the order in which their time is up: previous and
+ * next are indexes of other clients. The list is a ring, and LIST_HEAD, which
+ * belongs to no client, is where it begins and ends: its next is the first
+ * client, and its previous is the last. In an empty list, both are LIST_HEAD
+ * itself. */
 struct client {
     char *unsent; /* bytes that send did not take, or NULL */
     size_t unsent_bytes;
@@ -75,8 +77,9 @@ static void require_standard_streams(void) {
     }
 }
 
-/* Takes as many descriptors as we may have without special rights, but not more
- * than our array has places. If that fails, fewer must do. */
+/* Raises our limit to as many descriptors as we may have without special
+ * rights, but not to more than our array has places. If that fails, the limit
+ * stays as it is. */
 static void raise_descriptor_limit(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
@@ -110,7 +113,7 @@ static int open_listener(in_port_t port) {
     return fd;
 }
 
-/* Says where we listen. */
+/* Prints the address at which we listen. */
 static void announce(int listener) {
     struct sockaddr_in own = {0};
     socklen_t length = sizeof own;
@@ -135,6 +138,7 @@ static void warn_and_pause(const char *failed) {
     deadline_pause(PAUSE_MS);
 }
 
+/* The next call may succeed: nothing was there, or a signal came. */
 static int is_worth_another_try(int error) {
     return error == EAGAIN || error == EINTR;
 }
@@ -145,15 +149,16 @@ static void remove_from_list(struct server *server, int fd) {
     server->clients[client->next].previous = client->previous;
 }
 
-/* The client's time begins now. All have the same limit, so its time is up
- * after that of all others: it is the last in the list. */
+/* The client's time begins now. All clients have the same limit, so its time is
+ * up after that of all others, and it becomes the last in the list. */
 static void append_to_list(struct server *server, int fd) {
     struct client *client = &server->clients[fd];
     struct client *head = &server->clients[LIST_HEAD];
+    int last = head->previous; /* LIST_HEAD if the list is empty */
     client->deadline = deadline_after(server->milliseconds);
-    client->previous = head->previous;
+    client->previous = last;
     client->next = LIST_HEAD;
-    server->clients[head->previous].next = fd;
+    server->clients[last].next = fd;
     head->previous = fd;
 }
 
@@ -191,7 +196,7 @@ static void store_unsent(struct server *server, int fd, const char *bytes,
         close_failed_client(server, fd, "epoll_ctl");
 }
 
-/* Sends more of the unsent bytes. When there are none left, we wait for input
+/* Sends more of the unsent bytes. When all of them are sent, we wait for input
  * again. */
 static void send_unsent(struct server *server, int fd) {
     struct client *client = &server->clients[fd];
@@ -235,7 +240,7 @@ static void receive_and_reply(struct server *server, int fd) {
         return;
     }
     if (sent < 0)
-        sent = 0;
+        sent = 0; /* there was no room, so all bytes are unsent */
     store_unsent(server, fd, server->buffer + sent, (size_t)(received - sent));
 }
 
@@ -269,29 +274,32 @@ static int is_one_connection_lost(int error) {
     }
 }
 
-/* Says why accept4 failed; errno is still the reason. */
+/* Call this right after accept4 failed: errno is still its reason. */
 static void report_failed_accept(void) {
     if (is_worth_another_try(errno))
-        return; /* nobody is in the queue; or epoll_wait says so again */
+        return; /* the queue is empty, or epoll_wait will report it again */
     if (is_one_connection_lost(errno))
         warn("accept"); /* the listener is still ready for the next one */
     else
         warn_and_pause("accept");
 }
 
+/* Accepts clients until accept4 fails. Most often this is because the queue is
+ * empty. */
 static void accept_clients(struct server *server) {
     for (;;) {
         int fd =
             accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
-            break;
+        if (fd < 0) {
+            report_failed_accept();
+            return;
+        }
         admit_client(server, fd);
     }
-    report_failed_accept();
 }
 
-/* How long epoll_wait may sleep: until the first client's time is up, or for
- * ever (-1) if there is no client. */
+/* Returns how many milliseconds epoll_wait may sleep: until the first client's
+ * time is up, or for ever (-1) if there is no client. */
 static int time_to_sleep(const struct server *server) {
     int first = server->clients[LIST_HEAD].next;
     if (first == LIST_HEAD)
@@ -304,10 +312,16 @@ static void close_silent_clients(struct server *server) {
         close_client(server, server->clients[LIST_HEAD].next);
 }
 
-/* Handles one batch of events. The order matters. First come the clients that
- * have sent something. Then we close those that have not; but only if this
- * batch had all events, so that no event of theirs is still to come. At the end
- * we accept, because a new client may get the number of one that we closed. */
+/* Handles one batch of events. The order matters:
+ *
+ * 1. The clients that have sent something. Their time begins anew.
+ * 2. The clients whose time is up, which we close. If the array is full, there
+ *    may be more events that epoll_wait has not reported yet, perhaps of just
+ *    such a client. So we do this only if the array is not full.
+ * 3. The new clients. One of them may get the number of a client that we have
+ *    just closed. If we accepted earlier, we could take an event of the old
+ *    client for one of the new client.
+ */
 static void handle_events(struct server *server) {
     struct epoll_event events[EVENTS];
     int has_new_clients = 0;

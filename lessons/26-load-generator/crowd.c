@@ -16,13 +16,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1 << 18 };
+enum { PIECE_BYTES = 256 * 1024 }; /* the most that one recv returns */
 
 static int is_loopback(const struct addrinfo *to) {
     if (to->ai_family != AF_INET)
         return 0;
     const struct sockaddr_in *peer = (const void *)to->ai_addr;
-    return ntohl(peer->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    in_addr_t first_byte = ntohl(peer->sin_addr.s_addr) >> 24;
+    return first_byte == IN_LOOPBACKNET; /* 127 */
 }
 
 /* Binds the client with this number to one of our addresses, but to no port.
@@ -43,9 +44,10 @@ static int bind_source(int fd, size_t number, const char **call) {
     return bind(fd, (const struct sockaddr *)&own, sizeof own);
 }
 
-/* Sends one byte and receives it back. Without this, our clients could fill the
- * server's queue: the kernel would then ignore the next one, which tries again
- * only after a second. When the byte is back, the server has accepted us. */
+/* Sends one byte and receives it back. When the byte is back, the server has
+ * accepted this client. Without this, our clients could fill the server's
+ * queue. Then the kernel would ignore the next client, which tries again only
+ * after a second. */
 static int exchange_byte(struct deadline deadline, int fd, const char **call) {
     size_t sent;
     char byte;
@@ -111,7 +113,9 @@ static int raise_descriptor_limit(void) {
 }
 
 /* Fills the text with random bytes, which are the same in each run. The
- * generator is xorshift: Marsaglia, Journal of Statistical Software 8, 14. */
+ * generator is xorshift: Marsaglia, Journal of Statistical Software 8, 14. The
+ * seed and the three shifts are those of the article. Of each state we use
+ * eight bits from the middle. */
 static void fill_with_random(char *text, size_t length) {
     uint32_t state = 2463534242;
     for (size_t i = 0; i < length; i++) {
@@ -189,11 +193,12 @@ static int connect_all(struct crowd *crowd, const struct addrinfo *list,
     const struct addrinfo *to = list;
     while (crowd->alive < crowd->count) {
         int result = connect_client(crowd, to, milliseconds, call);
-        if (result == 0)
-            continue;
-        if (crowd->alive > 0 || to->ai_next == NULL)
-            return -1;
-        to = to->ai_next;
+        if (result < 0) {
+            /* Once a client is connected, we stay with its address. */
+            if (crowd->alive > 0 || to->ai_next == NULL)
+                return -1;
+            to = to->ai_next;
+        }
     }
     return 0;
 }
@@ -201,17 +206,19 @@ static int connect_all(struct crowd *crowd, const struct addrinfo *list,
 int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
                size_t size, int milliseconds, const char **call) {
     *crowd = (struct crowd){.count = count, .size = size, .epoll = -1};
-    if (prepare(crowd, call) == 0 &&
-        connect_all(crowd, list, milliseconds, call) == 0)
-        return 0;
-    int error = errno;
-    crowd_close(crowd);
-    errno = error;
-    return -1;
+    int result = prepare(crowd, call);
+    if (result == 0)
+        result = connect_all(crowd, list, milliseconds, call);
+    if (result < 0) {
+        int error = errno; /* crowd_close may change it */
+        crowd_close(crowd);
+        errno = error;
+    }
+    return result;
 }
 
-/* Remembers that this call failed, and ends the connection. Then epoll reports
- * it, as it does when the server ends it, and crowd_wait can report it too. */
+/* Remembers that this call failed, and ends the connection. The next epoll_wait
+ * reports the end of a connection, and then crowd_wait tells its caller. */
 static void mark_failed(struct crowd_client *client, const char *call) {
     client->error = errno;
     client->failed = call;
@@ -220,8 +227,9 @@ static void mark_failed(struct crowd_client *client, const char *call) {
     (void)shutdown(client->fd, SHUT_RDWR);
 }
 
-/* Waits for room to send the rest (EPOLLOUT), or no longer for it. Most
- * requests fit at once. Then nothing changes, and there is no call. */
+/* Sets the state to CROWD_SENDING or CROWD_AWAITING. While a client is SENDING,
+ * epoll also waits for room to send (EPOLLOUT). Most requests fit at once. Then
+ * the state does not change, and there is no call. */
 static void set_sending_state(struct crowd *crowd, struct crowd_client *client,
                               enum crowd_state state) {
     uint32_t events = EPOLLIN;
@@ -285,13 +293,18 @@ static enum crowd_news lose(struct crowd *crowd, struct crowd_client *client,
     return CROWD_LOSS;
 }
 
+/* The next call may succeed: nothing was there, or a signal came. */
+static int is_worth_another_try(int error) {
+    return error == EAGAIN || error == EINTR;
+}
+
 /* Receives a reply, or a part of it. Each byte must be the next one of the
  * request, and one that we have already sent. */
 static enum crowd_news receive(struct crowd *crowd,
                                struct crowd_client *client) {
     static char piece[PIECE_BYTES];
     ssize_t count = recv(client->fd, piece, sizeof piece, 0);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+    if (count < 0 && is_worth_another_try(errno))
         return CROWD_NOTHING;
     if (count < 0)
         return lose(crowd, client, "recv", strerror(errno));
@@ -312,19 +325,21 @@ static enum crowd_news receive(struct crowd *crowd,
 /* Handles what epoll_wait has reported of this client. */
 static enum crowd_news handle(struct crowd *crowd, uint32_t events,
                               struct crowd_client *client) {
+    const uint32_t all_but_room_to_send = ~(uint32_t)EPOLLOUT;
     if (client == NULL)
         return CROWD_OTHER;
-    if (client->state == CROWD_SENDING && (events & EPOLLOUT))
+    if (client->state == CROWD_SENDING && (events & EPOLLOUT) != 0)
         send_rest(crowd, client);
     if (client->state == CROWD_FAILED)
         return lose(crowd, client, client->failed, strerror(client->error));
-    if (events & ~(uint32_t)EPOLLOUT)
+    /* After an error or an end, recv says what has happened. */
+    if ((events & all_but_room_to_send) != 0)
         return receive(crowd, client);
     return CROWD_NOTHING;
 }
 
-/* Handles the events that epoll_wait has reported, until one of them is news.
- * The others stay for the next time. */
+/* Handles the events that epoll_wait has reported, until one of them is news
+ * for the caller. The events behind that one stay for the next call. */
 static enum crowd_news handle_events(struct crowd *crowd,
                                      struct crowd_client **client) {
     while (crowd->handled < crowd->event_count) {
@@ -356,14 +371,16 @@ enum crowd_news crowd_wait(struct crowd *crowd, int milliseconds,
     }
 }
 
-/* A client that was never connected has the descriptor 0 or -1. No client has
- * 0: if that was free, epoll took it. */
+/* A client that could not be connected has the descriptor -1. Those behind it
+ * have the 0 of calloc. That is never a client's: if 0 was free, epoll_create1
+ * took it. */
 static void close_clients(struct crowd *crowd) {
     if (crowd->clients == NULL)
         return;
     for (size_t i = 0; i < crowd->count; i++) {
         struct crowd_client *client = &crowd->clients[i];
-        if (client->fd > 0 && client->state != CROWD_LOST)
+        int was_connected = client->fd > 0;
+        if (was_connected && client->state != CROWD_LOST)
             (void)close(client->fd); /* there is nothing left to send */
     }
 }

@@ -11,16 +11,16 @@
 #include <sys/epoll.h>
 
 enum {
-    CROWD_SOURCES = 8,      /* addresses of ours that the clients come from */
-    CROWD_SLICES = 1 << 16, /* so many requests running are all different */
-    CROWD_EVENTS = 256,     /* reported by one epoll_wait(2) at most */
+    CROWD_SOURCES = 8,    /* addresses of ours that the clients come from */
+    CROWD_SLICES = 65536, /* how many requests in a row are all different */
+    CROWD_EVENTS = 256,   /* the most that one epoll_wait(2) reports */
     CROWD_WHY_BYTES = 128,
 };
 
 enum crowd_state {
     CROWD_FREE,     /* has nothing to do */
     CROWD_SENDING,  /* the kernel has not taken the whole request yet */
-    CROWD_AWAITING, /* waits for its reply, or for the rest of it */
+    CROWD_AWAITING, /* waits for its reply, or for more of it */
     CROWD_FAILED,   /* a call has failed, but we have not reported it yet */
     CROWD_LOST,     /* has no connection any more */
 };
@@ -33,8 +33,9 @@ struct crowd_client {
     size_t received;     /* how many of them have come back */
     const char *failed;  /* the call that failed, in CROWD_FAILED */
     int error;           /* its errno */
-    int64_t due;         /* these two times belong to the caller, */
-    int64_t begun;       /* who may put anything here */
+    /* These two times belong to the caller. This module never reads them. */
+    int64_t due;
+    int64_t begun;
 };
 
 struct crowd {
@@ -54,8 +55,9 @@ struct crowd {
     /* What epoll_wait reported last. */
     struct epoll_event events[CROWD_EVENTS];
     int event_count;
-    int handled;               /* so many of them we have handled */
-    char why[CROWD_WHY_BYTES]; /* the client that was lost last was lost */
+    int handled; /* how many of these events we have handled */
+    /* After CROWD_LOSS: the reason why that client was lost. */
+    char why[CROWD_WHY_BYTES];
 };
 
 /*
@@ -63,8 +65,8 @@ struct crowd {
  * size bytes. Each client sends one byte and receives it back, so the server
  * has accepted it: it does not wait in the server's queue. If the address is in
  * 127.0.0.0/8, the clients come in turn from CROWD_SOURCES addresses of ours,
- * because each address has ports for some 28,000 clients only. Each client may
- * take so many milliseconds.
+ * because each address has ports for some 28,000 clients only. Each client has
+ * so many milliseconds to connect.
  *
  * Returns 0, and then the caller gives the crowd to crowd_close in the end.
  * Otherwise it returns -1 and sets errno, *call is the name of the call that
@@ -85,9 +87,9 @@ struct crowd_client *crowd_begin(struct crowd *crowd);
 enum crowd_news {
     CROWD_NOTHING, /* the time is over, or a signal came */
     CROWD_REPLY,   /* a client has its whole reply, and is free */
-    CROWD_LOSS,    /* a client failed, or received other bytes than it sent: see
-                      why. It is lost now. */
-    CROWD_OTHER,   /* a descriptor is ready that the caller watches in epoll,
+    CROWD_LOSS,    /* a client is lost: it failed, or received other bytes than
+                      it had sent. The member why has the reason. */
+    CROWD_OTHER,   /* a descriptor is ready that the caller has added to epoll,
                       with data.ptr NULL */
     CROWD_ERROR,   /* epoll_wait failed: see errno */
 };

@@ -7,12 +7,13 @@
 #include <string.h>
 
 enum {
-    OCTAVES = 43, /* doublings of a microsecond, more than can come */
-    BAR = 50,     /* the longest bar */
+    OCTAVES = 43, /* more powers of two of microseconds than can come */
+    BAR = 50,     /* columns of the longest bar */
     NAME = 10,    /* columns for the name of a line */
     NS_PER_US = 1000,
 };
 
+/* 2^42 - 1 nanoseconds, as the contract of histogram_add says. */
 static const int64_t largest_time = (INT64_C(1) << 42) - 1;
 
 /*
@@ -26,22 +27,25 @@ static const int64_t largest_time = (INT64_C(1) << 42) - 1;
  * buckets. So the buckets of one power end where those of the next begin.
  */
 static int bucket_of(int64_t nanoseconds) {
-    int64_t rest = nanoseconds;
+    int64_t halved = nanoseconds;
     int halvings = 0;
-    while (rest >= INT64_C(2) * HISTOGRAM_STEPS) {
-        rest >>= 1;
+    while (halved >= INT64_C(2) * HISTOGRAM_STEPS) {
+        halved >>= 1;
         halvings++;
     }
-    return halvings * HISTOGRAM_STEPS + (int)rest;
+    return halvings * HISTOGRAM_STEPS + (int)halved;
 }
 
-/* Returns the largest time that belongs to a bucket. */
+/* Returns the largest time that belongs to a bucket. This is bucket_of
+ * backwards: from the bucket's number we compute how often the time was halved,
+ * and what was left then. The first time of the next bucket is one more,
+ * doubled as often. */
 static int64_t last_of(int bucket) {
     if (bucket < 2 * HISTOGRAM_STEPS)
         return bucket;
     int halvings = bucket / HISTOGRAM_STEPS - 1;
-    int64_t rest = bucket - halvings * HISTOGRAM_STEPS;
-    int64_t first_of_next = (rest + 1) << halvings;
+    int64_t halved = bucket - halvings * HISTOGRAM_STEPS;
+    int64_t first_of_next = (halved + 1) << halvings;
     return first_of_next - 1;
 }
 
@@ -58,18 +62,21 @@ void histogram_add(struct histogram *histogram, int64_t nanoseconds) {
 }
 
 int64_t histogram_percentile(const struct histogram *histogram, int permille) {
-    /* In order of size, which one is it, counted from 1? Half of three times
-     * are two, so we round up. */
-    uint64_t rank = (histogram->count * (uint64_t)permille + 999) / 1000;
+    /* If all times stood in order of size, which place, counted from 1, would
+     * have the time that we want? We round up: the median of three times is in
+     * place 2, because half of three is 1.5. */
+    uint64_t place = (histogram->count * (uint64_t)permille + 999) / 1000;
+    if (place == 0)
+        place = 1;
     uint64_t counted = 0;
-    if (rank == 0)
-        rank = 1;
     for (int i = 0; i < HISTOGRAM_BUCKETS; i++) {
         counted += histogram->buckets[i];
-        if (counted >= rank && last_of(i) < histogram->largest)
+        if (counted >= place && last_of(i) < histogram->largest)
             return last_of(i);
     }
-    return histogram->largest; /* it is in the same bucket, or there is none */
+    /* The time is in the same bucket as the largest one, or there is no time.
+     */
+    return histogram->largest;
 }
 
 void histogram_write_percentiles(FILE *out, const struct histogram *histogram,
@@ -88,25 +95,27 @@ void histogram_write_percentiles(FILE *out, const struct histogram *histogram,
     }
 }
 
-/* Returns the power of two of microseconds at which the time's line begins. The
- * line of power 0 has all times below 2 microseconds. */
+/* Returns the number of the line that counts a time. Line N begins at 2^N
+ * microseconds, but line 0 has all times below 2 microseconds. */
 static int octave_of(int64_t nanoseconds) {
-    int64_t rest = nanoseconds / NS_PER_US;
+    int64_t halved = nanoseconds / NS_PER_US;
     int octave = 0;
-    while (rest >= 2) {
-        rest >>= 1;
+    while (halved >= 2) {
+        halved >>= 1;
         octave++;
     }
     return octave;
 }
 
+/* Writes one line. `most` is the count of the line with the longest bar. */
 static void write_bar(FILE *out, int octave, uint64_t count, uint64_t most) {
     char bar[BAR + 1] = "";
     int64_t begin = 0;
     if (octave > 0)
         begin = INT64_C(1) << octave;
-    /* We round up, so that a single one can be seen. */
-    memset(bar, '#', (size_t)((count * BAR + most - 1) / most));
+    /* We round up, so that a single time can be seen. */
+    uint64_t columns = (count * BAR + most - 1) / most;
+    memset(bar, '#', (size_t)columns);
     (void)fprintf(out, "%10" PRId64 " us %-*s %" PRIu64 "\n", begin, BAR, bar,
                   count);
 }
@@ -114,19 +123,19 @@ static void write_bar(FILE *out, int octave, uint64_t count, uint64_t most) {
 void histogram_write_bars(FILE *out, const struct histogram *histogram) {
     uint64_t sums[OCTAVES] = {0};
     uint64_t most = 0;
-    int first = OCTAVES;
-    int last = 0;
     for (int i = 0; i < HISTOGRAM_BUCKETS; i++) {
         int octave = octave_of(last_of(i));
-        if (histogram->buckets[i] == 0)
-            continue;
         sums[octave] += histogram->buckets[i];
         if (sums[octave] > most)
             most = sums[octave];
-        if (first == OCTAVES)
-            first = octave;
-        last = octave;
     }
+    /* We leave out the empty lines at the beginning and at the end. */
+    int first = 0;
+    while (first < OCTAVES && sums[first] == 0)
+        first++;
+    int last = OCTAVES - 1;
+    while (last >= first && sums[last] == 0)
+        last--;
     for (int octave = first; octave <= last; octave++)
         write_bar(out, octave, sums[octave], most);
 }

@@ -72,7 +72,7 @@ struct load {
     int64_t length;
     int64_t total; /* open loop: how many requests this run has */
     int64_t due;   /* open loop: how many of them are due by now */
-    int64_t given; /* to clients; also in a closed loop */
+    int64_t given; /* how many requests we have given to clients */
     int is_over;   /* closed loop: no client sends another request */
     long long errors;
     struct histogram from_due;
@@ -82,7 +82,7 @@ struct load {
 /* The processor time of a process. */
 struct meter {
     clockid_t clock;
-    int is_known; /* not if there is no such process, or not any more */
+    int is_known; /* 0 if no process was named, or if it has ended */
     int64_t begin;
     int64_t used; /* since begin */
 };
@@ -177,14 +177,20 @@ static struct meter make_server_meter(pid_t server) {
 }
 
 static void start_meter(struct meter *meter) {
-    if (meter->is_known && read_clock(meter->clock, &meter->begin) < 0)
+    if (!meter->is_known)
+        return;
+    if (read_clock(meter->clock, &meter->begin) < 0)
         meter->is_known = 0;
 }
 
 static void stop_meter(struct meter *meter) {
-    int64_t end = 0;
-    if (meter->is_known && read_clock(meter->clock, &end) < 0)
+    int64_t end;
+    if (!meter->is_known)
+        return;
+    if (read_clock(meter->clock, &end) < 0) {
         meter->is_known = 0;
+        return;
+    }
     meter->used = end - meter->begin;
 }
 
@@ -300,7 +306,7 @@ static void handle_news(struct load *load, enum crowd_news news,
         break;
     case CROWD_LOSS:
         if (load->errors == 0)
-            warnx("%s", load->crowd.why); /* the others only count */
+            warnx("%s", load->crowd.why); /* later errors are only counted */
         load->errors++;
         break;
     case CROWD_OTHER:
@@ -351,7 +357,7 @@ static int64_t run(struct load *load, int64_t length) {
     int64_t time = load->start;
     while (!has_ended(load)) {
         struct crowd_client *client;
-        int left = (int)((limit - time) / NS_PER_MS) + 1;
+        int left = (int)((limit - time) / NS_PER_MS) + 1; /* rounded up */
         enum crowd_news news = crowd_wait(&load->crowd, left, &client);
         time = now();
         handle_news(load, news, client, time);

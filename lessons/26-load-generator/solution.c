@@ -42,8 +42,8 @@ struct reader {
     int fd;
     struct deadline deadline;
     char bytes[1 << 16];
-    size_t start; /* these bytes were received, */
-    size_t end;   /* but not read yet */
+    size_t start; /* the first byte that we have not read yet */
+    size_t end;   /* the end of the bytes that were received */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -90,8 +90,8 @@ static void parse_options(struct options *options, int argc, char **argv) {
     check_port(options->port);
 }
 
-/* Returns when a request is due, in microseconds. It does not matter what
- * became of the requests before it. */
+/* Returns when the request with this number is due, in microseconds. The
+ * replies to the requests before it do not matter. */
 static long due_at(long rate, long number) {
     return number * US_PER_SECOND / rate;
 }
@@ -156,15 +156,15 @@ static void read_line(struct reader *reader, char line[LINE_BYTES]) {
     errx(1, "recv: a line is too long");
 }
 
-/* Ends the program if the server sends more than it was asked for. */
+/* Ends the program unless the server ends the connection now. */
 static void expect_end(const struct reader *reader) {
     char byte;
-    ssize_t received = 0;
-    if (reader->start == reader->end)
-        received = deadline_recv(reader->deadline, reader->fd, &byte, 1);
+    if (reader->start < reader->end)
+        errx(1, "recv: the server sent more lines than requests");
+    ssize_t received = deadline_recv(reader->deadline, reader->fd, &byte, 1);
     if (received < 0)
         err(1, "recv");
-    if (received > 0 || reader->start < reader->end)
+    if (received > 0)
         errx(1, "recv: the server sent more lines than requests");
 }
 
@@ -199,7 +199,8 @@ static int compare(const void *a, const void *b) {
 /* Returns the smallest latency that 99 of 100 do not exceed. */
 static long p99_of(long *latencies, size_t count) {
     qsort(latencies, count, sizeof latencies[0], compare);
-    size_t position = (count * 99 + 99) / 100; /* counted from 1 */
+    /* Its place in the order of size, counted from 1: we round up. */
+    size_t position = (count * 99 + 99) / 100;
     return latencies[position - 1];
 }
 
@@ -234,17 +235,22 @@ static long measure(const struct addrinfo *list, long rate,
  * there is none. */
 static long find_rate(const struct addrinfo *list, long limit,
                       struct deadline deadline) {
-    long good = 0; /* the highest rate so far that was good */
+    long good = 0;            /* the highest rate so far that was good */
+    long bad = MOST_RATE + 1; /* the lowest rate so far that was not good */
     long rate = LEAST_RATE;
-    while (good < MOST_RATE && measure(list, rate, deadline) <= limit) {
-        good = rate;
+    /* Double the rate until it is not good, or until it is the highest rate. */
+    while (good < MOST_RATE && bad > MOST_RATE) {
+        if (measure(list, rate, deadline) <= limit)
+            good = rate;
+        else
+            bad = rate;
         rate *= 2;
         if (rate > MOST_RATE)
             rate = MOST_RATE;
     }
-    if (good == 0 || good == MOST_RATE)
-        return good;
-    long bad = rate; /* the lowest rate so far that was not good */
+    if (good == 0)
+        return 0;
+    /* Search between the two. Each run halves the distance. */
     while (bad - good > 1) {
         long middle = good + (bad - good) / 2;
         if (measure(list, middle, deadline) <= limit)

@@ -70,7 +70,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Some C libraries do not name it yet. */
+/* Some C libraries do not define UDP_GRO yet. */
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
@@ -79,7 +79,7 @@ enum {
     LARGEST_PORT = 65535,
     LEAST_BYTES = 4, /* of a packet */
     MOST_BYTES = 1400,
-    MOST_LATE = 1000, /* numbers that a late packet is behind, at most */
+    MOST_LATE = 1000, /* how many numbers a late packet is behind, at most */
 };
 
 static _Noreturn void usage(FILE *out, int status) {

@@ -34,7 +34,8 @@ enum {
     WINDOW = 1024,     /* more than the 1000 that a packet may be late */
 };
 
-/* Room for one control message: the size of the packets that were joined. */
+/* Room for one control message: the size of the packets that the kernel has
+ * joined. */
 struct control {
     alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))];
 };
@@ -45,7 +46,7 @@ struct tally {
     long long doubled;
     long long late;
     long long bad;
-    uint32_t highest; /* once a packet has come */
+    uint32_t highest; /* the highest number; unset until a packet has come */
     /* For each of the last WINDOW numbers, whether its packet has come. */
     char has_come[WINDOW];
 };
@@ -81,29 +82,32 @@ static int listen_at(in_port_t port) {
     return fd;
 }
 
-/* Moves the highest number forward. The numbers that are skipped on the way
- * count as lost, until their packets come late. */
-static void advance(struct tally *tally, uint32_t steps) {
+/* Makes the highest number higher by `steps`. The numbers that are skipped
+ * count as lost, until their packets come late. The places of all these numbers
+ * still say what came WINDOW numbers before them, so we clear them. */
+static void raise_highest(struct tally *tally, uint32_t steps) {
     tally->lost += steps - 1;
-    uint32_t to_forget = steps;
-    if (to_forget > WINDOW)
-        to_forget = WINDOW;
     tally->highest += steps;
-    for (uint32_t i = 0; i < to_forget; i++)
+    uint32_t places = steps;
+    if (places > WINDOW)
+        places = WINDOW;
+    for (uint32_t i = 0; i < places; i++)
         tally->has_come[(tally->highest - i) % WINDOW] = 0;
 }
 
 /* Counts the packet with this number. */
 static void count_number(struct tally *tally, uint32_t number) {
     if (tally->came == 0)
-        tally->highest = number - 1;
+        tally->highest = number - 1; /* so the first packet is one step ahead */
     tally->came++;
 
-    /* The difference is right also when the numbers have begun again at 0. */
+    /* After the largest number comes 0. The difference of unsigned numbers is
+     * right there too: from UINT32_MAX to 0 it is 1. As a signed number, it is
+     * negative if the packet is behind the highest one. */
     int32_t steps = (int32_t)(number - tally->highest);
     char *has_come = &tally->has_come[number % WINDOW];
     if (steps > 0) {
-        advance(tally, (uint32_t)steps);
+        raise_highest(tally, (uint32_t)steps);
     } else if (*has_come) {
         tally->doubled++;
     } else {
@@ -124,19 +128,31 @@ static void count_packet(struct tally *tally, const char *packet,
     count_number(tally, ntohl(number));
 }
 
-/* Returns the size of the packets in a message that was received: that of the
- * message, unless the kernel has joined packets. */
+/* Returns the size of the packets in a message of length bytes. If the kernel
+ * has not joined packets, the message is one packet. */
 static size_t read_packet_size(struct msghdr *message, size_t length) {
     const struct cmsghdr *header = CMSG_FIRSTHDR(message);
-    if (header == NULL || header->cmsg_level != SOL_UDP ||
-        header->cmsg_type != UDP_GRO)
+    if (header == NULL)
+        return length;
+    if (header->cmsg_level != SOL_UDP || header->cmsg_type != UDP_GRO)
         return length;
     int size;
     memcpy(&size, CMSG_DATA(header), sizeof size);
     return (size_t)size;
 }
 
-/* Counts packets until an empty one comes. */
+/* Counts the packets of a message, which has length bytes in all. */
+static void count_packets(struct tally *tally, const char *bytes, size_t length,
+                          size_t packet_size) {
+    while (length > packet_size) {
+        count_packet(tally, bytes, packet_size);
+        bytes += packet_size;
+        length -= packet_size;
+    }
+    count_packet(tally, bytes, length); /* the last may be shorter */
+}
+
+/* Receives messages and counts their packets, until an empty one comes. */
 static void count_all(int fd, struct tally *tally) {
     static char bytes[LARGEST_JOINED];
     struct control control;
@@ -149,23 +165,15 @@ static void count_all(int fd, struct tally *tally) {
             .msg_controllen = sizeof control.bytes,
         };
         ssize_t received = recvmsg(fd, &message, 0);
-        if (received < 0) {
-            if (errno != EINTR)
-                warn("recvmsg");
-            continue;
-        }
         if (received == 0)
             return;
-
-        size_t left = (size_t)received;
-        size_t size = read_packet_size(&message, left);
-        const char *packet = bytes;
-        while (left > size) {
-            count_packet(tally, packet, size);
-            packet += size;
-            left -= size;
+        if (received < 0 && errno != EINTR)
+            warn("recvmsg");
+        if (received > 0) {
+            size_t length = (size_t)received;
+            size_t size = read_packet_size(&message, length);
+            count_packets(tally, bytes, length, size);
         }
-        count_packet(tally, packet, left); /* the last may be shorter */
     }
 }
 

@@ -10,9 +10,9 @@
  *        29-udp-batch send [-b BYTES] [-d SECONDS] [-m MODE] [-n PACKETS]
  *                          HOST PORT
  *
- * MODE is ONE, MANY or SEGMENT, and ONE unless we are told. The server asks for
- * a receive buffer of BYTES (-r). The client sends packets of BYTES (64) for
- * SECONDS (1), or until it has sent PACKETS. In front in each packet is its
+ * MODE is ONE, MANY or SEGMENT; without -m it is ONE. The server asks for a
+ * receive buffer of BYTES (-r). The client sends packets of BYTES (64) for
+ * SECONDS (1), or until it has sent PACKETS. Each packet begins with its
  * number, counted from 0.
  *
  * Left out: packets that come twice or late (they are the exercise); a client
@@ -56,14 +56,14 @@ enum {
     LARGEST_JOINED = 65535,   /* what UDP_GRO joins has no more bytes */
     LARGEST_PORT = 65535,
     LARGEST_BUFFER = 1 << 30,
-    LONGEST_MS = 60 * 1000, /* so the numbers of packets don't run out */
+    LONGEST_MS = 60 * 1000, /* in this time we don't run out of numbers */
     BATCH = 64,             /* messages in one call */
     SEGMENTS = 64, /* packets in one message: what every kernel accepts */
     PACKET_BYTES = 64,
     HEADER_BYTES = 5,       /* the number of a packet, and its kind */
-    COLLECT_NS = 10 * 1000, /* the server lets packets collect so long */
+    COLLECT_NS = 10 * 1000, /* how long the server lets packets collect */
     PAUSE_MS = 100,         /* before the last packet */
-    QUIET_SECONDS = 1,      /* after so long a silence, the server reports */
+    QUIET_SECONDS = 1,      /* after this time without packets, it reports */
     NS_PER_MS = 1000 * 1000,
     NS_PER_SECOND = 1000 * NS_PER_MS,
 };
@@ -75,10 +75,10 @@ enum mode {
     SEGMENT, /* messages that the kernel cuts up, or has joined */
 };
 
-/* What a packet says of itself, in the byte behind its number. */
+/* The kind of a packet stands in the byte behind its number. */
 enum kind {
     DATA,
-    END, /* it is the last one */
+    END, /* the last packet of a client */
 };
 
 /* Set by the signal handler: the server is to end. */
@@ -115,8 +115,8 @@ static enum mode parse_mode(const char *text) {
 
 static int parse_seconds(const char *text) {
     int milliseconds;
-    if (deadline_parse(text, strlen(text), &milliseconds) < 0 ||
-        milliseconds > LONGEST_MS)
+    int result = deadline_parse(text, strlen(text), &milliseconds);
+    if (result < 0 || milliseconds > LONGEST_MS)
         errx(1, "%s is not a number of seconds up to %d", text,
              LONGEST_MS / 1000);
     return milliseconds;
@@ -146,22 +146,22 @@ static void set_option(int fd, int level, int option, int value,
         err(1, "setsockopt %s", name);
 }
 
-/* One line of a report: what was counted, and how many. An error is not lost:
- * the caller flushes the whole report, and looks at ferror(3). */
+/* Prints one line of a report: what was counted, and how many. The caller looks
+ * for errors when it flushes the whole report. */
 static void print_count(const char *name, long long count) {
     (void)printf("%-10s %lld\n", name, count);
 }
 
-/* The three lines that both sides print: how many calls there were for how many
- * packets, how many packets in a second, and how many nanoseconds of processor
- * time each packet has cost. */
+/* Prints the three lines that both sides print: how many calls there were, how
+ * many packets in a second, and how many nanoseconds of processor time each
+ * packet has cost. `elapsed` and `processor` are in nanoseconds. */
 static void print_speed(long long packets, long long calls, int64_t elapsed,
                         int64_t processor) {
     print_count("calls", calls);
     if (packets == 0 || elapsed <= 0)
         return;
-    print_count("rate",
-                (long long)((double)packets * NS_PER_SECOND / (double)elapsed));
+    double rate = (double)packets * NS_PER_SECOND / (double)elapsed;
+    print_count("rate", (long long)rate);
     print_count("cost", processor / packets);
 }
 
@@ -170,15 +170,14 @@ static void print_speed(long long packets, long long calls, int64_t elapsed,
 struct client {
     int fd;
     enum mode mode;
-    size_t bytes;  /* of a packet */
-    size_t pieces; /* packets in one message */
-    size_t count;  /* packets in one call, at most */
-    uint32_t next; /* the number of the next packet */
+    size_t bytes;    /* of a packet */
+    size_t per_call; /* how many packets one call sends, at most */
+    uint32_t next;   /* the number of the next packet */
     long long calls;
     const char *name;               /* of the server, for error messages */
     struct mmsghdr messages[BATCH]; /* one for each packet (MANY) */
     struct iovec parts[BATCH];
-    char packets[BATCH * LARGEST_DATAGRAM]; /* those of one call */
+    char packets[BATCH * LARGEST_DATAGRAM]; /* of one call, side by side */
 };
 
 static void write_header(char *packet, uint32_t number, enum kind kind) {
@@ -187,8 +186,26 @@ static void write_header(char *packet, uint32_t number, enum kind kind) {
     packet[sizeof in_network_order] = (char)kind;
 }
 
-/* Returns a socket that is connected to the first address of the host that we
- * can have a socket for, and writes the name of that address. */
+/* Returns a socket that is connected to this address. Otherwise it returns -1
+ * and errno, and puts the name of the call that failed into *failed. */
+static int connect_to_address(const struct addrinfo *entry,
+                              const char **failed) {
+    *failed = "socket";
+    int fd = socket(entry->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    *failed = "connect";
+    if (connect(fd, entry->ai_addr, entry->ai_addrlen) < 0) {
+        int error = errno; /* close may change it */
+        (void)close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+/* Returns a socket that is connected to the first address of the host for which
+ * that is possible, and writes the name of that address. */
 static int connect_to(const char *host, const char *port,
                       char name[ADDR_TEXT_BYTES]) {
     struct addrinfo *list;
@@ -199,19 +216,11 @@ static int connect_to(const char *host, const char *port,
 
     int fd = -1;
     const char *failed = NULL;
-    for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        addr_format(at->ai_addr, at->ai_addrlen, name);
-        fd = socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        failed = "socket";
-        if (fd < 0)
-            continue;
-        failed = "connect";
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0)
-            break;
-        int reason = errno;
-        (void)close(fd);
-        errno = reason;
-        fd = -1;
+    const struct addrinfo *entry = list;
+    while (fd < 0 && entry != NULL) {
+        (void)addr_format(entry->ai_addr, entry->ai_addrlen, name);
+        fd = connect_to_address(entry, &failed);
+        entry = entry->ai_next;
     }
     if (fd < 0)
         err(1, "%s %s", failed, name);
@@ -219,17 +228,18 @@ static int connect_to(const char *host, const char *port,
     return fd;
 }
 
-/* Fills in what each call of the client has in common. */
+/* Decides how many packets one call sends, and fills in what all calls have in
+ * common. */
 static void prepare(struct client *client) {
-    client->pieces = 1;
-    client->count = 1;
+    client->per_call = 1;
     if (client->mode == MANY)
-        client->count = BATCH;
+        client->per_call = BATCH;
     if (client->mode == SEGMENT) {
-        client->pieces = LARGEST_DATAGRAM / client->bytes;
-        if (client->pieces > SEGMENTS)
-            client->pieces = SEGMENTS;
-        client->count = client->pieces;
+        /* All packets of a call are one message, which must not be too large.
+         */
+        client->per_call = LARGEST_DATAGRAM / client->bytes;
+        if (client->per_call > SEGMENTS)
+            client->per_call = SEGMENTS;
         set_option(client->fd, SOL_UDP, UDP_SEGMENT, (int)client->bytes,
                    "UDP_SEGMENT");
     }
@@ -241,30 +251,36 @@ static void prepare(struct client *client) {
     }
 }
 
-/* Sends `count` packets, which lie one behind the other, by one system call. */
-static void send_packets(struct client *client, size_t count) {
-    ssize_t sent = -1;
-    if (client->mode == MANY) {
-        sent = sendmmsg(client->fd, client->messages, (unsigned)count, 0);
-    } else {
-        /* One packet, or with UDP_SEGMENT many, which the kernel cuts apart. */
-        if (send(client->fd, client->packets, count * client->bytes, 0) >= 0)
-            sent = (ssize_t)count;
-    }
-    client->calls++;
-    if (sent < 0) {
-        const char *call = client->mode == MANY ? "sendmmsg" : "send";
-        err(1, "%s to %s", call, client->name);
-    }
+/* Sends `count` packets as one message, which is one packet unless we have set
+ * UDP_SEGMENT: then the kernel cuts the message into packets. */
+static void send_message(const struct client *client, size_t count) {
+    if (send(client->fd, client->packets, count * client->bytes, 0) < 0)
+        err(1, "send to %s", client->name);
+}
+
+/* Sends `count` packets, of which each is a message of its own. */
+static void send_messages(struct client *client, size_t count) {
+    int sent = sendmmsg(client->fd, client->messages, (unsigned)count, 0);
+    if (sent < 0)
+        err(1, "sendmmsg to %s", client->name);
     /* After an error in the middle, sendmmsg only says how far it came. */
     if ((size_t)sent < count)
-        errx(1, "sendmmsg to %s: only %zd of %zu packets were sent",
+        errx(1, "sendmmsg to %s: only %d of %zu packets were sent",
              client->name, sent, count);
+}
+
+/* Sends `count` packets, which lie one behind the other, by one system call. */
+static void send_packets(struct client *client, size_t count) {
+    if (client->mode == MANY)
+        send_messages(client, count);
+    else
+        send_message(client, count);
+    client->calls++;
 }
 
 /* Sends the next packets, at most `most` of them, by one system call. */
 static void send_next(struct client *client, size_t most) {
-    size_t count = client->count;
+    size_t count = client->per_call;
     if (count > most)
         count = most;
     for (size_t i = 0; i < count; i++) {
@@ -275,18 +291,20 @@ static void send_next(struct client *client, size_t most) {
     client->next += (uint32_t)count;
 }
 
-/* The pause lets the server empty its receive buffer, so that this packet finds
- * room. It tells the server that no other follows. */
+/* Sends the packet that tells the server that no other packet follows. Before
+ * it, a pause lets the server empty its receive buffer, so that there is room
+ * for this packet. */
 static void send_last(struct client *client) {
     deadline_pause(PAUSE_MS);
     write_header(client->packets, client->next, END);
     send_packets(client, 1);
 }
 
-/* Sends `packets` packets, or if that is 0, as many as it can in the time. */
+/* Sends `packets` packets. If `packets` is 0, it sends as many as it can in the
+ * given time. Returns the exit status. */
 static int run_client(struct client *client, int milliseconds,
                       uint32_t packets) {
-    int64_t processor = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+    int64_t used_before = read_clock(CLOCK_PROCESS_CPUTIME_ID);
     int64_t start = read_clock(CLOCK_MONOTONIC);
     int64_t end = start + (int64_t)milliseconds * NS_PER_MS;
     int64_t now = start;
@@ -296,13 +314,13 @@ static int run_client(struct client *client, int milliseconds,
         now = read_clock(CLOCK_MONOTONIC);
     } else {
         while (now < end) {
-            send_next(client, client->count);
+            send_next(client, client->per_call);
             now = read_clock(CLOCK_MONOTONIC);
         }
     }
-    processor = read_clock(CLOCK_PROCESS_CPUTIME_ID) - processor;
+    int64_t used = read_clock(CLOCK_PROCESS_CPUTIME_ID) - used_before;
     print_count("packets", client->next);
-    print_speed(client->next, client->calls, now - start, processor);
+    print_speed(client->next, client->calls, now - start, used);
     if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");
     send_last(client);
@@ -315,7 +333,7 @@ static int send_main(int argc, char **argv) {
     static struct client client = {.mode = ONE, .bytes = PACKET_BYTES};
     static char name[ADDR_TEXT_BYTES];
     int milliseconds = 1000;
-    uint32_t packets = 0; /* as many as it can */
+    uint32_t packets = 0; /* as many as possible in that time */
     optind = 2;           /* the options begin behind the word "send" */
     for (;;) {
         int option = getopt(argc, argv, "+b:d:m:n:");
@@ -343,8 +361,8 @@ static int send_main(int argc, char **argv) {
 
 /* The server. */
 
-/* Room for what the kernel tells us beside a message: the size of the packets
- * that it has joined, and how many messages it has dropped. */
+/* Room for the control messages of one message: the size of the packets that
+ * the kernel has joined, and how many messages it has dropped. */
 struct control {
     alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int)) +
                                        CMSG_SPACE(sizeof(uint32_t))];
@@ -352,15 +370,17 @@ struct control {
 
 /* One run of a client, from its first packet to its last. */
 struct run {
-    long long packets; /* 0: none has come yet */
+    long long packets; /* how many we have received */
     long long calls;
-    long long sent; /* how many there were, as far as their numbers tell */
-    uint32_t dropped_before; /* what the kernel had dropped by the first one */
-    uint32_t dropped;        /* and by the latest one */
-    int is_over;             /* its last packet has come */
-    int64_t begin;
-    int64_t end;       /* when the latest packet was received */
-    int64_t processor; /* the processor time that we had used by begin */
+    long long sent; /* how many were sent, as far as their numbers tell */
+    /* How many messages the kernel had dropped, since the socket was made,
+     * before the first packet of this run, and before the latest one. */
+    uint32_t dropped_before;
+    uint32_t dropped;
+    int is_over;         /* its last packet has come, or no more will come */
+    int64_t begin;       /* when the first packet was received */
+    int64_t end;         /* when the latest packet was received */
+    int64_t used_before; /* the processor time that we had used at begin */
 };
 
 struct server {
@@ -446,8 +466,9 @@ static int receive_messages(struct server *server) {
     return recvmmsg(server->fd, server->messages, BATCH, MSG_WAITFORONE, NULL);
 }
 
-/* Returns the message behind this one, or NULL. The macro of one C library,
- * musl, mixes signed and unsigned numbers, of which gcc would warn. */
+/* Returns the control message behind this one, or NULL. In one C library, musl,
+ * the macro CMSG_NXTHDR mixes signed and unsigned numbers. Without the pragmas,
+ * gcc would warn of that. */
 static struct cmsghdr *next_control(struct msghdr *message,
                                     struct cmsghdr *control) {
 #pragma GCC diagnostic push
@@ -457,8 +478,9 @@ static struct cmsghdr *next_control(struct msghdr *message,
 }
 
 /* Puts into *size how large the packets are that the kernel has joined into
- * this message, and into *dropped how many messages it had dropped before. It
- * leaves them alone if the kernel does not say. */
+ * this message, and into *dropped how many messages it had dropped before. If
+ * the kernel does not say the one or the other, that variable stays as it is.
+ */
 static void read_control(struct msghdr *message, size_t *size,
                          uint32_t *dropped) {
     int joined;
@@ -478,7 +500,7 @@ static void read_control(struct msghdr *message, size_t *size,
 static void count_packet(struct run *run, const char *packet, size_t length) {
     uint32_t number;
     if (length < HEADER_BYTES)
-        return; /* not from a client of ours */
+        return; /* it is not from our client program */
     memcpy(&number, packet, sizeof number);
     number = ntohl(number);
     char kind = packet[sizeof number];
@@ -493,12 +515,12 @@ static void count_packet(struct run *run, const char *packet, size_t length) {
     }
 }
 
-/* Counts the packets of one message. */
+/* Counts the packets of one message, which the kernel may have joined. */
 static void count_message(struct run *run, struct mmsghdr *received) {
     struct msghdr *message = &received->msg_hdr;
     const char *bytes = message->msg_iov->iov_base;
     size_t length = received->msg_len;
-    size_t size = length; /* unless the kernel says another */
+    size_t size = length; /* of a packet. If none were joined, there is one. */
     uint32_t dropped = run->dropped;
     read_control(message, &size, &dropped);
     if (run->packets == 0)
@@ -513,11 +535,12 @@ static void count_message(struct run *run, struct mmsghdr *received) {
     count_packet(run, bytes, length); /* the last may be shorter */
 }
 
+/* Counts the packets of the messages that one call has received. */
 static void count_batch(struct run *run, struct mmsghdr *messages, int count) {
     int64_t now = read_clock(CLOCK_MONOTONIC);
     if (run->packets == 0) {
         run->begin = now;
-        run->processor = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+        run->used_before = read_clock(CLOCK_PROCESS_CPUTIME_ID);
     }
     long long before = run->packets;
     for (int i = 0; i < count; i++)
@@ -528,46 +551,63 @@ static void count_batch(struct run *run, struct mmsghdr *messages, int count) {
     }
 }
 
-/* Prints what has come of a run, and begins a new one. */
+/* Prints what we have counted in a run, and begins a new one. */
 static void report(struct run *run) {
-    int64_t used = read_clock(CLOCK_PROCESS_CPUTIME_ID) - run->processor;
+    int64_t used = read_clock(CLOCK_PROCESS_CPUTIME_ID) - run->used_before;
+    /* The kernel's counter may have begun again at 0. The difference of two
+     * unsigned numbers of 32 bits is right in that case too. */
+    uint32_t dropped = run->dropped - run->dropped_before;
     print_count("packets", run->packets);
     print_count("lost", run->sent - run->packets);
-    print_count("dropped", (uint32_t)(run->dropped - run->dropped_before));
+    print_count("dropped", dropped);
     print_speed(run->packets, run->calls, run->end - run->begin, used);
     if (fflush(stdout) == EOF)
         warn("standard output");
     *run = (struct run){.dropped = run->dropped};
 }
 
-/* A packet that comes while we sleep in recvmmsg wakes us, and that costs more
- * than the packet. So we stay away for a moment, and then take what has come.
- * The moment is longer than we say, by up to 50 microseconds: prctl(2),
- * PR_SET_TIMERSLACK. */
+/* If a packet comes while we sleep in recvmmsg, the kernel has to wake us, and
+ * that costs more than the packet. So we sleep here for a moment. Meanwhile
+ * packets collect, and the next call receives them all. The kernel makes the
+ * moment longer, by up to 50 microseconds: prctl(2), PR_SET_TIMERSLACK. */
 static void let_packets_collect(void) {
     const struct timespec moment = {.tv_nsec = COLLECT_NS};
     (void)nanosleep(&moment, NULL); /* a signal may make it shorter */
 }
 
-/* Receives what has come and counts it, or finds out that nothing comes. */
-static void serve_once(struct server *server) {
-    struct run *run = &server->run;
-    int count = receive_messages(server);
-    if (count >= 0) {
-        count_batch(run, server->messages, count);
-        if (server->mode != ONE && count < BATCH)
-            let_packets_collect();
+/* Call this right after a call to receive has failed: errno is its reason. */
+static void handle_failed_receive(struct server *server) {
+    if (errno == EINTR)
+        return;
+    if (errno == EAGAIN) {
+        /* Nothing came for QUIET_SECONDS. If a run had begun, its last packet
+         * was lost. */
+        if (server->run.packets > 0)
+            server->run.is_over = 1;
         return;
     }
-    if (errno == EAGAIN)
-        run->is_over = run->packets > 0; /* its last packet was lost */
-    else if (errno != EINTR)
-        warn(server->mode == ONE ? "recvmsg" : "recvmmsg");
+    if (server->mode == ONE)
+        warn("recvmsg");
+    else
+        warn("recvmmsg");
+}
+
+/* Receives packets by one call, and counts them. */
+static void receive_once(struct server *server) {
+    int count = receive_messages(server);
+    if (count < 0) {
+        handle_failed_receive(server);
+        return;
+    }
+    count_batch(&server->run, server->messages, count);
+    /* If the batch is full, more packets may be waiting already. */
+    if (server->mode != ONE && count < BATCH)
+        let_packets_collect();
 }
 
 static int run_server(struct server *server) {
     while (!stopping) {
-        serve_once(server);
+        receive_once(server);
         if (server->run.is_over)
             report(&server->run);
     }
@@ -575,7 +615,7 @@ static int run_server(struct server *server) {
         report(&server->run);
     if (close(server->fd) < 0)
         err(1, "close");
-    /* A report that could not be printed did not stop us, but is an error. */
+    /* If a report could not be printed, we went on. But it is an error. */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0;
@@ -584,7 +624,7 @@ static int run_server(struct server *server) {
 static int serve_main(int argc, char **argv) {
     static struct server server = {.mode = ONE};
     char name[ADDR_TEXT_BYTES];
-    unsigned buffer = 0; /* as large as the kernel makes it */
+    unsigned buffer = 0; /* the size that the kernel chooses */
     optind = 2;          /* the options begin behind the word "serve" */
     for (;;) {
         int option = getopt(argc, argv, "+m:r:");

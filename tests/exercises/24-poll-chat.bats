@@ -434,7 +434,7 @@ was skipped: mark it, and remove it after the loop."
 @test "closes a client that has not read for long" {
     local i line lines
     serves
-    crowd -q -c 2 -k 1 -n 3000 -b 1000
+    crowd -q -c 2 -k 1 -n 6000 -b 1000
     expect_content "a chat with a client that never read did not go well" \
         --hint "Close the client that does not read, and no other."
     expect_true "it closed no client" --hint "$limit_hint" \

@@ -14,17 +14,17 @@ enum { TIMES = 10 * 1000 * 1000 };
 
 struct counter {
     pthread_mutex_t lock;
-    int is_locked; /* whether the threads use the lock */
+    int uses_lock; /* whether the threads lock it */
     long number;
 };
 
 static void *count(void *argument) {
     struct counter *counter = argument;
     for (int i = 0; i < TIMES; i++) {
-        if (counter->is_locked)
+        if (counter->uses_lock)
             (void)pthread_mutex_lock(&counter->lock);
         counter->number++;
-        if (counter->is_locked)
+        if (counter->uses_lock)
             (void)pthread_mutex_unlock(&counter->lock);
     }
     return NULL;
@@ -32,15 +32,18 @@ static void *count(void *argument) {
 
 static pthread_t start_thread(struct counter *counter) {
     pthread_t thread;
-    errno = pthread_create(&thread, NULL, count, counter);
-    if (errno != 0)
+    int error = pthread_create(&thread, NULL, count, counter);
+    if (error != 0) {
+        errno = error;
         err(1, "pthread_create");
+    }
     return thread;
 }
 
 int main(int argc, char **argv) {
     struct counter counter = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    counter.is_locked = argc == 2 && strcmp(argv[1], "-l") == 0;
+    if (argc == 2 && strcmp(argv[1], "-l") == 0)
+        counter.uses_lock = 1;
 
     pthread_t one = start_thread(&counter);
     pthread_t other = start_thread(&counter);

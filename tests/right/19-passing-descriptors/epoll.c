@@ -1,6 +1,6 @@
 /*
- * A right answer with epoll, in which what a descriptor is for stands in a
- * table with the descriptor as its index. It accepts until the queue is empty.
+ * A right answer with epoll. A table says for each descriptor what it is for.
+ * The server accepts until the queue is empty.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -15,39 +15,44 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum kind { NONE, LISTENER, CONTROL, HEIR, CLIENT };
+enum { DESCRIPTORS = 65536, LARGEST_PORT = 65535 };
 
-static enum kind kinds[65536];
+enum kind { NONE, LISTENER, CONTROL, SUCCESSOR, CLIENT };
+
+static enum kind kinds[DESCRIPTORS];
 static int epoll;
 static int listener;
 static int control;
 static int clients;
 
-static void add(int fd, enum kind kind) {
+static void watch(int fd, enum kind kind) {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
         err(1, "epoll_ctl");
     kinds[fd] = kind;
 }
 
-/* The listener is shared: what is on epoll's list goes when all copies have
- * gone, so it has to be taken off. */
-static void drop(int fd) {
+/* epoll forgets a descriptor only when all its copies are closed. Another
+ * process has a copy of the listener, so we remove it from epoll's list. */
+static void close_descriptor(int fd) {
     epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
     kinds[fd] = NONE;
     close(fd);
 }
 
-static void welcome(void) {
-    int fd;
-    while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+static void accept_clients(void) {
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
         dprintf(fd, "process %d\n", (int)getpid());
-        add(fd, CLIENT);
+        watch(fd, CLIENT);
         clients++;
     }
 }
 
-static void give(void) {
+/* A new process has connected: sends it the listener. */
+static void answer_successor(void) {
     int fd = accept4(control, NULL, NULL, SOCK_CLOEXEC);
     char control_bytes[CMSG_SPACE(sizeof(int))]
         __attribute__((aligned(8))) = {0};
@@ -60,19 +65,19 @@ static void give(void) {
     message.msg_iovlen = 1;
     message.msg_control = control_bytes;
     message.msg_controllen = sizeof control_bytes;
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    *(int *)(void *)CMSG_DATA(c) = listener;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof listener);
+    memcpy(CMSG_DATA(header), &listener, sizeof listener);
     if (sendmsg(fd, &message, 0) == 1)
-        add(fd, HEIR);
+        watch(fd, SUCCESSOR);
     else
         close(fd);
 }
 
 /* Returns the listener of the process at the other end, or ends the program. */
-static int take(int fd) {
+static int receive_listener(int fd) {
     char bytes[1000] __attribute__((aligned(8)));
     char data[100];
     struct iovec iov = {.iov_base = data, .iov_len = sizeof data};
@@ -81,26 +86,34 @@ static int take(int fd) {
     message.msg_iovlen = 1;
     message.msg_control = bytes;
     message.msg_controllen = sizeof bytes;
-    ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    struct cmsghdr *c = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    if (c == NULL)
-        errx(1, "%s", got < 0 ? strerror(errno) : "no descriptor came");
-    int *fds = (int *)(void *)CMSG_DATA(c);
-    int count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    while (count > 1)
-        close(fds[--count]);
+    ssize_t received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    if (received < 0)
+        err(1, "recvmsg");
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (received == 0 || header == NULL)
+        errx(1, "no descriptor came");
+    /* CMSG_LEN(0) is the length of a control message without any descriptor. */
+    size_t bytes_of_descriptors = header->cmsg_len - CMSG_LEN(0);
+    size_t count = bytes_of_descriptors / sizeof(int);
+    int fds[sizeof bytes / sizeof(int)];
+    memcpy(fds, CMSG_DATA(header), count * sizeof(int));
+    for (size_t i = 1; i < count; i++)
+        close(fds[i]);
     return fds[0];
 }
 
 static in_port_t parse_port(const char *text) {
     int port = 0;
-    size_t length = strspn(text, "0123456789");
-    if (length == 0 || text[length] != '\0')
+    if (text[0] == '\0')
         errx(1, "%s is no port", text);
-    for (const char *p = text; *p != '\0' && port <= 65535; p++)
-        port = port * 10 + *p - '0';
-    if (port > 65535)
-        errx(1, "%s is no port", text);
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            errx(1, "%s is no port", text);
+        int digit = text[i] - '0';
+        port = port * 10 + digit;
+        if (port > LARGEST_PORT)
+            errx(1, "%s is no port", text);
+    }
     return (in_port_t)port;
 }
 
@@ -117,7 +130,7 @@ static int open_listener(in_port_t port) {
     return fd;
 }
 
-static void say_where(void) {
+static void announce_listener(void) {
     struct sockaddr_in in = {0};
     socklen_t length = sizeof in;
     getsockname(listener, (struct sockaddr *)&in, &length);
@@ -126,39 +139,42 @@ static void say_where(void) {
 }
 
 /* Returns whether the new process has confirmed. */
-static int listen_to_heir(int fd) {
+static int receive_confirmation(int fd) {
     char byte;
     int has_confirmed = recv(fd, &byte, 1, 0) == 1;
     if (has_confirmed) {
-        drop(listener);
-        drop(control);
+        close_descriptor(listener);
+        close_descriptor(control);
     }
-    drop(fd);
+    close_descriptor(fd);
     return has_confirmed;
 }
 
 static void echo(int fd) {
     char buffer[4096];
     ssize_t got = recv(fd, buffer, sizeof buffer, 0);
-    if (got > 0 && send(fd, buffer, (size_t)got, 0) == got)
-        return;
-    drop(fd);
-    clients--;
+    ssize_t sent = -1;
+    if (got > 0)
+        sent = send(fd, buffer, (size_t)got, 0);
+    if (got <= 0 || sent < got) {
+        close_descriptor(fd);
+        clients--;
+    }
 }
 
 static void serve(void) {
-    int replaced = 0;
-    while (!replaced || clients > 0) {
+    int is_replaced = 0;
+    while (!is_replaced || clients > 0) {
         struct epoll_event event;
         if (epoll_wait(epoll, &event, 1, -1) < 1)
             continue;
         int fd = event.data.fd;
         if (kinds[fd] == LISTENER)
-            welcome();
+            accept_clients();
         else if (kinds[fd] == CONTROL)
-            give();
-        else if (kinds[fd] == HEIR)
-            replaced = listen_to_heir(fd);
+            answer_successor();
+        else if (kinds[fd] == SUCCESSOR)
+            is_replaced = receive_confirmation(fd);
         else if (kinds[fd] == CLIENT)
             echo(fd);
     }
@@ -177,18 +193,23 @@ int main(int argc, char **argv) {
 
     int old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int is_first = connect(old, (struct sockaddr *)&un, sizeof un) < 0;
-    listener = is_first ? open_listener(port) : take(old);
+    if (is_first)
+        listener = open_listener(port);
+    else
+        listener = receive_listener(old);
     unlink(argv[1]);
     control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(control, (struct sockaddr *)&un, sizeof un) < 0)
         err(1, "bind %s", argv[1]);
     if (listen(control, 4) < 0)
         err(1, "listen");
-    add(listener, LISTENER);
-    add(control, CONTROL);
-    say_where();
-    if (!is_first && write(old, "k", 1) != 1)
-        err(1, "write");
+    watch(listener, LISTENER);
+    watch(control, CONTROL);
+    announce_listener();
+    if (!is_first) {
+        if (write(old, "k", 1) != 1)
+            err(1, "write");
+    }
     close(old);
     serve();
     return 0;

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,14 +19,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROOM = 253 };
+enum { ROOM = 253 /* the most descriptors in one message */ };
+
+/* Places in the array for poll. */
+enum { LISTENER, CONTROL, SUCCESSOR, PLACES };
 
 union buffer {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(ROOM * sizeof(int))];
 };
 
-static int give(int to, int fd) {
+/* Returns 0, or -1 if the descriptor could not be sent. */
+static int send_descriptor(int to, int fd) {
     union buffer buffer;
     char letter = 'L';
     struct iovec iov = {.iov_base = &letter, .iov_len = 1};
@@ -38,10 +43,13 @@ static int give(int to, int fd) {
     buffer.align.cmsg_level = SOL_SOCKET;
     buffer.align.cmsg_type = SCM_RIGHTS;
     memcpy(CMSG_DATA(&buffer.align), &fd, sizeof fd);
-    return (int)sendmsg(to, &message, MSG_NOSIGNAL);
+    if (sendmsg(to, &message, MSG_NOSIGNAL) != 1)
+        return -1;
+    return 0;
 }
 
-static int take(int from) {
+/* Returns the first descriptor of the message, and closes all others. */
+static int receive_descriptor(int from) {
     union buffer buffer;
     char data[16];
     int fds[ROOM];
@@ -71,14 +79,18 @@ static int take(int from) {
     return result;
 }
 
-static void serve(int fd, long pid) {
+/* What a child does. It never returns. */
+static void serve_client(int fd, long pid) {
     char buffer[1000];
-    ssize_t got;
     dprintf(fd, "process %ld\n", pid);
-    while ((got = read(fd, buffer, sizeof buffer)) > 0)
-        if (write(fd, buffer, (size_t)got) != got)
-            break;
-    _exit(0);
+    for (;;) {
+        ssize_t got = read(fd, buffer, sizeof buffer);
+        if (got <= 0)
+            _exit(0);
+        ssize_t written = write(fd, buffer, (size_t)got);
+        if (written != got)
+            _exit(0);
+    }
 }
 
 static int own_listener(long port) {
@@ -88,57 +100,73 @@ static int own_listener(long port) {
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&in, sizeof in) < 0 || listen(fd, 500) < 0)
-        err(1, "port %ld", port);
+    if (bind(fd, (struct sockaddr *)&in, sizeof in) < 0)
+        err(1, "bind to port %ld", port);
+    if (listen(fd, 500) < 0)
+        err(1, "listen at port %ld", port);
     return fd;
 }
 
-static void welcome(int listener, int control, long pid) {
+static void accept_client(int listener, int control, long pid) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0)
         return;
     if (fork() == 0) {
         close(listener);
         close(control);
-        serve(fd, pid);
+        serve_client(fd, pid);
     }
     close(fd);
 }
 
-/* Returns the connection to the new process, or -1. */
-static int answer(int listener, int control, int earlier) {
+/* Accepts a new process, and sends it the listener. If an earlier one has not
+ * confirmed, we forget it. Returns the connection to the new process, or -1. */
+static int answer_successor(int listener, int control, int earlier) {
     int fd = accept4(control, NULL, NULL, SOCK_CLOEXEC);
     if (earlier >= 0)
         close(earlier);
-    if (give(fd, listener) == 1)
+    if (send_descriptor(fd, listener) == 0)
         return fd;
     close(fd);
     return -1;
 }
 
-/* Until a new process has confirmed. */
-static void run(int listener, int control) {
-    int heir = -1;
+/* Whether the new process has confirmed. Closes the connection to it. */
+static int has_confirmed(int successor) {
+    char byte;
+    ssize_t got = read(successor, &byte, 1);
+    close(successor);
+    return got == 1;
+}
+
+/* Asks for all children that have ended, so that none stays a zombie. */
+static void reap_children(void) {
+    pid_t ended = 1;
+    while (ended > 0)
+        ended = waitpid(-1, NULL, WNOHANG);
+}
+
+/* Serves until a new process has confirmed. */
+static void serve_until_replaced(int listener, int control) {
+    int successor = -1;
     for (;;) {
-        struct pollfd p[3] = {
-            {listener, POLLIN, 0}, {control, POLLIN, 0}, {heir, POLLIN, 0}};
-        if (poll(p, 3, 1000) < 0)
+        struct pollfd polled[PLACES] = {
+            [LISTENER] = {.fd = listener, .events = POLLIN},
+            [CONTROL] = {.fd = control, .events = POLLIN},
+            [SUCCESSOR] = {.fd = successor, .events = POLLIN},
+        };
+        if (poll(polled, PLACES, 1000) < 0)
             continue;
-        pid_t ended = 1;
-        while (ended > 0)
-            ended = waitpid(-1, NULL, WNOHANG);
-        if (p[0].revents)
-            welcome(listener, control, getpid());
-        if (p[2].revents) {
-            char c;
-            ssize_t got = read(heir, &c, 1);
-            close(heir);
-            heir = -1;
-            if (got == 1)
+        reap_children();
+        if (polled[LISTENER].revents != 0)
+            accept_client(listener, control, getpid());
+        if (polled[SUCCESSOR].revents != 0) {
+            if (has_confirmed(successor))
                 return;
+            successor = -1;
         }
-        if (p[1].revents)
-            heir = answer(listener, control, heir);
+        if (polled[CONTROL].revents != 0)
+            successor = answer_successor(listener, control, successor);
     }
 }
 
@@ -152,7 +180,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     long port = strtol(argv[2], &end, 10);
-    if (argv[2][0] < '0' || argv[2][0] > '9' || *end || port > 65535)
+    /* strtol would also accept a blank or a sign in front of the digits. */
+    if (!isdigit((unsigned char)argv[2][0]))
+        errx(1, "bad port %s", argv[2]);
+    if (*end != '\0' || port > 65535)
         errx(1, "bad port %s", argv[2]);
     if (strlen(argv[1]) >= sizeof name.sun_path)
         errx(1, "bad path");
@@ -161,20 +192,27 @@ int main(int argc, char **argv) {
 
     int old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int found = connect(old, (struct sockaddr *)&name, sizeof name) == 0;
-    int listener = found ? take(old) : own_listener(port);
+    int listener;
+    if (found)
+        listener = receive_descriptor(old);
+    else
+        listener = own_listener(port);
     int control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     unlink(argv[1]);
-    if (bind(control, (struct sockaddr *)&name, sizeof name) < 0 ||
-        listen(control, 5) < 0)
-        err(1, "%s", argv[1]);
+    if (bind(control, (struct sockaddr *)&name, sizeof name) < 0)
+        err(1, "bind to %s", argv[1]);
+    if (listen(control, 5) < 0)
+        err(1, "listen at %s", argv[1]);
     if (getsockname(listener, (struct sockaddr *)&in, &size) < 0)
         err(1, "getsockname");
     printf("listening on 127.0.0.1:%d\n", ntohs(in.sin_port));
     fflush(stdout);
-    if (found && write(old, "!", 1) != 1)
-        err(1, "confirm");
+    if (found) {
+        if (write(old, "!", 1) != 1)
+            err(1, "confirm");
+    }
     close(old);
-    run(listener, control);
+    serve_until_replaced(listener, control);
     close(listener);
     close(control);
     pid_t ended = 1;

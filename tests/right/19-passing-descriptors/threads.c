@@ -17,32 +17,38 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Places in the array for poll. */
+enum { LISTENER, CONTROL, CONFIRMED, PLACES };
+
 static int listener;
 static int control;
-static int done; /* readable when a new process has confirmed */
+static int confirmed; /* an eventfd: readable when a new process confirmed */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t has_left = PTHREAD_COND_INITIALIZER;
 static int clients;
 
-static void *serve(void *argument) {
+static void *serve_client(void *argument) {
     int fd = *(int *)argument;
     char buffer[512];
-    ssize_t got;
     int length = snprintf(buffer, sizeof buffer, "process %d\n", getpid());
     send(fd, buffer, (size_t)length, MSG_NOSIGNAL);
-    while ((got = recv(fd, buffer, sizeof buffer, 0)) > 0)
+    for (;;) {
+        ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+        if (got <= 0)
+            break;
         send(fd, buffer, (size_t)got, MSG_NOSIGNAL);
+    }
     close(fd);
     free(argument);
     pthread_mutex_lock(&lock);
     clients--;
-    pthread_cond_signal(&left);
+    pthread_cond_signal(&has_left);
     pthread_mutex_unlock(&lock);
     return NULL;
 }
 
-/* One new process after the other, each in its own thread. */
-static void *speak(void *argument) {
+/* Sends the listener to one new process, and waits until it confirms. */
+static void *answer_successor(void *argument) {
     int fd = *(int *)argument;
     _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))] = {0};
     char byte = 'x';
@@ -56,15 +62,20 @@ static void *speak(void *argument) {
                                .cmsg_level = SOL_SOCKET,
                                .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(header), &listener, sizeof listener);
-    if (sendmsg(fd, &message, MSG_NOSIGNAL) == 1 && recv(fd, &byte, 1, 0) == 1)
-        eventfd_write(done, 1);
+    if (sendmsg(fd, &message, MSG_NOSIGNAL) == 1) {
+        ssize_t got = recv(fd, &byte, 1, 0);
+        if (got == 1)
+            eventfd_write(confirmed, 1);
+    }
     close(fd);
     free(argument);
     return NULL;
 }
 
-/* The thread has a copy of the number of its own. */
-static void start(void *(*function)(void *), int fd) {
+/* Runs the function in a new thread. The thread gets its own copy of fd, and
+ * frees it: the variable fd of this function is gone before the thread reads
+ * it. */
+static void start_thread(void *(*function)(void *), int fd) {
     pthread_t thread;
     int *own = malloc(sizeof *own);
     if (own == NULL)
@@ -75,7 +86,8 @@ static void start(void *(*function)(void *), int fd) {
     pthread_detach(thread);
 }
 
-static int fetch(int old) {
+/* Returns the listener that the old process sends. */
+static int receive_listener(int old) {
     _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(8 * sizeof(int))];
     char byte;
     int fd;
@@ -105,25 +117,28 @@ static int open_listener(const struct sockaddr_in *own) {
     return fd;
 }
 
-/* Until a new process has confirmed. */
-static void run(void) {
-    struct pollfd polled[] = {
-        {.fd = listener, .events = POLLIN},
-        {.fd = control, .events = POLLIN},
-        {.fd = done, .events = POLLIN},
+/* Serves until a new process has confirmed. */
+static void serve_until_replaced(void) {
+    struct pollfd polled[PLACES] = {
+        [LISTENER] = {.fd = listener, .events = POLLIN},
+        [CONTROL] = {.fd = control, .events = POLLIN},
+        [CONFIRMED] = {.fd = confirmed, .events = POLLIN},
     };
-    while (polled[2].revents == 0) {
-        if (poll(polled, 3, -1) < 0)
+    while (polled[CONFIRMED].revents == 0) {
+        if (poll(polled, PLACES, -1) < 0)
             continue;
+        /* The listener is non-blocking, so this does not wait. */
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
             pthread_mutex_lock(&lock);
             clients++;
             pthread_mutex_unlock(&lock);
-            start(serve, fd);
+            start_thread(serve_client, fd);
         }
-        if (polled[1].revents != 0)
-            start(speak, accept4(control, NULL, NULL, SOCK_CLOEXEC));
+        if (polled[CONTROL].revents != 0) {
+            int successor = accept4(control, NULL, NULL, SOCK_CLOEXEC);
+            start_thread(answer_successor, successor);
+        }
     }
 }
 
@@ -132,10 +147,11 @@ int main(int argc, char **argv) {
         fputs("usage: threads PATH PORT\n", stderr);
         exit(2);
     }
-    char *rest;
-    unsigned long port = strtoul(argv[2], &rest, 10);
-    if (strspn(argv[2], "0123456789") != strlen(argv[2]) || !*argv[2] ||
-        port > 65535)
+    size_t digits = strspn(argv[2], "0123456789");
+    if (digits == 0 || digits != strlen(argv[2]))
+        errx(1, "no port: %s", argv[2]);
+    unsigned long port = strtoul(argv[2], NULL, 10);
+    if (port > 65535)
         errx(1, "no port: %s", argv[2]);
     struct sockaddr_un path = {.sun_family = AF_UNIX};
     if (strlen(argv[1]) >= sizeof path.sun_path)
@@ -147,27 +163,33 @@ int main(int argc, char **argv) {
 
     int old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int found = connect(old, (struct sockaddr *)&path, sizeof path) == 0;
-    listener = found ? fetch(old) : open_listener(&own);
+    if (found)
+        listener = receive_listener(old);
+    else
+        listener = open_listener(&own);
     control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     unlink(argv[1]);
-    if (bind(control, (struct sockaddr *)&path, sizeof path) < 0 ||
-        listen(control, 10) < 0)
-        err(1, "%s", argv[1]);
-    done = eventfd(0, EFD_CLOEXEC);
+    if (bind(control, (struct sockaddr *)&path, sizeof path) < 0)
+        err(1, "bind to %s", argv[1]);
+    if (listen(control, 10) < 0)
+        err(1, "listen at %s", argv[1]);
+    confirmed = eventfd(0, EFD_CLOEXEC);
     socklen_t length = sizeof own;
     getsockname(listener, (struct sockaddr *)&own, &length);
     printf("listening on 127.0.0.1:%u\n", ntohs(own.sin_port));
     fflush(stdout);
-    if (found && send(old, "", 1, MSG_NOSIGNAL) != 1)
-        err(1, "send");
+    if (found) {
+        if (send(old, "", 1, MSG_NOSIGNAL) != 1)
+            err(1, "send");
+    }
     close(old);
 
-    run();
+    serve_until_replaced();
     close(listener);
     close(control);
     pthread_mutex_lock(&lock);
     while (clients > 0)
-        pthread_cond_wait(&left, &lock);
+        pthread_cond_wait(&has_left, &lock);
     pthread_mutex_unlock(&lock);
     return 0;
 }

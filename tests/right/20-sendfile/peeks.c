@@ -23,125 +23,162 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MOST 900
+enum { MOST_CLIENTS = 900, LINE_BYTES = 64 };
 
 struct range {
-    off64_t pos;
-    off64_t rest; /* 0: not known yet */
-    size_t seen;  /* bytes of an unfinished line, which wait in the kernel */
+    off64_t offset; /* of the next byte in the file */
+    off64_t unsent; /* how many bytes of the file; 0: not known yet */
+    size_t seen;    /* bytes of an unfinished line, which wait in the kernel */
 };
 
-static struct pollfd fds[MOST + 1]; /* the listener is the first */
-static struct range ranges[MOST + 1];
-static int n = 1;
-static int in;
+static struct pollfd fds[MOST_CLIENTS + 1]; /* the listener is the first */
+static struct range ranges[MOST_CLIENTS + 1];
+static int count = 1; /* of the entries in use: the listener and the clients */
+static int file;
 
-static void drop(int i, int with_reset) {
-    const struct linger lg = {.l_onoff = 1, .l_linger = 0};
-    if (with_reset)
-        (void)setsockopt(fds[i].fd, SOL_SOCKET, SO_LINGER, &lg, sizeof lg);
+/* Closes client i, and moves the last client into its place. */
+static void close_client(int i) {
     (void)close(fds[i].fd);
-    n--;
-    fds[i] = fds[n];
-    ranges[i] = ranges[n];
+    count--;
+    fds[i] = fds[count];
+    ranges[i] = ranges[count];
 }
 
-static int parse(char *s, uintmax_t size, struct range *r) {
-    unsigned long long lo;
-    unsigned long long hi;
-    char *save = strpbrk(s, " ");
-    if (save == NULL)
+static void reset_client(int i) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fds[i].fd, SOL_SOCKET, SO_LINGER, &at_once,
+                     sizeof at_once);
+    close_client(i);
+}
+
+/* Reads the range from a line of length bytes with a NUL behind it. Returns 0,
+ * or -1 if it is not a range of a file of this size. */
+static int parse_range(char *line, size_t length, uintmax_t size,
+                       struct range *range) {
+    unsigned long long first;
+    unsigned long long last;
+    if (strlen(line) != length)
+        return -1; /* there is a NUL in it */
+    char *blank = strchr(line, ' ');
+    if (blank == NULL)
         return -1;
-    *save = 0;
-    if (number_parse(s, 0, LLONG_MAX, &lo) != 0)
+    *blank = '\0';
+    if (number_parse(line, 0, LLONG_MAX, &first) != 0)
         return -1;
-    if (number_parse(save + 1, 0, LLONG_MAX, &hi) != 0)
+    if (number_parse(blank + 1, 0, LLONG_MAX, &last) != 0)
         return -1;
-    if (hi < lo || hi >= size)
+    if (last < first || last >= size)
         return -1;
-    r->pos = (off64_t)lo;
-    r->rest = (off64_t)(hi - lo) + 1;
+    range->offset = (off64_t)first;
+    range->unsent = (off64_t)(last - first) + 1;
     return 0;
 }
 
 /* Sends a short text whole. There is always room for it: nothing has been sent
  * before it. */
-static int put(int fd, const char *text, int count, int flags) {
-    while (count > 0) {
-        ssize_t k = send(fd, text, (size_t)count, MSG_NOSIGNAL | flags);
-        if (k == -1)
+static int send_text(int fd, const char *text, int flags) {
+    size_t length = strlen(text);
+    size_t done = 0;
+    while (done < length) {
+        ssize_t sent =
+            send(fd, text + done, length - done, MSG_NOSIGNAL | flags);
+        if (sent == -1)
             return -1;
-        text += k;
-        count -= (int)k;
+        done += (size_t)sent;
     }
     return 0;
 }
 
-/* Returns 1 if client i is still there. */
-static int take_line(int i) {
-    char buf[65] = {0};
-    char out[32];
-    struct stat st;
-    struct range *r = &ranges[i];
-    /* Read what has been seen, and look at what is new. */
-    ssize_t len = recv(fds[i].fd, buf, 64, MSG_PEEK);
-    if (len < 0) {
-        if (errno == EAGAIN || errno == EINTR)
-            return 1;
-        drop(i, 1);
-        return 0;
+/* The line of client i is not whole. poll would report its bytes again at once,
+ * because they stay in the kernel. SO_RCVLOWAT makes poll wait for more. */
+static void wait_for_more(int i, size_t seen) {
+    int least = (int)seen + 1;
+    ranges[i].seen = seen;
+    (void)setsockopt(fds[i].fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least);
+}
+
+/* The line of client i is whole, and has length bytes without its newline. */
+static void begin_reply(int i, char *line, size_t length) {
+    char reply[32];
+    struct stat status;
+    struct range *range = &ranges[i];
+    /* Take the line and its newline out of the kernel. */
+    (void)recv(fds[i].fd, line, length + 1, 0);
+    line[length] = '\0';
+    int result = fstat(file, &status);
+    if (result == 0)
+        result = parse_range(line, length, (uintmax_t)status.st_size, range);
+    if (result != 0) {
+        (void)send_text(fds[i].fd, "bad range\n", 0);
+        close_client(i);
+        return;
     }
-    char *nl = memchr(buf, '\n', (size_t)len);
-    if (nl == NULL) {
-        if (len == 64 || len == 0 || (size_t)len == r->seen) {
-            drop(i, 0); /* too long, or the client has ended */
-            return 0;
-        }
-        r->seen = (size_t)len;
-        /* poll would report these bytes again at once: wait for more of them.
-         */
-        int low = (int)len + 1;
-        (void)setsockopt(fds[i].fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
-        return 1;
-    }
-    (void)recv(fds[i].fd, buf, (size_t)(nl - buf) + 1, 0);
-    *nl = 0;
-    if (strlen(buf) != (size_t)(nl - buf) || fstat(in, &st) != 0 ||
-        parse(buf, (uintmax_t)st.st_size, r) != 0) {
-        (void)put(fds[i].fd, "bad range\n", 10, 0);
-        drop(i, 0);
-        return 0;
-    }
-    int k = snprintf(out, sizeof out, "%jd\n", (intmax_t)r->rest);
-    if (put(fds[i].fd, out, k, MSG_MORE) != 0) {
-        drop(i, 1);
-        return 0;
+    (void)snprintf(reply, sizeof reply, "%jd\n", (intmax_t)range->unsent);
+    if (send_text(fds[i].fd, reply, MSG_MORE) != 0) {
+        reset_client(i);
+        return;
     }
     fds[i].events = POLLOUT;
-    return 1;
 }
 
-static int push(int i) {
-    struct range *r = &ranges[i];
-    while (r->rest > 0) {
-        ssize_t k = sendfile64(fds[i].fd, in, &r->pos, (size_t)r->rest);
-        if (k == -1 && errno == EINTR)
-            continue;
-        if (k == -1 && errno == EAGAIN)
-            return 1;
-        if (k == -1 || k == 0) {
-            drop(i, 1);
-            return 0;
-        }
-        r->rest -= k;
+/* Looks at what client i has sent so far of its line. */
+static void peek_at_line(int i) {
+    char line[LINE_BYTES + 1] = {0};
+    ssize_t got = recv(fds[i].fd, line, LINE_BYTES, MSG_PEEK);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got < 0) {
+        reset_client(i);
+        return;
     }
-    drop(i, 0);
-    return 0;
+    size_t length = (size_t)got;
+    char *newline = memchr(line, '\n', length);
+    int is_too_long = length == LINE_BYTES;
+    /* At the end of the stream poll reports the client, but nothing is new. */
+    int has_ended = length == 0 || length == ranges[i].seen;
+    if (newline != NULL)
+        begin_reply(i, line, (size_t)(newline - line));
+    else if (is_too_long || has_ended)
+        close_client(i);
+    else
+        wait_for_more(i, length);
+}
+
+/* Sends until the kernel has no room for more. */
+static void send_bytes(int i) {
+    struct range *range = &ranges[i];
+    while (range->unsent > 0) {
+        ssize_t sent =
+            sendfile64(fds[i].fd, file, &range->offset, (size_t)range->unsent);
+        if (sent == -1 && errno == EINTR)
+            continue;
+        if (sent == -1 && errno == EAGAIN)
+            return;
+        if (sent <= 0) {
+            reset_client(i); /* 0: the file has become shorter */
+            return;
+        }
+        range->unsent -= sent;
+    }
+    close_client(i);
+}
+
+static void accept_client(void) {
+    int fd = accept(fds[0].fd, NULL, NULL);
+    if (fd == -1) {
+        warn("accept");
+        deadline_pause(5);
+        return;
+    }
+    (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    fds[count] = (struct pollfd){.fd = fd, .events = POLLIN};
+    ranges[count] = (struct range){0};
+    count++;
 }
 
 int main(int argc, char *argv[]) {
     unsigned long long port;
-    const char *what;
+    const char *failed;
     if (argc != 3) {
         (void)fprintf(stderr, "usage: 20-sendfile FILE PORT\n");
         return 2;
@@ -149,48 +186,38 @@ int main(int argc, char *argv[]) {
     if (number_parse(argv[2], 0, 65535, &port) != 0)
         errx(1, "bad port");
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
-    in = open(argv[1], O_RDONLY | O_CLOEXEC);
-    if (in == -1)
+    file = open(argv[1], O_RDONLY | O_CLOEXEC);
+    if (file == -1)
         err(1, "%s", argv[1]);
-    struct sockaddr_in me;
-    memset(&me, 0, sizeof me);
-    me.sin_family = AF_INET;
-    me.sin_port = htons((in_port_t)port);
-    me.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    struct sockaddr_in own;
+    memset(&own, 0, sizeof own);
+    own.sin_family = AF_INET;
+    own.sin_port = htons((in_port_t)port);
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     fds[0].events = POLLIN;
-    fds[0].fd = listener_open((struct sockaddr *)&me, sizeof me, 512, 0, &what);
+    fds[0].fd =
+        listener_open((struct sockaddr *)&own, sizeof own, 512, 0, &failed);
     if (fds[0].fd == -1)
-        err(1, "%s", what);
-    if (listener_announce(fds[0].fd, &what) == -1)
-        err(1, "%s", what);
+        err(1, "%s", failed);
+    if (listener_announce(fds[0].fd, &failed) == -1)
+        err(1, "%s", failed);
     while (1) {
-        int ready = poll(fds, (nfds_t)n, -1);
+        int ready = poll(fds, (nfds_t)count, -1);
         if (ready == -1 && errno != EINTR)
             err(1, "poll");
         if (ready <= 0)
             continue;
-        /* From the last to the first: drop moves the last one here. */
-        for (int i = n - 1; i > 0; i--) {
+        /* From the last to the first: close_client moves the last client into
+         * the place of the closed one, and it has been handled already. */
+        for (int i = count - 1; i > 0; i--) {
             if (fds[i].revents == 0)
                 continue;
             if (fds[i].events == POLLOUT)
-                (void)push(i);
+                send_bytes(i);
             else
-                (void)take_line(i);
+                peek_at_line(i);
         }
-        if (fds[0].revents != 0 && n <= MOST) {
-            int fd = accept(fds[0].fd, NULL, NULL);
-            if (fd == -1) {
-                warn("accept");
-                deadline_pause(5);
-                continue;
-            }
-            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-            fds[n].fd = fd;
-            fds[n].events = POLLIN;
-            fds[n].revents = 0;
-            ranges[n] = (struct range){0};
-            n++;
-        }
+        if (fds[0].revents != 0 && count <= MOST_CLIENTS)
+            accept_client();
     }
 }

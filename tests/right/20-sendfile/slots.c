@@ -21,90 +21,114 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SLOTS = 256 };
+enum { SLOTS = 256, LINE_BYTES = 64 };
 
-static struct pollfd slots[SLOTS + 1];
-static char lines[SLOTS][65];
-static int used[SLOTS];
-static off_t from[SLOTS];
-static off_t left[SLOTS];
+static struct pollfd slots[SLOTS + 1]; /* the clients, then the listener */
+static char lines[SLOTS][LINE_BYTES + 1];
+static int line_lengths[SLOTS];
+static off_t offsets[SLOTS]; /* of the next byte in the file */
+static off_t unsent[SLOTS];  /* how many bytes of the file */
 static int file;
 
-static void let_go(int i, int hard) {
-    struct linger l = {1, 0};
-    if (hard)
-        setsockopt(slots[i].fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+static void close_client(int i) {
     close(slots[i].fd);
     slots[i].fd = -1;
 }
 
-static void serve_some(int i) {
-    ssize_t n = sendfile(slots[i].fd, file, &from[i], (size_t)left[i]);
-    if (n == -1 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) {
-        let_go(i, 1);
-        return;
-    }
-    left[i] -= n;
-    if (left[i] == 0)
-        let_go(i, 0);
+static void reset_client(int i) {
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(slots[i].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close_client(i);
 }
 
-static void understand(int i) {
-    unsigned long long a, b;
-    struct stat s;
-    char *blank = strchr(lines[i], ' ');
-    if (fstat(file, &s) == -1) {
-        let_go(i, 1);
+static int is_worth_another_try(void) {
+    return errno == EAGAIN || errno == EINTR;
+}
+
+static void send_bytes(int i) {
+    ssize_t sent = sendfile(slots[i].fd, file, &offsets[i], (size_t)unsent[i]);
+    if (sent == -1 && is_worth_another_try())
+        return;
+    if (sent <= 0) {
+        reset_client(i); /* 0: the file has become shorter */
         return;
     }
-    if (blank != NULL)
-        *blank++ = '\0';
-    if (memchr(lines[i], '\0', (size_t)used[i]) != (blank ? blank - 1 : NULL) ||
-        blank == NULL || number_parse(lines[i], 0, LLONG_MAX, &a) ||
-        number_parse(blank, 0, LLONG_MAX, &b) || a > b ||
-        b >= (unsigned long long)s.st_size) {
+    unsent[i] -= sent;
+    if (unsent[i] == 0)
+        close_client(i);
+}
+
+/* Reads the client's line, a C string. Returns 0, or -1 if it is not a range of
+ * a file of this size. */
+static int parse_line(int i, off_t size, unsigned long long *first,
+                      unsigned long long *last) {
+    char *line = lines[i];
+    if (strlen(line) != (size_t)line_lengths[i])
+        return -1; /* there is a NUL in it */
+    char *blank = strchr(line, ' ');
+    if (blank == NULL)
+        return -1;
+    *blank = '\0';
+    if (number_parse(line, 0, LLONG_MAX, first) == -1)
+        return -1;
+    if (number_parse(blank + 1, 0, LLONG_MAX, last) == -1)
+        return -1;
+    if (*first > *last || *last >= (unsigned long long)size)
+        return -1;
+    return 0;
+}
+
+/* The client's line is whole. */
+static void begin_reply(int i) {
+    unsigned long long first;
+    unsigned long long last;
+    struct stat status;
+    if (fstat(file, &status) == -1) {
+        reset_client(i);
+        return;
+    }
+    if (parse_line(i, status.st_size, &first, &last) == -1) {
         (void)dprintf(slots[i].fd, "bad range\n");
-        let_go(i, 0);
+        close_client(i);
         return;
     }
-    from[i] = (off_t)a;
-    left[i] = (off_t)(b - a + 1);
-    if (dprintf(slots[i].fd, "%lld\n", (long long)left[i]) < 0) {
-        let_go(i, 1);
+    offsets[i] = (off_t)first;
+    unsent[i] = (off_t)(last - first + 1);
+    if (dprintf(slots[i].fd, "%lld\n", (long long)unsent[i]) < 0) {
+        reset_client(i);
         return;
     }
     slots[i].events = POLLOUT;
 }
 
-static void listen_to(int i) {
-    char c;
-    ssize_t n = recv(slots[i].fd, &c, 1, 0);
-    if (n == -1 && (errno == EAGAIN || errno == EINTR))
+static void receive_byte(int i) {
+    char byte;
+    ssize_t got = recv(slots[i].fd, &byte, 1, 0);
+    if (got == -1 && is_worth_another_try())
         return;
-    if (n <= 0) {
-        let_go(i, 0);
-        return;
-    }
-    if (c == '\n') {
-        lines[i][used[i]] = '\0';
-        understand(i);
+    if (got <= 0) {
+        close_client(i);
         return;
     }
-    lines[i][used[i]++] = c;
-    if (used[i] == 64)
-        let_go(i, 0);
+    if (byte == '\n') {
+        lines[i][line_lengths[i]] = '\0';
+        begin_reply(i);
+        return;
+    }
+    lines[i][line_lengths[i]] = byte;
+    line_lengths[i]++;
+    if (line_lengths[i] == LINE_BYTES)
+        close_client(i); /* the line is too long */
 }
 
-static void welcome(int listener) {
+static void accept_client(int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd == -1)
         return;
     for (int i = 0; i < SLOTS; i++) {
         if (slots[i].fd == -1) {
             slots[i] = (struct pollfd){fd, POLLIN, 0};
-            used[i] = 0;
+            line_lengths[i] = 0;
             return;
         }
     }
@@ -121,14 +145,17 @@ int main(int argc, char **argv) {
     if (number_parse(argv[2], 0, 65535, &port) == -1)
         errx(1, "no port: %s", argv[2]);
     signal(SIGPIPE, SIG_IGN);
-    if ((file = open(argv[1], O_RDONLY)) == -1)
+    file = open(argv[1], O_RDONLY);
+    if (file == -1)
         err(1, "%s", argv[1]);
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons((in_port_t)port)};
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_port = htons((in_port_t)port)};
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int listener =
-        listener_open((struct sockaddr *)&a, sizeof a, 100, 0, &failed);
-    if (listener == -1 || listener_announce(listener, &failed) == -1)
+        listener_open((struct sockaddr *)&own, sizeof own, 100, 0, &failed);
+    if (listener == -1)
+        err(1, "%s", failed);
+    if (listener_announce(listener, &failed) == -1)
         err(1, "%s", failed);
     fcntl(listener, F_SETFL, O_NONBLOCK);
     for (int i = 0; i < SLOTS; i++)
@@ -141,11 +168,11 @@ int main(int argc, char **argv) {
             if (slots[i].fd == -1 || slots[i].revents == 0)
                 continue;
             if (slots[i].events == POLLIN)
-                listen_to(i);
+                receive_byte(i);
             else
-                serve_some(i);
+                send_bytes(i);
         }
-        if (slots[SLOTS].revents)
-            welcome(listener);
+        if (slots[SLOTS].revents != 0)
+            accept_client(listener);
     }
 }

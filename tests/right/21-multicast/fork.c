@@ -22,11 +22,19 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t ended;
+enum {
+    LARGEST_PORT = 65535,
+    LINE_BYTES = 64,
+    MOST_LINES = 100,
+    SECONDS_A_DAY = 86400,
+    LONGEST_PAUSE_MS = 200,
+};
 
-static void end(int number) {
-    (void)number;
-    ended = 1;
+static volatile sig_atomic_t stopping;
+
+static void request_stop(int signal_number) {
+    (void)signal_number;
+    stopping = 1;
 }
 
 static _Noreturn void usage(void) {
@@ -34,29 +42,35 @@ static _Noreturn void usage(void) {
     exit(2);
 }
 
-static int number(const char *text, size_t length) {
-    long value = 0;
-    if (length == 0)
-        return -1;
+/* Reads a port from the length bytes at text: 1 to 65535. Returns the port, or
+ * -1 if there is none. */
+static int parse_port(const char *text, size_t length) {
+    int port = 0;
     for (size_t i = 0; i < length; i++) {
         if (!isdigit((unsigned char)text[i]))
             return -1;
-        value = value * 10 + text[i] - '0';
-        if (value > 65535)
+        int digit = text[i] - '0';
+        port = port * 10 + digit;
+        if (port > LARGEST_PORT)
             return -1;
     }
-    return value == 0 ? -1 : (int)value;
+    if (port == 0)
+        return -1;
+    return port;
 }
 
-static double seconds(void) {
+/* Returns the time of a clock that nobody can set, in seconds. */
+static double now(void) {
     struct timespec time;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static int wait_until(double when, int fd) {
+/* Waits until there is something to receive, and returns 1; or until this time,
+ * and returns 0. With -1 for fd it only waits for the time. */
+static int wait_until(double end_of_time, int fd) {
     for (;;) {
-        double left = when - seconds();
+        double left = end_of_time - now();
         if (left <= 0)
             return 0;
         struct timespec time = {.tv_sec = (time_t)left};
@@ -68,24 +82,44 @@ static int wait_until(double when, int fd) {
     }
 }
 
-static void insert(char lines[][64], size_t *count, const char line[64]) {
-    size_t at = 0;
-    while (at < *count && strcmp(lines[at], line) < 0)
-        at++;
-    if (*count == 100 || (at < *count && strcmp(lines[at], line) == 0))
+/* Inserts the line at its place in the order of the alphabet, unless the line
+ * is there already, or the list is full. */
+static void insert(char lines[][LINE_BYTES], size_t *count,
+                   const char line[LINE_BYTES]) {
+    size_t place = 0;
+    if (*count == MOST_LINES)
         return;
-    memmove(lines[at + 1], lines[at], (*count - at) * sizeof lines[0]);
-    memcpy(lines[at], line, sizeof lines[at]);
-    ++*count;
+    while (place < *count && strcmp(lines[place], line) < 0)
+        place++;
+    if (place < *count && strcmp(lines[place], line) == 0)
+        return;
+    size_t lines_behind = *count - place;
+    memmove(lines[place + 1], lines[place], lines_behind * LINE_BYTES);
+    memcpy(lines[place], line, LINE_BYTES);
+    *count = *count + 1;
+}
+
+/* Reads the port from the answer "NAME PORT". Returns -1 if the length bytes at
+ * text are something else. */
+static int parse_answer(const char *text, size_t length, const char *name) {
+    size_t name_length = strlen(name);
+    if (length <= name_length)
+        return -1;
+    if (memcmp(text, name, name_length) != 0)
+        return -1;
+    if (text[name_length] != ' ')
+        return -1;
+    size_t begin = name_length + 1; /* of the port, behind the blank */
+    return parse_port(text + begin, length - begin);
 }
 
 static int ask(int fd, const struct sockaddr_in *group, int interface,
                const char *name, double duration) {
-    static char lines[101][64];
+    static char lines[MOST_LINES][LINE_BYTES];
     size_t count = 0;
     char text[200];
-    char line[64] = "";
-    double until = seconds() + duration;
+    char line[LINE_BYTES] = "";
+    double end_of_time = now() + duration;
     struct ip_mreqn out = {.imr_ifindex = interface};
     if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
         err(1, "IP_MULTICAST_IF");
@@ -93,15 +127,13 @@ static int ask(int fd, const struct sockaddr_in *group, int interface,
     if (sendto(fd, text, (size_t)length, 0, (const void *)group,
                sizeof *group) < 0)
         err(1, "sendto");
-    size_t skip = strlen(name) + 1;
-    while (wait_until(until, fd)) {
+    while (wait_until(end_of_time, fd)) {
         struct sockaddr_in from = {0};
         socklen_t size = sizeof from;
         ssize_t got = recvfrom(fd, text, sizeof text, 0, (void *)&from, &size);
-        if (got < (ssize_t)skip || memcmp(text, name, skip - 1) != 0 ||
-            text[skip - 1] != ' ')
+        if (got < 0)
             continue;
-        int port = number(text + skip, (size_t)got - skip);
+        int port = parse_answer(text, (size_t)got, name);
         if (port < 0)
             continue;
         sprintf(line, "%s:%d", inet_ntoa(from.sin_addr), port);
@@ -114,6 +146,22 @@ static int ask(int fd, const struct sockaddr_in *group, int interface,
     return 0;
 }
 
+/* Sends the answer at a random time, from a child process and a socket of its
+ * own. So the parent can receive the next question at once. */
+static void answer_in_child(const char *answer,
+                            const struct sockaddr_in *asker) {
+    /* In the parent, because each child would draw the same number. */
+    double pause = (double)(random() % LONGEST_PAUSE_MS) / 1000;
+    double when = now() + pause;
+    if (fork() != 0)
+        return;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    (void)wait_until(when, -1);
+    (void)sendto(fd, answer, strlen(answer), 0, (const void *)asker,
+                 sizeof *asker);
+    _exit(0);
+}
+
 static int offer(int fd, const struct sockaddr_in *group, int interface,
                  const char *name, int service) {
     int on = 1;
@@ -123,37 +171,36 @@ static int offer(int fd, const struct sockaddr_in *group, int interface,
     char text[200];
     struct group_req join = {.gr_interface = (uint32_t)interface};
     memcpy(&join.gr_group, group, sizeof *group);
-    struct sigaction action = {.sa_handler = end};
+    struct sigaction action = {.sa_handler = request_stop};
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    srandom((unsigned)getpid() * 7919U + (unsigned)(seconds() * 1e6));
+    /* Programs that start at the same time must not make the same pauses, so
+     * the seed has the process id in it, too. */
+    srandom((unsigned)getpid() * 7919U + (unsigned)(now() * 1e6));
     struct sockaddr_in any = *group;
     any.sin_addr.s_addr = htonl(INADDR_ANY);
-    (void)signal(SIGCHLD, SIG_IGN);
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, (const void *)&any, sizeof any) < 0 ||
-        setsockopt(fd, IPPROTO_IP, MCAST_JOIN_GROUP, &join, sizeof join) < 0 ||
-        setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof off) < 0)
-        err(1, "cannot listen");
+    (void)signal(SIGCHLD, SIG_IGN); /* no child becomes a zombie: wait(2) */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "SO_REUSEADDR");
+    if (bind(fd, (const void *)&any, sizeof any) < 0 ||
+        setsockopt(fd, IPPROTO_IP, MCAST_JOIN_GROUP, &join, sizeof join) < 0)
+        err(1, "MCAST_JOIN_GROUP");
+    if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof off) < 0)
+        err(1, "IP_MULTICAST_ALL");
     printf("listening on %s:%d\n", inet_ntoa(group->sin_addr),
            ntohs(group->sin_port));
     fflush(stdout);
     sprintf(wanted, "ask %s", name);
     sprintf(answer, "%s %d", name, service);
-    while (!ended) {
+    while (!stopping) {
         struct sockaddr_in from = {0};
         socklen_t size = sizeof from;
         ssize_t got = recvfrom(fd, text, sizeof text, 0, (void *)&from, &size);
-        if (got != (ssize_t)strlen(wanted) ||
-            memcmp(text, wanted, (size_t)got) != 0)
+        if (got != (ssize_t)strlen(wanted))
             continue;
-        double when = seconds() + (double)(random() % 200) / 1000;
-        if (fork() != 0)
+        if (memcmp(text, wanted, (size_t)got) != 0)
             continue;
-        int own = socket(AF_INET, SOCK_DGRAM, 0);
-        (void)wait_until(when, -1);
-        (void)sendto(own, answer, strlen(answer), 0, (void *)&from, size);
-        _exit(0);
+        answer_in_child(answer, &from);
     }
     return 0;
 }
@@ -168,57 +215,78 @@ static void check_name(const char *name) {
     }
 }
 
+/* strtod would also accept "1e3" and "inf", so we check the characters first.
+ */
 static double parse_duration(const char *text) {
     char *rest;
+    if (strspn(text, "0123456789.") != strlen(text))
+        errx(1, "no number of seconds: %s", text);
     double duration = strtod(text, &rest);
-    if (*rest != '\0' || strspn(text, "0123456789.") != strlen(text) ||
-        duration <= 0 || duration > 86400)
+    if (*rest != '\0')
+        errx(1, "no number of seconds: %s", text);
+    if (duration <= 0 || duration > SECONDS_A_DAY)
         errx(1, "no number of seconds: %s", text);
     return duration;
 }
 
+static struct sockaddr_in parse_group(const char *address,
+                                      const char *port_text) {
+    struct sockaddr_in group = {.sin_family = AF_INET};
+    if (inet_pton(AF_INET, address, &group.sin_addr) != 1)
+        errx(1, "no group: %s", address);
+    if (!IN_MULTICAST(ntohl(group.sin_addr.s_addr)))
+        errx(1, "no group: %s", address);
+    int port = parse_port(port_text, strlen(port_text));
+    if (port < 0)
+        errx(1, "no port: %s", port_text);
+    group.sin_port = htons((in_port_t)port);
+    return group;
+}
+
 int main(int argc, char **argv) {
     const char *interface = "lo";
-    const char *time = NULL;
-    int option;
+    const char *time = NULL; /* there was no -t */
     if (argc < 2)
         usage();
-    int asks = strcmp(argv[1], "ask") == 0;
-    if (!asks && strcmp(argv[1], "offer") != 0)
+    int is_asking = strcmp(argv[1], "ask") == 0;
+    if (!is_asking && strcmp(argv[1], "offer") != 0)
         usage();
-    optind = 2;
-    while ((option = getopt(argc, argv, "i:t:")) != -1) {
+    optind = 2; /* the options begin behind the word "ask" or "offer" */
+    for (;;) {
+        int option = getopt(argc, argv, "i:t:");
+        if (option == -1)
+            break;
         if (option == 'i')
             interface = optarg;
-        else if (option == 't' && asks)
+        else if (option == 't' && is_asking)
             time = optarg;
         else
             usage();
     }
-    argv += optind;
-    if (argc - optind != (asks ? 3 : 4) || (asks && time == NULL))
+    int words = argc - optind;
+    if (is_asking && words != 3)
         usage();
-    struct sockaddr_in group = {.sin_family = AF_INET};
-    int port = number(argv[1], strlen(argv[1]));
-    if (inet_pton(AF_INET, argv[0], &group.sin_addr) != 1 ||
-        (ntohl(group.sin_addr.s_addr) >> 28) != 14)
-        errx(1, "no group: %s", argv[0]);
-    if (port < 0)
-        errx(1, "no port: %s", argv[1]);
-    group.sin_port = htons((in_port_t)port);
-    check_name(argv[2]);
+    if (is_asking && time == NULL)
+        usage();
+    if (!is_asking && words != 4)
+        usage();
+
+    const char *name = argv[optind + 2];
+    struct sockaddr_in group = parse_group(argv[optind], argv[optind + 1]);
+    check_name(name);
     unsigned index = if_nametoindex(interface);
     if (index == 0)
         err(1, "%s", interface);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (fd < 0)
         err(1, "socket");
-    if (asks) {
+    if (is_asking) {
         double duration = parse_duration(time);
-        return ask(fd, &group, (int)index, argv[2], duration);
+        return ask(fd, &group, (int)index, name, duration);
     }
-    int service = number(argv[3], strlen(argv[3]));
+    const char *port = argv[optind + 3];
+    int service = parse_port(port, strlen(port));
     if (service < 0)
-        errx(1, "no port: %s", argv[3]);
-    return offer(fd, &group, (int)index, argv[2], service);
+        errx(1, "no port: %s", port);
+    return offer(fd, &group, (int)index, name, service);
 }

@@ -16,15 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX 64
+enum { MOST_WORKERS = 64, LARGEST_PORT = 65535, MOST_DIGITS = 5 };
 
-static volatile sig_atomic_t quit;
-static pid_t pids[MAX];
-static double started[MAX];
+static volatile sig_atomic_t stopping;
+static pid_t pids[MOST_WORKERS];     /* 0: the place is empty */
+static double started[MOST_WORKERS]; /* when, in seconds; 0: never */
 
-static void on_signal(int number) {
-    (void)number;
-    quit = 1;
+static void request_stop(int signal_number) {
+    (void)signal_number;
+    stopping = 1;
     alarm(1);
 }
 
@@ -34,11 +34,16 @@ static double seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static long number(const char *text, long least, long most) {
-    if (*text == '\0' || strspn(text, "0123456789") != strlen(text) ||
-        strlen(text) > 5 || atol(text) < least || atol(text) > most)
+static long parse_number(const char *text, long least, long most) {
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits != strlen(text))
         errx(1, "%s: bad number", text);
-    return atol(text);
+    if (digits > MOST_DIGITS)
+        errx(1, "%s: bad number", text);
+    long number = atol(text);
+    if (number < least || number > most)
+        errx(1, "%s: bad number", text);
+    return number;
 }
 
 static void echo(int fd) {
@@ -49,19 +54,21 @@ static void echo(int fd) {
             continue;
         if (got <= 0)
             return;
-        for (ssize_t done = 0; done < got;) {
-            ssize_t put = write(fd, buffer + done, (size_t)(got - done));
-            if (put < 0 && errno == EINTR)
+        ssize_t done = 0;
+        while (done < got) {
+            ssize_t sent = write(fd, buffer + done, (size_t)(got - done));
+            if (sent < 0 && errno == EINTR)
                 continue;
-            if (put < 0)
+            if (sent < 0)
                 return;
-            done += put;
+            done += sent;
         }
     }
 }
 
-static void work(int listener) {
-    while (!quit) {
+/* What a worker does. It never returns. */
+static void run_worker(int listener) {
+    while (!stopping) {
         int fd = accept(listener, NULL, NULL);
         if (fd < 0)
             continue;
@@ -71,19 +78,53 @@ static void work(int listener) {
     _exit(0);
 }
 
-static void start(int listener, int place) {
+static void start_worker(int listener, int place) {
     pid_t parent = getpid();
     started[place] = seconds();
     pids[place] = fork();
     if (pids[place] == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != parent)
-            _exit(0);
-        work(listener);
+            _exit(0); /* the parent had ended before we called prctl */
+        run_worker(listener);
     }
     if (pids[place] < 0) {
         warn("fork");
         pids[place] = 0;
+    }
+}
+
+/* Asks for all workers that have ended, reports them, and frees their places.
+ */
+static void reap_workers(int workers) {
+    for (;;) {
+        int status;
+        int signal_number = 0;
+        int exit_status = 0;
+        pid_t ended = waitpid(-1, &status, WNOHANG);
+        if (ended <= 0)
+            return;
+        if (WIFSIGNALED(status))
+            signal_number = WTERMSIG(status);
+        if (WIFEXITED(status))
+            exit_status = WEXITSTATUS(status);
+        fprintf(stderr, "child %d died, signal %d, status %d\n", (int)ended,
+                signal_number, exit_status);
+        for (int i = 0; i < workers; i++) {
+            if (pids[i] == ended)
+                pids[i] = 0;
+        }
+    }
+}
+
+/* Starts a worker in each empty place, but not sooner than 0.3 seconds after
+ * the last start in this place. */
+static void start_workers(int listener, int workers) {
+    for (int i = 0; i < workers; i++) {
+        if (pids[i] != 0)
+            continue;
+        if (started[i] == 0 || seconds() - started[i] > 0.3)
+            start_worker(listener, i);
     }
 }
 
@@ -92,12 +133,12 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s WORKERS PORT\n", argv[0]);
         return 2;
     }
-    int workers = (int)number(argv[1], 1, MAX);
-    int port = (int)number(argv[2], 0, 65535);
+    int workers = (int)parse_number(argv[1], 1, MOST_WORKERS);
+    int port = (int)parse_number(argv[2], 0, LARGEST_PORT);
 
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
+    action.sa_handler = request_stop;
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
@@ -110,33 +151,25 @@ int main(int argc, char **argv) {
     int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(listener, (struct sockaddr *)&me, size) || listen(listener, 100))
-        err(1, "port %d", port);
+    if (bind(listener, (struct sockaddr *)&me, size) < 0)
+        err(1, "bind to port %d", port);
+    if (listen(listener, 100) < 0)
+        err(1, "listen at port %d", port);
     getsockname(listener, (struct sockaddr *)&me, &size);
     printf("listening on 127.0.0.1:%d\n", ntohs(me.sin_port));
     fflush(stdout);
 
-    while (!quit) {
-        int status;
-        pid_t gone;
-        while ((gone = waitpid(-1, &status, WNOHANG)) > 0) {
-            fprintf(stderr, "child %d died, signal %d, status %d\n", (int)gone,
-                    WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                    WIFEXITED(status) ? WEXITSTATUS(status) : 0);
-            for (int i = 0; i < workers; i++)
-                if (pids[i] == gone)
-                    pids[i] = 0;
-        }
-        for (int i = 0; i < workers; i++)
-            if (pids[i] == 0 &&
-                (started[i] == 0 || seconds() - started[i] > 0.3))
-                start(listener, i);
-        struct timespec nap = {0, 20000000};
-        nanosleep(&nap, NULL);
+    while (!stopping) {
+        reap_workers(workers);
+        start_workers(listener, workers);
+        struct timespec pause = {.tv_nsec = 20000000};
+        nanosleep(&pause, NULL);
     }
-    for (int i = 0; i < workers; i++)
+    for (int i = 0; i < workers; i++) {
         if (pids[i] > 0)
             kill(pids[i], SIGTERM);
+    }
+    /* wait fails with EINTR when a signal comes, and with ECHILD at the end. */
     for (;;) {
         if (wait(NULL) < 0 && errno == ECHILD)
             return 0;

@@ -1,6 +1,7 @@
-/* A right answer in another style: the queue is a pipe of descriptors, counted
- * by atomic variables. A thread in sigwait ends the others; all of them poll
- * what they wait for beside a descriptor that says when it is over. */
+/* A right answer in another style: the queue is a pipe through which the
+ * numbers of descriptors go, and atomic variables count. One thread waits in
+ * sigwait. When a signal comes, it makes an eventfd readable. All other threads
+ * poll this eventfd together with the descriptor that they wait for. */
 #define _GNU_SOURCE
 
 #include "listener.h"
@@ -14,21 +15,27 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int queue[2];
-static int over;
+/* The ends of the pipe. */
+enum { READING, WRITING, ENDS };
+
+enum { MOST_THREADS = 100 };
+
+static int queue[ENDS];
+static int stop_event; /* an eventfd: readable when we are to end */
 static atomic_int waiting;
 static atomic_ulong served;
 static atomic_ulong busy;
 
-/* Waits until fd is ready. Returns 0 when it is time to end. */
-static int ready(int fd, short events) {
+/* Returns 1 when fd is ready, or 0 when we are to end. */
+static int wait_until_ready(int fd, short events) {
     for (;;) {
-        struct pollfd both[] = {{.fd = over, .events = POLLIN},
+        struct pollfd both[] = {{.fd = stop_event, .events = POLLIN},
                                 {.fd = fd, .events = events}};
         int count = poll(both, 2, -1);
         if (count > 0 && both[0].revents != 0)
@@ -38,33 +45,58 @@ static int ready(int fd, short events) {
     }
 }
 
-/* In small pieces. */
+/* Sends all the bytes. Returns 0, or -1 if the client has left or we are
+ * stopping. */
+static int send_all(int fd, const char *bytes, size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        if (!wait_until_ready(fd, POLLOUT))
+            return -1;
+        ssize_t sent =
+            send(fd, bytes + done, length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (sent < 0)
+            return -1;
+        done += (size_t)sent;
+    }
+    return 0;
+}
+
+/* Sends the client back what it sends, in small pieces. */
 static void echo(int fd) {
     char piece[100];
-    ssize_t got;
-    while (ready(fd, POLLIN) && (got = recv(fd, piece, sizeof piece, 0)) > 0) {
-        for (ssize_t done = 0; done < got;) {
-            if (!ready(fd, POLLOUT))
-                return;
-            ssize_t sent = send(fd, piece + done, (size_t)(got - done),
-                                MSG_NOSIGNAL | MSG_DONTWAIT);
-            if (sent < 0 && errno != EAGAIN && errno != EINTR)
-                return;
-            if (sent > 0)
-                done += sent;
-        }
+    for (;;) {
+        if (!wait_until_ready(fd, POLLIN))
+            return;
+        ssize_t got = recv(fd, piece, sizeof piece, 0);
+        if (got <= 0)
+            return;
+        if (send_all(fd, piece, (size_t)got) < 0)
+            return;
     }
 }
 
-static void *worker(void *unused) {
-    static pthread_mutex_t one_reader = PTHREAD_MUTEX_INITIALIZER;
-    int fd;
+/* Waits for a client in the queue, and takes it out. Returns its descriptor, or
+ * -1 when we are to end. With the lock, only one thread at a time waits and
+ * then reads. Otherwise several could see the same client, and all but one
+ * would be stuck in read. */
+static int take_from_queue(void) {
+    static pthread_mutex_t reader_lock = PTHREAD_MUTEX_INITIALIZER;
+    int fd = -1;
+    pthread_mutex_lock(&reader_lock);
+    if (wait_until_ready(queue[READING], POLLIN)) {
+        if (read(queue[READING], &fd, sizeof fd) != sizeof fd)
+            fd = -1;
+    }
+    pthread_mutex_unlock(&reader_lock);
+    return fd;
+}
+
+static void *run_worker(void *unused) {
     for (;;) {
-        pthread_mutex_lock(&one_reader);
-        int goes_on = ready(queue[0], POLLIN) &&
-                      read(queue[0], &fd, sizeof fd) == sizeof fd;
-        pthread_mutex_unlock(&one_reader);
-        if (!goes_on)
+        int fd = take_from_queue();
+        if (fd < 0)
             return unused;
         atomic_fetch_sub(&waiting, 1);
         echo(fd);
@@ -73,55 +105,66 @@ static void *worker(void *unused) {
     }
 }
 
-static void *await_signal(void *set) {
-    int number;
-    sigwait(set, &number);
-    eventfd_write(over, 1);
+static void *wait_for_signal(void *signals) {
+    int signal_number;
+    sigwait(signals, &signal_number);
+    eventfd_write(stop_event, 1);
     return NULL;
 }
 
-static int parse(const char *text, unsigned least, unsigned most) {
+static int parse_number(const char *text, unsigned least, unsigned most) {
     unsigned long long number;
     if (number_parse(text, least, most, &number) < 0)
         errx(1, "%s: not %u to %u", text, least, most);
     return (int)number;
 }
 
+static _Noreturn void usage(void) {
+    fputs("usage: 23-thread-server -t THREADS -q PLACES PORT\n", stderr);
+    exit(2);
+}
+
 int main(int argc, char **argv) {
-    static pthread_t threads[101];
+    static pthread_t threads[MOST_THREADS];
+    pthread_t signal_thread;
     const char *failed;
-    sigset_t set;
-    int fd;
-    if (argc != 6 || strcmp(argv[1], "-t") != 0 || strcmp(argv[3], "-q") != 0) {
-        fputs("usage: 23-thread-server -t THREADS -q PLACES PORT\n", stderr);
-        return 2;
-    }
-    int count = parse(argv[2], 1, 100);
-    int places = parse(argv[4], 1, 1000);
+    sigset_t signals;
+    if (argc != 6)
+        usage();
+    if (strcmp(argv[1], "-t") != 0 || strcmp(argv[3], "-q") != 0)
+        usage();
+    int count = parse_number(argv[2], 1, MOST_THREADS);
+    int places = parse_number(argv[4], 1, 1000);
+    int port = parse_number(argv[5], 0, 65535);
     struct sockaddr_in own = {
         .sin_family = AF_INET,
-        .sin_port = htons((in_port_t)parse(argv[5], 0, 65535)),
+        .sin_port = htons((in_port_t)port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    over = eventfd(0, 0);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    stop_event = eventfd(0, 0);
+    if (stop_event < 0)
+        err(1, "eventfd");
+    if (pipe(queue) < 0)
+        err(1, "pipe");
     int listener =
         listener_open((struct sockaddr *)&own, sizeof own, 100, 0, &failed);
-    if (listener < 0 || over < 0 || pipe(queue) < 0)
-        err(1, "start");
-    for (int i = 0; i < count; i++)
-        if (pthread_create(&threads[i], NULL, worker, NULL) != 0)
+    if (listener < 0)
+        err(1, "%s", failed);
+    for (int i = 0; i < count; i++) {
+        if (pthread_create(&threads[i], NULL, run_worker, NULL) != 0)
             errx(1, "pthread_create");
-    if (pthread_create(&threads[count], NULL, await_signal, &set) != 0)
+    }
+    if (pthread_create(&signal_thread, NULL, wait_for_signal, &signals) != 0)
         errx(1, "pthread_create");
     if (listener_announce(listener, &failed) < 0)
         err(1, "%s", failed);
 
-    while (ready(listener, POLLIN)) {
-        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (wait_until_ready(listener, POLLIN)) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
             warn("accept");
             usleep(30000);
@@ -131,12 +174,15 @@ int main(int argc, char **argv) {
             atomic_fetch_add(&busy, 1);
         } else {
             atomic_fetch_add(&waiting, 1);
-            if (write(queue[1], &fd, sizeof fd) != sizeof fd)
+            if (write(queue[WRITING], &fd, sizeof fd) != sizeof fd)
                 err(1, "write");
         }
     }
-    for (int i = 0; i <= count; i++)
+    for (int i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
+    pthread_join(signal_thread, NULL);
     printf("%lu served, %lu busy\n", served, busy);
-    return fclose(stdout) == EOF;
+    if (fclose(stdout) == EOF)
+        return 1;
+    return 0;
 }

@@ -17,10 +17,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_QUEUED = 256 * 1024 };
+enum {
+    NAME_BYTES = 16,
+    LINE_BYTES = 1024,
+    MOST_QUEUED = 256 * 1024,
+    LEAVE_MS = 1000, /* how long a client that has left may read its queue */
+    EVENTS = 32,
+};
 
 struct message {
-    unsigned users;
+    unsigned users; /* how many queues have it; and make_message's caller */
     size_t length;
     char bytes[];
 };
@@ -33,37 +39,48 @@ struct link {
 struct client {
     struct client *next;
     int fd;
-    int named;
-    int left;    /* it is sent nothing new */
-    int64_t end; /* of a client that has left, in milliseconds */
-    char name[17];
-    char input[1024];
+    int has_name;
+    int has_left; /* it gets no new messages */
+    int64_t end;  /* when to close a client that has left, in milliseconds */
+    char name[NAME_BYTES + 1];
+    char input[LINE_BYTES];
     size_t input_length;
     struct link *first; /* of the queue */
     struct link *last;
-    size_t sent;   /* of the first message */
-    size_t queued; /* bytes of all messages, without those that were sent */
+    size_t sent;   /* how many bytes of the first message were sent */
+    size_t queued; /* how many bytes of all messages were not sent yet */
 };
 
 static int poller;
 static int listener;
-static int is_paused;
-static struct client *list;
+static int is_paused; /* the listener is not in epoll's list */
+static struct client *clients;
 
-static void be_told(int signal_number) {
+static const char name_refusal[] =
+    "a name is 1 to 16 letters, digits, - and _, not taken\n";
+static const char private_refusal[] = "/to needs a name and a text\n";
+
+static void stop(int signal_number) {
     (void)signal_number;
     _exit(0);
 }
 
-static int64_t milliseconds(void) {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+/* Returns the time in milliseconds. */
+static int64_t now(void) {
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-static void watch(struct client *client) {
+/* The next call may succeed: nothing was there, or a signal came. */
+static int is_worth_another_try(int error) {
+    return error == EAGAIN || error == EINTR;
+}
+
+/* Tells epoll what we wait for now: input, room to send, or both. */
+static void update_events(struct client *client) {
     struct epoll_event event = {.data.ptr = client};
-    if (!client->left)
+    if (!client->has_left)
         event.events |= EPOLLIN;
     if (client->first != NULL)
         event.events |= EPOLLOUT;
@@ -77,7 +94,7 @@ static void release(struct message *message) {
         free(message);
 }
 
-static void pop(struct client *client) {
+static void remove_first(struct client *client) {
     struct link *link = client->first;
     client->first = link->next;
     client->sent = 0;
@@ -87,26 +104,31 @@ static void pop(struct client *client) {
 
 static void clear_queue(struct client *client) {
     while (client->first != NULL)
-        pop(client);
+        remove_first(client);
     client->queued = 0;
 }
 
-static struct message *make(const char *head, const char *text, size_t length) {
+/* Returns a message: the string head, and the length bytes at text. The caller
+ * has to release it. */
+static struct message *make_message(const char *head, const char *text,
+                                    size_t length) {
     size_t head_length = strlen(head);
     struct message *message = malloc(sizeof *message + head_length + length);
     if (message == NULL)
         err(1, "malloc");
     message->users = 1;
     message->length = head_length + length;
-    char *end = mempcpy(message->bytes, head, head_length);
-    memcpy(end, text, length);
+    memcpy(message->bytes, head, head_length);
+    memcpy(message->bytes + head_length, text, length);
     return message;
 }
 
+/* A client may leave because its queue is full; and when it leaves, the others
+ * get a message in their queues. So enqueue and leave call each other. */
 static void leave(struct client *client);
 
-static void push(struct client *client, struct message *message) {
-    if (client->left)
+static void enqueue(struct client *client, struct message *message) {
+    if (client->has_left)
         return;
     if (client->queued + message->length > MOST_QUEUED) {
         clear_queue(client);
@@ -122,117 +144,144 @@ static void push(struct client *client, struct message *message) {
     if (client->first == NULL) {
         client->first = link;
         client->last = link;
-        watch(client);
+        update_events(client);
     } else {
         client->last->next = link;
         client->last = link;
     }
 }
 
-static void tell_all_but(const struct client *sender, const char *head,
-                         const char *text, size_t length) {
-    struct message *message = make(head, text, length);
-    for (struct client *one = list; one != NULL; one = one->next)
-        if (one != sender && one->named)
-            push(one, message);
+static void broadcast(const struct client *sender, const char *head,
+                      const char *text, size_t length) {
+    struct message *message = make_message(head, text, length);
+    for (struct client *other = clients; other != NULL; other = other->next) {
+        if (other != sender && other->has_name)
+            enqueue(other, message);
+    }
     release(message);
 }
 
-static void tell(struct client *client, const char *head, const char *text,
-                 size_t length) {
-    struct message *message = make(head, text, length);
-    push(client, message);
+static void send_to_one(struct client *client, const char *head,
+                        const char *text, size_t length) {
+    struct message *message = make_message(head, text, length);
+    enqueue(client, message);
     release(message);
 }
 
 /* The client stays in the list until its queue is empty or its time is up. */
 static void leave(struct client *client) {
-    if (client->left)
+    if (client->has_left)
         return;
-    client->left = 1;
-    client->end = milliseconds() + 1000;
-    watch(client);
-    if (client->named)
-        tell_all_but(client, client->name, " left\n", 6);
-    client->named = 0;
+    client->has_left = 1;
+    client->end = now() + LEAVE_MS;
+    update_events(client);
+    if (client->has_name) {
+        const char *event = " left\n";
+        broadcast(client, client->name, event, strlen(event));
+    }
+    client->has_name = 0;
 }
 
-static struct client *called(const char *name, size_t length) {
-    for (struct client *one = list; one != NULL; one = one->next)
-        if (one->named && strlen(one->name) == length &&
-            memcmp(one->name, name, length) == 0)
-            return one;
+static int is_called(const struct client *client, const char *name,
+                     size_t length) {
+    if (!client->has_name || strlen(client->name) != length)
+        return 0;
+    return memcmp(client->name, name, length) == 0;
+}
+
+static struct client *find_client(const char *name, size_t length) {
+    for (struct client *client = clients; client != NULL; client = client->next)
+        if (is_called(client, name, length))
+            return client;
     return NULL;
 }
 
+static int is_name(const char *line, size_t length) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-_";
+    if (length < 1 || length > NAME_BYTES)
+        return 0;
+    /* The newline behind the line ends strspn. */
+    return strspn(line, letters) == length;
+}
+
 static void try_name(struct client *client, const char *line, size_t length) {
-    static const char no[] =
-        "a name is 1 to 16 letters, digits, - and _, not taken\n";
-    int good = length > 0 && length < sizeof client->name;
-    for (size_t i = 0; i < length && good; i++)
-        good = line[i] != '\0' &&
-               strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                      "0123456789-_",
-                      line[i]) != NULL;
-    if (!good || called(line, length) != NULL) {
-        tell(client, no, "", 0);
+    if (!is_name(line, length) || find_client(line, length) != NULL) {
+        send_to_one(client, name_refusal, "", 0);
         return;
     }
     memcpy(client->name, line, length);
-    client->named = 1;
-    tell_all_but(client, client->name, " joined\n", 8);
+    client->has_name = 1;
+    const char *event = " joined\n";
+    broadcast(client, client->name, event, strlen(event));
 }
 
-/* line begins with "/to ", has length bytes, and a newline behind them. */
-static void private(struct client *client, const char *line, size_t length) {
-    char head[64];
-    const char *end = line + length;
-    const char *name = line + 4;
-    const char *blank = memchr(name, ' ', (size_t)(end - name));
-    const char *name_end = blank == NULL ? end : blank;
-    struct client *to = called(name, (size_t)(name_end - name));
-    if (name != name_end && to == NULL) {
-        struct message *message =
-            make("nobody is called ", name, (size_t)(name_end - name) + 1);
-        message->bytes[message->length - 1] = '\n';
-        push(client, message);
-        release(message);
-    } else if (to == NULL || blank == NULL || blank + 1 == end) {
-        tell(client, "/to needs a name and a text\n", "", 0);
+static void refuse_receiver(struct client *client, const char *name,
+                            size_t length) {
+    /* The message has one byte more than the name, for its newline. */
+    struct message *message =
+        make_message("nobody is called ", name, length + 1);
+    message->bytes[message->length - 1] = '\n';
+    enqueue(client, message);
+    release(message);
+}
+
+/* Handles what stands behind "/to ": length bytes, and a newline behind them.
+ */
+static void send_private(struct client *client, const char *rest,
+                         size_t length) {
+    size_t name_length = length;
+    size_t text_length = 0;
+    const char *blank = memchr(rest, ' ', length);
+    if (blank != NULL) {
+        name_length = (size_t)(blank - rest);
+        text_length = length - name_length - 1;
+    }
+    struct client *receiver = find_client(rest, name_length);
+    if (name_length == 0) {
+        send_to_one(client, private_refusal, "", 0);
+    } else if (receiver == NULL) {
+        refuse_receiver(client, rest, name_length);
+    } else if (text_length == 0) {
+        send_to_one(client, private_refusal, "", 0);
     } else {
+        char head[64];
         (void)snprintf(head, sizeof head, "%s (private): ", client->name);
-        tell(to, head, blank + 1, (size_t)(end - blank));
+        send_to_one(receiver, head, blank + 1, text_length + 1);
     }
 }
 
-static void take(struct client *client, const char *line, size_t length) {
+/* The line has length bytes, and a newline behind them. */
+static void handle_line(struct client *client, const char *line,
+                        size_t length) {
     char head[64];
-    if (!client->named) {
+    if (!client->has_name) {
         try_name(client, line, length);
-    } else if (length == 3 && strncmp(line, "/to", 3) == 0) {
-        tell(client, "/to needs a name and a text\n", "", 0);
-    } else if (length >= 4 && strncmp(line, "/to ", 4) == 0) {
-        private(client, line, length);
+    } else if (length == 3 && memcmp(line, "/to", 3) == 0) {
+        send_to_one(client, private_refusal, "", 0);
+    } else if (length >= 4 && memcmp(line, "/to ", 4) == 0) {
+        send_private(client, line + 4, length - 4);
     } else {
         (void)snprintf(head, sizeof head, "%s: ", client->name);
-        tell_all_but(client, head, line, length + 1);
+        broadcast(client, head, line, length + 1);
     }
 }
 
 static void receive(struct client *client) {
     ssize_t n = recv(client->fd, client->input + client->input_length,
                      sizeof client->input - client->input_length, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (n < 0 && is_worth_another_try(errno))
         return;
-    if (n <= 0) {
+    if (n <= 0) { /* an error, or the end */
         leave(client);
         return;
     }
     client->input_length += (size_t)n;
-    size_t begin = 0;
+    size_t begin = 0; /* of the line that is not handled yet */
     for (size_t i = 0; i < client->input_length; i++) {
-        if (client->input[i] == '\n' && !client->left) {
-            take(client, client->input + begin, i - begin);
+        if (client->input[i] == '\n' && !client->has_left) {
+            handle_line(client, client->input + begin, i - begin);
             begin = i + 1;
         }
     }
@@ -242,12 +291,12 @@ static void receive(struct client *client) {
         leave(client);
 }
 
-static void send_some(struct client *client) {
+static void send_queue(struct client *client) {
     while (client->first != NULL) {
         const struct message *message = client->first->message;
         ssize_t n = send(client->fd, message->bytes + client->sent,
                          message->length - client->sent, MSG_NOSIGNAL);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (n < 0 && is_worth_another_try(errno))
             return;
         if (n < 0) {
             clear_queue(client);
@@ -257,9 +306,9 @@ static void send_some(struct client *client) {
         client->sent += (size_t)n;
         client->queued -= (size_t)n;
         if (client->sent == message->length)
-            pop(client);
+            remove_first(client);
     }
-    watch(client);
+    update_events(client); /* the queue is empty */
 }
 
 static void watch_listener(int operation) {
@@ -270,64 +319,92 @@ static void watch_listener(int operation) {
 
 static void accept_one(void) {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
-        watch_listener(EPOLL_CTL_DEL);
-        is_paused = 1;
-    }
-    if (fd < 0)
+    if (fd < 0) {
+        /* There is no descriptor left: wait until a client is closed. */
+        if (errno == EMFILE || errno == ENFILE) {
+            watch_listener(EPOLL_CTL_DEL);
+            is_paused = 1;
+        }
         return;
+    }
     struct client *client = calloc(1, sizeof *client);
     if (client == NULL)
         err(1, "calloc");
     client->fd = fd;
-    client->next = list;
-    list = client;
+    client->next = clients;
+    clients = client;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) < 0)
         err(1, "epoll_ctl");
 }
 
-/* Closes those that are through. Returns how long we may sleep. */
-static int bury(void) {
-    int sleep = -1;
-    int64_t now = milliseconds();
-    struct client **place = &list;
-    while (*place != NULL) {
-        struct client *client = *place;
-        if (client->left && (client->first == NULL || client->end <= now)) {
-            *place = client->next;
-            close(client->fd);
-            clear_queue(client);
-            free(client);
-            if (is_paused)
-                watch_listener(EPOLL_CTL_ADD);
-            is_paused = 0;
-            continue;
+static void close_client(struct client *client) {
+    close(client->fd);
+    clear_queue(client);
+    free(client);
+    if (is_paused)
+        watch_listener(EPOLL_CTL_ADD);
+    is_paused = 0;
+}
+
+static int is_finished(const struct client *client, int64_t time) {
+    if (!client->has_left)
+        return 0;
+    return client->first == NULL || client->end <= time;
+}
+
+static void close_finished(int64_t time) {
+    /* What points to the client: the list's beginning, or another client. */
+    struct client **pointer = &clients;
+    while (*pointer != NULL) {
+        struct client *client = *pointer;
+        if (is_finished(client, time)) {
+            *pointer = client->next;
+            close_client(client);
+        } else {
+            pointer = &client->next;
         }
-        if (client->left && (sleep < 0 || client->end - now < sleep))
-            sleep = (int)(client->end - now);
-        place = &client->next;
+    }
+}
+
+/* Returns how many milliseconds we may sleep until a client is to be closed, or
+ * -1 if none has left. Call this after close_finished with the same time. */
+static int time_to_sleep(int64_t time) {
+    int sleep = -1;
+    for (const struct client *client = clients; client != NULL;
+         client = client->next) {
+        if (!client->has_left)
+            continue;
+        int left = (int)(client->end - time);
+        if (sleep == -1 || left < sleep)
+            sleep = left;
     }
     return sleep;
 }
 
+static void handle_client(struct client *client, uint32_t events) {
+    int has_ended = (events & (EPOLLERR | EPOLLHUP)) != 0;
+    int has_input = (events & EPOLLIN) != 0;
+    /* A client that has left, and is reset now, will not read its queue. */
+    if (client->has_left && has_ended)
+        clear_queue(client);
+    if ((events & EPOLLOUT) != 0)
+        send_queue(client);
+    if (!client->has_left && (has_input || has_ended))
+        receive(client);
+}
+
 static _Noreturn void serve(void) {
-    struct epoll_event events[32];
+    struct epoll_event events[EVENTS];
     for (;;) {
-        int count = epoll_wait(poller, events, 32, bury());
+        int64_t time = now();
+        close_finished(time);
+        int count = epoll_wait(poller, events, EVENTS, time_to_sleep(time));
         for (int i = 0; i < count; i++) {
-            struct client *client = events[i].data.ptr;
-            if (client == NULL) {
+            if (events[i].data.ptr == NULL)
                 accept_one();
-                continue;
-            }
-            /* One that has left, and is reset now, will not read its queue. */
-            if (client->left && (events[i].events & (EPOLLERR | EPOLLHUP)))
-                clear_queue(client);
-            if ((events[i].events & EPOLLOUT) != 0)
-                send_some(client);
-            if (!client->left && (events[i].events & ~(uint32_t)EPOLLOUT) != 0)
-                receive(client);
+            else
+                handle_client(events[i].data.ptr, events[i].events);
         }
     }
 }
@@ -342,19 +419,24 @@ int main(int argc, char **argv) {
     }
     char *end;
     long port = strtol(argv[1], &end, 10);
-    if (*end != '\0' || end == argv[1] || port < 0 || port > 65535)
+    int is_number = end != argv[1] && *end == '\0';
+    if (!is_number || port < 0 || port > 65535)
         errx(1, "no port: %s", argv[1]);
     own.sin_port = htons((in_port_t)port);
     own.sin_addr.s_addr = inet_addr("127.0.0.1");
-    (void)signal(SIGINT, be_told);
-    (void)signal(SIGTERM, be_told);
+    (void)signal(SIGINT, stop);
+    (void)signal(SIGTERM, stop);
     poller = epoll_create1(EPOLL_CLOEXEC);
     listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (poller < 0 || listener < 0 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(listener, (struct sockaddr *)&own, length) < 0 ||
-        listen(listener, SOMAXCONN) < 0 ||
-        getsockname(listener, (struct sockaddr *)&own, &length) < 0)
+    if (poller < 0 || listener < 0)
+        err(1, "cannot listen");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "cannot listen");
+    if (bind(listener, (struct sockaddr *)&own, length) < 0)
+        err(1, "cannot listen");
+    if (listen(listener, SOMAXCONN) < 0)
+        err(1, "cannot listen");
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0)
         err(1, "cannot listen");
     printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port));
     if (fflush(stdout) != 0)

@@ -26,25 +26,25 @@ enum state { TALKING, ENDING, BROKEN };
 struct client {
     int fd;
     enum state state;
-    struct deadline end; /* when ENDING */
+    struct deadline end; /* in the state ENDING */
     char name[NAME + 1]; /* empty at first */
     char *queue;
-    size_t queued;
-    pthread_cond_t news; /* for the thread that sends */
+    size_t queued;          /* how many bytes the queue has */
+    pthread_cond_t changed; /* wakes the thread that sends */
     struct client *next;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t somebody_left = PTHREAD_COND_INITIALIZER;
 static unsigned long departures;
-static struct client *everybody;
+static struct client *clients;
 
 static void stop(int number) {
     (void)number;
     _exit(0);
 }
 
-/* From here to leave: call these with the lock. */
+/* Call all functions from here to leave with the lock. */
 static void enqueue(struct client *client, const char *bytes, size_t length) {
     if (client->state != TALKING)
         return;
@@ -65,158 +65,215 @@ static void enqueue(struct client *client, const char *bytes, size_t length) {
         memcpy(client->queue + client->queued, bytes, length);
         client->queued += length;
     }
-    pthread_cond_signal(&client->news);
+    pthread_cond_signal(&client->changed);
 }
 
-static void tell(struct client *client, const char *text) {
+static void enqueue_text(struct client *client, const char *text) {
     enqueue(client, text, strlen(text));
 }
 
-static void tell_others(const struct client *sender, const char *bytes,
-                        size_t length) {
-    for (struct client *one = everybody; one != NULL; one = one->next)
-        if (one != sender && one->name[0] != '\0')
-            enqueue(one, bytes, length);
+static void broadcast(const struct client *sender, const char *bytes,
+                      size_t length) {
+    for (struct client *other = clients; other != NULL; other = other->next) {
+        if (other != sender && other->name[0] != '\0')
+            enqueue(other, bytes, length);
+    }
+}
+
+static int is_called(const struct client *client, const char *name,
+                     size_t length) {
+    if (client->name[0] == '\0' || strlen(client->name) != length)
+        return 0;
+    return memcmp(client->name, name, length) == 0;
 }
 
 static struct client *find(const char *name, size_t length) {
-    struct client *one = everybody;
-    while (one != NULL &&
-           (one->name[0] == '\0' || strlen(one->name) != length ||
-            memcmp(one->name, name, length) != 0))
-        one = one->next;
-    return one;
+    for (struct client *client = clients; client != NULL; client = client->next)
+        if (is_called(client, name, length))
+            return client;
+    return NULL;
 }
 
 static void announce(const struct client *client, const char *event) {
     char text[NAME + 16];
     int length = snprintf(text, sizeof text, "%s %s\n", client->name, event);
-    tell_others(client, text, (size_t)length);
+    broadcast(client, text, (size_t)length);
 }
 
-static void take_name(struct client *client, const char *line, size_t length) {
-    int is_good = length >= 1 && length <= NAME;
-    for (size_t i = 0; is_good && i < length; i++) {
-        char c = line[i];
-        is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  (c >= '0' && c <= '9') || c == '-' || c == '_';
-    }
-    if (!is_good || find(line, length) != NULL) {
-        tell(client, "a name is 1 to 16 letters, digits, - and _, not taken\n");
+static int is_letter_of_a_name(char c) {
+    if (c >= 'a' && c <= 'z')
+        return 1;
+    if (c >= 'A' && c <= 'Z')
+        return 1;
+    if (c >= '0' && c <= '9')
+        return 1;
+    return c == '-' || c == '_';
+}
+
+static int is_name(const char *line, size_t length) {
+    if (length < 1 || length > NAME)
+        return 0;
+    for (size_t i = 0; i < length; i++)
+        if (!is_letter_of_a_name(line[i]))
+            return 0;
+    return 1;
+}
+
+static void try_name(struct client *client, const char *line, size_t length) {
+    if (!is_name(line, length) || find(line, length) != NULL) {
+        enqueue_text(client, "a name is 1 to 16 letters, digits, - and _, not "
+                             "taken\n");
         return;
     }
     memcpy(client->name, line, length);
     announce(client, "joined");
 }
 
-/* text has length bytes, and its newline behind them. */
-static void say(struct client *from, struct client *to, const char *how,
-                const char *text, size_t length) {
+/* The text has length bytes, the newline included. */
+static void send_public(const struct client *sender, const char *text,
+                        size_t length) {
     char line[NAME + 16 + LINE];
-    size_t head =
-        (size_t)snprintf(line, sizeof line, "%s%s: ", from->name, how);
-    memcpy(line + head, text, length + 1);
-    if (to != NULL)
-        enqueue(to, line, head + length + 1);
-    else
-        tell_others(from, line, head + length + 1);
+    int head = snprintf(line, sizeof line, "%s: ", sender->name);
+    memcpy(line + head, text, length);
+    broadcast(sender, line, (size_t)head + length);
 }
 
-/* name has length bytes: what is behind "/to ". */
-static void whisper(struct client *client, const char *name, size_t length) {
-    const char *blank = memchr(name, ' ', length);
-    if (blank == NULL || blank == name || blank + 1 == name + length) {
-        tell(client, "/to needs a name and a text\n");
-        return;
-    }
-    size_t name_length = (size_t)(blank - name);
-    struct client *to = find(name, name_length);
-    if (to != NULL) {
-        say(client, to, " (private)", blank + 1, length - name_length - 1);
-        return;
-    }
-    tell(client, "nobody is called ");
-    enqueue(client, name, name_length);
-    tell(client, "\n");
+static void send_private(const struct client *sender, struct client *receiver,
+                         const char *text, size_t length) {
+    char line[NAME + 16 + LINE];
+    int head = snprintf(line, sizeof line, "%s (private): ", sender->name);
+    memcpy(line + head, text, length);
+    enqueue(receiver, line, (size_t)head + length);
 }
 
-static void take_line(struct client *client, const char *line, size_t length) {
+/* Handles what stands behind "/to ": length bytes, and a newline behind them.
+ */
+static void handle_private(struct client *client, const char *rest,
+                           size_t length) {
+    size_t name_length = 0;
+    size_t text_length = 0;
+    const char *blank = memchr(rest, ' ', length);
+    if (blank != NULL) {
+        name_length = (size_t)(blank - rest);
+        text_length = length - name_length - 1;
+    }
+    if (name_length == 0 || text_length == 0) {
+        enqueue_text(client, "/to needs a name and a text\n");
+        return;
+    }
+    struct client *receiver = find(rest, name_length);
+    if (receiver != NULL) {
+        send_private(client, receiver, blank + 1, text_length + 1);
+        return;
+    }
+    enqueue_text(client, "nobody is called ");
+    enqueue(client, rest, name_length);
+    enqueue_text(client, "\n");
+}
+
+/* The line has length bytes, and a newline behind them. */
+static void handle_line(struct client *client, const char *line,
+                        size_t length) {
     if (client->name[0] == '\0')
-        take_name(client, line, length);
+        try_name(client, line, length);
     else if (length == 3 && memcmp(line, "/to", 3) == 0)
-        tell(client, "/to needs a name and a text\n");
+        enqueue_text(client, "/to needs a name and a text\n");
     else if (length > 3 && memcmp(line, "/to ", 4) == 0)
-        whisper(client, line + 4, length - 4);
+        handle_private(client, line + 4, length - 4);
     else
-        say(client, NULL, "", line, length);
+        send_public(client, line, length + 1);
 }
 
 static void leave(struct client *client) {
     if (client->state == TALKING)
         client->state = ENDING;
     client->end = deadline_after(LINGER_MS);
-    struct client **place = &everybody;
-    while (*place != client)
-        place = &(*place)->next;
-    *place = client->next;
+    /* What points to the client: the list's beginning, or another client. */
+    struct client **pointer = &clients;
+    while (*pointer != client)
+        pointer = &(*pointer)->next;
+    *pointer = client->next;
     if (client->name[0] != '\0')
         announce(client, "left");
-    pthread_cond_signal(&client->news);
+    pthread_cond_signal(&client->changed);
 }
 
-/* The second thread of a client. It looks 20 times in a second whether there is
- * still a reason to wait, but only while the client does not read. */
+/* Call these two with the lock. */
+static int is_finished(const struct client *client) {
+    switch (client->state) {
+    case TALKING:
+        return 0;
+    case ENDING:
+        return client->queued == 0 || deadline_left(client->end) == 0;
+    default:
+        return 1;
+    }
+}
+
+static void send_some(struct client *client) {
+    ssize_t n = send(client->fd, client->queue, client->queued,
+                     MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0) {
+        client->queued -= (size_t)n;
+        memmove(client->queue, client->queue + n, client->queued);
+    } else if (errno == EAGAIN) {
+        /* It waits for a short time only, because the client may be finished
+         * meanwhile. */
+        pthread_mutex_unlock(&lock);
+        (void)deadline_wait(deadline_after(50), client->fd, POLLOUT);
+        pthread_mutex_lock(&lock);
+    } else {
+        client->state = BROKEN;
+    }
+}
+
+/* The second thread of a client. */
 static void *send_queue(void *argument) {
     struct client *client = argument;
     pthread_mutex_lock(&lock);
-    while (client->state != BROKEN) {
-        if (client->state == ENDING &&
-            (client->queued == 0 || deadline_left(client->end) == 0))
-            break;
-        if (client->queued == 0) {
-            pthread_cond_wait(&client->news, &lock);
-            continue;
-        }
-        ssize_t n = send(client->fd, client->queue, client->queued,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n > 0) {
-            client->queued -= (size_t)n;
-            memmove(client->queue, client->queue + n, client->queued);
-        } else if (errno == EAGAIN) {
-            pthread_mutex_unlock(&lock);
-            (void)deadline_wait(deadline_after(50), client->fd, POLLOUT);
-            pthread_mutex_lock(&lock);
-        } else {
-            client->state = BROKEN;
-        }
+    while (!is_finished(client)) {
+        if (client->queued == 0)
+            pthread_cond_wait(&client->changed, &lock);
+        else
+            send_some(client);
     }
     pthread_mutex_unlock(&lock);
-    shutdown(client->fd, SHUT_RDWR); /* wakes the other one, if it waits */
+    shutdown(client->fd, SHUT_RDWR); /* wakes the first thread, if it waits */
     return NULL;
+}
+
+/* Handles the whole lines, with the lock. Returns how many bytes they have. */
+static size_t handle_lines(struct client *client, const char *bytes,
+                           size_t length) {
+    size_t handled = 0;
+    while (client->state == TALKING) {
+        const char *line = bytes + handled;
+        const char *newline = memchr(line, '\n', length - handled);
+        if (newline == NULL)
+            break;
+        size_t line_length = (size_t)(newline - line);
+        handle_line(client, line, line_length);
+        handled += line_length + 1;
+    }
+    return handled;
 }
 
 static void receive_lines(struct client *client) {
     char bytes[LINE];
-    size_t have = 0;
+    size_t have = 0; /* how many bytes are not handled yet */
     for (;;) {
         ssize_t n = recv(client->fd, bytes + have, LINE - have, 0);
         if (n <= 0)
             return;
         have += (size_t)n;
-        char *line = bytes;
-        char *newline;
         pthread_mutex_lock(&lock);
-        while ((newline = memchr(line, '\n', have)) != NULL &&
-               client->state == TALKING) {
-            take_line(client, line, (size_t)(newline - line));
-            have -= (size_t)(newline + 1 - line);
-            line = newline + 1;
-        }
-        int goes_on = client->state == TALKING && have < LINE;
+        size_t handled = handle_lines(client, bytes, have);
+        have -= handled;
+        int is_over = client->state != TALKING || have == LINE;
         pthread_mutex_unlock(&lock);
-        if (!goes_on)
+        if (is_over)
             return;
-        memmove(bytes, line, have);
+        memmove(bytes, bytes + handled, have);
     }
 }
 
@@ -233,7 +290,7 @@ static void *serve(void *argument) {
     if (error == 0)
         pthread_join(sender, NULL);
     close(client->fd);
-    pthread_cond_destroy(&client->news);
+    pthread_cond_destroy(&client->changed);
     free(client->queue);
     free(client);
     pthread_mutex_lock(&lock);
@@ -252,10 +309,10 @@ static void begin(int fd) {
     if (client->queue == NULL)
         err(1, "malloc");
     client->fd = fd;
-    pthread_cond_init(&client->news, NULL);
+    pthread_cond_init(&client->changed, NULL);
     pthread_mutex_lock(&lock);
-    client->next = everybody;
-    everybody = client;
+    client->next = clients;
+    clients = client;
     pthread_mutex_unlock(&lock);
     int error = pthread_create(&thread, NULL, serve, client);
     if (error != 0)

@@ -21,34 +21,36 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+/* What an event is about. */
+enum kind { SOCKET, TIMER };
+
+struct client;
+
+struct source {
+    struct client *client;
+    enum kind kind;
+};
+
 struct client {
     int fd;
     int timer;
-    int is_dead;
-    struct client *next_dead;
+    int is_closed;
+    struct client *next_closed;
+    /* epoll has a pointer to one of these two, so that each event tells its
+     * client and what of the client is ready. */
+    struct source socket_source;
+    struct source timer_source;
     size_t length;
     char bytes[16384]; /* received, and not sent yet */
 };
 
-/* What an event is about. */
-enum { SOCKET, TIMER };
-
-struct source {
-    struct client *client; /* NULL for the listener */
-    int kind;
-};
-
-/* A client with its two sources: epoll has a pointer to one of them. */
-struct entry {
-    struct client client;
-    struct source sources[2];
-};
-
 static int epoll;
 static struct itimerspec limit;
-static struct client *dead; /* freed when no event can name them any more */
+/* The clients that are closed, but that may still be named by an event of this
+ * batch. They are freed after it. */
+static struct client *closed;
 
-static void restart(struct client *client) {
+static void renew_time(struct client *client) {
     if (timerfd_settime(client->timer, 0, &limit, NULL) < 0)
         err(1, "timerfd_settime");
 }
@@ -60,100 +62,117 @@ static int watch(int operation, int fd, uint32_t events,
     return epoll_ctl(epoll, operation, fd, &event);
 }
 
-static void bury(struct client *client) {
-    if (client->is_dead)
-        return;
-    client->is_dead = 1;
+static void close_client(struct client *client) {
+    client->is_closed = 1;
     close(client->fd);
     close(client->timer);
-    client->next_dead = dead;
-    dead = client;
+    client->next_closed = closed;
+    closed = client;
 }
 
-static void free_dead(void) {
-    while (dead != NULL) {
-        struct client *client = dead;
-        dead = client->next_dead;
-        free(client); /* it is the first member of its entry */
+static void free_closed(void) {
+    while (closed != NULL) {
+        struct client *client = closed;
+        closed = client->next_closed;
+        free(client);
     }
 }
 
-static void welcome(int listener) {
+static void accept_client(int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return;
     int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    struct entry *entry = malloc(sizeof *entry);
-    if (timer < 0 || entry == NULL) {
+    struct client *client = malloc(sizeof *client);
+    if (timer < 0 || client == NULL) {
         close(fd);
         if (timer >= 0)
             close(timer);
-        free(entry);
+        free(client);
         return;
     }
-    struct client *client = &entry->client;
     client->fd = fd;
     client->timer = timer;
-    client->is_dead = 0;
+    client->is_closed = 0;
     client->length = 0;
-    entry->sources[SOCKET] = (struct source){client, SOCKET};
-    entry->sources[TIMER] = (struct source){client, TIMER};
-    restart(client);
-    if (watch(EPOLL_CTL_ADD, fd, EPOLLIN, &entry->sources[SOCKET]) < 0 ||
-        watch(EPOLL_CTL_ADD, timer, EPOLLIN, &entry->sources[TIMER]) < 0)
-        bury(client);
+    client->socket_source = (struct source){client, SOCKET};
+    client->timer_source = (struct source){client, TIMER};
+    renew_time(client);
+    if (watch(EPOLL_CTL_ADD, fd, EPOLLIN, &client->socket_source) < 0 ||
+        watch(EPOLL_CTL_ADD, timer, EPOLLIN, &client->timer_source) < 0)
+        close_client(client);
 }
 
-static int is_nothing(ssize_t n) {
-    return n < 0 && (errno == EAGAIN || errno == EINTR);
+/* The next call may succeed: nothing was there, or a signal came. */
+static int is_worth_another_try(int error) {
+    return error == EAGAIN || error == EINTR;
 }
 
-static void serve(struct source *source) {
-    struct client *client = source->client;
-    int was_full = client->length > 0;
-    if (!was_full) {
-        ssize_t n = recv(client->fd, client->bytes, sizeof client->bytes, 0);
-        if (is_nothing(n))
-            return;
-        if (n <= 0) {
-            bury(client);
-            return;
-        }
-        client->length = (size_t)n;
-        restart(client);
-    }
+/* Waits for room to send if there are unsent bytes, and else for input. */
+static void update_events(struct client *client) {
+    uint32_t events = EPOLLIN;
+    if (client->length > 0)
+        events = EPOLLOUT;
+    if (watch(EPOLL_CTL_MOD, client->fd, events, &client->socket_source) < 0)
+        close_client(client);
+}
+
+static void send_bytes(struct client *client) {
     ssize_t n = send(client->fd, client->bytes, client->length, MSG_NOSIGNAL);
-    if (n < 0 && !is_nothing(n)) {
-        bury(client);
+    if (n < 0 && is_worth_another_try(errno))
+        return;
+    if (n < 0) {
+        close_client(client);
         return;
     }
-    if (n > 0) {
-        client->length -= (size_t)n;
-        memmove(client->bytes, client->bytes + n, client->length);
+    client->length -= (size_t)n;
+    memmove(client->bytes, client->bytes + n, client->length);
+}
+
+static void receive_and_reply(struct client *client) {
+    ssize_t n = recv(client->fd, client->bytes, sizeof client->bytes, 0);
+    if (n < 0 && is_worth_another_try(errno))
+        return;
+    if (n <= 0) { /* an error, or the end */
+        close_client(client);
+        return;
     }
-    int is_full = client->length > 0;
-    if (is_full != was_full && watch(EPOLL_CTL_MOD, client->fd,
-                                     is_full ? EPOLLOUT : EPOLLIN, source) < 0)
-        bury(client);
+    client->length = (size_t)n;
+    renew_time(client);
+    send_bytes(client);
+    if (!client->is_closed && client->length > 0)
+        update_events(client);
+}
+
+static void send_unsent(struct client *client) {
+    send_bytes(client);
+    if (!client->is_closed && client->length == 0)
+        update_events(client);
 }
 
 /* If the client has sent something in this very moment, its timer runs again,
  * and there is nothing to read from it. */
-static void look_at_timer(struct client *client) {
+static void handle_timer(struct client *client) {
     uint64_t times;
     if (read(client->timer, &times, sizeof times) == (ssize_t)sizeof times)
-        bury(client);
+        close_client(client);
 }
 
-static void take_event(int listener, struct source *source) {
-    if (source == NULL)
-        welcome(listener);
-    else if (source->client->is_dead)
+/* The event of the listener has no source. */
+static void handle_event(int listener, struct source *source) {
+    if (source == NULL) {
+        accept_client(listener);
         return;
-    else if (source->kind == SOCKET)
-        serve(source);
+    }
+    struct client *client = source->client;
+    if (client->is_closed)
+        return; /* by an earlier event of this batch */
+    if (source->kind == TIMER)
+        handle_timer(client);
+    else if (client->length > 0)
+        send_unsent(client);
     else
-        look_at_timer(source->client);
+        receive_and_reply(client);
 }
 
 static int listen_at(in_port_t port) {
@@ -205,7 +224,7 @@ int main(int argc, char **argv) {
         struct epoll_event events[128];
         int count = epoll_wait(epoll, events, 128, -1);
         for (int i = 0; i < count; i++)
-            take_event(listener, events[i].data.ptr);
-        free_dead();
+            handle_event(listener, events[i].data.ptr);
+        free_closed();
     }
 }

@@ -15,13 +15,27 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { LEAST = 100, MOST = 10000, WARM_UP = 100000, END = 1100000 };
+enum {
+    LEAST = 100, /* rates */
+    MOST = 10000,
+    WARM_UP = 100000, /* times, in microseconds */
+    END = 1100000,
+    US_PER_SECOND = 1000000,
+    BUSY = -1, /* in place of a latency */
+};
 
-static void run_out(int number) {
+/* The signal handler for the alarm. */
+static void report_timeout(int number) {
     static const char why[] = "stdio: the time has run out\n";
     (void)number;
-    (void)!write(2, why, sizeof why - 1);
+    ssize_t written = write(STDERR_FILENO, why, sizeof why - 1);
+    (void)written; /* if it fails, the status still says it */
     _exit(1);
+}
+
+static _Noreturn void usage(void) {
+    fputs("usage: stdio -l MICROSECONDS -t MILLISECONDS HOST PORT\n", stderr);
+    exit(2);
 }
 
 static long whole_number(const char *text, long most) {
@@ -39,34 +53,39 @@ static void set_alarm(long milliseconds) {
     struct itimerval time = {{0, 0}, {0, 0}};
     time.it_value.tv_sec = milliseconds / 1000;
     time.it_value.tv_usec = milliseconds % 1000 * 1000;
-    (void)signal(SIGALRM, run_out);
+    (void)signal(SIGALRM, report_timeout);
     if (setitimer(ITIMER_REAL, &time, NULL) != 0)
         err(1, "setitimer");
 }
 
 static int open_socket(const struct addrinfo *list) {
-    for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) {
-        int fd = socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    for (const struct addrinfo *to = list; to != NULL; to = to->ai_next) {
+        int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
             continue;
-        if (connect(fd, one->ai_addr, one->ai_addrlen) == 0)
+        if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
             return fd;
         close(fd);
     }
     err(1, "no connection");
 }
 
-static void ask(FILE *server, int rate) {
-    for (long i = 0; i * 1000000 / rate < END; i++)
-        fprintf(server, "%ld\n", i * 1000000 / rate);
+/* Returns when the request with this number is due. */
+static long due_at(int rate, long number) {
+    return number * US_PER_SECOND / rate;
+}
+
+static void send_requests(FILE *server, int rate) {
+    for (long i = 0; due_at(rate, i) < END; i++)
+        fprintf(server, "%ld\n", due_at(rate, i));
     if (fflush(server) == EOF)
         err(1, "sending");
     if (shutdown(fileno(server), SHUT_WR) < 0)
         err(1, "shutdown");
 }
 
-/* Returns the latency of one reply, or -1 if the server was busy. */
-static long latency(FILE *server, long due) {
+/* Returns the latency of one reply, or BUSY. */
+static long read_latency(FILE *server, long due) {
     char *line = NULL;
     size_t room = 0;
     ssize_t length = getline(&line, &room, server);
@@ -78,31 +97,32 @@ static long latency(FILE *server, long due) {
     long time = strtol(line, NULL, 10);
     if (time < due)
         errx(1, "a reply to %ld came at %ld, too early", due, time);
-    int is_ok = strcmp(line + digits, " ok\n") == 0;
-    if (!is_ok && strcmp(line + digits, " busy\n") != 0)
-        errx(1, "what is this reply: %s", line);
     if ((size_t)length != strlen(line))
         errx(1, "a NUL in a reply");
+    long latency = BUSY;
+    if (strcmp(line + digits, " ok\n") == 0)
+        latency = time - due;
+    else if (strcmp(line + digits, " busy\n") != 0)
+        errx(1, "what is this reply: %s", line);
     free(line);
-    return is_ok ? time - due : -1;
+    return latency;
 }
 
 static int is_good(const struct addrinfo *list, int rate, long limit) {
-    long all = 0;
-    long within = 0;
+    long requests = 0; /* after the warm-up */
+    long within = 0;   /* how many of them got their reply within the limit */
     int fd = open_socket(list);
     FILE *out = fdopen(fd, "w");
     FILE *in = fdopen(dup(fd), "r");
     if (in == NULL || out == NULL)
         err(1, "fdopen");
-    ask(out, rate);
-    for (long i = 0; i * 1000000 / rate < END; i++) {
-        long due = i * 1000000 / rate;
-        long took = latency(in, due);
-        if (due < WARM_UP)
+    send_requests(out, rate);
+    for (long i = 0; due_at(rate, i) < END; i++) {
+        long latency = read_latency(in, due_at(rate, i));
+        if (due_at(rate, i) < WARM_UP)
             continue;
-        all++;
-        if (took >= 0 && took <= limit)
+        requests++;
+        if (latency != BUSY && latency <= limit)
             within++;
     }
     if (getc(in) != EOF)
@@ -111,22 +131,24 @@ static int is_good(const struct addrinfo *list, int rate, long limit) {
         err(1, "receiving");
     fclose(in);
     fclose(out);
-    return within * 100 >= all * 99;
+    return within * 100 >= requests * 99; /* 99 of 100 */
 }
 
 static int find_rate(const struct addrinfo *list, long limit) {
     if (!is_good(list, LEAST, limit))
         errx(1, "even %d a second are too much", LEAST);
-    int good = LEAST;
-    int bad = MOST + 1;
+    int good = LEAST;   /* the highest rate so far that was good */
+    int bad = MOST + 1; /* the lowest rate so far that was not */
     while (good < MOST && bad > MOST) {
-        int rate = good * 2 > 6400 ? MOST : good * 2;
+        int rate = good * 2;
+        if (rate > MOST)
+            rate = MOST;
         if (is_good(list, rate, limit))
             good = rate;
         else
             bad = rate;
     }
-    while (bad - good > 1 && good < MOST) {
+    while (bad - good > 1) {
         int middle = good + (bad - good) / 2;
         if (is_good(list, middle, limit))
             good = middle;
@@ -139,29 +161,28 @@ static int find_rate(const struct addrinfo *list, long limit) {
 int main(int argc, char **argv) {
     long limit = 0;
     long milliseconds = 0;
-    int is_known = 1;
-    int option = getopt(argc, argv, "l:t:");
-    while (option != -1) {
+    for (;;) {
+        int option = getopt(argc, argv, "l:t:");
+        if (option == -1)
+            break;
         if (option == 'l')
             limit = whole_number(optarg, 1000000000);
         else if (option == 't')
             milliseconds = whole_number(optarg, 1000000000);
         else
-            is_known = 0;
-        option = getopt(argc, argv, "l:t:");
+            usage();
     }
-    if (!is_known || optind != argc - 2 || limit == 0 || milliseconds == 0) {
-        fputs("usage: stdio -l MICROSECONDS -t MILLISECONDS HOST PORT\n",
-              stderr);
-        exit(2);
-    }
+    if (limit == 0 || milliseconds == 0)
+        usage();
+    if (optind != argc - 2)
+        usage();
     (void)whole_number(argv[optind + 1], 65535);
     (void)signal(SIGPIPE, SIG_IGN);
     set_alarm(milliseconds);
 
     struct addrinfo *list;
-    struct addrinfo wish = {.ai_socktype = SOCK_STREAM};
-    int error = getaddrinfo(argv[optind], argv[optind + 1], &wish, &list);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    int error = getaddrinfo(argv[optind], argv[optind + 1], &hints, &list);
     if (error != 0)
         errx(1, "%s: %s", argv[optind], gai_strerror(error));
     int good = find_rate(list, limit);
