@@ -9,10 +9,10 @@
 
 #include "bytes.h"
 #include "call.h"
-#include "hello.h"
+#include "handshake.h"
 #include "proc.h"
 
-enum { SENT_BYTES = 512 }; /* of a message that are looked at */
+enum { SENT_BYTES = 4096 }; /* of a message that are looked at */
 
 /* ---- what was sent --------------------------------------------------------*/
 
@@ -65,12 +65,12 @@ static int find_holder(const struct record *record, int sender,
 static void write_message(FILE *out, pid_t task,
                           const struct trace_call *call) {
     char bytes[SENT_BYTES];
-    char hello[HELLO_TEXT_BYTES];
+    char hello[HANDSHAKE_TEXT_BYTES];
     size_t length = (size_t)call->result;
     size_t wanted = length < sizeof bytes ? length : sizeof bytes;
     size_t got = call_sent(task, call, bytes, wanted);
     const uint8_t *data = (const uint8_t *)bytes;
-    if (got > 0 && hello_describe(data, got, length, hello) != NULL) {
+    if (got > 0 && handshake_describe(data, got, length, hello) != NULL) {
         (void)fputs(hello, out);
         return;
     }

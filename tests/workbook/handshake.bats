@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# lessons/36-xray/hello: what can be seen of TLS on the wire, by a table.
+# lessons/36-xray/handshake: what can be seen of TLS on the wire, by a table.
 
 load ../lib/common
 
@@ -30,10 +30,10 @@ client_hello() {
 }
 
 tells() {
-    expect_equal "$2" "$1" "$("$BUILD/tests/tell-hello" "${@:2}")"
+    expect_equal "$2" "$1" "$("$BUILD/tests/tell-handshake" "${@:2}")"
 }
 
-@test "hello_describe names the handshake, and who is asked for" {
+@test "handshake_describe names the handshake, and who is asked for" {
     tells "ClientHello for server.example" \
         "$(record 16 "$(client_hello server.example)")"
     tells "ClientHello" "$(record 16 "$(client_hello)")"
@@ -44,7 +44,7 @@ tells() {
         "$(record 16 "$(message 02 0303)")$(record 16 "$(message 0b 000000)")"
 }
 
-@test "hello_describe counts what is encrypted" {
+@test "handshake_describe counts what is encrypted" {
     tells "7 encrypted bytes" "$(record 17 01020304050607)"
     tells "ServerHello, ChangeCipherSpec, 5 encrypted bytes" \
         "$(record 16 "$(message 02 0303)")$(record 14 01)$(record 17 0102030405)"
@@ -55,12 +55,12 @@ tells() {
     tells "16 encrypted bytes" "$(record 15 "$(printf '%032d' 0)")"
 }
 
-@test "hello_describe names an alert" {
+@test "handshake_describe names an alert" {
     tells "alert close_notify" "$(record 15 0100)"
     tells "alert 42" "$(record 15 022a)"
 }
 
-@test "hello_describe takes nothing else for TLS" {
+@test "handshake_describe takes nothing else for TLS" {
     tells "no TLS" "$(printf 'GET / HTTP/1.0' | od -An -v -tx1 | tr -d ' \n')"
     tells "no TLS" ""
     tells "no TLS" 16030300
@@ -73,14 +73,14 @@ tells() {
     tells "no TLS" "$(record 17 0102)474554202f"
 }
 
-@test "hello_describe bears being cut anywhere, and counts what it hasn't got" {
+@test "handshake_describe bears being cut anywhere, and counts what it hasn't got" {
     local whole i
     whole=$(record 16 "$(client_hello server.example)")
     for ((i = 2; i < 18; i += 2)); do
         tells "no TLS" "${whole:0:i}"
     done
     for ((; i < ${#whole}; i += 2)); do
-        [[ $("$BUILD/tests/tell-hello" "${whole:0:i}") == "ClientHello"* ]]
+        [[ $("$BUILD/tests/tell-handshake" "${whole:0:i}") == "ClientHello"* ]]
     done
     tells "1000 encrypted bytes" "$(record 17 0102030405)" 1005
 }

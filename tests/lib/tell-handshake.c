@@ -1,8 +1,8 @@
 /*
- * tell-hello: what hello_describe makes of some bytes, for the table in
- * tests/workbook/hello.bats.
+ * tell-handshake: what handshake_describe makes of some bytes, for the table in
+ * tests/workbook/handshake.bats.
  *
- *     tell-hello HEX [LENGTH]
+ *     tell-handshake HEX [LENGTH]
  *
  * HEX are the bytes in hexadecimal, LENGTH is how many bytes were on the wire.
  * Prints the description, or "no TLS".
@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../lessons/36-xray/hello.h"
+#include "../../lessons/36-xray/handshake.h"
 
 int main(int argc, char **argv) {
     if (argc != 2 && argc != 3)
-        errx(2, "usage: tell-hello HEX [LENGTH]");
+        errx(2, "usage: tell-handshake HEX [LENGTH]");
     size_t count = strlen(argv[1]) / 2;
     uint8_t *bytes = malloc(count + 1); /* not one more than are there */
-    char text[HELLO_TEXT_BYTES];
+    char text[HANDSHAKE_TEXT_BYTES];
     if (bytes == NULL)
         err(1, "memory");
     for (size_t i = 0; i < count; i++) {
@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     size_t length = count;
     if (argc == 3)
         length = strtoul(argv[2], NULL, 10);
-    const char *told = hello_describe(bytes, count, length, text);
+    const char *told = handshake_describe(bytes, count, length, text);
     puts(told == NULL ? "no TLS" : told);
     free(bytes);
     return fflush(stdout) == EOF ? 1 : 0;

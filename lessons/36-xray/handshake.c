@@ -1,3 +1,5 @@
+#include "handshake.h"
+
 #include "hello.h"
 
 #include <ctype.h>
@@ -5,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* RFC 8446, sections 4, 5.1 and 6; RFC 6066, section 3, for the name. */
+/* RFC 8446, sections 4, 5.1 and 6. */
 enum {
     CHANGE_CIPHER_SPEC = 20,
     ALERT = 21,
@@ -16,10 +18,7 @@ enum {
     HANDSHAKE_HEADER = 4,
     ALERT_BYTES = 2, /* one that is not encrypted */
     CLIENT_HELLO = 1,
-    FIXED_PART = 2 + 32, /* of ClientHello: version and random */
-    SERVER_NAME = 0,
     LONGEST_NAME = 64, /* of a name, so many characters are written */
-    EXTENSION_HEADER = 4,
     MAJOR_VERSION = 3, /* 0x0301 and so on: all of TLS */
     LAST_MINOR = 4,
 };
@@ -67,23 +66,11 @@ static struct rest take(struct rest *rest, size_t length) {
     return taken;
 }
 
-/* Passes over a field that begins with its own length, in so many bytes. */
-static void skip_field(struct rest *rest, size_t bytes) {
-    size_t length = take_number(rest, bytes);
-    (void)take(rest, length);
-}
-
-/* Takes a field that begins with its own length, in two bytes. */
-static struct rest take_field(struct rest *rest) {
-    size_t length = take_number(rest, 2);
-    return take(rest, length);
-}
-
 /* Appends to text, as far as there is room. */
 static void append(char *text, const char *separator, const char *what) {
     size_t length = strlen(text);
-    (void)snprintf(text + length, HELLO_TEXT_BYTES - length, "%s%s", separator,
-                   what);
+    (void)snprintf(text + length, HANDSHAKE_TEXT_BYTES - length, "%s%s",
+                   separator, what);
 }
 
 /* Appends a thing to the list of what a segment has. */
@@ -99,35 +86,22 @@ static char printable(uint8_t byte) {
     return '?';
 }
 
-/* Appends " for NAME", from the extension that says which server is meant. */
-static void add_name(char *text, struct rest extension) {
+/* Appends " for NAME", if a ClientHello is whole and says which server is
+ * meant. */
+static void add_server_name(char *text, struct rest message) {
     char name[LONGEST_NAME + 1];
-    size_t length = 0;
-    (void)take_number(&extension, 2); /* the length of the list */
-    (void)take_number(&extension, 1); /* the kind: there is only one */
-    struct rest asked = take_field(&extension);
-    if (asked.length == 0)
+    struct hello hello;
+    if (hello_parse(&hello, message.bytes, message.length) < 0)
         return;
-    while (length < asked.length && length < LONGEST_NAME) {
-        name[length] = printable(asked.bytes[length]);
-        length++;
-    }
+    if (hello.name.length == 0)
+        return;
+    size_t length = hello.name.length;
+    if (length > LONGEST_NAME)
+        length = LONGEST_NAME;
+    for (size_t i = 0; i < length; i++)
+        name[i] = printable(hello.name.bytes[i]);
     name[length] = '\0';
     append(text, " for ", name);
-}
-
-static void read_client_hello(char *text, struct rest hello) {
-    (void)take(&hello, FIXED_PART);
-    skip_field(&hello, 1); /* the session's ID */
-    skip_field(&hello, 2); /* cipher suites */
-    skip_field(&hello, 1); /* compression */
-    struct rest extensions = take_field(&hello);
-    while (extensions.length >= EXTENSION_HEADER) {
-        size_t type = take_number(&extensions, 2);
-        struct rest extension = take_field(&extensions);
-        if (type == SERVER_NAME && extension.length > 0)
-            add_name(text, extension);
-    }
 }
 
 /* The name of a message of the handshake, or NULL. */
@@ -142,15 +116,16 @@ static const char *name_of(size_t type) {
  * look like messages: if not, they are encrypted. */
 static bool read_handshake(char *text, struct rest record) {
     while (record.length >= HANDSHAKE_HEADER) {
-        size_t type = take_number(&record, 1);
-        size_t length = take_number(&record, 3);
-        struct rest message = take(&record, length);
+        struct rest header = record;
+        size_t type = take_number(&header, 1);
+        size_t length = take_number(&header, 3);
+        struct rest message = take(&record, HANDSHAKE_HEADER + length);
         const char *name = name_of(type);
         if (name == NULL)
             return false;
         add(text, name);
         if (type == CLIENT_HELLO)
-            read_client_hello(text, message);
+            add_server_name(text, message);
     }
     return true;
 }
@@ -206,8 +181,8 @@ static void read_record(struct summary *summary, const struct header *header,
         summary->hidden += header->size;
 }
 
-const char *hello_describe(const uint8_t *bytes, size_t captured, size_t length,
-                           char *text) {
+const char *handshake_describe(const uint8_t *bytes, size_t captured,
+                               size_t length, char *text) {
     struct rest rest = {bytes, captured};
     struct summary summary = {.text = text};
     size_t seen = 0;
