@@ -66,7 +66,6 @@ static int read_field(struct rest *rest, size_t bytes, struct rest *field) {
 /* ---- The records -----------------------------------------------------------
  */
 
-
 /* Says what a message is, of which length bytes have come. If its header is
  * there, *whole becomes the length that it should have. */
 static enum hello_kind judge_message(const uint8_t *message, size_t length,

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_BYTES = 4 * HELLO_MESSAGE_BYTES };
+enum { FILE_BYTES = 6 * HELLO_MESSAGE_BYTES }; /* we read no more */
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 34-tls-hello FILE...\n", out);

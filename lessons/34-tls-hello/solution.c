@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 enum {
-    FILE_BYTES = 4 * HELLO_MESSAGE_BYTES, /* we read no more of a file */
+    /* We read no more of a file. A record of one byte has six with its header. */
+    FILE_BYTES = 6 * HELLO_MESSAGE_BYTES,
     NUMBERS = HELLO_MESSAGE_BYTES / 2,    /* the most that a message can have */
     FINGERPRINT_BYTES = 6,
 };

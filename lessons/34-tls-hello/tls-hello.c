@@ -14,8 +14,8 @@
  * that the message says is printed. SIGINT or SIGTERM ends the program, and all
  * connections with it.
  *
- * Left out: the connections of the clients after ours are seen by the server as
- * coming from us; and bytes visit our program (lesson 33 avoids that).
+ * Left out: the server does not learn the address of the client, because the
+ * connection to the server is ours.
  */
 #define _GNU_SOURCE
 
@@ -62,6 +62,12 @@ enum {
     NUMBERS_A_LINE = 8,
 };
 
+/* Descriptions of alerts: RFC 8446, section 6. */
+enum {
+    INTERNAL_ERROR = 80,
+    UNRECOGNIZED_NAME = 112,
+};
+
 /* A name, and the server for it. */
 struct route {
     const char *name;
@@ -83,8 +89,7 @@ struct client {
     sem_t *places; /* one is free again when the client has gone */
     int fd;
     char name[ADDR_TEXT_BYTES];
-    uint8_t
-        seen[PEEK_BYTES]; /* the first bytes; they are still in the socket */
+    uint8_t seen[PEEK_BYTES]; /* a copy of what is still in the socket */
     uint8_t message[HELLO_MESSAGE_BYTES];
     size_t message_length;
     struct hello hello;
@@ -172,15 +177,34 @@ static void parse_options(struct options *options, int argc, char **argv) {
 /* ---- What the message says -------------------------------------------------
  */
 
+static bool is_name_byte(uint8_t byte) {
+    if (isalnum(byte))
+        return true;
+    return byte == '.' || byte == '-' || byte == '_' || byte == '/';
+}
+
 /* Writes bytes of the message. They may be anything, so only those that stand
  * in names are printed as they are. */
 static void print_text(const uint8_t *bytes, size_t length) {
     for (size_t i = 0; i < length; i++) {
-        if (isalnum(bytes[i]) || strchr(".-_/", bytes[i]) != NULL)
+        if (is_name_byte(bytes[i]))
             (void)putchar(bytes[i]);
         else
             (void)putchar('?');
     }
+}
+
+/* All threads print to standard output. A report belongs to one of them until
+ * it is complete. */
+static void begin_report(void) {
+    flockfile(stdout);
+}
+
+/* When a report cannot be written, the client still gets its connection. */
+static void end_report(void) {
+    if (fflush(stdout) == EOF)
+        warn("standard output");
+    funlockfile(stdout);
 }
 
 static void print_name(const struct hello *hello) {
@@ -296,10 +320,9 @@ static void print_fingerprint(const struct hello *hello) {
     printf("\n");
 }
 
-/* Other threads print, too. So standard output is ours until all is printed. */
 static void print_hello(const struct client *client) {
     const struct hello *hello = &client->hello;
-    flockfile(stdout);
+    begin_report();
     printf("%s sent a ClientHello of %zu bytes\n", client->name,
            client->message_length);
     print_name(hello);
@@ -309,9 +332,7 @@ static void print_hello(const struct client *client) {
     print_list("suites", &hello->suites);
     print_extensions(hello);
     print_fingerprint(hello);
-    if (fflush(stdout) == EOF)
-        warn("standard output");
-    funlockfile(stdout);
+    end_report();
 }
 
 /* ---- The first message -----------------------------------------------------
@@ -330,48 +351,41 @@ static int wait_for_more(int fd, struct deadline deadline, size_t length) {
 
 /* Says why a client's first bytes are of no use to us. */
 static const char *kind_text(enum hello_kind kind) {
-    switch (kind) {
-    case HELLO_NO_TLS:
+    if (kind == HELLO_NO_TLS)
         return "this is not TLS";
-    case HELLO_TOO_LONG:
-        return "the ClientHello is too long";
-    default:
-        return "the ClientHello is damaged";
-    }
+    return "the ClientHello is too long";
 }
 
 /* Looks at the client's first bytes until they are a ClientHello. They stay in
  * the socket. Returns false when they are none, which has been reported. */
 static bool peek_hello(struct client *client) {
     struct deadline deadline = deadline_after(HELLO_MS);
-    size_t looked_at = 0; /* at so many bytes, the time before */
+    size_t before = 0; /* so many bytes were there when we last looked */
     for (;;) {
-        if (wait_for_more(client->fd, deadline, looked_at) < 0) {
+        ssize_t result = -1;
+        if (wait_for_more(client->fd, deadline, before) == 0)
+            result = recv(client->fd, client->seen, sizeof client->seen,
+                          MSG_PEEK | MSG_DONTWAIT);
+        if (result < 0) {
             warn("recv from %s", client->name);
             return false;
         }
-        ssize_t length = recv(client->fd, client->seen, sizeof client->seen,
-                              MSG_PEEK | MSG_DONTWAIT);
-        if (length < 0) {
-            warn("recv from %s", client->name);
-            return false;
-        }
-        enum hello_kind kind =
-            hello_collect(client->seen, (size_t)length, client->message,
-                          &client->message_length);
+        size_t length = (size_t)result;
+        enum hello_kind kind = hello_collect(
+            client->seen, length, client->message, &client->message_length);
         if (kind == HELLO_WHOLE)
             return true;
-        if (kind == HELLO_UNFINISHED && (size_t)length == sizeof client->seen)
-            kind = HELLO_TOO_LONG;
+        if (length == before) {
+            warnx("%s: it ended before its ClientHello did", client->name);
+            return false;
+        }
+        if (length == sizeof client->seen)
+            kind = HELLO_TOO_LONG; /* there is no room for the rest */
         if (kind != HELLO_UNFINISHED) {
             warnx("%s: %s", client->name, kind_text(kind));
             return false;
         }
-        if ((size_t)length == looked_at) {
-            warnx("%s: it ended before its ClientHello did", client->name);
-            return false;
-        }
-        looked_at = (size_t)length;
+        before = length;
     }
 }
 
@@ -384,26 +398,35 @@ static const struct route *find_route(const struct options *options,
                                       const struct hello_text *name) {
     for (size_t i = 0; i < options->route_count; i++) {
         const struct route *route = &options->routes[i];
-        if (route->name_length == name->length &&
-            strncasecmp(route->name, (const char *)name->bytes, name->length) ==
-                0)
+        if (route->name_length != name->length)
+            continue;
+        const char *wanted = (const char *)name->bytes;
+        if (strncasecmp(route->name, wanted, name->length) == 0)
             return route;
     }
     return NULL;
 }
 
-/* Tells the client in TLS that we have no server with this name: a record with
- * an alert, fatal (2), unrecognized_name (112). RFC 8446, section 6. */
-static void refuse_name(const struct client *client) {
-    static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 112};
+/* Tells the client in TLS why we cannot pass it on: a record (type 21) with an
+ * alert, which is fatal (2). RFC 8446, section 6.
+ *
+ * First we read the ClientHello. If we left it in the socket, close would reset
+ * the connection (lesson 06), and the client might lose the alert. */
+static void send_alert(struct client *client, uint8_t description) {
+    const uint8_t alert[] = {21, 3, 3, 0, 2, 2, description};
+    (void)recv(client->fd, client->seen, sizeof client->seen, MSG_DONTWAIT);
     (void)send(client->fd, alert, sizeof alert, MSG_NOSIGNAL | MSG_DONTWAIT);
-    flockfile(stdout);
+}
+
+static void refuse_name(struct client *client) {
+    send_alert(client, UNRECOGNIZED_NAME);
+    begin_report();
     printf("%s asks for ", client->name);
     if (client->hello.name.length == 0)
         printf("no name");
     print_text(client->hello.name.bytes, client->hello.name.length);
     printf(": refused\n");
-    funlockfile(stdout);
+    end_report();
 }
 
 static int connect_to_server(const struct client *client,
@@ -460,33 +483,43 @@ static bool has_bytes(const struct direction *direction) {
     return direction->begin < direction->end;
 }
 
+/* Tells the other side that no more bytes come. Returns -1 with errno. */
+static int end_direction(struct direction *direction) {
+    direction->is_closed = true;
+    if (shutdown(direction->to, SHUT_WR) == 0)
+        return 0;
+    if (errno == ENOTCONN)
+        return 0; /* the other side has sent its end, and then a reset */
+    return -1;
+}
+
 /* Moves bytes on, as far as both sides are ready. When the end has come, and
  * all bytes before it have been sent, the other side is told. Returns -1 with
- * errno.
- */
+ * errno. */
 static int move_bytes(struct direction *direction) {
-    if (!has_bytes(direction) && !direction->has_ended &&
-        receive_piece(direction) < 0)
-        return -1;
-    if (has_bytes(direction) && send_piece(direction) < 0)
-        return -1;
-    if (!has_bytes(direction) && direction->has_ended &&
-        !direction->is_closed) {
-        direction->is_closed = true;
-        return shutdown(direction->to, SHUT_WR);
+    if (direction->is_closed)
+        return 0;
+    bool is_empty = !has_bytes(direction);
+    if (is_empty && !direction->has_ended) {
+        if (receive_piece(direction) < 0)
+            return -1;
     }
+    if (has_bytes(direction))
+        return send_piece(direction);
+    if (direction->has_ended)
+        return end_direction(direction);
     return 0;
 }
 
-/* Sets what we wait for at a descriptor, from which the bytes of one direction
- * come, and to which those of the other direction go. */
+/* Sets what we wait for at a descriptor. The incoming bytes come from it, and
+ * the outgoing bytes go to it. */
 static void set_events(struct pollfd *entry, int fd,
-                       const struct direction *from_it,
-                       const struct direction *to_it) {
+                       const struct direction *incoming,
+                       const struct direction *outgoing) {
     entry->events = 0;
-    if (!has_bytes(from_it) && !from_it->has_ended)
+    if (!has_bytes(incoming) && !incoming->has_ended)
         entry->events |= POLLIN;
-    if (has_bytes(to_it))
+    if (has_bytes(outgoing))
         entry->events |= POLLOUT;
     entry->fd = fd;
     if (entry->events == 0)
@@ -515,19 +548,22 @@ static int pass_on(struct direction *there, struct direction *back) {
 
 static void connect_both(struct client *client, const struct route *route) {
     int server = connect_to_server(client, route);
-    if (server < 0)
+    if (server < 0) {
+        send_alert(client, INTERNAL_ERROR);
         return;
-    if (printf("%s asks for %.*s: passed on to %s:%s\n", client->name,
-               (int)route->name_length, route->name, route->host,
-               route->port) < 0)
-        warn("standard output");
+    }
+    begin_report();
+    printf("%s asks for %.*s: passed on to %s:%s\n", client->name,
+           (int)route->name_length, route->name, route->host, route->port);
+    end_report();
     struct direction there = {.from = client->fd, .to = server};
     struct direction back = {.from = server, .to = client->fd};
     if (pass_on(&there, &back) < 0)
         warn("%s", client->name);
-    if (printf("%s closed: %llu bytes there, %llu back\n", client->name,
-               there.total, back.total) < 0)
-        warn("standard output");
+    begin_report();
+    printf("%s closed: %llu bytes there, %llu back\n", client->name,
+           there.total, back.total);
+    end_report();
     (void)close(server);
 }
 
@@ -683,10 +719,12 @@ int main(int argc, char **argv) {
     static struct options options;
     parse_options(&options, argc, argv);
     require_output();
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     handle_signals();
     int listener = listen_on(options.port);
     serve(listener, &options);
-    (void)close(listener);
-    return 0; /* this ends the threads, too, and closes their connections */
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+    /* This ends the threads, too, and closes their connections. exit would also
+     * clean up OpenSSL, which a thread may be using. */
+    _exit(0);
 }
