@@ -42,6 +42,7 @@ enum kind {
     ECH,
     NO_EXTENSIONS,
     FULL,
+    FULL_RECORDS,
     LONGEST,
     BEHIND,
     BEHIND_IN_RECORD,
@@ -103,6 +104,8 @@ static const struct {
     [NO_EXTENSIONS] = {"no-extensions", true},
     /* has 128 extensions */
     [FULL] = {"full", true},
+    /* the same, with one byte in each record */
+    [FULL_RECORDS] = {"full-records", true},
     /* the message has 16,384 bytes */
     [LONGEST] = {"longest", true},
     /* other records follow */
@@ -367,6 +370,7 @@ static void change_lists(struct client *client) {
         client->groups.count = 0;
         break;
     case FULL:
+    case FULL_RECORDS:
         add_unknown(&client->extensions, FULL_EXTENSIONS);
         break;
     case TOO_MANY:
@@ -607,6 +611,7 @@ static void put_all(struct bytes *bytes, const struct client *client,
     size_t all = message->length;
     switch (client->kind) {
     case RECORDS:
+    case FULL_RECORDS:
         put_records(bytes, client, message, 1, 1);
         break;
     case TWO_RECORDS:
