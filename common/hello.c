@@ -258,6 +258,8 @@ int hello_parse(struct hello *hello, const uint8_t *message, size_t length) {
         return 0; /* a very old client has no extensions */
     if (read_field(&body, 2, &field) < 0)
         return -1;
+    if (body.length != 0)
+        return fail();
     return read_extensions(hello, field);
 }
 
