@@ -31,6 +31,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -72,6 +73,7 @@ enum {
 struct route {
     const char *name;
     size_t name_length;
+    const char *address; /* HOST:PORT, as it was given */
     char host[HOST_BYTES];
     char port[PORT_BYTES];
 };
@@ -99,6 +101,8 @@ struct client {
 struct direction {
     int from;
     int to;
+    const char *sender; /* the address of each, for messages */
+    const char *receiver;
     size_t begin; /* the bytes from begin to end have not been sent yet */
     size_t end;
     bool has_ended; /* no more bytes come */
@@ -148,6 +152,7 @@ static void add_route(struct options *options, const char *argument) {
     struct route *route = &options->routes[options->route_count];
     route->name = argument;
     route->name_length = (size_t)(equals - argument);
+    route->address = equals + 1;
     copy_part(route->host, sizeof route->host, host, host_length, argument);
     (void)snprintf(route->port, sizeof route->port, "%d", number);
     options->route_count++;
@@ -253,6 +258,8 @@ static void print_versions(const struct hello *hello) {
 /* Prints the numbers of a list. Those that mean nothing are called GREASE. */
 static void print_list(const char *title, const struct hello_list *list) {
     printf("  %-12s", title);
+    if (list->count == 0)
+        printf(" none");
     for (size_t i = 0; i < list->count; i++) {
         unsigned number = hello_number(list, i);
         if (i > 0 && i % NUMBERS_A_LINE == 0)
@@ -267,6 +274,8 @@ static void print_list(const char *title, const struct hello_list *list) {
 
 static void print_extensions(const struct hello *hello) {
     printf("  %-12s", "extensions");
+    if (hello->extension_count == 0)
+        printf(" none");
     for (size_t i = 0; i < hello->extension_count; i++) {
         if (i > 0 && i % NUMBERS_A_LINE == 0)
             printf("\n  %-12s", "");
@@ -366,6 +375,8 @@ static bool peek_hello(struct client *client) {
         if (wait_for_more(client->fd, deadline, before) == 0)
             result = recv(client->fd, client->seen, sizeof client->seen,
                           MSG_PEEK | MSG_DONTWAIT);
+        if (result < 0 && errno == EINTR)
+            continue;
         if (result < 0) {
             warn("recv from %s", client->name);
             return false;
@@ -429,6 +440,14 @@ static void refuse_name(struct client *client) {
     end_report();
 }
 
+/* Makes the kernel send what it gets without waiting for an ACK. We pass on
+ * pieces that are no messages, so the end of a message may be a small segment:
+ * lesson 05. */
+static int send_at_once(int fd) {
+    const int on = 1;
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 static int connect_to_server(const struct client *client,
                              const struct route *route) {
     struct dial dial = {
@@ -443,21 +462,32 @@ static int connect_to_server(const struct client *client,
         warnx("%s: %s: %s", client->name, route->host,
               gai_strerror(dial.lookup_error));
     else if (fd < 0)
-        warn("%s: connect %s:%s", client->name, route->host, route->port);
+        warn("%s: connect %s", client->name, route->address);
+    else if (send_at_once(fd) < 0)
+        warn("%s: setsockopt TCP_NODELAY", client->name); /* it is only slow */
     return fd;
 }
 
 /* ---- Passing on ------------------------------------------------------------
  */
 
-/* Receives bytes into an empty buffer. Returns -1 with errno. */
+/* Returns whether a call has only found that the socket is not ready, or was
+ * interrupted. Then poll says when to call again. */
+static bool is_no_failure(int error) {
+    return error == EAGAIN || error == EINTR;
+}
+
+/* Receives bytes into an empty buffer. Returns -1 when it cannot, which has
+ * been reported. */
 static int receive_piece(struct direction *direction) {
     ssize_t length = recv(direction->from, direction->bytes,
                           sizeof direction->bytes, MSG_DONTWAIT);
-    if (length < 0 && errno == EAGAIN)
+    if (length < 0 && is_no_failure(errno))
         return 0;
-    if (length < 0)
+    if (length < 0) {
+        warn("recv from %s", direction->sender);
         return -1;
+    }
     if (length == 0)
         direction->has_ended = true;
     direction->begin = 0;
@@ -465,15 +495,18 @@ static int receive_piece(struct direction *direction) {
     return 0;
 }
 
-/* Sends what the buffer has, or a part of it. Returns -1 with errno. */
+/* Sends what the buffer has, or a part of it. Returns -1 when it cannot, which
+ * has been reported. */
 static int send_piece(struct direction *direction) {
     ssize_t sent =
         send(direction->to, direction->bytes + direction->begin,
              direction->end - direction->begin, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno == EAGAIN)
+    if (sent < 0 && is_no_failure(errno))
         return 0;
-    if (sent < 0)
+    if (sent < 0) {
+        warn("send to %s", direction->receiver);
         return -1;
+    }
     direction->begin += (size_t)sent;
     direction->total += (unsigned long long)sent;
     return 0;
@@ -483,19 +516,18 @@ static bool has_bytes(const struct direction *direction) {
     return direction->begin < direction->end;
 }
 
-/* Tells the other side that no more bytes come. Returns -1 with errno. */
-static int end_direction(struct direction *direction) {
+/* Tells the receiver that no more bytes come. If it has sent its own end, and
+ * then a reset, the connection is over, and there is nobody to tell: ENOTCONN.
+ */
+static void end_direction(struct direction *direction) {
     direction->is_closed = true;
-    if (shutdown(direction->to, SHUT_WR) == 0)
-        return 0;
-    if (errno == ENOTCONN)
-        return 0; /* the other side has sent its end, and then a reset */
-    return -1;
+    if (shutdown(direction->to, SHUT_WR) < 0 && errno != ENOTCONN)
+        warn("shutdown %s", direction->receiver);
 }
 
 /* Moves bytes on, as far as both sides are ready. When the end has come, and
- * all bytes before it have been sent, the other side is told. Returns -1 with
- * errno. */
+ * all bytes before it have been sent, the receiver is told. Returns -1 when a
+ * connection has failed, which has been reported. */
 static int move_bytes(struct direction *direction) {
     if (direction->is_closed)
         return 0;
@@ -507,7 +539,7 @@ static int move_bytes(struct direction *direction) {
     if (has_bytes(direction))
         return send_piece(direction);
     if (direction->has_ended)
-        return end_direction(direction);
+        end_direction(direction);
     return 0;
 }
 
@@ -526,24 +558,27 @@ static void set_events(struct pollfd *entry, int fd,
         entry->fd = -1; /* poll ignores it, even if the peer has gone */
 }
 
-/* Passes everything on, until both sides have ended. Returns -1 with errno when
- * one of them has failed, or nothing came for a long time. */
-static int pass_on(struct direction *there, struct direction *back) {
+/* Passes everything on, until both sides have ended, or a connection has
+ * failed, or nobody has said anything for a long time. */
+static void pass_on(struct direction *there, struct direction *back) {
     while (!there->is_closed || !back->is_closed) {
         struct pollfd entries[2];
         set_events(&entries[0], there->from, there, back);
         set_events(&entries[1], back->from, back, there);
         int ready = poll(entries, 2, IDLE_MS);
-        if (ready < 0)
-            return -1;
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready < 0) {
+            warn("poll %s", there->sender);
+            return;
+        }
         if (ready == 0) {
-            errno = ETIMEDOUT;
-            return -1;
+            warnx("%s: nobody has said anything for too long", there->sender);
+            return;
         }
         if (move_bytes(there) < 0 || move_bytes(back) < 0)
-            return -1;
+            return;
     }
-    return 0;
 }
 
 static void connect_both(struct client *client, const struct route *route) {
@@ -553,13 +588,22 @@ static void connect_both(struct client *client, const struct route *route) {
         return;
     }
     begin_report();
-    printf("%s asks for %.*s: passed on to %s:%s\n", client->name,
-           (int)route->name_length, route->name, route->host, route->port);
+    printf("%s asks for %.*s: passed on to %s\n", client->name,
+           (int)route->name_length, route->name, route->address);
     end_report();
-    struct direction there = {.from = client->fd, .to = server};
-    struct direction back = {.from = server, .to = client->fd};
-    if (pass_on(&there, &back) < 0)
-        warn("%s", client->name);
+    struct direction there = {
+        .from = client->fd,
+        .to = server,
+        .sender = client->name,
+        .receiver = route->address,
+    };
+    struct direction back = {
+        .from = server,
+        .to = client->fd,
+        .sender = route->address,
+        .receiver = client->name,
+    };
+    pass_on(&there, &back);
     begin_report();
     printf("%s closed: %llu bytes there, %llu back\n", client->name,
            there.total, back.total);
@@ -699,6 +743,7 @@ static void require_output(void) {
     }
 }
 
+/* The connections to our clients inherit TCP_NODELAY from the listener. */
 static int listen_on(in_port_t port) {
     struct sockaddr_in own = {
         .sin_family = AF_INET,
@@ -710,6 +755,8 @@ static int listen_on(in_port_t port) {
                            &failed);
     if (fd < 0)
         err(1, "%s 127.0.0.1:%d", failed, port);
+    if (send_at_once(fd) < 0)
+        err(1, "setsockopt TCP_NODELAY");
     if (listener_announce(fd, &failed) < 0)
         err(1, "%s", failed);
     return fd;

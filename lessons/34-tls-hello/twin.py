@@ -26,4 +26,5 @@ while True:
                 other[source].sendall(data)
             elif source in other:
                 other.pop(source).shutdown(socket.SHUT_WR)
-    print(f"{who} closed: {total[client]} bytes there, {total[server]} back")
+    went, came = total[client], total[server]
+    print(f"{who} closed: {went} bytes there, {came} back", flush=True)

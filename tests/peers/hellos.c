@@ -321,7 +321,11 @@ static void add_grease_to_all(struct client *client, size_t count) {
 static int compare_numbers(const void *a, const void *b) {
     unsigned left = *(const unsigned *)a;
     unsigned right = *(const unsigned *)b;
-    return (left > right) - (left < right);
+    if (left < right)
+        return -1;
+    if (left > right)
+        return 1;
+    return 0;
 }
 
 static void sort(struct list *list) {
@@ -461,8 +465,11 @@ static void put_name(struct bytes *bytes, const char *name) {
 }
 
 static void put_server_name(struct bytes *bytes, const struct client *client) {
+    unsigned kind_of_name = 0; /* there is no other kind */
+    if (client->kind == OTHER_NAME)
+        kind_of_name = 1;
     size_t list = begin_field(bytes, 2);
-    put_byte(bytes, client->kind == OTHER_NAME ? 1 : 0);
+    put_byte(bytes, kind_of_name);
     size_t name = begin_field(bytes, 2);
     if (client->kind != EMPTY_NAME)
         put_name(bytes, client->name);
@@ -565,8 +572,10 @@ static void put_body(struct bytes *bytes, const struct client *client,
 
 static void put_message(struct bytes *bytes, const struct client *client) {
     size_t begin = bytes->length;
-    put_byte(bytes,
-             client->kind == OTHER_MESSAGE ? SERVER_HELLO : CLIENT_HELLO);
+    unsigned type = CLIENT_HELLO;
+    if (client->kind == OTHER_MESSAGE)
+        type = SERVER_HELLO;
+    put_byte(bytes, type);
     size_t body = begin_field(bytes, 3);
     put_body(bytes, client, begin);
     end_field(bytes, body, 3, extra_for(client, LONG_MESSAGE));
@@ -579,7 +588,10 @@ static void put_message(struct bytes *bytes, const struct client *client) {
 static void put_record(struct bytes *bytes, const struct client *client,
                        unsigned type, const uint8_t *data, size_t length) {
     put_byte(bytes, type);
-    put_byte(bytes, client->kind == OTHER_VERSION ? 2 : 3);
+    if (client->kind == OTHER_VERSION)
+        put_byte(bytes, 2);
+    else
+        put_byte(bytes, 3);
     put_byte(bytes, 1);
     size_t field = begin_field(bytes, 2);
     for (size_t i = 0; i < length; i++)
