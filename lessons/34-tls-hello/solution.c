@@ -20,9 +20,10 @@
 #include <unistd.h>
 
 enum {
-    /* We read no more of a file. A record of one byte has six with its header. */
+    /* We read no more of a file. A record of one byte has six with its header.
+     */
     FILE_BYTES = 6 * HELLO_MESSAGE_BYTES,
-    NUMBERS = HELLO_MESSAGE_BYTES / 2,    /* the most that a message can have */
+    NUMBERS = HELLO_MESSAGE_BYTES / 2, /* the most that a message can have */
     FINGERPRINT_BYTES = 6,
 };
 

@@ -718,7 +718,7 @@ static void write_kinds(void) {
         printf("%s %s\n", kinds[i].name, kinds[i].is_good ? "good" : "bad");
 }
 
-static _Noreturn void end(void) {
+static _Noreturn void end_program(void) {
     if (fflush(stdout) == EOF)
         err(1, "standard output");
     exit(0);
@@ -754,7 +754,7 @@ int main(int argc, char **argv) {
         errx(2, "the name is too long");
     if (strcmp(argv[optind], "kinds") == 0) {
         write_kinds();
-        end();
+        end_program();
     }
     client.kind = parse_kind(argv[optind]);
     start_drawing(seed);
@@ -769,5 +769,5 @@ int main(int argc, char **argv) {
     } else {
         write_bytes(&client);
     }
-    end();
+    end_program();
 }
