@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <err.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -177,6 +178,9 @@ int main(int argc, char **argv) {
         usage(stderr, 2);
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
+    /* Without memory for what this sets up, EVP_DigestInit_ex would crash. */
+    if (OSSL_LIB_CTX_get0_global_default() == NULL)
+        errx(1, "OSSL_LIB_CTX_get0_global_default: no memory");
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
     for (int i = 1; i < argc; i++) {
         if (print_file(argv[i]) < 0)

@@ -32,6 +32,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -310,8 +311,12 @@ static void hash_list(EVP_MD_CTX *hash, const struct hello_list *list) {
 static void print_fingerprint(const struct hello *hello) {
     uint8_t digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    if (hash == NULL || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
-        errx(1, "EVP_DigestInit_ex");
+    if (hash == NULL || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) {
+        EVP_MD_CTX_free(hash);
+        warnx("EVP_DigestInit_ex: no memory");
+        printf("  fingerprint  unknown\n");
+        return;
+    }
     hash_list(hash, &hello->suites);
     for (size_t i = 0; i < hello->extension_count; i++) {
         if (!hello_is_grease(hello->extensions[i]))
@@ -766,6 +771,9 @@ int main(int argc, char **argv) {
     static struct options options;
     parse_options(&options, argc, argv);
     require_output();
+    /* Without memory for what this sets up, EVP_DigestInit_ex would crash. */
+    if (OSSL_LIB_CTX_get0_global_default() == NULL)
+        errx(1, "OSSL_LIB_CTX_get0_global_default: no memory");
     handle_signals();
     int listener = listen_on(options.port);
     serve(listener, &options);
