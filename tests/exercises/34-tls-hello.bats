@@ -278,7 +278,7 @@ Begin anew for each file."
 
 @test "reports a ClientHello that is cut or damaged in the same way" {
     local kind extra
-    for kind in cut cut cut-header long-message; do
+    for kind in cut cut-end cut-end cut-end cut-header long-message; do
         between "" "$kind"
         expect_report --hint "$cut_hint"
     done

@@ -48,6 +48,7 @@ enum kind {
     BEHIND_IN_RECORD,
     CUT,
     CUT_HEADER,
+    CUT_END,
     LONG_RECORD,
     LONG_MESSAGE,
     LONG_SESSION,
@@ -115,6 +116,8 @@ static const struct {
     [CUT] = {"cut", false},
     /* has only some bytes of the first record's header */
     [CUT_HEADER] = {"cut-header", false},
+    /* its last byte is missing */
+    [CUT_END] = {"cut-end", false},
     /* the record is not complete, but the message is */
     [LONG_RECORD] = {"long-record", true},
     [LONG_MESSAGE] = {"long-message", false},
@@ -663,6 +666,8 @@ static void write_bytes(const struct client *client) {
     if (client->kind == CUT)
         bytes.length =
             RECORD_HEADER_BYTES + draw(bytes.length - RECORD_HEADER_BYTES);
+    if (client->kind == CUT_END)
+        bytes.length--;
     if (client->kind == CUT_HEADER)
         bytes.length = 1 + draw(RECORD_HEADER_BYTES - 1);
     (void)fwrite(bytes.data, 1, bytes.length, stdout);
