@@ -190,7 +190,7 @@ $(peers) $(helpers) $(torments) $(mistakes) $(right_answers): $(BUILD)/common.a 
 $(filter $(BUILD)/26-%,$(programs)): private LIBRARIES := $(if $(have_openssl),-lssl -lcrypto)
 
 # These modules of lessons have tests of their own.
-$(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
+$(BUILD)/tests/tell-handshake: $(BUILD)/lessons/36-xray/handshake.o
 $(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
     report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o

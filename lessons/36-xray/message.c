@@ -9,10 +9,10 @@
 
 #include "bytes.h"
 #include "call.h"
-#include "hello.h"
+#include "handshake.h"
 #include "proc.h"
 
-enum { SENT_BYTES = 512 }; /* of a message that are looked at */
+enum { SENT_BYTES = 4096 }; /* of a message that are looked at */
 
 /* ---- what was sent --------------------------------------------------------*/
 
@@ -88,8 +88,8 @@ static void write_message(FILE *out, pid_t task,
     size_t got = call_sent(task, call, bytes, wanted);
     const uint8_t *data = (const uint8_t *)bytes;
     if (got > 0) {
-        char hello[HELLO_TEXT_BYTES];
-        if (hello_describe(data, got, length, hello) != NULL) {
+        char hello[HANDSHAKE_TEXT_BYTES];
+        if (handshake_describe(data, got, length, hello) != NULL) {
             (void)fputs(hello, out);
             return;
         }
