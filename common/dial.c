@@ -128,6 +128,10 @@ static void begin_attempt(struct race *race) {
     race->next = deadline_after(delay);
 
     const struct sockaddr *address = (struct sockaddr *)&attempt->address;
+    if (dial->filter != NULL && !dial->filter(dial->context, address)) {
+        fail_attempt(race, attempt, "connect", EACCES);
+        return;
+    }
     attempt->fd = socket(address->sa_family,
                          SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (attempt->fd < 0) {
