@@ -41,15 +41,17 @@ enum command {
 
 enum {
     COMMANDS = 5,     /* how many commands there are */
+    READ_COUNT = 1,   /* where the count is in READ_NOW and READ_WAIT */
+    WRITE_COUNT = 3,  /* where the count is in a WRITE */
     WRITE_HEADER = 4, /* a WRITE has four bytes in front of its data */
     MOST_BYTES = 255, /* a count in EGD's protocol is one byte */
-    KEY_BYTES = 32,   /* of a generator, the kernel's or OpenSSL's */
-    TALK_MS = 1000,   /* a conversation takes no longer, on either side */
+    KEY_BYTES = 32,   /* the length of a generator's key */
+    TALK_MS = 1000,   /* the longest conversation, for daemon and client */
     PAUSE_MS = 100,   /* after an accept that failed */
 };
 
-/* How many bytes a request has, by its command. A WRITE has more behind them:
- * the last of its four bytes says how many. */
+/* How many bytes a request has, by its command. After the four bytes of a WRITE
+ * comes its data, and the count says how many bytes of data there are. */
 static const size_t request_bytes[COMMANDS] = {
     [GET_ENTROPY] = 1,      [READ_NOW] = 2, [READ_WAIT] = 2,
     [WRITE] = WRITE_HEADER, [GET_PID] = 1,
@@ -71,8 +73,9 @@ static size_t parse_count(const char *text) {
     return (size_t)count;
 }
 
-/* Ends the program if its standard output or standard error is closed. A new
- * socket would get that number: lesson 01. */
+/* Ends the program if its standard output or standard error is closed. The
+ * kernel would give the free number to our socket, and what we print would go
+ * to the peer: lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -86,16 +89,17 @@ static void print_bytes(const char *label, const unsigned char *bytes,
     (void)printf("%s", label);
     for (size_t i = 0; i < count; i++)
         (void)printf("%02x", bytes[i]);
-    /* Only the newline makes stdio write the line, so here we see an error. */
+    /* stdio keeps the line until its newline, and only then writes it. So only
+     * this printf can report an error. */
     if (printf("\n") < 0)
         err(1, "standard output");
 }
 
 /* The two generators. */
 
-/* Fills the bytes from OpenSSL's generator. Returns 0, or -1 when it has given
- * none. A caller that ignores that would take for random what was in the bytes
- * before. */
+/* Fills the bytes from OpenSSL's generator. Returns 0. Otherwise it returns -1,
+ * and the bytes are as they were before: a caller that ignores this would use
+ * their old contents as if they were random. */
 static int fill_from_openssl(unsigned char *bytes, size_t count) {
     if (RAND_bytes(bytes, (int)count) != 1) {
         warnx("RAND_bytes: OpenSSL's generator is not seeded");
@@ -162,8 +166,9 @@ static int make_socket(void) {
     return fd;
 }
 
-/* Receives so many bytes, in however many pieces they come. Returns 0, or -1
- * when fewer have come; if that was an error, it says why. */
+/* Receives exactly count bytes. They may come in several pieces. Returns 0, or
+ * -1 when the peer ends the stream before that, or when a call fails. In the
+ * second case it also prints the error. */
 static int receive_all(struct deadline end, int fd, unsigned char *bytes,
                        size_t count) {
     size_t done = 0;
@@ -182,22 +187,24 @@ static int receive_all(struct deadline end, int fd, unsigned char *bytes,
 
 /* The daemon. */
 
-/* Receives one request. Returns 0, or -1 when there is none: then the client
- * has left, or has sent something wrong, or its time is over. */
+/* Receives one request. Returns 0, or -1 when there is no request: then the
+ * client has left, or has sent something wrong, or its time is over. */
 static int receive_request(struct deadline end, int fd,
                            unsigned char *request) {
     if (receive_all(end, fd, request, 1) < 0)
         return -1;
-    if (request[0] >= COMMANDS) {
-        warnx("there is no command %d", request[0]);
+    unsigned char command = request[0];
+    if (command >= COMMANDS) {
+        warnx("there is no command %d", command);
         return -1;
     }
-    size_t rest = request_bytes[request[0]] - 1;
-    if (receive_all(end, fd, request + 1, rest) < 0)
+    size_t bytes_after_command = request_bytes[command] - 1;
+    if (receive_all(end, fd, request + 1, bytes_after_command) < 0)
         return -1;
-    if (request[0] != WRITE)
-        return 0;
-    return receive_all(end, fd, request + WRITE_HEADER, request[3]);
+    if (command == WRITE)
+        return receive_all(end, fd, request + WRITE_HEADER,
+                           request[WRITE_COUNT]);
+    return 0;
 }
 
 /* Writes the number in four bytes, the most significant one first. */
@@ -206,6 +213,35 @@ static void put_big_endian32(unsigned char bytes[4], uint32_t number) {
     bytes[1] = (unsigned char)(number >> 16);
     bytes[2] = (unsigned char)(number >> 8);
     bytes[3] = (unsigned char)number;
+}
+
+/* Writes the reply to READ_NOW: one byte with the count, and then so many
+ * random bytes. If OpenSSL has no random bytes, the count is 0. Returns the
+ * length of the reply. */
+static size_t write_counted_bytes(unsigned char *reply, unsigned char count) {
+    if (fill_from_openssl(reply + 1, count) < 0) {
+        reply[0] = 0;
+        return 1;
+    }
+    reply[0] = count;
+    return 1 + (size_t)count;
+}
+
+/* Writes the reply to READ_WAIT: count random bytes, or nothing if OpenSSL has
+ * no random bytes. Returns the length of the reply. */
+static size_t write_bytes(unsigned char *reply, unsigned char count) {
+    if (fill_from_openssl(reply, count) < 0)
+        return 0;
+    return count;
+}
+
+/* Writes the reply to GET_PID: one byte with the number of digits, and then the
+ * digits. Returns the length of the reply. */
+static size_t write_pid(unsigned char *reply) {
+    char *digits = (char *)(reply + 1);
+    int count = sprintf(digits, "%d", getpid());
+    reply[0] = (unsigned char)count;
+    return 1 + (size_t)count;
 }
 
 /* Does what a request asks for, and writes the reply. Returns the length of the
@@ -217,27 +253,19 @@ static size_t write_reply(const unsigned char *request, unsigned char *reply) {
         put_big_endian32(reply, KEY_BYTES * 8);
         return 4;
     case READ_NOW:
-        /* One byte with the count, then so many bytes. */
-        reply[0] = request[1];
-        if (fill_from_openssl(reply + 1, request[1]) < 0)
-            reply[0] = 0;
-        return 1 + (size_t)reply[0];
+        return write_counted_bytes(reply, request[READ_COUNT]);
     case READ_WAIT:
-        /* The bytes alone. */
-        if (fill_from_openssl(reply, request[1]) < 0)
-            return 0;
-        return request[1];
+        return write_bytes(reply, request[READ_COUNT]);
     case WRITE:
-        /* The client says in request[1] and request[2] how many random bits
-         * these bytes are worth. Any client could claim that, so we don't
-         * believe it, and count them as 0. */
-        RAND_add(request + WRITE_HEADER, request[3], 0);
+        /* The client says in request[1] and request[2] how many random bits its
+         * data is worth. Any client can claim any number. So we do not believe
+         * the client, and tell OpenSSL that the data is worth 0 bits. */
+        RAND_add(request + WRITE_HEADER, request[WRITE_COUNT], 0);
         return 0;
     case GET_PID:
-    default: /* receive_request has refused everything else */
-        /* One byte with the number of digits, then the digits. */
-        reply[0] = (unsigned char)sprintf((char *)reply + 1, "%d", getpid());
-        return 1 + (size_t)reply[0];
+        return write_pid(reply);
+    default: /* receive_request has refused all other commands */
+        return 0;
     }
 }
 
@@ -260,14 +288,14 @@ static void serve_client(int fd) {
     }
 }
 
-/* The signal handler. After this, accept(2) fails with EINVAL: also an accept
- * that is waiting now, and also the next one if none is. */
+/* The signal handler. After this, accept(2) fails with EINVAL: both a call that
+ * is waiting now, and every later call. */
 static void shut_listener(int signal_number) {
     (void)signal_number;
     (void)shutdown(listener, SHUT_RD);
 }
 
-/* Takes one client after another, until the listener is shut down. */
+/* Accepts one client after another, until the listener is shut down. */
 static void serve_clients(void) {
     for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -314,8 +342,9 @@ static int connect_to(struct deadline end, const char *path) {
     return fd;
 }
 
-/* Receives the reply: its first byte says how many follow. We have room for
- * `count` bytes, so we accept no other number. Returns 0 or -1. */
+/* Receives the reply to READ_NOW. Its first byte says how many bytes follow. We
+ * have room for `count` bytes, so we accept no other number. Returns 0 when we
+ * have all the bytes, and -1 otherwise. */
 static int receive_reply(struct deadline end, int fd, unsigned char *bytes,
                          size_t count) {
     unsigned char given;
@@ -331,6 +360,7 @@ static int egd_get_main(const char *path, const char *text) {
     struct deadline end = deadline_after(TALK_MS);
     int fd = connect_to(end, path);
 
+    /* parse_count has made sure that the count fits into one byte. */
     const char request[] = {READ_NOW, (char)count};
     size_t sent;
     if (deadline_send(end, fd, request, sizeof request, &sent) < 0)
@@ -346,12 +376,21 @@ static int egd_get_main(const char *path, const char *text) {
     return 0;
 }
 
+static int egd_main(int argc, char **argv) {
+    if (argc == 4 && strcmp(argv[2], "serve") == 0)
+        return egd_serve_main(argv[3]);
+    if (argc == 5 && strcmp(argv[2], "get") == 0)
+        return egd_get_main(argv[3], argv[4]);
+    usage(stderr, 2);
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     require_output();
-    /* RAND_bytes would crash without this: OpenSSL makes it at its first use,
-     * and does not look whether there was memory for it. */
+    /* OpenSSL makes this context when it is first used, and then uses it
+     * without a check whether there was memory for it. So without our check
+     * here, RAND_bytes could crash. */
     if (OSSL_LIB_CTX_get0_global_default() == NULL)
         errx(1, "OpenSSL: out of memory");
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
@@ -362,11 +401,7 @@ int main(int argc, char **argv) {
         return status_main();
     if (argc == 3 && strcmp(argv[1], "bytes") == 0)
         return bytes_main(argv[2]);
-    if (argc < 4 || strcmp(argv[1], "egd") != 0)
-        usage(stderr, 2);
-    if (argc == 4 && strcmp(argv[2], "serve") == 0)
-        return egd_serve_main(argv[3]);
-    if (argc == 5 && strcmp(argv[2], "get") == 0)
-        return egd_get_main(argv[3], argv[4]);
+    if (argc >= 2 && strcmp(argv[1], "egd") == 0)
+        return egd_main(argc, argv);
     usage(stderr, 2);
 }

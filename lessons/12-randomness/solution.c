@@ -35,8 +35,9 @@ static uint64_t parse_number(const char *text, uint64_t most) {
     return number;
 }
 
-/* Returns the number in the next four bytes of standard input. read(2) may
- * return fewer than we ask for: then we call it again for the rest. */
+/* Returns the number in the next four bytes of standard input. The first byte
+ * is the most significant one. read(2) may return fewer bytes than we ask for:
+ * then we call it again for the rest. */
 static uint32_t read_number(void) {
     unsigned char bytes[4];
     size_t length = 0;
@@ -77,7 +78,8 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     for (uint64_t i = 0; i < rolls; i++) {
-        if (printf("%llu\n", (unsigned long long)roll(sides)) < 0)
+        unsigned long long side = roll(sides);
+        if (printf("%llu\n", side) < 0)
             err(1, "standard output");
     }
     if (fflush(stdout) == EOF)

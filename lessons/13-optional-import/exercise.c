@@ -95,8 +95,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Finds zlib and its functions. Returns 0, or -1 when zlib cannot be used; then
- * it has said why. */
+/* Finds zlib and its functions. Returns 0. If zlib cannot be used, says why and
+ * returns -1. */
 static int find_zlib(struct zlib *zlib) {
     zlib->version = NULL;
     /* 1. Call dlopen, then dlsym for each function, then check the version. */
@@ -132,14 +132,12 @@ static void unpack(void) {
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc > 2)
-        usage(stderr, 2);
-    if (argc == 2 && strcmp(argv[1], "-d") != 0)
-        usage(stderr, 2);
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
-    if (argc == 2)
+    if (argc == 1)
+        pack();
+    else if (argc == 2 && strcmp(argv[1], "-d") == 0)
         unpack();
     else
-        pack();
+        usage(stderr, 2);
     return 0;
 }

@@ -45,7 +45,14 @@ struct connection {
     void *ssl;
 };
 
-/* Makes the handshake of TLS on a connection. */
+struct arguments {
+    int milliseconds;
+    int wants_tls;
+    const char *host;
+    const char *port;
+};
+
+/* The type of a function that makes the handshake of TLS on a connection. */
 typedef void wrapper(struct connection *);
 
 #if __has_include(<openssl/ssl.h>) && !defined(WITHOUT_OPENSSL)
@@ -91,31 +98,35 @@ _Static_assert(SYMBOLS * sizeof(void *) == sizeof(struct tls),
 /* The library, which lies in the same folder as our program. */
 static const char library_name[] = "13-tls.so";
 
-/* Ends the program: this call has failed. */
-static _Noreturn void fail(const char *call, const struct connection *to) {
+/* Says which call of TLS has failed and why, and ends the program. */
+static _Noreturn void fail(const char *call,
+                           const struct connection *connection) {
     char reason[TLS_REASON_BYTES];
-    errx(1, "%s %s: %s", call, to->host, to->tls->tls_explain(to->ssl, reason));
+    errx(1, "%s %s: %s", call, connection->host,
+         connection->tls->tls_explain(connection->ssl, reason));
 }
 
-/* Call this when a call has returned 0 or less. It waits for the server, and
- * returns TLS_RETRY when the same call is to be made again, or TLS_CLOSED when
- * the server has said that it sends no more. */
-static enum tls_result
-wait_for_server(const char *call, const struct connection *to, int result) {
-    enum tls_result next = to->tls->tls_wait(to->ssl, result, to->deadline);
+/* Waits for the server, after a call of OpenSSL has returned 0 or less. Returns
+ * TLS_RETRY when the same call is to be made again, or TLS_CLOSED when the
+ * server has said that it sends no more. Any other result ends the program. */
+static enum tls_result wait_for_server(const char *call,
+                                       const struct connection *connection,
+                                       int result) {
+    enum tls_result next = connection->tls->tls_wait(connection->ssl, result,
+                                                     connection->deadline);
     if (next == TLS_FAILED)
-        fail(call, to);
+        fail(call, connection);
     return next;
 }
 
 /* Makes the handshake, in which the server proves who it is. */
-static void shake_hands(const struct connection *to) {
+static void shake_hands(const struct connection *connection) {
     for (;;) {
-        int result = to->tls->SSL_connect(to->ssl);
+        int result = connection->tls->SSL_connect(connection->ssl);
         if (result == 1)
             return;
-        if (wait_for_server("SSL_connect", to, result) == TLS_CLOSED)
-            errx(1, "SSL_connect %s: it has closed", to->host);
+        if (wait_for_server("SSL_connect", connection, result) == TLS_CLOSED)
+            errx(1, "SSL_connect %s: it has closed", connection->host);
     }
 }
 
@@ -128,17 +139,20 @@ static void end_tls(struct connection *connection) {
 }
 
 /* Receives through TLS. Returns the number of bytes, or 0 at the end. */
-static size_t receive_tls(struct connection *from, char *bytes, size_t size) {
+static size_t receive_tls(struct connection *connection, char *bytes,
+                          size_t size) {
     for (;;) {
-        int received = from->tls->SSL_read(from->ssl, bytes, (int)size);
+        int received =
+            connection->tls->SSL_read(connection->ssl, bytes, (int)size);
         if (received > 0) {
-            /* We look at the clock also when there is always more to read. */
-            if (deadline_left(from->deadline) == 0)
-                errx(1, "SSL_read %s: deadline passed", from->host);
+            /* A server that always has more to send must not keep us after the
+             * deadline. So we look at the clock after each piece. */
+            if (deadline_left(connection->deadline) == 0)
+                errx(1, "SSL_read %s: deadline passed", connection->host);
             return (size_t)received;
         }
-        if (wait_for_server("SSL_read", from, received) == TLS_CLOSED) {
-            end_tls(from);
+        if (wait_for_server("SSL_read", connection, received) == TLS_CLOSED) {
+            end_tls(connection);
             return 0;
         }
     }
@@ -146,18 +160,19 @@ static size_t receive_tls(struct connection *from, char *bytes, size_t size) {
 
 /* Does what socket.ssl(sock) did. But it also verifies the server, with the
  * module that lesson 08 built. */
-static void wrap(struct connection *to) {
-    SSL_CTX *context = to->tls->tls_client_context(NULL, NULL);
+static void wrap(struct connection *connection) {
+    SSL_CTX *context = connection->tls->tls_client_context(NULL, NULL);
     if (context == NULL)
-        fail("TLS with", to);
-    to->ssl = to->tls->tls_client(context, to->fd, to->host);
-    if (to->ssl == NULL)
-        fail("TLS with", to);
-    to->tls->SSL_CTX_free(context); /* the connection still holds it */
+        fail("TLS with", connection);
+    connection->ssl =
+        connection->tls->tls_client(context, connection->fd, connection->host);
+    if (connection->ssl == NULL)
+        fail("TLS with", connection);
+    connection->tls->SSL_CTX_free(context); /* the connection still holds it */
 
-    shake_hands(to);
-    to->receive = receive_tls;
-    (void)fprintf(stderr, "verified: this is %s\n", to->host);
+    shake_hands(connection);
+    connection->receive = receive_tls;
+    (void)fprintf(stderr, "verified: this is %s\n", connection->host);
 }
 
 /* Writes the path of the library: the folder of our program, and the library's
@@ -166,50 +181,54 @@ static void wrap(struct connection *to) {
 static void find_library(char path[PATH_MAX]) {
     ssize_t length =
         readlink("/proc/self/exe", path, PATH_MAX - sizeof library_name);
-    while (length > 0 && path[length - 1] != '/')
-        length--;
     if (length < 0)
         length = 0;
+    /* Remove the name of our program, up to the last slash. */
+    while (length > 0 && path[length - 1] != '/')
+        length--;
     memcpy(path + length, library_name, sizeof library_name);
 }
 
-/* Finds all the functions of the library. Returns 0, or -1 when one is missing:
- * dlerror(3) says which. */
-static int load_functions(struct tls *tls, void *library) {
+/* Loads the library, and finds all its functions. Returns 0, or -1 when the
+ * library or a function is missing: dlerror(3) says which. */
+static int load_functions(struct tls *tls) {
+    char path[PATH_MAX];
+    find_library(path);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL)
+        return -1;
     for (size_t i = 0; i < SYMBOLS; i++) {
         void *function = dlsym(library, symbols[i].name);
         if (function == NULL)
             return -1;
         /* C cannot convert a void * to a pointer to a function. But POSIX says
          * that both have the same form, so we copy it: dlsym(3). */
-        memcpy((char *)tls + symbols[i].offset, &function, sizeof function);
+        char *member = (char *)tls + symbols[i].offset;
+        memcpy(member, &function, sizeof function);
     }
     return 0;
 }
 
-/* Returns a wrapper, and in *found the functions that it needs. Returns NULL
- * when there is no TLS. Either way it says what it has found. */
-static wrapper *import_tls(const struct tls **found) {
+/* If there is TLS, puts its functions into *functions, and returns the function
+ * that makes the handshake. If there is none, returns NULL. In both cases it
+ * says so on standard error. */
+static wrapper *import_tls(const struct tls **functions) {
     static struct tls tls;
-    char path[PATH_MAX];
-
-    find_library(path);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL || load_functions(&tls, library) < 0) {
+    if (load_functions(&tls) < 0) {
         /* Call dlerror right after the call that failed: the next call of
          * dlopen or dlsym would overwrite the message. */
         (void)fprintf(stderr, "no TLS: %s\n", dlerror());
         return NULL;
     }
     (void)fprintf(stderr, "TLS: %s\n", tls.OpenSSL_version(OPENSSL_VERSION));
-    *found = &tls;
+    *functions = &tls;
     return wrap;
 }
 #else
 /* There are no headers, so there is no wrapper either. */
-static wrapper *import_tls(const struct tls **found) {
+static wrapper *import_tls(const struct tls **functions) {
     (void)fprintf(stderr, "no TLS: built without the headers of OpenSSL\n");
-    *found = NULL;
+    *functions = NULL;
     return NULL;
 }
 #endif
@@ -219,8 +238,40 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Ends the program if a standard descriptor is closed. A new socket would get
- * that number: lesson 01. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
+static void read_arguments(int argc, char **argv, struct arguments *arguments) {
+    for (;;) {
+        int option = getopt(argc, argv, "+hst:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 's')
+            arguments->wants_tls = 1;
+        else if (option == 't')
+            arguments->milliseconds = parse_seconds(optarg);
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 2)
+        usage(stderr, 2);
+    arguments->host = argv[optind];
+    arguments->port = argv[optind + 1];
+    in_port_t number;
+    if (addr_parse_port(arguments->port, strlen(arguments->port), 1, &number) <
+        0)
+        errx(1, "%s is not a port: 1 to 65535", arguments->port);
+}
+
+/* Ends the program if a standard descriptor is closed. The kernel would give
+ * the free number to our socket, and then what we print would go to the server:
+ * lesson 01. */
 static void require_standard_descriptors(void) {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -229,25 +280,29 @@ static void require_standard_descriptors(void) {
 }
 
 /* Receives without TLS. Returns the number of bytes, or 0 at the end. */
-static size_t receive_plain(struct connection *from, char *bytes, size_t size) {
-    ssize_t received = deadline_recv(from->deadline, from->fd, bytes, size);
+static size_t receive_plain(struct connection *connection, char *bytes,
+                            size_t size) {
+    ssize_t received =
+        deadline_recv(connection->deadline, connection->fd, bytes, size);
     if (received < 0)
         err(1, "recv");
     return (size_t)received;
 }
 
-/* Returns a socket that is connected to this address, or -1. Then it has said
- * why. */
-static int try_address(const struct addrinfo *where, struct deadline deadline) {
+/* Returns a socket that is connected to this address. If that fails, says why,
+ * and returns -1. */
+static int try_address(const struct addrinfo *address,
+                       struct deadline deadline) {
     char name[ADDR_TEXT_BYTES];
-    (void)addr_format(where->ai_addr, where->ai_addrlen, name);
+    (void)addr_format(address->ai_addr, address->ai_addrlen, name);
 
-    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         warn("socket %s", name);
         return -1;
     }
-    if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
+    if (deadline_connect(deadline, fd, address->ai_addr, address->ai_addrlen) <
+        0) {
         warn("connect %s", name);
         (void)close(fd); /* nothing was sent on it */
         return -1;
@@ -265,10 +320,10 @@ static int connect_to(const char *host, const char *port,
         errx(1, "%s: %s", host, gai_strerror(error));
 
     int fd = -1;
-    const struct addrinfo *where = list;
-    while (where != NULL && fd < 0) {
-        fd = try_address(where, deadline);
-        where = where->ai_next;
+    const struct addrinfo *address = list;
+    while (address != NULL && fd < 0) {
+        fd = try_address(address, deadline);
+        address = address->ai_next;
     }
     freeaddrinfo(list);
     if (fd < 0)
@@ -276,11 +331,11 @@ static int connect_to(const char *host, const char *port,
     return fd;
 }
 
-/* Prints everything that the server sends, until it ends. */
-static void print_all(struct connection *from) {
+/* Prints everything that the server sends, until the server ends the stream. */
+static void print_all(struct connection *connection) {
     static char piece[PIECE_BYTES];
     for (;;) {
-        size_t length = from->receive(from, piece, sizeof piece);
+        size_t length = connection->receive(connection, piece, sizeof piece);
         if (length == 0)
             return;
         if (fwrite(piece, 1, length, stdout) != length)
@@ -291,43 +346,25 @@ static void print_all(struct connection *from) {
 }
 
 int main(int argc, char **argv) {
-    int milliseconds = DEFAULT_MS;
-    int wants_tls = 0;
-    for (;;) {
-        int option = getopt(argc, argv, "+hst:");
-        if (option == -1)
-            break;
-        if (option == 'h')
-            usage(stdout, 0);
-        else if (option == 's')
-            wants_tls = 1;
-        else if (option != 't')
-            usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
-    }
-    if (argc - optind != 2)
-        usage(stderr, 2);
-    const char *port = argv[optind + 1];
-    in_port_t number;
-    if (addr_parse_port(port, strlen(port), 1, &number) < 0)
-        errx(1, "%s is not a port: 1 to 65535", port);
+    struct arguments arguments = {.milliseconds = DEFAULT_MS};
+    read_arguments(argc, argv, &arguments);
     require_standard_descriptors();
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     struct connection connection = {
-        .host = argv[optind],
-        .deadline = deadline_after(milliseconds),
+        .host = arguments.host,
+        .deadline = deadline_after(arguments.milliseconds),
         .receive = receive_plain,
     };
     /* try: */
     wrapper *ssl = import_tls(&connection.tls);
     /* except: */
-    if (ssl == NULL && wants_tls)
+    if (ssl == NULL && arguments.wants_tls)
         errx(1, "TLS was asked for, but there is none: not connecting");
     /* else: */
-    connection.fd = connect_to(connection.host, port, connection.deadline);
-    if (wants_tls)
+    connection.fd =
+        connect_to(connection.host, arguments.port, connection.deadline);
+    if (arguments.wants_tls)
         ssl(&connection);
     else
         (void)fprintf(stderr, "plain text: nobody has proved who this is\n");

@@ -21,8 +21,8 @@ enum {
 
 typedef unsigned char byte;
 
-/* The functions that we use. Their types are those of zlib.h, which we don't
- * need for that. */
+/* The functions that we use, with the types that zlib.h gives them. We have
+ * written the types down here, so we do not need zlib.h itself. */
 struct zlib {
     const char *(*version)(void);
     unsigned long (*bound)(unsigned long length);
@@ -32,7 +32,14 @@ struct zlib {
                       unsigned long length);
 };
 
-/* Their names, and where in the struct each pointer is. */
+/* Three numbers, as in 1.2.11. */
+struct version {
+    unsigned long major;
+    unsigned long minor;
+    unsigned long patch;
+};
+
+/* The names of the functions, and where in the struct each pointer is. */
 static const struct symbol {
     const char *name;
     size_t offset;
@@ -50,25 +57,32 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Compares number by number, because 1.2.11 is newer than 1.2.9. A number that
- * is left out counts as 0. */
-static int is_new_enough(const char *version) {
-    static const unsigned long wanted[] = {1, 2, 11};
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+/* Reads a version, such as "1.2.11". A number that is left out is 0. */
+static struct version parse_version(const char *text) {
+    unsigned long numbers[3] = {0, 0, 0};
+    for (size_t i = 0; i < 3; i++) {
         char *end;
-        unsigned long number = strtoul(version, &end, 10);
-        if (number != wanted[i])
-            return i > 0 && number > wanted[i];
-        if (*end == '.')
-            version = end + 1;
-        else
-            version = "";
+        numbers[i] = strtoul(text, &end, 10);
+        if (*end != '.')
+            break;
+        text = end + 1;
     }
-    return 1;
+    return (struct version){numbers[0], numbers[1], numbers[2]};
 }
 
-/* Finds zlib and its functions. Returns 0, or -1 when zlib cannot be used; then
- * it has said why. dlerror must be called before the next call of its kind. */
+/* Returns whether this is version 1.2.11 or newer, but not 2 or newer. We
+ * compare number by number, because 1.2.11 is newer than 1.2.9. */
+static int is_new_enough(struct version version) {
+    if (version.major != 1)
+        return 0;
+    if (version.minor != 2)
+        return version.minor > 2;
+    return version.patch >= 11;
+}
+
+/* Finds zlib and its functions. Returns 0. If zlib cannot be used, says why and
+ * returns -1. dlerror is called right after the call that failed, because the
+ * next call of dlopen or dlsym would overwrite the reason. */
 static int find_zlib(struct zlib *zlib) {
     void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
@@ -81,10 +95,12 @@ static int find_zlib(struct zlib *zlib) {
             warnx("no zlib: %s", dlerror());
             return -1;
         }
-        memcpy((char *)zlib + symbols[i].offset, &function, sizeof function);
+        char *member = (char *)zlib + symbols[i].offset;
+        memcpy(member, &function, sizeof function);
     }
-    if (!is_new_enough(zlib->version())) {
-        warnx("no zlib: it is version %s, not 1.2.11", zlib->version());
+    const char *version = zlib->version();
+    if (!is_new_enough(parse_version(version))) {
+        warnx("no zlib: it is version %s, not 1.2.11", version);
         return -1;
     }
     return 0;
@@ -140,36 +156,39 @@ static void pack(void) {
     write_bytes(input, length);
 }
 
-/* Reads the digits up to end. Returns the number, or -1 when this is not a
- * number from 0 to MOST_BYTES. */
-static long parse_length(const byte *digit, const byte *end) {
+/* Reads a number from count digits. Returns the number, or -1 when this is not
+ * a number from 0 to MOST_BYTES. */
+static long parse_length(const byte *digits, size_t count) {
     long number = 0;
-    if (digit == end)
+    if (count == 0)
         return -1;
-    for (; digit < end; digit++) {
-        if (*digit < '0' || *digit > '9')
+    for (size_t i = 0; i < count; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
             return -1;
-        number = number * 10 + (*digit - '0');
+        number = number * 10 + (digits[i] - '0');
         if (number > MOST_BYTES)
             return -1;
     }
     return number;
 }
 
-/* Reads the line "KIND LENGTH". Returns LENGTH, and in *body where the line
- * ends; or -1 when the message does not begin with such a line. */
+/* Reads the line "KIND LENGTH". Returns LENGTH, and lets *body point to the
+ * first byte behind the line. If the message does not begin with such a line,
+ * returns -1. */
 static long parse_header(const byte *message, size_t length, const char *kind,
                          const byte **body) {
-    size_t kind_length = strlen(kind);
     const byte *newline = memchr(message, '\n', length);
     if (newline == NULL)
         return -1;
-    if ((size_t)(newline - message) < kind_length + 1)
+    size_t line_length = (size_t)(newline - message);
+    size_t kind_length = strlen(kind);
+    size_t before_digits = kind_length + 1; /* the kind and a blank */
+    if (line_length < before_digits)
         return -1;
     if (memcmp(message, kind, kind_length) != 0 || message[kind_length] != ' ')
         return -1;
     *body = newline + 1;
-    return parse_length(message + kind_length + 1, newline);
+    return parse_length(message + before_digits, line_length - before_digits);
 }
 
 /* Prints what is in the body of a zlib message. */
@@ -191,7 +210,7 @@ static void unpack(void) {
     static byte message[MESSAGE_BYTES];
     size_t length = read_all(message, sizeof message);
     const byte *end = message + length;
-    const byte *body;
+    const byte *body; /* it goes on until end */
 
     long original = parse_header(message, length, "plain", &body);
     if (original >= 0) {
@@ -209,14 +228,12 @@ static void unpack(void) {
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc > 2)
-        usage(stderr, 2);
-    if (argc == 2 && strcmp(argv[1], "-d") != 0)
-        usage(stderr, 2);
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
-    if (argc == 2)
+    if (argc == 1)
+        pack();
+    else if (argc == 2 && strcmp(argv[1], "-d") == 0)
         unpack();
     else
-        pack();
+        usage(stderr, 2);
     return 0;
 }

@@ -136,16 +136,18 @@ static int read_number(const char *text, const char *name, long long least,
     char *end;
     errno = 0;
     long long number = strtoll(digits, &end, 10);
-    if (end == digits || *end != '\0' || errno != 0)
-        return 0;
+    if (end == digits || *end != '\0')
+        return 0; /* this is not a number */
+    if (errno == ERANGE)
+        return 0; /* the number does not fit into a long long */
     if (number < least || number > most)
         return 0;
     *value = number;
     return 1;
 }
 
-/* Returns 1 if text is a setting that we know, and keeps its number. Otherwise
- * it returns 0. */
+/* If text is a setting that we know, stores its number, and returns 1.
+ * Otherwise returns 0. */
 static int read_setting(const char *text) {
     if (read_number(text, "seconds", 0, 1000000000000, &config_seconds))
         return 1;

@@ -63,7 +63,45 @@ static struct deadline parse_deadline(const char *text) {
     return deadline_after(milliseconds);
 }
 
-/* If 1 or 2 were closed, our socket would get that number: see lesson 01. */
+/* Returns the family that an option asks for. Ends the program if an earlier
+ * option has asked for the other one. */
+static int choose_family(int earlier, int asked_for) {
+    if (earlier != AF_UNSPEC && earlier != asked_for)
+        usage(stderr, 2);
+    return asked_for;
+}
+
+/* Reads the command line into *dial and *seconds. */
+static void read_arguments(int argc, char **argv, struct dial *dial,
+                           const char **seconds) {
+    for (;;) {
+        int option = getopt(argc, argv, "+h46d:t:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == '4')
+            dial->family = choose_family(dial->family, AF_INET);
+        else if (option == '6')
+            dial->family = choose_family(dial->family, AF_INET6);
+        else if (option == 'd')
+            dial->delay_ms = parse_delay(optarg);
+        else if (option == 't')
+            *seconds = optarg;
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 2)
+        usage(stderr, 2);
+    dial->host = argv[optind];
+    dial->port = argv[optind + 1];
+    in_port_t number;
+    if (addr_parse_port(dial->port, strlen(dial->port), 1, &number) < 0)
+        errx(1, "%s is not a port: 1 to 65535", dial->port);
+}
+
+/* If descriptor 1 or 2 were closed, our socket would get that number, and what
+ * we print would go to the server: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -125,10 +163,11 @@ static void print_bytes(const char *bytes, size_t length) {
     size_t written = 0;
     while (written < length) {
         ssize_t count = write(STDOUT_FILENO, bytes + written, length - written);
-        if (count < 0 && errno != EINTR)
+        if (count < 0 && errno == EINTR)
+            continue; /* a signal interrupted it: try again */
+        if (count < 0)
             err(1, "standard output");
-        if (count > 0)
-            written += (size_t)count;
+        written += (size_t)count;
     }
 }
 
@@ -164,31 +203,8 @@ int main(int argc, char **argv) {
         .observer = print_step,
         .context = &start,
     };
-    const char *seconds = "5";
-    for (;;) {
-        int option = getopt(argc, argv, "+h46d:t:");
-        if (option == -1)
-            break;
-        if (option == 'h')
-            usage(stdout, 0);
-        else if (option == '4' && dial.family != AF_INET6)
-            dial.family = AF_INET;
-        else if (option == '6' && dial.family != AF_INET)
-            dial.family = AF_INET6;
-        else if (option == 'd')
-            dial.delay_ms = parse_delay(optarg);
-        else if (option == 't')
-            seconds = optarg;
-        else
-            usage(stderr, 2);
-    }
-    if (argc - optind != 2)
-        usage(stderr, 2);
-    dial.host = argv[optind];
-    dial.port = argv[optind + 1];
-    in_port_t number;
-    if (addr_parse_port(dial.port, strlen(dial.port), 1, &number) < 0)
-        errx(1, "%s is not a port: 1 to 65535", dial.port);
+    const char *seconds = "5"; /* unless -t says otherwise */
+    read_arguments(argc, argv, &dial, &seconds);
     require_output();
     /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);

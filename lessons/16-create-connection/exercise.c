@@ -123,7 +123,8 @@ static int fetch_fastest(struct server *servers, size_t count, int delay_ms,
  * their number. */
 static size_t read_servers(struct server *servers, char **words, int count) {
     size_t used = 0;
-    if (count < 2 || count % 2 != 0 || count > 2 * MOST_SERVERS)
+    int has_pairs = count >= 2 && count % 2 == 0;
+    if (!has_pairs || count > 2 * MOST_SERVERS)
         usage(stderr, 2);
     for (int i = 0; i < count; i += 2) {
         struct server *server = &servers[used];

@@ -45,16 +45,16 @@ struct server {
     enum state state;
     char name[ADDR_TEXT_BYTES];
     int fd;                 /* -1 if it has no open socket */
-    size_t length;          /* so many bytes have been received */
-    char bytes[LINE_BYTES]; /* which may go on behind the first line */
+    size_t length;          /* how many bytes have been received */
+    char bytes[LINE_BYTES]; /* these bytes: the first line, and perhaps more */
 };
 
 struct race {
     int delay_ms;
     struct deadline deadline;
-    struct deadline next; /* then the next server is tried */
-    size_t count;
-    size_t begun; /* so many servers have been tried */
+    struct deadline next; /* when the next server is to be tried */
+    size_t count;         /* how many servers there are */
+    size_t begun;         /* how many of them have been tried */
     struct server servers[MOST_SERVERS];
 };
 
@@ -95,12 +95,29 @@ static void fail_server(struct race *race, struct server *server,
     warnx("%s %s: %s", call, server->name, reason);
     close_server(server);
     server->state = FAILED;
-    if (server == &race->servers[race->begun - 1])
+    const struct server *latest = &race->servers[race->begun - 1];
+    if (server == latest)
         race->next = deadline_after(0);
 }
 
-/* Connects to the first address of the server's host. connect does not wait:
- * it returns at once, with EINPROGRESS. */
+/* Begins to connect to this address. connect does not wait: it returns at once,
+ * with EINPROGRESS. */
+static void begin_connect(struct race *race, struct server *server,
+                          const struct addrinfo *address) {
+    addr_format(address->ai_addr, address->ai_addrlen, server->name);
+    server->state = CONNECTING;
+    server->fd = socket(address->ai_family,
+                        SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (server->fd < 0) {
+        fail_server(race, server, "socket", strerror(errno));
+        return;
+    }
+    int result = connect(server->fd, address->ai_addr, address->ai_addrlen);
+    if (result < 0 && errno != EINPROGRESS)
+        fail_server(race, server, "connect", strerror(errno));
+}
+
+/* Tries the next server, at the first address of its host. */
 static void begin_server(struct race *race) {
     struct server *server = &race->servers[race->begun];
     race->begun++;
@@ -114,19 +131,12 @@ static void begin_server(struct race *race) {
         fail_server(race, server, "lookup", gai_strerror(error));
         return;
     }
-    addr_format(list->ai_addr, list->ai_addrlen, server->name);
-    server->state = CONNECTING;
-    server->fd =
-        socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (server->fd < 0)
-        fail_server(race, server, "socket", strerror(errno));
-    else if (connect(server->fd, list->ai_addr, list->ai_addrlen) < 0 &&
-             errno != EINPROGRESS)
-        fail_server(race, server, "connect", strerror(errno));
+    begin_connect(race, server, list);
     freeaddrinfo(list);
 }
 
-/* connect has ended. SO_ERROR says whether it has succeeded. */
+/* Call this when the attempt to connect has ended. SO_ERROR says whether it has
+ * succeeded. */
 static void finish_connect(struct race *race, struct server *server) {
     int error;
     socklen_t size = sizeof error;
@@ -215,7 +225,7 @@ static void fail_late_servers(struct race *race) {
         struct server *server = &race->servers[i];
         if (server->state == CONNECTING)
             fail_server(race, server, "connect", late);
-        if (server->state == RECEIVING)
+        else if (server->state == RECEIVING)
             fail_server(race, server, "recv", late);
     }
 }
@@ -264,7 +274,8 @@ static void copy_all(struct server *server, struct deadline deadline) {
 
 /* Puts the servers that the command line names into *race. */
 static void add_servers(struct race *race, char **words, int count) {
-    if (count < 2 || count % 2 != 0 || count > 2 * MOST_SERVERS)
+    int has_pairs = count >= 2 && count % 2 == 0;
+    if (!has_pairs || count > 2 * MOST_SERVERS)
         usage(stderr, 2);
     for (int i = 0; i < count; i += 2) {
         struct server *server = &race->servers[race->count];

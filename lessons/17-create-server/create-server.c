@@ -57,8 +57,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns the number that the text is. Ends the program unless the text is a
- * number from 0 to largest, in digits alone. */
+/* Returns the number in this text. Ends the program unless the text is a number
+ * from 0 to largest, in digits alone. */
 static int parse_number(const char *text, int largest, const char *what) {
     unsigned long long number;
     if (number_parse(text, 0, (unsigned)largest, &number) < 0)
@@ -83,16 +83,20 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments) {
         else
             usage(stderr, 2);
     }
-    int left = argc - optind;
-    if (left != 1 && left != 2)
-        usage(stderr, 2);
-    if (left == 2)
+    int words = argc - optind;
+    if (words == 1) {
+        arguments->port = argv[optind];
+    } else if (words == 2) {
         arguments->address = argv[optind];
-    arguments->port = argv[argc - 1];
+        arguments->port = argv[optind + 1];
+    } else {
+        usage(stderr, 2);
+    }
     (void)parse_number(arguments->port, LARGEST_PORT, "port");
 }
 
-/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+/* If descriptor 1 or 2 were closed, a socket would get that number, and what we
+ * print would go to a client: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -133,10 +137,14 @@ static int has_dualstack_ipv6(void) {
     return result == 0;
 }
 
+static int is_only_ipv6(const struct arguments *arguments) {
+    return (arguments->options & LISTENER_ONLY_IPV6) != 0;
+}
+
 /* Opens the listener at the first address that the text stands for. */
 static int listen_on(const char *address, const struct arguments *arguments) {
     int family = AF_UNSPEC;
-    if ((arguments->options & LISTENER_ONLY_IPV6) != 0)
+    if (is_only_ipv6(arguments))
         family = AF_INET6;
     struct addrinfo *list;
     int error =
@@ -169,24 +177,33 @@ static void print_families(const char *families) {
         err(1, "standard output");
 }
 
-/* Listens where the arguments say, and prints where that is. */
-static int create_server(const struct arguments *arguments) {
-    const char *address = arguments->address;
-    const char *families = NULL;
-    if (address == NULL && (arguments->options & LISTENER_ONLY_IPV6) != 0) {
+/* Listens at every address of this machine. Prints where that is, and which
+ * clients can come. */
+static int listen_everywhere(const struct arguments *arguments) {
+    const char *address;
+    const char *families;
+    if (is_only_ipv6(arguments)) {
         address = "::";
         families = "IPv6 only";
-    } else if (address == NULL && has_dualstack_ipv6()) {
+    } else if (has_dualstack_ipv6()) {
         address = "::";
         families = "IPv4 and IPv6";
-    } else if (address == NULL) {
+    } else {
         address = "0.0.0.0";
         families = "IPv4 only";
     }
     int listener = listen_on(address, arguments);
     announce(listener);
-    if (families != NULL)
-        print_families(families);
+    print_families(families);
+    return listener;
+}
+
+/* Listens where the arguments say, and prints where that is. */
+static int create_server(const struct arguments *arguments) {
+    if (arguments->address == NULL)
+        return listen_everywhere(arguments);
+    int listener = listen_on(arguments->address, arguments);
+    announce(listener);
     return listener;
 }
 
@@ -214,6 +231,7 @@ static void unmap(struct sockaddr_storage *address, socklen_t *length) {
 /* Tells the client its name. A new socket has room for thousands of bytes, so
  * send does not have to wait here. */
 static void greet(int fd, const char *name) {
+    /* Room for the words, the name, and the NUL at the end. */
     char line[sizeof "you are \n" + ADDR_TEXT_BYTES];
     int length = snprintf(line, sizeof line, "you are %s\n", name);
     size_t sent;
@@ -221,14 +239,14 @@ static void greet(int fd, const char *name) {
         warn("send to %s", name);
         return;
     }
-    /* A report that cannot be printed is no reason to stop serving; main says
-     * it at the end. */
+    /* If the report cannot be printed, we go on serving. When the server ends,
+     * main says that not every line could be written. */
     if (printf("%s greeted\n", name) < 0)
         warn("standard output");
 }
 
-/* Takes one client after another, until the server is to end. The pause is for
- * the reason that lesson 02 gives: accept would fail again at once. */
+/* Accepts one client after another, until the server is to end. After an error,
+ * accept could fail again at once, so we pause: see lesson 02. */
 static void serve(int listener) {
     while (!stopping) {
         struct sockaddr_storage peer = {0};
@@ -244,7 +262,8 @@ static void serve(int listener) {
         }
         char name[ADDR_TEXT_BYTES];
         unmap(&peer, &length);
-        greet(fd, addr_format((struct sockaddr *)&peer, length, name));
+        (void)addr_format((struct sockaddr *)&peer, length, name);
+        greet(fd, name);
         if (close(fd) < 0)
             warn("close %s", name);
     }

@@ -60,8 +60,9 @@ static void add_listener(struct server *server, int fd) {
     server->count++;
 }
 
-/* Returns whether the variables are meant for this process. If an earlier
- * program did not remove them, they have the number of that program. */
+/* Returns whether the variables LISTEN_PID and LISTEN_FDS are meant for this
+ * process. If our parent inherited them and did not remove them, LISTEN_PID is
+ * the number of another process. */
 static int is_activated(void) {
     const char *text = getenv("LISTEN_PID");
     unsigned long long pid;
@@ -72,7 +73,7 @@ static int is_activated(void) {
     return (pid_t)pid == getpid();
 }
 
-/* Returns how many listeners there are. */
+/* Returns how many listeners have been opened for us. */
 static int number_of_listeners(void) {
     const char *text = getenv("LISTEN_FDS");
     unsigned long long count;
@@ -98,7 +99,7 @@ static void take_listeners(struct server *server) {
     int count = number_of_listeners();
     for (int fd = FIRST_LISTENER; fd < FIRST_LISTENER + count; fd++) {
         require_listener(fd);
-        /* They were kept open for us; COMMAND must not get them too. */
+        /* We have inherited this listener, but COMMAND must not inherit it. */
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
             err(1, "descriptor %d", fd);
         add_listener(server, fd);
@@ -127,24 +128,26 @@ static void announce(const struct server *server) {
     }
 }
 
-/* These variables were for us. A program that COMMAND starts could have our
- * process id by chance, when we have ended. unsetenv fails only for a name that
- * cannot be one. */
+/* Removes the variables, so that COMMAND does not inherit them. When we have
+ * ended, a program that COMMAND started could get our process id by chance, and
+ * would then believe that the variables are for itself. unsetenv fails only if
+ * a name is empty or contains a '='. */
 static void remove_variables(void) {
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("LISTEN_FDS");
     (void)unsetenv("LISTEN_FDNAMES");
 }
 
-/* Sends what can be read from the output, up to its end. */
+/* Sends the output of the command to the client, until the output ends or the
+ * client has left. */
 static void copy_output(FILE *output, int fd) {
     char piece[PIECE_BYTES];
     for (;;) {
-        size_t got = fread(piece, 1, sizeof piece, output);
-        size_t sent;
-        if (got == 0)
+        size_t length = fread(piece, 1, sizeof piece, output);
+        if (length == 0)
             break;
-        if (stream_write_all(fd, piece, got, &sent) < 0) {
+        size_t sent;
+        if (stream_write_all(fd, piece, length, &sent) < 0) {
             warn("send");
             break;
         }
@@ -154,7 +157,7 @@ static void copy_output(FILE *output, int fd) {
 }
 
 static void serve_client(int fd, const char *command) {
-    /* To run what our caller wants is what we are here for. The e means
+    /* It is the task of this program to run the caller's command. The e means
      * close-on-exec. NOLINTNEXTLINE(cert-env33-c) */
     FILE *output = popen(command, "re");
     if (output == NULL) {
@@ -165,8 +168,8 @@ static void serve_client(int fd, const char *command) {
     (void)pclose(output); /* how the command ended is not our concern */
 }
 
-/* What made a call fail may pass. Without the pause, a call that goes on
- * failing would use a whole processor. */
+/* Says which call has failed, and pauses before we try again. Without the
+ * pause, a call that fails again and again would keep a processor busy. */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
     deadline_pause(PAUSE_MS);
@@ -196,8 +199,9 @@ static _Noreturn void serve(struct server *server, const char *command) {
     }
 }
 
-/* The signal handler of SIGPIPE. A signal that we ignored would be ignored in
- * COMMAND too; one that has a handler is not. */
+/* The signal handler of SIGPIPE. Why do we not ignore the signal? COMMAND would
+ * inherit that, and would ignore SIGPIPE too. A handler is not inherited, so
+ * SIGPIPE still ends COMMAND: execve(2). */
 static void do_nothing(int signal_number) {
     (void)signal_number;
 }

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,7 @@
 
 enum {
     LINE_BYTES = 100, /* the longest request, with its newline */
-    PATH_BYTES = sizeof(((struct sockaddr_un *)NULL)->sun_path),
+    PATH_BYTES = 108, /* the array for a path in an address: unix(7) */
     PAUSE_NANOSECONDS = 10 * 1000 * 1000, /* after an accept that failed */
 };
 
@@ -35,8 +34,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* If 1 or 2 were closed, our lock would get that number, and what we print
- * would go into its file. */
+/* If descriptor 1 or 2 were closed, the lock's file would get that number, and
+ * what we print would go into this file. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -55,9 +54,10 @@ static struct sockaddr_un parse_path(const char *path) {
 }
 
 /* Locks the file PATH.lock, or ends the program if another server has locked
- * it. We never unlock it: the kernel does so when we end, however we end. And
- * we never remove it: two servers could then have a lock each, one on the
- * removed file, and one on a new file of the same name. */
+ * it. We leave its descriptor open, and never unlock the file: the kernel does
+ * that when we end, even if a signal kills us. And we never remove the file.
+ * Otherwise two servers could each have a lock: one on the removed file, and
+ * one on a new file of the same name. */
 static void lock_path(const char *path) {
     char name[PATH_BYTES + sizeof ".lock"];
     (void)snprintf(name, sizeof name, "%s.lock", path);
@@ -90,7 +90,8 @@ static void remove_dead(const struct sockaddr_un *own) {
         err(1, "socket");
     if (connect(fd, (const struct sockaddr *)own, sizeof *own) == 0)
         errx(1, "%s: another server answers there", path);
-    if (errno != ECONNREFUSED) /* perhaps it is alive: do not touch it */
+    /* After any other error, the server may be alive. So we keep its file. */
+    if (errno != ECONNREFUSED)
         err(1, "%s: connect", path);
     (void)close(fd); /* it was never connected */
     if (unlink(path) < 0)
@@ -111,15 +112,17 @@ static int listen_at(const struct sockaddr_un *own) {
     return fd;
 }
 
-/* Receives up to and with a newline, LINE_BYTES at most. Returns how many bytes
- * came, or -1 if the client has left, or is silent for too long. */
+/* Receives until a newline has come, but LINE_BYTES at most. Returns how many
+ * bytes came, or -1 if the client has left, or is silent for too long. */
 static ssize_t receive_line(int fd, char line[LINE_BYTES]) {
     size_t length = 0;
     while (length < LINE_BYTES) {
         ssize_t received = recv(fd, line + length, LINE_BYTES - length, 0);
-        if (received < 0)
+        if (received < 0) {
             warn("recv");
-        if (received <= 0)
+            return -1;
+        }
+        if (received == 0)
             return -1;
         length += (size_t)received;
         if (memchr(line, '\n', length) != NULL)
@@ -192,7 +195,7 @@ static void shut_listener(int signal_number) {
     (void)shutdown(listener, SHUT_RD);
 }
 
-/* Takes one client after another, until the listener is shut down. */
+/* Accepts one client after another, until the listener is shut down. */
 static void serve_clients(void) {
     const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
     for (;;) {
@@ -207,6 +210,14 @@ static void serve_clients(void) {
         serve_client(fd);
         (void)close(fd); /* an error here changes nothing for other clients */
     }
+}
+
+static int announce(const char *path) {
+    if (printf("listening on %s\n", path) < 0)
+        return -1;
+    if (fflush(stdout) == EOF)
+        return -1;
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -224,12 +235,14 @@ int main(int argc, char **argv) {
     listener = listen_at(&own);
     (void)signal(SIGINT, shut_listener);
     (void)signal(SIGTERM, shut_listener);
-    int failed = printf("listening on %s\n", path) < 0 || fflush(stdout) == EOF;
-    if (failed)
+    int status = 0;
+    if (announce(path) < 0) {
         warn("standard output");
-    else
+        status = 1;
+    } else {
         serve_clients();
+    }
     if (unlink(path) < 0)
         err(1, "unlink %s", path);
-    return failed;
+    return status;
 }

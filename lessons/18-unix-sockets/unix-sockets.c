@@ -35,8 +35,8 @@
 #include <unistd.h>
 
 enum {
-    PIECE_BYTES = 4096, /* received at a time: the longest message we take */
-    TALK_MS = 1000,     /* a conversation takes no longer, on either side */
+    PIECE_BYTES = 4096, /* the most bytes of one recv, or of one message */
+    TALK_MS = 1000,     /* the longest conversation, for server and client */
     PAUSE_MS = 100,     /* after an accept that failed */
     PRIVATE = S_IXUSR | S_IRWXG | S_IRWXO, /* what umask(2) takes away */
 };
@@ -59,7 +59,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+/* If descriptor 1 or 2 were closed, a socket would get that number, and what we
+ * print would go to the peer: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -98,17 +99,18 @@ static int make_socket(int type) {
     return fd;
 }
 
-/* Asks the kernel who is at the other end of this connection. Returns 0, or -1
- * and errno. */
+/* Asks the kernel which process is at the other end of this connection, and
+ * puts its numbers into *peer. Returns 0, or -1 and errno. */
 static int ask_peer(int fd, struct ucred *peer) {
     socklen_t length = sizeof *peer;
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &length);
 }
 
-/* Receives what has come, or the next message: as recv(2) does, but a message
- * for which PIECE_BYTES is too small is the error EMSGSIZE. Without MSG_TRUNC,
- * recv would return PIECE_BYTES, and the rest of the message would be lost
- * without a word: recv(2). */
+/* Receives from a stream what has come, or with -m the next message, and
+ * returns what recv(2) returns. But if a message is longer than PIECE_BYTES,
+ * returns -1 with errno EMSGSIZE. With MSG_TRUNC, recv returns the length of
+ * the whole message. Without it, recv would return PIECE_BYTES, and we would
+ * not notice that the rest of the message is lost. */
 static ssize_t receive(struct deadline end, int fd, char piece[PIECE_BYTES]) {
     if (deadline_wait(end, fd, POLLIN) < 0)
         return -1;
@@ -122,20 +124,28 @@ static ssize_t receive(struct deadline end, int fd, char piece[PIECE_BYTES]) {
 
 /* The server. */
 
-/* Says why bind found the address in use, and ends the program. Only connect
- * can tell a live server from a file that a dead one has left. But to connect,
- * a file that is no socket looks like a dead server, so we look at it first. */
+/* Returns whether there is a file at this path that is not a socket. */
+static int is_other_file(const char *path) {
+    struct stat file;
+    if (lstat(path, &file) < 0)
+        return 0;
+    return !S_ISSOCK(file.st_mode);
+}
+
+/* Says why bind found the address in use, and ends the program. A socket's file
+ * can belong to a live server, or a dead server has left it. To learn which, we
+ * call connect. But connect fails with ECONNREFUSED for a file of another kind
+ * too, so we look at the kind first. */
 static _Noreturn void report_in_use(const struct address *own, const char *path,
                                     int type) {
-    struct stat file;
-    if (!is_abstract(path) && lstat(path, &file) == 0 &&
-        !S_ISSOCK(file.st_mode))
+    if (!is_abstract(path) && is_other_file(path))
         errx(1, "bind %s: there is a file, and it is not a socket", path);
 
-    /* A live server may be so busy that connect would have to wait. */
+    /* EAGAIN means that a live server is so busy that connect would have to
+     * wait. */
     int fd = make_socket(type | SOCK_NONBLOCK);
-    if (connect(fd, (const struct sockaddr *)&own->name, own->length) == 0 ||
-        errno == EAGAIN)
+    int result = connect(fd, (const struct sockaddr *)&own->name, own->length);
+    if (result == 0 || errno == EAGAIN)
         errx(1, "bind %s: a server is listening there", path);
     if (errno == ECONNREFUSED)
         errx(1, "bind %s: in use, but no server is listening", path);
@@ -163,9 +173,9 @@ static int listen_at(const char *path, int type) {
     return fd;
 }
 
-/* Sends the client back what it sends, in the same pieces, until it ends its
- * side, or a call fails, or its time is over. Returns how many bytes that was.
- */
+/* Sends the client back what it sends, in the same pieces, until the client
+ * ends its side, or a call fails, or the time is over. Returns how many bytes
+ * were sent back. */
 static unsigned long long echo(int fd, pid_t process) {
     struct deadline end = deadline_after(TALK_MS);
     char piece[PIECE_BYTES];
@@ -173,9 +183,11 @@ static unsigned long long echo(int fd, pid_t process) {
 
     for (;;) {
         ssize_t received = receive(end, fd, piece);
-        if (received < 0)
+        if (received < 0) {
             warn("recv from process %d", process);
-        if (received <= 0)
+            return total;
+        }
+        if (received == 0)
             return total;
         size_t sent;
         if (deadline_send(end, fd, piece, (size_t)received, &sent) < 0) {
@@ -186,8 +198,8 @@ static unsigned long long echo(int fd, pid_t process) {
     }
 }
 
-/* Serves one client. A report that cannot be printed is no reason to stop
- * serving; serve_main says it at the end. */
+/* Serves one client. If a report cannot be printed, we go on serving. When the
+ * server ends, its exit status says that something was not printed. */
 static void serve_client(int fd) {
     struct ucred peer;
     if (ask_peer(fd, &peer) < 0) {
@@ -209,7 +221,7 @@ static void shut_listener(int signal_number) {
     (void)shutdown(listener, SHUT_RD);
 }
 
-/* Takes one client after another, until the listener is shut down. */
+/* Accepts one client after another, until the listener is shut down. */
 static void serve_clients(void) {
     for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -235,11 +247,15 @@ static int serve_main(const char *path, int type) {
         serve_clients();
 
     /* bind has made a file, and close would not remove it. */
-    if (!is_abstract(path) && unlink(path) < 0)
-        err(1, "unlink %s", path);
+    if (!is_abstract(path)) {
+        if (unlink(path) < 0)
+            err(1, "unlink %s", path);
+    }
     if (close(listener) < 0)
         err(1, "close");
-    return ferror(stdout) ? 1 : 0; /* the reason was printed before */
+    if (ferror(stdout))
+        return 1; /* the reason was printed before */
+    return 0;
 }
 
 /* The client. */
@@ -253,9 +269,12 @@ static void print_answer(struct deadline end, int fd) {
             err(1, "recv");
         if (received == 0)
             return;
+        /* stdout is line-buffered. Then fwrite may return the whole length even
+         * if it could not write a line. So we do not use the results of these
+         * two calls, but ask ferror, which notices each failure. */
         (void)fwrite(piece, 1, (size_t)received, stdout);
         (void)fflush(stdout);
-        if (ferror(stdout)) /* one of the two has failed */
+        if (ferror(stdout))
             err(1, "standard output");
     }
 }
@@ -305,18 +324,19 @@ static void send_message(int fd, const char *message) {
         err(1, "send");
 }
 
-/* Prints which process is the peer of this end, as the kernel sees it. */
-static void print_peer(const char *who, int fd) {
+/* Prints which process is the peer of this end, as the kernel sees it. The role
+ * is "parent" or "child". */
+static void print_peer(const char *role, int fd) {
     struct ucred peer;
     if (ask_peer(fd, &peer) < 0)
         err(1, "getsockopt SO_PEERCRED");
-    if (printf("%s %d: my peer is process %d\n", who, getpid(), peer.pid) < 0)
+    if (printf("%s %d: my peer is process %d\n", role, getpid(), peer.pid) < 0)
         err(1, "standard output");
 }
 
-/* Prints what each recv returns, until the other end sends no more. Returns how
- * often something came. */
-static unsigned print_pieces(const char *who, int fd) {
+/* Prints what each recv returns, until the other end sends no more. Returns the
+ * number of pieces that came. */
+static unsigned print_pieces(const char *role, int fd) {
     char piece[PIECE_BYTES];
     unsigned pieces = 0;
     for (;;) {
@@ -326,7 +346,7 @@ static unsigned print_pieces(const char *who, int fd) {
         if (received == 0)
             return pieces;
         pieces++;
-        if (printf("%s %d: received %.*s\n", who, getpid(), (int)received,
+        if (printf("%s %d: received %.*s\n", role, getpid(), (int)received,
                    piece) < 0)
             err(1, "standard output");
     }
@@ -337,7 +357,7 @@ static int pair_main(int type) {
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0)
         err(1, "socketpair");
     print_peer("parent", ends[0]);
-    /* They wait in the kernel until somebody receives them. */
+    /* The messages wait in the kernel until the child receives them. */
     send_message(ends[0], "one");
     send_message(ends[0], "two");
     send_message(ends[0], "three");
@@ -345,8 +365,9 @@ static int pair_main(int type) {
     pid_t child = fork();
     if (child < 0)
         err(1, "fork");
-    /* Each process closes the end that it does not use. If it kept that end,
-     * it would never learn that the other process has ended. */
+    /* Each process closes the end that it does not use. Suppose that the parent
+     * kept the child's end open: then the connection would not end when the
+     * child ends, and the parent would wait for ever. */
     if (child == 0) {
         (void)close(ends[0]);
         print_peer("child", ends[1]);
@@ -369,7 +390,8 @@ int main(int argc, char **argv) {
 
     require_output();
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
-    /* If it is ignored, we could not wait for a child: wait(2). */
+    /* If our parent has made us ignore SIGCHLD, waitpid could not report the
+     * child's end: wait(2). So we set the default. */
     (void)signal(SIGCHLD, SIG_DFL);
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);

@@ -12,44 +12,72 @@
 #include <string.h>
 #include <unistd.h>
 
-static void say(const char *text, const char *reason) {
+enum { MOST_ROLLS = 100000 };
+
+/* How many different numbers four bytes can hold. */
+static const uint64_t numbers = 4294967296;
+
+static _Noreturn void fail(const char *text, const char *reason) {
     dprintf(STDERR_FILENO, "%s: %s\n", text, reason);
+    exit(1);
 }
 
 static void write_all(const char *text, size_t length) {
-    while (length > 0) {
-        ssize_t written = write(STDOUT_FILENO, text, length);
+    size_t done = 0;
+    while (done < length) {
+        ssize_t written = write(STDOUT_FILENO, text + done, length - done);
         if (written < 0 && errno == EINTR)
             continue;
-        if (written < 0) {
-            say("write", strerror(errno));
-            exit(1);
-        }
-        text += written;
-        length -= (size_t)written;
+        if (written < 0)
+            fail("write", strerror(errno));
+        done += (size_t)written;
     }
 }
 
-static uint32_t read_number(void) {
-    union {
-        unsigned char bytes[4];
-        uint32_t number;
-    } both;
-    int count = 0;
-    while (count < 4) {
-        ssize_t got = read(STDIN_FILENO, &both.bytes[count], 1);
-        if (got == 0) {
-            say("standard input", "this is the end");
-            exit(1);
-        }
-        if (got == 1) {
-            count++;
-        } else if (errno != EINTR) {
-            say("standard input", strerror(errno));
-            exit(1);
-        }
+static unsigned char read_byte(void) {
+    for (;;) {
+        unsigned char byte;
+        ssize_t count = read(STDIN_FILENO, &byte, 1);
+        if (count == 1)
+            return byte;
+        if (count == 0)
+            fail("standard input", "this is the end");
+        if (errno != EINTR)
+            fail("standard input", strerror(errno));
     }
-    return ntohl(both.number);
+}
+
+/* The bytes come in network byte order, so ntohl makes the number. */
+static uint32_t read_number(void) {
+    unsigned char bytes[4];
+    uint32_t number;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = read_byte();
+    memcpy(&number, bytes, sizeof number);
+    return ntohl(number);
+}
+
+static int has_only_digits(const char *text) {
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+static uint64_t parse_number(const char *text, uint64_t most) {
+    errno = 0;
+    uint64_t number = strtoull(text, NULL, 10);
+    if (!has_only_digits(text) || errno != 0)
+        fail(text, "is no number, or out of range");
+    if (number < 1 || number > most)
+        fail(text, "is no number, or out of range");
+    return number;
+}
+
+static uint64_t roll(uint64_t sides) {
+    uint64_t left_over = numbers % sides;
+    for (;;) {
+        uint64_t number = read_number();
+        if (number < numbers - left_over)
+            return number % sides + 1;
+    }
 }
 
 int main(int argc, char **argv) {
@@ -57,30 +85,13 @@ int main(int argc, char **argv) {
         dprintf(STDERR_FILENO, "usage: 12-randomness SIDES ROLLS\n");
         return 2;
     }
-    unsigned long long values[2];
-    const unsigned long long most[2] = {4294967296, 100000};
-    for (int i = 0; i < 2; i++) {
-        const char *text = argv[i + 1];
-        errno = 0;
-        values[i] = strtoull(text, NULL, 10);
-        if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0' ||
-            errno != 0 || values[i] < 1 || values[i] > most[i]) {
-            say(text, "is no number, or out of range");
-            return 1;
-        }
-    }
+    uint64_t sides = parse_number(argv[1], numbers);
+    uint64_t rolls = parse_number(argv[2], MOST_ROLLS);
 
-    /* The number of numbers that are left over at the end: (2^32) % sides. */
-    uint64_t left_over = 4294967296 % values[0];
-    for (unsigned long long i = 0; i < values[1]; i++) {
-        uint64_t number;
-        do
-            number = read_number();
-        while (number + left_over >= 4294967296);
+    for (uint64_t i = 0; i < rolls; i++) {
         char line[24];
-        int length = snprintf(
-            line, sizeof line, "%llu\n",
-            (unsigned long long)(number - number / values[0] * values[0] + 1));
+        unsigned long long side = roll(sides);
+        int length = snprintf(line, sizeof line, "%llu\n", side);
         write_all(line, (size_t)length);
     }
     return 0;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_BYTES = 65536 }; /* the longest input of a message */
+
 struct zlib {
     void *library;
     const char *(*zlibVersion)(void);
@@ -22,52 +24,64 @@ struct zlib {
                       const unsigned char *from, unsigned long length);
 };
 
-static int is_old(const char *version) {
-    static const long least[] = {1, 2, 11};
+/* Version 2 and later ones are not good either. */
+static int is_good(const char *version) {
+    long numbers[3] = {0, 0, 0};
+    const char *digits = version;
     for (int i = 0; i < 3; i++) {
         char *end;
-        long number = strtol(version, &end, 10);
-        if (i == 0 && number > 1)
-            return 1;
-        if (number != least[i])
-            return number < least[i];
-        version = end;
-        if (*version == '.')
-            version++;
-        else
-            version = "";
+        numbers[i] = strtol(digits, &end, 10);
+        if (*end != '.')
+            break;
+        digits = end + 1;
+    }
+    if (numbers[0] != 1)
+        return 0;
+    if (numbers[1] != 2)
+        return numbers[1] > 2;
+    return numbers[2] >= 11;
+}
+
+/* Finds one function, and copies the pointer to it into *member, a member of
+ * struct zlib. Returns 0, or -1 after it has said why. */
+static int find_function(const struct zlib *zlib, const char *name,
+                         void *member) {
+    void *function = dlsym(zlib->library, name);
+    if (function == NULL) {
+        warnx("no zlib: %s", dlerror());
+        return -1;
+    }
+    memcpy(member, &function, sizeof function);
+    return 0;
+}
+
+static int find_functions(struct zlib *zlib) {
+    if (find_function(zlib, "zlibVersion", &zlib->zlibVersion) < 0)
+        return -1;
+    if (find_function(zlib, "compressBound", &zlib->compressBound) < 0)
+        return -1;
+    if (find_function(zlib, "compress", &zlib->compress) < 0)
+        return -1;
+    if (find_function(zlib, "uncompress", &zlib->uncompress) < 0)
+        return -1;
+    if (!is_good(zlib->zlibVersion())) {
+        warnx("no zlib: it is version %s", zlib->zlibVersion());
+        return -1;
     }
     return 0;
 }
 
-/* Finds one function. It can be converted by way of a pointer to it. */
-static int find(const struct zlib *zlib, const char *name, void *place) {
-    dlerror();
-    *(void **)place = dlsym(zlib->library, name);
-    const char *error = dlerror();
-    if (error != NULL)
-        warnx("no zlib: %s", error);
-    return error == NULL;
-}
-
+/* Returns 0, or -1 if zlib cannot be used; then it has said why. */
 static int open_zlib(struct zlib *zlib) {
     zlib->library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
     if (zlib->library == NULL) {
         warnx("no zlib: %s", dlerror());
-        return 0;
+        return -1;
     }
-    if (!find(zlib, "zlibVersion", &zlib->zlibVersion) ||
-        !find(zlib, "compressBound", &zlib->compressBound) ||
-        !find(zlib, "compress", &zlib->compress) ||
-        !find(zlib, "uncompress", &zlib->uncompress))
-        goto fail;
-    if (is_old(zlib->zlibVersion())) {
-        warnx("no zlib: it is version %s", zlib->zlibVersion());
-        goto fail;
+    if (find_functions(zlib) < 0) {
+        dlclose(zlib->library);
+        return -1;
     }
-    return 1;
-fail:
-    dlclose(zlib->library);
     return 0;
 }
 
@@ -91,23 +105,28 @@ static unsigned char *read_rest(size_t *length) {
     return (unsigned char *)bytes;
 }
 
+static void pack_with_zlib(const struct zlib *zlib, const unsigned char *input,
+                           size_t length) {
+    unsigned long size = zlib->compressBound(length);
+    unsigned char *output = malloc(size);
+    if (output == NULL)
+        err(1, "malloc");
+    int error = zlib->compress(output, &size, input, length);
+    if (error != 0)
+        errx(1, "compress: error %d", error);
+    printf("zlib %zu\n", length);
+    fwrite(output, 1, size, stdout);
+    free(output);
+}
+
 static void pack(void) {
     size_t length;
     unsigned char *input = read_rest(&length);
-    if (length > 65536)
+    if (length > MOST_BYTES)
         errx(1, "%zu bytes are too many", length);
     struct zlib zlib;
-    if (open_zlib(&zlib)) {
-        unsigned long size = zlib.compressBound(length);
-        unsigned char *output = malloc(size);
-        if (output == NULL)
-            err(1, "malloc");
-        int error = zlib.compress(output, &size, input, length);
-        if (error != 0)
-            errx(1, "compress: error %d", error);
-        printf("zlib %zu\n", length);
-        fwrite(output, size, 1, stdout);
-        free(output);
+    if (open_zlib(&zlib) == 0) {
+        pack_with_zlib(&zlib, input, length);
         dlclose(zlib.library);
     } else {
         printf("plain %zu\n", length);
@@ -116,80 +135,84 @@ static void pack(void) {
     free(input);
 }
 
-static int unpack_zlib(const unsigned char *bytes, size_t length,
-                       size_t wanted) {
+/* Ends the program unless exactly wanted bytes come out of the message. */
+static void unpack_with_zlib(const unsigned char *bytes, size_t length,
+                             size_t wanted) {
     struct zlib zlib;
-    if (!open_zlib(&zlib))
-        return 1;
-    int status = 1;
-    unsigned long size = wanted + 1; /* one more would be too many */
+    if (open_zlib(&zlib) < 0)
+        exit(1);
+    /* With room for one more byte, we notice if there are too many. */
+    unsigned long size = wanted + 1;
     unsigned char *output = malloc(size);
-    if (output == NULL) {
-        warn("malloc");
-        goto close;
-    }
+    if (output == NULL)
+        err(1, "malloc");
     int error = zlib.uncompress(output, &size, bytes, length);
-    if (error != 0 || size != wanted) {
-        warnx("uncompress: error %d, %lu bytes", error, size);
-        goto release;
-    }
+    if (error != 0)
+        errx(1, "uncompress: error %d", error);
+    if (size != wanted)
+        errx(1, "uncompress: %lu bytes, not %zu", size, wanted);
     fwrite(output, 1, size, stdout);
-    status = 0;
-release:
     free(output);
-close:
     dlclose(zlib.library);
-    return status;
 }
 
-static int unpack(void) {
+static size_t parse_length(const char *digits) {
+    if (*digits == '\0' || strspn(digits, "0123456789") != strlen(digits))
+        errx(1, "no number: %s", digits);
+    unsigned long length = strtoul(digits, NULL, 10);
+    if (length > MOST_BYTES)
+        errx(1, "%s is too much", digits);
+    return length;
+}
+
+/* Reads the first line, without its newline. The caller frees it. */
+static char *read_line(void) {
     char *line = NULL;
     size_t room = 0;
-    ssize_t line_length = getline(&line, &room, stdin);
-    if (line_length <= 0 || line[line_length - 1] != '\n')
+    ssize_t length = getline(&line, &room, stdin);
+    if (length <= 0 || line[length - 1] != '\n')
         errx(1, "no whole line");
-    line[line_length - 1] = '\0';
-    char *blank = strchr(line, ' ');
-    if (blank == NULL || strlen(line) != (size_t)line_length - 1)
+    line[length - 1] = '\0';
+    /* A NUL in the line would hide what is behind it. */
+    if (strlen(line) != (size_t)length - 1)
         errx(1, "no such line");
-    *blank = '\0';
-    const char *digits = blank + 1;
-    if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0')
-        errx(1, "no number: %s", digits);
-    unsigned long wanted = strtoul(digits, NULL, 10);
-    if (wanted > 65536)
-        errx(1, "%s is too much", digits);
+    return line;
+}
+
+static void unpack(void) {
+    char *line = read_line();
+    char *blank = strchr(line, ' ');
+    if (blank == NULL)
+        errx(1, "no such line");
+    *blank = '\0'; /* now line is the kind alone */
+    size_t wanted = parse_length(blank + 1);
 
     size_t length;
     unsigned char *bytes = read_rest(&length);
-    int status = 1;
     if (strcmp(line, "zlib") == 0) {
-        status = unpack_zlib(bytes, length, wanted);
-    } else if (strcmp(line, "plain") != 0) {
-        warnx("%s: an unknown kind", line);
-    } else if (length != wanted) {
-        warnx("%zu bytes, not %lu", length, wanted);
-    } else {
+        unpack_with_zlib(bytes, length, wanted);
+    } else if (strcmp(line, "plain") == 0) {
+        if (length != wanted)
+            errx(1, "%zu bytes, not %zu", length, wanted);
         fwrite(bytes, 1, length, stdout);
-        status = 0;
+    } else {
+        errx(1, "%s: an unknown kind", line);
     }
     free(bytes);
     free(line);
-    return status;
 }
 
 int main(int argc, char *argv[]) {
-    int status = 0;
     signal(SIGPIPE, SIG_IGN);
     if (argc == 1) {
         pack();
     } else if (argc == 2 && strcmp(argv[1], "-d") == 0) {
-        status = unpack();
+        unpack();
     } else {
         fprintf(stderr, "usage: %s [-d]\n", argv[0]);
         return 2;
     }
     if (fclose(stdout) == EOF)
         err(1, "standard output");
-    return status;
+    return 0;
 }

@@ -39,16 +39,29 @@ static void put_line(long long time, const char *what, const char *text) {
     printf("%lld %s%s\n", time, what, text);
 }
 
-enum { IS_NEW, IS_STARTING, IS_READY };
+enum state {
+    IS_NEW,
+    IS_STARTING,
+    IS_READY,
+};
 
 struct module {
-    _Atomic int state;
+    _Atomic enum state state;
     void (*body)(void);
 };
 
-static void need(struct module *module) {
-    int state = IS_NEW;
-    if (atomic_compare_exchange_strong(&module->state, &state, IS_STARTING)) {
+/* Returns 1 to the first thread that asks, and 0 to all others. The call
+ * compares the state with IS_NEW, and if it is equal, sets it to IS_STARTING.
+ * No other thread can come between the two. */
+static int is_first(struct module *module) {
+    enum state expected = IS_NEW;
+    return atomic_compare_exchange_strong(&module->state, &expected,
+                                          IS_STARTING);
+}
+
+/* When this returns, the body of the module has run. */
+static void import_module(struct module *module) {
+    if (is_first(module)) {
         module->body();
         atomic_store(&module->state, IS_READY);
         return;
@@ -75,16 +88,18 @@ static int read_number(const char *text, const char *name, long long least,
     char *end;
     errno = 0;
     long long number = strtoll(digits, &end, 10);
-    if (end == digits || *end != '\0' || errno != 0)
-        return 0;
+    if (end == digits || *end != '\0')
+        return 0; /* this is not a number */
+    if (errno == ERANGE)
+        return 0; /* the number does not fit into a long long */
     if (number < least || number > most)
         return 0;
     *value = number;
     return 1;
 }
 
-/* Returns 1 if text is a setting that we know, and keeps its number. Otherwise
- * it returns 0. */
+/* If text is a setting that we know, stores its number, and returns 1.
+ * Otherwise returns 0. */
 static int read_setting(const char *text) {
     if (read_number(text, "seconds", 0, 1000000000000, &config_seconds))
         return 1;
@@ -94,19 +109,23 @@ static int read_setting(const char *text) {
 static void config_body(void) {
     say_start("config");
     for (char **setting = config_arguments; *setting != NULL; setting++)
-        read_setting(*setting);
+        (void)read_setting(*setting); /* config_visit finds the unknown ones */
 }
 
-static struct module config = {IS_NEW, config_body};
+static struct module config_module = {IS_NEW, config_body};
 
-/* Calls a function with each setting that is not known. Reading them again
- * changes nothing, but only one thread may do it: the body of log. */
+static int is_known(const char *setting) {
+    long long ignored;
+    if (read_number(setting, "seconds", 0, 1000000000000, &ignored))
+        return 1;
+    return read_number(setting, "zone", -12, 14, &ignored);
+}
+
+/* Calls the function `visit` with each setting that is not known. */
 static void config_visit(void (*visit)(const char *setting)) {
-    need(&config);
+    import_module(&config_module);
     for (char **setting = config_arguments; *setting != NULL; setting++) {
-        long long ignored;
-        if (!read_number(*setting, "seconds", 0, 1000000000000, &ignored) &&
-            !read_number(*setting, "zone", -12, 14, &ignored))
+        if (!is_known(*setting))
             visit(*setting);
     }
 }
@@ -116,7 +135,7 @@ static void config_visit(void (*visit)(const char *setting)) {
 static long long clock_time;
 
 static void clock_body(void) {
-    need(&config);
+    import_module(&config_module);
     say_start("clock");
     clock_time = config_seconds + 3600 * config_zone;
 }
@@ -124,7 +143,7 @@ static void clock_body(void) {
 static struct module clock_module = {IS_NEW, clock_body};
 
 static long long clock_now(void) {
-    need(&clock_module);
+    import_module(&clock_module);
     return clock_time;
 }
 
@@ -142,7 +161,7 @@ static void log_body(void) {
 static struct module log_module = {IS_NEW, log_body};
 
 static void log_line(const char *text) {
-    need(&log_module);
+    import_module(&log_module);
     put_line(clock_now(), "", text);
 }
 

@@ -55,45 +55,56 @@ static int read_number(const char *text, const char *name, long long least,
     char *end;
     errno = 0;
     long long number = strtoll(digits, &end, 10);
-    if (end == digits || *end != '\0' || errno != 0)
-        return 0;
+    if (end == digits || *end != '\0')
+        return 0; /* this is not a number */
+    if (errno == ERANGE)
+        return 0; /* the number does not fit into a long long */
     if (number < least || number > most)
         return 0;
     *value = number;
     return 1;
 }
 
-/* Returns 1 if text is a setting that we know, and keeps its number. Otherwise
- * it returns 0. */
+/* If text is a setting that we know, stores its number, and returns 1.
+ * Otherwise returns 0. */
 static int read_setting(const char *text) {
     if (read_number(text, "seconds", 0, 1000000000000, &config_seconds))
         return 1;
     return read_number(text, "zone", -12, 14, &config_zone);
 }
 
-/* Reads the settings at the first call. */
 static void config_start(void) {
+    size_t count = 0;
+    say_start("config");
+    for (char **setting = config_arguments; *setting != NULL; setting++) {
+        if (!read_setting(*setting)) {
+            config_unknown[count] = *setting;
+            count++;
+        }
+    }
+}
+
+/* Starts the module at the first call. */
+static void config_import(void) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static int is_ready;
     pthread_mutex_lock(&lock);
     if (!is_ready) {
-        int count = 0;
-        say_start("config");
-        for (int i = 0; config_arguments[i] != NULL; i++)
-            if (!read_setting(config_arguments[i]))
-                config_unknown[count++] = config_arguments[i];
+        config_start();
         is_ready = 1;
     }
     pthread_mutex_unlock(&lock);
 }
 
-static long long config_offset(void) {
-    config_start();
+/* Returns the time that the settings say. */
+static long long config_time(void) {
+    config_import();
     return config_seconds + config_zone * 60 * 60;
 }
 
-static const char *const *config_rejects(void) {
-    config_start();
+/* Returns the settings that are not known. The last element is NULL. */
+static const char *const *config_get_unknown(void) {
+    config_import();
     return config_unknown;
 }
 
@@ -106,7 +117,7 @@ static long long clock_now(void) {
     pthread_mutex_lock(&lock);
     if (!is_ready) {
         say_start("clock");
-        time = config_offset();
+        time = config_time();
         is_ready = 1;
     }
     pthread_mutex_unlock(&lock);
@@ -117,17 +128,19 @@ static long long clock_now(void) {
 
 static void log_start(void) {
     say_start("log");
-    for (const char *const *text = config_rejects(); *text != NULL; text++)
-        put_line(clock_now(), "unknown setting: ", *text);
+    const char *const *settings = config_get_unknown();
+    for (size_t i = 0; settings[i] != NULL; i++)
+        put_line(clock_now(), "unknown setting: ", settings[i]);
 }
 
 static void log_line(const char *text) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static int is_ready;
     pthread_mutex_lock(&lock);
-    if (!is_ready)
+    if (!is_ready) {
         log_start();
-    is_ready = 1;
+        is_ready = 1;
+    }
     pthread_mutex_unlock(&lock);
     put_line(clock_now(), "", text);
 }

@@ -16,12 +16,29 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SERVERS = 16, LINE_BYTES = 4096 };
+enum {
+    MOST_SERVERS = 16,
+    LINE_BYTES = 4096, /* the longest line, with its newline */
+    PIECE_BYTES = 512,
+    NONE = -1, /* the number of no server */
+};
 
-static pid_t children[SERVERS];
-static int pipes[SERVERS];
-static char lines[SERVERS][LINE_BYTES];
-static size_t lengths[SERVERS];
+struct server {
+    const char *host;
+    const char *port;
+    pid_t child; /* 0: it has none */
+    int pipe;    /* what the child writes; -1: it is closed */
+    size_t length;
+    char line[LINE_BYTES];
+};
+
+static struct server servers[MOST_SERVERS];
+static int count;
+static int begun;
+static int open_pipes;
+static int delay_ms;
+static struct deadline next_start;
+static struct deadline deadline;
 
 static _Noreturn void usage(void) {
     fputs("usage: 16-create-connection -d MILLISECONDS -t SECONDS HOST PORT "
@@ -30,15 +47,17 @@ static _Noreturn void usage(void) {
     exit(2);
 }
 
-static void write_all(int out, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t put = write(out, bytes, length);
-        if (put < 0)
+static void write_all(int fd, const char *bytes, size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        ssize_t written = write(fd, bytes + done, length - done);
+        if (written < 0)
             err(1, "write");
-        bytes += put;
-        length -= (size_t)put;
+        done += (size_t)written;
     }
 }
+
+/* ---- what a child does ---- */
 
 static int connect_to(const char *host, const char *port, char *name) {
     struct addrinfo *list;
@@ -56,57 +75,73 @@ static int connect_to(const char *host, const char *port, char *name) {
 }
 
 /* Copies what the server sends into the pipe. */
-static _Noreturn void be_child(const char *host, const char *port, int out) {
+static _Noreturn void be_child(const struct server *server, int pipe) {
     char name[ADDR_TEXT_BYTES];
-    char piece[512];
-    size_t length = 0; /* of the line, until it is whole */
+    char piece[PIECE_BYTES];
+    size_t line_length = 0; /* of the first line, as far as it has come */
     int has_line = 0;
-    int fd = connect_to(host, port, name);
+    int fd = connect_to(server->host, server->port, name);
     for (;;) {
-        ssize_t got = recv(fd, piece, sizeof piece, 0);
-        if (got < 0)
+        ssize_t received = recv(fd, piece, sizeof piece, 0);
+        if (received < 0)
             err(1, "recv %s", name);
-        if (got == 0 && has_line)
+        if (received == 0 && has_line)
             exit(0);
-        if (got == 0)
+        if (received == 0)
             errx(1, "recv %s: closed before the end of the line", name);
-        for (ssize_t i = 0; i < got && !has_line; i++) {
-            length++;
-            has_line = piece[i] == '\n';
+
+        size_t length = (size_t)received;
+        if (!has_line) {
+            const char *newline = memchr(piece, '\n', length);
+            if (newline == NULL) {
+                line_length += length;
+            } else {
+                line_length += (size_t)(newline - piece) + 1;
+                has_line = 1;
+            }
         }
-        if (length > LINE_BYTES)
+        if (line_length > LINE_BYTES)
             errx(1, "recv %s: line too long", name);
-        write_all(out, piece, (size_t)got);
+        write_all(pipe, piece, length);
     }
 }
 
-static void start(int i, const char *host, const char *port) {
+/* ---- what the parent does ---- */
+
+static void begin_server(struct server *server) {
     int ends[2];
     if (pipe(ends) < 0)
         err(1, "pipe");
-    children[i] = fork();
-    if (children[i] < 0)
+    server->child = fork();
+    if (server->child < 0)
         err(1, "fork");
-    if (children[i] == 0) {
+    if (server->child == 0) {
         close(ends[0]);
-        be_child(host, port, ends[1]);
+        be_child(server, ends[1]);
     }
     close(ends[1]);
-    pipes[i] = ends[0];
+    server->pipe = ends[0];
+    open_pipes++;
 }
 
-static void end_children(int except) {
-    for (int i = 0; i < SERVERS; i++) {
-        if (i != except && children[i] > 0) {
-            kill(children[i], SIGKILL);
-            waitpid(children[i], NULL, 0);
-            children[i] = 0;
-        }
+static void end_child(struct server *server) {
+    if (server->child == 0)
+        return;
+    kill(server->child, SIGKILL);
+    waitpid(server->child, NULL, 0);
+    server->child = 0;
+}
+
+/* Ends all children but that of the winner, which may be NONE. */
+static void end_children(int winner) {
+    for (int i = 0; i < begun; i++) {
+        if (i != winner)
+            end_child(&servers[i]);
     }
 }
 
 static _Noreturn void fail_late(void) {
-    end_children(-1);
+    end_children(NONE);
     errx(1, "deadline passed");
 }
 
@@ -114,127 +149,145 @@ static void print(const char *bytes, size_t length) {
     fwrite(bytes, 1, length, stdout);
     if (fflush(stdout) == EOF || ferror(stdout)) {
         int reason = errno;
-        end_children(-1);
+        end_children(NONE);
         errx(1, "standard output: %s", strerror(reason));
     }
 }
 
-/* Returns 1 if this child's line is whole, 0 if not yet, -1 if it failed. */
-static int take(int i) {
-    ssize_t got =
-        read(pipes[i], lines[i] + lengths[i], LINE_BYTES - lengths[i]);
-    if (got <= 0) {
-        close(pipes[i]);
-        pipes[i] = -1;
-        waitpid(children[i], NULL, 0);
-        children[i] = 0;
-        return -1;
-    }
-    lengths[i] += (size_t)got;
-    return memchr(lines[i], '\n', lengths[i]) != NULL;
+/* The child has ended before its line was whole. */
+static void remove_child(struct server *server) {
+    close(server->pipe);
+    server->pipe = -1;
+    open_pipes--;
+    waitpid(server->child, NULL, 0);
+    server->child = 0;
+    const struct server *latest = &servers[begun - 1];
+    if (server == latest)
+        next_start = deadline_after(0);
 }
 
-static char **words;
-static int count;
-static int begun;
-static int open_pipes;
-static int delay;
-static struct deadline next;
-static struct deadline deadline;
+/* Reads from the child's pipe. Returns whether the line is whole now. */
+static int read_from_child(struct server *server) {
+    ssize_t received = read(server->pipe, server->line + server->length,
+                            LINE_BYTES - server->length);
+    if (received <= 0) {
+        remove_child(server);
+        return 0;
+    }
+    server->length += (size_t)received;
+    return memchr(server->line, '\n', server->length) != NULL;
+}
 
+/* Returns the number of the server whose line is whole, or NONE. */
 static int wait_for_pipes(void) {
-    struct pollfd polled[SERVERS];
+    struct pollfd polled[MOST_SERVERS];
     for (int i = 0; i < begun; i++)
-        polled[i] = (struct pollfd){.fd = pipes[i], .events = POLLIN};
-    int wait = deadline_left(deadline);
-    if (begun < count && deadline_left(next) < wait)
-        wait = deadline_left(next);
-    if (poll(polled, (nfds_t)begun, wait) <= 0)
-        return -1;
+        polled[i] = (struct pollfd){.fd = servers[i].pipe, .events = POLLIN};
+    int milliseconds = deadline_left(deadline);
+    if (begun < count && deadline_left(next_start) < milliseconds)
+        milliseconds = deadline_left(next_start);
+    if (poll(polled, (nfds_t)begun, milliseconds) <= 0)
+        return NONE;
     for (int i = 0; i < begun; i++) {
         if (polled[i].revents == 0)
             continue;
-        int result = take(i);
-        if (result == 1)
+        int has_line = read_from_child(&servers[i]);
+        if (has_line)
             return i;
-        if (result == 0)
-            continue;
-        open_pipes--;
-        if (i == begun - 1)
-            next = deadline_after(0);
     }
-    return -1;
+    return NONE;
 }
 
-static int race(void) {
+static int find_winner(void) {
     for (;;) {
         if (deadline_left(deadline) == 0)
             fail_late();
-        if (begun < count && deadline_left(next) == 0) {
-            char **pair = words + (size_t)begun * 2;
-            start(begun, pair[0], pair[1]);
+        if (begun < count && deadline_left(next_start) == 0) {
+            begin_server(&servers[begun]);
             begun++;
-            open_pipes++;
-            next = deadline_after(delay);
+            next_start = deadline_after(delay_ms);
         }
         if (begun == count && open_pipes == 0)
             exit(1);
         int winner = wait_for_pipes();
-        if (winner >= 0)
+        if (winner != NONE)
             return winner;
     }
 }
 
-static int read_options(int argc, char **argv) {
-    unsigned long long number;
-    int milliseconds = 0;
-    int option;
-    while ((option = getopt(argc, argv, "+d:t:")) != -1) {
-        if (option == '?')
-            usage();
-        if (option == 'd' && number_parse(optarg, 10, 2000, &number) < 0)
-            err(1, "%s", optarg);
-        if (option == 'd')
-            delay = (int)number;
-        if (option == 't' &&
-            deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            err(1, "%s", optarg);
+static void copy_all(int pipe) {
+    char piece[PIECE_BYTES];
+    for (;;) {
+        if (deadline_wait(deadline, pipe, POLLIN) < 0)
+            fail_late();
+        ssize_t received = read(pipe, piece, sizeof piece);
+        if (received <= 0)
+            return;
+        print(piece, (size_t)received);
     }
-    if (delay == 0 || milliseconds == 0)
+}
+
+static int parse_delay(const char *text) {
+    unsigned long long number;
+    if (number_parse(text, 10, 2000, &number) < 0)
+        err(1, "%s", text);
+    return (int)number;
+}
+
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        err(1, "%s", text);
+    return milliseconds;
+}
+
+/* Returns the milliseconds until the deadline. */
+static int read_options(int argc, char **argv) {
+    int milliseconds = 0;
+    for (;;) {
+        int option = getopt(argc, argv, "+d:t:");
+        if (option == -1)
+            break;
+        if (option == 'd')
+            delay_ms = parse_delay(optarg);
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
+            usage();
+    }
+    if (delay_ms == 0 || milliseconds == 0)
         usage();
     return milliseconds;
 }
 
-static void copy_rest(int from) {
-    char piece[512];
-    for (;;) {
-        if (deadline_wait(deadline, from, POLLIN) < 0)
-            fail_late();
-        ssize_t got = read(from, piece, sizeof piece);
-        if (got <= 0)
-            return;
-        print(piece, (size_t)got);
+static void read_servers(int words, char **word) {
+    if (words < 2 || words % 2 != 0)
+        usage();
+    if (words > 2 * MOST_SERVERS)
+        usage();
+    for (int i = 0; i < words; i += 2) {
+        unsigned long long port;
+        if (number_parse(word[i + 1], 1, 65535, &port) < 0)
+            err(1, "%s", word[i + 1]);
+        servers[count].host = word[i];
+        servers[count].port = word[i + 1];
+        count++;
     }
 }
 
 int main(int argc, char **argv) {
-    unsigned long long port;
     deadline = deadline_after(read_options(argc, argv));
-    words = argv + optind;
-    count = (argc - optind) / 2;
-    if (count < 1 || (argc - optind) % 2 != 0 || count > SERVERS)
-        usage();
-    for (int i = optind + 1; i < argc; i += 2)
-        if (number_parse(argv[i], 1, 65535, &port) < 0)
-            err(1, "%s", argv[i]);
+    read_servers(argc - optind, argv + optind);
     signal(SIGPIPE, SIG_IGN);
 
-    next = deadline_after(0);
-    int winner = race();
+    next_start = deadline_after(0);
+    int winner = find_winner();
     end_children(winner);
-    print(lines[winner], lengths[winner]);
-    copy_rest(pipes[winner]);
+    print(servers[winner].line, servers[winner].length);
+    copy_all(servers[winner].pipe);
     int status;
-    waitpid(children[winner], &status, 0);
-    return status != 0;
+    waitpid(servers[winner].child, &status, 0);
+    if (status != 0)
+        return 1;
+    return 0;
 }

@@ -16,246 +16,302 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX 16
+enum {
+    MOST_SERVERS = 16,
+    LINE_BYTES = 4096, /* the longest line, with its newline */
+    NONE = -1,         /* the number of no server */
+};
 
-struct mirror {
-    char *host;
-    char *port;
-    int fd;
-    int state; /* 0 not begun, 1 connecting, 2 reading, 3 failed */
-    int used;
-    char line[4096];
-} m[MAX];
-int n;
-int begun;
-double deadline;
-double next_start;
-double delay;
-double seconds;
+enum state {
+    NEW,
+    CONNECTING,
+    READING,
+    FAILED,
+};
+
+struct server {
+    const char *host;
+    const char *port;
+    int fd; /* -1: not open */
+    enum state state;
+    int length;
+    char line[LINE_BYTES];
+};
+
+/* All times are in seconds, by a clock that nobody can set. */
+static struct server servers[MOST_SERVERS];
+static int count;
+static int begun;
+static double deadline;
+static double next_start;
+static double delay;
+static double seconds;
 
 static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void failed(int i, const char *call, const char *why) {
-    fprintf(stderr, "%s %s:%s: %s\n", call, m[i].host, m[i].port, why);
-    if (m[i].fd >= 0)
-        close(m[i].fd);
-    m[i].fd = -1;
-    m[i].state = 3;
-    if (i == begun - 1)
+static void fail_server(int number, const char *call, const char *reason) {
+    struct server *server = &servers[number];
+    fprintf(stderr, "%s %s:%s: %s\n", call, server->host, server->port, reason);
+    if (server->fd >= 0)
+        close(server->fd);
+    server->fd = -1;
+    server->state = FAILED;
+    if (number == begun - 1)
         next_start = now();
 }
 
-static void begin(void) {
-    int i = begun++;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *a;
-    next_start = now() + delay;
-    m[i].fd = -1;
-    int e = getaddrinfo(m[i].host, m[i].port, &hints, &a);
-    if (e != 0) {
-        failed(i, "getaddrinfo", gai_strerror(e));
+static void begin_connect(int number, const struct addrinfo *address) {
+    int fd = socket(address->ai_family, SOCK_STREAM, 0);
+    servers[number].fd = fd;
+    if (fd < 0) {
+        fail_server(number, "socket", strerror(errno));
         return;
     }
-    m[i].fd = socket(a->ai_family, SOCK_STREAM, 0);
-    if (m[i].fd < 0) {
-        failed(i, "socket", strerror(errno));
-    } else {
-        fcntl(m[i].fd, F_SETFL, O_NONBLOCK);
-        m[i].state = 1;
-        if (connect(m[i].fd, a->ai_addr, a->ai_addrlen) < 0 &&
-            errno != EINPROGRESS)
-            failed(i, "connect", strerror(errno));
-    }
-    freeaddrinfo(a);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    servers[number].state = CONNECTING;
+    int result = connect(fd, address->ai_addr, address->ai_addrlen);
+    if (result < 0 && errno != EINPROGRESS)
+        fail_server(number, "connect", strerror(errno));
 }
 
-static int ready(int i) {
-    if (m[i].state == 1) {
-        int e;
-        socklen_t l = sizeof e;
-        getsockopt(m[i].fd, SOL_SOCKET, SO_ERROR, &e, &l);
-        if (e != 0)
-            failed(i, "connect", strerror(e));
-        else
-            m[i].state = 2;
-        return 0;
+static void begin_next(void) {
+    int number = begun;
+    begun++;
+    next_start = now() + delay;
+    servers[number].fd = -1;
+
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *list;
+    int error =
+        getaddrinfo(servers[number].host, servers[number].port, &hints, &list);
+    if (error != 0) {
+        fail_server(number, "getaddrinfo", gai_strerror(error));
+        return;
     }
-    char c;
-    ssize_t r = recv(m[i].fd, &c, 1, 0);
-    if (r < 0 && errno == EAGAIN)
-        return 0;
-    if (r < 0)
-        failed(i, "recv", strerror(errno));
-    else if (r == 0)
-        failed(i, "recv", "closed before the end of the line");
-    else if (m[i].used == 4096 || (m[i].used == 4095 && c != '\n'))
-        failed(i, "recv", "the line is too long");
-    else {
-        m[i].line[m[i].used++] = c;
-        return c == '\n';
-    }
-    return 0;
+    begin_connect(number, list);
+    freeaddrinfo(list);
 }
 
-static void clear(fd_set *set) {
-    FD_ZERO(set);
+static void finish_connect(int number) {
+    int error;
+    socklen_t size = sizeof error;
+    getsockopt(servers[number].fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0)
+        fail_server(number, "connect", strerror(error));
+    else
+        servers[number].state = READING;
 }
 
-/* select until then, or until something is ready. 0: it is too late. */
-static int wait_until(double then, fd_set *in, fd_set *out) {
-    double left = then - now();
+/* Receives one byte. */
+static void read_byte(int number) {
+    struct server *server = &servers[number];
+    char byte;
+    ssize_t received = recv(server->fd, &byte, 1, 0);
+    if (received < 0 && errno == EAGAIN)
+        return;
+    if (received < 0) {
+        fail_server(number, "recv", strerror(errno));
+        return;
+    }
+    if (received == 0) {
+        fail_server(number, "recv", "closed before the end of the line");
+        return;
+    }
+    server->line[server->length] = byte;
+    server->length++;
+    if (server->length == LINE_BYTES && byte != '\n')
+        fail_server(number, "recv", "the line is too long");
+}
+
+static int has_line(const struct server *server) {
+    return server->length > 0 && server->line[server->length - 1] == '\n';
+}
+
+/* Calls select, until the time is there or a descriptor is ready. Removes from
+ * the sets what is not ready. */
+static void wait_until(double time, fd_set *readable, fd_set *writable) {
+    double left = time - now();
     if (left < 0)
         left = 0;
-    struct timeval t = {(time_t)left,
-                        (suseconds_t)((left - (double)(time_t)left) * 1e6) + 1};
-    int r = select(FD_SETSIZE, in, out, NULL, &t);
-    if (r <= 0) {
-        clear(in);
-        clear(out);
+    struct timeval timeout;
+    timeout.tv_sec = (time_t)left;
+    double fraction = left - (double)timeout.tv_sec;
+    /* One more, because a fraction of a microsecond is cut off. */
+    timeout.tv_usec = (suseconds_t)(fraction * 1e6) + 1;
+    int ready = select(FD_SETSIZE, readable, writable, NULL, &timeout);
+    if (ready <= 0) {
+        FD_ZERO(readable);
+        FD_ZERO(writable);
     }
-    return now() < deadline;
 }
 
-static void late(void) {
+static void end_if_late(void) {
+    if (now() < deadline)
+        return;
     fprintf(stderr, "deadline passed\n");
     exit(1);
 }
 
-/* How many are open; they go into the sets. */
-static int fill(fd_set *in, fd_set *out) {
-    int open = 0;
-    clear(in);
-    clear(out);
+/* Fills both sets. Returns how many descriptors are in them. */
+static int fill_sets(fd_set *readable, fd_set *writable) {
+    int open_count = 0;
+    FD_ZERO(readable);
+    FD_ZERO(writable);
     for (int i = 0; i < begun; i++) {
-        if (m[i].state == 1) {
-            FD_SET(m[i].fd, out);
-            open++;
-        }
-        if (m[i].state == 2) {
-            FD_SET(m[i].fd, in);
-            open++;
+        if (servers[i].state == CONNECTING) {
+            FD_SET(servers[i].fd, writable);
+            open_count++;
+        } else if (servers[i].state == READING) {
+            FD_SET(servers[i].fd, readable);
+            open_count++;
         }
     }
-    return open;
+    return open_count;
 }
 
-static int look(const fd_set *in, const fd_set *out) {
+/* Goes on with all servers that are ready. Returns the number of the one whose
+ * line is whole, or NONE. */
+static int handle_ready(const fd_set *readable, const fd_set *writable) {
     for (int i = 0; i < begun; i++) {
-        if (m[i].fd < 0)
-            continue;
-        if (!FD_ISSET(m[i].fd, in) && !FD_ISSET(m[i].fd, out))
-            continue;
-        if (ready(i))
+        enum state state = servers[i].state;
+        int fd = servers[i].fd;
+        if (state == CONNECTING && FD_ISSET(fd, writable))
+            finish_connect(i);
+        else if (state == READING && FD_ISSET(fd, readable))
+            read_byte(i);
+        if (servers[i].state == READING && has_line(&servers[i]))
             return i;
     }
-    return -1;
+    return NONE;
 }
 
-static int winner(void) {
-    fd_set in;
-    fd_set out;
+static int find_winner(void) {
+    fd_set readable;
+    fd_set writable;
     for (;;) {
-        if (begun < n && now() >= next_start) {
-            begin();
+        if (begun < count && now() >= next_start) {
+            begin_next();
             continue;
         }
-        if (fill(&in, &out) == 0 && begun == n)
+        int open_count = fill_sets(&readable, &writable);
+        if (open_count == 0 && begun == count)
             exit(1);
-        double then = deadline;
-        if (begun < n && next_start < then)
-            then = next_start;
-        if (!wait_until(then, &in, &out))
-            late();
-        int i = look(&in, &out);
-        if (i >= 0)
-            return i;
+        double time = deadline;
+        if (begun < count && next_start < time)
+            time = next_start;
+        wait_until(time, &readable, &writable);
+        end_if_late();
+        int winner = handle_ready(&readable, &writable);
+        if (winner != NONE)
+            return winner;
     }
 }
 
-static void put(const char *bytes, size_t length) {
-    if (fwrite(bytes, 1, length, stdout) != length || fflush(stdout)) {
+static void print(const char *bytes, size_t length) {
+    fwrite(bytes, 1, length, stdout);
+    if (fflush(stdout) == EOF || ferror(stdout)) {
         perror("stdout");
         exit(1);
     }
 }
 
-static void copy(int fd) {
+static void copy_all(int fd) {
     char piece[1000];
-    fd_set in;
-    fd_set none;
+    fd_set readable;
+    fd_set writable;
     for (;;) {
-        clear(&none);
-        clear(&in);
-        FD_SET(fd, &in);
-        if (!wait_until(deadline, &in, &none))
-            late();
-        ssize_t r = recv(fd, piece, sizeof piece, 0);
-        if (r == 0)
-            return;
-        if (r > 0)
-            put(piece, (size_t)r);
-        if (r < 0 && errno != EAGAIN) {
+        FD_ZERO(&readable);
+        FD_ZERO(&writable);
+        FD_SET(fd, &readable);
+        wait_until(deadline, &readable, &writable);
+        end_if_late();
+        ssize_t received = recv(fd, piece, sizeof piece, 0);
+        if (received < 0 && errno == EAGAIN)
+            continue;
+        if (received < 0) {
             perror("recv");
             exit(1);
         }
+        if (received == 0)
+            return;
+        print(piece, (size_t)received);
     }
 }
 
-static void bad(const char *what) {
+static _Noreturn void refuse(const char *what) {
     fprintf(stderr, "bad %s\n", what);
     exit(1);
 }
 
-static void options(int argc, char **argv) {
-    int c;
-    unsigned long long number;
+static _Noreturn void usage(void) {
+    fprintf(stderr, "usage: -d MS -t SECONDS HOST PORT ...\n");
+    exit(2);
+}
+
+static double parse_delay(const char *text) {
+    unsigned long long milliseconds;
+    if (number_parse(text, 10, 2000, &milliseconds) < 0)
+        refuse("number of milliseconds");
+    return (double)milliseconds / 1000;
+}
+
+static double parse_seconds(const char *text) {
     char *end;
-    while ((c = getopt(argc, argv, "d:t:")) != -1) {
-        switch (c) {
-        case 'd':
-            if (number_parse(optarg, 10, 2000, &number) < 0)
-                bad("number of milliseconds");
-            delay = (double)number / 1000;
+    double number = strtod(text, &end);
+    if (*end != '\0' || end == text)
+        refuse("number of seconds");
+    if (!(number > 0)) /* also true for nan */
+        refuse("number of seconds");
+    return number;
+}
+
+static void read_options(int argc, char **argv) {
+    for (;;) {
+        int option = getopt(argc, argv, "d:t:");
+        if (option == -1)
             break;
-        case 't':
-            seconds = strtod(optarg, &end);
-            if (*end != '\0' || end == optarg || !(seconds > 0))
-                bad("number of seconds");
-            break;
-        default:
-            delay = 0;
-            return;
-        }
+        if (option == 'd')
+            delay = parse_delay(optarg);
+        else if (option == 't')
+            seconds = parse_seconds(optarg);
+        else
+            usage();
+    }
+    if (delay == 0 || seconds == 0)
+        usage();
+}
+
+static void read_servers(int words, char **word) {
+    if (words < 2 || words % 2 != 0)
+        usage();
+    if (words > 2 * MOST_SERVERS)
+        usage();
+    for (int i = 0; i < words; i += 2) {
+        unsigned long long port;
+        if (number_parse(word[i + 1], 1, 65535, &port) < 0)
+            refuse("port");
+        servers[count].host = word[i];
+        servers[count].port = word[i + 1];
+        count++;
     }
 }
 
 int main(int argc, char **argv) {
-    unsigned long long number;
-    options(argc, argv);
-    argc -= optind;
-    argv += optind;
-    if (delay == 0 || seconds == 0 || argc == 0 || argc % 2 || argc > 2 * MAX) {
-        fprintf(stderr, "usage: -d MS -t SECONDS HOST PORT ...\n");
-        return 2;
-    }
-    for (; argc > 0; argc -= 2, argv += 2) {
-        m[n].host = argv[0];
-        m[n].port = argv[1];
-        if (number_parse(m[n].port, 1, 65535, &number) < 0)
-            bad("port");
-        n++;
-    }
+    read_options(argc, argv);
+    read_servers(argc - optind, argv + optind);
     signal(SIGPIPE, SIG_IGN);
     deadline = now() + seconds;
-    int w = winner();
-    for (int i = 0; i < begun; i++)
-        if (i != w && m[i].fd >= 0)
-            close(m[i].fd);
-    put(m[w].line, (size_t)m[w].used);
-    copy(m[w].fd);
+
+    int winner = find_winner();
+    for (int i = 0; i < begun; i++) {
+        if (i != winner && servers[i].fd >= 0)
+            close(servers[i].fd);
+    }
+    print(servers[winner].line, (size_t)servers[winner].length);
+    copy_all(servers[winner].fd);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* select, with all output of the command collected before any is sent. */
 #define _GNU_SOURCE
-#include "addr.h"
 #include "listener.h"
+#include "number.h"
 
 #include <err.h>
 #include <errno.h>
@@ -14,74 +14,108 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static char *collect(const char *command, size_t *length) {
-    char *all = NULL;
-    /* NOLINTNEXTLINE(cert-env33-c): that is the exercise */
-    FILE *from = popen(command, "r");
-    *length = 0;
-    if (from == NULL)
-        return NULL;
-    for (int c = getc(from); c != EOF; c = getc(from)) {
-        if (*length % 65536 == 0) {
-            all = realloc(all, *length + 65536);
-            if (all == NULL)
-                err(1, NULL);
-        }
-        all[(*length)++] = (char)c;
+enum {
+    FIRST_LISTENER = 3, /* sd_listen_fds(3) */
+    MOST_LISTENERS = 16,
+    LARGEST_PORT = 65535,
+    ROOM_STEP = 65536, /* so much room is added when the output needs more */
+};
+
+/* All that a command has printed. */
+struct output {
+    char *bytes;
+    size_t length;
+    size_t room;
+};
+
+static void add_byte(struct output *output, char byte) {
+    if (output->length == output->room) {
+        output->room += ROOM_STEP;
+        output->bytes = realloc(output->bytes, output->room);
+        if (output->bytes == NULL)
+            err(1, NULL);
     }
-    pclose(from);
-    return all;
+    output->bytes[output->length] = byte;
+    output->length++;
 }
 
-static void serve(int listener, const char *command) {
-    size_t length;
+/* Runs the command. The caller frees the bytes of the output. */
+static struct output collect(const char *command) {
+    struct output output = {0};
+    /* NOLINTNEXTLINE(cert-env33-c): that is the exercise */
+    FILE *from = popen(command, "r");
+    if (from == NULL)
+        return output;
+    for (;;) {
+        int byte = getc(from);
+        if (byte == EOF)
+            break;
+        add_byte(&output, (char)byte);
+    }
+    pclose(from);
+    return output;
+}
+
+static void send_all(int fd, const struct output *output) {
     size_t done = 0;
+    while (done < output->length) {
+        ssize_t sent =
+            send(fd, output->bytes + done, output->length - done, MSG_NOSIGNAL);
+        if (sent < 0)
+            return; /* the client has left */
+        done += (size_t)sent;
+    }
+}
+
+static void serve_client(int listener, const char *command) {
     int fd = accept(listener, NULL, NULL);
     if (fd < 0) {
         warn("accept");
         return;
     }
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    char *all = collect(command, &length);
-    while (done < length) {
-        ssize_t sent = send(fd, all + done, length - done, MSG_NOSIGNAL);
-        if (sent < 0)
-            break;
-        done += (size_t)sent;
-    }
-    free(all);
+    struct output output = collect(command);
+    send_all(fd, &output);
+    free(output.bytes);
     close(fd);
 }
 
-static int first = 3;
-static int last = 3;
+/* The listeners are the descriptors from first to last. */
+static int first;
+static int last;
 
 static int is_for_us(void) {
-    char pid[20];
-    const char *wanted = getenv("LISTEN_PID");
-    snprintf(pid, sizeof pid, "%ld", (long)getpid());
-    return wanted != NULL && strcmp(wanted, pid) == 0;
+    char own_pid[20];
+    const char *pid = getenv("LISTEN_PID");
+    snprintf(own_pid, sizeof own_pid, "%ld", (long)getpid());
+    return pid != NULL && strcmp(pid, own_pid) == 0;
 }
 
-static void take(void) {
+static void require_listener(int fd) {
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0)
+        err(1, "no listener: %d", fd);
+    if (!listens)
+        errx(1, "no listener: %d", fd);
+}
+
+static void inherit_listeners(void) {
     const char *text = getenv("LISTEN_FDS");
-    in_port_t count;
-    if (text == NULL || addr_parse_port(text, strlen(text), 1, &count) < 0 ||
-        count > 16)
+    unsigned long long count;
+    if (text == NULL)
         errx(1, "LISTEN_FDS must be 1 to 16");
-    last = first + count - 1;
+    if (number_parse(text, 1, MOST_LISTENERS, &count) < 0)
+        errx(1, "LISTEN_FDS must be 1 to 16");
+    first = FIRST_LISTENER;
+    last = first + (int)count - 1;
     for (int fd = first; fd <= last; fd++) {
-        int value = 0;
-        socklen_t length = sizeof value;
-        errno = EINVAL;
-        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) < 0 ||
-            value == 0)
-            err(1, "no listener: %d", fd);
-        fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) | FD_CLOEXEC);
+        require_listener(fd);
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
 }
 
-static void open_own(in_port_t port) {
+static void open_listener(in_port_t port) {
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(port)};
     const char *failed;
     own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -92,29 +126,30 @@ static void open_own(in_port_t port) {
 }
 
 static void serve_ready(const char *command) {
-    fd_set set;
-    FD_ZERO(&set);
+    fd_set readable;
+    FD_ZERO(&readable);
     for (int fd = first; fd <= last; fd++)
-        FD_SET(fd, &set);
-    if (select(last + 1, &set, NULL, NULL, NULL) < 0)
+        FD_SET(fd, &readable);
+    if (select(last + 1, &readable, NULL, NULL, NULL) < 0)
         err(1, "select");
-    for (int fd = first; fd <= last; fd++)
-        if (FD_ISSET(fd, &set))
-            serve(fd, command);
+    for (int fd = first; fd <= last; fd++) {
+        if (FD_ISSET(fd, &readable))
+            serve_client(fd, command);
+    }
 }
 
 int main(int argc, char **argv) {
-    in_port_t port;
+    unsigned long long port;
     if (argc != 3) {
         fputs("usage: 17-create-server PORT COMMAND\n", stderr);
         exit(2);
     }
-    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
+    if (number_parse(argv[1], 0, LARGEST_PORT, &port) < 0)
         errx(1, "%s: not a port", argv[1]);
     if (is_for_us())
-        take();
+        inherit_listeners();
     else
-        open_own(port);
+        open_listener((in_port_t)port);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");

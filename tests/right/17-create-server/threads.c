@@ -12,89 +12,122 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char *command;
+enum {
+    FIRST_LISTENER = 3, /* sd_listen_fds(3) */
+    MOST_LISTENERS = 16,
+    LARGEST_PORT = 65535,
+    LARGEST_PID = 99999999,
+    MOST_DIGITS = 9,            /* of a number that fits into a long */
+    PAUSE_MICROSECONDS = 50000, /* after an accept that failed */
+};
 
-static long number(const char *text, long most) {
-    if (text == NULL || *text == '\0' || strlen(text) > 9 ||
-        text[strspn(text, "0123456789")] != '\0')
+static const char *command;
+static int listeners[MOST_LISTENERS];
+static int count;
+
+/* Returns the number in this text, or -1 if it is not a number from 0 to most,
+ * in digits. text may be NULL. */
+static long parse_number(const char *text, long most) {
+    if (text == NULL)
         return -1;
-    long value = strtol(text, NULL, 10);
-    return value > most ? -1 : value;
+    size_t length = strlen(text);
+    if (length < 1 || length > MOST_DIGITS)
+        return -1;
+    if (strspn(text, "0123456789") != length)
+        return -1;
+    long number = strtol(text, NULL, 10);
+    if (number > most)
+        return -1;
+    return number;
 }
 
-static void *serve(void *argument) {
-    int listener = *(int *)argument;
+/* Copies the output of the command to the client, byte by byte. */
+static void serve_client(int fd) {
+    /* NOLINTNEXTLINE(cert-env33-c): that is the exercise */
+    FILE *output = popen(command, "re");
+    if (output == NULL)
+        return;
+    for (;;) {
+        char byte;
+        if (fread(&byte, 1, 1, output) != 1)
+            break;
+        if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+            break;
+    }
+    pclose(output);
+}
+
+static _Noreturn void serve(int listener) {
     for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
             warn("accept4");
-            usleep(50000);
+            usleep(PAUSE_MICROSECONDS);
             continue;
         }
-        /* NOLINTNEXTLINE(cert-env33-c): that is the exercise */
-        FILE *from = popen(command, "re");
-        char byte;
-        while (from != NULL && fread(&byte, 1, 1, from) == 1)
-            if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
-                break;
-        if (from != NULL)
-            pclose(from);
+        serve_client(fd);
         close(fd);
     }
-    return NULL;
 }
 
-static void say(int fd) {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-        struct sockaddr_storage room;
-    } own = {0};
+static void *run_thread(void *listener) {
+    serve(*(int *)listener);
+}
+
+static void announce(int fd) {
+    struct sockaddr_storage own = {0};
     socklen_t length = sizeof own;
-    char text[INET6_ADDRSTRLEN] = "";
-    if (getsockname(fd, &own.any, &length) < 0)
+    char host[INET6_ADDRSTRLEN] = "";
+    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
         err(1, "getsockname");
-    if (own.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &own.in.sin_addr, text, sizeof text);
-        printf("listening on %s:%d\n", text, ntohs(own.in.sin_port));
-    } else if (own.any.sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &own.in6.sin6_addr, text, sizeof text);
-        printf("listening on [%s]:%d\n", text, ntohs(own.in6.sin6_port));
+    if (own.ss_family == AF_INET) {
+        struct sockaddr_in address;
+        memcpy(&address, &own, sizeof address);
+        inet_ntop(AF_INET, &address.sin_addr, host, sizeof host);
+        printf("listening on %s:%d\n", host, ntohs(address.sin_port));
+    } else if (own.ss_family == AF_INET6) {
+        struct sockaddr_in6 address;
+        memcpy(&address, &own, sizeof address);
+        inet_ntop(AF_INET6, &address.sin6_addr, host, sizeof host);
+        printf("listening on [%s]:%d\n", host, ntohs(address.sin6_port));
     } else {
         printf("listening on something else\n");
     }
     fflush(stdout);
 }
 
-static int fds[16];
+static void require_listener(int fd) {
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0)
+        err(1, "%d", fd);
+    if (!listens)
+        errx(1, "%d does not listen", fd);
+}
 
-static int take(void) {
-    int count = (int)number(getenv("LISTEN_FDS"), 16);
+static void inherit_listeners(void) {
+    count = (int)parse_number(getenv("LISTEN_FDS"), MOST_LISTENERS);
     if (count < 1)
         errx(1, "LISTEN_FDS is wrong");
     for (int i = 0; i < count; i++) {
-        int yes = 0;
-        socklen_t size = sizeof yes;
-        fds[i] = 3 + i;
-        if (getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) < 0)
-            err(1, "%d", fds[i]);
-        if (yes == 0)
-            errx(1, "%d does not listen", fds[i]);
-        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+        listeners[i] = FIRST_LISTENER + i;
+        require_listener(listeners[i]);
+        fcntl(listeners[i], F_SETFD, FD_CLOEXEC);
     }
-    return count;
 }
 
-static int open_own(long port) {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_port = htons((in_port_t)port)};
+static void open_listener(in_port_t port) {
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(port)};
     own.sin_addr.s_addr = inet_addr("127.0.0.1");
-    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fds[0] < 0 || bind(fds[0], (struct sockaddr *)&own, sizeof own) != 0 ||
-        listen(fds[0], 5) != 0)
-        err(1, "port %ld", port);
-    return 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(1, "socket");
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
+        err(1, "bind to port %d", port);
+    if (listen(fd, 5) < 0)
+        err(1, "listen");
+    listeners[0] = fd;
+    count = 1;
 }
 
 int main(int argc, char **argv) {
@@ -102,22 +135,25 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s PORT COMMAND\n", argv[0]);
         return 2;
     }
-    long port = number(argv[1], 65535);
+    long port = parse_number(argv[1], LARGEST_PORT);
     if (port < 0)
         errx(1, "no port: %s", argv[1]);
     command = argv[2];
-    int count = number(getenv("LISTEN_PID"), 99999999) == getpid()
-                    ? take()
-                    : open_own(port);
+    if (parse_number(getenv("LISTEN_PID"), LARGEST_PID) == getpid())
+        inherit_listeners();
+    else
+        open_listener((in_port_t)port);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
     for (int i = 0; i < count; i++)
-        say(fds[i]);
+        announce(listeners[i]);
+    /* The main thread serves the first listener itself. */
     for (int i = 1; i < count; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, serve, &fds[i]) != 0)
-            errx(1, "pthread_create");
+        errno = pthread_create(&thread, NULL, run_thread, &listeners[i]);
+        if (errno != 0)
+            err(1, "pthread_create");
     }
-    serve(&fds[0]);
+    serve(listeners[0]);
 }

@@ -18,104 +18,146 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { LINE_BYTES = 100 }; /* the longest request, with its newline */
+
 static volatile sig_atomic_t stopping;
 
-static void stop(int number) {
-    (void)number;
+static void request_stop(int signal_number) {
+    (void)signal_number;
     stopping = 1;
     alarm(1);
 }
 
-static void must_be_free(const struct sockaddr_un *own) {
-    struct stat there;
-    if (lstat(own->sun_path, &there) < 0)
+static struct sockaddr_un parse_path(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof address.sun_path)
+        errx(1, "%s: too long, or empty", path);
+    memcpy(address.sun_path, path, length);
+    return address;
+}
+
+/* Ends the program if there is anything but a dead server's socket. */
+static void require_free(const struct sockaddr_un *own) {
+    const char *path = own->sun_path;
+    struct stat file;
+    if (lstat(path, &file) < 0)
         return;
+    if (!S_ISSOCK(file.st_mode))
+        errx(1, "cannot take %s: it is not a socket", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (!S_ISSOCK(there.st_mode) || fd < 0 ||
-        connect(fd, (const struct sockaddr *)own, sizeof *own) == 0 ||
-        errno != ECONNREFUSED)
-        errx(1, "cannot take %s", own->sun_path);
+    if (fd < 0)
+        err(1, "socket");
+    if (connect(fd, (const struct sockaddr *)own, sizeof *own) == 0)
+        errx(1, "cannot take %s: a server is alive", path);
+    if (errno != ECONNREFUSED)
+        err(1, "cannot take %s", path);
     close(fd);
 }
 
-static int listen_in_private(const struct sockaddr_un *own) {
-    char copy[sizeof own->sun_path];
-    char folder[sizeof copy + 20];
-    struct sockaddr_un inside = {.sun_family = AF_UNIX};
-    memcpy(copy, own->sun_path, sizeof copy);
-    snprintf(folder, sizeof folder, "%s/private-XXXXXX", dirname(copy));
-    if (mkdtemp(folder) == NULL)
+static int lock_path(const char *path) {
+    char name[200];
+    snprintf(name, sizeof name, "%s.lock", path);
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        err(1, "%s", name);
+    if (flock(fd, LOCK_EX) < 0)
+        err(1, "%s", name);
+    return fd;
+}
+
+/* Makes a private folder beside our path, and writes its path into name, which
+ * has room for size bytes. */
+static void make_folder(const char *path, char *name, size_t size) {
+    char *copy = strdup(path); /* dirname changes its argument */
+    if (copy == NULL)
+        err(1, "strdup");
+    snprintf(name, size, "%s/private-XXXXXX", dirname(copy));
+    if (mkdtemp(name) == NULL)
         err(1, "mkdtemp");
+    free(copy);
+}
+
+static int listen_in_private(const struct sockaddr_un *own) {
+    char folder[200];
+    make_folder(own->sun_path, folder, sizeof folder);
+    struct sockaddr_un inside = {.sun_family = AF_UNIX};
     size_t room = sizeof inside.sun_path;
-    if ((size_t)snprintf(inside.sun_path, room, "%s/s", folder) >= room)
+    int length = snprintf(inside.sun_path, room, "%s/s", folder);
+    if ((size_t)length >= room)
         errx(1, "%s is too long", folder);
+
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&inside, sizeof inside) < 0 ||
-        chmod(inside.sun_path, 0700) < 0 || listen(fd, 5) < 0 ||
-        rename(inside.sun_path, own->sun_path) < 0)
-        err(1, "%s", own->sun_path);
+    if (fd < 0)
+        err(1, "socket");
+    if (bind(fd, (struct sockaddr *)&inside, sizeof inside) < 0)
+        err(1, "bind %s", inside.sun_path);
+    if (chmod(inside.sun_path, 0700) < 0)
+        err(1, "chmod %s", inside.sun_path);
+    if (listen(fd, 5) < 0)
+        err(1, "listen");
+    if (rename(inside.sun_path, own->sun_path) < 0)
+        err(1, "rename %s", own->sun_path);
     rmdir(folder);
     return fd;
 }
 
-static void serve_client(int fd, pid_t parent) {
-    char line[100] = "";
-    char reply[200];
+/* Receives until there is a newline, or no more room. Returns the length, or 0
+ * if the client has left. */
+static size_t receive_line(int fd, char line[LINE_BYTES]) {
     size_t length = 0;
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-        peer.uid != geteuid())
-        return;
-    while (length < sizeof line && memchr(line, '\n', length) == NULL) {
-        struct iovec part = {line + length, sizeof line - length};
+    while (length < LINE_BYTES && memchr(line, '\n', length) == NULL) {
+        struct iovec part = {line + length, LINE_BYTES - length};
         struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-        ssize_t got = recvmsg(fd, &message, 0);
-        if (got <= 0)
-            return;
-        length += (size_t)got;
+        ssize_t received = recvmsg(fd, &message, 0);
+        if (received <= 0)
+            return 0;
+        length += (size_t)received;
     }
-    char *end = memchr(line, '\n', length);
-    int is_known = end != NULL && (strncmp(line, "status\n", 7) == 0 ||
-                                   strncmp(line, "status ", 7) == 0);
-    int n = is_known ? sprintf(reply,
-                               "process %d is running, you are "
-                               "process %d\n",
-                               parent, peer.pid)
-                     : sprintf(reply, "unknown request\n");
-    for (int done = 0; done < n;) {
-        ssize_t sent = send(fd, reply + done, (size_t)(n - done), MSG_NOSIGNAL);
+    return length;
+}
+
+/* A request is the word `status`, alone or with more words behind it. */
+static int is_status(const char *line, size_t length) {
+    if (memchr(line, '\n', length) == NULL)
+        return 0;
+    if (strncmp(line, "status\n", 7) == 0)
+        return 1;
+    return strncmp(line, "status ", 7) == 0;
+}
+
+static void send_all(int fd, const char *text) {
+    size_t length = strlen(text);
+    size_t done = 0;
+    while (done < length) {
+        ssize_t sent = send(fd, text + done, length - done, MSG_NOSIGNAL);
         if (sent < 0)
             return;
-        done += (int)sent;
+        done += (size_t)sent;
     }
 }
 
-int main(int argc, char **argv) {
-    struct sockaddr_un own = {.sun_family = AF_UNIX};
-    struct sigaction action = {.sa_handler = stop};
-    char name[200];
-    if (argc != 3 || strcmp(argv[1], "serve") != 0) {
-        fprintf(stderr, "usage: 18-unix-sockets serve PATH\n");
-        return 2;
-    }
-    if (argv[2][0] == '\0' || strlen(argv[2]) > sizeof own.sun_path - 1)
-        errx(1, "%s: too long, or empty", argv[2]);
-    memcpy(own.sun_path, argv[2], strlen(argv[2]) + 1);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGALRM, &action, NULL);
+static void serve_client(int fd, pid_t parent) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return;
+    if (peer.uid != geteuid())
+        return;
 
-    snprintf(name, sizeof name, "%s.lock", argv[2]);
-    int lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock < 0 || flock(lock, LOCK_EX) < 0)
-        err(1, "%s", name);
-    must_be_free(&own);
-    int listener = listen_in_private(&own);
-    flock(lock, LOCK_UN);
-    printf("listening on %s\n", argv[2]);
-    fflush(stdout);
+    char line[LINE_BYTES];
+    size_t length = receive_line(fd, line);
+    if (length == 0)
+        return;
+    char reply[200] = "unknown request\n";
+    if (is_status(line, length))
+        snprintf(reply, sizeof reply,
+                 "process %d is running, you are process %d\n", parent,
+                 peer.pid);
+    send_all(fd, reply);
+}
 
+static void serve_clients(int listener) {
     pid_t parent = getpid();
     while (!stopping) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -129,6 +171,27 @@ int main(int argc, char **argv) {
         close(fd);
         waitpid(child, NULL, 0);
     }
-    unlink(argv[2]);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3 || strcmp(argv[1], "serve") != 0) {
+        fprintf(stderr, "usage: 18-unix-sockets serve PATH\n");
+        return 2;
+    }
+    const char *path = argv[2];
+    struct sockaddr_un own = parse_path(path);
+    struct sigaction action = {.sa_handler = request_stop};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+
+    int lock = lock_path(path);
+    require_free(&own);
+    int listener = listen_in_private(&own);
+    flock(lock, LOCK_UN);
+    printf("listening on %s\n", path);
+    fflush(stdout);
+    serve_clients(listener);
+    unlink(path);
     return 0;
 }
