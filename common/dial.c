@@ -129,7 +129,10 @@ static void begin_attempt(struct race *race) {
 
     const struct sockaddr *address = (struct sockaddr *)&attempt->address;
     if (dial->filter != NULL && !dial->filter(dial->context, address)) {
+        int other_error = race->error;
         fail_attempt(race, attempt, "connect", EACCES);
+        if (other_error != 0)
+            race->error = other_error; /* it says more than ours */
         return;
     }
     attempt->fd = socket(address->sa_family,

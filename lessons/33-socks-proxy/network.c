@@ -32,6 +32,8 @@ static const char *const inside[] = {
     "240.0.0.0/4",    /* no machine, or all of them */
     "::/128",         /* this machine */
     "::1/128",        /* loopback */
+    "64:ff9b:1::/48", /* a translation of their own: RFC 8215 */
+    "2002::/16",      /* 6to4: it has an IPv4 address in its middle */
     "fc00::/7",       /* private */
     "fe80::/10",      /* link-local */
     "fec0::/10",      /* private, in the past */

@@ -33,6 +33,7 @@
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -53,7 +54,8 @@ enum {
     HANDSHAKE_MS = 10 * 1000,
     CONNECT_MS = 10 * 1000,
     IDLE_MS = 5 * 60 * 1000,
-    PAUSE_MS = 100,       /* after a call that failed */
+    PAUSE_MS = 100, /* after a call that failed */
+    DRAIN_BYTES = 4096,
     PIPE_BYTES = 1 << 16, /* the usual size of a pipe: pipe(7) */
     TEXT_BYTES = 256 + sizeof " port 65535", /* the target, as people read it */
 };
@@ -132,6 +134,8 @@ struct proxy {
     struct loop_watcher listener_watcher;
     struct loop_watcher results_watcher;
     struct loop_timeout idle_time;
+    struct loop_timeout accept_pause_time;
+    struct loop_timer accept_pause; /* runs while we accept nobody */
     struct tunnel *finished; /* freed when no event can mean them any more */
     pthread_attr_t detached;
 };
@@ -319,6 +323,16 @@ struct request {
     char port[sizeof "65535"];
 };
 
+/* We print the name of a host in our reports. Other bytes than these could
+ * write lines of their own there, or change the terminal. */
+static bool is_printable(const char *text) {
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        if (text[i] <= ' ' || text[i] > '~')
+            return false;
+    }
+    return true;
+}
+
 /* Receives the host of a request, in the form that kind says. */
 static enum reply receive_host(const struct tunnel *tunnel,
                                struct deadline deadline, uint8_t kind,
@@ -327,6 +341,8 @@ static enum reply receive_host(const struct tunnel *tunnel,
     switch (kind) {
     case ADDRESS_NAME:
         if (!receive_text(tunnel->client, deadline, request->host))
+            return GENERAL_FAILURE;
+        if (request->host[0] == '\0' || !is_printable(request->host))
             return GENERAL_FAILURE;
         return SUCCEEDED;
     case ADDRESS_IPV4:
@@ -366,8 +382,6 @@ static enum reply receive_request(struct tunnel *tunnel,
                    request->host, request->port);
     if (head[1] != CONNECT)
         return UNKNOWN_COMMAND;
-    if (request->host[0] == '\0')
-        return GENERAL_FAILURE;
     return SUCCEEDED;
 }
 
@@ -454,12 +468,24 @@ static bool send_reply(const struct tunnel *tunnel, struct deadline deadline,
     return send_bytes(tunnel->client, deadline, bytes, sizeof bytes);
 }
 
+/* Call this before a client that has been refused is closed. It may have sent
+ * more than we have read. Then close would reset the connection, and the client
+ * could lose our reply: lesson 06. */
+static void drain(const struct tunnel *tunnel, struct deadline deadline) {
+    uint8_t ignored[DRAIN_BYTES];
+    (void)shutdown(tunnel->client, SHUT_WR);
+    while (deadline_recv(deadline, tunnel->client, ignored, sizeof ignored) > 0)
+        continue;
+}
+
 /* Does the handshake. If it fails, tunnel->server is -1. */
 static void shake_hands(struct tunnel *tunnel) {
     struct request request;
     struct deadline deadline = deadline_after(HANDSHAKE_MS);
-    if (!greet(tunnel, deadline))
+    if (!greet(tunnel, deadline)) {
+        drain(tunnel, deadline);
         return;
+    }
     enum reply reply = receive_request(tunnel, deadline, &request);
     if (reply == SUCCEEDED)
         reply = connect_to_server(tunnel, &request);
@@ -471,6 +497,8 @@ static void shake_hands(struct tunnel *tunnel) {
         (void)close(tunnel->server);
         tunnel->server = -1;
     }
+    if (tunnel->server < 0)
+        drain(tunnel, deadline);
 }
 
 /* What each thread does. A handshake waits for its client, and looking up a
@@ -630,6 +658,13 @@ static int open_pipe(struct direction *direction) {
     return 0;
 }
 
+/* What has come through one connection leaves at once through the other one.
+ * If this fails, some bytes only come later: lesson 05. */
+static void send_at_once(int fd) {
+    const int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 /* Begins to pass on bytes. */
 static void start_tunnel(struct tunnel *tunnel) {
     tunnel->there = (struct direction){
@@ -649,6 +684,8 @@ static void start_tunnel(struct tunnel *tunnel) {
     tunnel->server_watcher = (struct loop_watcher){
         .handle = handle_tunnel, .owner = tunnel, .fd = tunnel->server};
     tunnel->idle.owner = tunnel;
+    send_at_once(tunnel->client);
+    send_at_once(tunnel->server);
     if (printf("%s to %s: connected\n", tunnel->client_name, tunnel->target) <
         0)
         warn("standard output");
@@ -664,20 +701,29 @@ static void start_tunnel(struct tunnel *tunnel) {
 /* ---- Clients ---------------------------------------------------------------
  */
 
-/* Clients are accepted only while there can be another thread. */
+/* Clients are accepted only while there can be another thread, and not while
+ * there is a pause. */
 static void watch_listener(struct proxy *proxy) {
     uint32_t events = 0;
-    if (proxy->threads < THREADS)
+    bool is_pause = proxy->accept_pause.timeout != NULL;
+    if (proxy->threads < THREADS && !is_pause)
         events = EPOLLIN;
     if (loop_watch(&proxy->loop, &proxy->listener_watcher, events) < 0)
         err(1, "epoll_ctl");
 }
 
-/* What made a call fail may pass. Without the pause, a call that goes on
- * failing would use a whole processor. */
-static void warn_and_pause(const char *call, int error) {
+/* What made a call fail may pass. Without the pause, the listener would be
+ * ready again at once, and a call that goes on failing would use a whole
+ * processor. The loop goes on meanwhile, so the tunnels do not wait. */
+static void warn_and_pause(struct proxy *proxy, const char *call, int error) {
     warnx("%s: %s", call, strerror(error));
-    deadline_pause(PAUSE_MS);
+    loop_start_timer(&proxy->accept_pause_time, &proxy->accept_pause);
+    watch_listener(proxy);
+}
+
+/* The loop calls this when a pause is over. */
+static void handle_accept_pause(void *owner) {
+    watch_listener(owner);
 }
 
 /* Gives a tunnel to a thread, which begins with the handshake. All signals are
@@ -692,7 +738,7 @@ static int start_thread(struct proxy *proxy, struct tunnel *tunnel) {
         pthread_create(&thread, &proxy->detached, run_handshake, tunnel);
     (void)pthread_sigmask(SIG_SETMASK, &usual, NULL);
     if (error != 0) {
-        warn_and_pause("pthread_create", error);
+        warn_and_pause(proxy, "pthread_create", error);
         return -1;
     }
     proxy->threads++;
@@ -710,13 +756,13 @@ static void handle_listener(void *owner, uint32_t events) {
     if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
         return; /* this client has gone */
     if (fd < 0) {
-        warn_and_pause("accept", errno);
+        warn_and_pause(proxy, "accept", errno);
         return;
     }
     struct tunnel *tunnel = calloc(1, sizeof *tunnel);
     if (tunnel == NULL) {
         (void)close(fd);
-        warn_and_pause("calloc", errno);
+        warn_and_pause(proxy, "calloc", errno);
         return;
     }
     tunnel->proxy = proxy;
@@ -792,6 +838,10 @@ static void open_proxy(struct proxy *proxy) {
     proxy->idle_time.milliseconds = IDLE_MS;
     proxy->idle_time.handle = handle_idle;
     loop_add_timeout(&proxy->loop, &proxy->idle_time);
+    proxy->accept_pause_time.milliseconds = PAUSE_MS;
+    proxy->accept_pause_time.handle = handle_accept_pause;
+    loop_add_timeout(&proxy->loop, &proxy->accept_pause_time);
+    proxy->accept_pause.owner = proxy;
     if (pipe2(proxy->results, O_CLOEXEC) < 0)
         err(1, "pipe2");
     proxy->results_watcher = (struct loop_watcher){

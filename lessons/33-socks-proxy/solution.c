@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum {
-    HANDSHAKE_MS = 5 * 1000,
+    HANDSHAKE_MS = 1000,
     CONNECT_MS = 5 * 1000,
     PIECE_BYTES = 16384,
     PAUSE_MS = 100, /* after a call that failed */

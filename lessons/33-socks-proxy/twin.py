@@ -1,16 +1,22 @@
-"""The client's side of SOCKS 5: python3 twin.py PROXYPORT HOST PORT TEXT"""
+"""The client's side of SOCKS 5. It plays the server, too."""
+# It plays the part of build/peers/socks.
 import socket
 import sys
 
-proxy, host, port, text = sys.argv[-4:]
-with socket.create_connection(("127.0.0.1", int(proxy))) as s:
-    replies = s.makefile("rb")
-    s.sendall(b"\5\1\0")
-    assert replies.read(2) == b"\5\0"
-    name = host.encode()
-    request = b"\5\1\0\3" + bytes([len(name)]) + name
-    s.sendall(request + int(port).to_bytes(2, "big"))
-    assert replies.read(10)[1] == 0
-    s.sendall(text.encode())
-    s.shutdown(socket.SHUT_WR)
-    print(replies.read().decode())
+proxy, host, _, text = sys.argv[1:]
+with socket.create_server((host, 0)) as listener:
+    port = listener.getsockname()[1]
+    with socket.create_connection(("127.0.0.1", int(proxy))) as client:
+        client.sendall(b"\5\1\0")
+        assert client.recv(2) == b"\5\0"
+        request = b"\5\1\0\1" + socket.inet_aton(host) + port.to_bytes(2, "big")
+        client.sendall(request)
+        assert client.recv(10)[:2] == b"\5\0"
+        server, _ = listener.accept()
+        client.sendall(text.encode())
+        print("at the server   " + server.recv(len(text)).decode())
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(1) == b""
+        server.sendall(text.encode())
+        print("from the server " + client.recv(len(text)).decode())
+        server.close()

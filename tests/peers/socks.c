@@ -314,34 +314,24 @@ static int open_tunnel(const struct options *options) {
     return fd;
 }
 
-/* Receives until the peer ends, and prints it behind a label. Returns whether
- * it is TEXT. */
-static bool receive_text(const struct options *options, int fd,
-                         const char *label) {
-    char text[PIECE_BYTES];
-    size_t length = 0;
+static void send_text(const struct options *options, int fd) {
+    if (!options->is_together)
+        send_all(fd, options->text, strlen(options->text));
+}
+
+/* Prints all that comes until the peer ends. */
+static void print_all(int fd, const char *label) {
+    char piece[PIECE_BYTES];
+    printf("%s ", label);
     for (;;) {
-        ssize_t count = recv(fd, text + length, sizeof text - length, 0);
+        ssize_t count = recv(fd, piece, sizeof piece, 0);
         if (count < 0)
             err(1, "recv");
         if (count == 0)
             break;
-        length += (size_t)count;
-        if (length == sizeof text)
-            errx(1, "too much has come");
+        (void)fwrite(piece, 1, (size_t)count, stdout);
     }
-    if (label != NULL) {
-        printf("%s ", label);
-        (void)fwrite(text, 1, length, stdout);
-        printf("\n");
-    }
-    return length == strlen(options->text) &&
-           memcmp(text, options->text, length) == 0;
-}
-
-static void send_text(const struct options *options, int fd) {
-    if (!options->is_together)
-        send_all(fd, options->text, strlen(options->text));
+    printf("\n");
 }
 
 /* Through a tunnel to somebody else's server. */
@@ -350,7 +340,7 @@ static void talk(const struct options *options) {
     send_text(options, fd);
     if (shutdown(fd, SHUT_WR) < 0)
         err(1, "shutdown");
-    (void)receive_text(options, fd, "from the server");
+    print_all(fd, "from the server");
     (void)close(fd);
 }
 
@@ -361,8 +351,37 @@ static int accept_from_proxy(const struct options *options) {
     return server;
 }
 
-/* TEXT there and back. One side ends its half first, and then receives. Returns
- * whether all of it came through. */
+/* Receives TEXT, no more than that, and prints it behind a label. Returns
+ * whether it is TEXT. */
+static bool receive_exactly(const struct options *options, int fd,
+                            const char *label) {
+    char text[PIECE_BYTES];
+    size_t wanted = strlen(options->text);
+    size_t length = 0;
+    while (length < wanted) {
+        ssize_t count = recv(fd, text + length, wanted - length, 0);
+        if (count < 0)
+            err(1, "recv");
+        if (count == 0)
+            errx(1, "only %zu bytes came", length);
+        length += (size_t)count;
+    }
+    if (label != NULL)
+        printf("%s %.*s\n", label, (int)length, text);
+    return memcmp(text, options->text, length) == 0;
+}
+
+static void expect_end(int fd, const char *whose) {
+    char byte;
+    ssize_t count = recv(fd, &byte, 1, 0);
+    if (count < 0)
+        err(1, "recv");
+    if (count != 0)
+        errx(1, "the %s has not ended, but said more", whose);
+}
+
+/* TEXT there and back. One side ends its half before the other one answers.
+ * Returns whether all of it came through. */
 static bool echo_text(const struct options *options, int client, int server,
                       bool is_printed) {
     const char *at_server = is_printed ? "at the server  " : NULL;
@@ -370,18 +389,22 @@ static bool echo_text(const struct options *options, int client, int server,
     bool is_well;
     if (options->server_ends_first) {
         send_all(server, options->text, strlen(options->text));
+        is_well = receive_exactly(options, client, at_client);
         (void)shutdown(server, SHUT_WR);
-        is_well = receive_text(options, client, at_client);
+        expect_end(client, "server");
         send_text(options, client);
+        is_well = receive_exactly(options, server, at_server) && is_well;
         (void)shutdown(client, SHUT_WR);
-        is_well = receive_text(options, server, at_server) && is_well;
+        expect_end(server, "client");
     } else {
         send_text(options, client);
+        is_well = receive_exactly(options, server, at_server);
         (void)shutdown(client, SHUT_WR);
-        is_well = receive_text(options, server, at_server);
+        expect_end(server, "client");
         send_all(server, options->text, strlen(options->text));
+        is_well = receive_exactly(options, client, at_client) && is_well;
         (void)shutdown(server, SHUT_WR);
-        is_well = receive_text(options, client, at_client) && is_well;
+        expect_end(client, "server");
     }
     (void)close(server);
     (void)close(client);
