@@ -1,6 +1,35 @@
 /*
  * 33 exercise: HTTP CONNECT on the same port.
  *
+ * 1. It still connects clients that speak SOCKS 5.
+ * 2. It connects a client to the target of its CONNECT. The reply has the
+ *    status 200, and ends with an empty line. After that, all bytes are passed
+ *    on, both ways.
+ * 3. It uses the target in the first line, and not the field Host. They may
+ *    differ.
+ * 4. It reads a target with an IPv6 address, which has brackets: `[::1]:443`.
+ * 5. It passes on the bytes that come together with the head. The head ends at
+ *    the empty line, and what is behind it is for the server.
+ * 6. It reads a head that comes in many pieces.
+ * 7. It ends each way by itself. When the client ends its side, the server is
+ *    told, and may still send.
+ * 8. It refuses a target that has another address than ALLOWED, with the
+ *    status 403. A name is looked up first: it is the address that counts.
+ * 9. It refuses another method than CONNECT, with the status 405. This reply
+ *    has the field `Allow: CONNECT`.
+ * 10. It refuses a bad request, with the status 400. Examples are a target
+ *    without a port, a port that is not a number from 1 to 65535, a line
+ *    without a colon, or another version than HTTP/1.
+ * 11. It refuses a head of more than 8192 bytes, with the status 431.
+ * 12. It says that a server cannot be reached, with the status 502. This is so
+ *    for a name that does not exist, too.
+ * 13. It closes the connection after it has refused a request. It answers no
+ *    other request that comes behind it.
+ * 14. It gives up on a client that has not sent its whole head after one
+ *    second. Others are served meanwhile.
+ * 15. It closes the connection of a client whose first byte is neither 5 nor a
+ *    capital letter. It sends nothing to it.
+ *
  * What is here compiles, and is a proxy for SOCKS 5. Your part begins in
  * serve_http.
  */
