@@ -10,6 +10,7 @@
 #include "dial.h"
 #include "http.h"
 #include "listener.h"
+
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
@@ -369,12 +370,18 @@ static bool parse_target(struct target *target, const struct http_text *text) {
     return true;
 }
 
+/* The names of methods are exact: "Connect" would be another one. */
+static bool is_connect(const struct http_text *method) {
+    return method->length == strlen("CONNECT") &&
+           memcmp(method->bytes, "CONNECT", method->length) == 0;
+}
+
 /* Connects to the target of a request that has been read. Returns the
  * connection, or -1 when the client has been refused. */
 static int connect_for(struct client *client, const struct http_head *head) {
     struct target target;
     int server;
-    if (!http_text_is(&head->method, "CONNECT")) {
+    if (!is_connect(&head->method)) {
         refuse(client, "405 Method Not Allowed", "Allow: CONNECT\r\n");
         return -1;
     }

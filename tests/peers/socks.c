@@ -14,6 +14,7 @@
  * With -t TEXT leaves together with the request, in one segment.
  * With -d the request leaves byte by byte.
  * With -e the server ends its half first, when it has sent TEXT (`own` only).
+ * With -k no side ends its half before all has come through (`own` only).
  * With -n BYTES the two sides send each other so many bytes at the same time,
  * and compare them (`own` only; TEXT is the seed).
  * With -c COUNT there are COUNT tunnels (`own` only). When all stand, it prints
@@ -56,6 +57,7 @@ struct options {
     bool is_together;
     bool is_dribbling;
     bool server_ends_first;
+    bool keeps_halves;
     bool is_quiet;
     const char *field_host; /* or NULL */
     const char *user;       /* NAME:PASSWORD, or NULL */
@@ -387,7 +389,12 @@ static bool echo_text(const struct options *options, int client, int server,
     const char *at_server = is_printed ? "at the server  " : NULL;
     const char *at_client = is_printed ? "from the server" : NULL;
     bool is_well;
-    if (options->server_ends_first) {
+    if (options->keeps_halves) {
+        send_text(options, client);
+        is_well = receive_exactly(options, server, at_server);
+        send_all(server, options->text, strlen(options->text));
+        is_well = receive_exactly(options, client, at_client) && is_well;
+    } else if (options->server_ends_first) {
         send_all(server, options->text, strlen(options->text));
         is_well = receive_exactly(options, client, at_client);
         (void)shutdown(server, SHUT_WR);
@@ -606,7 +613,7 @@ static void listen_on_own(struct options *options) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     for (;;) {
-        int option = getopt(argc, argv, "hH:u:tden:c:b:q");
+        int option = getopt(argc, argv, "hH:u:tdekn:c:b:q");
         if (option == -1)
             break;
         switch (option) {
@@ -627,6 +634,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 'e':
             options->server_ends_first = true;
+            break;
+        case 'k':
+            options->keeps_halves = true;
             break;
         case 'n':
             options->bytes = strtoul(optarg, NULL, 10);
