@@ -88,8 +88,9 @@ asks() {
     by_hand "printf '$shown' | $BUILD/peers/talk $PORT"
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" || fail "nobody answers" \
         --hint "$begin_hint"
+    trap '' PIPE # the proxy may refuse it before it has come to its end
     # shellcheck disable=SC2059 # it has escapes
-    printf "$1" >&7
+    printf "$1" >&7 2>/dev/null || true
     line=
     IFS= read -rt "$SECONDS_ALLOWED" line <&7 || true
     line=${line%$'\r'}

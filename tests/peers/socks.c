@@ -282,7 +282,8 @@ static void ask_http(const struct options *options, int fd) {
     do
         receive_line(fd, line);
     while (line[0] != '\0');
-    if (strncmp(status, "HTTP/1.1 200", 12) != 0)
+    if (strncmp(status, "HTTP/1.1 200", 12) != 0 &&
+        strncmp(status, "HTTP/1.0 200", 12) != 0)
         errx(1, "the proxy says: %s", status);
 }
 
