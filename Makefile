@@ -176,6 +176,7 @@ $(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
 $(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
     report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
+$(BUILD)/tests/tell-network: $(BUILD)/lessons/33-socks-proxy/network.o
 
 # A wrong answer is a patch on the solution. What it is warned of is its mistake.
 $(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution.c
@@ -231,7 +232,7 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
-	    $(wildcard lessons/36-xray/$*.c)
+	    $(wildcard lessons/33-socks-proxy/$*.c lessons/36-xray/$*.c)
 
 .PHONY: $(fuzzers:%=fuzz-%)
 $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%
