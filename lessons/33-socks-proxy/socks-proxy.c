@@ -125,12 +125,17 @@ struct tunnel {
     struct tunnel *next_finished;
 };
 
+/* What a thread sends us when it has done a handshake. */
+struct result {
+    struct tunnel *tunnel;
+};
+
 struct proxy {
     struct options options;
     struct loop loop;
     int listener;
     int threads;    /* how many are at work */
-    int results[2]; /* a pipe, in which threads send us their tunnels */
+    int results[2]; /* a pipe, in which threads send us their results */
     struct loop_watcher listener_watcher;
     struct loop_watcher results_watcher;
     struct loop_timeout idle_time;
@@ -473,9 +478,12 @@ static bool send_reply(const struct tunnel *tunnel, struct deadline deadline,
  * could lose our reply: lesson 06. */
 static void drain(const struct tunnel *tunnel, struct deadline deadline) {
     uint8_t ignored[DRAIN_BYTES];
+    ssize_t count;
     (void)shutdown(tunnel->client, SHUT_WR);
-    while (deadline_recv(deadline, tunnel->client, ignored, sizeof ignored) > 0)
-        continue;
+    do
+        count =
+            deadline_recv(deadline, tunnel->client, ignored, sizeof ignored);
+    while (count > 0);
 }
 
 /* Does the handshake. If it fails, tunnel->server is -1. */
@@ -506,10 +514,10 @@ static void shake_hands(struct tunnel *tunnel) {
  * tunnel goes to the first thread: a pipe passes on a pointer whole, because it
  * has fewer bytes than PIPE_BUF: pipe(7). */
 static void *run_handshake(void *argument) {
-    struct tunnel *tunnel = argument;
-    int results = tunnel->proxy->results[1];
-    shake_hands(tunnel);
-    if (write(results, &tunnel, sizeof tunnel) != sizeof tunnel)
+    const struct result result = {.tunnel = argument};
+    int results = result.tunnel->proxy->results[1];
+    shake_hands(result.tunnel);
+    if (write(results, &result, sizeof result) != sizeof result)
         err(1, "write to the pipe of our own");
     return NULL;
 }
@@ -779,10 +787,11 @@ static void handle_listener(void *owner, uint32_t events) {
 /* The loop calls this when a thread has finished a handshake. */
 static void handle_result(void *owner, uint32_t events) {
     struct proxy *proxy = owner;
-    struct tunnel *tunnel;
+    struct result result;
     (void)events;
-    if (read(proxy->results[0], &tunnel, sizeof tunnel) != sizeof tunnel)
+    if (read(proxy->results[0], &result, sizeof result) != sizeof result)
         err(1, "read from the pipe of our own");
+    struct tunnel *tunnel = result.tunnel;
     proxy->threads--;
     watch_listener(proxy);
     if (tunnel->server >= 0) {

@@ -244,7 +244,6 @@ static bool greet(const struct client *client) {
 static bool receive_request(const struct client *client,
                             struct target *target) {
     uint8_t head[4]; /* version, command, a zero, kind of address */
-    uint8_t address[sizeof(struct in_addr)];
     uint8_t length;
     uint8_t port[2];
     if (!receive_bytes(client, head, sizeof head))
@@ -252,6 +251,7 @@ static bool receive_request(const struct client *client,
     if (head[0] != SOCKS_VERSION || head[1] != CONNECT)
         return false;
     if (head[3] == ADDRESS_IPV4) {
+        uint8_t address[sizeof(struct in_addr)];
         if (!receive_bytes(client, address, sizeof address))
             return false;
         (void)inet_ntop(AF_INET, address, target->host, sizeof target->host);
@@ -314,10 +314,12 @@ static void refuse(const struct client *client, const char *status,
     /* The client may have sent more than we have read. If we closed now, it
      * would be told of a reset, and could lose our reply: lesson 06. */
     char ignored[PIECE_BYTES];
+    ssize_t count;
     (void)shutdown(client->fd, SHUT_WR);
-    while (deadline_recv(client->deadline, client->fd, ignored,
-                         sizeof ignored) > 0)
-        continue;
+    do
+        count = deadline_recv(client->deadline, client->fd, ignored,
+                              sizeof ignored);
+    while (count > 0);
 }
 
 /* Reads the head of a request, of which the first byte is there already.

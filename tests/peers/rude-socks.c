@@ -56,7 +56,7 @@ struct face {
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define TARGET "CONNECT 127.0.0.1:1 HTTP/1.1\r\n"
 #define FIELD "Host: 127.0.0.1:1\r\n"
-#define BYTES(text) text, sizeof text - 1
+#define BYTES(text) (text), sizeof(text) - 1
 
 static const struct face faces[] = {
     /* SOCKS 5: the greeting */

@@ -48,6 +48,7 @@
 enum {
     MESSAGE_BYTES = 2048,
     PIECE_BYTES = 1 << 16,
+    THROWN_AWAY_BYTES = 1 << 20,
     MOST_TUNNELS = 4096,
     DRIBBLE_US = 300,
 };
@@ -358,7 +359,7 @@ static int accept_from_proxy(const struct options *options) {
  * whether it is TEXT. */
 static bool receive_exactly(const struct options *options, int fd,
                             const char *label) {
-    char text[PIECE_BYTES];
+    char text[PIECE_BYTES] = "";
     size_t wanted = strlen(options->text);
     size_t length = 0;
     while (length < wanted) {
@@ -475,6 +476,25 @@ static void receive_noise(struct side *side) {
     side->to_receive -= (size_t)count;
 }
 
+/* What we wait for at one side. */
+static struct pollfd entry_of(const struct side *side) {
+    struct pollfd entry = {.fd = side->fd};
+    if (!side->has_ended)
+        entry.events |= POLLIN;
+    if (side->to_send > 0)
+        entry.events |= POLLOUT;
+    if (entry.events == 0)
+        entry.fd = -1; /* poll ignores it */
+    return entry;
+}
+
+static void serve_side(struct side *side, short events) {
+    if (side->to_send > 0 && (events & POLLOUT) != 0)
+        send_noise(side);
+    if (!side->has_ended && events != 0)
+        receive_noise(side);
+}
+
 /* Both sides send and receive at the same time. */
 static void exchange_noise(const struct options *options) {
     uint64_t seed = strtoull(options->text, NULL, 10);
@@ -490,24 +510,12 @@ static void exchange_noise(const struct options *options) {
     }
     while (!sides[0].has_ended || !sides[1].has_ended) {
         struct pollfd polled[2];
-        for (int i = 0; i < 2; i++) {
-            polled[i].fd = sides[i].fd;
-            polled[i].events = 0;
-            if (!sides[i].has_ended)
-                polled[i].events |= POLLIN;
-            if (sides[i].to_send > 0)
-                polled[i].events |= POLLOUT;
-            if (polled[i].events == 0)
-                polled[i].fd = -1;
-        }
+        for (int i = 0; i < 2; i++)
+            polled[i] = entry_of(&sides[i]);
         if (poll(polled, 2, -1) < 0)
             err(1, "poll");
-        for (int i = 0; i < 2; i++) {
-            if (sides[i].to_send > 0 && (polled[i].revents & POLLOUT) != 0)
-                send_noise(&sides[i]);
-            if (!sides[i].has_ended && polled[i].revents != 0)
-                receive_noise(&sides[i]);
-        }
+        for (int i = 0; i < 2; i++)
+            serve_side(&sides[i], polled[i].revents);
     }
     printf("all is well\n");
 }
@@ -521,7 +529,6 @@ static double seconds_now(void) {
 /* A child sends, and we receive. MSG_TRUNC throws the bytes away, so that the
  * two of us do not take long. */
 static void measure_speed(const struct options *options) {
-    static uint8_t piece[PIECE_BYTES];
     size_t wanted = options->mebibytes << 20;
     size_t count = 0;
     int client = open_tunnel(options);
@@ -532,13 +539,14 @@ static void measure_speed(const struct options *options) {
     if (child < 0)
         err(1, "fork");
     if (child == 0) {
+        static const uint8_t piece[PIECE_BYTES];
         for (size_t left = wanted; left > 0; left -= sizeof piece)
             send_all(client, piece, sizeof piece);
         (void)shutdown(client, SHUT_WR);
         _exit(0);
     }
     for (;;) {
-        ssize_t received = recv(server, NULL, 16 * PIECE_BYTES, MSG_TRUNC);
+        ssize_t received = recv(server, NULL, THROWN_AWAY_BYTES, MSG_TRUNC);
         if (received < 0)
             err(1, "recv");
         if (received == 0)

@@ -241,7 +241,6 @@ static bool greet(const struct client *client) {
 static bool receive_request(const struct client *client,
                             struct target *target) {
     uint8_t head[4]; /* version, command, a zero, kind of address */
-    uint8_t address[sizeof(struct in_addr)];
     uint8_t length;
     uint8_t port[2];
     if (!receive_bytes(client, head, sizeof head))
@@ -249,6 +248,7 @@ static bool receive_request(const struct client *client,
     if (head[0] != SOCKS_VERSION || head[1] != CONNECT)
         return false;
     if (head[3] == ADDRESS_IPV4) {
+        uint8_t address[sizeof(struct in_addr)];
         if (!receive_bytes(client, address, sizeof address))
             return false;
         (void)inet_ntop(AF_INET, address, target->host, sizeof target->host);
