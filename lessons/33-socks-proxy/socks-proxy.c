@@ -551,6 +551,18 @@ static void end_tunnel(struct tunnel *tunnel) {
     proxy->finished = tunnel;
 }
 
+/* Ends a tunnel in which something has failed. With SO_LINGER and a time of 0,
+ * close sends a reset. Otherwise the other side would take this for a proper
+ * end, and believe that it has received everything: lesson 06. */
+static void abort_tunnel(struct tunnel *tunnel) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(tunnel->client, SOL_SOCKET, SO_LINGER, &at_once,
+                     sizeof at_once);
+    (void)setsockopt(tunnel->server, SOL_SOCKET, SO_LINGER, &at_once,
+                     sizeof at_once);
+    end_tunnel(tunnel);
+}
+
 static void free_finished(struct proxy *proxy) {
     while (proxy->finished != NULL) {
         struct tunnel *tunnel = proxy->finished;
@@ -640,7 +652,7 @@ static void handle_tunnel(void *owner, uint32_t events) {
     if (move_bytes(&tunnel->there) < 0 || move_bytes(&tunnel->back) < 0 ||
         watch_both(tunnel) < 0) {
         warn("%s to %s", tunnel->client_name, tunnel->target);
-        end_tunnel(tunnel);
+        abort_tunnel(tunnel);
         return;
     }
     if (tunnel->there.is_closed && tunnel->back.is_closed) {
@@ -654,7 +666,7 @@ static void handle_idle(void *owner) {
     struct tunnel *tunnel = owner;
     warnx("%s to %s: nothing came for %d minutes", tunnel->client_name,
           tunnel->target, IDLE_MS / 60000);
-    end_tunnel(tunnel);
+    abort_tunnel(tunnel);
 }
 
 static int open_pipe(struct direction *direction) {
@@ -700,7 +712,7 @@ static void start_tunnel(struct tunnel *tunnel) {
     if (open_pipe(&tunnel->there) < 0 || open_pipe(&tunnel->back) < 0 ||
         watch_both(tunnel) < 0) {
         warn("%s to %s", tunnel->client_name, tunnel->target);
-        end_tunnel(tunnel);
+        abort_tunnel(tunnel);
         return;
     }
     loop_start_timer(&tunnel->proxy->idle_time, &tunnel->idle);

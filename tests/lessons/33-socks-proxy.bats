@@ -542,7 +542,7 @@ knock_own() {
         read -rt 5 line <&7
         expect_equal "echo" hello "$line"
     done
-    run -1 read -rt 5 line <&7 # the end
+    run -1 read -rt 5 line <&7 # a reset
     exec 7>&-
     until_true holds "$before"
     said "CLIENT to 127.0.0.1 port $server: nothing came for 0 minutes"
@@ -666,6 +666,8 @@ knock_own() {
     for _ in 1 2 3; do # the reset may come before the reply
         try "$socks" -q "$server_port" 127.0.0.1 "$server" hello
         expect_equal "status" 1 "$status"
+        [[ $errors == @("socks: recv: Connection reset by peer"|"socks: the \
+proxy says: general failure") ]]
     done
     start_server sink "$rude" -c 3 serve stall
     server=$PORT
