@@ -56,7 +56,8 @@ static void map_ipv4(uint8_t bytes[ADDRESS_BYTES], const void *ipv4) {
 
 /* Returns bit number i of the bytes; 0 is the highest of the first byte. */
 static unsigned bit_of(const uint8_t *bytes, unsigned i) {
-    return bytes[i / 8] >> (7 - i % 8) & 1U;
+    unsigned byte = bytes[i / 8];
+    return byte >> (7 - i % 8) & 1U;
 }
 
 static bool has_prefix(const struct network *network,
