@@ -205,12 +205,14 @@ static void parse_options(struct options *options, int argc, char **argv) {
 /* Receives exactly so many bytes. We ask for no more than belong to a message
  * of the handshake. So what the client sends behind it stays in the socket, for
  * the server. Returns false when they do not come. */
-static bool receive_bytes(int fd, struct deadline deadline, uint8_t *bytes,
-                          size_t length) {
+static bool receive_bytes(const struct tunnel *tunnel, struct deadline deadline,
+                          uint8_t *bytes, size_t length) {
     size_t received = 0;
     while (received < length) {
-        ssize_t count =
-            deadline_recv(deadline, fd, bytes + received, length - received);
+        ssize_t count = deadline_recv(deadline, tunnel->client,
+                                      bytes + received, length - received);
+        if (count < 0)
+            warn("%s: recv", tunnel->client_name);
         if (count <= 0)
             return false;
         received += (size_t)count;
@@ -220,21 +222,25 @@ static bool receive_bytes(int fd, struct deadline deadline, uint8_t *bytes,
 
 /* Receives a text with its length, one byte, in front, and puts a NUL behind
  * it. A text that has a NUL in it is refused. */
-static bool receive_text(int fd, struct deadline deadline,
+static bool receive_text(const struct tunnel *tunnel, struct deadline deadline,
                          char text[SHORT_TEXT_BYTES]) {
     uint8_t length;
-    if (!receive_bytes(fd, deadline, &length, 1))
+    if (!receive_bytes(tunnel, deadline, &length, 1))
         return false;
-    if (!receive_bytes(fd, deadline, (uint8_t *)text, length))
+    if (!receive_bytes(tunnel, deadline, (uint8_t *)text, length))
         return false;
     text[length] = '\0';
     return strlen(text) == length;
 }
 
-static bool send_bytes(int fd, struct deadline deadline, const uint8_t *bytes,
-                       size_t length) {
+static bool send_bytes(const struct tunnel *tunnel, struct deadline deadline,
+                       const uint8_t *bytes, size_t length) {
     size_t sent;
-    return deadline_send(deadline, fd, (const char *)bytes, length, &sent) == 0;
+    if (deadline_send(deadline, tunnel->client, (const char *)bytes, length,
+                      &sent) == 0)
+        return true;
+    warn("%s: send", tunnel->client_name);
+    return false;
 }
 
 /* Compares two texts of the same length. It always looks at all their bytes, so
@@ -272,13 +278,13 @@ static bool check_password(const struct tunnel *tunnel,
     char name[SHORT_TEXT_BYTES];
     char password[SHORT_TEXT_BYTES];
     uint8_t version;
-    if (!receive_bytes(tunnel->client, deadline, &version, 1))
+    if (!receive_bytes(tunnel, deadline, &version, 1))
         return false;
     if (version != PASSWORD_VERSION)
         return false;
-    if (!receive_text(tunnel->client, deadline, name))
+    if (!receive_text(tunnel, deadline, name))
         return false;
-    if (!receive_text(tunnel->client, deadline, password))
+    if (!receive_text(tunnel, deadline, password))
         return false;
     /* A colon in the name could be taken for the one behind it. */
     bool is_right = strchr(name, ':') == NULL &&
@@ -286,7 +292,7 @@ static bool check_password(const struct tunnel *tunnel,
     uint8_t answer[] = {PASSWORD_VERSION, 0};
     if (!is_right)
         answer[1] = 1;
-    if (!send_bytes(tunnel->client, deadline, answer, sizeof answer))
+    if (!send_bytes(tunnel, deadline, answer, sizeof answer))
         return false;
     if (!is_right)
         warnx("%s: wrong name or password", tunnel->client_name);
@@ -301,17 +307,17 @@ static bool greet(const struct tunnel *tunnel, struct deadline deadline) {
     uint8_t wanted = NO_PASSWORD;
     if (tunnel->proxy->options.users != NULL)
         wanted = PASSWORD;
-    if (!receive_bytes(tunnel->client, deadline, greeting, sizeof greeting))
+    if (!receive_bytes(tunnel, deadline, greeting, sizeof greeting))
         return false;
     if (greeting[0] != SOCKS_VERSION) {
         warnx("%s: this is not SOCKS 5", tunnel->client_name);
         return false;
     }
-    if (!receive_bytes(tunnel->client, deadline, methods, greeting[1]))
+    if (!receive_bytes(tunnel, deadline, methods, greeting[1]))
         return false;
     if (memchr(methods, wanted, greeting[1]) != NULL)
         answer[1] = wanted;
-    if (!send_bytes(tunnel->client, deadline, answer, sizeof answer))
+    if (!send_bytes(tunnel, deadline, answer, sizeof answer))
         return false;
     if (answer[1] == NO_METHOD) {
         warnx("%s: it knows no method that we want", tunnel->client_name);
@@ -345,20 +351,18 @@ static enum reply receive_host(const struct tunnel *tunnel,
     uint8_t address[sizeof(struct in6_addr)];
     switch (kind) {
     case ADDRESS_NAME:
-        if (!receive_text(tunnel->client, deadline, request->host))
+        if (!receive_text(tunnel, deadline, request->host))
             return GENERAL_FAILURE;
         if (request->host[0] == '\0' || !is_printable(request->host))
             return GENERAL_FAILURE;
         return SUCCEEDED;
     case ADDRESS_IPV4:
-        if (!receive_bytes(tunnel->client, deadline, address,
-                           sizeof(struct in_addr)))
+        if (!receive_bytes(tunnel, deadline, address, sizeof(struct in_addr)))
             return GENERAL_FAILURE;
         (void)inet_ntop(AF_INET, address, request->host, sizeof request->host);
         return SUCCEEDED;
     case ADDRESS_IPV6:
-        if (!receive_bytes(tunnel->client, deadline, address,
-                           sizeof(struct in6_addr)))
+        if (!receive_bytes(tunnel, deadline, address, sizeof(struct in6_addr)))
             return GENERAL_FAILURE;
         (void)inet_ntop(AF_INET6, address, request->host, sizeof request->host);
         return SUCCEEDED;
@@ -372,14 +376,14 @@ static enum reply receive_request(struct tunnel *tunnel,
                                   struct request *request) {
     uint8_t head[4]; /* version, command, a zero, kind of address */
     uint8_t port[2];
-    if (!receive_bytes(tunnel->client, deadline, head, sizeof head))
+    if (!receive_bytes(tunnel, deadline, head, sizeof head))
         return GENERAL_FAILURE;
     if (head[0] != SOCKS_VERSION)
         return GENERAL_FAILURE;
     enum reply reply = receive_host(tunnel, deadline, head[3], request);
     if (reply != SUCCEEDED)
         return reply;
-    if (!receive_bytes(tunnel->client, deadline, port, sizeof port))
+    if (!receive_bytes(tunnel, deadline, port, sizeof port))
         return GENERAL_FAILURE;
     (void)snprintf(request->port, sizeof request->port, "%d",
                    port[0] << 8 | port[1]);
@@ -470,7 +474,7 @@ static bool send_reply(const struct tunnel *tunnel, struct deadline deadline,
     const uint8_t bytes[] = {
         SOCKS_VERSION, (uint8_t)reply, 0, ADDRESS_IPV4, 0, 0, 0, 0, 0, 0,
     };
-    return send_bytes(tunnel->client, deadline, bytes, sizeof bytes);
+    return send_bytes(tunnel, deadline, bytes, sizeof bytes);
 }
 
 /* Call this before a client that has been refused is closed. It may have sent
@@ -801,8 +805,10 @@ static void handle_result(void *owner, uint32_t events) {
     struct proxy *proxy = owner;
     struct result result;
     (void)events;
-    if (read(proxy->results[0], &result, sizeof result) != sizeof result)
-        err(1, "read from the pipe of our own");
+    if (read(proxy->results[0], &result, sizeof result) != sizeof result) {
+        warn("read from the pipe of our own"); /* the loop calls us again */
+        return;
+    }
     struct tunnel *tunnel = result.tunnel;
     proxy->threads--;
     watch_listener(proxy);
@@ -893,8 +899,10 @@ int main(int argc, char **argv) {
     raise_descriptor_limit();
     open_proxy(&proxy);
     while (!proxy.loop.is_stop_requested) {
-        if (loop_turn(&proxy.loop, -1) < 0)
-            err(1, "epoll_wait");
+        if (loop_turn(&proxy.loop, -1) < 0) {
+            warn("epoll_wait");
+            deadline_pause(PAUSE_MS); /* the next call may fail, too */
+        }
         free_finished(&proxy);
     }
     return 0; /* this ends all threads and connections */

@@ -87,6 +87,8 @@ static bool receive_bytes(const struct client *client, uint8_t *bytes,
     while (received < length) {
         ssize_t count = deadline_recv(client->deadline, client->fd,
                                       bytes + received, length - received);
+        if (count < 0)
+            warn("recv");
         if (count <= 0)
             return false;
         received += (size_t)count;
@@ -97,8 +99,11 @@ static bool receive_bytes(const struct client *client, uint8_t *bytes,
 static bool send_bytes(const struct client *client, const void *bytes,
                        size_t length) {
     size_t sent;
-    return deadline_send(deadline_after(HANDSHAKE_MS), client->fd, bytes,
-                         length, &sent) == 0;
+    if (deadline_send(deadline_after(HANDSHAKE_MS), client->fd, bytes, length,
+                      &sent) == 0)
+        return true;
+    warn("send");
+    return false;
 }
 
 /* ---- The server ------------------------------------------------------------
@@ -344,6 +349,8 @@ static size_t receive_head(const struct client *client, char bytes[HEAD_BYTES],
         }
         ssize_t received = deadline_recv(client->deadline, client->fd,
                                          bytes + length, HEAD_BYTES - length);
+        if (received < 0)
+            warn("recv");
         if (received < 0 && errno == ETIMEDOUT)
             refuse(client, "408 Request Timeout", "");
         if (received <= 0)
@@ -454,8 +461,11 @@ static void *run_client(void *argument) {
 static void start_client(int fd, const char *allowed) {
     pthread_t thread;
     struct client *client = malloc(sizeof *client);
-    if (client == NULL)
-        err(1, "malloc");
+    if (client == NULL) {
+        warn("malloc");
+        (void)close(fd);
+        return;
+    }
     client->fd = fd;
     client->allowed = allowed;
     client->deadline = deadline_after(HANDSHAKE_MS);

@@ -84,6 +84,8 @@ static bool receive_bytes(const struct client *client, uint8_t *bytes,
     while (received < length) {
         ssize_t count = deadline_recv(client->deadline, client->fd,
                                       bytes + received, length - received);
+        if (count < 0)
+            warn("recv");
         if (count <= 0)
             return false;
         received += (size_t)count;
@@ -94,8 +96,11 @@ static bool receive_bytes(const struct client *client, uint8_t *bytes,
 static bool send_bytes(const struct client *client, const void *bytes,
                        size_t length) {
     size_t sent;
-    return deadline_send(deadline_after(HANDSHAKE_MS), client->fd, bytes,
-                         length, &sent) == 0;
+    if (deadline_send(deadline_after(HANDSHAKE_MS), client->fd, bytes, length,
+                      &sent) == 0)
+        return true;
+    warn("send");
+    return false;
 }
 
 /* ---- The server ------------------------------------------------------------
@@ -402,8 +407,11 @@ static void *run_client(void *argument) {
 static void start_client(int fd, const char *allowed) {
     pthread_t thread;
     struct client *client = malloc(sizeof *client);
-    if (client == NULL)
-        err(1, "malloc");
+    if (client == NULL) {
+        warn("malloc");
+        (void)close(fd);
+        return;
+    }
     client->fd = fd;
     client->allowed = allowed;
     client->deadline = deadline_after(HANDSHAKE_MS);
