@@ -27,14 +27,14 @@
  * 9. It reports an end without close_notify as an error. What came before it
  *    is printed.
  * 10. It ends when SECONDS are over, whatever the server or standard input
- *     does. The server may also send without end. SECONDS is counted from the
- *     start of your program, and is 10 unless given.
+ *    does. The server may also send without end. SECONDS is counted from the
+ *    start of your program, and is 10 unless given.
  * 11. It waits for a slow server while there is time.
  * 12. It reports output that cannot be written, and input that cannot be read.
- *     Examples are a full disk, and a folder as standard input.
+ *    Examples are a full disk, and a folder as standard input.
  * 13. It refuses wrong arguments. A wrong number of them gets a line that
- *     begins with `usage:` on standard error, and status 2. A CAFILE that
- *     cannot be read gets status 1.
+ *    begins with `usage:` on standard error, and status 2. A CAFILE that
+ *    cannot be read gets status 1.
  *
  * What is here compiles and works. It reads CAFILE, and asks for no
  * certificate. It is given NAME, and compares it with nothing. It is given
@@ -166,9 +166,17 @@ static void print_answer(SSL *ssl) {
     for (;;) {
         int got = SSL_read(ssl, piece, sizeof piece);
         if (got <= 0)
-            return; /* the end, or so it seems */
+            return; /* the end of the answer, as this program believes */
         print_bytes(piece, (size_t)got);
     }
+}
+
+/* Returns the seconds in the text as milliseconds, or ends the program. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
 }
 
 int main(int argc, char **argv) {
@@ -179,19 +187,22 @@ int main(int argc, char **argv) {
             break;
         if (option == 'h')
             usage(stdout, 0);
-        if (option != 't')
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
             usage(stderr, 2);
-        if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 4)
         usage(stderr, 2);
     const char *ca_file = argv[optind];
     const char *name = argv[optind + 1];
+    const char *host = argv[optind + 2];
+    const char *port = argv[optind + 3];
+    (void)milliseconds;             /* delete this line when you use the time */
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     SSL_CTX *context = make_context(ca_file);
-    int fd = connect_to(argv[optind + 2], argv[optind + 3]);
+    int fd = connect_to(host, port);
     SSL *ssl = wrap(context, fd);
     fprintf(stderr, "talking to %s, safely encrypted\n", name);
     send_input(ssl);

@@ -27,6 +27,9 @@ enum {
     DEFAULT_MILLISECONDS = 10000,
 };
 
+/* What to do after a call that has returned 0 or less. */
+enum next_step { CALL_AGAIN, PEER_HAS_CLOSED };
+
 /* One connection over TLS. */
 struct connection {
     SSL *ssl;
@@ -60,7 +63,7 @@ static int try_address(const struct addrinfo *where, struct deadline deadline) {
     }
     if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
         warn("connect %s", name);
-        (void)close(fd); /* it was never connected, so nothing can be lost */
+        (void)close(fd); /* fd was never connected, so nothing can be lost */
         return -1;
     }
     return fd;
@@ -110,23 +113,30 @@ static void remove_final_dot(char *name) {
 
 /* Returns 1 if the text is an IPv4 or IPv6 address. */
 static int is_address(const char *text) {
-    struct in6_addr bytes; /* there is room for either */
+    struct in6_addr bytes; /* an IPv4 address fits into it too */
     return inet_pton(AF_INET, text, &bytes) == 1 ||
            inet_pton(AF_INET6, text, &bytes) == 1;
 }
 
-/* Returns 1 if the text is made of what a host's name may have. */
+/* Returns 1 if all bytes of the text may stand in a host's name. */
 static int is_host_name(const char *text) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "0123456789-_.";
-    return text[strspn(text, allowed)] == '\0';
+    size_t length = strspn(text, allowed);
+    return text[length] == '\0';
 }
 
-/* Says for which name the certificate must be. It may be an address. */
+/* Says for which name the certificate must be. Ends the program if the text is
+ * neither an address nor a host name. */
 static void demand_name(SSL *ssl, char *name) {
-    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
+    if (is_address(name)) {
+        if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) != 1)
+            fail("X509_VERIFY_PARAM_set1_ip_asc");
         return;
+    }
+    if (!is_host_name(name))
+        errx(1, "'%s' is not a name", name);
     /* OpenSSL takes an empty name for any name, and one with a dot in front for
      * all names that end so. */
     if (name[0] == '\0' || name[0] == '.')
@@ -139,11 +149,12 @@ static void demand_name(SSL *ssl, char *name) {
         errx(1, "'%s' is not a name", name);
 }
 
-/* Call this when a call has returned 0 or less. Returns 1 when the same call is
- * to be made again, after waiting for the peer. Returns 0 when the peer has
- * sent close_notify. Ends the program at any error. */
-static int wait_for_peer(const struct connection *connection, const char *call,
-                         int result) {
+/* Call this when a call has returned 0 or less. It waits for the peer, and
+ * returns CALL_AGAIN when the same call is to be made again. It returns
+ * PEER_HAS_CLOSED when the peer has sent close_notify. It ends the program at
+ * any error. */
+static enum next_step wait_for_peer(const struct connection *connection,
+                                    const char *call, int result) {
     short event;
     switch (SSL_get_error(connection->ssl, result)) {
     case SSL_ERROR_WANT_READ:
@@ -153,14 +164,14 @@ static int wait_for_peer(const struct connection *connection, const char *call,
         event = POLLOUT;
         break;
     case SSL_ERROR_ZERO_RETURN:
-        return 0;
+        return PEER_HAS_CLOSED;
     default:
         fail(call);
     }
     if (deadline_wait(connection->deadline, SSL_get_fd(connection->ssl),
                       event) < 0)
         err(1, "%s", call);
-    return 1;
+    return CALL_AGAIN;
 }
 
 /* Makes the handshake, in which the server proves that it is `name`. */
@@ -173,20 +184,22 @@ static void shake_hands(const struct connection *connection, const char *name) {
         if (verdict != X509_V_OK)
             errx(1, "certificate of %s: %s", name,
                  X509_verify_cert_error_string(verdict));
-        if (!wait_for_peer(connection, "SSL_connect", result))
+        enum next_step next = wait_for_peer(connection, "SSL_connect", result);
+        if (next == PEER_HAS_CLOSED)
             errx(1, "SSL_connect: closed");
     }
 }
 
-/* Sends all the bytes. Returns 0 if the peer wants no more of them. */
+/* Sends all the bytes. Returns 0, or -1 if the peer has closed. */
 static int write_all(const struct connection *connection, const char *bytes,
                      int length) {
     for (;;) {
         int result = SSL_write(connection->ssl, bytes, length);
         if (result > 0)
-            return 1; /* SSL_write sends all of them, or has to wait */
-        if (!wait_for_peer(connection, "SSL_write", result))
-            return 0;
+            return 0; /* SSL_write sends all of them, or has to wait */
+        enum next_step next = wait_for_peer(connection, "SSL_write", result);
+        if (next == PEER_HAS_CLOSED)
+            return -1;
     }
 }
 
@@ -200,8 +213,8 @@ static void send_input(const struct connection *connection) {
             err(1, "standard input");
         if (got == 0)
             return;
-        if (!write_all(connection, piece, (int)got))
-            return;
+        if (write_all(connection, piece, (int)got) < 0)
+            return; /* the peer wants no more input, but its answer may wait */
     }
 }
 
@@ -216,15 +229,28 @@ static void print_bytes(const char *bytes, size_t length) {
 /* Prints the answer until the server says that it is complete. */
 static void print_answer(const struct connection *connection) {
     static char piece[PIECE_BYTES];
-    /* The clock counts also while there is always something to read. */
-    while (deadline_left(connection->deadline) > 0) {
+    for (;;) {
+        /* While there is always something to read, wait_for_peer is not called.
+         * So we look at the clock here too. */
+        if (deadline_left(connection->deadline) == 0)
+            errx(1, "SSL_read: deadline passed");
         int got = SSL_read(connection->ssl, piece, sizeof piece);
-        if (got > 0)
+        if (got > 0) {
             print_bytes(piece, (size_t)got);
-        else if (!wait_for_peer(connection, "SSL_read", got))
+            continue;
+        }
+        enum next_step next = wait_for_peer(connection, "SSL_read", got);
+        if (next == PEER_HAS_CLOSED)
             return;
     }
-    errx(1, "SSL_read: deadline passed");
+}
+
+/* Returns the seconds in the text as milliseconds, or ends the program. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
 }
 
 int main(int argc, char **argv) {
@@ -235,15 +261,17 @@ int main(int argc, char **argv) {
             break;
         if (option == 'h')
             usage(stdout, 0);
-        if (option != 't')
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
             usage(stderr, 2);
-        if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 4)
         usage(stderr, 2);
     const char *ca_file = argv[optind];
     char *name = argv[optind + 1];
+    const char *host = argv[optind + 2];
+    const char *port = argv[optind + 3];
     /* If standard output were closed, our socket would get its number. */
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
@@ -255,11 +283,8 @@ int main(int argc, char **argv) {
     if (connection.ssl == NULL)
         fail("SSL_new");
     remove_final_dot(name);
-    if (!is_address(name) && !is_host_name(name))
-        errx(1, "'%s' is not a name", name);
     demand_name(connection.ssl, name);
-    int fd =
-        connect_to(argv[optind + 2], argv[optind + 3], connection.deadline);
+    int fd = connect_to(host, port, connection.deadline);
     if (SSL_set_fd(connection.ssl, fd) != 1)
         fail("SSL_set_fd");
     shake_hands(&connection, name);

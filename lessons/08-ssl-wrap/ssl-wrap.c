@@ -45,8 +45,24 @@ struct options {
     int milliseconds;
 };
 
-/* What still has to be done about our standard input. */
+/* How far we are with our standard input. */
 enum input { INPUT_OPEN, INPUT_ENDED, CLOSE_NOTIFY_SENT };
+
+/* What to do after a call that has returned 0 or less. */
+enum next_step { WAIT_AND_CALL_AGAIN, PEER_HAS_CLOSED };
+
+/* What we know of the answer after SSL_read has been called. */
+enum answer {
+    ANSWER_AT_HAND,  /* OpenSSL may hold more of it: call SSL_read at once */
+    ANSWER_AWAITED,  /* more of it has to come */
+    ANSWER_COMPLETE, /* the server has sent close_notify */
+};
+
+/* In place of POLLIN or POLLOUT: there is nothing to wait for. */
+enum { NO_EVENT = 0 };
+
+/* The descriptors that poll watches, by their places in its array. */
+enum { SERVER, INPUT, WATCHED };
 
 /* One conversation over TLS. */
 struct conversation {
@@ -56,8 +72,9 @@ struct conversation {
     enum input input;
     char unsent[PIECE_BYTES]; /* bytes of the input that are not sent yet */
     size_t unsent_length;
-    short send_event;    /* what sending waits for: POLLIN or POLLOUT */
-    short receive_event; /* what receiving waits for; 0: don't wait */
+    /* What sending and receiving wait for: POLLIN, POLLOUT or NO_EVENT. */
+    short send_event;
+    short receive_event;
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -87,7 +104,7 @@ static int try_address(const struct addrinfo *where, struct deadline deadline) {
     }
     if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
         warn("connect %s", name);
-        (void)close(fd); /* it was never connected, so nothing can be lost */
+        (void)close(fd); /* fd was never connected, so nothing can be lost */
         return -1;
     }
     return fd;
@@ -152,6 +169,7 @@ static void demand_more(SSL_CTX *context) {
                                         X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     /* Level 2: no RSA key under 2048 bits, and no SHA-1. */
     SSL_CTX_set_security_level(context, 2);
+    /* No second handshake in a connection. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
         fail("SSL_CTX_set_min_proto_version", "TLS 1.2", NULL);
@@ -172,17 +190,37 @@ static SSL_CTX *make_context(const struct options *options) {
     return context;
 }
 
-/* What a label of a host name may consist of, and the name of a zone. */
+/* The bytes that a label of a host name, or the name of a zone, consists of. */
 static const char name_characters[] = "abcdefghijklmnopqrstuvwxyz"
                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                       "0123456789-_";
 
+/* Returns 1 if the text is a host name without a dot at its end. A host name
+ * consists of labels with dots between them, each of 1 to 63 bytes: RFC 1035,
+ * section 2.3.1, allows letters, digits and hyphens; an underscore is common.
+ * The last label is never a number, so that no name looks like an address: RFC
+ * 1123, section 2.1. */
+static int is_host_name(const char *text) {
+    const char *label = text;
+    for (;;) {
+        size_t length = strspn(label, name_characters);
+        if (length < 1 || length > LABEL_BYTES)
+            return 0;
+        const char *end = label + length;
+        if (*end == '\0')
+            break;
+        if (*end != '.')
+            return 0;
+        label = end + 1; /* the next label begins behind the dot */
+    }
+    /* label is now the last one. */
+    size_t digits = strspn(label, "0123456789");
+    int is_number = label[digits] == '\0';
+    return !is_number;
+}
+
 /* Copies the name as it stands in certificates: without a dot at its end.
- * Returns 0, or -1 if it is not a host name. A host name consists of labels
- * with dots between them, each of 1 to 63 bytes: RFC 1035, section 2.3.1,
- * allows letters, digits and hyphens; an underscore is common. The last one is
- * never a number, so that no name looks like an address: RFC 1123, section 2.1.
- */
+ * Returns 0, or -1 if the name is not a host name. */
 static int copy_host_name(const char *name, char host[HOST_BYTES]) {
     size_t length = strlen(name);
     if (length > 0 && name[length - 1] == '.')
@@ -191,44 +229,42 @@ static int copy_host_name(const char *name, char host[HOST_BYTES]) {
         return -1;
     memcpy(host, name, length);
     host[length] = '\0';
-
-    const char *label = host;
-    for (;;) {
-        size_t bytes = strspn(label, name_characters);
-        if (bytes < 1 || bytes > LABEL_BYTES)
-            return -1;
-        if (label[bytes] == '\0')
-            break;
-        if (label[bytes] != '.')
-            return -1;
-        label += bytes + 1;
-    }
-    /* label is now the last one. */
-    size_t digits = strspn(label, "0123456789");
-    if (label[digits] == '\0')
+    if (!is_host_name(host))
         return -1;
     return 0;
 }
 
+/* Returns 1 if the text is an address of this family, AF_INET or AF_INET6. */
+static int is_address(int family, const char *text) {
+    struct in6_addr bytes; /* an IPv4 address fits into it too */
+    return inet_pton(family, text, &bytes) == 1;
+}
+
+/* Returns 1 if the text can be the name of a zone, such as "lo". */
+static int is_zone(const char *text) {
+    size_t length = strspn(text, name_characters);
+    return length > 0 && text[length] == '\0';
+}
+
 /* Copies an IPv4 or IPv6 address without its zone: fe80::1%lo becomes fe80::1,
- * because a zone means something on this machine only. Returns 0, or -1 if the
- * name is not an address. */
+ * because a zone means something on this machine only. Only an IPv6 address may
+ * have a zone. Returns 0, or -1 if the name is not an address. */
 static int copy_address(const char *name, char address[HOST_BYTES]) {
-    struct in6_addr number; /* there is room for either */
     size_t length = strcspn(name, "%");
     if (length >= HOST_BYTES)
         return -1;
     memcpy(address, name, length);
     address[length] = '\0';
-    if (name[length] == '\0' && inet_pton(AF_INET, address, &number) == 1)
+
+    int has_zone = name[length] == '%';
+    if (has_zone) {
+        const char *zone = name + length + 1; /* behind the % */
+        if (!is_zone(zone))
+            return -1;
+    } else if (is_address(AF_INET, address)) {
         return 0;
-    if (inet_pton(AF_INET6, address, &number) != 1)
-        return -1;
-    if (name[length] == '\0')
-        return 0;
-    const char *zone = name + length + 1;
-    size_t bytes = strspn(zone, name_characters);
-    if (bytes == 0 || zone[bytes] != '\0')
+    }
+    if (!is_address(AF_INET6, address))
         return -1;
     return 0;
 }
@@ -236,11 +272,13 @@ static int copy_address(const char *name, char address[HOST_BYTES]) {
 /* Says for which name the certificate must be. Ends the program if the text is
  * neither an address nor a host name. */
 static void demand_name(SSL *ssl, const char *name) {
+    char address[HOST_BYTES];
     char host[HOST_BYTES];
-    if (copy_address(name, host) == 0) {
-        if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1)
+    if (copy_address(name, address) == 0) {
+        if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), address) != 1)
             fail("X509_VERIFY_PARAM_set1_ip_asc", name, NULL);
-        return; /* a server is never asked for an address: RFC 6066 */
+        /* RFC 6066 does not allow us to ask the server for an address. */
+        return;
     }
     if (copy_host_name(name, host) < 0)
         errx(1, "'%s' is not a name", name);
@@ -250,18 +288,22 @@ static void demand_name(SSL *ssl, const char *name) {
         fail("SSL_set_tlsext_host_name", name, NULL);
 }
 
-/* Returns the event that OpenSSL waits for, POLLIN or POLLOUT, before the same
- * call can be made again. Returns 0 if the peer has sent close_notify. Ends the
- * program at any error. */
-static short needed_event(const char *call, const char *name, const SSL *ssl,
-                          int result) {
+/* Call this when a call has returned 0 or less. If the same call is to be made
+ * again, puts the event into *event that must come before: POLLIN or POLLOUT.
+ * If the peer has sent close_notify, there is nothing to wait for: NO_EVENT.
+ * Ends the program at any error. */
+static enum next_step needed_event(const char *call, const char *name,
+                                   const SSL *ssl, int result, short *event) {
     switch (SSL_get_error(ssl, result)) {
     case SSL_ERROR_WANT_READ:
-        return POLLIN;
+        *event = POLLIN;
+        return WAIT_AND_CALL_AGAIN;
     case SSL_ERROR_WANT_WRITE:
-        return POLLOUT;
+        *event = POLLOUT;
+        return WAIT_AND_CALL_AGAIN;
     case SSL_ERROR_ZERO_RETURN:
-        return 0;
+        *event = NO_EVENT;
+        return PEER_HAS_CLOSED;
     default:
         fail(call, name, ssl);
     }
@@ -273,8 +315,10 @@ static void shake_hands(SSL *ssl, const char *name, struct deadline deadline) {
         int result = SSL_connect(ssl);
         if (result == 1)
             return;
-        short event = needed_event("SSL_connect", name, ssl, result);
-        if (event == 0)
+        short event;
+        enum next_step next =
+            needed_event("SSL_connect", name, ssl, result, &event);
+        if (next == PEER_HAS_CLOSED)
             errx(1, "SSL_connect %s: it has closed", name);
         if (deadline_wait(deadline, SSL_get_fd(ssl), event) < 0)
             fail("SSL_connect", name, ssl);
@@ -291,8 +335,9 @@ static void print_name(const char *label, X509 *certificate) {
 /* Says who the server is, and which root vouches for that. */
 static void report(const SSL *ssl) {
     STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+    int last = sk_X509_num(chain) - 1;
     print_name("it is ", sk_X509_value(chain, 0));
-    print_name("says  ", sk_X509_value(chain, sk_X509_num(chain) - 1));
+    print_name("says  ", sk_X509_value(chain, last));
     fprintf(stderr, "%s %s\n", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
 }
 
@@ -315,63 +360,87 @@ static void read_input(struct conversation *talk) {
     talk->unsent_length = (size_t)got;
 }
 
-/* Sends what is unsent, or our close_notify after the end of the input. If that
- * has to wait, send_event says for what. */
+/* Sends the unsent bytes. If that has to wait, send_event says for what. If the
+ * server has closed, they are not sent: receive_more ends the conversation. */
+static void send_unsent(struct conversation *talk) {
+    int result = SSL_write(talk->ssl, talk->unsent, (int)talk->unsent_length);
+    if (result > 0) {
+        talk->unsent_length = 0; /* SSL_write sends all, or has to wait */
+        return;
+    }
+    (void)needed_event("SSL_write", talk->name, talk->ssl, result,
+                       &talk->send_event);
+}
+
+/* Tells the server that we send no more. If that has to wait, send_event says
+ * for what. If the server has closed, receive_more ends the conversation. */
+static void send_close_notify(struct conversation *talk) {
+    int result = SSL_shutdown(talk->ssl);
+    if (result >= 0) {
+        talk->input = CLOSE_NOTIFY_SENT;
+        return;
+    }
+    (void)needed_event("SSL_shutdown", talk->name, talk->ssl, result,
+                       &talk->send_event);
+}
+
+/* Sends what there is to send now: a piece of the input, or our close_notify
+ * after the end of the input. */
 static void send_more(struct conversation *talk) {
-    int result;
-    talk->send_event = 0;
-    if (talk->unsent_length > 0) {
-        result = SSL_write(talk->ssl, talk->unsent, (int)talk->unsent_length);
-        if (result > 0) {
-            talk->unsent_length = 0; /* SSL_write sends all, or has to wait */
-            return;
-        }
-        talk->send_event =
-            needed_event("SSL_write", talk->name, talk->ssl, result);
-    } else if (talk->input == INPUT_ENDED) {
-        result = SSL_shutdown(talk->ssl);
-        if (result >= 0)
-            talk->input = CLOSE_NOTIFY_SENT;
-        else
-            talk->send_event =
-                needed_event("SSL_shutdown", talk->name, talk->ssl, result);
-    }
+    talk->send_event = NO_EVENT;
+    if (talk->unsent_length > 0)
+        send_unsent(talk);
+    else if (talk->input == INPUT_ENDED)
+        send_close_notify(talk);
 }
 
-/* Receives a piece of the answer and prints it. Returns 0 if the peer has sent
- * close_notify, and otherwise 1. */
-static int receive_more(struct conversation *talk) {
+/* Receives a piece of the answer and prints it. If no piece is there yet,
+ * receive_event says what SSL_read waits for. */
+static enum answer receive_more(struct conversation *talk) {
     char piece[PIECE_BYTES];
-    int got = SSL_read(talk->ssl, piece, sizeof piece);
-    if (got > 0) {
-        print_bytes(piece, (size_t)got);
-        talk->receive_event = 0; /* OpenSSL may hold more: ask again first */
-        return 1;
+    int received = SSL_read(talk->ssl, piece, sizeof piece);
+    if (received > 0) {
+        print_bytes(piece, (size_t)received);
+        talk->receive_event = NO_EVENT;
+        return ANSWER_AT_HAND;
     }
-    talk->receive_event = needed_event("SSL_read", talk->name, talk->ssl, got);
-    return talk->receive_event != 0;
+    enum next_step next = needed_event("SSL_read", talk->name, talk->ssl,
+                                       received, &talk->receive_event);
+    if (next == PEER_HAS_CLOSED)
+        return ANSWER_COMPLETE;
+    return ANSWER_AWAITED;
 }
 
-/* Waits until there is input, or until OpenSSL can go on. */
-static void wait_for_either(struct conversation *talk) {
-    struct pollfd waiting[2] = {
-        {.fd = SSL_get_fd(talk->ssl),
-         .events = (short)(talk->receive_event | talk->send_event)},
-        {.fd = -1, .events = POLLIN}, /* poll(2) ignores -1 */
-    };
-    if (talk->input == INPUT_OPEN && talk->unsent_length == 0)
-        waiting[1].fd = STDIN_FILENO;
-
+/* Returns how many milliseconds we may wait now. Ends the program when the
+ * deadline has passed. */
+static int time_to_wait(const struct conversation *talk, enum answer answer) {
     int left = deadline_left(talk->deadline);
-    if (left == 0)
-        errx(1, "%s %s: deadline passed",
-             talk->unsent_length > 0 ? "SSL_write" : "SSL_read", talk->name);
-    if (talk->receive_event == 0)
-        left = 0; /* only look whether there is input */
-    if (poll(waiting, 2, left) < 0 && errno != EINTR)
+    if (left == 0) {
+        const char *call = "SSL_read";
+        if (talk->unsent_length > 0)
+            call = "SSL_write";
+        errx(1, "%s %s: deadline passed", call, talk->name);
+    }
+    if (answer == ANSWER_AT_HAND)
+        return 0; /* only look whether there is input */
+    return left;
+}
+
+/* Waits until there is input, or until OpenSSL can go on, but not longer than
+ * timeout milliseconds. Returns 1 if there is input to read. */
+static int wait_for_either(const struct conversation *talk, int timeout) {
+    struct pollfd watched[WATCHED] = {
+        [SERVER] = {.fd = SSL_get_fd(talk->ssl),
+                    .events = (short)(talk->receive_event | talk->send_event)},
+        [INPUT] = {.fd = STDIN_FILENO, .events = POLLIN},
+    };
+    int can_take_input = talk->input == INPUT_OPEN && talk->unsent_length == 0;
+    if (!can_take_input)
+        watched[INPUT].fd = -1; /* poll(2) ignores -1 */
+
+    if (poll(watched, WATCHED, timeout) < 0 && errno != EINTR)
         err(1, "poll");
-    if (waiting[1].revents != 0)
-        read_input(talk);
+    return watched[INPUT].revents != 0;
 }
 
 /* Sends the input and prints the answer until the server says that the answer
@@ -379,12 +448,25 @@ static void wait_for_either(struct conversation *talk) {
 static void converse(struct conversation *talk) {
     for (;;) {
         send_more(talk);
-        if (!receive_more(talk))
+        enum answer answer = receive_more(talk);
+        if (answer == ANSWER_COMPLETE)
             return;
-        wait_for_either(talk);
+        int timeout = time_to_wait(talk, answer);
+        int is_input_ready = wait_for_either(talk, timeout);
+        if (is_input_ready)
+            read_input(talk);
     }
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
+/* The words HOST and PORT are then argv[optind] and argv[optind + 1]. */
 static struct options parse_options(int argc, char **argv) {
     struct options options = {.milliseconds = DEFAULT_MILLISECONDS};
     for (;;) {
@@ -399,11 +481,10 @@ static struct options parse_options(int argc, char **argv) {
             options.crl_file = optarg;
         else if (option == 'n')
             options.name = optarg;
-        else if (option != 't')
+        else if (option == 't')
+            options.milliseconds = parse_seconds(optarg);
+        else
             usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg), &options.milliseconds) <
-                 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 2)
         usage(stderr, 2);
@@ -412,21 +493,32 @@ static struct options parse_options(int argc, char **argv) {
     return options;
 }
 
-int main(int argc, char **argv) {
-    struct options options = parse_options(argc, argv);
-    const char *host = argv[optind];
-    const char *port = argv[optind + 1];
-    in_port_t number;
-    if (addr_parse_port(port, strlen(port), 1, &number) < 0)
-        errx(1, "%s is not a port: 1 to 65535", port);
-    /* If one of these were closed, our socket would get its number. */
+/* Ends the program if the text is not a port. addr_resolve takes the port as a
+ * text, so the number itself is not needed. */
+static void check_port(const char *text) {
+    in_port_t port;
+    if (addr_parse_port(text, strlen(text), 1, &port) < 0)
+        errx(1, "%s is not a port: 1 to 65535", text);
+}
+
+/* If a standard descriptor were closed, our socket would get its number. */
+static void require_descriptors(void) {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
             err(1, "descriptor %d", fd);
     }
+}
+
+int main(int argc, char **argv) {
+    struct options options = parse_options(argc, argv);
+    const char *host = argv[optind];
+    const char *port = argv[optind + 1];
+    check_port(port);
+    require_descriptors();
     /* When the peer has left, write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)setvbuf(stderr, NULL, _IOLBF, 0); /* whole lines, also of a name */
+    /* print_name writes a line in three parts. Send each line as a whole. */
+    (void)setvbuf(stderr, NULL, _IOLBF, 0);
 
     struct conversation talk = {
         .name = options.name,

@@ -53,8 +53,8 @@
  * 9. It refuses a private key that others may read or write, with status 1. It
  *    says why.
  * 10. It refuses a key that is not the key of its certificate, with status 1.
- *     It does so for keys of every kind. It also refuses files that it cannot
- *     use.
+ *    It does so for keys of every kind. It also refuses files that it cannot
+ *    use.
  *
  * What is here compiles, listens, and ends each connection at once. Your
  * parts are A to C.
@@ -123,9 +123,9 @@ static void greet(int fd, struct deadline deadline) {
 }
 
 /* Ends our half of the connection, and reads what the client still sends, until
- * it closes too, or its time is over. If we closed while bytes of it are
- * unread, the kernel would send a reset, and the client might lose our line:
- * see lesson 06. */
+ * the client closes too, or its time is over. If we closed while bytes of the
+ * client are unread, the kernel would send a reset, and the client might lose
+ * our line: see lesson 06. */
 static void linger(int fd, struct deadline deadline) {
     char unread[PIECE_BYTES];
     ssize_t received;
@@ -139,7 +139,8 @@ static void linger(int fd, struct deadline deadline) {
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc < 4 || argc % 3 != 1)
+    int words = argc - 1; /* three words, and three more for each name */
+    if (words < 3 || words % 3 != 0)
         usage(stderr, 2);
     in_port_t port;
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)

@@ -29,8 +29,8 @@ enum {
 
 /* A name, and the context with its certificate. */
 struct identity {
-    const char *name; /* NULL for the first one: any name, or none */
-    SSL_CTX *context; /* NULL: here the list ends */
+    const char *name; /* NULL for the first identity, which has no name */
+    SSL_CTX *context; /* NULL behind the last identity */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -46,9 +46,10 @@ static _Noreturn void refuse(const char *what, const char *name) {
     errx(1, "%s %s: %s", what, name, tls_explain(NULL, reason));
 }
 
-/* OpenSSL calls this when a key is protected by a passphrase. Without it,
- * OpenSSL would ask at the terminal, and a server has none. Its type is given:
- * pem_password_cb(3). NOLINTNEXTLINE(readability-non-const-parameter) */
+/* OpenSSL calls this function when a key is protected by a passphrase. Without
+ * the function, OpenSSL would ask at the terminal, and a server has none.
+ * pem_password_cb(3) says which type the function must have.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int refuse_passphrase(char *buffer, int size, int writing,
                              void *unused) {
     (void)buffer;
@@ -67,6 +68,8 @@ static SSL_CTX *make_context(void) {
     if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         refuse("SSL_CTX_set_cipher_list", "ECDHE");
     SSL_CTX_set_security_level(context, 2);
+    /* No second handshake in a connection, and no session tickets. The second
+     * call is for TLS 1.3, and cannot fail. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_num_tickets(context, 0);
     SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
@@ -89,15 +92,16 @@ static void load_identity(SSL_CTX *context, const char *chain_file,
         errx(1, "%s is not the key of %s", key_file, chain_file);
 }
 
-/* OpenSSL calls this in the handshake, when the client has said which name it
- * wants. Its type is given: SSL_CTX_set_tlsext_servername_callback(3).
+/* OpenSSL calls this function in the handshake, when the client has said which
+ * name it wants. SSL_CTX_set_tlsext_servername_callback(3) says which type the
+ * function must have.
  * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int choose(SSL *ssl, int *alert, void *argument) {
     const struct identity *identities = argument;
     const char *wanted = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     (void)alert;
     if (wanted == NULL)
-        return SSL_TLSEXT_ERR_NOACK; /* it keeps the first certificate */
+        return SSL_TLSEXT_ERR_NOACK; /* the first certificate stays */
     for (size_t i = 1; identities[i].context != NULL; i++) {
         if (strcasecmp(wanted, identities[i].name) == 0) {
             (void)SSL_set_SSL_CTX(ssl, identities[i].context);
@@ -132,59 +136,65 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
     return listener;
 }
 
-/* Call this when a call has returned 0 or less. Returns 1 when the same call is
- * to be made again, after waiting for the client. Otherwise it returns 0, and
- * if the call has failed, it says why. */
-static int wait_for_client(const char *call, SSL *ssl, int result,
-                           struct deadline deadline) {
+/* Call this when a call has returned 0 or less. It waits for the client, and
+ * returns TLS_RETRY when the same call is to be made again. If the call has
+ * failed, it says why. */
+static enum tls_result wait_for_client(const char *call, SSL *ssl, int result,
+                                       struct deadline deadline) {
     enum tls_result next = tls_wait(ssl, result, deadline);
     if (next == TLS_FAILED) {
         char reason[TLS_REASON_BYTES];
         warnx("%s: %s", call, tls_explain(ssl, reason));
     }
-    return next == TLS_RETRY;
+    return next;
 }
 
+/* Makes the handshake. Returns 0, or -1 if it failed. */
 static int shake_hands(SSL *ssl, struct deadline deadline) {
     for (;;) {
         int result = SSL_accept(ssl);
         if (result == 1)
-            return 1;
-        if (!wait_for_client("SSL_accept", ssl, result, deadline))
             return 0;
+        enum tls_result next =
+            wait_for_client("SSL_accept", ssl, result, deadline);
+        if (next != TLS_RETRY)
+            return -1;
     }
 }
 
+/* Sends all the bytes. Returns 0, or -1 if that failed. */
 static int write_all(SSL *ssl, const char *bytes, int length,
                      struct deadline deadline) {
     for (;;) {
         int result = SSL_write(ssl, bytes, length);
         if (result > 0)
-            return 1; /* SSL_write sends all, or has to wait */
-        if (!wait_for_client("SSL_write", ssl, result, deadline))
-            return 0;
+            return 0; /* SSL_write sends all, or has to wait */
+        enum tls_result next =
+            wait_for_client("SSL_write", ssl, result, deadline);
+        if (next != TLS_RETRY)
+            return -1;
     }
 }
 
 /* Serves one client: handshake, line, close_notify. */
 static void greet(SSL *ssl, struct deadline deadline) {
-    char line[LINE_BYTES];
-    if (!shake_hands(ssl, deadline))
+    if (shake_hands(ssl, deadline) < 0)
         return;
     const char *wanted = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (wanted == NULL)
         wanted = "nobody";
+    char line[LINE_BYTES];
     int length = snprintf(line, sizeof line, "you asked for %s\n", wanted);
-    if (!write_all(ssl, line, length, deadline))
+    if (write_all(ssl, line, length, deadline) < 0)
         return;
     if (SSL_shutdown(ssl) < 0)
         warnx("SSL_shutdown: the close_notify could not be sent");
 }
 
 /* Ends our half of the connection, and reads what the client still sends, until
- * it closes too, or its time is over. If we closed while bytes of it are
- * unread, the kernel would send a reset, and the client might lose our line:
- * see lesson 06. */
+ * the client closes too, or its time is over. If we closed while bytes of the
+ * client are unread, the kernel would send a reset, and the client might lose
+ * our line: see lesson 06. */
 static void linger(int fd, struct deadline deadline) {
     char unread[PIECE_BYTES];
     ssize_t received;
@@ -195,21 +205,21 @@ static void linger(int fd, struct deadline deadline) {
     } while (received > 0);
 }
 
-/* Makes the list of identities from the words after PORT. */
-static struct identity *load_identities(int count, char **words) {
-    /* One more than there are, so that the list ends with zeros. */
-    struct identity *identities =
-        calloc((size_t)count / 3 + 2, sizeof *identities);
+/* Makes the list of identities from the words after PORT, which are CERTFILE
+ * KEYFILE, then NAME CERTFILE KEYFILE for each name. */
+static struct identity *load_identities(char **words, size_t names) {
+    /* The first identity, then one for each name, then zeros as the end. */
+    struct identity *identities = calloc(1 + names + 1, sizeof *identities);
     if (identities == NULL)
         err(1, "calloc");
     identities[0].context = make_context();
     load_identity(identities[0].context, words[0], words[1]);
-    size_t next = 1;
-    for (int i = 2; i < count; i += 3) {
-        identities[next].name = words[i];
-        identities[next].context = make_context();
-        load_identity(identities[next].context, words[i + 1], words[i + 2]);
-        next++;
+    char **word = words + 2;
+    for (size_t i = 1; i <= names; i++) {
+        identities[i].name = word[0];
+        identities[i].context = make_context();
+        load_identity(identities[i].context, word[1], word[2]);
+        word += 3;
     }
     return identities;
 }
@@ -229,7 +239,7 @@ static _Noreturn void serve(int listener, SSL_CTX *context) {
             greet(ssl, deadline);
         else
             warnx("SSL_new: there is no memory for a client");
-        SSL_free(ssl);
+        SSL_free(ssl); /* it may be NULL */
         linger(fd, deadline);
         (void)close(fd);
     }
@@ -238,14 +248,17 @@ static _Noreturn void serve(int listener, SSL_CTX *context) {
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc < 4 || argc % 3 != 1)
+    int words = argc - 1; /* three words, and three more for each name */
+    if (words < 3 || words % 3 != 0)
         usage(stderr, 2);
     in_port_t port;
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
         errx(1, "%s is not a port: 0 to 65535", argv[1]);
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
-    struct identity *identities = load_identities(argc - 2, argv + 2);
+    /* The first three words are PORT CERTFILE KEYFILE. */
+    size_t names = (size_t)(words - 3) / 3;
+    struct identity *identities = load_identities(argv + 2, names);
     SSL_CTX *first = identities[0].context;
     SSL_CTX_set_tlsext_servername_callback(first, choose);
     SSL_CTX_set_tlsext_servername_arg(first, identities);

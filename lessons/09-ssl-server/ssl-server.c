@@ -37,6 +37,13 @@ enum {
     DEFAULT_MS = 10000,  /* unless -t says otherwise */
 };
 
+/* How a call for a client, and all its repetitions, ended. */
+enum outcome {
+    DONE,
+    CLIENT_CLOSED, /* the client has sent close_notify */
+    FAILED,        /* and we have said why */
+};
+
 /* Set by the signal handler: the server is to end. */
 static volatile sig_atomic_t stopping;
 
@@ -116,9 +123,10 @@ static void require_private_file(const char *key_file) {
         errx(1, "key %s: it belongs to another user", key_file);
 }
 
-/* OpenSSL calls this when a key is protected by a passphrase. Without it,
- * OpenSSL would ask at the terminal, and a server has none. Its type is given:
- * pem_password_cb(3). NOLINTNEXTLINE(readability-non-const-parameter) */
+/* OpenSSL calls this function when a key is protected by a passphrase. Without
+ * the function, OpenSSL would ask at the terminal, and a server has none.
+ * pem_password_cb(3) says which type the function must have.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int refuse_passphrase(char *buffer, int size, int writing,
                              void *key_file) {
     (void)buffer;
@@ -167,8 +175,8 @@ static int listen_on(in_port_t port, char name[ADDR_TEXT_BYTES]) {
 }
 
 /* Call this when a call has returned 0 or less. It waits for the client, and
- * returns TLS_RETRY when the same call is to be made again. Otherwise the call
- * is over, and if it has failed, it says why. */
+ * returns TLS_RETRY when the same call is to be made again. If the call has
+ * failed, it says why, and returns TLS_FAILED. */
 static enum tls_result wait_for_client(const char *call, const char *name,
                                        SSL *ssl, int result,
                                        struct deadline deadline) {
@@ -186,66 +194,72 @@ static int shake_hands(SSL *ssl, const char *name, struct deadline deadline) {
         int result = SSL_accept(ssl);
         if (result == 1)
             return 0;
-        if (wait_for_client("SSL_accept", name, ssl, result, deadline) !=
-            TLS_RETRY)
+        enum tls_result next =
+            wait_for_client("SSL_accept", name, ssl, result, deadline);
+        if (next != TLS_RETRY)
             return -1;
     }
 }
 
-/* Receives at most PIECE_BYTES. Returns TLS_RETRY when there is something in
- * the piece, and *length says how much. */
-static enum tls_result read_piece(SSL *ssl, const char *name, char *piece,
-                                  int *length, struct deadline deadline) {
+/* Receives at most PIECE_BYTES into the piece, and says in *length how many. */
+static enum outcome read_piece(SSL *ssl, const char *name, char *piece,
+                               int *length, struct deadline deadline) {
     for (;;) {
-        *length = SSL_read(ssl, piece, PIECE_BYTES);
-        if (*length > 0)
-            return TLS_RETRY;
+        int result = SSL_read(ssl, piece, PIECE_BYTES);
+        if (result > 0) {
+            *length = result;
+            return DONE;
+        }
         enum tls_result next =
-            wait_for_client("SSL_read", name, ssl, *length, deadline);
-        if (next != TLS_RETRY)
-            return next;
+            wait_for_client("SSL_read", name, ssl, result, deadline);
+        if (next == TLS_CLOSED)
+            return CLIENT_CLOSED;
+        if (next == TLS_FAILED)
+            return FAILED;
     }
 }
 
-/* Sends all the bytes. Returns TLS_RETRY when that succeeded. */
-static enum tls_result write_all(SSL *ssl, const char *name, const char *bytes,
-                                 int length, struct deadline deadline) {
+/* Sends all the bytes. */
+static enum outcome write_all(SSL *ssl, const char *name, const char *bytes,
+                              int length, struct deadline deadline) {
     for (;;) {
         int result = SSL_write(ssl, bytes, length);
         if (result > 0)
-            return TLS_RETRY; /* SSL_write sends all, or has to wait */
+            return DONE; /* SSL_write sends all, or has to wait */
         enum tls_result next =
             wait_for_client("SSL_write", name, ssl, result, deadline);
-        if (next != TLS_RETRY)
-            return next;
+        if (next == TLS_CLOSED)
+            return CLIENT_CLOSED;
+        if (next == TLS_FAILED)
+            return FAILED;
     }
 }
 
-/* Sends the client back what it sends, until it ends or fails. Returns how many
- * bytes that was, and in *end how it ended. A client gets new time only for a
+/* Sends each piece back to the client, until the client has closed, or a call
+ * has failed. Counts the bytes in *total. A client gets new time only for a
  * whole line, or for 16 KiB: a byte now and then is not enough. */
-static unsigned long long echo(SSL *ssl, const char *name, int milliseconds,
-                               enum tls_result *end) {
+static enum outcome echo(SSL *ssl, const char *name, int milliseconds,
+                         unsigned long long *total) {
     static char piece[PIECE_BYTES];
     struct deadline deadline = deadline_after(milliseconds);
-    unsigned long long total = 0;
-    int unrewarded = 0; /* bytes since the client last got new time */
+    int bytes_since_new_time = 0;
+    *total = 0;
 
     for (;;) {
         int length;
-        *end = read_piece(ssl, name, piece, &length, deadline);
-        if (*end != TLS_RETRY)
-            return total;
-        unrewarded += length;
-        if (memchr(piece, '\n', (size_t)length) != NULL ||
-            unrewarded >= PIECE_BYTES) {
+        enum outcome outcome = read_piece(ssl, name, piece, &length, deadline);
+        if (outcome != DONE)
+            return outcome;
+        bytes_since_new_time += length;
+        int has_newline = memchr(piece, '\n', (size_t)length) != NULL;
+        if (has_newline || bytes_since_new_time >= PIECE_BYTES) {
             deadline = deadline_after(milliseconds);
-            unrewarded = 0;
+            bytes_since_new_time = 0;
         }
-        *end = write_all(ssl, name, piece, length, deadline);
-        if (*end != TLS_RETRY)
-            return total;
-        total += (unsigned)length;
+        outcome = write_all(ssl, name, piece, length, deadline);
+        if (outcome != DONE)
+            return outcome;
+        *total += (unsigned)length;
     }
 }
 
@@ -257,18 +271,21 @@ static void serve_client(SSL *ssl, const char *name, int milliseconds) {
                SSL_get_cipher_name(ssl)) < 0)
         warn("standard output");
 
-    enum tls_result end;
-    unsigned long long total = echo(ssl, name, milliseconds, &end);
+    unsigned long long total;
+    enum outcome outcome = echo(ssl, name, milliseconds, &total);
     if (printf("%s closed after %llu bytes\n", name, total) < 0)
         warn("standard output");
     /* After an error, the connection cannot be ended properly any more, and
      * SSL_shutdown(3) forbids to try. */
-    if (end == TLS_CLOSED && SSL_shutdown(ssl) < 0)
+    if (outcome == FAILED)
+        return;
+    if (SSL_shutdown(ssl) < 0)
         warn("SSL_shutdown %s", name);
 }
 
-/* Starts a process for a client. Returns the child's number to us, and 0 to the
- * child; or -1. The child ends when we end. */
+/* Starts a process for a client, which ends when we end. As fork(2), it returns
+ * the child's number in the parent, and 0 in the child. If there is no child,
+ * it returns -1. */
 static pid_t fork_child(void) {
     pid_t parent = getpid();
     pid_t child = fork();
@@ -277,12 +294,14 @@ static pid_t fork_child(void) {
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGINT, SIG_IGN); /* Ctrl-C is for our parent */
+    /* The parent may have been told to stop, or may have ended, before we
+     * called prctl. Then no signal will come. */
     if (stopping || getppid() != parent)
-        _exit(0); /* it was to end before prctl could tell us */
+        _exit(0);
     return 0;
 }
 
-/* What the child does. It has only this client, and never returns. */
+/* What the child does. It serves only this client, and never returns. */
 static _Noreturn void run_child(SSL_CTX *context, int fd, const char *name,
                                 int milliseconds) {
     SSL *ssl = SSL_new(context);
@@ -294,29 +313,33 @@ static _Noreturn void run_child(SSL_CTX *context, int fd, const char *name,
     _exit(0);
 }
 
+/* Reports an error that may pass, and waits a moment: see lesson 02. */
 static void warn_and_pause(const char *call) {
     warn("%s", call);
-    deadline_pause(PAUSE_MS); /* as in lesson 02 */
+    deadline_pause(PAUSE_MS);
 }
 
-/* Buries the children that have ended. If there are MOST_CLIENTS, it waits for
- * one. Returns how many are left. */
-static int count_children(int children) {
+/* Asks the kernel for the children that have ended. If there are MOST_CLIENTS,
+ * waits until one has ended, or a signal comes. Returns how many still run. */
+static int reap_children(int children) {
     for (;;) {
-        int wait_or_not = children < MOST_CLIENTS ? WNOHANG : 0;
-        if (waitpid(-1, NULL, wait_or_not) <= 0)
-            return children; /* none has ended, or a signal came */
+        int options = WNOHANG;
+        if (children == MOST_CLIENTS)
+            options = 0; /* wait */
+        pid_t ended = waitpid(-1, NULL, options);
+        if (ended <= 0) /* none has ended, or a signal came */
+            return children;
         children--;
     }
 }
 
-/* Takes one client after another, and gives each to a child. */
+/* Accepts one client after another, and gives each to a child. */
 static void serve(int listener, SSL_CTX *context, int milliseconds) {
     int children = 0;
     while (!stopping) {
-        children = count_children(children);
+        children = reap_children(children);
         if (children == MOST_CLIENTS)
-            continue;
+            continue; /* a signal has ended the wait: look at `stopping` */
 
         struct sockaddr_in peer = {0};
         socklen_t length = sizeof peer;
@@ -342,6 +365,14 @@ static void serve(int listener, SSL_CTX *context, int milliseconds) {
     }
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
 int main(int argc, char **argv) {
     int milliseconds = DEFAULT_MS;
     for (;;) {
@@ -350,24 +381,27 @@ int main(int argc, char **argv) {
             break;
         if (option == 'h')
             usage(stdout, 0);
-        if (option != 't')
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
             usage(stderr, 2);
-        if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 3)
         usage(stderr, 2);
-    char **word = argv + optind;
+    const char *port_text = argv[optind];
+    const char *chain_file = argv[optind + 1];
+    char *key_file = argv[optind + 2];
     in_port_t port;
-    if (addr_parse_port(word[0], strlen(word[0]), 0, &port) < 0)
-        errx(1, "%s is not a port: 0 to 65535", word[0]);
+    if (addr_parse_port(port_text, strlen(port_text), 0, &port) < 0)
+        errx(1, "%s is not a port: 0 to 65535", port_text);
 
     catch_signals();
     SSL_CTX *context = make_context();
-    load_identity(context, word[1], word[2]);
+    load_identity(context, chain_file, key_file);
     char name[ADDR_TEXT_BYTES];
     int listener = listen_on(port, name);
-    /* Many processes write to them, so each line is to be one write(2). */
+    /* Many processes share standard output and standard error, so each line is
+     * to be one write(2). */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)setvbuf(stderr, NULL, _IOLBF, 0);
     if (printf("listening on %s\n", name) < 0)

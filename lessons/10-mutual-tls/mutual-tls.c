@@ -1,9 +1,9 @@
 /*
  * 10-mutual-tls: a server and a client that each prove who they are.
  *
- * Shows whose the two files of a side are: its own certificate, and the key to
- * it. The other side asks for them, and judges them. It also shows that in TLS
- * 1.3 a client's handshake is over before the server has judged the client.
+ * Shows that each side has two files of its own: a certificate, and the key to
+ * it. The other side asks for the certificate and judges it. Also shows that in
+ * TLS 1.3 a client's handshake is over before the server has judged the client.
  *
  * usage: 10-mutual-tls [-2] [-t SECONDS] serve PORT CERT KEY CLIENT_CA
  *        10-mutual-tls [-2] [-t SECONDS] connect HOST PORT CA [CERT KEY]
@@ -42,7 +42,7 @@ enum {
 
 /* What the options say. It is the same for a server and for a client. */
 struct settings {
-    int newest_version; /* of TLS; 0 if we don't limit it */
+    int newest_version; /* of TLS, such as TLS1_2_VERSION; 0: no limit */
     int patience;       /* milliseconds that one conversation may take */
 };
 
@@ -58,6 +58,14 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
 static in_port_t parse_port(const char *text, unsigned smallest) {
     in_port_t port;
     if (addr_parse_port(text, strlen(text), smallest, &port) < 0)
@@ -65,7 +73,8 @@ static in_port_t parse_port(const char *text, unsigned smallest) {
     return port;
 }
 
-/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+/* If descriptor 1 or 2 were closed, a socket would get that number: see lesson
+ * 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -73,8 +82,8 @@ static void require_output(void) {
     }
 }
 
-/* Says why a call failed. The reason is in the connection, in OpenSSL's queue
- * or in errno; tls_explain knows which. */
+/* Says why a call failed. tls_explain finds the reason in the connection, in
+ * OpenSSL's queue of errors, or in errno. */
 static void complain(const char *call, const char *what, const SSL *ssl) {
     char reason[TLS_REASON_BYTES];
     warnx("%s %s: %s", call, what, tls_explain(ssl, reason));
@@ -99,9 +108,11 @@ static void require_private_key(const char *key_file) {
              key_file, key.st_mode & ACCESSPERMS);
 }
 
-/* For 0, OpenSSL chooses; a configuration file may tell it what. */
+/* Limits the version of TLS. If it is 0, OpenSSL's own limit stays as it is. */
 static void set_newest_version(SSL_CTX *context, int version) {
-    if (version != 0 && SSL_CTX_set_max_proto_version(context, version) != 1)
+    if (version == 0)
+        return;
+    if (SSL_CTX_set_max_proto_version(context, version) != 1)
         fail("set", "the version of TLS", NULL);
 }
 
@@ -121,12 +132,13 @@ static void catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
-    /* If it is ignored, we could not wait for a child: wait(2). */
+    /* If our parent had us ignore SIGCHLD, waitpid would report no child:
+     * wait(2). */
     (void)signal(SIGCHLD, SIG_DFL);
 }
 
 /* Makes what all connections share: our own certificate, and what we demand of
- * the clients'. client_ca is a file with the roots that we trust. */
+ * a client's certificate. client_ca is a file with the roots that we trust. */
 static SSL_CTX *make_server_context(const char *cert, const char *key,
                                     const char *client_ca) {
     require_private_key(key);
@@ -152,8 +164,8 @@ static SSL_CTX *make_server_context(const char *cert, const char *key,
 static int send_line(SSL *ssl, const char *line, struct deadline deadline) {
     for (;;) {
         int result = SSL_write(ssl, line, (int)strlen(line));
-        if (result > 0) /* all of it, unless somebody asks for less */
-            return 0;
+        if (result > 0)
+            return 0; /* SSL_write sends all, or has to wait */
         if (tls_wait(ssl, result, deadline) != TLS_RETRY)
             return -1;
     }
@@ -176,7 +188,7 @@ static void talk_to_client(SSL *ssl, const char *name,
         warn("standard output");
     (void)snprintf(line, sizeof line, "you are %s\n", subject); /* it fits */
     if (send_line(ssl, line, deadline) < 0) {
-        /* After such an error, SSL_shutdown must not be called: its page. */
+        /* SSL_shutdown(3) forbids to call it after such an error. */
         complain("SSL_write", name, ssl);
         return;
     }
@@ -185,9 +197,9 @@ static void talk_to_client(SSL *ssl, const char *name,
 }
 
 /* Ends our half of the connection, and reads what the client still sends, until
- * it closes too. If we closed while bytes of it are unread, the kernel would
- * send a reset and forget the connection, and our last words might be lost: see
- * lesson 06. */
+ * the client closes too. If we closed while bytes of the client are unread, the
+ * kernel would send a reset and forget the connection, and the client might
+ * never get our line or our alert: see lesson 06. */
 static void linger(int fd, struct deadline deadline) {
     char unread[PIECE_BYTES];
     ssize_t received;
@@ -207,7 +219,7 @@ static void serve_client(SSL_CTX *context, int fd, const char *name,
         talk_to_client(ssl, name, deadline);
     else
         complain("SSL_new", name, NULL);
-    SSL_free(ssl);
+    SSL_free(ssl); /* it may be NULL */
     linger(fd, deadline);
 }
 
@@ -233,7 +245,8 @@ static int listen_on(in_port_t port) {
     if (getsockname(listener, address, &length) < 0)
         err(1, "getsockname");
     char name[ADDR_TEXT_BYTES];
-    if (printf("listening on %s\n", addr_format(address, length, name)) < 0)
+    (void)addr_format(address, length, name);
+    if (printf("listening on %s\n", name) < 0)
         err(1, "standard output");
     return listener;
 }
@@ -241,17 +254,18 @@ static int listen_on(in_port_t port) {
 /* Reports an error that may pass, and waits a moment: see lesson 02. */
 static void warn_and_pause(const char *call) {
     warn("%s", call);
-    deadline_pause(PAUSE_MS); /* always a pause */
+    deadline_pause(PAUSE_MS);
 }
 
-/* Notices the processes that have ended. If all places are taken, it waits
- * until one of them has. Returns how many are left. */
+/* Asks the kernel for the children that have ended. If there are MOST_CLIENTS,
+ * waits until one has ended, or a signal comes. Returns how many still run. */
 static int reap_children(int children) {
     for (;;) {
         int options = WNOHANG;
         if (children == MOST_CLIENTS)
-            options = 0;
-        if (waitpid(-1, NULL, options) <= 0)
+            options = 0; /* wait */
+        pid_t ended = waitpid(-1, NULL, options);
+        if (ended <= 0) /* none has ended, or a signal came */
             return children;
         children--;
     }
@@ -292,6 +306,8 @@ static void serve_clients(SSL_CTX *context, int listener, int patience) {
     }
 }
 
+/* The words are `serve`, PORT, CERT, KEY and CLIENT_CA. Returns the exit
+ * status. */
 static int serve_main(char **word, const struct settings *settings) {
     in_port_t port = parse_port(word[1], 0);
     const char *cert = word[2];
@@ -341,7 +357,7 @@ static int try_address(const struct addrinfo *where, struct deadline deadline) {
     }
     if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
         warn("connect %s", name);
-        (void)close(fd); /* it was never connected, so nothing can be lost */
+        (void)close(fd); /* fd was never connected, so nothing can be lost */
         return -1;
     }
     return fd;
@@ -387,20 +403,17 @@ static size_t print_answer(SSL *ssl, const char *host,
         if (received > 0) {
             print_bytes(piece, (size_t)received);
             total += (size_t)received;
-            /* tls_wait looks at the clock. But a server that always has more to
-             * say never makes us wait. */
+            /* If the server always has more to say, tls_wait is never called.
+             * So we look at the clock here too. */
             if (deadline_left(deadline) == 0)
                 errx(1, "SSL_read %s: deadline passed", host);
             continue;
         }
-        switch (tls_wait(ssl, received, deadline)) {
-        case TLS_RETRY:
-            break;
-        case TLS_CLOSED:
+        enum tls_result next = tls_wait(ssl, received, deadline);
+        if (next == TLS_CLOSED)
             return total;
-        case TLS_FAILED:
+        if (next == TLS_FAILED)
             fail("SSL_read", host, ssl);
-        }
     }
 }
 
@@ -415,20 +428,24 @@ static void talk_to_server(SSL *ssl, const char *host,
     warnx("SSL_connect: done, it is %s", tls_subject(ssl, subject));
     if (print_answer(ssl, host, deadline) == 0)
         errx(1, "SSL_read %s: it has closed, and accepted nobody", host);
-    (void)SSL_shutdown(ssl); /* the server may have gone, and we have all */
+    /* The server may have gone already. But we have its whole answer. */
+    (void)SSL_shutdown(ssl);
 }
 
-/* word has five words, or seven with a certificate and its key; the last one is
- * NULL. */
-static int connect_main(char **word, const struct settings *settings) {
+/* There are 4 or 6 words: `connect`, HOST, PORT, CA, then perhaps CERT and KEY.
+ * Returns the exit status. */
+static int connect_main(int words, char **word,
+                        const struct settings *settings) {
     const char *host = word[1];
     const char *port = word[2];
     const char *ca = word[3];
-    const char *cert = word[4];
+    const char *cert = NULL;
     const char *key = NULL;
-    if (cert != NULL)
+    if (words == 6) {
+        cert = word[4];
         key = word[5];
-    (void)parse_port(port, 1);
+    }
+    (void)parse_port(port, 1); /* it ends the program if that is not a port */
 
     struct deadline deadline = deadline_after(settings->patience);
     SSL_CTX *context = make_client_context(ca, cert, key);
@@ -453,22 +470,31 @@ int main(int argc, char **argv) {
             break;
         if (option == 'h')
             usage(stdout, 0);
-        if (option == '2')
+        else if (option == '2')
             settings.newest_version = TLS1_2_VERSION;
-        else if (option != 't')
+        else if (option == 't')
+            settings.patience = parse_seconds(optarg);
+        else
             usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg), &settings.patience) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     int words = argc - optind;
     char **word = argv + optind;
+    const char *role = "";
+    if (words > 0)
+        role = word[0];
     require_output();
     /* When the peer has left, write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 
-    if (words == 5 && strcmp(word[0], "serve") == 0)
+    if (strcmp(role, "serve") == 0) {
+        if (words != 5)
+            usage(stderr, 2);
         return serve_main(word, &settings);
-    if ((words == 4 || words == 6) && strcmp(word[0], "connect") == 0)
-        return connect_main(word, &settings);
+    }
+    if (strcmp(role, "connect") == 0) {
+        if (words != 4 && words != 6)
+            usage(stderr, 2);
+        return connect_main(words, word, &settings);
+    }
     usage(stderr, 2);
 }

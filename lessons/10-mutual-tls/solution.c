@@ -84,7 +84,7 @@ static int send_line(SSL *ssl, const char *line, struct deadline deadline) {
     for (;;) {
         int result = SSL_write(ssl, line, (int)strlen(line));
         if (result > 0)
-            return 0;
+            return 0; /* SSL_write sends all, or has to wait */
         if (tls_wait(ssl, result, deadline) != TLS_RETRY)
             return -1;
     }
@@ -110,17 +110,20 @@ static void serve_client(SSL *ssl, char **names, struct deadline deadline) {
     if (name == NULL) {
         char subject[TLS_SUBJECT_BYTES];
         warnx("%s is not on the list", tls_subject(ssl, subject));
-    } else if (welcome(ssl, name, deadline) < 0) {
-        complain("SSL_write", ssl);
-        return; /* after such an error, no SSL_shutdown: its page */
+    } else {
+        if (welcome(ssl, name, deadline) < 0) {
+            complain("SSL_write", ssl);
+            return; /* SSL_shutdown(3) forbids to call it after such an error */
+        }
     }
     if (SSL_shutdown(ssl) < 0) /* it sends close_notify */
         complain("SSL_shutdown", ssl);
 }
 
 /* Ends our half of the connection, and reads what the client still sends, until
- * it closes too. If we closed while bytes of it are unread, the kernel would
- * send a reset, and the client might lose our line: see lesson 06. */
+ * the client closes too. If we closed while bytes of the client are unread, the
+ * kernel would send a reset, and the client might lose our line: see lesson
+ * 06. */
 static void linger(int fd, struct deadline deadline) {
     char unread[PIECE_BYTES];
     ssize_t received;
@@ -153,7 +156,8 @@ static int listen_on(in_port_t port) {
     if (getsockname(listener, address, &length) < 0)
         err(1, "getsockname");
     char name[ADDR_TEXT_BYTES];
-    if (printf("listening on %s\n", addr_format(address, length, name)) < 0)
+    (void)addr_format(address, length, name);
+    if (printf("listening on %s\n", name) < 0)
         err(1, "standard output");
     return listener;
 }
@@ -174,7 +178,7 @@ static _Noreturn void serve_clients(SSL_CTX *context, int listener,
             serve_client(ssl, names, deadline);
         else
             complain("SSL_new", NULL);
-        SSL_free(ssl);
+        SSL_free(ssl); /* it may be NULL */
         linger(fd, deadline);
         (void)close(fd); /* an error here changes nothing for other clients */
     }
@@ -183,17 +187,21 @@ static _Noreturn void serve_clients(SSL_CTX *context, int listener,
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc < 6)
+    if (argc < 6) /* the program's name, four words, and at least one NAME */
         usage(stderr, 2);
     in_port_t port;
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
         errx(1, "%s is not a port: 0 to 65535", argv[1]);
+    const char *cert = argv[2];
+    const char *key = argv[3];
+    const char *client_ca = argv[4];
     char **names = argv + 5; /* with a NULL behind the last one */
     check_names(names);
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 
-    SSL_CTX *context = make_context(argv[2], argv[3], argv[4]);
-    serve_clients(context, listen_on(port), names);
+    SSL_CTX *context = make_context(cert, key, client_ca);
+    int listener = listen_on(port);
+    serve_clients(context, listener, names);
 }

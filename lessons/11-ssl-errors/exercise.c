@@ -38,10 +38,10 @@
  * 9. It does not take an old error for a new one. If FILE cannot be written,
  *    that changes nothing about what follows.
  * 10. It reports output that cannot be written. It says so on standard error,
- *     and the status is 1. An example is a full disk.
+ *    and the status is 1. An example is a full disk.
  * 11. It refuses wrong arguments. It then prints a line that begins with
- *     `usage:` on standard error, and ends with status 2. The part that is
- *     given does this.
+ *    `usage:` on standard error, and ends with status 2. The part that is
+ *    given does this.
  *
  * What is here compiles, connects, and then sends and reads nothing. Your part
  * is three functions: follow_error, shake_hands and read_all.
@@ -96,7 +96,7 @@ static int try_address(const struct addrinfo *where, struct deadline deadline) {
     if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
         char reason[TLS_REASON_BYTES];
         warnx("connect %s: %s", name, tls_explain(NULL, reason));
-        (void)close(fd); /* it was never connected, so nothing can be lost */
+        (void)close(fd); /* fd was never connected, so nothing can be lost */
         return -1;
     }
     return fd;
@@ -124,7 +124,7 @@ static int connect_to(const char *host, const char *port,
 }
 
 /* Writes the server's certificate into the file. If that fails, it says so, and
- * the program goes on. It leaves OpenSSL's error in the queue. */
+ * the program goes on. OpenSSL's error then stays in the queue. */
 static void save_certificate(const SSL *ssl, const char *file) {
     BIO *out = BIO_new_file(file, "w");
     if (out == NULL ||
@@ -158,6 +158,14 @@ static void read_all(SSL *ssl, struct deadline deadline) {
     (void)deadline;
 }
 
+/* Returns the seconds in the text as milliseconds, or ends the program. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
 int main(int argc, char **argv) {
     const char *file = NULL;
     int milliseconds = PATIENCE_MS;
@@ -167,12 +175,12 @@ int main(int argc, char **argv) {
             break;
         if (option == 'h')
             usage(stdout, 0);
-        if (option == 'k')
+        else if (option == 'k')
             file = optarg;
-        else if (option != 't')
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
             usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 4)
         usage(stderr, 2);

@@ -55,7 +55,7 @@ static int try_address(const struct addrinfo *where, struct deadline deadline) {
     if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
         char reason[TLS_REASON_BYTES];
         warnx("connect %s: %s", name, tls_explain(NULL, reason));
-        (void)close(fd); /* it was never connected, so nothing can be lost */
+        (void)close(fd); /* fd was never connected, so nothing can be lost */
         return -1;
     }
     return fd;
@@ -83,7 +83,7 @@ static int connect_to(const char *host, const char *port,
 }
 
 /* Writes the server's certificate into the file. If that fails, it says so, and
- * the program goes on. It leaves OpenSSL's error in the queue. */
+ * the program goes on. OpenSSL's error then stays in the queue. */
 static void save_certificate(const SSL *ssl, const char *file) {
     BIO *out = BIO_new_file(file, "w");
     if (out == NULL ||
@@ -113,17 +113,19 @@ static enum next_step follow_error(const char *call, SSL *ssl, int result,
         fail(call, ssl);
     }
     if (deadline_wait(deadline, SSL_get_fd(ssl), event) < 0)
-        fail(call, NULL);
+        fail(call, NULL); /* the reason is in errno */
     return CALL_AGAIN;
 }
 
 static void shake_hands(SSL *ssl, struct deadline deadline) {
     for (;;) {
-        ERR_clear_error(); /* SSL_get_error would find an old error */
+        ERR_clear_error(); /* or SSL_get_error would find an old error */
         int result = SSL_connect(ssl);
         if (result == 1)
             return;
-        if (follow_error("SSL_connect", ssl, result, deadline) == END)
+        enum next_step next =
+            follow_error("SSL_connect", ssl, result, deadline);
+        if (next == END)
             errx(1, "SSL_connect: the server has closed");
     }
 }
@@ -146,11 +148,22 @@ static void read_all(SSL *ssl, struct deadline deadline) {
             errx(1, "SSL_read: deadline passed");
         ERR_clear_error();
         int received = SSL_read(ssl, piece, sizeof piece);
-        if (received > 0)
+        if (received > 0) {
             print_bytes(piece, (size_t)received);
-        else if (follow_error("SSL_read", ssl, received, deadline) == END)
+            continue;
+        }
+        enum next_step next = follow_error("SSL_read", ssl, received, deadline);
+        if (next == END)
             return;
     }
+}
+
+/* Returns the seconds in the text as milliseconds, or ends the program. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
 }
 
 int main(int argc, char **argv) {
@@ -162,12 +175,12 @@ int main(int argc, char **argv) {
             break;
         if (option == 'h')
             usage(stdout, 0);
-        if (option == 'k')
+        else if (option == 'k')
             file = optarg;
-        else if (option != 't')
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
             usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 4)
         usage(stderr, 2);

@@ -29,8 +29,7 @@
 
 enum {
     RECORD_BYTES = 1 << 14, /* the most that one record of TLS holds */
-    ABSENT = -1,            /* one of the two, OpenSSL or Python, has no such
-                               number */
+    ABSENT = -1, /* in place of a number that OpenSSL or Python does not have */
 };
 
 static const char certificate[] = "build/certs/good.pem";
@@ -39,7 +38,7 @@ static const char root[] = "build/certs/root.pem";
 
 /* The two ends of one connection. */
 struct pair {
-    SSL *server; /* NULL when this end is closed */
+    SSL *server; /* NULL after close_server */
     SSL *client;
 };
 
@@ -55,7 +54,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+/* If descriptor 1 or 2 were closed, a socket would get that number: see lesson
+ * 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -64,8 +64,9 @@ static void require_output(void) {
 }
 
 /* Call this right after a call has returned `result`. The next call changes
- * errno and OpenSSL's queue, and then the reason is lost. */
-static struct outcome look(const SSL *ssl, int result) {
+ * errno and OpenSSL's queue, and then the reason is lost. These two are all
+ * that tells the reason here, so we give tls_explain no connection. */
+static struct outcome make_outcome(const SSL *ssl, int result) {
     struct outcome outcome = {.result = result};
     outcome.error = SSL_get_error(ssl, result);
     if (outcome.error == SSL_ERROR_SSL || outcome.error == SSL_ERROR_SYSCALL)
@@ -78,12 +79,14 @@ static struct outcome look(const SSL *ssl, int result) {
  * something that the other end cannot give. */
 static struct outcome shake_hands(struct pair *pair) {
     for (;;) {
-        struct outcome server = look(pair->server, SSL_accept(pair->server));
+        int server_result = SSL_accept(pair->server);
+        struct outcome server = make_outcome(pair->server, server_result);
         if (server.error != SSL_ERROR_NONE &&
             server.error != SSL_ERROR_WANT_READ)
             return server;
 
-        struct outcome client = look(pair->client, SSL_connect(pair->client));
+        int client_result = SSL_connect(pair->client);
+        struct outcome client = make_outcome(pair->client, client_result);
         if (client.error != SSL_ERROR_NONE &&
             client.error != SSL_ERROR_WANT_READ)
             return client;
@@ -95,14 +98,16 @@ static struct outcome shake_hands(struct pair *pair) {
 
 static struct outcome read_some(struct pair *pair) {
     char bytes[RECORD_BYTES];
-    return look(pair->client, SSL_read(pair->client, bytes, sizeof bytes));
+    int result = SSL_read(pair->client, bytes, sizeof bytes);
+    return make_outcome(pair->client, result);
 }
 
 /* Errors of the connection. Each of these functions causes one error, and
  * returns what the last call said. */
 
 static struct outcome provoke_want_read(struct pair *pair) {
-    return look(pair->client, SSL_connect(pair->client));
+    int result = SSL_connect(pair->client);
+    return make_outcome(pair->client, result);
 }
 
 static struct outcome provoke_want_write(struct pair *pair) {
@@ -110,7 +115,7 @@ static struct outcome provoke_want_write(struct pair *pair) {
     struct outcome outcome = shake_hands(pair);
     while (outcome.error == SSL_ERROR_NONE) {
         int result = SSL_write(pair->client, bytes, sizeof bytes);
-        outcome = look(pair->client, result);
+        outcome = make_outcome(pair->client, result);
     }
     return outcome;
 }
@@ -153,7 +158,8 @@ static struct outcome provoke_ssl(struct pair *pair) {
     struct outcome outcome = shake_hands(pair);
     if (outcome.error != SSL_ERROR_NONE)
         return outcome;
-    (void)BIO_write(SSL_get_wbio(pair->server), record, sizeof record - 1);
+    const int length = sizeof record - 1; /* without C's NUL */
+    (void)BIO_write(SSL_get_wbio(pair->server), record, length);
     return read_some(pair);
 }
 
@@ -164,8 +170,9 @@ static struct outcome provoke_want_accept(struct pair *pair) {
     if (listener == NULL)
         errx(1, "BIO_new_accept: no memory");
     (void)BIO_set_bind_mode(listener, BIO_SOCK_NONBLOCK);
-    SSL_set_bio(pair->server, listener, listener); /* it is freed with it */
-    return look(pair->server, SSL_accept(pair->server));
+    SSL_set_bio(pair->server, listener, listener); /* SSL_free will free it */
+    int result = SSL_accept(pair->server);
+    return make_outcome(pair->server, result);
 }
 
 static struct outcome provoke_want_connect(struct pair *pair) {
@@ -174,12 +181,12 @@ static struct outcome provoke_want_connect(struct pair *pair) {
         errx(1, "BIO_new_connect: no memory");
     (void)BIO_set_nbio(connection, 1);
     SSL_set_bio(pair->client, connection, connection);
-    return look(pair->client, SSL_connect(pair->client));
+    int result = SSL_connect(pair->client);
+    return make_outcome(pair->client, result);
 }
 
 /* Errors that are not about the socket. A callback of ours tells OpenSSL that
- * something is missing. remove_callbacks lets the handshake go on without it.
- */
+ * something is missing. After remove_callbacks, the handshake can go on. */
 
 static int certificate_is_missing(SSL *ssl, void *unused) {
     (void)ssl;
@@ -195,7 +202,7 @@ static struct outcome provoke_want_x509_lookup(struct pair *pair) {
 static int hello_is_not_judged(SSL *ssl, int *alert, void *unused) {
     (void)ssl;
     (void)unused;
-    *alert = SSL_AD_UNRECOGNIZED_NAME; /* if it were a refusal */
+    *alert = SSL_AD_UNRECOGNIZED_NAME; /* sent for a refusal only */
     return SSL_CLIENT_HELLO_RETRY;
 }
 
@@ -208,7 +215,7 @@ static struct outcome provoke_want_client_hello(struct pair *pair) {
 static int server_is_not_judged(X509_STORE_CTX *store, void *client) {
     (void)store;
     (void)SSL_set_retry_verify((SSL *)client);
-    return 1; /* its manual page wants 1, although nothing is decided */
+    return 1; /* SSL_CTX_set_cert_verify_callback(3) wants 1 in this case */
 }
 
 static struct outcome provoke_want_retry_verify(struct pair *pair) {
@@ -217,8 +224,9 @@ static struct outcome provoke_want_retry_verify(struct pair *pair) {
     return shake_hands(pair);
 }
 
-/* In a job, the callback stops in its middle. When the same call is made again,
- * it goes on from there: ASYNC_start_job(3). */
+/* SSL_MODE_ASYNC makes OpenSSL run a call in a job. Here the callback pauses
+ * the job. When the same call is made again, the callback goes on from here,
+ * and returns 1: ASYNC_start_job(3). */
 static int pause_in_job(SSL *ssl, void *unused) {
     (void)ssl;
     (void)unused;
@@ -231,8 +239,8 @@ static struct outcome provoke_want_async(struct pair *pair) {
     return shake_hands(pair);
 }
 
-/* There is one job, and the server's call has paused in it. So there is none
- * for the client. */
+/* There is only one job, and the server's call has paused in it. So there is no
+ * job for the client. */
 static struct outcome provoke_want_async_job(struct pair *pair) {
     if (ASYNC_init_thread(1, 1) != 1)
         errx(1, "ASYNC_init_thread: no memory");
@@ -240,7 +248,8 @@ static struct outcome provoke_want_async_job(struct pair *pair) {
     if (outcome.error != SSL_ERROR_WANT_ASYNC)
         return outcome;
     (void)SSL_set_mode(pair->client, SSL_MODE_ASYNC);
-    return look(pair->client, SSL_connect(pair->client));
+    int result = SSL_connect(pair->client);
+    return make_outcome(pair->client, result);
 }
 
 static void remove_callbacks(struct pair *pair) {
@@ -254,60 +263,151 @@ static void remove_callbacks(struct pair *pair) {
 /* The table. */
 
 struct row {
-    const char *name; /* without SSL_ERROR_ */
-    int openssl;      /* its number there, or ABSENT */
-    int python;       /* its number there, or ABSENT */
+    const char *name;   /* without SSL_ERROR_ */
+    int openssl_number; /* or ABSENT */
+    int python_number;  /* or ABSENT */
     const char *cause;
-    const char *next;                             /* the instruction */
     struct outcome (*provoke)(struct pair *pair); /* NULL if we can't */
-    int goes_on; /* 1 if we can do what it says, and make the call again */
+    const char *next;                             /* the instruction */
+    /* 1 if we can do what the instruction says, and make the call again. */
+    int can_repeat;
 };
 
 static const char wait_to_read[] = "poll for POLLIN, then the same call again";
 static const char wait_to_write[] =
     "poll for POLLOUT, then the same call again";
-static const char find[] = "find what is missing, then the same call again";
-static const char stop[] = "close; no other call, not even SSL_shutdown";
+static const char find_missing[] =
+    "find what is missing, then the same call again";
+static const char close_only[] = "close; no other call, not even SSL_shutdown";
 
 /* In the order of OpenSSL's numbers. The last two are Python's own: they stand
  * in no header, so their numbers are written here. */
 static const struct row rows[] = {
-    {"NONE", SSL_ERROR_NONE, ABSENT, "SSL_connect: the handshake is over",
-     "go on", shake_hands, 0},
-    {"SSL", SSL_ERROR_SSL, 1, "SSL_read: a record that no key has encrypted",
-     stop, provoke_ssl, 0},
-    {"WANT_READ", SSL_ERROR_WANT_READ, 2, "SSL_connect: no answer has come yet",
-     wait_to_read, provoke_want_read, 1},
-    {"WANT_WRITE", SSL_ERROR_WANT_WRITE, 3, "SSL_write: the peer does not read",
-     wait_to_write, provoke_want_write, 0},
-    {"WANT_X509_LOOKUP", SSL_ERROR_WANT_X509_LOOKUP, 4,
-     "SSL_accept: our certificate is not there yet", find,
-     provoke_want_x509_lookup, 1},
-    {"SYSCALL", SSL_ERROR_SYSCALL, 5,
-     "SSL_read: the peer closed, with bytes unread", stop, provoke_syscall, 0},
-    {"ZERO_RETURN", SSL_ERROR_ZERO_RETURN, 6, "SSL_read: close_notify has come",
-     "SSL_shutdown, then close", provoke_zero_return, 0},
-    {"WANT_CONNECT", SSL_ERROR_WANT_CONNECT, 7,
-     "SSL_connect: TCP is not connected yet", wait_to_write,
-     provoke_want_connect, 0},
-    {"WANT_ACCEPT", SSL_ERROR_WANT_ACCEPT, ABSENT,
-     "SSL_accept: no client has connected yet", wait_to_read,
-     provoke_want_accept, 0},
-    {"WANT_ASYNC", SSL_ERROR_WANT_ASYNC, ABSENT, "SSL_accept: its job pauses",
-     find, provoke_want_async, 1},
-    {"WANT_ASYNC_JOB", SSL_ERROR_WANT_ASYNC_JOB, ABSENT,
-     "SSL_connect: no job is free", find, provoke_want_async_job, 1},
-    {"WANT_CLIENT_HELLO_CB", SSL_ERROR_WANT_CLIENT_HELLO_CB, ABSENT,
-     "SSL_accept: the client's hello is not judged yet", find,
-     provoke_want_client_hello, 1},
-    {"WANT_RETRY_VERIFY", SSL_ERROR_WANT_RETRY_VERIFY, ABSENT,
-     "SSL_connect: the server is not judged yet", find,
-     provoke_want_retry_verify, 1},
-    {"EOF", ABSENT, 8, "SSL_read: the peer closed, without close_notify", stop,
-     provoke_eof, 0},
-    {"INVALID_ERROR_CODE", ABSENT, 10,
-     "not provoked: Python's word for a number that it does not know", NULL,
-     NULL, 0},
+    {
+        .name = "NONE",
+        .openssl_number = SSL_ERROR_NONE,
+        .python_number = ABSENT,
+        .cause = "SSL_connect: the handshake is over",
+        .provoke = shake_hands,
+        .next = "go on",
+    },
+    {
+        .name = "SSL",
+        .openssl_number = SSL_ERROR_SSL,
+        .python_number = 1,
+        .cause = "SSL_read: a record that no key has encrypted",
+        .provoke = provoke_ssl,
+        .next = close_only,
+    },
+    {
+        .name = "WANT_READ",
+        .openssl_number = SSL_ERROR_WANT_READ,
+        .python_number = 2,
+        .cause = "SSL_connect: no answer has come yet",
+        .provoke = provoke_want_read,
+        .next = wait_to_read,
+        .can_repeat = 1,
+    },
+    {
+        .name = "WANT_WRITE",
+        .openssl_number = SSL_ERROR_WANT_WRITE,
+        .python_number = 3,
+        .cause = "SSL_write: the peer does not read",
+        .provoke = provoke_want_write,
+        .next = wait_to_write,
+    },
+    {
+        .name = "WANT_X509_LOOKUP",
+        .openssl_number = SSL_ERROR_WANT_X509_LOOKUP,
+        .python_number = 4,
+        .cause = "SSL_accept: our certificate is not there yet",
+        .provoke = provoke_want_x509_lookup,
+        .next = find_missing,
+        .can_repeat = 1,
+    },
+    {
+        .name = "SYSCALL",
+        .openssl_number = SSL_ERROR_SYSCALL,
+        .python_number = 5,
+        .cause = "SSL_read: the peer closed, with bytes unread",
+        .provoke = provoke_syscall,
+        .next = close_only,
+    },
+    {
+        .name = "ZERO_RETURN",
+        .openssl_number = SSL_ERROR_ZERO_RETURN,
+        .python_number = 6,
+        .cause = "SSL_read: close_notify has come",
+        .provoke = provoke_zero_return,
+        .next = "SSL_shutdown, then close",
+    },
+    {
+        .name = "WANT_CONNECT",
+        .openssl_number = SSL_ERROR_WANT_CONNECT,
+        .python_number = 7,
+        .cause = "SSL_connect: TCP is not connected yet",
+        .provoke = provoke_want_connect,
+        .next = wait_to_write,
+    },
+    {
+        .name = "WANT_ACCEPT",
+        .openssl_number = SSL_ERROR_WANT_ACCEPT,
+        .python_number = ABSENT,
+        .cause = "SSL_accept: no client has connected yet",
+        .provoke = provoke_want_accept,
+        .next = wait_to_read,
+    },
+    {
+        .name = "WANT_ASYNC",
+        .openssl_number = SSL_ERROR_WANT_ASYNC,
+        .python_number = ABSENT,
+        .cause = "SSL_accept: its job pauses",
+        .provoke = provoke_want_async,
+        .next = find_missing,
+        .can_repeat = 1,
+    },
+    {
+        .name = "WANT_ASYNC_JOB",
+        .openssl_number = SSL_ERROR_WANT_ASYNC_JOB,
+        .python_number = ABSENT,
+        .cause = "SSL_connect: no job is free",
+        .provoke = provoke_want_async_job,
+        .next = find_missing,
+        .can_repeat = 1,
+    },
+    {
+        .name = "WANT_CLIENT_HELLO_CB",
+        .openssl_number = SSL_ERROR_WANT_CLIENT_HELLO_CB,
+        .python_number = ABSENT,
+        .cause = "SSL_accept: the client's hello is not judged yet",
+        .provoke = provoke_want_client_hello,
+        .next = find_missing,
+        .can_repeat = 1,
+    },
+    {
+        .name = "WANT_RETRY_VERIFY",
+        .openssl_number = SSL_ERROR_WANT_RETRY_VERIFY,
+        .python_number = ABSENT,
+        .cause = "SSL_connect: the server is not judged yet",
+        .provoke = provoke_want_retry_verify,
+        .next = find_missing,
+        .can_repeat = 1,
+    },
+    {
+        .name = "EOF",
+        .openssl_number = ABSENT,
+        .python_number = 8,
+        .cause = "SSL_read: the peer closed, without close_notify",
+        .provoke = provoke_eof,
+        .next = close_only,
+    },
+    {
+        .name = "INVALID_ERROR_CODE",
+        .openssl_number = ABSENT,
+        .python_number = 10,
+        .cause =
+            "not provoked: Python's word for a number that it does not know",
+    },
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -324,7 +424,7 @@ static const struct row *find_row(const char *name) {
 /* Returns the name of OpenSSL's error with this number. */
 static const char *name_of(int error) {
     for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].openssl == error)
+        if (rows[i].openssl_number == error)
             return rows[i].name;
     }
     return "unknown";
@@ -340,9 +440,10 @@ static struct pair open_pair(SSL_CTX *server, SSL_CTX *client) {
         .server = SSL_new(server),
         .client = tls_client(client, ends[1], "server.example"),
     };
-    if (pair.server == NULL || pair.client == NULL ||
-        SSL_set_fd(pair.server, ends[0]) != 1)
+    if (pair.server == NULL || pair.client == NULL)
         errx(1, "SSL_new: no memory");
+    if (SSL_set_fd(pair.server, ends[0]) != 1)
+        errx(1, "SSL_set_fd: no memory");
     /* SSL_free shall close the sockets too. */
     (void)BIO_set_close(SSL_get_rbio(pair.server), BIO_CLOSE);
     (void)BIO_set_close(SSL_get_rbio(pair.client), BIO_CLOSE);
@@ -364,19 +465,18 @@ static void print_outcome(const struct outcome *outcome) {
     printf("\n");
 }
 
-/* Brings the error about, and does what it says if we can. */
+/* Causes the error, and does what its instruction says, if we can. */
 static void provoke(const struct row *row, struct pair *pair) {
     struct outcome outcome = row->provoke(pair);
     print_outcome(&outcome);
     printf("  next: %s\n", row->next);
-    /* What Python calls EOF is one of many kinds of SSL_ERROR_SSL. */
-    int wanted = row->openssl;
-    if (wanted == ABSENT)
-        wanted = SSL_ERROR_SSL;
-    if (outcome.error != wanted)
+    int expected = row->openssl_number;
+    if (expected == ABSENT)
+        expected = SSL_ERROR_SSL; /* Python's EOF is one kind of it */
+    if (outcome.error != expected)
         errx(1, "SSL_ERROR_%s was not provoked", row->name);
 
-    if (row->goes_on) {
+    if (row->can_repeat) {
         remove_callbacks(pair);
         outcome = shake_hands(pair);
         if (outcome.error != SSL_ERROR_NONE)
@@ -388,15 +488,15 @@ static void provoke(const struct row *row, struct pair *pair) {
 /* Prints everything about one error. */
 static void show(const struct row *row, SSL_CTX *server, SSL_CTX *client) {
     printf("SSL_ERROR_%s: ", row->name);
-    print_number(row->openssl, "OpenSSL");
+    print_number(row->openssl_number, "OpenSSL");
     printf(", ");
-    print_number(row->python, "Python");
+    print_number(row->python_number, "Python");
     printf("\n  %s\n", row->cause);
     if (row->provoke == NULL)
-        return;
+        return; /* there is nothing more to show */
     struct pair pair = open_pair(server, client);
     provoke(row, &pair);
-    SSL_free(pair.server);
+    SSL_free(pair.server); /* NULL is allowed */
     SSL_free(pair.client);
     ASYNC_cleanup_thread();
 }
@@ -420,12 +520,13 @@ int main(int argc, char **argv) {
     if (client == NULL)
         fail(root);
 
-    if (argc == 1) {
+    if (argc == 1) { /* no NAME: show all */
         for (size_t i = 0; i < ROWS; i++)
             show(&rows[i], server, client);
+    } else {
+        for (int i = 1; i < argc; i++)
+            show(find_row(argv[i]), server, client);
     }
-    for (int i = 1; i < argc; i++)
-        show(find_row(argv[i]), server, client);
 
     SSL_CTX_free(server);
     SSL_CTX_free(client);

@@ -68,27 +68,27 @@ struct ssl_module {
     __typeof__(SSL_CTX_free) *SSL_CTX_free;
 };
 
-/* Their names, in the same order. */
-static const char *const names[] = {
-    "tls_client_context", "tls_use_certificate", "tls_client", "tls_handshake",
-    "tls_wait",           "tls_explain",         "SSL_read",   "SSL_shutdown",
-    "SSL_free",           "SSL_CTX_free",
+/* The name of a function, and the member of the module that shall point to the
+ * function. */
+struct symbol {
+    const char *name;
+    void *member;
 };
-enum { FUNCTIONS = sizeof names / sizeof *names };
-_Static_assert(sizeof names == sizeof(struct ssl_module),
-               "there is one name for each pointer");
 
 /* import _ssl: the library is in the folder of our program (lesson 13). It
  * returns NULL for an ImportError. */
 static void *open_library(void) {
     static const char file[] = "13-tls.so";
     char path[PATH_MAX];
-    ssize_t end = readlink("/proc/self/exe", path, sizeof path - sizeof file);
-    if (end < 0)
+    /* At the end of path we leave room for the name of the library. */
+    ssize_t length =
+        readlink("/proc/self/exe", path, sizeof path - sizeof file);
+    if (length < 0)
         err(1, "readlink /proc/self/exe");
-    while (end > 0 && path[end - 1] != '/')
-        end--;
-    memcpy(path + end, file, sizeof file);
+    /* Put the name of the library in the place of the program's name. */
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    memcpy(path + length, file, sizeof file);
     return dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 }
 
@@ -97,26 +97,43 @@ static void *open_library(void) {
 static const struct ssl_module *import_ssl(void) {
     static struct ssl_module module;
     static int is_imported;
+    const struct symbol symbols[] = {
+        {"tls_client_context", &module.tls_client_context},
+        {"tls_use_certificate", &module.tls_use_certificate},
+        {"tls_client", &module.tls_client},
+        {"tls_handshake", &module.tls_handshake},
+        {"tls_wait", &module.tls_wait},
+        {"tls_explain", &module.tls_explain},
+        {"SSL_read", &module.SSL_read},
+        {"SSL_shutdown", &module.SSL_shutdown},
+        {"SSL_free", &module.SSL_free},
+        {"SSL_CTX_free", &module.SSL_CTX_free},
+    };
+    enum { SYMBOLS = sizeof symbols / sizeof *symbols };
+    _Static_assert(SYMBOLS * sizeof(void *) == sizeof module,
+                   "there is one name for each member");
     if (is_imported)
         return &module;
 
     void *library = open_library();
-    void *symbols[FUNCTIONS];
-    for (int i = 0; i < FUNCTIONS; i++) {
-        symbols[i] = dlsym(library, names[i]);
-        if (symbols[i] == NULL)
+    if (library == NULL)
+        errx(1, "import ssl: %s", dlerror());
+    for (int i = 0; i < SYMBOLS; i++) {
+        void *function = dlsym(library, symbols[i].name);
+        if (function == NULL)
             errx(1, "import ssl: %s", dlerror());
+        /* C has no conversion from void * to a pointer to a function, so we
+         * copy the bytes: lesson 13. */
+        memcpy(symbols[i].member, &function, sizeof function);
     }
-    /* C has no conversion from void * to a pointer to a function, so we copy
-     * the bytes: lesson 13. */
-    memcpy(&module, symbols, sizeof module);
     is_imported = 1;
     return &module;
 }
 
-/* Returns 1 the first time that it is asked about this caller. When there is no
- * room to remember one more caller, it returns 1 every time. */
-static int is_new_caller(const char *caller) {
+/* Remembers this caller. Returns 1 if the caller is new, and 0 if we remember
+ * it already. When there is no room for one more caller, the caller stays new.
+ */
+static int remember_caller(const char *caller) {
     static const char *warned[CALLERS];
     static int count;
     for (int i = 0; i < count; i++) {
@@ -130,18 +147,23 @@ static int is_new_caller(const char *caller) {
     return 1;
 }
 
-/* warnings.warn(message, DeprecationWarning, stacklevel=2): names the line that
- * called, as an address in its file. addr2line(1) finds the line there, if the
- * file was built with -g. */
+/* warnings.warn(message, DeprecationWarning, stacklevel=2): warns each caller
+ * once. The warning names the line of the call as an address in the file of the
+ * program. addr2line(1) finds the line there, if the file was built with -g. */
 static void warn_deprecated(const char *caller, const char *message) {
-    Dl_info from;
-    if (!is_new_caller(caller) || dladdr(caller, &from) == 0)
+    int is_new = remember_caller(caller);
+    if (!is_new)
         return;
-    /* caller is where the call returns to: the first byte behind it. That byte
-     * may belong to the next line. One byte before it is still the call. */
+    Dl_info from;
+    if (dladdr(caller, &from) == 0)
+        return; /* this part of the memory comes from no file */
+    /* caller is where the call returns to: the first byte behind the call. That
+     * byte may belong to the next line. The byte before it is a part of the
+     * call. */
     const char *call = caller - 1;
-    warnx("%s:%#tx: DeprecationWarning: %s", from.dli_fname,
-          call - (const char *)from.dli_fbase, message);
+    const char *beginning = from.dli_fbase;
+    warnx("%s:%#tx: DeprecationWarning: %s", from.dli_fname, call - beginning,
+          message);
 }
 
 /* Says what failed and why, and frees the connection, which may be NULL. */
@@ -162,7 +184,9 @@ static int get_peer(int sock, char host[NI_MAXHOST]) {
         return -1;
     int error =
         getnameinfo(address, length, host, NI_MAXHOST, NULL, 0, NI_NUMERICHOST);
-    return error == 0 ? 0 : -1;
+    if (error != 0)
+        return -1;
+    return 0;
 }
 
 /* Returns a connection over sock, before its handshake, or NULL. keyfile and
@@ -173,9 +197,11 @@ static SSL *make_connection(const struct ssl_module *ssl, int sock,
     SSL_CTX *context = ssl->tls_client_context(NULL, NULL);
     if (context == NULL)
         return NULL;
+    int result = 0;
+    if (certfile != NULL)
+        result = ssl->tls_use_certificate(context, certfile, keyfile);
     SSL *wrapped = NULL;
-    if (certfile == NULL ||
-        ssl->tls_use_certificate(context, certfile, keyfile) == 0)
+    if (result == 0)
         wrapped = ssl->tls_client(context, sock, host);
     ssl->SSL_CTX_free(context); /* a connection keeps its own share of it */
     return wrapped;
@@ -223,7 +249,7 @@ static int try_address(const struct addrinfo *where, struct deadline deadline) {
     }
     if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
         warn("connect %s", name);
-        (void)close(fd); /* it was never connected, so nothing can be lost */
+        (void)close(fd); /* fd was never connected, so nothing can be lost */
         return -1;
     }
     return fd;
@@ -257,7 +283,7 @@ static int print_answer(const struct ssl_module *ssl, SSL *wrapped,
     char piece[BUFSIZ];
     for (;;) {
         if (deadline_left(deadline) == 0) {
-            errno = ETIMEDOUT;
+            errno = ETIMEDOUT; /* our caller asks tls_explain for the reason */
             return -1;
         }
         int received = ssl->SSL_read(wrapped, piece, sizeof piece);
@@ -267,27 +293,34 @@ static int print_answer(const struct ssl_module *ssl, SSL *wrapped,
                 err(1, "standard output");
             continue;
         }
-        enum tls_result result = ssl->tls_wait(wrapped, received, deadline);
-        if (result == TLS_CLOSED)
+        enum tls_result next = ssl->tls_wait(wrapped, received, deadline);
+        if (next == TLS_CLOSED)
             return 0;
-        if (result == TLS_FAILED)
+        if (next == TLS_FAILED)
             return -1;
     }
 }
 
-/* Connects by socket_ssl, and prints what the server says. The words are HOST
- * PORT CAFILE [KEYFILE CERTFILE] and a NULL. Returns the exit status. */
-static int connect_main(char *const *words) {
-    const char *keyfile = words[3];
-    const char *certfile = keyfile != NULL ? words[4] : NULL;
+/* Connects by socket_ssl, and prints what the server says. There are 3 or 5
+ * words: HOST PORT CAFILE [KEYFILE CERTFILE]. Returns the exit status. */
+static int connect_main(int count, char *const *words) {
+    const char *host = words[0];
+    const char *port = words[1];
+    const char *ca_file = words[2];
+    const char *keyfile = NULL;
+    const char *certfile = NULL;
+    if (count == 5) {
+        keyfile = words[3];
+        certfile = words[4];
+    }
     if (open_library() == NULL)
         errx(1, "no socket.ssl: %s", dlerror());
-    /* socket.ssl has no argument for those whom we trust, so it trusts those
-     * whom this system trusts. OpenSSL reads in this variable who they are. */
-    if (setenv("SSL_CERT_FILE", words[2], 1) < 0)
+    /* socket.ssl has no argument for the roots that we trust, so it trusts the
+     * roots of this system. OpenSSL reads in this variable where they are. */
+    if (setenv("SSL_CERT_FILE", ca_file, 1) < 0)
         err(1, "setenv");
     struct deadline deadline = deadline_after(PATIENCE_MS);
-    int sock = connect_to(words[0], words[1], deadline);
+    int sock = connect_to(host, port, deadline);
 /* We make this call on purpose. Without the next line the compiler warns. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     SSL *wrapped = socket_ssl(sock, keyfile, certfile);
@@ -300,11 +333,12 @@ static int connect_main(char *const *words) {
     }
     (void)ssl->SSL_shutdown(wrapped); /* the server may have gone already */
     ssl->SSL_free(wrapped);
-    (void)close(sock); /* everything has been said and heard */
+    (void)close(sock); /* we have the whole answer, so nothing can be lost */
     return 0;
 }
 #else /* except ImportError: pass */
-static int connect_main(char *const *words) {
+static int connect_main(int count, char *const *words) {
+    (void)count;
     errx(1, "no socket.ssl for %s: built without OpenSSL's headers", words[0]);
 }
 #endif
@@ -331,7 +365,7 @@ int main(int argc, char **argv) {
         in_port_t port;
         if (addr_parse_port(argv[3], strlen(argv[3]), 1, &port) < 0)
             errx(1, "%s is not a port: 1 to 65535", argv[3]);
-        status = connect_main(argv + 2);
+        status = connect_main(argc - 2, argv + 2);
     } else {
         notes_main(argv + 1);
     }

@@ -43,12 +43,12 @@
  *    program, and also `gethostbyaddr` and `inet_aton`. Declarations are no
  *    calls.
  * 10. It refuses a wrong number of arguments, with status 2. It then prints a
- *     line that begins with `usage:` on standard error.
+ *    line that begins with `usage:` on standard error.
  * 11. It refuses an unknown HOST, with status 1. The message on standard error
- *     contains the name.
+ *    contains the name.
  * 12. It refuses an invalid PORT, with status 1. A port is a number from 1 to
- *     65535, in digits alone; `80x` is invalid. Your program may look at a
- *     PORT before it connects to any server, or only when it comes to it.
+ *    65535, in digits alone; `80x` is invalid. Your program may look at a PORT
+ *    before it connects to any server, or only when it comes to it.
  *
  * What is here compiles and works, and the compiler does not complain.
  */
@@ -105,7 +105,8 @@ static in_port_t parse_port(const char *text) {
 
     int begins_with_digit = *text >= '0' && *text <= '9';
     int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
+    int is_in_range = errno == 0 && port >= 1 && port <= 65535;
+    if (!is_all_number || !is_in_range)
         errx(1, "%s is not a port: 1 to 65535", text);
     return (in_port_t)port;
 }
@@ -140,8 +141,9 @@ static void connect_to(struct server *server, const char *host,
         server->fd = socket(AF_INET, SOCK_STREAM, 0);
         if (server->fd < 0)
             err(1, "socket");
-        if (connect(server->fd, (struct sockaddr *)&address, sizeof address) ==
-            0)
+        int result =
+            connect(server->fd, (struct sockaddr *)&address, sizeof address);
+        if (result == 0)
             break;
         if (try == TRIES)
             err(1, "connect %s", server->name);
@@ -173,7 +175,7 @@ static void receive_from(struct server *server) {
 static int receive_from_all(struct server *servers, int count) {
     fd_set readable;
     int highest = -1;
-    int open = 0;
+    int still_open = 0;
     FD_ZERO(&readable);
     for (int i = 0; i < count; i++) {
         if (servers[i].fd < 0)
@@ -190,25 +192,31 @@ static int receive_from_all(struct server *servers, int count) {
         if (FD_ISSET((unsigned)servers[i].fd, &readable))
             receive_from(&servers[i]);
         if (servers[i].fd >= 0)
-            open++;
+            still_open++;
     }
-    return open;
+    return still_open;
 }
 
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    int count = (argc - 1) / 2;
-    if (argc % 2 == 0 || count < 1 || count > MOST_SERVERS)
+    int words = argc - 1; /* HOST and PORT for each server */
+    if (words % 2 != 0)
+        usage(stderr, 2);
+    int count = words / 2;
+    if (count < 1 || count > MOST_SERVERS)
         usage(stderr, 2);
 
     struct server servers[MOST_SERVERS];
     bzero(servers, sizeof servers);
-    for (int i = 0; i < count; i++)
-        connect_to(&servers[i], argv[1 + 2 * i], argv[2 + 2 * i]);
-    int open = count;
-    while (open > 0)
-        open = receive_from_all(servers, count);
+    char **word = argv + 1;
+    for (int i = 0; i < count; i++) {
+        connect_to(&servers[i], word[0], word[1]);
+        word += 2;
+    }
+    int still_open = count;
+    while (still_open > 0)
+        still_open = receive_from_all(servers, count);
     return 0;
 }
 /* NOLINTEND(clang-analyzer-security.insecureAPI*) */

@@ -1,7 +1,7 @@
 /*
- * No program of ours makes one of these calls. Here they are only text. But
- * tests/lessons/15-deprecated-api.bats compiles and runs every line of it, and
- * compares what the compiler and the linker say about it.
+ * No program of ours makes one of these calls. Here the calls are only text.
+ * But tests/lessons/15-deprecated-api.bats compiles and runs every line of it,
+ * and compares what the compiler and the linker say about it.
  *
  * Each note asks the old call and the new call the same question, one for which
  * the old call has a wrong answer. The printed function say prints the answers.
@@ -13,13 +13,13 @@
 
 struct note {
     const char *name;
-    const char *since;   /* since when it is dead, and who says so */
-    const char *why;     /* what is wrong with it */
+    const char *since;   /* since when the call is dead, and who says so */
+    const char *why;     /* what is wrong with the call */
     const char *instead; /* what to call now */
-    const char *header;  /* what it needs beyond the headers that all need */
-    const char *before;  /* declarations for both; may be empty */
-    const char *old;     /* statements; NULL if it is a function of Python's */
-    const char *new;
+    const char *header;  /* what it needs beyond the headers in `beginning` */
+    const char *before;  /* declarations for old and new; may be empty */
+    const char *old;     /* statements; NULL for a function of Python */
+    const char *new;     /* statements; likewise */
 };
 
 static const struct note notes[] = {
@@ -107,11 +107,13 @@ static const struct note notes[] = {
                "             ntohs((unsigned short)first->s_port));\n"
                "    say(\"old\", text);\n"
                "}",
-        .new = "if (getaddrinfo(NULL, \"http\", NULL, &a) == 0 &&\n"
-               "    getaddrinfo(NULL, \"ssh\", NULL, &b) == 0 &&\n"
+        .new = "int a_error = getaddrinfo(NULL, \"http\", NULL, &a);\n"
+               "int b_error = getaddrinfo(NULL, \"ssh\", NULL, &b);\n"
+               "if (a_error == 0 && b_error == 0) {\n"
                "    getnameinfo(a->ai_addr, a->ai_addrlen, NULL, 0, text,\n"
-               "                sizeof text, NI_NUMERICSERV) == 0)\n"
-               "    printf(\"  new: http: %s\\n\", text);",
+               "                sizeof text, NI_NUMERICSERV);\n"
+               "    printf(\"  new: http: %s\\n\", text);\n"
+               "}",
     },
     {
         .name = "bzero",
@@ -295,6 +297,11 @@ static void print_lines(const char *text) {
     }
 }
 
+static void print_header(const struct note *note) {
+    if (note->header != NULL)
+        printf("#include %s\n", note->header);
+}
+
 static void print_note(const struct note *note) {
     printf("    /* %s\n", note->name);
     printf("     *   since    %s\n", note->since);
@@ -318,12 +325,18 @@ static const struct note *find_note(const char *name) {
     return NULL;
 }
 
-/* Returns the note with number i of those that are wanted, or NULL behind the
- * last one. */
-static const struct note *wanted_note(char *const *names, int i) {
-    if (names[0] == NULL) /* then all of them are wanted */
-        return i < NOTES ? &notes[i] : NULL;
-    return names[i] != NULL ? find_note(names[i]) : NULL;
+/* Calls print for each note that is wanted: for the notes on these names, in
+ * this order. Without names, all notes are wanted. */
+static void print_wanted(char *const *names,
+                         void (*print)(const struct note *)) {
+    int all_are_wanted = names[0] == NULL;
+    if (all_are_wanted) {
+        for (int i = 0; i < NOTES; i++)
+            print(&notes[i]);
+        return;
+    }
+    for (int i = 0; names[i] != NULL; i++)
+        print(find_note(names[i]));
 }
 
 const char *notes_print_program(char *const *names) {
@@ -333,14 +346,9 @@ const char *notes_print_program(char *const *names) {
     }
 
     printf("%s", beginning);
-    for (int i = 0; wanted_note(names, i) != NULL; i++) {
-        const struct note *note = wanted_note(names, i);
-        if (note->header != NULL)
-            printf("#include %s\n", note->header);
-    }
+    print_wanted(names, print_header);
     printf("%s", main_begins);
-    for (int i = 0; wanted_note(names, i) != NULL; i++)
-        print_note(wanted_note(names, i));
+    print_wanted(names, print_note);
     printf("%s", main_ends);
     return NULL;
 }

@@ -39,22 +39,32 @@ static void flush_output(void) {
         err(1, "standard output");
 }
 
+/* Returns a socket that is connected to this address, or -1 and errno. */
+static int try_address(const struct addrinfo *where) {
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (connect(fd, where->ai_addr, where->ai_addrlen) < 0) {
+        int error = errno;
+        (void)close(fd); /* fd was never connected, so nothing can be lost */
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
 /* Tries each address of the list once. Returns a socket that is connected to
  * the first one that answers, or -1 and errno. Writes the name of the last
  * address that was tried into name, which has ADDR_TEXT_BYTES. */
 static int try_addresses(const struct addrinfo *list, char *name) {
-    for (; list != NULL; list = list->ai_next) {
-        (void)addr_format(list->ai_addr, list->ai_addrlen, name);
-        int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            continue;
-        if (connect(fd, list->ai_addr, list->ai_addrlen) == 0)
-            return fd;
-        int error = errno;
-        (void)close(fd); /* it was never connected, so nothing can be lost */
-        errno = error;
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        (void)addr_format(where->ai_addr, where->ai_addrlen, name);
+        fd = try_address(where);
+        where = where->ai_next;
     }
-    return -1;
+    return fd;
 }
 
 static void connect_to(struct server *server, const char *host,
@@ -69,9 +79,11 @@ static void connect_to(struct server *server, const char *host,
 
     const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
     server->fd = try_addresses(list, server->name);
-    for (int try = 2; server->fd < 0 && try <= TRIES; try++) {
+    int tries = 1;
+    while (server->fd < 0 && tries < TRIES) {
         (void)nanosleep(&pause, NULL); /* no signal handler cuts it short */
         server->fd = try_addresses(list, server->name);
+        tries++;
     }
     if (server->fd < 0)
         err(1, "connect %s", server->name);
@@ -100,7 +112,7 @@ static void receive_from(struct server *server) {
  * Returns how many servers have not ended. */
 static int receive_from_all(struct server *servers, int count) {
     struct pollfd waiting[MOST_SERVERS];
-    int open = 0;
+    int still_open = 0;
     for (int i = 0; i < count; i++) {
         waiting[i].fd = servers[i].fd; /* poll ignores a negative one */
         waiting[i].events = POLLIN;
@@ -112,26 +124,33 @@ static int receive_from_all(struct server *servers, int count) {
         if (waiting[i].revents != 0)
             receive_from(&servers[i]);
         if (servers[i].fd >= 0)
-            open++;
+            still_open++;
     }
-    return open;
+    return still_open;
 }
 
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    int count = (argc - 1) / 2;
-    if (argc % 2 == 0 || count < 1 || count > MOST_SERVERS)
+    int words = argc - 1; /* HOST and PORT for each server */
+    if (words % 2 != 0)
         usage(stderr, 2);
-    /* If it is closed, a socket would get its number: lesson 01. */
+    int count = words / 2;
+    if (count < 1 || count > MOST_SERVERS)
+        usage(stderr, 2);
+    /* If standard output were closed, a socket would get its number: lesson
+     * 01. */
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
 
     struct server servers[MOST_SERVERS] = {0};
-    for (int i = 0; i < count; i++)
-        connect_to(&servers[i], argv[1 + 2 * i], argv[2 + 2 * i]);
-    int open = count;
-    while (open > 0)
-        open = receive_from_all(servers, count);
+    char **word = argv + 1;
+    for (int i = 0; i < count; i++) {
+        connect_to(&servers[i], word[0], word[1]);
+        word += 2;
+    }
+    int still_open = count;
+    while (still_open > 0)
+        still_open = receive_from_all(servers, count);
     return 0;
 }

@@ -22,6 +22,9 @@
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#endif
 
 enum { NOT_ALLOWED = 77, CANNOT_RUN = 127 };
 
@@ -60,12 +63,21 @@ static const struct {
     const char *name;
     unsigned number;
 } calls[] = {
+#ifdef SYS_accept
+    {"accept", SYS_accept},
+#endif
+    {"accept4", SYS_accept4},
+    {"io_uring_setup", SYS_io_uring_setup},
     {"pidfd_getfd", SYS_pidfd_getfd},
     {"process_vm_readv", SYS_process_vm_readv},
 #ifdef SYS_readlink /* newer architectures have only readlinkat */
     {"readlink", SYS_readlink},
 #endif
     {"readlinkat", SYS_readlinkat},
+    {"recvfrom", SYS_recvfrom},
+    {"recvmsg", SYS_recvmsg},
+    {"sendmsg", SYS_sendmsg},
+    {"sendto", SYS_sendto},
 };
 
 static unsigned number_of(const char *name) {

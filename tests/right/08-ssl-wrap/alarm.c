@@ -21,7 +21,9 @@
 static void give_up(int signal_number) {
     static const char text[] = "08-ssl-wrap: the deadline has passed\n";
     (void)signal_number;
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    /* gcc wants the result of write to be used. But the program ends anyway. */
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
     _exit(1);
 }
 
@@ -54,10 +56,11 @@ static int connect_to(const char *host, const char *port) {
     exit(1);
 }
 
-static SSL *make_ssl(const char *ca_file, const char *name) {
+static SSL *make_ssl(const char *ca_file, char *name) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    if (context == NULL ||
-        !SSL_CTX_load_verify_locations(context, ca_file, NULL))
+    if (context == NULL)
+        fail("SSL_CTX_new");
+    if (SSL_CTX_load_verify_locations(context, ca_file, NULL) != 1)
         fail(ca_file);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_security_level(context, 2);
@@ -65,13 +68,16 @@ static SSL *make_ssl(const char *ca_file, const char *name) {
     SSL *ssl = SSL_new(context);
     if (ssl == NULL)
         fail("SSL_new");
-    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name))
+    /* An address is compared with the addresses in the certificate. */
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
         return ssl;
-    if (*name == '\0' || *name == '.')
+    if (name[0] == '\0' || name[0] == '.')
         errx(1, "'%s' is no name", name);
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (!SSL_set1_host(ssl, name) || !SSL_set_tlsext_host_name(ssl, name))
-        fail("name");
+    if (SSL_set1_host(ssl, name) != 1)
+        fail("SSL_set1_host");
+    if (SSL_set_tlsext_host_name(ssl, name) != 1)
+        fail("SSL_set_tlsext_host_name");
     return ssl;
 }
 
@@ -82,7 +88,7 @@ static void send_all(SSL *ssl) {
         if (got < 0)
             err(1, "standard input");
         if (got == 0)
-            break;
+            return;
         if (SSL_write(ssl, bytes, (int)got) <= 0)
             fail("SSL_write");
     }
@@ -93,19 +99,23 @@ static void print_all(SSL *ssl) {
     for (;;) {
         int got = SSL_read(ssl, bytes, sizeof bytes);
         if (got <= 0) {
-            if (SSL_get_error(ssl, got) != SSL_ERROR_ZERO_RETURN)
-                fail("SSL_read");
-            break;
+            if (SSL_get_error(ssl, got) == SSL_ERROR_ZERO_RETURN)
+                return; /* close_notify has come */
+            fail("SSL_read");
         }
-        if (fwrite(bytes, (size_t)got, 1, stdout) != 1 || fflush(stdout) != 0)
+        if (fwrite(bytes, (size_t)got, 1, stdout) != 1)
+            err(1, "standard output");
+        if (fflush(stdout) == EOF)
             err(1, "standard output");
     }
 }
 
 int main(int argc, char **argv) {
     int milliseconds = 10000;
-    int option;
-    while ((option = getopt(argc, argv, "+t:")) != -1) {
+    for (;;) {
+        int option = getopt(argc, argv, "+t:");
+        if (option == -1)
+            break;
         if (option != 't')
             usage();
         if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
@@ -115,8 +125,9 @@ int main(int argc, char **argv) {
         usage();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGALRM, give_up);
-    struct itimerval timer = {.it_value = {.tv_sec = milliseconds / 1000}};
-    timer.it_value.tv_usec = milliseconds % 1000 * 1000L;
+    struct itimerval timer = {0};
+    timer.it_value.tv_sec = milliseconds / 1000;
+    timer.it_value.tv_usec = (milliseconds % 1000) * 1000L;
     setitimer(ITIMER_REAL, &timer, NULL);
 
     SSL *ssl = make_ssl(argv[optind], argv[optind + 1]);

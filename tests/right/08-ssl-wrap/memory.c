@@ -22,9 +22,9 @@
 
 static struct deadline deadline;
 static SSL *ssl;
-static BIO *from_net;
-static BIO *to_net;
-static int net;
+static BIO *from_net; /* OpenSSL reads from here */
+static BIO *to_net;   /* and writes to here */
+static int sock;
 
 static _Noreturn void usage(void) {
     fprintf(stderr, "usage: 08-ssl-wrap [-t SECONDS] CAFILE NAME HOST PORT\n");
@@ -34,34 +34,30 @@ static _Noreturn void usage(void) {
 /* Sends what OpenSSL has written into memory. */
 static void flush(void) {
     char bytes[16384];
-    int length;
-    while ((length = BIO_read(to_net, bytes, sizeof bytes)) > 0) {
-        for (int sent = 0; sent < length;) {
-            ssize_t now = send(net, bytes + sent, (size_t)(length - sent), 0);
-            int is_full = now < 0 && (errno == EAGAIN || errno == EINTR);
-            if (now > 0)
-                sent += (int)now;
-            else if (!is_full || deadline_wait(deadline, net, POLLOUT) < 0)
-                err(1, "send");
-        }
+    for (;;) {
+        int length = BIO_read(to_net, bytes, sizeof bytes);
+        if (length <= 0)
+            return;
+        size_t sent;
+        if (deadline_send(deadline, sock, bytes, (size_t)length, &sent) < 0)
+            err(1, "send");
     }
 }
 
-/* Gives OpenSSL what has come. */
+/* Waits for bytes from the server, and gives them to OpenSSL. */
 static void fill(void) {
     char bytes[16384];
-    if (deadline_wait(deadline, net, POLLIN) < 0)
+    ssize_t received = deadline_recv(deadline, sock, bytes, sizeof bytes);
+    if (received < 0)
         err(1, "recv");
-    ssize_t got = recv(net, bytes, sizeof bytes, 0);
-    if (got < 0 && errno != EAGAIN && errno != EINTR)
-        err(1, "recv");
-    if (got == 0)
-        BIO_set_mem_eof_return(from_net, 0);
-    if (got > 0)
-        BIO_write(from_net, bytes, (int)got);
+    if (received == 0)
+        BIO_set_mem_eof_return(from_net, 0); /* OpenSSL shall see the end */
+    else
+        BIO_write(from_net, bytes, (int)received);
 }
 
-/* Whether OpenSSL only wants more bytes. Else it is the end, or an error. */
+/* Returns 1 if OpenSSL only wants more bytes, and 0 after close_notify. Ends
+ * the program at any error. */
 static int wants_more(int result) {
     int error = SSL_get_error(ssl, result);
     flush();
@@ -73,7 +69,18 @@ static int wants_more(int result) {
     errx(1, "TLS: %s", tls_explain(ssl, reason));
 }
 
-/* Prints what there is. Returns 0 at the end. */
+static void write_all(const char *bytes, size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        ssize_t written = write(STDOUT_FILENO, bytes + done, length - done);
+        if (written < 0)
+            err(1, "standard output");
+        done += (size_t)written;
+    }
+}
+
+/* Prints what OpenSSL has. Returns 1 if more may come, and 0 after
+ * close_notify. */
 static int print_some(void) {
     char bytes[16384];
     for (;;) {
@@ -82,92 +89,120 @@ static int print_some(void) {
         int got = SSL_read(ssl, bytes, sizeof bytes);
         if (got <= 0)
             return wants_more(got);
-        for (int done = 0; done < got;) {
-            ssize_t now = write(1, bytes + done, (size_t)(got - done));
-            if (now < 0)
-                err(1, "standard output");
-            done += (int)now;
-        }
+        write_all(bytes, (size_t)got);
     }
 }
 
-static void talk(void) {
+/* Reads a piece of standard input and sends it. Returns 0 at the end. */
+static int send_some(void) {
     char bytes[4096];
-    struct pollfd both[2] = {{net, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
-    while (print_some()) {
-        int left = deadline_left(deadline);
-        if (left == 0)
+    ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
+    if (got < 0)
+        err(1, "standard input");
+    if (got == 0)
+        return 0;
+    if (SSL_write(ssl, bytes, (int)got) <= 0)
+        errx(1, "SSL_write");
+    flush();
+    return 1;
+}
+
+static void converse(void) {
+    struct pollfd server = {.fd = sock, .events = POLLIN};
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    for (;;) {
+        int may_get_more = print_some();
+        if (!may_get_more)
+            return;
+        int timeout = deadline_left(deadline);
+        if (timeout == 0)
             errx(1, "deadline passed");
-        if (poll(both, 2, left) < 0 && errno != EINTR)
+        struct pollfd both[2] = {server, input};
+        if (poll(both, 2, timeout) < 0 && errno != EINTR)
             err(1, "poll");
         if (both[1].revents != 0) {
-            ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
-            if (got < 0)
-                err(1, "standard input");
-            if (got == 0)
-                both[1].fd = -1;
-            if (got > 0 && SSL_write(ssl, bytes, (int)got) <= 0)
-                errx(1, "SSL_write");
-            flush();
+            int is_open = send_some();
+            if (!is_open)
+                input.fd = -1; /* poll ignores it from now on */
         }
         if (both[0].revents != 0)
             fill();
     }
 }
 
+static void shake_hands(void) {
+    for (;;) {
+        int result = SSL_connect(ssl);
+        if (result == 1)
+            break;
+        if (!wants_more(result))
+            errx(1, "closed in the handshake");
+        fill();
+    }
+    flush();
+}
+
+/* Returns a socket that is connected to one of the host's addresses. */
+static int connect_to(const char *host, const char *port) {
+    struct addrinfo *list;
+    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
+    if (error != 0)
+        errx(1, "%s", gai_strerror(error));
+    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+        int fd = socket(at->ai_family, SOCK_STREAM, 0);
+        if (deadline_connect(deadline, fd, at->ai_addr, at->ai_addrlen) == 0) {
+            freeaddrinfo(list);
+            return fd;
+        }
+        warn("connect");
+        close(fd);
+    }
+    exit(1);
+}
+
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "-t %s", text);
+    return milliseconds;
+}
+
 int main(int argc, char **argv) {
     int milliseconds = 10000;
-    int option = getopt(argc, argv, "+t:");
-    if (option == 't') {
-        if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "-t %s", optarg);
-        option = getopt(argc, argv, "+t:");
+    for (;;) {
+        int option = getopt(argc, argv, "+t:");
+        if (option == -1)
+            break;
+        if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
+            usage();
     }
-    if (option != -1 || argc - optind != 4)
+    if (argc - optind != 4)
         usage();
+    const char *ca_file = argv[optind];
+    const char *name = argv[optind + 1];
+    const char *host = argv[optind + 2];
+    const char *port = argv[optind + 3];
     signal(SIGPIPE, SIG_IGN);
     deadline = deadline_after(milliseconds);
-    const char *name = argv[optind + 1];
 
-    SSL_CTX *context = tls_client_context(argv[optind], NULL);
+    SSL_CTX *context = tls_client_context(ca_file, NULL);
     if (context == NULL)
-        errx(1, "%s cannot be used", argv[optind]);
+        errx(1, "%s cannot be used", ca_file);
     ssl = tls_client(context, 0, name);
     if (ssl == NULL)
         errx(1, "%s is no name", name);
     from_net = BIO_new(BIO_s_mem());
     to_net = BIO_new(BIO_s_mem());
-    BIO_set_mem_eof_return(from_net, -1);
+    BIO_set_mem_eof_return(from_net, -1); /* empty: more bytes may come */
     SSL_set_bio(ssl, from_net, to_net);
 
-    struct addrinfo *list;
-    int error = addr_resolve(argv[optind + 2], argv[optind + 3], AF_UNSPEC,
-                             SOCK_STREAM, &list);
-    if (error != 0)
-        errx(1, "%s", gai_strerror(error));
-    for (net = -1; list != NULL; list = list->ai_next) {
-        net = socket(list->ai_family, SOCK_STREAM, 0);
-        if (deadline_connect(deadline, net, list->ai_addr, list->ai_addrlen) ==
-            0)
-            break;
-        warn("connect");
-        close(net);
-    }
-    if (list == NULL)
-        return 1;
-
-    for (int done = 0; done != 1;) {
-        done = SSL_connect(ssl);
-        if (done != 1) {
-            if (!wants_more(done))
-                errx(1, "closed in the handshake");
-            fill();
-        }
-    }
-    flush();
-    talk();
+    sock = connect_to(host, port);
+    shake_hands();
+    converse();
     SSL_shutdown(ssl);
     flush();
-    close(net);
+    close(sock);
     return 0;
 }

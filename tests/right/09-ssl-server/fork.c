@@ -19,6 +19,7 @@
 
 enum { MOST_NAMES = 1000 };
 
+/* names[0] stays NULL: the first context is for all other names. */
 static SSL_CTX *contexts[MOST_NAMES];
 static const char *names[MOST_NAMES];
 static int count;
@@ -27,7 +28,7 @@ static SSL_CTX *make_context(const char *certificate, const char *key) {
     struct stat facts;
     if (stat(key, &facts) < 0)
         err(1, "%s", key);
-    if (facts.st_mode & 077)
+    if ((facts.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         errx(1, "%s: others have rights in it", key);
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (context == NULL)
@@ -48,50 +49,40 @@ static int choose(SSL *ssl, int *alert, void *nothing) {
     (void)alert;
     (void)nothing;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    for (int i = 1; name != NULL && i < count; i++)
+    if (name == NULL)
+        return SSL_TLSEXT_ERR_OK;
+    for (int i = 1; i < count; i++) {
         if (strcasecmp(name, names[i]) == 0)
             SSL_set_SSL_CTX(ssl, contexts[i]);
+    }
     return SSL_TLSEXT_ERR_OK;
 }
 
 static void serve(int fd) {
     alarm(1);
     SSL *ssl = SSL_new(contexts[0]);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_accept(ssl) != 1)
+    if (ssl == NULL)
+        errx(1, "SSL_new");
+    if (SSL_set_fd(ssl, fd) != 1)
+        errx(1, "SSL_set_fd");
+    if (SSL_accept(ssl) != 1)
         errx(1, "no handshake");
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (name == NULL)
+        name = "nobody";
     char line[400];
-    int length = snprintf(line, sizeof line, "you asked for %s\n",
-                          name != NULL ? name : "nobody");
+    int length = snprintf(line, sizeof line, "you asked for %s\n", name);
     if (SSL_write(ssl, line, length) != length)
         errx(1, "the line could not be sent");
     SSL_shutdown(ssl);
     int got;
-    do
+    do {
         got = SSL_read(ssl, line, sizeof line);
-    while (got > 0);
+    } while (got > 0);
 }
 
-int main(int argc, char **argv) {
-    in_port_t port;
-    if (argc < 4 || argc % 3 != 1) {
-        fprintf(stderr,
-                "usage: %s PORT CERTFILE KEYFILE "
-                "[NAME CERTFILE KEYFILE]...\n",
-                argv[0]);
-        return 2;
-    }
-    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
-        errx(1, "%s is no port", argv[1]);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, SIG_IGN); /* nobody asks how a child ended */
-    for (int i = 2; i + 1 < argc && count < MOST_NAMES; i += 3) {
-        names[count] = argv[i - 1];
-        contexts[count] = make_context(argv[i], argv[i + 1]);
-        count++;
-    }
-    SSL_CTX_set_tlsext_servername_callback(contexts[0], choose);
-
+/* Returns a listener at 127.0.0.1 and this port, and prints its name. */
+static int listen_on(in_port_t port) {
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(port)};
     socklen_t size = sizeof own;
     own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -100,13 +91,44 @@ int main(int argc, char **argv) {
     if (listener < 0)
         err(1, "socket");
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(listener, (struct sockaddr *)&own, size) < 0 ||
-        listen(listener, 100) < 0 ||
-        getsockname(listener, (struct sockaddr *)&own, &size) < 0)
-        err(1, "listening");
+    if (bind(listener, (struct sockaddr *)&own, size) < 0)
+        err(1, "bind");
+    if (listen(listener, 100) < 0)
+        err(1, "listen");
+    if (getsockname(listener, (struct sockaddr *)&own, &size) < 0)
+        err(1, "getsockname");
     printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port));
     if (fflush(stdout) != 0)
         err(1, "standard output");
+    return listener;
+}
+
+int main(int argc, char **argv) {
+    int words = argc - 1;
+    if (words < 3 || words % 3 != 0) {
+        fprintf(stderr,
+                "usage: %s PORT CERTFILE KEYFILE "
+                "[NAME CERTFILE KEYFILE]...\n",
+                argv[0]);
+        return 2;
+    }
+    in_port_t port;
+    if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
+        errx(1, "%s is no port", argv[1]);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN); /* nobody asks how a child ended */
+    contexts[0] = make_context(argv[2], argv[3]);
+    count = 1;
+    for (int i = 4; i < argc; i += 3) {
+        if (count == MOST_NAMES)
+            errx(1, "there are too many names");
+        names[count] = argv[i];
+        contexts[count] = make_context(argv[i + 1], argv[i + 2]);
+        count++;
+    }
+    SSL_CTX_set_tlsext_servername_callback(contexts[0], choose);
+
+    int listener = listen_on(port);
     for (;;) {
         int fd = accept(listener, NULL, NULL);
         if (fd < 0) {
@@ -114,15 +136,14 @@ int main(int argc, char **argv) {
             sleep(1);
             continue;
         }
-        switch (fork()) {
-        case -1:
-            warn("fork");
-            break;
-        case 0:
+        pid_t child = fork();
+        if (child == 0) {
             close(listener);
             serve(fd);
             _exit(0);
         }
+        if (child < 0)
+            warn("fork");
         close(fd);
     }
 }

@@ -41,44 +41,61 @@ static _Noreturn void stop(const char *what) {
     exit(1);
 }
 
-/* Adds the DNS names of the certificate to the texts. A name with a NUL in it
- * can never be on the list, so it is passed over. Returns how many there are.
- */
+/* Returns a copy of a DNS name for the caller to free, or NULL if there is no
+ * memory, or if the name has a NUL in it: it can never be on the list. */
+static char *copy_name(const GENERAL_NAME *name) {
+    unsigned char *text = NULL;
+    int length = ASN1_STRING_to_UTF8(&text, name->d.dNSName);
+    if (length < 0)
+        return NULL;
+    char *copy = NULL;
+    if (strlen((char *)text) == (size_t)length)
+        copy = strdup((char *)text);
+    OPENSSL_free(text);
+    return copy;
+}
+
+/* Copies at most so many of the certificate's DNS names into texts. Returns how
+ * many there are. */
 static size_t collect(X509 *certificate, char **texts, size_t most) {
     size_t count = 0;
     GENERAL_NAMES *names =
         X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    while (names != NULL && sk_GENERAL_NAME_num(names) > 0) {
-        GENERAL_NAME *name = sk_GENERAL_NAME_shift(names);
-        if (name->type == GEN_DNS && count < most) {
-            unsigned char *text = NULL;
-            int length = ASN1_STRING_to_UTF8(&text, name->d.dNSName);
-            if (length >= 0 && strlen((char *)text) == (size_t)length) {
-                texts[count] = strdup((char *)text);
-                if (texts[count] != NULL)
-                    count++;
-            }
-            OPENSSL_free(text);
+    /* If names is NULL, sk_GENERAL_NAME_num returns -1. */
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type != GEN_DNS || count == most)
+            continue;
+        char *text = copy_name(name);
+        if (text != NULL) {
+            texts[count] = text;
+            count++;
         }
-        GENERAL_NAME_free(name);
     }
     GENERAL_NAMES_free(names);
     return count;
 }
 
-static const char *choose(SSL *ssl, char **guests) {
+static int is_among(const char *guest, char **texts, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (OPENSSL_strcasecmp(guest, texts[i]) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Returns the first guest that the certificate is made out to, or NULL. */
+static const char *find_guest(SSL *ssl, char **guests) {
     X509 *certificate = SSL_get1_peer_certificate(ssl);
     char *texts[100];
     size_t count = collect(certificate, texts, 100);
-    const char *chosen = NULL;
-    for (; *guests != NULL; guests++)
-        for (size_t i = 0; i < count; i++)
-            if (OPENSSL_strcasecmp(*guests, texts[i]) == 0 && chosen == NULL)
-                chosen = *guests;
+    size_t next = 0;
+    while (guests[next] != NULL && !is_among(guests[next], texts, count))
+        next++;
     for (size_t i = 0; i < count; i++)
         free(texts[i]);
     X509_free(certificate);
-    return chosen;
+    return guests[next]; /* NULL behind the last guest */
 }
 
 static void answer(SSL *ssl, char **guests) {
@@ -86,7 +103,7 @@ static void answer(SSL *ssl, char **guests) {
         report("handshake");
         return;
     }
-    const char *guest = choose(ssl, guests);
+    const char *guest = find_guest(ssl, guests);
     if (guest == NULL) {
         report("none of its names is on the list");
         SSL_shutdown(ssl);
@@ -135,14 +152,43 @@ static SSL_CTX *make_context(const char *cert, const char *key,
     return context;
 }
 
+/* Returns 1 if the word can be the name of a client. */
+static int is_name(const char *word) {
+    size_t length = strlen(word);
+    if (length == 0 || length > 500)
+        return 0;
+    return word[0] != '.';
+}
+
+/* Returns a listener at 127.0.0.1 and this port, or -1 and errno. */
+static int listen_on(in_port_t port) {
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int yes = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    struct sockaddr_in own;
+    memset(&own, 0, sizeof own);
+    own.sin_family = AF_INET;
+    own.sin_port = htons(port);
+    inet_pton(AF_INET, "127.0.0.1", &own.sin_addr);
+    socklen_t size = sizeof own;
+    if (bind(listener, (struct sockaddr *)&own, size) < 0)
+        return -1;
+    if (listen(listener, 5) < 0)
+        return -1;
+    if (getsockname(listener, (struct sockaddr *)&own, &size) < 0)
+        return -1;
+    printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port));
+    fflush(stdout);
+    return listener;
+}
+
 int main(int argc, char **argv) {
     if (argc < 6) {
         fprintf(stderr, "usage: %s PORT CERT KEY CLIENT_CA NAME...\n", argv[0]);
         return 2;
     }
     for (int i = 5; i < argc; i++) {
-        if (strspn(argv[i], ".") > 0 || strlen(argv[i]) == 0 ||
-            strlen(argv[i]) > 500) {
+        if (!is_name(argv[i])) {
             fprintf(stderr, "10-mutual-tls: '%s' cannot be a name\n", argv[i]);
             return 1;
         }
@@ -150,23 +196,11 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     SSL_CTX *context = make_context(argv[2], argv[3], argv[4]);
 
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    int yes = 1;
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    struct sockaddr_in own;
-    memset(&own, 0, sizeof own);
-    own.sin_family = AF_INET;
-    own.sin_port = htons((in_port_t)strtoul(argv[1], NULL, 10));
-    inet_pton(AF_INET, "127.0.0.1", &own.sin_addr);
-    socklen_t size = sizeof own;
-    if (bind(listener, (struct sockaddr *)&own, size) < 0 ||
-        listen(listener, 5) < 0 ||
-        getsockname(listener, (struct sockaddr *)&own, &size) < 0) {
+    int listener = listen_on((in_port_t)strtoul(argv[1], NULL, 10));
+    if (listener < 0) {
         perror("10-mutual-tls: listener");
         return 1;
     }
-    printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port));
-    fflush(stdout);
 
     for (;;) {
         struct client *client = malloc(sizeof *client);

@@ -43,16 +43,18 @@ static void trust(SSL_CTX *context, const char *file) {
     ERR_clear_error(); /* the end of the file is an error in the queue */
 }
 
+/* Returns 1 if the text in the certificate is the wanted name. The text may
+ * have a NUL in its middle. Then it differs there from the wanted name, which
+ * has the same length, but no NUL in it. */
 static int is_same(const ASN1_STRING *found, const char *wanted) {
-    int length = ASN1_STRING_length(found);
-    if (length < 0 || (size_t)length != strlen(wanted))
+    size_t length = (size_t)ASN1_STRING_length(found);
+    if (length != strlen(wanted))
         return 0;
     const char *text = (const char *)ASN1_STRING_get0_data(found);
-    /* No wanted name has a NUL, and the lengths are the same. */
-    return memchr(text, '\0', (size_t)length) == NULL &&
-           strncasecmp(text, wanted, (size_t)length) == 0;
+    return strncasecmp(text, wanted, length) == 0;
 }
 
+/* Returns a guest that the certificate is made out to, or NULL. */
 static const char *find_guest(const X509 *certificate, char **guests) {
     GENERAL_NAMES *names =
         X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
@@ -61,9 +63,10 @@ static const char *find_guest(const X509 *certificate, char **guests) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
         if (name->type != GEN_DNS)
             continue;
-        for (char **guest = guests; *guest != NULL; guest++)
-            if (is_same(name->d.dNSName, *guest))
-                result = *guest;
+        for (size_t k = 0; guests[k] != NULL; k++) {
+            if (is_same(name->d.dNSName, guests[k]))
+                result = guests[k];
+        }
     }
     GENERAL_NAMES_free(names);
     return result;
@@ -76,8 +79,10 @@ static _Noreturn void serve(SSL_CTX *context, int fd, char **guests) {
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     alarm(2);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
-        errx(1, "no memory");
+    if (ssl == NULL)
+        errx(1, "SSL_new");
+    if (SSL_set_fd(ssl, fd) != 1)
+        errx(1, "SSL_set_fd");
     if (SSL_accept(ssl) != 1)
         errx(1, "no handshake: %s", tls_explain(ssl, reason));
     const X509 *certificate = SSL_get0_peer_certificate(ssl);
@@ -105,14 +110,27 @@ static int listen_at(in_port_t port) {
     own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, (struct sockaddr *)&own, size) < 0 || listen(fd, 10) < 0 ||
-        getsockname(fd, (struct sockaddr *)&own, &size) < 0)
-        err(1, "listener");
+    if (fd < 0)
+        err(1, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt");
+    if (bind(fd, (struct sockaddr *)&own, size) < 0)
+        err(1, "bind");
+    if (listen(fd, 10) < 0)
+        err(1, "listen");
+    if (getsockname(fd, (struct sockaddr *)&own, &size) < 0)
+        err(1, "getsockname");
     printf("listening on 127.0.0.1:%d\n", ntohs(own.sin_port));
     fflush(stdout);
     return fd;
+}
+
+/* Returns 1 if the word can be the name of a client. */
+static int is_name(const char *word) {
+    size_t length = strlen(word);
+    if (length == 0 || length > 253)
+        return 0;
+    return word[0] != '.';
 }
 
 int main(int argc, char **argv) {
@@ -123,9 +141,10 @@ int main(int argc, char **argv) {
     }
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
         errx(1, "%s: no port", argv[1]);
-    for (int i = 5; i < argc; i++)
-        if (argv[i][0] == '\0' || argv[i][0] == '.' || strlen(argv[i]) > 253)
+    for (int i = 5; i < argc; i++) {
+        if (!is_name(argv[i]))
             errx(1, "no good name: %s", argv[i]);
+    }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_IGN); /* the kernel forgets a child that has ended */
 

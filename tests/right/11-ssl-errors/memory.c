@@ -44,6 +44,24 @@ static void wait_for(const struct link *link, short events) {
     err(1, "poll");
 }
 
+/* Returns 1 if a call that has failed may be made again. */
+static int may_try_again(void) {
+    return errno == EAGAIN || errno == EINTR;
+}
+
+static void send_all(const struct link *link, const char *bytes,
+                     size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        wait_for(link, POLLOUT);
+        ssize_t sent = send(link->fd, bytes + done, length - done, 0);
+        if (sent >= 0)
+            done += (size_t)sent;
+        else if (!may_try_again())
+            err(1, "send");
+    }
+}
+
 /* Sends all that OpenSSL has written. */
 static void flush(const struct link *link) {
     char bytes[RECORD_BYTES];
@@ -51,17 +69,7 @@ static void flush(const struct link *link) {
         int length = BIO_read(link->to_send, bytes, sizeof bytes);
         if (length <= 0)
             return;
-        char *at = bytes;
-        while (length > 0) {
-            wait_for(link, POLLOUT);
-            ssize_t sent = send(link->fd, at, (size_t)length, 0);
-            if (sent < 0 && errno != EAGAIN && errno != EINTR)
-                err(1, "send");
-            if (sent > 0) {
-                at += sent;
-                length -= (int)sent;
-            }
-        }
+        send_all(link, bytes, (size_t)length);
     }
 }
 
@@ -70,24 +78,31 @@ static void fill(const struct link *link) {
     char bytes[RECORD_BYTES];
     wait_for(link, POLLIN);
     ssize_t got = recv(link->fd, bytes, sizeof bytes, 0);
+    if (got < 0) {
+        if (may_try_again())
+            return; /* our caller calls OpenSSL again, and then us */
+        err(1, "recv");
+    }
     if (got == 0)
         errx(1, "SSL_read: cut short");
-    if (got < 0 && errno != EAGAIN && errno != EINTR)
-        err(1, "recv");
-    if (got > 0 && BIO_write(link->received, bytes, (int)got) != got)
+    if (BIO_write(link->received, bytes, (int)got) != got)
         errx(1, "no memory");
 }
 
-/* Returns 1 if the call shall be made again, 0 after close_notify. */
-static int judge(const struct link *link, const char *call, int result) {
+/* What to do after a call that has returned 0 or less. */
+enum next_step { CALL_AGAIN, END };
+
+/* Moves bytes if OpenSSL wants that. Ends the program at any error. */
+static enum next_step follow_error(const struct link *link, const char *call,
+                                   int result) {
     int error = SSL_get_error(link->ssl, result);
     if (error == SSL_ERROR_WANT_READ) {
         flush(link);
         fill(link);
-        return 1;
+        return CALL_AGAIN;
     }
     if (error == SSL_ERROR_ZERO_RETURN)
-        return 0;
+        return END;
     char reason[TLS_REASON_BYTES];
     tls_explain(link->ssl, reason);
     flush(link); /* the alert */
@@ -101,10 +116,15 @@ static void print_all(const struct link *link) {
             errx(1, "deadline passed");
         ERR_clear_error();
         int got = SSL_read(link->ssl, piece, sizeof piece);
-        if (got <= 0 && judge(link, "SSL_read", got) == 0)
+        if (got > 0) {
+            size_t length = (size_t)got;
+            if (fwrite(piece, 1, length, stdout) != length)
+                err(1, "standard output");
+            continue;
+        }
+        enum next_step next = follow_error(link, "SSL_read", got);
+        if (next == END)
             return;
-        if (got > 0 && fwrite(piece, 1, (size_t)got, stdout) != (size_t)got)
-            err(1, "standard output");
     }
 }
 
@@ -142,45 +162,65 @@ static void save(const SSL *ssl, const char *path) {
         warnx("%s: not saved", path);
 }
 
+static void shake_hands(const struct link *link) {
+    for (;;) {
+        ERR_clear_error();
+        int result = SSL_connect(link->ssl);
+        if (result == 1)
+            break;
+        enum next_step next = follow_error(link, "SSL_connect", result);
+        if (next == END)
+            errx(1, "SSL_connect: cut short");
+    }
+    flush(link);
+}
+
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s: no number of seconds", text);
+    return milliseconds;
+}
+
 int main(int argc, char **argv) {
     const char *path = NULL;
     int milliseconds = 10000;
-    int option;
-    while ((option = getopt(argc, argv, "+k:t:")) != -1) {
+    for (;;) {
+        int option = getopt(argc, argv, "+k:t:");
+        if (option == -1)
+            break;
         if (option == 'k')
             path = optarg;
-        else if (option != 't')
+        else if (option == 't')
+            milliseconds = parse_seconds(optarg);
+        else
             usage();
-        else if (deadline_parse(optarg, strlen(optarg), &milliseconds) < 0)
-            errx(1, "%s: no number of seconds", optarg);
     }
     if (argc - optind != 4)
         usage();
+    const char *ca_file = argv[optind];
+    const char *name = argv[optind + 1];
+    const char *host = argv[optind + 2];
+    const char *port = argv[optind + 3];
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IONBF, 0);
 
     char reason[TLS_REASON_BYTES];
     struct link link = {.deadline = deadline_after(milliseconds)};
-    SSL_CTX *context = tls_client_context(argv[optind], NULL);
+    SSL_CTX *context = tls_client_context(ca_file, NULL);
     if (context == NULL)
-        errx(1, "%s: %s", argv[optind], tls_explain(NULL, reason));
-    link.fd = connect_any(argv[optind + 2], argv[optind + 3], link.deadline);
-    link.ssl = tls_client(context, link.fd, argv[optind + 1]);
+        errx(1, "%s: %s", ca_file, tls_explain(NULL, reason));
+    link.fd = connect_any(host, port, link.deadline);
+    link.ssl = tls_client(context, link.fd, name);
+    if (link.ssl == NULL)
+        errx(1, "%s: %s", name, tls_explain(NULL, reason));
     link.received = BIO_new(BIO_s_mem());
     link.to_send = BIO_new(BIO_s_mem());
-    if (link.ssl == NULL || link.received == NULL || link.to_send == NULL)
-        errx(1, "%s: %s", argv[optind + 1], tls_explain(NULL, reason));
+    if (link.received == NULL || link.to_send == NULL)
+        errx(1, "BIO_new: %s", tls_explain(NULL, reason));
     SSL_set_bio(link.ssl, link.received, link.to_send);
 
-    for (;;) {
-        ERR_clear_error();
-        int result = SSL_connect(link.ssl);
-        if (result == 1)
-            break;
-        if (judge(&link, "SSL_connect", result) == 0)
-            errx(1, "SSL_connect: cut short");
-    }
-    flush(&link);
+    shake_hands(&link);
     if (path != NULL)
         save(link.ssl, path);
     print_all(&link);

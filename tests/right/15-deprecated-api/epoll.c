@@ -45,29 +45,36 @@ static char *make_name(const struct addrinfo *at) {
     return name;
 }
 
-/* Tries each address once. Returns the socket, or -1; *name is the last one. */
+/* Returns a socket that is connected to this address, or -1 and errno. */
+static int try_address(const struct addrinfo *at) {
+    int fd = socket(at->ai_family, at->ai_socktype, at->ai_protocol);
+    if (fd < 0)
+        return -1;
+    if (connect(fd, at->ai_addr, at->ai_addrlen) < 0) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries each address once. Returns the socket, or -1 and errno. Makes *name the
+ * text of the address that was tried last, for the caller to free. */
 static int try_once(const char *host, const char *port, char **name) {
-    struct addrinfo hints;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *list;
-    memset(&hints, 0, sizeof hints);
-    hints.ai_socktype = SOCK_STREAM;
     int error = getaddrinfo(host, port, &hints, &list);
     if (error != 0)
         stop(host, gai_strerror(error));
     int fd = -1;
     *name = NULL;
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+    struct addrinfo *at = list;
+    while (at != NULL && fd < 0) {
         free(*name);
         *name = make_name(at);
-        fd = socket(at->ai_family, at->ai_socktype, at->ai_protocol);
-        if (fd < 0)
-            continue;
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0)
-            break;
-        int number = errno;
-        close(fd);
-        errno = number;
-        fd = -1;
+        fd = try_address(at);
+        at = at->ai_next;
     }
     int number = errno;
     freeaddrinfo(list);
@@ -80,11 +87,11 @@ static struct server *connect_to(const char *host, const char *port) {
     const struct timespec pause = {.tv_nsec = 100000000};
     if (server == NULL)
         stop("calloc", "no memory");
-    for (int left = 2; left >= 0; left--) {
+    for (int try = 1;; try++) {
         server->fd = try_once(host, port, &server->name);
         if (server->fd >= 0)
             break;
-        if (left == 0)
+        if (try == 3)
             stop(server->name, strerror(errno));
         free(server->name);
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
@@ -93,7 +100,8 @@ static struct server *connect_to(const char *host, const char *port) {
     return server;
 }
 
-/* Returns 1 if the server has closed the connection. */
+/* Receives once. Returns 1 if the server has closed the connection. Then it has
+ * freed the server too. */
 static int receive(struct server *server) {
     char piece[100];
     ssize_t got = read(server->fd, piece, sizeof piece);
@@ -109,6 +117,14 @@ static int receive(struct server *server) {
     return 1;
 }
 
+static void check_port(const char *text) {
+    size_t digits = strspn(text, "0123456789");
+    int is_number = text[digits] == '\0';
+    long number = strtol(text, NULL, 10);
+    if (!is_number || number < 1 || number > 65535)
+        stop(text, "not a port");
+}
+
 int main(int argc, char **argv) {
     if (argc % 2 == 0 || argc < 3 || argc > 17) {
         fprintf(stderr, "usage: 15-deprecated-api HOST PORT [HOST PORT]...\n");
@@ -118,13 +134,11 @@ int main(int argc, char **argv) {
     if (epoll < 0)
         stop("epoll_create1", strerror(errno));
     int open = 0;
-    for (char **word = argv + 1; *word != NULL; word += 2) {
-        const char *port = word[1];
-        long number = strtol(port, NULL, 10);
-        if (port[strspn(port, "0123456789")] != '\0' || number < 1 ||
-            number > 65535)
-            stop(port, "not a port");
-        struct server *server = connect_to(word[0], port);
+    for (int i = 1; i < argc; i += 2) {
+        const char *host = argv[i];
+        const char *port = argv[i + 1];
+        check_port(port);
+        struct server *server = connect_to(host, port);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = server};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, server->fd, &event) < 0)
             stop("epoll_ctl", strerror(errno));
@@ -136,8 +150,11 @@ int main(int argc, char **argv) {
         int count = epoll_wait(epoll, &event, 1, -1);
         if (count < 0)
             stop("epoll_wait", strerror(errno));
-        if (count == 1)
-            open -= receive(event.data.ptr);
+        if (count == 1) {
+            int has_closed = receive(event.data.ptr);
+            if (has_closed)
+                open--;
+        }
     }
     return 0;
 }

@@ -27,15 +27,18 @@ struct server {
 /* Goes once through all addresses. Returns 0 or the errno of the last one. */
 static int try_all(struct server *server, const struct addrinfo *list) {
     int error = 0;
-    for (; list != NULL; list = list->ai_next) {
-        addr_format(list->ai_addr, list->ai_addrlen, server->name);
-        server->fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (server->fd >= 0 &&
-            connect(server->fd, list->ai_addr, list->ai_addrlen) == 0)
+    const struct addrinfo *at;
+    for (at = list; at != NULL; at = at->ai_next) {
+        addr_format(at->ai_addr, at->ai_addrlen, server->name);
+        server->fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (server->fd < 0) {
+            error = errno;
+            continue;
+        }
+        if (connect(server->fd, at->ai_addr, at->ai_addrlen) == 0)
             return 0;
         error = errno;
-        if (server->fd >= 0)
-            close(server->fd);
+        close(server->fd);
     }
     return error;
 }
@@ -46,15 +49,16 @@ static void connect_to(struct server *server, const char *host,
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s: %s", host, gai_strerror(error));
-    for (int i = 1; i <= 3; i++) {
+    const struct timespec pause = {.tv_nsec = 100000000};
+    for (int try = 1;; try++) {
         error = try_all(server, list);
         if (error == 0)
             break;
-        if (i == 3) {
+        if (try == 3) {
             errno = error;
             err(1, "%s", server->name);
         }
-        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        nanosleep(&pause, NULL);
     }
     freeaddrinfo(list);
     printf("connected to %s\n", server->name);
@@ -84,21 +88,27 @@ static void *receive(void *argument) {
 
 int main(int argc, char **argv) {
     static struct server servers[MOST];
-    if (argc < 3 || argc > 1 + 2 * MOST || argc % 2 != 1) {
+    int words = argc - 1;
+    int count = words / 2;
+    if (words % 2 != 0 || count < 1 || count > MOST) {
         fputs("usage: 15-deprecated-api HOST PORT [HOST PORT]...\n", stderr);
         return 2;
     }
     in_port_t port;
-    for (int i = 2; i < argc; i += 2)
+    for (int i = 2; i < argc; i += 2) {
         if (addr_parse_port(argv[i], strlen(argv[i]), 1, &port) < 0)
             errx(1, "%s: no port", argv[i]);
-    int count = argc / 2;
-    for (int i = 0; i < count; i++)
-        connect_to(&servers[i], argv[1 + 2 * i], argv[2 + 2 * i]);
+    }
+    char **word = argv + 1;
     for (int i = 0; i < count; i++) {
-        errno = pthread_create(&servers[i].thread, NULL, receive, &servers[i]);
-        if (errno != 0)
-            err(1, "pthread_create");
+        connect_to(&servers[i], word[0], word[1]);
+        word += 2;
+    }
+    for (int i = 0; i < count; i++) {
+        struct server *server = &servers[i];
+        int error = pthread_create(&server->thread, NULL, receive, server);
+        if (error != 0)
+            errx(1, "pthread_create: %s", strerror(error));
     }
     for (int i = 0; i < count; i++)
         pthread_join(servers[i].thread, NULL);
