@@ -50,16 +50,15 @@
  *     all of them have left, new clients are served.
  * 13. It leaves its clients to the ring. Your server does not itself call
  *     `accept`, `recv` or `send`.
- * 14. It makes at most one system call for two messages. This is an average.
- *     This is so when 50 clients send at the same time. Only `io_uring_enter`
- *     is counted.
+ * 14. It makes at most one system call for two messages. This is the average
+ *     when 50 clients send at the same time. Only `io_uring_enter` is counted.
  * 15. It closes a client that is silent for SECONDS. SECONDS is a number such
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
  * 16. It gives a client its time anew when it sends something. No client is
- *     closed before it has been silent for SECONDS. Whether it counts that
- *     your server sends something to the client is up to you.
+ *     closed before it has been silent for SECONDS. You decide whether the
+ *     time also begins anew when your server sends something to the client.
  * 17. It closes a silent client also while others send. Again, it is at most
  *     50 milliseconds late.
  * 18. It does not take a new client for one that it has closed. It must not
