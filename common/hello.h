@@ -39,8 +39,8 @@ struct hello_text {
 
 /*
  * What a ClientHello says. All lists and texts point into the message, so they
- * are good for as long as the message is. What it does not have, has the count
- * or the length 0.
+ * are good for as long as the message is. A list that is missing has the count
+ * 0, and a text that is missing has the length 0.
  */
 struct hello {
     unsigned version;            /* an old field: 0x0303 in all new clients */

@@ -35,13 +35,14 @@
  *    status in the end is 1.
  * 9. It reports a ClientHello that is cut or damaged in the same way. A length
  *    in it may lead outside of the message, or of the field around it. The
- *    length of a list of two-byte numbers may be odd.
+ *    length of a list of two-byte numbers may be odd. An extension may come
+ *    twice. What `hello_collect` and `hello_parse` refuse is refused.
  * 10. It reports a file that it cannot read, in the same way. The reason is in
- *    words, such as "No such file or directory".
+ *     words, such as "No such file or directory" or "Is a directory".
  * 11. It reports output that cannot be written, with status 1. The reason is
- *    in words, such as "No space left on device" for a full disk.
+ *     in words, such as "No space left on device" for a full disk.
  * 12. It refuses to run without arguments, with status 2. The first line on
- *    standard error then begins with `usage:`.
+ *     standard error then begins with `usage:`.
  *
  * What is here compiles, and says of each file whether there is a ClientHello
  * in it. Your part begins in print_file.
