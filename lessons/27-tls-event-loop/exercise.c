@@ -7,12 +7,13 @@
  * time. You write such a client, over one TLS connection, with a non-blocking
  * socket that OpenSSL uses itself.
  *
- * It is called as `27-tls-event-loop CAFILE NAME HOST PORT`. It connects to
- * HOST, but demands a certificate for NAME, as in lesson 11. It sends standard
- * input to the server, and prints what comes from the server. The starter
- * already has everything up to the connected socket, and makes the object of
- * OpenSSL. You write the handshake and the conversation. There is no time
- * limit. Empty OpenSSL's queue of errors before each of its calls (lesson 11).
+ * It is called as `27-tls-event-loop CAFILE NAME HOST PORT`. NAME may differ
+ * from HOST: the program connects to HOST, and the certificate must be for
+ * NAME. It sends standard input to the server, and prints what comes from the
+ * server. The starter already has everything up to the connected socket, and
+ * makes the object of OpenSSL. You write the handshake and the conversation.
+ * There is no time limit. Empty OpenSSL's queue of errors before each of its
+ * calls (lesson 11), although the check does not test this.
  *
  * 1. It sends its input, tells the server that the input has ended, and prints
  *    the answer. It tells the server by close_notify. When the server has sent
@@ -26,8 +27,8 @@
  *    megabytes of input. The server sends everything back, and while the
  *    server cannot send, it does not read. The check also makes a `write` of
  *    your program say that there is no room in the socket.
- * 6. It prints while the server does not read. This server sends all the time.
- *    The input has no end.
+ * 6. It prints while the server does not read. A server sends all the time and
+ *    reads nothing, and the input has no end. Your program still prints.
  * 7. It sleeps while it waits: in the handshake, while neither side has
  *    anything, and after its input has ended. It does not wake up at fixed
  *    times.
@@ -38,8 +39,8 @@
  *    any other server: it sends that server nothing of its input, and prints
  *    nothing on standard output.
  * 10. It reports an end without close_notify as an error. It prints what came
- *     before it. A reset is such an end. If your program is just about to send
- *     when the reset comes, it need not print what it has not read yet.
+ *     before it. A reset is such an end. If a send fails because of the reset,
+ *     your program need not print what it has not read yet.
  * 11. It reports output that cannot be written, and input that cannot be read.
  *     Examples are a full disk, and a folder as standard input.
  * 12. It refuses wrong arguments. If their number is wrong, it prints a line

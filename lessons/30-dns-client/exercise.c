@@ -7,7 +7,7 @@
  *
  * 1. It says where it listens. It prints the line `listening on
  *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
- *    port, and the line has that one.
+ *    port, and the line has the port that it has chosen.
  * 2. It answers a question for type A. The reply has the id and the question
  *    of the message to which it belongs, says that it is a reply, and has a
  *    record for each IPv4 address of the name. The bit "please ask others"
@@ -33,8 +33,8 @@
  * 10. It reports a message that it does not understand. When there is not
  *     exactly one question, or the question is cut, or its name has a pointer,
  *     the status is 1. The reply then has the id, and may leave out the
- *     question. In a reply with one of these three statuses, it does not
- *     matter whether it says that it is authoritative.
+ *     question. In a reply with the status 1, 4 or 5, it does not matter
+ *     whether it says that it is authoritative.
  * 11. It sets the bit TC when the reply would have more than 512 bytes. This
  *     reply has no answers. An OPT record makes no difference: the limit is
  *     always 512.
