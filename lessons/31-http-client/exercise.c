@@ -22,7 +22,7 @@
  *    Then there is no `FILE.part` and no `FILE.etag`.
  * 2. It reads a body with a Content-Length, one in chunks, and one that ends
  *    with the connection. The head may come in any pieces. Before it there may
- *    be another head, with a status from 100 to 199.
+ *    be another head, with a status from 100 to 199. (101 does not come.)
  * 3. It reports a body that is cut, with status 1. What has come stays in
  *    `FILE.part`, and the ETag in `FILE.etag`. There is no FILE, or it stays
  *    as it was. The reason is on standard error.
@@ -30,21 +30,20 @@
  *    has the fields Range and If-Range. Without an ETag, or if the part is
  *    empty, it begins anew.
  * 5. It appends the body of a 206 to the part. When the part is as long as the
- *    Content-Range says, it becomes FILE. If the body ends before that, it was
- *    cut, as in requirement 3.
- * 6. It looks at the Content-Range of a 206. If the bytes do not begin where
- *    the part ends, or do not go on to the end of the file, or if there is no
- *    such field, it is an error with status 1. The part and the ETag stay as
- *    they were.
+ *    last number of the Content-Range, it becomes FILE. If the body ends
+ *    before that, it was cut, as in requirement 3.
+ * 6. It looks at the Content-Range of a 206. The bytes must begin where the
+ *    part ends, and end where the file ends. Otherwise, or without this field,
+ *    it is an error with status 1. The part and the ETag stay as they were.
  * 7. It begins anew at a 200. The old part is thrown away, and the new ETag is
  *    kept.
  * 8. It takes the part for the whole file at a 416 whose length is that of the
  *    part. The status is 0.
  * 9. It begins anew at any other 416. It asks once more, without Range.
- * 10. It keeps the part when the server fails. At a status such as 503 or 404,
- *     at any other status that is not spoken of here, or at no reply, it says
- *     so on standard error, with status 1. The part and the ETag stay, so the
- *     next run goes on there.
+ * 10. It keeps the part when the server fails. If there is no reply, or one
+ *     with any other status, such as 503 or 404, it says so on standard error,
+ *     with status 1. The part and the ETag stay, so the next run goes on
+ *     there.
  * 11. It does not keep a weak ETag. If the new reply has a weak one, or none,
  *     and the download is cut, the next run begins anew, without Range.
  * 12. It can be cut again and again. Each run goes on where the last one
