@@ -16,19 +16,20 @@
  * 8. It refuses a target that has another address than ALLOWED, with the
  *    status 403. A name is looked up first: it is the address that counts.
  * 9. It refuses another method than CONNECT, with the status 405. This reply
- *    has the field `Allow: CONNECT`.
+ *    has the field `Allow: CONNECT`. It does not matter what the target is.
  * 10. It refuses a bad request, with the status 400. Examples are a target
- *    without a port, a port that is not a number from 1 to 65535, a line
- *    without a colon, or another version than HTTP/1.
+ *     without a port, a port that is not a number from 1 to 65535, a line
+ *     without a colon, or another version than HTTP/1.
  * 11. It refuses a head of more than 8192 bytes, with the status 431.
  * 12. It says that a server cannot be reached, with the status 502. This is so
- *    for a name that does not exist, too.
- * 13. It closes the connection after it has refused a request. It answers no
- *    other request that comes behind it.
+ *     for a name that does not exist, too. For a server that does not answer
+ *     in time, the status is 502 or 504.
+ * 13. It closes the connection after it has refused a request. If another
+ *     request follows in the same connection, it gets no answer.
  * 14. It gives up on a client that has not sent its whole head after one
- *    second. Others are served meanwhile.
+ *     second. Others are served meanwhile. You decide whether it gets a reply.
  * 15. It closes the connection of a client whose first byte is neither 5 nor a
- *    capital letter. It sends nothing to it.
+ *     capital letter. It sends nothing to it.
  *
  * What is here compiles, and is a proxy for SOCKS 5. Your part begins in
  * serve_http.

@@ -504,7 +504,8 @@ static void shake_hands(struct tunnel *tunnel) {
     else
         warnx("%s: a request that we do not understand", tunnel->client_name);
     /* Looking up and connecting has taken time of its own. */
-    bool is_sent = send_reply(tunnel, deadline_after(HANDSHAKE_MS), reply);
+    deadline = deadline_after(HANDSHAKE_MS);
+    bool is_sent = send_reply(tunnel, deadline, reply);
     if (!is_sent && tunnel->server >= 0) {
         (void)close(tunnel->server);
         tunnel->server = -1;
