@@ -155,10 +155,9 @@ static void write_selected(FILE *out, const struct argument *argument) {
     uint64_t descriptors = argument->values[0];
     for (size_t i = 0; i < 3; i++) {
         struct memory set = memory_at(argument, 1 + i);
-        char name[16];
-        (void)snprintf(name, sizeof name, "%s%s", separator, names[i]);
-        int written = memory_write_set(out, set, name, descriptors);
-        if (written > 0)
+        bool is_there =
+            memory_write_set(out, set, separator, names[i], descriptors);
+        if (is_there)
             separator = ", ";
     }
 }
@@ -198,6 +197,12 @@ static bool find_options(int level, enum constant_group *options) {
     default:
         return false;
     }
+}
+
+/* Whether we know the names of a level's options. */
+static bool is_known_level(int level) {
+    enum constant_group options;
+    return find_options(level, &options);
 }
 
 /* Writes level and option. The level SOL_SOCKET is left out: the names of its
@@ -312,9 +317,8 @@ static void write_option(FILE *out, const struct argument *argument) {
     struct memory memory = memory_at(argument, 2);
     uint64_t length = argument->values[3];
     bool is_interface = level == IPPROTO_IP && option == IP_MULTICAST_IF;
-    enum constant_group options;
     write_option_name(out, argument);
-    if (!find_options(level, &options))
+    if (!is_known_level(level))
         return;
     bool has_group = write_group(out, argument);
     if (has_group)

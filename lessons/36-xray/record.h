@@ -69,6 +69,8 @@ struct record_event {
                                    message, until the end, a process that had a
                                    descriptor for the peer's socket */
     struct control control;     /* of a message, and of a call that received */
+    bool is_matched;            /* of a call that received descriptors: it is
+                                   known which message has brought them */
     uint64_t made;              /* the socket that accept(2) has made, or 0 */
     int connection;             /* found at the end; see layout.c */
     bool is_death;              /* of a note: a signal killed the process */
