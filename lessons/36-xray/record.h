@@ -65,8 +65,9 @@ struct record_use {
 
 struct record_event {
     struct record_place place;
-    struct record_place to;     /* the receiver of a segment or a message; of a
-                                   message, until the end, a process that had a
+    struct record_place to;     /* the receiver of a segment or a message. Until
+                                   message_find_receivers has found that of a
+                                   message, it is a process that had a
                                    descriptor for the peer's socket */
     struct control control;     /* of a message, and of a call that received */
     bool is_matched;            /* of a call that received descriptors: it is

@@ -261,6 +261,8 @@ static struct row *add_arrow(struct rows *rows, const struct picture *picture,
     row->from = place_of(picture, event->column);
     row->to = place_of(picture, event->to);
     row->connection = event->connection;
+    /* What a process sends to itself has no room for an arrow. Its row stays a
+     * text, ROW_CALL. */
     if (row->from != row->to) {
         row->kind = ROW_ARROW;
         if (event->kind == PICTURE_MESSAGE)
@@ -307,7 +309,7 @@ static void add_arrows(struct rows *rows, const struct picture *picture,
     struct row *row = add_arrow(rows, picture, event, label);
     if (row == NULL)
         return;
-    /* What a process sends to itself has no room for an arrow. */
+    /* But the text of the event itself is drawn as that of a report. */
     if (row->from == row->to)
         row->kind = ROW_REPORT;
     row->both_ways = event->both_ways;
