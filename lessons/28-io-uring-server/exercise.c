@@ -180,7 +180,8 @@ static char *map_ring(const struct ring *ring, size_t bytes, off_t part) {
 }
 
 /* Finds a head, a tail or the like, which lies so many bytes behind the
- * beginning. */
+ * beginning. The kernel has aligned it as such a number has to be. The compiler
+ * cannot know that, and so the cast goes by way of void *. */
 static _Atomic unsigned *shared_number(char *memory, unsigned offset) {
     return (_Atomic unsigned *)(void *)(memory + offset);
 }
@@ -195,12 +196,15 @@ static void open_ring(struct ring *ring) {
     ring->fd = (int)syscall(SYS_io_uring_setup, REQUESTS, &made);
     if (ring->fd < 0)
         err(1, "io_uring_setup");
-    /* Both queues are in one piece, and the larger one gives its size. */
-    size_t bytes = made.sq_off.array + made.sq_entries * sizeof(unsigned);
-    size_t more =
+    /* Both queues are in one piece of memory. It ends where the array of the
+     * one queue ends, or that of the other, whichever comes later. */
+    size_t requests_end =
+        made.sq_off.array + made.sq_entries * sizeof(unsigned);
+    size_t completions_end =
         made.cq_off.cqes + made.cq_entries * sizeof(struct io_uring_cqe);
-    if (bytes < more)
-        bytes = more;
+    size_t bytes = requests_end;
+    if (bytes < completions_end)
+        bytes = completions_end;
     char *memory = map_ring(ring, bytes, IORING_OFF_SQ_RING);
     ring->requests_mask = made.sq_entries - 1;
     ring->requests_head = shared_number(memory, made.sq_off.head);
@@ -267,6 +271,12 @@ static unsigned waiting_requests(const struct ring *ring) {
            atomic_load_explicit(ring->requests_head, memory_order_acquire);
 }
 
+/* These errors of io_uring_enter are no failures: a signal has come, or we have
+ * to take completions out of their queue first (EBUSY). */
+static int is_harmless(int error) {
+    return error == EINTR || error == EBUSY;
+}
+
 /* Gives all new requests to the kernel, and waits until there is a completion.
  */
 static void submit_and_wait(struct ring *ring) {
@@ -276,8 +286,7 @@ static void submit_and_wait(struct ring *ring) {
     long submitted =
         syscall(SYS_io_uring_enter, ring->fd, waiting_requests(ring), 1,
                 IORING_ENTER_GETEVENTS, NULL, 0);
-    /* EBUSY: first take what is in the queue. */
-    if (submitted < 0 && errno != EINTR && errno != EBUSY)
+    if (submitted < 0 && !is_harmless(errno))
         warn_and_pause("io_uring_enter");
 }
 
