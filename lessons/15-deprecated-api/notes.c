@@ -335,8 +335,11 @@ static void print_wanted(char *const *names,
             print(&notes[i]);
         return;
     }
-    for (int i = 0; names[i] != NULL; i++)
-        print(find_note(names[i]));
+    for (int i = 0; names[i] != NULL; i++) {
+        const struct note *note = find_note(names[i]);
+        if (note != NULL)
+            print(note);
+    }
 }
 
 const char *notes_print_program(char *const *names) {
