@@ -25,22 +25,24 @@
  * 4. It goes on with the answer when its input has ended.
  * 5. It sends and receives at the same time. The check gives your program 30
  *    megabytes of input. The server sends everything back, and while the
- *    server cannot send, it does not read. The check also makes a `write` of
- *    your program say that there is no room in the socket.
- * 6. It prints while the server does not read. A server sends all the time and
- *    reads nothing, and the input has no end. Your program still prints.
+ *    server cannot send, it does not read. The check also lets one `write`
+ *    fail with EAGAIN, as if the socket had no room.
+ * 6. It prints while the server does not read. In the check, a server sends
+ *    all the time and reads nothing, and the input has no end. Your program
+ *    still prints.
  * 7. It sleeps while it waits: in the handshake, while neither side has
  *    anything, and after its input has ended. It does not wake up at fixed
  *    times.
- * 8. It reads no more input while the server does not read. Otherwise it would
- *    keep all of the input in its memory. While it waits, it sleeps, and its
- *    memory does not grow by more than 6 MB.
+ * 8. It reads no more input while the server does not read. It reads the next
+ *    piece only when the last one has been sent. Otherwise it would keep all
+ *    of the input in its memory. While it waits, it sleeps, and its memory
+ *    does not grow by more than 6 MB.
  * 9. It accepts only a server with a valid certificate for NAME. It refuses
  *    any other server: it sends that server nothing of its input, and prints
  *    nothing on standard output.
  * 10. It reports an end without close_notify as an error. It prints what came
- *     before it. A reset is such an end. If a send fails because of the reset,
- *     your program need not print what it has not read yet.
+ *     before that end. A reset is such an end. If a send fails because of the
+ *     reset, your program need not print what it has not read yet.
  * 11. It reports output that cannot be written, and input that cannot be read.
  *     Examples are a full disk, and a folder as standard input.
  * 12. It refuses wrong arguments. If their number is wrong, it prints a line

@@ -23,7 +23,8 @@
  *    records of the reply may have the name in either spelling.
  * 6. It says that there is no record of this type when the name exists. The
  *    status is 0 and there are no answers. A name exists if it stands in the
- *    file, or if it is the name of an address in the file.
+ *    file, or if it is the `in-addr.arpa` or `ip6.arpa` name of an address in
+ *    the file.
  * 7. It says that there is no such name when the name does not exist. The
  *    status is 3.
  * 8. It refuses a question for another class than IN, or for another type than
@@ -33,8 +34,8 @@
  * 10. It reports a message that it does not understand. When there is not
  *     exactly one question, or the question is cut, or its name has a pointer,
  *     the status is 1. The reply then has the id, and may leave out the
- *     question. In a reply with the status 1, 4 or 5, it does not matter
- *     whether it says that it is authoritative.
+ *     question. So may a reply with the status 4. In a reply with the status
+ *     1, 4 or 5, it does not matter whether it says that it is authoritative.
  * 11. It sets the bit TC when the reply would have more than 512 bytes. This
  *     reply has no answers. An OPT record makes no difference: the limit is
  *     always 512.

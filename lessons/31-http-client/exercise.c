@@ -24,8 +24,9 @@
  *    with the connection. The head may come in any pieces. Before it there may
  *    be another head, with a status from 100 to 199. (101 does not come.)
  * 3. It reports a body that is cut, with status 1. What has come stays in
- *    `FILE.part`, and the ETag in `FILE.etag`. There is no FILE, or it stays
- *    as it was. The reason is on standard error.
+ *    `FILE.part`, and the ETag in `FILE.etag`. If there was a FILE before, it
+ *    stays as it was. If there was none, there is none now. The reason is on
+ *    standard error.
  * 4. It asks for the rest when there is a part and an ETag. The request then
  *    has the fields Range and If-Range. Without an ETag, or if the part is
  *    empty, it begins anew.
@@ -47,8 +48,7 @@
  * 11. It does not keep a weak ETag. If the new reply has a weak one, or none,
  *     and the download is cut, the next run begins anew, without Range.
  * 12. It can be cut again and again. Each run goes on where the last one
- *     ended. A 206 without an ETag changes nothing: the ETag stays that of the
- *     first reply.
+ *     ended. If a 206 has no ETag, `FILE.etag` stays as it was.
  * 13. It waits at most SECONDS for the server to send something. Then it ends
  *     with status 1, and keeps what has come. Without `-t`, SECONDS is 10.
  *     While bytes come, the whole download may take longer.
