@@ -1,82 +1,239 @@
 /*
- * 30 exercise: a name server for the hosts file.
+ * 32 exercise: parts of a file.
  *
- * Your machine knows some names without any name server: those in
- * `/etc/hosts`. A colleague has a telephone that cannot read your hosts file,
- * but it can ask a name server. You write a name server for such a file.
- *
- * 1. It says where it listens. It prints the line `listening on
- *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
- *    port, and the line has that one.
- * 2. It answers a question for type A. The reply has the id and the question
- *    of the message to which it belongs, says that it is a reply, and has a
- *    record for each IPv4 address of the name. The bit "please ask others"
- *    (wants recursion) is copied. The reply says that it is authoritative: the
- *    file is the source, and no copy.
- * 3. It answers a question for type AAAA. There is a record for each IPv6
- *    address of the name.
- * 4. It answers a question for type PTR. The question is for a name such as
- *    `1.2.0.192.in-addr.arpa`, or one that ends with `ip6.arpa`. There is a
- *    record for each name that has this address.
- * 5. It compares names without regard to case. `PRINTER` and `printer` are the
- *    same name. But the reply has the question exactly as it was asked.
- * 6. It says that there is no record of this type when the name exists. The
- *    status is 0 and there are no answers. A name exists if it stands in the
- *    file, or if it is the name of an address in the file.
- * 7. It says that there is no such name when the name does not exist. The
- *    status is 3.
- * 8. It refuses a question for another class than IN, or for another type than
- *    the three. The status is 5, and the reply has the question.
- * 9. It refuses another kind of work. When the message has an operation other
- *    than 0, the status is 4.
- * 10. It reports a message that it does not understand. When there is not
- *    exactly one question, or the question is cut, or its name has a pointer,
- *    the status is 1. The reply then has the id, and may leave out the
- *    question.
- * 11. It sets the bit TC when the reply would have more than 512 bytes. This
- *    reply has no answers. An OPT record makes no difference: the limit is
- *    always 512.
- * 12. It does not answer a reply, or a message of fewer than 12 bytes.
- *    Otherwise two name servers could talk to each other for ever.
- * 13. It goes on after all of these. Whatever bytes a client sends, the next
- *    question is answered.
- * 14. It reports a file that cannot be read, with status 1. The message says
- *    why, such as "No such file or directory".
- * 15. It reports output that cannot be written, with status 1. The reason is
- *    in words, such as "No space left on device" for a full disk.
- * 16. It refuses a wrong number of arguments, with status 2. The first line on
- *    standard error then begins with `usage:`.
- * 17. It refuses an invalid port, with status 1. A port is a number from 0 to
- *    65535, in digits alone. You may use `common/dns.h`, which also writes
- *    messages. Its comments say how.
- *
- * What is here compiles, checks its arguments, and answers nothing. Your part
- * begins in main.
+ * What is here compiles, and serves the whole file. Your part begins in
+ * reply_with_file.
  */
 #define _GNU_SOURCE
 
 #include "addr.h"
+#include "deadline.h"
+#include "http.h"
+#include "listener.h"
 
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    HEAD_BYTES = 8192,
+    PIECE_BYTES = 65536,
+    ETAG_BYTES = 64,
+    PATIENCE_MS = 5 * 1000, /* with a client that does nothing */
+    PAUSE_MS = 100,         /* after a call that failed */
+};
+
+/* One client, which has a thread of its own. */
+struct client {
+    int fd;
+    const char *path; /* of the file that we serve */
+};
+
+/* The file, as it is when a request comes. */
+struct file {
+    int fd;
+    uint64_t size;
+    char etag[ETAG_BYTES]; /* with its quotes; it changes when the file does */
+};
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 30-dns-client HOSTS PORT\n", out);
+    fputs("usage: 32-http-server FILE PORT\n", out);
     exit(status);
 }
 
+/* ---- Sending ---------------------------------------------------------------
+ */
+
+static bool send_bytes(const struct client *client, const char *bytes,
+                       size_t length) {
+    size_t sent;
+    return deadline_send(deadline_after(PATIENCE_MS), client->fd, bytes, length,
+                         &sent) == 0;
+}
+
+/* Sends length bytes of the file, from the byte number first on. */
+static void send_file(const struct client *client, const struct file *file,
+                      uint64_t first, uint64_t length) {
+    static _Thread_local char piece[PIECE_BYTES];
+    while (length > 0) {
+        size_t wanted = sizeof piece;
+        if (wanted > length)
+            wanted = (size_t)length;
+        ssize_t got = pread(file->fd, piece, wanted, (off_t)first);
+        if (got <= 0)
+            return; /* the client sees that the body is cut */
+        if (!send_bytes(client, piece, (size_t)got))
+            return;
+        first += (uint64_t)got;
+        length -= (uint64_t)got;
+    }
+}
+
+/* Sends a reply that says only its status. */
+static void send_status(const struct client *client, const char *status,
+                        const char *fields) {
+    char reply[512];
+    int length = snprintf(reply, sizeof reply,
+                          "HTTP/1.1 %s\r\n%sContent-Length: 0\r\n"
+                          "Connection: close\r\n\r\n",
+                          status, fields);
+    (void)send_bytes(client, reply, (size_t)length);
+}
+
+/* Replies to a request for the file. */
+static void reply_with_file(const struct client *client,
+                            const struct http_head *head,
+                            const struct file *file) {
+    char reply[512];
+    int length = snprintf(reply, sizeof reply,
+                          "HTTP/1.1 200 OK\r\nETag: %s\r\n"
+                          "Content-Length: %llu\r\nConnection: close\r\n\r\n",
+                          file->etag, (unsigned long long)file->size);
+    /* Your part: look for the field Range, and reply with a part. */
+    if (!send_bytes(client, reply, (size_t)length))
+        return;
+    if (http_text_is(&head->method, "GET"))
+        send_file(client, file, 0, file->size);
+}
+
+/* ---- The request -----------------------------------------------------------
+ */
+
+/* Reads the head of a request. Returns false when there is none, and the client
+ * has been told. */
+static bool receive_head(const struct client *client, char bytes[HEAD_BYTES],
+                         struct http_head *head) {
+    struct deadline deadline = deadline_after(PATIENCE_MS);
+    size_t length = 0;
+    const char *flaw;
+    for (;;) {
+        ssize_t received = deadline_recv(deadline, client->fd, bytes + length,
+                                         HEAD_BYTES - length);
+        if (received <= 0)
+            return false;
+        length += (size_t)received;
+        enum http_result result =
+            http_parse_request(head, bytes, length, &flaw);
+        if (result == HTTP_WHOLE)
+            return true;
+        if (result == HTTP_BAD || length == HEAD_BYTES) {
+            send_status(client, "400 Bad Request", "");
+            return false;
+        }
+    }
+}
+
+/* Opens the file. Returns false when it cannot be opened. */
+static bool open_file(const struct client *client, struct file *file) {
+    struct stat status;
+    file->fd = open(client->path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0) {
+        warn("%s", client->path);
+        return false;
+    }
+    if (fstat(file->fd, &status) < 0) {
+        warn("%s", client->path);
+        (void)close(file->fd);
+        return false;
+    }
+    file->size = (uint64_t)status.st_size;
+    (void)snprintf(file->etag, sizeof file->etag, "\"%llx-%lx-%llx\"",
+                   (unsigned long long)status.st_mtim.tv_sec,
+                   (unsigned long)status.st_mtim.tv_nsec,
+                   (unsigned long long)status.st_size);
+    return true;
+}
+
+static void serve_client(const struct client *client) {
+    char bytes[HEAD_BYTES];
+    struct http_head head;
+    struct file file;
+    if (!receive_head(client, bytes, &head))
+        return;
+    if (!http_text_is(&head.method, "GET") &&
+        !http_text_is(&head.method, "HEAD")) {
+        send_status(client, "405 Method Not Allowed", "Allow: GET, HEAD\r\n");
+        return;
+    }
+    if (!open_file(client, &file)) {
+        send_status(client, "404 Not Found", "");
+        return;
+    }
+    reply_with_file(client, &head, &file);
+    (void)close(file.fd);
+}
+
+static void *run_client(void *argument) {
+    struct client *client = argument;
+    serve_client(client);
+    (void)close(client->fd);
+    free(client);
+    return NULL;
+}
+
+static void start_client(int fd, const char *path) {
+    pthread_t thread;
+    struct client *client = malloc(sizeof *client);
+    if (client == NULL)
+        err(1, "malloc");
+    client->fd = fd;
+    client->path = path;
+    int error = pthread_create(&thread, NULL, run_client, client);
+    if (error == 0) {
+        (void)pthread_detach(thread);
+        return;
+    }
+    warnx("pthread_create: %s", strerror(error));
+    (void)close(fd);
+    free(client);
+}
+
+static int listen_on(in_port_t port) {
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const char *failed;
+    int fd = listener_open((struct sockaddr *)&own, sizeof own, SOMAXCONN, 0,
+                           &failed);
+    if (fd < 0)
+        err(1, "%s 127.0.0.1:%d", failed, port);
+    if (listener_announce(fd, &failed) < 0)
+        err(1, "%s", failed);
+    return fd;
+}
+
 int main(int argc, char **argv) {
+    in_port_t port;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    const char *port = argv[2];
-    in_port_t number;
-    if (addr_parse_port(port, strlen(port), 0, &number) < 0)
-        errx(1, "%s is not a port: 0 to 65535", port);
-
-    /* Your part: read the names in argv[1], listen, and answer. */
-    return 0;
+    if (addr_parse_port(argv[2], strlen(argv[2]), 0, &port) < 0)
+        errx(1, "%s is not a port: 0 to 65535", argv[2]);
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
+        err(1, "standard output");
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    int listener = listen_on(port);
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            start_client(fd, argv[1]);
+            continue;
+        }
+        warn("accept");
+        deadline_pause(PAUSE_MS); /* the next call may fail, too */
+    }
 }

@@ -1,82 +1,359 @@
 /*
- * 30 exercise: a name server for the hosts file.
+ * 32 exercise: parts of a file. One good answer.
  *
- * Your machine knows some names without any name server: those in
- * `/etc/hosts`. A colleague has a telephone that cannot read your hosts file,
- * but it can ask a name server. You write a name server for such a file.
- *
- * 1. It says where it listens. It prints the line `listening on
- *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
- *    port, and the line has that one.
- * 2. It answers a question for type A. The reply has the id and the question
- *    of the message to which it belongs, says that it is a reply, and has a
- *    record for each IPv4 address of the name. The bit "please ask others"
- *    (wants recursion) is copied. The reply says that it is authoritative: the
- *    file is the source, and no copy.
- * 3. It answers a question for type AAAA. There is a record for each IPv6
- *    address of the name.
- * 4. It answers a question for type PTR. The question is for a name such as
- *    `1.2.0.192.in-addr.arpa`, or one that ends with `ip6.arpa`. There is a
- *    record for each name that has this address.
- * 5. It compares names without regard to case. `PRINTER` and `printer` are the
- *    same name. But the reply has the question exactly as it was asked.
- * 6. It says that there is no record of this type when the name exists. The
- *    status is 0 and there are no answers. A name exists if it stands in the
- *    file, or if it is the name of an address in the file.
- * 7. It says that there is no such name when the name does not exist. The
- *    status is 3.
- * 8. It refuses a question for another class than IN, or for another type than
- *    the three. The status is 5, and the reply has the question.
- * 9. It refuses another kind of work. When the message has an operation other
- *    than 0, the status is 4.
- * 10. It reports a message that it does not understand. When there is not
- *    exactly one question, or the question is cut, or its name has a pointer,
- *    the status is 1. The reply then has the id, and may leave out the
- *    question.
- * 11. It sets the bit TC when the reply would have more than 512 bytes. This
- *    reply has no answers. An OPT record makes no difference: the limit is
- *    always 512.
- * 12. It does not answer a reply, or a message of fewer than 12 bytes.
- *    Otherwise two name servers could talk to each other for ever.
- * 13. It goes on after all of these. Whatever bytes a client sends, the next
- *    question is answered.
- * 14. It reports a file that cannot be read, with status 1. The message says
- *    why, such as "No such file or directory".
- * 15. It reports output that cannot be written, with status 1. The reason is
- *    in words, such as "No space left on device" for a full disk.
- * 16. It refuses a wrong number of arguments, with status 2. The first line on
- *    standard error then begins with `usage:`.
- * 17. It refuses an invalid port, with status 1. A port is a number from 0 to
- *    65535, in digits alone. You may use `common/dns.h`, which also writes
- *    messages. Its comments say how.
- *
- * What is here compiles, checks its arguments, and answers nothing. Your part
- * begins in main.
+ * usage: 32-http-server FILE PORT
  */
 #define _GNU_SOURCE
 
 #include "addr.h"
+#include "deadline.h"
+#include "http.h"
+#include "listener.h"
 
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    HEAD_BYTES = 8192,
+    PIECE_BYTES = 65536,
+    ETAG_BYTES = 64,
+    PATIENCE_MS = 5 * 1000, /* with a client that does nothing */
+    PAUSE_MS = 100,         /* after a call that failed */
+};
+
+/* One client, which has a thread of its own. */
+struct client {
+    int fd;
+    const char *path; /* of the file that we serve */
+};
+
+/* The file, as it is when a request comes. */
+struct file {
+    int fd;
+    uint64_t size;
+    char etag[ETAG_BYTES]; /* with its quotes; it changes when the file does */
+};
+
+/* What a client wants of the file. */
+enum wish {
+    ALL, /* there is no range, or none that we understand */
+    PART,
+    NO_PART, /* the file has no such bytes */
+};
+
+struct range {
+    uint64_t first;
+    uint64_t length;
+};
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 30-dns-client HOSTS PORT\n", out);
+    fputs("usage: 32-http-server FILE PORT\n", out);
     exit(status);
 }
 
+/* ---- Sending ---------------------------------------------------------------
+ */
+
+static bool send_bytes(const struct client *client, const char *bytes,
+                       size_t length) {
+    size_t sent;
+    return deadline_send(deadline_after(PATIENCE_MS), client->fd, bytes, length,
+                         &sent) == 0;
+}
+
+/* Sends length bytes of the file, from the byte number first on. */
+static void send_file(const struct client *client, const struct file *file,
+                      uint64_t first, uint64_t length) {
+    static _Thread_local char piece[PIECE_BYTES];
+    while (length > 0) {
+        size_t wanted = sizeof piece;
+        if (wanted > length)
+            wanted = (size_t)length;
+        ssize_t got = pread(file->fd, piece, wanted, (off_t)first);
+        if (got <= 0)
+            return; /* the client sees that the body is cut */
+        if (!send_bytes(client, piece, (size_t)got))
+            return;
+        first += (uint64_t)got;
+        length -= (uint64_t)got;
+    }
+}
+
+/* Sends a reply that says only its status. */
+static void send_status(const struct client *client, const char *status,
+                        const char *fields) {
+    char reply[512];
+    int length = snprintf(reply, sizeof reply,
+                          "HTTP/1.1 %s\r\n%sContent-Length: 0\r\n"
+                          "Connection: close\r\n\r\n",
+                          status, fields);
+    (void)send_bytes(client, reply, (size_t)length);
+}
+
+/* ---- Ranges ----------------------------------------------------------------
+ */
+
+/* Takes a number in digits out of the beginning of a text. One that is too
+ * large becomes the largest that there is. Returns false if there is no digit.
+ */
+static bool take_number(struct http_text *text, uint64_t *number) {
+    size_t digits = 0;
+    *number = 0;
+    while (digits < text->length && text->bytes[digits] >= '0' &&
+           text->bytes[digits] <= '9') {
+        unsigned digit = (unsigned)(text->bytes[digits] - '0');
+        if (*number > (UINT64_MAX - digit) / 10)
+            *number = UINT64_MAX;
+        else
+            *number = *number * 10 + digit;
+        digits++;
+    }
+    text->bytes += digits;
+    text->length -= digits;
+    return digits > 0;
+}
+
+/* Takes these characters out of the beginning of a text. */
+static bool take_text(struct http_text *text, const char *wanted) {
+    size_t length = strlen(wanted);
+    if (text->length < length || memcmp(text->bytes, wanted, length) != 0)
+        return false;
+    text->bytes += length;
+    text->length -= length;
+    return true;
+}
+
+/* "-500": the last 500 bytes. */
+static enum wish read_last_bytes(struct http_text text, uint64_t size,
+                                 struct range *range) {
+    uint64_t count;
+    if (!take_number(&text, &count) || text.length > 0)
+        return ALL;
+    if (count == 0 || size == 0)
+        return NO_PART;
+    if (count > size)
+        count = size;
+    range->first = size - count;
+    range->length = count;
+    return PART;
+}
+
+/* Reads the value of a field Range, such as "bytes=100-199". */
+static enum wish read_range(struct http_text text, uint64_t size,
+                            struct range *range) {
+    uint64_t first;
+    uint64_t last = UINT64_MAX;
+    if (!take_text(&text, "bytes="))
+        return ALL;
+    if (take_text(&text, "-"))
+        return read_last_bytes(text, size, range);
+    if (!take_number(&text, &first) || !take_text(&text, "-"))
+        return ALL;
+    if (text.length > 0 && !take_number(&text, &last))
+        return ALL;
+    if (text.length > 0 || last < first)
+        return ALL;
+    if (first >= size)
+        return NO_PART;
+    if (last >= size)
+        last = size - 1;
+    range->first = first;
+    range->length = last - first + 1;
+    return PART;
+}
+
+/* Decides what the client wants. With another ETag in If-Range, its part is of
+ * another file, so it needs all of this one. */
+static enum wish read_wish(const struct http_head *head,
+                           const struct file *file, struct range *range) {
+    const struct http_text *value = http_find(head, "Range");
+    const struct http_text *etag = http_find(head, "If-Range");
+    if (value == NULL || !http_text_is(&head->method, "GET"))
+        return ALL;
+    if (etag != NULL) {
+        bool is_same = etag->length == strlen(file->etag) &&
+                       memcmp(etag->bytes, file->etag, etag->length) == 0;
+        if (!is_same)
+            return ALL;
+    }
+    return read_range(*value, file->size, range);
+}
+
+/* Replies to a request for the file. */
+static void reply_with_file(const struct client *client,
+                            const struct http_head *head,
+                            const struct file *file) {
+    struct range range = {.first = 0, .length = file->size};
+    const char *status = "200 OK";
+    char fields[128] = "";
+    char reply[512];
+    switch (read_wish(head, file, &range)) {
+    case ALL:
+        break;
+    case PART:
+        status = "206 Partial Content";
+        (void)snprintf(fields, sizeof fields,
+                       "Content-Range: bytes %llu-%llu/%llu\r\n",
+                       (unsigned long long)range.first,
+                       (unsigned long long)(range.first + range.length - 1),
+                       (unsigned long long)file->size);
+        break;
+    case NO_PART:
+        (void)snprintf(fields, sizeof fields, "Content-Range: bytes */%llu\r\n",
+                       (unsigned long long)file->size);
+        send_status(client, "416 Range Not Satisfiable", fields);
+        return;
+    }
+    int length =
+        snprintf(reply, sizeof reply,
+                 "HTTP/1.1 %s\r\nETag: %s\r\nAccept-Ranges: bytes\r\n"
+                 "%sContent-Length: %llu\r\nConnection: close\r\n\r\n",
+                 status, file->etag, fields, (unsigned long long)range.length);
+    if (!send_bytes(client, reply, (size_t)length))
+        return;
+    if (http_text_is(&head->method, "GET"))
+        send_file(client, file, range.first, range.length);
+}
+
+/* ---- The request -----------------------------------------------------------
+ */
+
+/* Reads the head of a request. Returns false when there is none, and the client
+ * has been told. */
+static bool receive_head(const struct client *client, char bytes[HEAD_BYTES],
+                         struct http_head *head) {
+    struct deadline deadline = deadline_after(PATIENCE_MS);
+    size_t length = 0;
+    const char *flaw;
+    for (;;) {
+        ssize_t received = deadline_recv(deadline, client->fd, bytes + length,
+                                         HEAD_BYTES - length);
+        if (received <= 0)
+            return false;
+        length += (size_t)received;
+        enum http_result result =
+            http_parse_request(head, bytes, length, &flaw);
+        if (result == HTTP_WHOLE)
+            return true;
+        if (result == HTTP_BAD || length == HEAD_BYTES) {
+            send_status(client, "400 Bad Request", "");
+            return false;
+        }
+    }
+}
+
+/* Opens the file. Returns false when it cannot be opened. */
+static bool open_file(const struct client *client, struct file *file) {
+    struct stat status;
+    file->fd = open(client->path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0) {
+        warn("%s", client->path);
+        return false;
+    }
+    if (fstat(file->fd, &status) < 0) {
+        warn("%s", client->path);
+        (void)close(file->fd);
+        return false;
+    }
+    file->size = (uint64_t)status.st_size;
+    (void)snprintf(file->etag, sizeof file->etag, "\"%llx-%lx-%llx\"",
+                   (unsigned long long)status.st_mtim.tv_sec,
+                   (unsigned long)status.st_mtim.tv_nsec,
+                   (unsigned long long)status.st_size);
+    return true;
+}
+
+static void serve_client(const struct client *client) {
+    char bytes[HEAD_BYTES];
+    struct http_head head;
+    struct file file;
+    if (!receive_head(client, bytes, &head))
+        return;
+    if (!http_text_is(&head.method, "GET") &&
+        !http_text_is(&head.method, "HEAD")) {
+        send_status(client, "405 Method Not Allowed", "Allow: GET, HEAD\r\n");
+        return;
+    }
+    if (!open_file(client, &file)) {
+        send_status(client, "404 Not Found", "");
+        return;
+    }
+    reply_with_file(client, &head, &file);
+    (void)close(file.fd);
+}
+
+static void *run_client(void *argument) {
+    struct client *client = argument;
+    serve_client(client);
+    (void)close(client->fd);
+    free(client);
+    return NULL;
+}
+
+static void start_client(int fd, const char *path) {
+    pthread_t thread;
+    struct client *client = malloc(sizeof *client);
+    if (client == NULL)
+        err(1, "malloc");
+    client->fd = fd;
+    client->path = path;
+    int error = pthread_create(&thread, NULL, run_client, client);
+    if (error == 0) {
+        (void)pthread_detach(thread);
+        return;
+    }
+    warnx("pthread_create: %s", strerror(error));
+    (void)close(fd);
+    free(client);
+}
+
+static int listen_on(in_port_t port) {
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const char *failed;
+    int fd = listener_open((struct sockaddr *)&own, sizeof own, SOMAXCONN, 0,
+                           &failed);
+    if (fd < 0)
+        err(1, "%s 127.0.0.1:%d", failed, port);
+    if (listener_announce(fd, &failed) < 0)
+        err(1, "%s", failed);
+    return fd;
+}
+
 int main(int argc, char **argv) {
+    in_port_t port;
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    const char *port = argv[2];
-    in_port_t number;
-    if (addr_parse_port(port, strlen(port), 0, &number) < 0)
-        errx(1, "%s is not a port: 0 to 65535", port);
-
-    /* Your part: read the names in argv[1], listen, and answer. */
-    return 0;
+    if (addr_parse_port(argv[2], strlen(argv[2]), 0, &port) < 0)
+        errx(1, "%s is not a port: 0 to 65535", argv[2]);
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
+        err(1, "standard output");
+    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    int listener = listen_on(port);
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            start_client(fd, argv[1]);
+            continue;
+        }
+        warn("accept");
+        deadline_pause(PAUSE_MS); /* the next call may fail, too */
+    }
 }
