@@ -53,8 +53,10 @@ enum {
     LARGEST_PORT = 65535,
     MOST_CLIENTS = 1000000,
     DEFAULT_CLIENTS = 10000,
-    HEAD_BYTES = 8192,         /* the longest head of a request */
-    INPUT_BYTES = 64 * 1024,   /* what one recv may return */
+    HEAD_BYTES = 8192,       /* the longest head of a request */
+    INPUT_BYTES = 64 * 1024, /* what one recv may return */
+    /* What OpenSSL makes of it: it may have had a part of a record before. */
+    PLAIN_BYTES = INPUT_BYTES + 16 * 1024,
     OUTPUT_BYTES = 512 * 1024, /* more is allocated when it is needed */
     OUTPUT_FULL = 256 * 1024,  /* it is sent before it becomes longer */
     SMALL_FILE = 32 * 1024,    /* such a file leaves together with its head */
@@ -66,6 +68,7 @@ enum {
     WRITE_MS = 30 * 1000, /* for a client that takes nothing */
     LEAVE_MS = 1000,      /* for a client that we have told to go */
     PAUSE_MS = 20,        /* after an accept that failed */
+    STOP_MS = 1000,       /* for replies that are being sent when we end */
 };
 
 /* What OpenSSL has in the place of a socket: lesson 27. */
@@ -126,7 +129,8 @@ struct server {
     int root;    /* the folder */
     int clients;
     int most_clients;
-    time_t now; /* in seconds; date and log_date belong to it */
+    int writing; /* so many are in the state WRITING */
+    time_t now;  /* in seconds; date and log_date belong to it */
     char date[REPLY_DATE_BYTES];
     char log_date[sizeof "10/Oct/2000:13:55:36 +0000"];
 };
@@ -243,6 +247,14 @@ static void watch_listener(struct server *server) {
         warn("epoll_ctl");
 }
 
+static void set_state(struct client *client, enum client_state state) {
+    if (client->state == WRITING)
+        client->server->writing--;
+    if (state == WRITING)
+        client->server->writing++;
+    client->state = state;
+}
+
 static void close_file(struct client *client) {
     if (client->file >= 0)
         (void)close(client->file);
@@ -251,6 +263,7 @@ static void close_file(struct client *client) {
 
 static void close_client(struct client *client) {
     struct server *server = client->server;
+    set_state(client, LEAVING);
     (void)loop_watch(&server->loop, &client->watcher, 0);
     loop_stop_timer(&client->timer);
     close_file(client);
@@ -281,7 +294,7 @@ static bool watch(struct client *client, uint32_t events) {
 static void begin_leaving(struct client *client) {
     if (client->ssl != NULL)
         (void)SSL_shutdown(client->ssl);
-    client->state = LEAVING;
+    set_state(client, LEAVING);
     (void)shutdown(client->watcher.fd, SHUT_WR);
     loop_start_timer(&client->server->leave_time, &client->timer);
     (void)watch(client, EPOLLIN);
@@ -617,14 +630,14 @@ static bool answer_request(struct client *client, const struct http_head *head,
         client->closes = true;
         return add_status(client, &answer, 400);
     }
-    if (!add_continue(client, head))
-        return false;
     bool is_get = http_text_is(&head->method, "GET");
     if (!is_get && !answer.is_head) {
         client->closes = true;
         answer.fields = "Allow: GET, HEAD\r\n";
         return add_status(client, &answer, 405);
     }
+    if (!add_continue(client, head))
+        return false;
     struct http_text target = path_of(&head->target);
     return add_target(client, &answer, &target);
 }
@@ -683,48 +696,54 @@ static struct http_text first_line(const struct requests *requests) {
     return line;
 }
 
-enum progress {
-    MORE,    /* the next request can be handled */
-    WAIT,    /* for more bytes of the client */
-    USELESS, /* the connection has failed */
+/* What became of the requests that have come. */
+enum handled {
+    ALL_HANDLED, /* what is left is the beginning of one */
+    INTERRUPTED, /* the replies must be sent before more are handled */
+    USELESS,     /* the connection has failed */
 };
 
-/* Handles the next request, if it is whole. */
-static enum progress handle_request(struct client *client,
+/* Replies to the request that comes next, of which head says whether it is one.
+ * Returns false when the connection is of no more use. */
+static bool handle_head(struct client *client, const struct http_head *head,
+                        enum http_result result, struct requests *requests) {
+    if (result == HTTP_WHOLE) {
+        struct http_text line = first_line(requests);
+        bool is_good = answer_request(client, head, line);
+        skip_bytes(requests, head->length);
+        return is_good;
+    }
+    unsigned status = 400;
+    if (result == HTTP_UNFINISHED)
+        status = 431; /* it is longer than we allow */
+    return refuse_request(client, requests->bytes, requests->length, status);
+}
+
+/* Handles requests until one of them is not whole, or until there is enough to
+ * be sent. */
+static enum handled handle_requests(struct client *client,
                                     struct requests *requests) {
     static struct http_head head;
+    const struct output *output = &client->server->output;
     const char *flaw;
-    bool is_good;
-    skip_body(client, requests);
-    if (client->to_skip == 0)
-        skip_empty_lines(requests);
-    if (requests->length == 0)
-        return WAIT;
-    size_t allowed = requests->length;
-    if (allowed > HEAD_BYTES)
-        allowed = HEAD_BYTES;
-    switch (http_parse_request(&head, requests->bytes, allowed, &flaw)) {
-    case HTTP_WHOLE: {
-        struct http_text line = first_line(requests);
-        is_good = answer_request(client, &head, line);
-        skip_bytes(requests, head.length);
-        break;
+    while (!client->closes && client->file < 0 &&
+           output->length < OUTPUT_FULL) {
+        skip_body(client, requests);
+        if (client->to_skip == 0)
+            skip_empty_lines(requests);
+        if (requests->length == 0)
+            return ALL_HANDLED;
+        size_t allowed = requests->length;
+        if (allowed > HEAD_BYTES)
+            allowed = HEAD_BYTES;
+        enum http_result result =
+            http_parse_request(&head, requests->bytes, allowed, &flaw);
+        if (result == HTTP_UNFINISHED && allowed < HEAD_BYTES)
+            return ALL_HANDLED;
+        if (!handle_head(client, &head, result, requests))
+            return USELESS;
     }
-    case HTTP_UNFINISHED:
-        if (allowed < HEAD_BYTES)
-            return WAIT;
-        is_good =
-            refuse_request(client, requests->bytes, requests->length, 431);
-        break;
-    case HTTP_BAD:
-    default:
-        is_good =
-            refuse_request(client, requests->bytes, requests->length, 400);
-        break;
-    }
-    if (!is_good)
-        return USELESS;
-    return MORE;
+    return INTERRUPTED;
 }
 
 /* Keeps what has come of requests that are not handled yet. */
@@ -740,26 +759,6 @@ static bool store_unread(struct client *client,
     memcpy(client->unread, requests->bytes, requests->length);
     client->unread_length = requests->length;
     return true;
-}
-
-/* Handles requests until one of them is not whole, or until there is enough to
- * be sent. Returns false when the connection is of no more use. */
-static bool handle_requests(struct client *client, struct requests *requests) {
-    const struct output *output = &client->server->output;
-    while (!client->closes && client->file < 0 &&
-           output->length < OUTPUT_FULL) {
-        switch (handle_request(client, requests)) {
-        case MORE:
-            break;
-        case WAIT:
-            return store_unread(client, requests);
-        case USELESS:
-            return false;
-        }
-    }
-    if (client->closes)
-        return true; /* what comes behind the last request is ignored */
-    return store_unread(client, requests);
 }
 
 /* ---- Sending ---------------------------------------------------------------
@@ -879,20 +878,16 @@ static bool send_more(struct client *client) {
 /* ---- What a client does ----------------------------------------------------
  */
 
-/* Sends the output. Then the client is in the state that follows from what is
- * left to be sent. */
-static void settle(struct client *client) {
+static bool is_writing(const struct client *client) {
+    return client->unsent != NULL || client->file >= 0;
+}
+
+/* Sets the state that follows from what is left to be sent, and waits for what
+ * it needs. */
+static void choose_state(struct client *client) {
     struct server *server = client->server;
-    if (!send_output(client)) {
-        close_client(client);
-        return;
-    }
-    if (client->file >= 0 && client->unsent == NULL && !send_more(client)) {
-        close_client(client);
-        return;
-    }
-    if (client->unsent != NULL || client->file >= 0) {
-        client->state = WRITING;
+    if (is_writing(client)) {
+        set_state(client, WRITING);
         loop_start_timer(&server->write_time, &client->timer);
         (void)watch(client, EPOLLOUT);
         return;
@@ -901,7 +896,7 @@ static void settle(struct client *client) {
         begin_leaving(client);
         return;
     }
-    client->state = READING;
+    set_state(client, READING);
     if (client->unread != NULL)
         loop_start_timer(&server->head_time, &client->timer);
     else
@@ -909,59 +904,89 @@ static void settle(struct client *client) {
     (void)watch(client, EPOLLIN);
 }
 
+/* Sends the output, and as much of the file as the client takes. Returns false
+ * when the connection is of no more use. */
+static bool send_reply(struct client *client) {
+    if (!send_output(client))
+        return false;
+    if (client->file >= 0 && client->unsent == NULL)
+        return send_more(client);
+    return true;
+}
+
+/* Puts what was unread and what has come one behind the other. */
+static void collect_requests(struct client *client, const char *bytes,
+                             size_t length, struct requests *requests) {
+    struct server *server = client->server;
+    requests->bytes = server->input;
+    requests->length = client->unread_length;
+    if (client->unread != NULL)
+        memcpy(server->input, client->unread, client->unread_length);
+    if (length > 0)
+        memcpy(server->input + requests->length, bytes, length);
+    requests->length += length;
+    free(client->unread);
+    client->unread = NULL;
+    client->unread_length = 0;
+}
+
 /* Handles the requests that are unread, and length bytes that have come. */
 static void handle_input(struct client *client, const char *bytes,
                          size_t length) {
-    struct server *server = client->server;
-    struct requests requests = {.bytes = server->input};
-    if (client->unread != NULL) {
-        memcpy(server->input, client->unread, client->unread_length);
-        requests.length = client->unread_length;
-        free(client->unread);
-        client->unread = NULL;
-        client->unread_length = 0;
-    }
-    if (length > 0)
-        memcpy(server->input + requests.length, bytes, length);
-    requests.length += length;
-    if (!handle_requests(client, &requests)) {
+    struct requests requests;
+    enum handled handled;
+    collect_requests(client, bytes, length, &requests);
+    do {
+        handled = handle_requests(client, &requests);
+        if (handled == USELESS || !send_reply(client)) {
+            close_client(client);
+            return;
+        }
+    } while (handled == INTERRUPTED && !client->closes && !is_writing(client));
+    /* What comes behind the last request is ignored. */
+    if (!client->closes && !store_unread(client, &requests)) {
         close_client(client);
         return;
     }
-    settle(client);
+    choose_state(client);
 }
 
-/* Reads what OpenSSL can decrypt of the input. */
+/* SSL_read has returned no bytes. Returns false when the connection is of no
+ * more use. */
+static bool handle_no_bytes(struct client *client, int result) {
+    switch (SSL_get_error(client->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return true;
+    case SSL_ERROR_ZERO_RETURN: /* its end, which recv will tell us, too */
+        return true;
+    default:
+        (void)send_output(client); /* OpenSSL may have an alert for it */
+        return false;
+    }
+}
+
+/* Lets OpenSSL work on the input: on the handshake, and then on requests. */
 static void handle_encrypted_input(struct client *client) {
     struct server *server = client->server;
-    const struct wire *wire = &server->wire;
     size_t length = 0;
-    while (length + PIECE_BYTES <= INPUT_BYTES) {
-        int result = SSL_read(client->ssl, server->plain + length, PIECE_BYTES);
-        if (result <= 0) {
-            int error = SSL_get_error(client->ssl, result);
-            if (error == SSL_ERROR_WANT_READ)
-                break;
-            if (error == SSL_ERROR_ZERO_RETURN && length == 0)
-                client->closes = true;
-            else if (length == 0) {
-                (void)send_output(client); /* an alert, perhaps */
-                close_client(client);
-                return;
-            }
-            break;
-        }
-        length += (size_t)result;
-        if (wire->input_taken == wire->input_length)
-            break; /* OpenSSL has nothing more */
+    int result;
+    do {
+        result = SSL_read(client->ssl, server->plain + length,
+                          (int)(PLAIN_BYTES - length));
+        if (result > 0)
+            length += (size_t)result;
+    } while (result > 0 && length < PLAIN_BYTES);
+    if (result <= 0 && !handle_no_bytes(client, result)) {
+        close_client(client);
+        return;
     }
-    if (SSL_is_init_finished(client->ssl) && client->state == SHAKING_HANDS)
-        client->state = READING;
-    if (client->state == SHAKING_HANDS) {
+    if (!SSL_is_init_finished(client->ssl)) {
         if (!send_output(client))
             close_client(client);
         return;
     }
+    if (client->state == SHAKING_HANDS)
+        set_state(client, READING);
     handle_input(client, server->plain, length);
 }
 
@@ -990,19 +1015,14 @@ static void receive_input(struct client *client) {
 /* Sends more. When all has been sent, the next request may have come already.
  */
 static void continue_reply(struct client *client) {
-    if (!send_more(client)) {
+    if (!send_more(client))
         close_client(client);
-        return;
-    }
-    if (client->unsent != NULL || client->file >= 0) {
+    else if (is_writing(client))
         loop_start_timer(&client->server->write_time, &client->timer);
-        return;
-    }
-    if (client->closes) {
+    else if (client->closes)
         begin_leaving(client);
-        return;
-    }
-    handle_input(client, NULL, 0);
+    else
+        handle_input(client, NULL, 0);
 }
 
 /* The loop calls this when a client is ready. */
@@ -1025,11 +1045,12 @@ static void handle_slow_client(void *owner) {
         return;
     }
     client->server->output.length = 0;
-    if (!refuse_request(client, client->unread, client->unread_length, 408)) {
+    if (!refuse_request(client, client->unread, client->unread_length, 408) ||
+        !send_reply(client)) {
         close_client(client);
         return;
     }
-    settle(client);
+    choose_state(client);
 }
 
 /* The loop calls this when the time of a client that leaves is over. */
@@ -1159,8 +1180,8 @@ static void prepare(struct server *server) {
     if (server->context != NULL)
         server->wire_method = make_wire_method();
     server->wire.input = malloc(INPUT_BYTES);
-    server->plain = malloc(INPUT_BYTES);
-    server->input = malloc(2 * INPUT_BYTES);
+    server->plain = malloc(PLAIN_BYTES);
+    server->input = malloc(2 * PLAIN_BYTES + HEAD_BYTES);
     if (server->wire.input == NULL || server->plain == NULL ||
         server->input == NULL)
         err(1, "malloc");
@@ -1186,18 +1207,26 @@ static void start_listening(struct server *server, in_port_t port) {
         err(1, "%s", failed);
 }
 
-/* Handles events until we are told to stop. The lines of the log are written
- * once for all events of a turn. */
-static void serve(struct server *server) {
-    while (!server->loop.is_stop_requested) {
-        update_dates(server);
-        if (loop_turn(&server->loop, -1) < 0) {
-            warn("epoll_wait");
-            deadline_pause(PAUSE_MS);
-        }
-        if (fflush(stdout) == EOF)
-            err(1, "standard output");
+/* Handles events for so many milliseconds, or until there are some (-1). The
+ * lines of the log are written once for all of them. */
+static void handle_events(struct server *server, int milliseconds) {
+    update_dates(server);
+    if (loop_turn(&server->loop, milliseconds) < 0) {
+        warn("epoll_wait");
+        deadline_pause(PAUSE_MS);
     }
+    if (fflush(stdout) == EOF)
+        err(1, "standard output");
+}
+
+/* Accepts no more clients. Replies that have been begun are sent to their end,
+ * if that does not take long. */
+static void finish(struct server *server) {
+    struct deadline end = deadline_after(STOP_MS);
+    (void)loop_watch(&server->loop, &server->listener, 0);
+    (void)close(server->listener.fd);
+    while (server->writing > 0 && deadline_left(end) > 0)
+        handle_events(server, deadline_left(end));
 }
 
 static int open_root(const char *path) {
@@ -1251,6 +1280,8 @@ int main(int argc, char **argv) {
         server.context = make_context(cert, key);
     prepare(&server);
     start_listening(&server, port);
-    serve(&server);
+    while (!server.loop.is_stop_requested)
+        handle_events(&server, -1);
+    finish(&server);
     return 0; /* this closes all connections */
 }
