@@ -188,7 +188,8 @@ $(mistakes): private needs_openssl = $(call using_openssl,$(source))
 # The flags of some programs differ, unless the caller has said what they are.
 ifeq ($(origin CFLAGS),file)
 # In these lessons speed is the subject.
-$(filter $(BUILD)/24-% $(BUILD)/25-% $(BUILD)/26-%,$(programs)): private CFLAGS := -O2 -g
+fast := $(filter $(BUILD)/24-% $(BUILD)/25-% $(BUILD)/26-% $(BUILD)/32-%,$(programs))
+$(fast) $(call modules_of,32-http-server): private CFLAGS := -O2 -g
 # These are built fast, and without guards. One wrong answer needs its guards:
 # nothing else is sure to notice its mistake.
 unguarded := $(peers) $(helpers) $(torments) $(libraries) $(exercises) $(solutions) \

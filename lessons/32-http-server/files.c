@@ -106,10 +106,12 @@ enum files_result files_parse_target(const struct http_text *target,
                                      char *path) {
     const char *bytes = target->bytes;
     size_t length = 0;
-    while (length < target->length && bytes[length] != '?' &&
-           bytes[length] != '#')
+    while (length < target->length && bytes[length] != '?')
         length++;
     if (length == 0 || bytes[0] != '/')
+        return FILES_BAD;
+    /* What stands behind a # is for the browser, which must not send it. */
+    if (memchr(target->bytes, '#', target->length) != NULL)
         return FILES_BAD;
     while (length > 0 && bytes[0] == '/') {
         bytes++;

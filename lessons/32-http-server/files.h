@@ -29,7 +29,7 @@ enum files_result {
  *
  * Returns FILES_FILE when this is a path that we may look for, FILES_NONE when
  * a part of it begins with a dot, and FILES_BAD when it has a NUL, a wrong
- * escape, or an escaped slash, or is too long.
+ * escape, an escaped slash or a "#", or is too long.
  */
 enum files_result files_parse_target(const struct http_text *target,
                                      char *path);

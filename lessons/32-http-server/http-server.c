@@ -61,6 +61,7 @@ enum {
     OUTPUT_FULL = 256 * 1024,  /* it is sent before it becomes longer */
     SMALL_FILE = 32 * 1024,    /* such a file leaves together with its head */
     PIECE_BYTES = 16 * 1024,   /* of a file, over TLS: one record */
+    LOG_BYTES = 64 * 1024,     /* more lines than this are two writes */
     SENDFILE_BYTES = 1 << 20,  /* at most, before other clients have a turn */
     SKIPPED_BODY = 1 << 20,    /* we pass over no longer body of a request */
     HEAD_MS = 10 * 1000,  /* for a handshake, and for the head of a request */
@@ -88,9 +89,10 @@ struct output {
 
 enum client_state {
     SHAKING_HANDS,
-    READING, /* it waits for a request */
-    WRITING, /* it waits until the client takes our reply */
-    LEAVING, /* it only waits for the end of the client */
+    IDLE,    /* we wait for a request */
+    READING, /* a part of a request has come */
+    WRITING, /* we wait until the client takes our reply */
+    LEAVING, /* we only wait for the end of the client */
 };
 
 struct client {
@@ -99,6 +101,7 @@ struct client {
     struct loop_timer timer;
     enum client_state state;
     bool closes;      /* after this reply */
+    bool has_ended;   /* by TLS, the client has said that no more will come */
     int file;         /* whose bytes are still to be sent, or -1 */
     off_t at;         /* from here on */
     uint64_t left;    /* so many */
@@ -268,7 +271,7 @@ static void close_client(struct client *client) {
     loop_stop_timer(&client->timer);
     close_file(client);
     SSL_free(client->ssl);
-    ERR_clear_error(); /* the queue is to be empty for the next client */
+    ERR_clear_error(); /* as in begin_leaving */
     (void)close(client->watcher.fd);
     free(client->unread);
     free(client->unsent);
@@ -286,18 +289,6 @@ static bool watch(struct client *client, uint32_t events) {
     warn("epoll_ctl");
     close_client(client);
     return false;
-}
-
-/* We send no more. If we closed now, while the client still sends, it would be
- * told of a reset, and could lose our reply: lesson 06. So we wait for its end,
- * but not for long. */
-static void begin_leaving(struct client *client) {
-    if (client->ssl != NULL)
-        (void)SSL_shutdown(client->ssl);
-    set_state(client, LEAVING);
-    (void)shutdown(client->watcher.fd, SHUT_WR);
-    loop_start_timer(&client->server->leave_time, &client->timer);
-    (void)watch(client, EPOLLIN);
 }
 
 /* ---- The log ---------------------------------------------------------------
@@ -560,20 +551,58 @@ static size_t count_fields(const struct http_head *head, const char *name) {
     return count;
 }
 
+/* Large and small letters differ in a method: RFC 9110, section 9.1. */
+static bool has_method(const struct http_head *head, const char *method) {
+    return head->method.length == strlen(method) &&
+           memcmp(head->method.bytes, method, head->method.length) == 0;
+}
+
+/* A host is a name or an address, perhaps with a port. Other characters, such
+ * as a slash, have no place in it. */
+static bool is_host(const struct http_text *text) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-._~%:[]";
+    for (size_t i = 0; i < text->length; i++) {
+        if (memchr(allowed, text->bytes[i], strlen(allowed)) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* HTTP/1.1 demands one field Host: RFC 9112, section 3.2. */
+static bool has_good_host(const struct http_head *head) {
+    size_t count = count_fields(head, "Host");
+    if (count == 0)
+        return head->minor == 0;
+    return count == 1 && is_host(http_find(head, "Host"));
+}
+
 /* A client may also send a whole URL: RFC 9112, section 3.2.2. Then the path
- * begins at the third slash. */
+ * stands behind the name of the server. */
 static struct http_text path_of(const struct http_text *target) {
-    static const char scheme[] = "http://";
+    static const char *const schemes[] = {"http://", "https://"};
     static const struct http_text root = {.bytes = "/", .length = 1};
     struct http_text path = *target;
-    size_t length = strlen(scheme);
-    if (path.length < length || strncasecmp(path.bytes, scheme, length) != 0)
+    size_t name = 0; /* where it begins */
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t length = strlen(schemes[i]);
+        if (path.length > length &&
+            strncasecmp(path.bytes, schemes[i], length) == 0)
+            name = length;
+    }
+    if (name == 0)
         return path;
-    const char *slash = memchr(path.bytes + length, '/', path.length - length);
-    if (slash == NULL)
+    size_t end = name;
+    while (end < path.length && path.bytes[end] != '/' &&
+           path.bytes[end] != '?')
+        end++;
+    if (end == name)
+        return path; /* no name: this is not a path either */
+    if (end == path.length || path.bytes[end] == '?')
         return root;
-    path.length -= (size_t)(slash - path.bytes);
-    path.bytes = slash;
+    path.bytes += end;
+    path.length -= end;
     return path;
 }
 
@@ -596,8 +625,8 @@ static bool prepare_body(struct client *client, const struct http_head *head) {
             client->to_skip = length;
         return true;
     case HTTP_CHUNKED:
-        client->closes = true; /* we do not read it */
-        return true;
+        client->closes = true;   /* we do not read it */
+        return head->minor >= 1; /* HTTP/1.0 knows no chunks */
     case HTTP_UNTIL_END:
     case HTTP_CONFUSED:
         break;
@@ -622,15 +651,14 @@ static bool answer_request(struct client *client, const struct http_head *head,
     struct answer answer = {
         .head = head,
         .line = line,
-        .is_head = http_text_is(&head->method, "HEAD"),
+        .is_head = has_method(head, "HEAD"),
         .fields = "",
     };
-    if (!prepare_body(client, head) || count_fields(head, "Host") > 1 ||
-        (head->minor >= 1 && count_fields(head, "Host") == 0)) {
+    if (!prepare_body(client, head) || !has_good_host(head)) {
         client->closes = true;
         return add_status(client, &answer, 400);
     }
-    bool is_get = http_text_is(&head->method, "GET");
+    bool is_get = has_method(head, "GET");
     if (!is_get && !answer.is_head) {
         client->closes = true;
         answer.fields = "Allow: GET, HEAD\r\n";
@@ -642,18 +670,24 @@ static bool answer_request(struct client *client, const struct http_head *head,
     return add_target(client, &answer, &target);
 }
 
+/* Returns the first line of a request, without its end. */
+static struct http_text first_line(const char *bytes, size_t length) {
+    struct http_text line = {.bytes = bytes};
+    while (line.length < length && bytes[line.length] != '\r' &&
+           bytes[line.length] != '\n')
+        line.length++;
+    return line;
+}
+
 /* Replies to what is no request. */
 static bool refuse_request(struct client *client, const char *bytes,
                            size_t length, unsigned status) {
     static const struct http_head nothing = {.minor = 1};
     struct answer answer = {
         .head = &nothing,
-        .line = {.bytes = bytes, .length = length},
+        .line = first_line(bytes, length),
         .fields = "",
     };
-    const char *end = memchr(bytes, '\n', length);
-    if (end != NULL)
-        answer.line.length = (size_t)(end - bytes);
     client->closes = true;
     return add_status(client, &answer, status);
 }
@@ -686,16 +720,6 @@ static void skip_empty_lines(struct requests *requests) {
         skip_bytes(requests, 1);
 }
 
-/* Returns the first line of a request, without its end. */
-static struct http_text first_line(const struct requests *requests) {
-    struct http_text line = {.bytes = requests->bytes};
-    while (line.length < requests->length &&
-           requests->bytes[line.length] != '\r' &&
-           requests->bytes[line.length] != '\n')
-        line.length++;
-    return line;
-}
-
 /* What became of the requests that have come. */
 enum handled {
     ALL_HANDLED, /* what is left is the beginning of one */
@@ -708,9 +732,10 @@ enum handled {
 static bool handle_head(struct client *client, const struct http_head *head,
                         enum http_result result, struct requests *requests) {
     if (result == HTTP_WHOLE) {
-        struct http_text line = first_line(requests);
+        struct http_text line = first_line(requests->bytes, requests->length);
         bool is_good = answer_request(client, head, line);
         skip_bytes(requests, head->length);
+        set_state(client, IDLE); /* the next one has not begun */
         return is_good;
     }
     unsigned status = 400;
@@ -878,30 +903,55 @@ static bool send_more(struct client *client) {
 /* ---- What a client does ----------------------------------------------------
  */
 
+/* We send no more. If we closed now, while the client still sends, it would be
+ * told of a reset, and could lose our reply: lesson 06. So we wait for its end,
+ * but not for long. */
+static void begin_leaving(struct client *client) {
+    if (client->ssl != NULL)
+        (void)SSL_shutdown(client->ssl); /* adds a record to the output */
+    ERR_clear_error(); /* the queue is to be empty for the next client */
+    if (!send_output(client)) {
+        close_client(client);
+        return;
+    }
+    set_state(client, LEAVING);
+    (void)shutdown(client->watcher.fd, SHUT_WR);
+    loop_start_timer(&client->server->leave_time, &client->timer);
+    (void)watch(client, EPOLLIN);
+}
+
 static bool is_writing(const struct client *client) {
     return client->unsent != NULL || client->file >= 0;
+}
+
+/* Waits for the next request, or for the rest of one that has begun. The time
+ * for a request does not begin anew with each of its bytes, or a client could
+ * send one byte from time to time, and stay for ever. */
+static void wait_for_request(struct client *client) {
+    struct server *server = client->server;
+    bool has_begun = client->unread != NULL || client->to_skip > 0;
+    if (!has_begun) {
+        set_state(client, IDLE);
+        loop_start_timer(&server->idle_time, &client->timer);
+    } else if (client->state != READING) {
+        set_state(client, READING);
+        loop_start_timer(&server->head_time, &client->timer);
+    }
+    (void)watch(client, EPOLLIN);
 }
 
 /* Sets the state that follows from what is left to be sent, and waits for what
  * it needs. */
 static void choose_state(struct client *client) {
-    struct server *server = client->server;
     if (is_writing(client)) {
         set_state(client, WRITING);
-        loop_start_timer(&server->write_time, &client->timer);
+        loop_start_timer(&client->server->write_time, &client->timer);
         (void)watch(client, EPOLLOUT);
-        return;
-    }
-    if (client->closes) {
+    } else if (client->closes || client->has_ended) {
         begin_leaving(client);
-        return;
+    } else {
+        wait_for_request(client);
     }
-    set_state(client, READING);
-    if (client->unread != NULL)
-        loop_start_timer(&server->head_time, &client->timer);
-    else
-        loop_start_timer(&server->idle_time, &client->timer);
-    (void)watch(client, EPOLLIN);
 }
 
 /* Sends the output, and as much of the file as the client takes. Returns false
@@ -957,7 +1007,8 @@ static bool handle_no_bytes(struct client *client, int result) {
     switch (SSL_get_error(client->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return true;
-    case SSL_ERROR_ZERO_RETURN: /* its end, which recv will tell us, too */
+    case SSL_ERROR_ZERO_RETURN:
+        client->has_ended = true;
         return true;
     default:
         (void)send_output(client); /* OpenSSL may have an alert for it */
@@ -981,12 +1032,13 @@ static void handle_encrypted_input(struct client *client) {
         return;
     }
     if (!SSL_is_init_finished(client->ssl)) {
-        if (!send_output(client))
+        /* It fits into what the kernel keeps for us: it is the first. */
+        if (!send_output(client) || client->unsent != NULL)
             close_client(client);
         return;
     }
     if (client->state == SHAKING_HANDS)
-        set_state(client, READING);
+        set_state(client, IDLE);
     handle_input(client, server->plain, length);
 }
 
@@ -1030,6 +1082,7 @@ static void handle_client(void *owner, uint32_t events) {
     struct client *client = owner;
     (void)events; /* an error is reported by the next call */
     client->server->output.length = 0;
+    update_dates(client->server);
     if (client->state == WRITING)
         continue_reply(client);
     else
@@ -1039,12 +1092,12 @@ static void handle_client(void *owner, uint32_t events) {
 /* The loop calls this when a client has been slow. */
 static void handle_slow_client(void *owner) {
     struct client *client = owner;
-    bool has_begun = client->state == READING && client->unread != NULL;
-    if (!has_begun) {
+    if (client->unread == NULL) {
         close_client(client);
         return;
     }
     client->server->output.length = 0;
+    update_dates(client->server);
     if (!refuse_request(client, client->unread, client->unread_length, 408) ||
         !send_reply(client)) {
         close_client(client);
@@ -1074,7 +1127,7 @@ static void admit_client(struct server *server, int fd,
     client->watcher.owner = client;
     client->watcher.fd = fd;
     client->timer.owner = client;
-    client->state = READING;
+    client->state = IDLE;
     client->file = -1;
     client->address = peer->sin_addr.s_addr;
     server->clients++;
@@ -1087,7 +1140,10 @@ static void admit_client(struct server *server, int fd,
             return;
         }
     }
-    loop_start_timer(&server->head_time, &client->timer);
+    if (client->state == SHAKING_HANDS)
+        loop_start_timer(&server->head_time, &client->timer);
+    else
+        loop_start_timer(&server->idle_time, &client->timer);
     (void)watch(client, EPOLLIN);
 }
 
@@ -1210,12 +1266,11 @@ static void start_listening(struct server *server, in_port_t port) {
 /* Handles events for so many milliseconds, or until there are some (-1). The
  * lines of the log are written once for all of them. */
 static void handle_events(struct server *server, int milliseconds) {
-    update_dates(server);
     if (loop_turn(&server->loop, milliseconds) < 0) {
         warn("epoll_wait");
         deadline_pause(PAUSE_MS);
     }
-    if (fflush(stdout) == EOF)
+    if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");
 }
 
@@ -1274,6 +1329,7 @@ int main(int argc, char **argv) {
     /* When a client has left, send must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stderr, NULL, _IOLBF, 0);
+    (void)setvbuf(stdout, NULL, _IOFBF, LOG_BYTES);
     raise_descriptor_limit();
     server.root = open_root(argv[optind]);
     if (cert != NULL)

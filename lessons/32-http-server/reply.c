@@ -32,10 +32,6 @@ const char *reply_reason(unsigned status) {
         return "Range Not Satisfiable";
     case 431:
         return "Request Header Fields Too Large";
-    case 501:
-        return "Not Implemented";
-    case 505:
-        return "HTTP Version Not Supported";
     default:
         return "Internal Server Error";
     }
