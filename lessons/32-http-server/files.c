@@ -198,11 +198,15 @@ static enum files_result open_index(int *fd, struct stat *status) {
     return FILES_FILE;
 }
 
+/* Returns whether the path is that of a folder: of the root, or one with a
+ * slash at its end. */
+static bool is_folder_path(const char *path) {
+    return strcmp(path, ".") == 0 || path[strlen(path) - 1] == '/';
+}
+
 enum files_result files_open(int root, const char *path, int *fd,
                              struct stat *status) {
-    size_t length = strlen(path);
-    bool ends_with_slash = path[length - 1] == '/';
-    bool is_root = strcmp(path, ".") == 0;
+    bool has_folder_path = is_folder_path(path);
     *fd = open_beneath(root, path);
     if (*fd < 0)
         return result_of(errno);
@@ -212,11 +216,11 @@ enum files_result files_open(int root, const char *path, int *fd,
         errno = error;
         return FILES_FAILED;
     }
-    if (S_ISREG(status->st_mode) && !ends_with_slash)
-        return FILES_FILE;
-    if (S_ISDIR(status->st_mode) && (ends_with_slash || is_root))
-        return open_index(fd, status);
     bool is_folder = S_ISDIR(status->st_mode);
+    if (is_folder && has_folder_path)
+        return open_index(fd, status);
+    if (S_ISREG(status->st_mode) && !has_folder_path)
+        return FILES_FILE;
     (void)close(*fd);
     if (is_folder)
         return FILES_MOVED;
@@ -224,6 +228,8 @@ enum files_result files_open(int root, const char *path, int *fd,
 }
 
 const char *files_type(const char *path) {
+    if (is_folder_path(path))
+        path = index_name;
     const char *ending = strrchr(path, '.');
     if (ending == NULL)
         return "application/octet-stream";

@@ -47,7 +47,8 @@ enum files_result files_open(int root, const char *path, int *fd,
                              struct stat *status);
 
 /* Returns the media type of a file, from the ending of its name, such as
- * "text/html; charset=utf-8". It is a constant. */
+ * "text/html; charset=utf-8". For a folder, it is that of its index. It is a
+ * constant. */
 const char *files_type(const char *path);
 
 /*
