@@ -1,6 +1,48 @@
 /*
  * 32 exercise: parts of a file.
  *
+ * A friend keeps a film on a server, and wants to jump to its middle. A player
+ * then asks for a part of the file. The server of your friend always sends the
+ * whole film. You teach it to send parts.
+ *
+ * It is called as `32-http-server FILE PORT`, and serves this one file,
+ * whatever path a client asks for. The starter does this already, with a
+ * thread for each client, and sends the field `ETag`. It closes each
+ * connection after its reply. You write the part for ranges, in
+ * `reply_with_file`.
+ *
+ * The bytes of a file are counted from 0. In a file of 1000 bytes,
+ * `bytes=0-99` means the first 100 bytes, and `bytes=900-` means all from byte
+ * 900 to the end. `bytes=-100` means the last 100 bytes. `bytes=900-5000`
+ * means the same as `bytes=900-`, because there is no more. `bytes=1000-`
+ * means nothing that exists.
+ *
+ * 1. It sends the whole file when there is no Range. The status is 200. The
+ *    field `Accept-Ranges: bytes` says that parts can be had.
+ * 2. It sends a part from one byte to another. The status is 206. The field
+ *    `Content-Range: bytes 2-4/10` has the first byte, the last byte, and the
+ *    length of the whole file.
+ * 3. It sends a part up to the end. An example is `bytes=900-`.
+ * 4. It sends the last bytes. An example is `bytes=-100`. If there are fewer,
+ *    it sends all of them. The status is 206.
+ * 5. It ends a part at the end of the file. This is so for `bytes=900-5000`,
+ *    and for any number of digits in the place of 5000.
+ * 6. It says that there is no such part, with the status 416, when the first
+ *    byte is not in the file. The field `Content-Range: bytes */1000` then has
+ *    the length of the file. The same holds for `bytes=-0`, and for a number
+ *    of any length as the first byte.
+ * 7. It sends the whole file when it does not understand the Range. The status
+ *    is 200. Examples are another unit than bytes, `bytes=5-2`, `bytes=a-b`,
+ *    and several ranges, such as `bytes=0-1,5-6`.
+ * 8. It looks at If-Range. If this field has another text than the ETag of the
+ *    file, the whole file is sent, with the status 200. This is so for a weak
+ *    ETag and for a date, too.
+ * 9. It ignores Range in a HEAD request. The reply has the status 200, the
+ *    length of the whole file, and no body.
+ * 10. It sends a large part of a large file, byte for byte. The file may have
+ *    more than 4 GiB.
+ * 11. It serves others while a client takes nothing.
+ *
  * What is here compiles, and serves the whole file. Your part begins in
  * reply_with_file.
  */
