@@ -28,9 +28,9 @@
  * 5. It ends a part at the end of the file. This is so for `bytes=900-5000`,
  *    and for any number of digits in the place of 5000.
  * 6. It says that there is no such part, with the status 416, when the first
- *    byte is not in the file. The field `Content-Range: bytes */1000` then has
- *    the length of the file. The same holds for `bytes=-0`, and for a number
- *    of any length as the first byte.
+ *    byte is not in the file. In the field Content-Range, an asterisk then
+ *    stands in the place of the two numbers, as in the run above. The same
+ *    holds for `bytes=-0`, and for a number of any length as the first byte.
  * 7. It sends the whole file when it does not understand the Range. The status
  *    is 200. Examples are another unit than bytes, `bytes=5-2`, `bytes=a-b`,
  *    and several ranges, such as `bytes=0-1,5-6`.
