@@ -34,7 +34,18 @@ openssl_version := $(shell $(if $(openssl_header),cat $(openssl_header),\
     $(CC) -E -dM -x c -include openssl/opensslv.h /dev/null 2>/dev/null) | \
     sed -nE 's/.*define OPENSSL_VERSION_TEXT .*"OpenSSL ([^ "]+).*/\1/p')
 have_openssl := $(filter-out 0.% 1.%,$(openssl_version))
-left_out := $(if $(have_openssl),,$(needs_openssl))
+
+# Lesson 28 needs the header of Linux 6.1 or later: the name below is new in it.
+# musl-gcc does not look where it is.
+using_uring = $(shell grep -ls '^.include <linux/io_uring.h>' $1)
+needs_uring := $(call using_uring,lessons/*/*.c tests/*/*.c $(answers))
+kernel_headers := $(if $(filter musl-gcc,$(notdir $(CC))),-idirafter /usr/include \
+    $(addprefix -idirafter ,$(wildcard /usr/include/$(shell uname -m)-linux-gnu)))
+uring_header := $(firstword $(wildcard /usr/include/linux/io_uring.h))
+have_uring := $(if $(uring_header),$(shell grep -ls IORING_SETUP_DEFER_TASKRUN $(uring_header)))
+without_openssl := $(if $(have_openssl),,$(needs_openssl))
+without_uring := $(if $(have_uring),,$(needs_uring))
+left_out := $(without_openssl) $(without_uring)
 
 # A program is one C file, linked with modules. The compiler also writes NAME.d,
 # which says what headers it read, so that make builds anew when one changes. In
@@ -42,6 +53,7 @@ left_out := $(if $(have_openssl),,$(needs_openssl))
 define BUILD_PROGRAM
 @mkdir -p $(@D)
 $(COMPILE) $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ $(source) \
+    $(if $(kernel_headers),$(if $(call using_uring,$(source)),$(kernel_headers))) \
     $(filter %.o,$^) $(filter %.a,$^) $(LIBRARIES) -ldl -lpthread \
     $(if $(filter $(source),$(needs_openssl)),-lssl -lcrypto)
 endef
@@ -132,10 +144,13 @@ endif
 
 wanted := $(if $(openssl_version),OpenSSL 3 (this is \
     $(openssl_version)),the headers of OpenSSL)
-left_out_lessons := $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$(left_out))))
-ifneq ($(left_out),)
+lessons_of = $(sort $(patsubst lessons/%/,%,$(dir $(filter lessons/%,$1))))
 left-out:
-	@echo 'make: left out, for want of $(wanted): $(sort $(left_out_lessons))'
+ifneq ($(without_openssl),)
+	@echo 'make: left out, for want of $(wanted): $(call lessons_of,$(without_openssl))'
+endif
+ifneq ($(without_uring),)
+	@echo 'make: left out, for want of the headers of Linux 6.1: $(call lessons_of,$(without_uring))'
 endif
 
 # The certificates that servers and clients show each other. All builds share
@@ -171,11 +186,15 @@ $(mistakes): %: %.c
 $(peers) $(helpers) $(torments) $(mistakes) $(right_answers): $(BUILD)/common.a $(BUILD)/flags
 	$(BUILD_PROGRAM)
 
+# Lesson 26 uses OpenSSL if it is there, and says so if it is not.
+$(filter $(BUILD)/26-%,$(programs)): private LIBRARIES := $(if $(have_openssl),-lssl -lcrypto)
+
 # These modules of lessons have tests of their own.
 $(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
 $(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
     report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
+$(BUILD)/tests/tell-url: $(BUILD)/lessons/31-http-client/url.o
 
 # A wrong answer is a patch on the solution. What it is warned of is its mistake.
 $(mistakes:=.c): $(BUILD)/wrong/%.c: tests/wrong/%.patch lessons/$$(*D)/solution.c
@@ -188,7 +207,7 @@ $(mistakes): private needs_openssl = $(call using_openssl,$(source))
 # The flags of some programs differ, unless the caller has said what they are.
 ifeq ($(origin CFLAGS),file)
 # In these lessons speed is the subject.
-fast := $(filter $(BUILD)/24-% $(BUILD)/25-% $(BUILD)/26-% $(BUILD)/32-%,$(programs))
+fast := $(foreach lesson,24 25 26 27 28 32 33,$(filter $(BUILD)/$(lesson)-%,$(programs)))
 $(fast) $(call modules_of,32-http-server): private CFLAGS := -O2 -g
 # These are built fast, and without guards. One wrong answer needs its guards:
 # nothing else is sure to notice its mistake.
@@ -232,7 +251,7 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
-	    $(wildcard lessons/36-xray/$*.c)
+	    $(wildcard lessons/36-xray/$*.c lessons/31-http-client/$*.c)
 
 .PHONY: $(fuzzers:%=fuzz-%)
 $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%

@@ -10,8 +10,8 @@
 enum {
     LARGEST_PORT = 65535,
     PORT_TEXT_BYTES = sizeof "65535", /* the digits, and a NUL */
-    /* What is left of addr_format's text for the address and its zone. */
-    HOST_TEXT_BYTES = ADDR_TEXT_BYTES - PORT_TEXT_BYTES - sizeof "[]:",
+    /* An address, and its zone: "%" and the name of an interface. */
+    HOST_TEXT_BYTES = INET6_ADDRSTRLEN + 16,
 };
 
 static int fail_as_invalid(void) {

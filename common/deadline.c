@@ -23,8 +23,8 @@ static int fail(int error) {
 /* What deadline_parse has read so far. */
 struct seconds {
     int64_t milliseconds;
-    int64_t
-        place_value; /* of the last digit behind the point, in milliseconds */
+    /* How many milliseconds the last digit behind the point counts. */
+    int64_t place_value;
     bool has_digit;
     bool has_point;
     bool has_fraction_of_ms; /* there is more, but less than a millisecond */

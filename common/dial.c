@@ -98,7 +98,8 @@ static void fail_attempt(struct race *race, struct dial_attempt *attempt,
     attempt->call = call;
     attempt->error = error;
     race->error = error;
-    if (attempt == &race->dial->attempts[race->begun - 1])
+    const struct dial_attempt *latest = &race->dial->attempts[race->begun - 1];
+    if (attempt == latest)
         race->next = deadline_after(0); /* the next need not wait for it */
     set_state(race->dial, attempt, DIAL_FAILED);
 }

@@ -498,22 +498,15 @@ static enum http_chunk_result read_size(struct http_chunks *chunks, char byte,
     }
     if (chunks->line_length == 1) /* this byte is the first one */
         return bad_chunk(flaw, "a chunk size that is not a number");
+    if (byte == '\n')
+        return bad_chunk(flaw, "a chunk size whose line has no CR");
     if (byte == '\r')
         chunks->state = HTTP_SIZE_CR;
-    else if (byte == '\n')
-        end_size_line(chunks);
     else if (byte == ';' || is_blank(byte))
         chunks->state = HTTP_BEHIND_SIZE;
     else
         return bad_chunk(flaw, "a chunk size that is not a number");
     return HTTP_CHUNK_MORE;
-}
-
-static void read_behind_size(struct http_chunks *chunks, char byte) {
-    if (byte == '\r')
-        chunks->state = HTTP_SIZE_CR;
-    else if (byte == '\n')
-        end_size_line(chunks);
 }
 
 /* The trailer ends with an empty line. */
@@ -531,6 +524,21 @@ static enum http_chunk_result read_trailer(struct http_chunks *chunks,
     return HTTP_CHUNK_MORE;
 }
 
+/* Reads the CR behind the data of a chunk, or the LF behind that. */
+static enum http_chunk_result read_behind_data(struct http_chunks *chunks,
+                                               char byte, const char **flaw) {
+    if (chunks->state == HTTP_BEHIND_DATA && byte == '\r') {
+        chunks->state = HTTP_DATA_CR;
+        return HTTP_CHUNK_MORE;
+    }
+    if (chunks->state == HTTP_DATA_CR && byte == '\n') {
+        chunks->state = HTTP_IN_SIZE;
+        chunks->line_length = 0;
+        return HTTP_CHUNK_MORE;
+    }
+    return bad_chunk(flaw, "a chunk that is longer than its size");
+}
+
 /* Reads one byte that is not one of a chunk's data. */
 static enum http_chunk_result read_byte(struct http_chunks *chunks, char byte,
                                         const char **flaw) {
@@ -541,31 +549,24 @@ static enum http_chunk_result read_byte(struct http_chunks *chunks, char byte,
     case HTTP_IN_SIZE:
         return read_size(chunks, byte, flaw);
     case HTTP_BEHIND_SIZE:
-        read_behind_size(chunks, byte);
+        if (byte == '\n')
+            return bad_chunk(flaw, "a chunk size whose line has no CR");
+        if (byte == '\r')
+            chunks->state = HTTP_SIZE_CR;
         return HTTP_CHUNK_MORE;
     case HTTP_SIZE_CR:
         if (byte != '\n')
             return bad_chunk(flaw, "a CR that ends no line");
         end_size_line(chunks);
         return HTTP_CHUNK_MORE;
-    case HTTP_BEHIND_DATA:
-        if (byte == '\r') {
-            chunks->state = HTTP_DATA_CR;
-            return HTTP_CHUNK_MORE;
-        }
-        break;
     case HTTP_IN_TRAILER:
         return read_trailer(chunks, byte, flaw);
+    case HTTP_IN_DATA: /* http_chunks_read has read those bytes */
+    case HTTP_BEHIND_DATA:
     case HTTP_DATA_CR:
-    case HTTP_IN_DATA:
         break;
     }
-    /* The end of line behind the data of a chunk: the next one begins. */
-    if (byte != '\n')
-        return bad_chunk(flaw, "a chunk that is longer than its size");
-    chunks->state = HTTP_IN_SIZE;
-    chunks->line_length = 0;
-    return HTTP_CHUNK_MORE;
+    return read_behind_data(chunks, byte, flaw);
 }
 
 enum http_chunk_result http_chunks_read(struct http_chunks *chunks,

@@ -136,6 +136,10 @@ enum http_chunk_result {
  * With HTTP_CHUNK_DATA, *data points to bytes of the body among those, and
  * *data_length says how many there are. With HTTP_CHUNK_LAST, the bytes behind
  * *used belong to the next message.
+ *
+ * Each line of the chunks must end with CR LF. Where one program takes LF alone
+ * and another does not, they find different chunks in the same bytes. The lines
+ * of the trailer may end with LF alone, as those of a head.
  */
 enum http_chunk_result http_chunks_read(struct http_chunks *chunks,
                                         const char *bytes, size_t length,

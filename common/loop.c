@@ -78,12 +78,12 @@ int loop_watch(struct loop *loop, struct loop_watcher *watcher,
     int operation = EPOLL_CTL_MOD;
     if (events == watcher->events)
         return 0;
-    if (watcher->events == 0)
-        operation = EPOLL_CTL_ADD;
-    if (events == 0)
+    if (events == 0) {
         operation = EPOLL_CTL_DEL;
-    if (events == 0)
         forget_events(loop, watcher);
+    } else if (watcher->events == 0) {
+        operation = EPOLL_CTL_ADD;
+    }
     if (epoll_ctl(loop->epoll, operation, watcher->fd, &event) < 0)
         return -1;
     watcher->events = events;

@@ -1,7 +1,7 @@
 /*
  * loop: waits for many descriptors at once, in one thread, and calls a function
- * for each that is ready and for each timer whose time is up. Built by lesson
- * 27, from what lesson 25 has shown.
+ * for each that is ready and for each timer whose time is up.
+ * Built by lesson 27, from what the server of lesson 25 does in one function.
  *
  * A program opens one loop, lets it watch its descriptors, and then calls
  * loop_turn again and again, until a signal asks it to stop. The loop never

@@ -101,13 +101,15 @@ static void shorten(struct rest *rest, size_t length) {
         rest->captured = length;
 }
 
-/* What is left now is the payload. Always returns 0. */
-static int set_payload(struct packet *packet, const struct rest *rest) {
+/* What is left now is the payload. */
+static void set_payload(struct packet *packet, const struct rest *rest) {
     packet->payload = rest->bytes;
     packet->payload_length = rest->length;
     packet->payload_captured = rest->captured;
-    return 0;
 }
+
+/* The numbers in the functions below, such as 13 in tcp[13], say at which byte
+ * of its header a field begins. They are those of the RFCs in packet.h. */
 
 static int parse_tcp(struct packet *packet, struct rest *rest) {
     static const char cut[] = "cut in the TCP header";
@@ -129,7 +131,8 @@ static int parse_tcp(struct packet *packet, struct rest *rest) {
     if (require_bytes(packet, rest, header, cut, damaged) < 0)
         return -1;
     skip_bytes(rest, header);
-    return set_payload(packet, rest);
+    set_payload(packet, rest);
+    return 0;
 }
 
 static int parse_udp(struct packet *packet, struct rest *rest) {
@@ -149,7 +152,8 @@ static int parse_udp(struct packet *packet, struct rest *rest) {
     if (length < rest->length)
         shorten(rest, length);
     skip_bytes(rest, UDP_BYTES);
-    return set_payload(packet, rest);
+    set_payload(packet, rest);
+    return 0;
 }
 
 static int parse_icmp(struct packet *packet, struct rest *rest) {
@@ -159,7 +163,8 @@ static int parse_icmp(struct packet *packet, struct rest *rest) {
     packet->icmp_type = rest->bytes[0];
     packet->icmp_code = rest->bytes[1];
     skip_bytes(rest, ICMP_BYTES);
-    return set_payload(packet, rest);
+    set_payload(packet, rest);
+    return 0;
 }
 
 /* IPv4 and IPv6 carry the same protocols, except that each has its own ICMP.
@@ -172,8 +177,10 @@ static int parse_carried(struct packet *packet, struct rest *rest,
         icmp = IPPROTO_ICMPV6;
 
     packet->kind = PACKET_IP;
-    if (fragment_offset > 0)
-        return set_payload(packet, rest);
+    if (fragment_offset > 0) {
+        set_payload(packet, rest);
+        return 0;
+    }
     if (packet->protocol == IPPROTO_TCP) {
         packet->kind = PACKET_TCP;
         return parse_tcp(packet, rest);
@@ -186,7 +193,8 @@ static int parse_carried(struct packet *packet, struct rest *rest,
         packet->kind = PACKET_ICMP;
         return parse_icmp(packet, rest);
     }
-    return set_payload(packet, rest);
+    set_payload(packet, rest);
+    return 0;
 }
 
 static int parse_ipv4(struct packet *packet, struct rest *rest) {
@@ -323,7 +331,8 @@ int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
         return parse_ipv4(packet, &rest);
     if (type == ETHERTYPE_IPV6)
         return parse_ipv6(packet, &rest);
-    return set_payload(packet, &rest);
+    set_payload(packet, &rest);
+    return 0;
 }
 
 static bool is_same_end(const struct packet_end *a,
@@ -390,6 +399,9 @@ void packet_make_relative(struct packet_numbers *numbers,
      * we knew of the other end belongs to the connection before. */
     if (is_syn && !is_ack)
         to->has_base = false;
+    /* If an acknowledgement answers a SYN that we have not seen, the number of
+     * that SYN is one less. If the connection is older than that, the first
+     * acknowledgement that we see becomes 1, too. */
     if (is_ack && !to->has_base)
         set_base(to, packet->acknowledgement - 1);
 

@@ -218,12 +218,26 @@ static size_t label_length(const char *text) {
     return length;
 }
 
+/* A host name consists of labels with dots between them. The last label is
+ * never a number, so that no name looks like an address: RFC 1123, section 2.1.
+ * Why do we check this? To OpenSSL an empty name means any host, and a name
+ * with a dot in front means any host below that name. We want one host. */
+static bool is_host_name(const char *text) {
+    const char *label = text;
+    size_t length = label_length(label);
+    while (length > 0 && label[length] == '.') {
+        label += length + 1; /* the label behind the dot */
+        length = label_length(label);
+    }
+    if (length == 0)
+        return false;
+    /* label is now the last label. It must not be a number. */
+    size_t digits = strspn(label, "0123456789");
+    return label[digits] != '\0';
+}
+
 /* Copies the name as it stands in certificates: without a dot at its end.
- * Returns 0, or -1 if it is not a host name. A host name consists of labels
- * with dots between them. The last label is never a number, so that no name
- * looks like an address: RFC 1123, section 2.1. Why do we check this? To
- * OpenSSL an empty name means any host, and a name with a dot in front means
- * any host below that name. We want one host. */
+ * Returns 0, or -1 if it is not a host name. */
 static int copy_host_name(const char *name, char host[HOST_BYTES]) {
     size_t length = strlen(name);
     if (length > 0 && name[length - 1] == '.')
@@ -232,18 +246,7 @@ static int copy_host_name(const char *name, char host[HOST_BYTES]) {
         return -1;
     memcpy(host, name, length);
     host[length] = '\0';
-
-    const char *label = host;
-    size_t bytes = label_length(label);
-    while (bytes > 0 && label[bytes] == '.') {
-        label += bytes + 1; /* the label behind the dot */
-        bytes = label_length(label);
-    }
-    if (bytes == 0)
-        return -1;
-    /* label is now the last label. It must not be a number. */
-    size_t digits = strspn(label, "0123456789");
-    if (label[digits] == '\0')
+    if (!is_host_name(host))
         return -1;
     return 0;
 }

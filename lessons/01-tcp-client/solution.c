@@ -7,7 +7,6 @@
 
 #include <arpa/inet.h>
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -26,17 +25,18 @@ static _Noreturn void usage(FILE *out, int status) {
  * number from 1 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
-    errno = 0;
     unsigned long port = strtoul(text, &end, 10);
 
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = port >= 1 && port <= 65535;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a port: 1 to 65535", text);
     return (in_port_t)port;
 }
 
-/* If 1 or 2 were closed, our socket would get that number. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, our socket could get the number 1 or 2. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -72,7 +72,7 @@ static void print_bytes(const char *bytes, size_t length) {
 /* Copies everything to standard output until the server closes the connection.
  * Returns how many bytes that was. */
 static size_t copy_all(int fd) {
-    char piece[4096];
+    char piece[4096]; /* any size works */
     size_t total = 0;
     for (;;) {
         ssize_t received = recv(fd, piece, sizeof piece, 0);
@@ -99,7 +99,7 @@ int main(int argc, char **argv) {
     int fd = connect_to(argv[1], argv[2]);
     size_t total = copy_all(fd);
     if (fprintf(stderr, "%zu bytes\n", total) < 0)
-        return 1; /* there is nowhere left to say why */
+        return 1; /* standard error has failed, so we cannot say why */
     if (close(fd) < 0)
         err(1, "close");
     return 0;

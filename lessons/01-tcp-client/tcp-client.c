@@ -14,7 +14,6 @@
 
 #include <arpa/inet.h>
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -39,13 +38,15 @@ static _Noreturn void usage(FILE *out, int status) {
  * atoi(3), because it takes "80x" for 80 and "http" for 0. */
 static in_port_t parse_port(const char *text) {
     char *end;
-    errno = 0;
     unsigned long port = strtoul(text, &end, 10);
 
     /* strtoul(3) accepts blanks and a sign in front; a port has neither. */
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port < 1 || port > LARGEST_PORT)
+    int is_number = begins_with_digit && *end == '\0';
+    /* When the digits are too many for an unsigned long, strtoul(3) returns
+     * ULONG_MAX, and that is out of range too. */
+    int is_in_range = port >= 1 && port <= LARGEST_PORT;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a port: 1 to %d", text, LARGEST_PORT);
     return (in_port_t)port;
 }
@@ -113,8 +114,10 @@ static void print_line(int fd) {
         size_t length = (size_t)received;
         const char *newline = memchr(piece, '\n', length);
         if (newline != NULL) {
-            /* Something may follow the newline in this piece: not ours. */
-            print_bytes(piece, (size_t)(newline - piece) + 1);
+            /* This piece may have more bytes, after the newline. They do not
+             * belong to the line, so we do not print them. */
+            size_t before_newline = (size_t)(newline - piece);
+            print_bytes(piece, before_newline + 1);
             return;
         }
         print_bytes(piece, length);

@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <err.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,12 +32,12 @@ static _Noreturn void usage(FILE *out, int status) {
  * number from 0 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
-    errno = 0;
     unsigned long port = strtoul(text, &end, 10);
 
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port > 65535)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = port <= 65535;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a port: 0 to 65535", text);
     return (in_port_t)port;
 }
@@ -78,6 +77,7 @@ static int listen_on(in_port_t port, char name[NAME_BYTES]) {
 /* Tells the client its name. A new socket has room for thousands of bytes, so
  * send does not have to wait here. But it may still take only a part. */
 static void greet(int fd, const char *name) {
+    /* One byte too many, because both sizes count the NUL of a string. */
     char line[sizeof "you are \n" + NAME_BYTES];
     size_t length = (size_t)snprintf(line, sizeof line, "you are %s\n", name);
     size_t done = 0;

@@ -33,6 +33,13 @@ enum {
     NAME_BYTES = sizeof "255.255.255.255:65535",
 };
 
+/* How sending to a client ended. */
+enum outcome {
+    ALL_SENT,
+    STOPPED,     /* the server is to end, and a part was not sent */
+    SEND_FAILED, /* errno says why */
+};
+
 /* Set by the signal handler: the server is to end. */
 static volatile sig_atomic_t stopping;
 
@@ -45,17 +52,19 @@ static _Noreturn void usage(FILE *out, int status) {
  * number from 0 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
-    errno = 0;
     unsigned long port = strtoul(text, &end, 10);
 
+    /* strtoul(3) alone would also take blanks and a sign in front. */
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port > LARGEST_PORT)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = port <= LARGEST_PORT;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a port: 0 to %d", text, LARGEST_PORT);
     return (in_port_t)port;
 }
 
-/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, a socket could get the number 1 or 2: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -125,18 +134,22 @@ static int listen_on(in_port_t port, char name[NAME_BYTES]) {
     return listener;
 }
 
-/* Sends all the bytes. Returns 0, or -1 and errno; EINTR means that the server
- * is to end. A client that never reads keeps us here until it leaves. */
-static int send_all(int fd, const char *bytes, size_t length) {
+/* Sends all the bytes, and says how that ended. A client that never reads keeps
+ * us here until that client leaves. */
+static enum outcome send_all(int fd, const char *bytes, size_t length) {
     size_t done = 0;
     while (done < length) {
         ssize_t sent = send(fd, bytes + done, length - done, 0);
-        if (sent >= 0)
-            done += (size_t)sent;
-        else if (errno != EINTR || stopping)
-            return -1;
+        if (sent < 0 && errno == EINTR) {
+            if (stopping)
+                return STOPPED;
+            continue; /* this signal does not end us: send again */
+        }
+        if (sent < 0)
+            return SEND_FAILED;
+        done += (size_t)sent;
     }
-    return 0;
+    return ALL_SENT;
 }
 
 /* Sends the client back what it sends, until it closes its side, or a call
@@ -155,19 +168,19 @@ static unsigned long long echo(int fd, const char *name) {
         }
         if (received == 0)
             break;
-        if (send_all(fd, piece, (size_t)received) < 0) {
-            if (errno != EINTR)
-                warn("send to %s", name);
+        enum outcome outcome = send_all(fd, piece, (size_t)received);
+        if (outcome == SEND_FAILED)
+            warn("send to %s", name);
+        if (outcome != ALL_SENT)
             break;
-        }
         total += (size_t)received;
     }
     return total;
 }
 
 /* Serves one client from its first byte to its last, and closes its
- * descriptor. A report that cannot be printed is no reason to stop serving;
- * main says it at the end. */
+ * descriptor. A report that cannot be printed is no reason to stop serving:
+ * main checks the output at the end. */
 static void serve_client(int fd, const struct sockaddr_in *peer) {
     char name[NAME_BYTES];
     format_name(name, peer);
@@ -181,10 +194,10 @@ static void serve_client(int fd, const struct sockaddr_in *peer) {
         warn("close %s", name);
 }
 
-/* Takes one client after another, until the server is to end. accept(2) fails,
- * for example, when the process has no descriptor left. That passes, so it does
- * not end the server. But the next call would fail at once, and a million
- * others after it, so we wait a moment first. */
+/* Serves one client after another, until the server is to end. accept(2) fails,
+ * for example, when the process has no descriptor left. Such a failure passes,
+ * so it does not end the server. But until then every call of accept(2) would
+ * fail at once, so we pause before the next one. */
 static void serve(int listener) {
     const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
 
@@ -193,12 +206,14 @@ static void serve(int listener) {
         socklen_t length = sizeof peer;
         int fd =
             accept4(listener, (struct sockaddr *)&peer, &length, SOCK_CLOEXEC);
-        if (fd >= 0) {
-            serve_client(fd, &peer);
-        } else if (errno != EINTR) {
+        if (fd < 0 && errno == EINTR)
+            continue; /* look at `stopping` */
+        if (fd < 0) {
             warn("accept");
-            (void)nanosleep(&pause, NULL); /* a signal may end it earlier */
+            (void)nanosleep(&pause, NULL); /* a signal may end the pause */
+            continue;
         }
+        serve_client(fd, &peer);
     }
 }
 

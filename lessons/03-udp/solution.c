@@ -38,12 +38,12 @@ static _Noreturn void usage(FILE *out, int status) {
  * number from 1 to 65535, in digits alone. */
 static in_port_t parse_port(const char *text) {
     char *end;
-    errno = 0;
     unsigned long port = strtoul(text, &end, 10);
 
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = port >= 1 && port <= 65535;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a port: 1 to 65535", text);
     return (in_port_t)port;
 }
@@ -69,7 +69,8 @@ static int connect_to(const char *address, const char *port) {
     return fd;
 }
 
-/* Returns the seconds since 1900 that the server answers. */
+/* Asks for the time, with an empty datagram, at most TRIES times. Returns what
+ * the server answers: the seconds since 1900. */
 static uint32_t ask(int fd) {
     /* One byte more than an answer has. In a buffer of four, a longer answer
      * would be cut to four bytes and look right. */
@@ -80,9 +81,10 @@ static uint32_t ask(int fd) {
             err(1, "send");
         ssize_t received = recv(fd, reply, sizeof reply, 0);
         if (received < 0) {
+            /* EAGAIN: the second is over. EINTR: a signal came. Try again. */
             if (errno != EAGAIN && errno != EINTR)
                 err(1, "recv");
-            continue; /* no answer came: try again */
+            continue;
         }
         if (received != TIME_BYTES)
             errx(1, "the answer is not %d bytes long", TIME_BYTES);

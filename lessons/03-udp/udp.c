@@ -46,22 +46,25 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns the number that the text is. Ends the program unless it is one from
- * least to most, in digits alone; `noun` says what it should be. */
+/* Returns the number that the text names. Ends the program unless the text is a
+ * number from least to most, in digits alone. The error message says what the
+ * number should have been: `noun` is for example "port". */
 static unsigned long parse_number(const char *text, const char *noun,
                                   unsigned long least, unsigned long most) {
     char *end;
-    errno = 0;
     unsigned long number = strtoul(text, &end, 10);
 
+    /* strtoul(3) alone would also take blanks and a sign in front. */
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || number < least || number > most)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = number >= least && number <= most;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a %s: %lu to %lu", text, noun, least, most);
     return number;
 }
 
-/* If 1 or 2 were closed, our socket would get that number: see lesson 01. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, our socket could get the number 1 or 2: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -122,8 +125,9 @@ static size_t ask(int fd, const char *name, const char *message,
         ssize_t received = recv(fd, answer, LARGEST_DATAGRAM, 0);
         if (received >= 0)
             return (size_t)received;
-        /* EAGAIN: the second is over. EINTR: a signal came. To wait a whole
-         * second again after each signal could be a wait without end. */
+        /* EAGAIN: the second is over. EINTR: a signal came. A signal ends this
+         * try too. If recv waited a whole second again after each signal,
+         * signals that keep coming would make it wait for ever. */
         if (errno != EAGAIN && errno != EINTR)
             err(1, "recv from %s", name);
     }
@@ -132,7 +136,7 @@ static size_t ask(int fd, const char *name, const char *message,
 
 static int send_main(const char *address, const char *port,
                      const char *message) {
-    static char answer[LARGEST_DATAGRAM + 1]; /* and a newline */
+    static char answer[LARGEST_DATAGRAM + 1]; /* one byte for a newline */
     char name[NAME_BYTES];
     struct sockaddr_in server = parse_address(address, port);
     format_name(name, &server);
@@ -190,17 +194,17 @@ static int bind_to(in_port_t port, char name[NAME_BYTES]) {
     return fd;
 }
 
-/* Receives one datagram, of which it takes at most `most` bytes, and sends
- * these bytes back. If that fails, the answer is lost, as any datagram may be:
- * the client will ask again. */
-static void answer_one(int fd, size_t most) {
+/* Receives one datagram, at most `limit` bytes of it, and sends these bytes
+ * back. If that fails, the client gets no answer. The same happens when an
+ * answer is lost on its way, so the client will ask again. */
+static void answer_one(int fd, size_t limit) {
     static char datagram[LARGEST_DATAGRAM];
     char name[NAME_BYTES];
     struct sockaddr_in client = {0};
     socklen_t length = sizeof client;
 
     ssize_t received =
-        recvfrom(fd, datagram, most, 0, (struct sockaddr *)&client, &length);
+        recvfrom(fd, datagram, limit, 0, (struct sockaddr *)&client, &length);
     if (received < 0) {
         if (errno != EINTR)
             warn("recvfrom");
@@ -209,26 +213,29 @@ static void answer_one(int fd, size_t most) {
     format_name(name, &client);
     if (printf("%s sent %zd bytes\n", name, received) < 0)
         warn("standard output");
-    if (sendto(fd, datagram, (size_t)received, 0, (struct sockaddr *)&client,
-               length) < 0)
+    ssize_t sent = sendto(fd, datagram, (size_t)received, 0,
+                          (struct sockaddr *)&client, length);
+    if (sent < 0)
         warn("sendto %s", name);
 }
 
-static int serve_main(in_port_t port, size_t most) {
+static int serve_main(const char *port, size_t limit) {
+    unsigned long number = parse_number(port, "port", 0, LARGEST_PORT);
     char name[NAME_BYTES];
     catch_signals();
-    int fd = bind_to(port, name);
+    int fd = bind_to((in_port_t)number, name);
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (printf("listening on %s\n", name) < 0)
         err(1, "standard output");
 
     while (!stopping)
-        answer_one(fd, most);
+        answer_one(fd, limit);
 
     if (close(fd) < 0)
         err(1, "close");
-    /* A report that could not be printed did not stop us, but is an error. */
+    /* A report that could not be printed did not stop us, but it is an error.
+     */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0;
@@ -239,18 +246,22 @@ int main(int argc, char **argv) {
     /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 
+    if (argc < 2)
+        usage(stderr, 2);
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
-    if (argc == 5 && strcmp(argv[1], "send") == 0)
-        return send_main(argv[2], argv[3], argv[4]);
-    if (argc < 3 || strcmp(argv[1], "serve") != 0)
-        usage(stderr, 2);
 
-    size_t most = LARGEST_DATAGRAM;
-    if (argc == 5 && strcmp(argv[2], "-b") == 0)
-        most = parse_number(argv[3], "number of bytes", 1, LARGEST_DATAGRAM);
-    else if (argc != 3)
-        usage(stderr, 2);
-    unsigned long port = parse_number(argv[argc - 1], "port", 0, LARGEST_PORT);
-    return serve_main((in_port_t)port, most);
+    int is_send = strcmp(argv[1], "send") == 0;
+    int is_serve = strcmp(argv[1], "serve") == 0;
+    int has_limit = argc == 5 && strcmp(argv[2], "-b") == 0;
+    if (is_send && argc == 5)
+        return send_main(argv[2], argv[3], argv[4]);
+    if (is_serve && argc == 3)
+        return serve_main(argv[2], LARGEST_DATAGRAM);
+    if (is_serve && has_limit) {
+        size_t limit =
+            parse_number(argv[3], "number of bytes", 1, LARGEST_DATAGRAM);
+        return serve_main(argv[4], limit);
+    }
+    usage(stderr, 2);
 }

@@ -15,7 +15,6 @@
 
 #include <arpa/inet.h>
 #include <err.h>
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -37,31 +36,31 @@ struct field {
     size_t length; /* in bytes */
 };
 
-/* What the bytes of an address mean: see ip(7) and ipv6(7). The first two are
- * always the family. */
+/* What the bytes of an address mean: see ip(7) and ipv6(7). The first two bytes
+ * are always the family. */
 struct family {
     int number;
     const char *name;
-    size_t address_start; /* the first byte of the address proper */
-    struct field fields[MOST_FIELDS];
+    size_t address_start;             /* where the IP address begins */
+    struct field fields[MOST_FIELDS]; /* a name of NULL: no more fields */
 };
 
 static const struct family families[] = {
-    {AF_INET,
-     "AF_INET",
-     offsetof(struct sockaddr_in, sin_addr),
-     {{"family", offsetof(struct sockaddr_in, sin_family), 2},
-      {"port", offsetof(struct sockaddr_in, sin_port), 2},
-      {"address", offsetof(struct sockaddr_in, sin_addr), 4},
-      {"padding", offsetof(struct sockaddr_in, sin_zero), 8}}},
-    {AF_INET6,
-     "AF_INET6",
-     offsetof(struct sockaddr_in6, sin6_addr),
-     {{"family", offsetof(struct sockaddr_in6, sin6_family), 2},
-      {"port", offsetof(struct sockaddr_in6, sin6_port), 2},
-      {"flowinfo", offsetof(struct sockaddr_in6, sin6_flowinfo), 4},
-      {"address", offsetof(struct sockaddr_in6, sin6_addr), 16},
-      {"scope", offsetof(struct sockaddr_in6, sin6_scope_id), 4}}},
+    {.number = AF_INET,
+     .name = "AF_INET",
+     .address_start = offsetof(struct sockaddr_in, sin_addr),
+     .fields = {{"family", offsetof(struct sockaddr_in, sin_family), 2},
+                {"port", offsetof(struct sockaddr_in, sin_port), 2},
+                {"address", offsetof(struct sockaddr_in, sin_addr), 4},
+                {"padding", offsetof(struct sockaddr_in, sin_zero), 8}}},
+    {.number = AF_INET6,
+     .name = "AF_INET6",
+     .address_start = offsetof(struct sockaddr_in6, sin6_addr),
+     .fields = {{"family", offsetof(struct sockaddr_in6, sin6_family), 2},
+                {"port", offsetof(struct sockaddr_in6, sin6_port), 2},
+                {"flowinfo", offsetof(struct sockaddr_in6, sin6_flowinfo), 4},
+                {"address", offsetof(struct sockaddr_in6, sin6_addr), 16},
+                {"scope", offsetof(struct sockaddr_in6, sin6_scope_id), 4}}},
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 
@@ -83,18 +82,19 @@ static _Noreturn void usage(FILE *out, int status) {
  * "+80" for 80. */
 static void require_port(const char *text) {
     char *end;
-    errno = 0;
     unsigned long port = strtoul(text, &end, 10);
 
+    /* strtoul(3) alone would also take blanks and a sign in front. */
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port > LARGEST_PORT)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = port <= LARGEST_PORT;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a port: 0 to %d", text, LARGEST_PORT);
 }
 
 /* Returns the addresses that the options ask for, as a list that the caller
  * gives to freeaddrinfo(3). getaddrinfo(3) is no system call: it returns its
- * own error numbers, and errno counts only for one of them, EAI_SYSTEM. */
+ * own error numbers. errno has a meaning only with one of them, EAI_SYSTEM. */
 static struct addrinfo *look_up(const struct options *options) {
     struct addrinfo hints = {
         .ai_flags = AI_NUMERICSERV, /* not a word such as "http" */
@@ -151,7 +151,7 @@ static void print_fields(const struct family *family,
     for (size_t i = 0; i < MOST_FIELDS; i++) {
         const struct field *field = &family->fields[i];
         if (field->name == NULL)
-            return; /* this family has fewer fields */
+            return; /* this family has fewer than MOST_FIELDS */
         printf("   %-9s", field->name);
         for (size_t byte = 0; byte < field->length; byte++)
             printf(" %02x", bytes[field->start + byte]);
@@ -175,8 +175,8 @@ static void print_answer(int number, const struct addrinfo *answer) {
     const unsigned char *bytes = (const unsigned char *)answer->ai_addr;
     char address[INET6_ADDRSTRLEN];
 
-    if (inet_ntop(family->number, bytes + family->address_start, address,
-                  sizeof address) == NULL)
+    const unsigned char *ip_address = bytes + family->address_start;
+    if (inet_ntop(family->number, ip_address, address, sizeof address) == NULL)
         err(1, "inet_ntop");
     printf("%-2d %-8s %-11s %-11s %s\n", number, family->name,
            type_name(answer->ai_socktype), protocol_name(answer->ai_protocol),
@@ -187,6 +187,14 @@ static void print_answer(int number, const struct addrinfo *answer) {
         err(1, "standard output");
 }
 
+/* Keeps the family that -4 or -6 asks for. There may be only one of them, and
+ * only once. */
+static void choose_family(struct options *options, int family) {
+    if (options->family != AF_UNSPEC)
+        usage(stderr, 2);
+    options->family = family;
+}
+
 static struct options parse_options(int argc, char **argv) {
     struct options options = {.family = AF_UNSPEC};
     opterr = 0; /* our usage says what is wrong */
@@ -195,22 +203,22 @@ static struct options parse_options(int argc, char **argv) {
         int option = getopt(argc, argv, "+46uh");
         if (option == -1)
             break;
-        if (option == 'h' && argc == 2)
+        if (option == 'h' && argc == 2) /* -h is right only alone */
             usage(stdout, 0);
-        if (option == '4' && options.family == AF_UNSPEC)
-            options.family = AF_INET;
-        else if (option == '6' && options.family == AF_UNSPEC)
-            options.family = AF_INET6;
+        else if (option == '4')
+            choose_family(&options, AF_INET);
+        else if (option == '6')
+            choose_family(&options, AF_INET6);
         else if (option == 'u')
             options.type = SOCK_DGRAM;
         else
             usage(stderr, 2);
     }
-    int words = argc - optind;
-    if (words != 1 && words != 2)
+    int operand_count = argc - optind;
+    if (operand_count != 1 && operand_count != 2)
         usage(stderr, 2);
     options.host = argv[optind];
-    if (words == 2) {
+    if (operand_count == 2) {
         options.port = argv[optind + 1];
         require_port(options.port);
     }

@@ -57,12 +57,12 @@ static _Noreturn void usage(FILE *out, int status) {
  * alone. */
 static void require_port(const char *text) {
     char *end;
-    errno = 0;
     unsigned long port = strtoul(text, &end, 10);
 
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = port >= 1 && port <= 65535;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a port: 1 to 65535", text);
 }
 

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -33,12 +32,12 @@ static _Noreturn void usage(FILE *out, int status) {
  * alone. */
 static void require_port(const char *text) {
     char *end;
-    errno = 0;
     unsigned long port = strtoul(text, &end, 10);
 
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || errno != 0 || port < 1 || port > 65535)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = port >= 1 && port <= 65535;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a port: 1 to 65535", text);
 }
 
@@ -74,8 +73,8 @@ static void format_address(const struct addrinfo *where,
         (void)snprintf(text, TEXT_BYTES, "%s:%s", host, port);
 }
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where, const char *text) {
     int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC,
                     where->ai_protocol);

@@ -36,8 +36,10 @@
 enum {
     LINE_BYTES = 1024,        /* the longest line we read, with its newline */
     LARGEST_RANDOM_SIZE = 6,  /* of a piece, in bytes */
-    LARGEST_NUMBER = 65535,   /* of a seed, a pause, or a size */
+    LARGEST_NUMBER = 65535,   /* of a port, a seed, a pause, or a size */
+    RANDOM_SIZE = 0,          /* the SIZE that means a random size */
     PAUSE_MILLISECONDS = 100, /* unless -p says otherwise */
+    NS_PER_MS = 1000 * 1000,
 };
 
 static const char lines[] = "one\ntwo\nten\n";
@@ -49,8 +51,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns the number that the text is. Ends the program unless it is one from 0
- * to LARGEST_NUMBER, in digits alone. */
+/* Returns the number that the text names. Ends the program unless the text is a
+ * number from 0 to LARGEST_NUMBER, in digits alone. */
 static unsigned parse_number(const char *text) {
     unsigned long long number;
     if (number_parse(text, 0, LARGEST_NUMBER, &number) < 0)
@@ -58,7 +60,8 @@ static unsigned parse_number(const char *text) {
     return (unsigned)number;
 }
 
-/* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, a socket could get the number 1 or 2: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -68,8 +71,8 @@ static void require_output(void) {
 
 /* The reader. */
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
     addr_format(where->ai_addr, where->ai_addrlen, name);
@@ -113,7 +116,7 @@ static void print_line(unsigned long receives, const char *line,
     (void)printf("%lu recv: ", receives);
     (void)fwrite(line, 1, length, stdout);
     (void)fflush(stdout);
-    if (ferror(stdout)) /* one of the three has failed */
+    if (ferror(stdout)) /* one of the three calls has failed */
         err(1, "standard output");
 }
 
@@ -136,7 +139,7 @@ static void read_lines(int fd) {
             errx(1, "peer ended after %zu bytes of a line", length);
         case STREAM_TOO_LONG:
             errx(1, "no newline within %d bytes", LINE_BYTES);
-        default:
+        default: /* STREAM_ERROR */
             err(1, "recv");
         }
     }
@@ -154,9 +157,9 @@ static int read_main(const char *host, const char *port) {
 
 /* What the command line says about the pieces. */
 struct pieces {
-    char **sizes; /* a text for each size */
-    size_t count; /* how many sizes there are */
-    struct timespec pause;
+    char **sizes;          /* a text for each size */
+    size_t count;          /* how many sizes there are */
+    struct timespec pause; /* after each piece */
 };
 
 /* The signal handler. It may end the program at once, because the kernel closes
@@ -195,21 +198,34 @@ static int listen_on(in_port_t port) {
     return listener;
 }
 
+/* Returns a number from 1 to LARGEST_RANDOM_SIZE. */
 static size_t random_size(void) {
     return 1 + (size_t)lrand48() % LARGEST_RANDOM_SIZE;
 }
 
-/* Sends the three lines in pieces of `size` bytes; 0 means that each piece gets
- * a random size. Reports the sizes, as far as the client took the pieces. */
+/* Returns the SIZE for this client, where 0 is the first client. After the last
+ * SIZE, the first comes again. Without any, it is RANDOM_SIZE. */
+static size_t size_for_client(const struct pieces *pieces, size_t client) {
+    if (pieces->count == 0)
+        return RANDOM_SIZE;
+    size_t index = client % pieces->count;
+    return parse_number(pieces->sizes[index]);
+}
+
+/* Sends the three lines in pieces of `size` bytes. With RANDOM_SIZE, each piece
+ * gets a random size. Prints the sizes of all pieces that were sent. */
 static void send_lines(int fd, size_t size, const struct timespec *pause) {
     size_t total = strlen(lines);
     size_t done = 0;
 
     (void)printf("pieces:");
     while (done < total) {
-        size_t length = size > 0 ? size : random_size();
-        if (length > total - done)
-            length = total - done;
+        size_t length = size;
+        if (size == RANDOM_SIZE)
+            length = random_size();
+        size_t unsent = total - done;
+        if (length > unsent)
+            length = unsent;
         size_t sent;
         if (stream_write_all(fd, lines + done, length, &sent) < 0) {
             warn("send");
@@ -219,13 +235,15 @@ static void send_lines(int fd, size_t size, const struct timespec *pause) {
         (void)printf(" %zu", length);
         (void)nanosleep(pause, NULL); /* so that each piece travels alone */
     }
+    /* The newline makes stdio(3) write the whole line, so an error shows here.
+     * The next client is served all the same. */
     if (printf("\n") < 0)
-        warn("standard output"); /* the next client is served all the same */
+        warn("standard output");
 }
 
 /* Serves one client after another, for ever. */
 static _Noreturn void serve_clients(int listener, const struct pieces *pieces) {
-    size_t clients = 0;
+    size_t client = 0;
     for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
@@ -233,25 +251,37 @@ static _Noreturn void serve_clients(int listener, const struct pieces *pieces) {
             (void)nanosleep(&pieces->pause, NULL);
             continue;
         }
-        size_t size = 0;
-        if (pieces->count > 0)
-            size = parse_number(pieces->sizes[clients % pieces->count]);
-        clients++;
+        size_t size = size_for_client(pieces, client);
+        client++;
         send_lines(fd, size, &pieces->pause);
         (void)close(fd); /* an error here changes nothing for other clients */
     }
 }
 
-static int serve_main(const char *text, const struct pieces *pieces) {
-    in_port_t port = (in_port_t)parse_number(text);
+/* Ends the program if one of the sizes is wrong. size_for_client would notice
+ * that too, but only when the client comes. */
+static void check_sizes(const struct pieces *pieces) {
     for (size_t i = 0; i < pieces->count; i++)
-        (void)parse_number(pieces->sizes[i]); /* a wrong one ends us now */
+        (void)parse_number(pieces->sizes[i]);
+}
+
+static int serve_main(const char *port_text, const struct pieces *pieces) {
+    in_port_t port = (in_port_t)parse_number(port_text);
+    check_sizes(pieces);
 
     (void)signal(SIGINT, end_now);
     (void)signal(SIGTERM, end_now);
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     serve_clients(listen_on(port), pieces);
+}
+
+static struct timespec to_timespec(unsigned milliseconds) {
+    struct timespec time = {
+        .tv_sec = milliseconds / 1000,
+        .tv_nsec = (long)(milliseconds % 1000) * NS_PER_MS,
+    };
+    return time;
 }
 
 int main(int argc, char **argv) {
@@ -273,18 +303,18 @@ int main(int argc, char **argv) {
         else
             usage(stderr, 2);
     }
-    int words = argc - optind;
-    char **word = argv + optind;
+    /* The operands are the arguments after the options. */
+    int operand_count = argc - optind;
+    char **operands = argv + optind;
 
-    if (words == 3 && strcmp(word[0], "read") == 0)
-        return read_main(word[1], word[2]);
-    if (words < 2 || strcmp(word[0], "serve") != 0)
+    if (operand_count == 3 && strcmp(operands[0], "read") == 0)
+        return read_main(operands[1], operands[2]);
+    if (operand_count < 2 || strcmp(operands[0], "serve") != 0)
         usage(stderr, 2);
     struct pieces pieces = {
-        .sizes = word + 2,
-        .count = (size_t)(words - 2),
-        .pause = {.tv_sec = milliseconds / 1000,
-                  .tv_nsec = milliseconds % 1000 * 1000000L},
+        .sizes = operands + 2, /* the operands after "serve" and PORT */
+        .count = (size_t)(operand_count - 2),
+        .pause = to_timespec(milliseconds),
     };
-    return serve_main(word[1], &pieces);
+    return serve_main(operands[1], &pieces);
 }

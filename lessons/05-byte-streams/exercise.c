@@ -62,8 +62,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
     addr_format(where->ai_addr, where->ai_addrlen, name);

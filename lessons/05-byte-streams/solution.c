@@ -16,11 +16,18 @@
 
 enum {
     LARGEST_MESSAGE = 100000, /* bytes */
+    /* Room for the longest netstring. So the buffer is never full of bytes that
+     * are not a whole one yet, and recv always has room for more. */
     BUFFER_BYTES = LARGEST_MESSAGE + sizeof "100000:,",
 };
 
-/* What the bytes that have arrived begin with. */
-enum verdict { WHOLE, NOT_YET, WRONG_LENGTH, NO_COMMA };
+/* What the parser says about the bytes that have arrived. */
+enum verdict {
+    WHOLE,        /* they begin with a whole netstring */
+    NOT_YET,      /* nothing is wrong so far, but more bytes have to come */
+    WRONG_LENGTH, /* they do not begin with a length and a colon */
+    NO_COMMA,     /* the byte after the message is not a comma */
+};
 
 struct netstring {
     const char *message;
@@ -33,8 +40,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
     addr_format(where->ai_addr, where->ai_addrlen, name);
@@ -72,19 +79,23 @@ static int connect_to(const char *host, const char *port) {
     return fd;
 }
 
-/* Looks for one netstring at the start of the bytes. NOT_YET means that nothing
- * is wrong so far, but more bytes have to come. Only WHOLE sets *found. */
+static int is_digit(char byte) {
+    return byte >= '0' && byte <= '9';
+}
+
+/* Looks for one netstring at the start of the bytes. Only WHOLE sets *found. */
 static enum verdict parse_netstring(const char *bytes, size_t size,
                                     struct netstring *found) {
     size_t length = 0;
-    size_t at = 0;
+    size_t at = 0; /* bytes[at] is the next byte to look at */
 
-    while (at < size && bytes[at] >= '0' && bytes[at] <= '9') {
-        if (at > 0 && length == 0) /* a zero in front: 0 is right, 05 is not */
-            return WRONG_LENGTH;
+    while (at < size && is_digit(bytes[at])) {
+        int has_zero_in_front = at > 0 && bytes[0] == '0';
+        if (has_zero_in_front)
+            return WRONG_LENGTH; /* 0 is right, 05 is not */
         length = length * 10 + (size_t)(bytes[at] - '0');
-        if (length > LARGEST_MESSAGE) /* before one more digit can overflow */
-            return WRONG_LENGTH;
+        if (length > LARGEST_MESSAGE)
+            return WRONG_LENGTH; /* with more digits, length could overflow */
         at++;
     }
     if (at == size)
@@ -93,13 +104,14 @@ static enum verdict parse_netstring(const char *bytes, size_t size,
         return WRONG_LENGTH;
     at++; /* the colon */
 
-    if (size - at <= length) /* the comma needs a byte too */
+    size_t comma = at + length; /* the comma comes after the message */
+    if (comma >= size)
         return NOT_YET;
-    if (bytes[at + length] != ',')
+    if (bytes[comma] != ',')
         return NO_COMMA;
     found->message = bytes + at;
     found->length = length;
-    found->taken = at + length + 1;
+    found->taken = comma + 1;
     return WHOLE;
 }
 
@@ -149,6 +161,7 @@ static void read_messages(int fd) {
         filled += (size_t)received;
         size_t taken = print_messages(buffer, filled);
         filled -= taken;
+        /* Not memcpy: the old and the new place may overlap. */
         memmove(buffer, buffer + taken, filled);
     }
     if (filled > 0)

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum who { CLIENT, SERVER, SIDES };
+enum role { CLIENT, SERVER, SIDES };
 
 /* What a side can do. */
 enum action {
@@ -41,16 +41,19 @@ enum action {
 
 /* One line of the table that we print. */
 struct step {
-    enum who who;
+    enum role role;
     enum action action;
 };
 
 enum {
-    MOST_STEPS = 9,    /* of an ending */
-    HEARD_BYTES = 64,  /* room for what one recv returns */
-    MOST_LOOKS = 5000, /* a millisecond apart, until both sides are at rest */
-    STATE_COLUMN = 34, /* where the client's state is printed */
-    STATE_WIDTH = 15,  /* and how wide it is */
+    MOST_STEPS = 9,     /* of an ending */
+    RECEIVE_BYTES = 64, /* room for what one recv returns */
+    MOST_CHECKS = 5000, /* a millisecond apart, until both sides are at rest */
+    NS_PER_MS = 1000 * 1000,
+    ROLE_WIDTH = 7, /* "client" or "server", and a blank */
+    RESULT_WIDTH = 27,
+    STATE_WIDTH = 15,  /* of the client's state; the server's comes last */
+    RESULT_BYTES = 64, /* room for the text of a result */
     LARGEST_PORT = 65535,
 };
 
@@ -61,48 +64,48 @@ struct ending {
 };
 
 static const struct ending endings[] = {
-    {"in-turn",
-     5,
-     {{CLIENT, SEND},
-      {SERVER, RECV},
-      {SERVER, CLOSE},
-      {CLIENT, RECV},
-      {CLIENT, CLOSE}}},
-    {"half-close",
-     9,
-     {{CLIENT, SEND},
-      {CLIENT, SHUTDOWN},
-      {SERVER, RECV},
-      {SERVER, RECV},
-      {SERVER, SEND},
-      {CLIENT, RECV},
-      {SERVER, CLOSE},
-      {CLIENT, RECV},
-      {CLIENT, CLOSE}}},
-    {"reset",
-     5,
-     {{SERVER, LINGER},
-      {SERVER, CLOSE},
-      {CLIENT, RECV},
-      {CLIENT, SEND},
-      {CLIENT, RECV}}},
-    {"unread",
-     6,
-     {{CLIENT, SEND},
-      {SERVER, SEND},
-      {SERVER, CLOSE},
-      {CLIENT, RECV},
-      {CLIENT, SEND},
-      {CLIENT, RECV}}},
-    {"killed",
-     7,
-     {{CLIENT, SEND},
-      {SERVER, RECV},
-      {SERVER, FORK},
-      {SERVER, KILL},
-      {CLIENT, RECV},
-      {CLIENT, SEND},
-      {CLIENT, SEND}}},
+    {.name = "in-turn",
+     .count = 5,
+     .steps = {{CLIENT, SEND},
+               {SERVER, RECV},
+               {SERVER, CLOSE},
+               {CLIENT, RECV},
+               {CLIENT, CLOSE}}},
+    {.name = "half-close",
+     .count = 9,
+     .steps = {{CLIENT, SEND},
+               {CLIENT, SHUTDOWN},
+               {SERVER, RECV},
+               {SERVER, RECV},
+               {SERVER, SEND},
+               {CLIENT, RECV},
+               {SERVER, CLOSE},
+               {CLIENT, RECV},
+               {CLIENT, CLOSE}}},
+    {.name = "reset",
+     .count = 5,
+     .steps = {{SERVER, LINGER},
+               {SERVER, CLOSE},
+               {CLIENT, RECV},
+               {CLIENT, SEND},
+               {CLIENT, RECV}}},
+    {.name = "unread",
+     .count = 6,
+     .steps = {{CLIENT, SEND},
+               {SERVER, SEND},
+               {SERVER, CLOSE},
+               {CLIENT, RECV},
+               {CLIENT, SEND},
+               {CLIENT, RECV}}},
+    {.name = "killed",
+     .count = 7,
+     .steps = {{CLIENT, SEND},
+               {SERVER, RECV},
+               {SERVER, FORK},
+               {SERVER, KILL},
+               {CLIENT, RECV},
+               {CLIENT, SEND},
+               {CLIENT, SEND}}},
 };
 enum { ENDINGS = sizeof endings / sizeof endings[0] };
 
@@ -118,8 +121,8 @@ static const char *const state_names[] = {
 /* One side of the connection. */
 struct side {
     in_port_t port; /* in the machine's own byte order */
-    int fd;         /* -1: this program has no descriptor for it any more */
-    pid_t child;    /* the process that has one instead; 0: there is none */
+    int fd;         /* -1: this program has no descriptor for this side */
+    pid_t child;    /* the process that has the descriptor instead, or 0 */
     int state;      /* an index of state_names */
     int unacked;    /* segments that the peer has not acknowledged */
 };
@@ -127,7 +130,7 @@ struct side {
 /* Set by the handler of SIGPIPE. */
 static volatile sig_atomic_t got_sigpipe;
 
-static void note_sigpipe(int signal_number) {
+static void record_sigpipe(int signal_number) {
     (void)signal_number;
     got_sigpipe = 1;
 }
@@ -193,15 +196,24 @@ static void open_connection(in_port_t port, struct side sides[SIDES]) {
 }
 
 /* Returns the state that /proc/net/tcp shows for the connection from port `own`
- * to port `peer`, both at 127.0.0.1; STATE_NONE if it shows none. A line there
- * has the two ends and the state, in hexadecimal: see proc(5). */
+ * to port `peer`, both at 127.0.0.1; STATE_NONE if the table has no such line.
+ * A line has the two ends and the state, in hexadecimal: see proc(5). For
+ * example, this line shows a connection from port 8080 to port 54321, in the
+ * state ESTABLISHED, which has number 1:
+ *
+ *     3: 0100007F:1F90 0100007F:D431 01 ...
+ *
+ * We look for the text of the two ends. The state is the number behind it. The
+ * table shows the four bytes of an address as they are in memory, read as one
+ * number of this machine. So we print the result of htonl(3). */
 static int find_state(in_port_t own, in_port_t peer) {
-    char ends[sizeof "1F90 0100007F:1F90 "];
+    const unsigned address = htonl(INADDR_LOOPBACK);
+    char ends[sizeof "0100007F:1F90 0100007F:D431 "];
     char line[256];
     int state = STATE_NONE;
 
-    (void)snprintf(ends, sizeof ends, "%04X %08X:%04X ", own,
-                   htonl(INADDR_LOOPBACK), peer);
+    (void)snprintf(ends, sizeof ends, "%08X:%04X %08X:%04X ", address, own,
+                   address, peer);
     FILE *table = fopen("/proc/net/tcp", "re");
     if (table == NULL)
         err(1, "/proc/net/tcp");
@@ -216,9 +228,9 @@ static int find_state(in_port_t own, in_port_t peer) {
     return state;
 }
 
-/* Asks the kernel for the state of a side: through its descriptor if we have
- * one, and in the kernel's table if we don't. */
-static void look_at(struct side *side, in_port_t peer) {
+/* Asks the kernel for the state of a side, and writes it into *side. If we have
+ * no descriptor for the side, we look in the kernel's table. */
+static void read_state(struct side *side, in_port_t peer) {
     side->unacked = 0;
     if (side->fd < 0) {
         side->state = find_state(side->port, peer);
@@ -244,52 +256,63 @@ static int is_over(const struct side *side) {
            side->state == TCP_TIME_WAIT;
 }
 
-/* Nothing more happens by itself when neither side waits, and both sides agree
- * whether the connection is over. */
-static int are_at_rest(struct side sides[SIDES]) {
-    look_at(&sides[CLIENT], sides[SERVER].port);
-    look_at(&sides[SERVER], sides[CLIENT].port);
-    if (is_waiting(&sides[CLIENT]) || is_waiting(&sides[SERVER]))
+/* Are both sides at rest? Nothing more happens by itself when neither side
+ * waits, and both sides have finished with the connection, or neither has. */
+static int are_at_rest(const struct side *client, const struct side *server) {
+    if (is_waiting(client) || is_waiting(server))
         return 0;
-    return is_over(&sides[CLIENT]) == is_over(&sides[SERVER]);
+    if (is_over(client) && is_over(server))
+        return 1;
+    return !is_over(client) && !is_over(server);
 }
 
+/* Reads the states of both sides again and again, until both are at rest. */
 static void wait_for_rest(struct side sides[SIDES]) {
-    const struct timespec millisecond = {.tv_nsec = 1000000};
-    for (int looks = 0; looks < MOST_LOOKS; looks++) {
-        if (are_at_rest(sides))
+    const struct timespec millisecond = {.tv_nsec = NS_PER_MS};
+    for (int checks = 0; checks < MOST_CHECKS; checks++) {
+        read_state(&sides[CLIENT], sides[SERVER].port);
+        read_state(&sides[SERVER], sides[CLIENT].port);
+        if (are_at_rest(&sides[CLIENT], &sides[SERVER]))
             return;
         (void)nanosleep(&millisecond, NULL);
     }
     errx(1, "the connection does not come to rest");
 }
 
+/* The actions. Each returns what its system call returned; -1 means an error,
+ * and errno says which. */
+
 static ssize_t receive(int fd) {
-    char heard[HEARD_BYTES];
-    return recv(fd, heard, sizeof heard, 0);
+    char bytes[RECEIVE_BYTES];
+    return recv(fd, bytes, sizeof bytes, 0);
 }
 
-/* Starts a process that has the server's descriptor, and closes ours. Returns
- * 0, or -1 and errno. fork(2) copies this process: in the copy it returns 0,
- * and here it returns the number of the copy. */
+/* Closes our descriptor for this side. */
+static int close_side(struct side *side) {
+    int result = close(side->fd);
+    side->fd = -1;
+    return result;
+}
+
+/* Starts a process that has the server's descriptor, and closes ours. fork(2)
+ * copies this process. In the copy, fork returns 0. In this process, fork
+ * returns the number of the copy. */
 static int fork_server(struct side sides[SIDES]) {
     pid_t child = fork();
     if (child < 0)
         return -1;
     if (child == 0) {
-        /* The copy has the client's descriptor too. Only we shall have it. */
+        /* The copy has the client's descriptor too. Only the first process
+         * should have that descriptor, so the copy closes its own. */
         (void)close(sides[CLIENT].fd);
-        (void)receive(sides[SERVER].fd); /* waits until it is killed */
+        (void)receive(sides[SERVER].fd); /* waits until the copy is killed */
         _exit(0);
     }
     sides[SERVER].child = child;
-    int result = close(sides[SERVER].fd);
-    sides[SERVER].fd = -1;
-    return result;
+    return close_side(&sides[SERVER]);
 }
 
-/* Kills that process, and waits until it has ended. Returns 0, or -1 and
- * errno. */
+/* Kills the process of fork_server, and waits until it has ended. */
 static int kill_server(const struct side *server) {
     if (kill(server->child, SIGKILL) < 0)
         return -1;
@@ -298,20 +321,15 @@ static int kill_server(const struct side *server) {
     return 0;
 }
 
-static int close_side(struct side *side) {
-    int result = close(side->fd);
-    side->fd = -1;
-    return result;
-}
-
+/* After this, close sends a reset: see SO_LINGER in socket(7). */
 static int set_linger(int fd) {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     return setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* Does one step. Returns what its call returned. */
+/* Does one step. Returns what its system call returned. */
 static ssize_t perform(struct step step, struct side sides[SIDES]) {
-    struct side *side = &sides[step.who];
+    struct side *side = &sides[step.role];
     switch (step.action) {
     case CLOSE:
         return close_side(side);
@@ -340,32 +358,33 @@ static const char *action_name(enum action action) {
     return names[action];
 }
 
-static const char *who_name(enum who who) {
-    return who == CLIENT ? "client" : "server";
+static const char *role_name(enum role role) {
+    return role == CLIENT ? "client" : "server";
 }
 
 /* Writes how a step ended: `send = 5`, or `send = -1 EPIPE, SIGPIPE`. Ends the
  * program at an error that does not belong to this lesson. */
-static void format_result(char text[STATE_COLUMN], struct step step,
+static void format_result(char text[RESULT_BYTES], struct step step,
                           ssize_t result) {
     const char *call = action_name(step.action);
     const char *error = "";
     const char *signal_name = "";
-    if (result < 0 && errno == EPIPE)
-        error = " EPIPE";
-    else if (result < 0 && errno == ECONNRESET)
-        error = " ECONNRESET";
-    else if (result < 0)
-        err(1, "%s %s", who_name(step.who), call);
+    if (result < 0) {
+        if (errno == EPIPE)
+            error = " EPIPE";
+        else if (errno == ECONNRESET)
+            error = " ECONNRESET";
+        else
+            err(1, "%s %s", role_name(step.role), call);
+    }
     if (got_sigpipe)
         signal_name = ", SIGPIPE";
-    got_sigpipe = 0;
-    (void)snprintf(text, STATE_COLUMN, "%s = %zd%s%s", call, result, error,
+    (void)snprintf(text, RESULT_BYTES, "%s = %zd%s%s", call, result, error,
                    signal_name);
 }
 
-/* Prints a state. It is in parentheses if we have no descriptor, and have read
- * it in the kernel's table. */
+/* Prints a state, and blanks up to this width. The state is in parentheses if
+ * we have no descriptor, and have read it in the kernel's table. */
 static void print_state(const struct side *side, int width) {
     char text[sizeof "(ESTABLISHED)"];
     const char *name = state_names[side->state];
@@ -373,33 +392,43 @@ static void print_state(const struct side *side, int width) {
         (void)snprintf(text, sizeof text, " %s", name);
     else
         (void)snprintf(text, sizeof text, "(%s)", name);
-    printf("%-*s", width, text);
+    printf("%-*s", width, text); /* width is the argument for the `*` */
 }
 
-/* Prints one line, when both sides are at rest. */
-static void print_step(enum who who, const char *result,
+/* Waits until both sides are at rest, and prints one line of the table. */
+static void print_step(enum role role, const char *result,
                        struct side sides[SIDES]) {
     wait_for_rest(sides);
-    printf("%s %-*s", who_name(who), STATE_COLUMN - (int)strlen("client "),
-           result);
+    printf("%-*s%-*s", ROLE_WIDTH, role_name(role), RESULT_WIDTH, result);
     print_state(&sides[CLIENT], STATE_WIDTH);
-    print_state(&sides[SERVER], 0);
+    print_state(&sides[SERVER], 0); /* the last column needs no blanks */
     putchar('\n');
 }
 
+/* Prints the first line of the table: the two ports, above the columns of the
+ * states. Before them, `%*s` prints an empty text, with blanks up to the column
+ * of the client. */
+static void print_ports(const struct side sides[SIDES]) {
+    char client[sizeof " client 65535"];
+    (void)snprintf(client, sizeof client, " client %d", sides[CLIENT].port);
+    printf("%*s%-*s server %d\n", ROLE_WIDTH + RESULT_WIDTH, "", STATE_WIDTH,
+           client, sides[SERVER].port);
+}
+
+/* Makes a connection, ends it in this way, and prints the table. */
 static void play(const struct ending *ending, in_port_t port) {
     struct side sides[SIDES] = {0};
-    char result[STATE_COLUMN];
+    char result[RESULT_BYTES];
 
     open_connection(port, sides);
-    printf("%*s client %-7d server %d\n", STATE_COLUMN, "", sides[CLIENT].port,
-           sides[SERVER].port);
+    print_ports(sides);
     print_step(CLIENT, "connect = 0", sides);
     for (size_t i = 0; i < ending->count; i++) {
         struct step step = ending->steps[i];
+        got_sigpipe = 0;
         ssize_t returned = perform(step, sides);
         format_result(result, step, returned);
-        print_step(step.who, result, sides);
+        print_step(step.role, result, sides);
     }
 }
 
@@ -416,8 +445,9 @@ int main(int argc, char **argv) {
         errx(1, "%s is not a port: 0 to %d", argv[2], LARGEST_PORT);
 
     /* Without a handler, SIGPIPE would end us. We want to report it. */
-    (void)signal(SIGPIPE, note_sigpipe);
-    /* If it is ignored, we could not wait for a child: wait(2). */
+    (void)signal(SIGPIPE, record_sigpipe);
+    /* The program that started us may have ignored SIGCHLD. Then we could not
+     * wait for the child: wait(2). */
     (void)signal(SIGCHLD, SIG_DFL);
     play(ending, port);
     if (fflush(stdout) == EOF)

@@ -25,8 +25,8 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where) {
     char name[ADDR_TEXT_BYTES];
     addr_format(where->ai_addr, where->ai_addrlen, name);
@@ -85,8 +85,8 @@ static void send_input(int fd) {
         if (stream_write_all(fd, piece, (size_t)got, &sent) < 0)
             err(1, "send");
     }
-    /* ENOTCONN: the connection was reset in the meantime. Then recv will say
-     * why, so it is no error here. */
+    /* ENOTCONN means that the peer has reset the connection in the meantime. We
+     * do not report that here, because recv will report the reset itself. */
     if (shutdown(fd, SHUT_WR) < 0 && errno != ENOTCONN)
         err(1, "shutdown");
 }

@@ -75,9 +75,10 @@ static double parse_seconds(const char *text) {
     char *end;
     double seconds = strtod(text, &end);
 
-    int has_only_digits = text[strspn(text, "0123456789.")] == '\0';
-    int is_all_number = has_only_digits && end != text && *end == '\0';
-    if (!is_all_number || seconds <= 0 || seconds > LONGEST_SECONDS)
+    int has_right_bytes = strspn(text, "0123456789.") == strlen(text);
+    int is_number = has_right_bytes && *end == '\0';
+    int is_in_range = seconds > 0 && seconds <= LONGEST_SECONDS;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a number of seconds up to %d", text,
              LONGEST_SECONDS);
     return seconds;
@@ -88,8 +89,9 @@ static int parse_tries(const char *text) {
     long tries = strtol(text, &end, 10);
 
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || tries < 1 || tries > MOST_TRIES)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = tries >= 1 && tries <= MOST_TRIES;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a number of tries: 1 to %d", text, MOST_TRIES);
     return (int)tries;
 }
@@ -123,11 +125,12 @@ int main(int argc, char **argv) {
         else
             usage(stderr, 2);
     }
-    if (argc - optind != 2 || seconds <= 0 || tries == 0)
+    int has_both_options = seconds > 0 && tries > 0;
+    if (argc - optind != 2 || !has_both_options)
         usage(stderr, 2);
     const char *host = argv[optind];
     const char *port = argv[optind + 1];
-    in_port_t number;
+    in_port_t number; /* not used: addr_resolve takes the port as a text */
     if (addr_parse_port(port, strlen(port), 1, &number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */

@@ -29,9 +29,9 @@ enum {
 };
 
 /* Why a try has failed, when no system call says so. */
-static const char late[] = "deadline passed";
-static const char cut[] = "closed before the end of the line";
-static const char too_long[] = "line too long";
+static const char deadline_passed[] = "deadline passed";
+static const char closed_early[] = "closed before the end of the line";
+static const char line_too_long[] = "line too long";
 
 struct line {
     size_t length;
@@ -48,9 +48,10 @@ static long long parse_seconds(const char *text) {
     char *end;
     double seconds = strtod(text, &end);
 
-    int has_only_digits = text[strspn(text, "0123456789.")] == '\0';
-    int is_all_number = has_only_digits && end != text && *end == '\0';
-    if (!is_all_number || seconds <= 0 || seconds > LONGEST_SECONDS)
+    int has_right_bytes = strspn(text, "0123456789.") == strlen(text);
+    int is_number = has_right_bytes && *end == '\0';
+    int is_in_range = seconds > 0 && seconds <= LONGEST_SECONDS;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a number of seconds up to %d", text,
              LONGEST_SECONDS);
     return (long long)(seconds * NS_PER_SECOND);
@@ -61,8 +62,9 @@ static int parse_tries(const char *text) {
     long tries = strtol(text, &end, 10);
 
     int begins_with_digit = *text >= '0' && *text <= '9';
-    int is_all_number = begins_with_digit && *end == '\0';
-    if (!is_all_number || tries < 1 || tries > MOST_TRIES)
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = tries >= 1 && tries <= MOST_TRIES;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a number of tries: 1 to %d", text, MOST_TRIES);
     return (int)tries;
 }
@@ -79,21 +81,21 @@ static long long now(void) {
 /* Returns how long poll(2) may still wait, rounded up. It is 0 only when the
  * deadline has passed. */
 static int milliseconds_left(long long deadline) {
-    long long left = deadline - now();
-    if (left <= 0)
+    long long remaining = deadline - now();
+    if (remaining <= 0)
         return 0;
-    return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+    return (int)((remaining + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 /* Waits until fd is ready for the events. Returns 1 if it is, and 0 if the
- * deadline has passed. With -1 for fd, it only waits for the deadline. */
+ * deadline has passed. */
 static int wait_until_ready(int fd, short events, long long deadline) {
     struct pollfd waiting = {.fd = fd, .events = events};
     for (;;) {
-        int left = milliseconds_left(deadline);
-        if (left == 0)
+        int timeout = milliseconds_left(deadline);
+        if (timeout == 0)
             return 0;
-        int ready = poll(&waiting, 1, left);
+        int ready = poll(&waiting, 1, timeout);
         if (ready > 0)
             return 1;
         if (ready < 0 && errno != EINTR)
@@ -121,7 +123,7 @@ static const char *connect_in_time(int fd, const struct addrinfo *where,
     if (errno != EINPROGRESS)
         return strerror(errno);
     if (!wait_until_ready(fd, POLLOUT, deadline))
-        return late;
+        return deadline_passed;
 
     int error;
     socklen_t length = sizeof error;
@@ -136,29 +138,30 @@ static const char *connect_in_time(int fd, const struct addrinfo *where,
 static const char *read_line(int fd, struct line *line, long long deadline) {
     line->length = 0;
     while (line->length < LINE_BYTES) {
-        char *end = line->bytes + line->length;
+        char *next = line->bytes + line->length; /* the first free byte */
         if (!wait_until_ready(fd, POLLIN, deadline))
-            return late;
-        ssize_t received = recv(fd, end, LINE_BYTES - line->length, 0);
+            return deadline_passed;
+        ssize_t received = recv(fd, next, LINE_BYTES - line->length, 0);
         if (received < 0 && errno == EAGAIN)
-            continue;
+            continue; /* poll was wrong. This is rare: select(2), BUGS */
         if (received < 0)
             return strerror(errno);
         if (received == 0)
-            return cut;
+            return closed_early;
 
-        const char *newline = memchr(end, '\n', (size_t)received);
+        const char *newline = memchr(next, '\n', (size_t)received);
         if (newline != NULL) {
-            line->length = (size_t)(newline - line->bytes) + 1;
+            size_t before_newline = (size_t)(newline - line->bytes);
+            line->length = before_newline + 1;
             return NULL;
         }
         line->length += (size_t)received;
     }
-    return too_long;
+    return line_too_long;
 }
 
-/* Makes one try. Returns 1 if the line is there. Or it says why this try has
- * failed, and returns 0. */
+/* Makes one try. Returns 1 if the line is there. If the try fails, the function
+ * says why, and returns 0. */
 static int fetch(const struct addrinfo *where, int number, struct line *line,
                  long long deadline) {
     int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
@@ -178,18 +181,28 @@ static int fetch(const struct addrinfo *where, int number, struct line *line,
     return reason == NULL;
 }
 
-/* Tries again and again, with pauses. Returns 1 if the line is there, and 0 if
- * no try is left, or no time. */
+/* Waits until this point in time. poll(2) ignores a negative descriptor, so
+ * wait_until_ready has nothing to wait for but the time. */
+static void pause_until(long long end) {
+    const int no_descriptor = -1;
+    (void)wait_until_ready(no_descriptor, 0, end);
+}
+
+/* Tries again and again, with pauses. Returns 1 if the line is there. Returns 0
+ * if all tries have failed, or if the next pause would end after the deadline.
+ */
 static int fetch_with_retries(const struct addrinfo *where, int tries,
                               struct line *line, long long deadline) {
     long long pause = FIRST_PAUSE;
     for (int number = 1; number <= tries; number++) {
         if (fetch(where, number, line, deadline))
             return 1;
-        long long next = now() + pause;
-        if (number == tries || next > deadline)
-            return 0;
-        (void)wait_until_ready(-1, 0, next); /* always ends at that time */
+        if (number == tries)
+            break; /* no pause after the last try */
+        long long end = now() + pause;
+        if (end > deadline)
+            break;
+        pause_until(end);
         pause *= 2;
     }
     return 0;
@@ -203,8 +216,8 @@ static void print_line(const struct line *line) {
 }
 
 int main(int argc, char **argv) {
-    long long duration = -1;
-    int tries = 0;
+    long long duration = -1; /* -1: no -t was given */
+    int tries = 0;           /* 0: no -n was given */
     for (;;) {
         int option = getopt(argc, argv, "+ht:n:");
         if (option == -1)
@@ -218,11 +231,12 @@ int main(int argc, char **argv) {
         else
             usage(stderr, 2);
     }
-    if (argc - optind != 2 || duration < 0 || tries == 0)
+    int has_both_options = duration >= 0 && tries > 0;
+    if (argc - optind != 2 || !has_both_options)
         usage(stderr, 2);
     const char *host = argv[optind];
     const char *port = argv[optind + 1];
-    in_port_t port_number;
+    in_port_t port_number; /* not used: addr_resolve takes a text */
     if (addr_parse_port(port, strlen(port), 1, &port_number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */

@@ -40,21 +40,25 @@ static _Noreturn void usage(FILE *out, int status) {
 }
 
 /* Returns the nanoseconds that the text names in seconds, such as "0.5". Ends
- * the program unless the text is a positive number, at most a day. strtod(3)
- * alone would also take "nan", "1e3" and " 1". */
+ * the program unless the text is a positive number, at most a day, in digits
+ * and at most one point. strtod(3) alone would also take "nan", "1e3" and " 1".
+ */
 static long long parse_seconds(const char *text) {
     char *end;
     double seconds = strtod(text, &end);
 
-    int has_only_digits = text[strspn(text, "0123456789.")] == '\0';
-    int is_all_number = has_only_digits && end != text && *end == '\0';
-    if (!is_all_number || seconds <= 0 || seconds > LONGEST_SECONDS)
+    /* strtod(3) returns 0 for a text that is empty. 0 is out of range. */
+    int has_right_bytes = strspn(text, "0123456789.") == strlen(text);
+    int is_number = has_right_bytes && *end == '\0';
+    int is_in_range = seconds > 0 && seconds <= LONGEST_SECONDS;
+    if (!is_number || !is_in_range)
         errx(1, "%s is not a number of seconds up to %d", text,
              LONGEST_SECONDS);
     return (long long)(seconds * NS_PER_SECOND);
 }
 
-/* If 1 or 2 were closed, our socket would get that number: see lesson 01. */
+/* Ends the program if its standard output or standard error is closed. Without
+ * this check, our socket could get the number 1 or 2: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
@@ -73,12 +77,13 @@ static long long now(void) {
 }
 
 /* Returns how long poll(2) may still wait. The result is rounded up, so that
- * half a millisecond is 1. It is 0 only when the deadline has passed. */
+ * half a millisecond is 1. It is 0 only when the deadline has passed. An int is
+ * enough, because a day has only 86,400,000 milliseconds. */
 static int milliseconds_left(long long deadline) {
-    long long left = deadline - now();
-    if (left <= 0)
+    long long remaining = deadline - now();
+    if (remaining <= 0)
         return 0;
-    return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+    return (int)((remaining + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 /* Waits until fd is ready for the events. Returns 1 if it is, or if it has an
@@ -88,10 +93,10 @@ static int milliseconds_left(long long deadline) {
 static int wait_until_ready(int fd, short events, long long deadline) {
     struct pollfd waiting = {.fd = fd, .events = events};
     for (;;) {
-        int left = milliseconds_left(deadline);
-        if (left == 0)
+        int timeout = milliseconds_left(deadline);
+        if (timeout == 0)
             return 0;
-        int ready = poll(&waiting, 1, left);
+        int ready = poll(&waiting, 1, timeout);
         if (ready > 0)
             return 1;
         if (ready < 0 && errno != EINTR)
@@ -136,8 +141,8 @@ static int connect_in_time(int fd, const struct addrinfo *where,
     return 0;
 }
 
-/* Returns a socket that is connected to this address. Or it says why that
- * failed, and returns -1. */
+/* Returns a socket that is connected to this address. If that fails, the
+ * function says why, and returns -1. */
 static int try_address(const struct addrinfo *where, long long deadline) {
     char name[ADDR_TEXT_BYTES];
     addr_format(where->ai_addr, where->ai_addrlen, name);
@@ -189,7 +194,8 @@ static void print_bytes(const char *bytes, size_t length) {
 }
 
 /* Prints what the server sends, up to the first newline and with it, as lesson
- * 01 does. Ends the program if that is not over before the deadline. */
+ * 01 does. Ends the program if the newline does not come before the deadline.
+ */
 static void print_line(int fd, long long deadline) {
     char piece[PIECE_BYTES];
 
@@ -198,7 +204,7 @@ static void print_line(int fd, long long deadline) {
             errx(1, "recv: deadline passed before the end of the line");
         ssize_t received = recv(fd, piece, sizeof piece, 0);
         if (received < 0 && errno == EAGAIN)
-            continue; /* poll can be wrong, rarely: select(2), BUGS */
+            continue; /* poll was wrong. This is rare: select(2), BUGS */
         if (received < 0)
             err(1, "recv");
         if (received == 0)
@@ -207,7 +213,8 @@ static void print_line(int fd, long long deadline) {
         size_t length = (size_t)received;
         const char *newline = memchr(piece, '\n', length);
         if (newline != NULL) {
-            print_bytes(piece, (size_t)(newline - piece) + 1);
+            size_t before_newline = (size_t)(newline - piece);
+            print_bytes(piece, before_newline + 1);
             return;
         }
         print_bytes(piece, length);
@@ -215,29 +222,31 @@ static void print_line(int fd, long long deadline) {
 }
 
 int main(int argc, char **argv) {
-    const char *seconds = "5";
+    const char *seconds = "5"; /* a text, which parse_seconds reads below */
     for (;;) {
         int option = getopt(argc, argv, "+ht:");
         if (option == -1)
             break;
         if (option == 'h')
             usage(stdout, 0);
-        if (option != 't')
+        else if (option == 't')
+            seconds = optarg;
+        else
             usage(stderr, 2);
-        seconds = optarg;
     }
     if (argc - optind != 2)
         usage(stderr, 2);
     const char *host = argv[optind];
     const char *port = argv[optind + 1];
-    in_port_t number;
+    in_port_t number; /* not used: addr_resolve takes the port as a text */
     if (addr_parse_port(port, strlen(port), 1, &number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
     require_output();
     /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 
-    long long deadline = now() + parse_seconds(seconds);
+    long long duration = parse_seconds(seconds);
+    long long deadline = now() + duration;
     int fd = connect_to(host, port, deadline);
     print_line(fd, deadline);
     if (close(fd) < 0)

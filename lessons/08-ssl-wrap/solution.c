@@ -127,12 +127,16 @@ static int is_host_name(const char *text) {
     return text[length] == '\0';
 }
 
-/* Says for which name the certificate must be. The name may be an address: that
- * is tried first, because X509_VERIFY_PARAM_set1_ip_asc refuses everything
- * else. */
+/* Says for which name the certificate must be. Ends the program if the text is
+ * neither an address nor a host name. */
 static void demand_name(SSL *ssl, char *name) {
-    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
+    if (is_address(name)) {
+        if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) != 1)
+            fail("X509_VERIFY_PARAM_set1_ip_asc");
         return;
+    }
+    if (!is_host_name(name))
+        errx(1, "'%s' is not a name", name);
     /* OpenSSL takes an empty name for any name, and one with a dot in front for
      * all names that end so. */
     if (name[0] == '\0' || name[0] == '.')
@@ -279,8 +283,6 @@ int main(int argc, char **argv) {
     if (connection.ssl == NULL)
         fail("SSL_new");
     remove_final_dot(name);
-    if (!is_address(name) && !is_host_name(name))
-        errx(1, "'%s' is not a name", name);
     demand_name(connection.ssl, name);
     int fd = connect_to(host, port, connection.deadline);
     if (SSL_set_fd(connection.ssl, fd) != 1)

@@ -48,11 +48,21 @@ struct options {
 /* How far we are with our standard input. */
 enum input { INPUT_OPEN, INPUT_ENDED, CLOSE_NOTIFY_SENT };
 
-/* What we know after SSL_read has been called. */
-enum answer { ANSWER_GOES_ON, ANSWER_COMPLETE };
+/* What to do after a call that has returned 0 or less. */
+enum next_step { WAIT_AND_CALL_AGAIN, PEER_HAS_CLOSED };
+
+/* What we know of the answer after SSL_read has been called. */
+enum answer {
+    ANSWER_AT_HAND,  /* OpenSSL may hold more of it: call SSL_read at once */
+    ANSWER_AWAITED,  /* more of it has to come */
+    ANSWER_COMPLETE, /* the server has sent close_notify */
+};
 
 /* In place of POLLIN or POLLOUT: there is nothing to wait for. */
 enum { NO_EVENT = 0 };
+
+/* The descriptors that poll watches, by their places in its array. */
+enum { SERVER, INPUT, WATCHED };
 
 /* One conversation over TLS. */
 struct conversation {
@@ -247,14 +257,14 @@ static int copy_address(const char *name, char address[HOST_BYTES]) {
     address[length] = '\0';
 
     int has_zone = name[length] == '%';
-    if (!has_zone && is_address(AF_INET, address))
+    if (has_zone) {
+        const char *zone = name + length + 1; /* behind the % */
+        if (!is_zone(zone))
+            return -1;
+    } else if (is_address(AF_INET, address)) {
         return 0;
+    }
     if (!is_address(AF_INET6, address))
-        return -1;
-    if (!has_zone)
-        return 0;
-    const char *zone = name + length + 1; /* behind the % */
-    if (!is_zone(zone))
         return -1;
     return 0;
 }
@@ -278,18 +288,22 @@ static void demand_name(SSL *ssl, const char *name) {
         fail("SSL_set_tlsext_host_name", name, NULL);
 }
 
-/* Call this when a call has returned 0 or less. Returns the event that OpenSSL
- * waits for, POLLIN or POLLOUT, before the same call can be made again. Returns
- * NO_EVENT if the peer has sent close_notify. Ends the program at any error. */
-static short needed_event(const char *call, const char *name, const SSL *ssl,
-                          int result) {
+/* Call this when a call has returned 0 or less. If the same call is to be made
+ * again, puts the event into *event that must come before: POLLIN or POLLOUT.
+ * If the peer has sent close_notify, there is nothing to wait for: NO_EVENT.
+ * Ends the program at any error. */
+static enum next_step needed_event(const char *call, const char *name,
+                                   const SSL *ssl, int result, short *event) {
     switch (SSL_get_error(ssl, result)) {
     case SSL_ERROR_WANT_READ:
-        return POLLIN;
+        *event = POLLIN;
+        return WAIT_AND_CALL_AGAIN;
     case SSL_ERROR_WANT_WRITE:
-        return POLLOUT;
+        *event = POLLOUT;
+        return WAIT_AND_CALL_AGAIN;
     case SSL_ERROR_ZERO_RETURN:
-        return NO_EVENT;
+        *event = NO_EVENT;
+        return PEER_HAS_CLOSED;
     default:
         fail(call, name, ssl);
     }
@@ -301,8 +315,10 @@ static void shake_hands(SSL *ssl, const char *name, struct deadline deadline) {
         int result = SSL_connect(ssl);
         if (result == 1)
             return;
-        short event = needed_event("SSL_connect", name, ssl, result);
-        if (event == NO_EVENT)
+        short event;
+        enum next_step next =
+            needed_event("SSL_connect", name, ssl, result, &event);
+        if (next == PEER_HAS_CLOSED)
             errx(1, "SSL_connect %s: it has closed", name);
         if (deadline_wait(deadline, SSL_get_fd(ssl), event) < 0)
             fail("SSL_connect", name, ssl);
@@ -344,31 +360,32 @@ static void read_input(struct conversation *talk) {
     talk->unsent_length = (size_t)got;
 }
 
-/* Sends the unsent bytes. If that has to wait, send_event says for what. */
+/* Sends the unsent bytes. If that has to wait, send_event says for what. If the
+ * server has closed, they are not sent: receive_more ends the conversation. */
 static void send_unsent(struct conversation *talk) {
     int result = SSL_write(talk->ssl, talk->unsent, (int)talk->unsent_length);
     if (result > 0) {
         talk->unsent_length = 0; /* SSL_write sends all, or has to wait */
         return;
     }
-    talk->send_event = needed_event("SSL_write", talk->name, talk->ssl, result);
+    (void)needed_event("SSL_write", talk->name, talk->ssl, result,
+                       &talk->send_event);
 }
 
 /* Tells the server that we send no more. If that has to wait, send_event says
- * for what. */
+ * for what. If the server has closed, receive_more ends the conversation. */
 static void send_close_notify(struct conversation *talk) {
     int result = SSL_shutdown(talk->ssl);
     if (result >= 0) {
         talk->input = CLOSE_NOTIFY_SENT;
         return;
     }
-    talk->send_event =
-        needed_event("SSL_shutdown", talk->name, talk->ssl, result);
+    (void)needed_event("SSL_shutdown", talk->name, talk->ssl, result,
+                       &talk->send_event);
 }
 
 /* Sends what there is to send now: a piece of the input, or our close_notify
- * after the end of the input. If the server has sent its close_notify already,
- * send_event is NO_EVENT, and receive_more ends the conversation. */
+ * after the end of the input. */
 static void send_more(struct conversation *talk) {
     talk->send_event = NO_EVENT;
     if (talk->unsent_length > 0)
@@ -377,47 +394,53 @@ static void send_more(struct conversation *talk) {
         send_close_notify(talk);
 }
 
-/* Receives a piece of the answer and prints it. The answer is complete when the
- * server has sent close_notify. */
+/* Receives a piece of the answer and prints it. If no piece is there yet,
+ * receive_event says what SSL_read waits for. */
 static enum answer receive_more(struct conversation *talk) {
     char piece[PIECE_BYTES];
     int received = SSL_read(talk->ssl, piece, sizeof piece);
     if (received > 0) {
         print_bytes(piece, (size_t)received);
-        /* OpenSSL may hold more: call SSL_read again before we wait. */
         talk->receive_event = NO_EVENT;
-        return ANSWER_GOES_ON;
+        return ANSWER_AT_HAND;
     }
-    talk->receive_event =
-        needed_event("SSL_read", talk->name, talk->ssl, received);
-    if (talk->receive_event == NO_EVENT)
+    enum next_step next = needed_event("SSL_read", talk->name, talk->ssl,
+                                       received, &talk->receive_event);
+    if (next == PEER_HAS_CLOSED)
         return ANSWER_COMPLETE;
-    return ANSWER_GOES_ON;
+    return ANSWER_AWAITED;
 }
 
-/* Waits until there is input, or until OpenSSL can go on. Returns 1 if there is
- * input to read. Ends the program when the deadline has passed. */
-static int wait_for_either(const struct conversation *talk) {
-    struct pollfd waiting[2] = {
-        {.fd = SSL_get_fd(talk->ssl),
-         .events = (short)(talk->receive_event | talk->send_event)},
-        {.fd = -1, .events = POLLIN}, /* poll(2) ignores -1 */
-    };
-    if (talk->input == INPUT_OPEN && talk->unsent_length == 0)
-        waiting[1].fd = STDIN_FILENO;
-
-    int timeout = deadline_left(talk->deadline);
-    if (timeout == 0) {
+/* Returns how many milliseconds we may wait now. Ends the program when the
+ * deadline has passed. */
+static int time_to_wait(const struct conversation *talk, enum answer answer) {
+    int left = deadline_left(talk->deadline);
+    if (left == 0) {
         const char *call = "SSL_read";
         if (talk->unsent_length > 0)
             call = "SSL_write";
         errx(1, "%s %s: deadline passed", call, talk->name);
     }
-    if (talk->receive_event == NO_EVENT)
-        timeout = 0; /* only look whether there is input */
-    if (poll(waiting, 2, timeout) < 0 && errno != EINTR)
+    if (answer == ANSWER_AT_HAND)
+        return 0; /* only look whether there is input */
+    return left;
+}
+
+/* Waits until there is input, or until OpenSSL can go on, but not longer than
+ * timeout milliseconds. Returns 1 if there is input to read. */
+static int wait_for_either(const struct conversation *talk, int timeout) {
+    struct pollfd watched[WATCHED] = {
+        [SERVER] = {.fd = SSL_get_fd(talk->ssl),
+                    .events = (short)(talk->receive_event | talk->send_event)},
+        [INPUT] = {.fd = STDIN_FILENO, .events = POLLIN},
+    };
+    int can_take_input = talk->input == INPUT_OPEN && talk->unsent_length == 0;
+    if (!can_take_input)
+        watched[INPUT].fd = -1; /* poll(2) ignores -1 */
+
+    if (poll(watched, WATCHED, timeout) < 0 && errno != EINTR)
         err(1, "poll");
-    return waiting[1].revents != 0;
+    return watched[INPUT].revents != 0;
 }
 
 /* Sends the input and prints the answer until the server says that the answer
@@ -428,7 +451,8 @@ static void converse(struct conversation *talk) {
         enum answer answer = receive_more(talk);
         if (answer == ANSWER_COMPLETE)
             return;
-        int is_input_ready = wait_for_either(talk);
+        int timeout = time_to_wait(talk, answer);
+        int is_input_ready = wait_for_either(talk, timeout);
         if (is_input_ready)
             read_input(talk);
     }

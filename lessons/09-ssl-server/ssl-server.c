@@ -205,11 +205,13 @@ static int shake_hands(SSL *ssl, const char *name, struct deadline deadline) {
 static enum outcome read_piece(SSL *ssl, const char *name, char *piece,
                                int *length, struct deadline deadline) {
     for (;;) {
-        *length = SSL_read(ssl, piece, PIECE_BYTES);
-        if (*length > 0)
+        int result = SSL_read(ssl, piece, PIECE_BYTES);
+        if (result > 0) {
+            *length = result;
             return DONE;
+        }
         enum tls_result next =
-            wait_for_client("SSL_read", name, ssl, *length, deadline);
+            wait_for_client("SSL_read", name, ssl, result, deadline);
         if (next == TLS_CLOSED)
             return CLIENT_CLOSED;
         if (next == TLS_FAILED)
@@ -324,7 +326,8 @@ static int reap_children(int children) {
         int options = WNOHANG;
         if (children == MOST_CLIENTS)
             options = 0; /* wait */
-        if (waitpid(-1, NULL, options) <= 0)
+        pid_t ended = waitpid(-1, NULL, options);
+        if (ended <= 0) /* none has ended, or a signal came */
             return children;
         children--;
     }

@@ -264,7 +264,8 @@ static int reap_children(int children) {
         int options = WNOHANG;
         if (children == MOST_CLIENTS)
             options = 0; /* wait */
-        if (waitpid(-1, NULL, options) <= 0)
+        pid_t ended = waitpid(-1, NULL, options);
+        if (ended <= 0) /* none has ended, or a signal came */
             return children;
         children--;
     }
@@ -431,16 +432,19 @@ static void talk_to_server(SSL *ssl, const char *host,
     (void)SSL_shutdown(ssl);
 }
 
-/* The words are `connect`, HOST, PORT, CA, then perhaps CERT and KEY. Behind
- * the last word is a NULL. Returns the exit status. */
-static int connect_main(char **word, const struct settings *settings) {
+/* There are 4 or 6 words: `connect`, HOST, PORT, CA, then perhaps CERT and KEY.
+ * Returns the exit status. */
+static int connect_main(int words, char **word,
+                        const struct settings *settings) {
     const char *host = word[1];
     const char *port = word[2];
     const char *ca = word[3];
-    const char *cert = word[4];
+    const char *cert = NULL;
     const char *key = NULL;
-    if (cert != NULL)
+    if (words == 6) {
+        cert = word[4];
         key = word[5];
+    }
     (void)parse_port(port, 1); /* it ends the program if that is not a port */
 
     struct deadline deadline = deadline_after(settings->patience);
@@ -490,7 +494,7 @@ int main(int argc, char **argv) {
     if (strcmp(role, "connect") == 0) {
         if (words != 4 && words != 6)
             usage(stderr, 2);
-        return connect_main(word, &settings);
+        return connect_main(words, word, &settings);
     }
     usage(stderr, 2);
 }

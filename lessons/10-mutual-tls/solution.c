@@ -110,9 +110,11 @@ static void serve_client(SSL *ssl, char **names, struct deadline deadline) {
     if (name == NULL) {
         char subject[TLS_SUBJECT_BYTES];
         warnx("%s is not on the list", tls_subject(ssl, subject));
-    } else if (welcome(ssl, name, deadline) < 0) {
-        complain("SSL_write", ssl);
-        return; /* SSL_shutdown(3) forbids to call it after such an error */
+    } else {
+        if (welcome(ssl, name, deadline) < 0) {
+            complain("SSL_write", ssl);
+            return; /* SSL_shutdown(3) forbids to call it after such an error */
+        }
     }
     if (SSL_shutdown(ssl) < 0) /* it sends close_notify */
         complain("SSL_shutdown", ssl);

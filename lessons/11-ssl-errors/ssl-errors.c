@@ -64,7 +64,8 @@ static void require_output(void) {
 }
 
 /* Call this right after a call has returned `result`. The next call changes
- * errno and OpenSSL's queue, and then the reason is lost. */
+ * errno and OpenSSL's queue, and then the reason is lost. These two are all
+ * that tells the reason here, so we give tls_explain no connection. */
 static struct outcome make_outcome(const SSL *ssl, int result) {
     struct outcome outcome = {.result = result};
     outcome.error = SSL_get_error(ssl, result);
@@ -522,9 +523,10 @@ int main(int argc, char **argv) {
     if (argc == 1) { /* no NAME: show all */
         for (size_t i = 0; i < ROWS; i++)
             show(&rows[i], server, client);
+    } else {
+        for (int i = 1; i < argc; i++)
+            show(find_row(argv[i]), server, client);
     }
-    for (int i = 1; i < argc; i++)
-        show(find_row(argv[i]), server, client);
 
     SSL_CTX_free(server);
     SSL_CTX_free(client);

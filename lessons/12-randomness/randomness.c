@@ -57,7 +57,9 @@ static const size_t request_bytes[COMMANDS] = {
     [WRITE] = WRITE_HEADER, [GET_PID] = 1,
 };
 
-/* The daemon's listener, which the signal handler shuts down. */
+/* The daemon's listener, which the signal handler shuts down. A handler may run
+ * between any two instructions. A variable of this type is nevertheless always
+ * read and written as a whole. */
 static volatile sig_atomic_t listener;
 
 static _Noreturn void usage(FILE *out, int status) {

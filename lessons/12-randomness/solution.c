@@ -20,7 +20,7 @@ enum { MOST_ROLLS = 100000 };
 
 /* How many different numbers four bytes can hold. This needs more than 32
  * bits. */
-static const uint64_t numbers = UINT64_C(1) << 32;
+static const uint64_t number_count = UINT64_C(1) << 32;
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 12-randomness SIDES ROLLS\n", out);
@@ -60,7 +60,7 @@ static uint32_t read_number(void) {
  * from the limit on would make some sides more likely, so we throw them away
  * and read the next. */
 static uint64_t roll(uint64_t sides) {
-    uint64_t limit = numbers - numbers % sides;
+    uint64_t limit = number_count - number_count % sides;
     for (;;) {
         uint64_t number = read_number();
         if (number < limit)
@@ -73,7 +73,7 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    uint64_t sides = parse_number(argv[1], numbers);
+    uint64_t sides = parse_number(argv[1], number_count);
     uint64_t rolls = parse_number(argv[2], MOST_ROLLS);
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 

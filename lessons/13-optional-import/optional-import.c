@@ -21,7 +21,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,27 +72,12 @@ struct tls {
     __typeof__(SSL_CTX_free) *SSL_CTX_free;
 };
 
-/* Their names, for dlsym(3), and where in the struct each pointer is. */
-static const struct symbol {
+/* The name of a function, for dlsym(3), and the member of the struct that shall
+ * point to the function. */
+struct symbol {
     const char *name;
-    size_t offset;
-} symbols[] = {
-    {"OpenSSL_version", offsetof(struct tls, OpenSSL_version)},
-    {"tls_client_context", offsetof(struct tls, tls_client_context)},
-    {"tls_client", offsetof(struct tls, tls_client)},
-    {"tls_wait", offsetof(struct tls, tls_wait)},
-    {"tls_explain", offsetof(struct tls, tls_explain)},
-    {"SSL_connect", offsetof(struct tls, SSL_connect)},
-    {"SSL_read", offsetof(struct tls, SSL_read)},
-    {"SSL_shutdown", offsetof(struct tls, SSL_shutdown)},
-    {"SSL_free", offsetof(struct tls, SSL_free)},
-    {"SSL_CTX_free", offsetof(struct tls, SSL_CTX_free)},
+    void *member;
 };
-
-enum { SYMBOLS = sizeof symbols / sizeof *symbols };
-
-_Static_assert(SYMBOLS * sizeof(void *) == sizeof(struct tls),
-               "a name for each pointer");
 
 /* The library, which lies in the same folder as our program. */
 static const char library_name[] = "13-tls.so";
@@ -179,6 +163,8 @@ static void wrap(struct connection *connection) {
  * name. The link /proc/self/exe leads to our program: proc(5). If it cannot be
  * read, the path is the name alone. */
 static void find_library(char path[PATH_MAX]) {
+    /* At the end of path we leave room for the name of the library. readlink
+     * writes no NUL: how many bytes there are is what it returns. */
     ssize_t length =
         readlink("/proc/self/exe", path, PATH_MAX - sizeof library_name);
     if (length < 0)
@@ -192,6 +178,22 @@ static void find_library(char path[PATH_MAX]) {
 /* Loads the library, and finds all its functions. Returns 0, or -1 when the
  * library or a function is missing: dlerror(3) says which. */
 static int load_functions(struct tls *tls) {
+    const struct symbol symbols[] = {
+        {"OpenSSL_version", &tls->OpenSSL_version},
+        {"tls_client_context", &tls->tls_client_context},
+        {"tls_client", &tls->tls_client},
+        {"tls_wait", &tls->tls_wait},
+        {"tls_explain", &tls->tls_explain},
+        {"SSL_connect", &tls->SSL_connect},
+        {"SSL_read", &tls->SSL_read},
+        {"SSL_shutdown", &tls->SSL_shutdown},
+        {"SSL_free", &tls->SSL_free},
+        {"SSL_CTX_free", &tls->SSL_CTX_free},
+    };
+    enum { SYMBOLS = sizeof symbols / sizeof *symbols };
+    _Static_assert(SYMBOLS * sizeof(void *) == sizeof *tls,
+                   "there is a name for each member");
+
     char path[PATH_MAX];
     find_library(path);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -203,8 +205,7 @@ static int load_functions(struct tls *tls) {
             return -1;
         /* C cannot convert a void * to a pointer to a function. But POSIX says
          * that both have the same form, so we copy it: dlsym(3). */
-        char *member = (char *)tls + symbols[i].offset;
-        memcpy(member, &function, sizeof function);
+        memcpy(symbols[i].member, &function, sizeof function);
     }
     return 0;
 }
@@ -365,7 +366,7 @@ int main(int argc, char **argv) {
     connection.fd =
         connect_to(connection.host, arguments.port, connection.deadline);
     if (arguments.wants_tls)
-        ssl(&connection);
+        ssl(&connection); /* ssl is not NULL: see the check above */
     else
         (void)fprintf(stderr, "plain text: nobody has proved who this is\n");
     print_all(&connection);

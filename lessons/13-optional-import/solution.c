@@ -9,7 +9,6 @@
 #include <dlfcn.h>
 #include <err.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,18 +38,12 @@ struct version {
     unsigned long patch;
 };
 
-/* The names of the functions, and where in the struct each pointer is. */
-static const struct symbol {
+/* The name of a function, and the member of the struct that shall point to the
+ * function. */
+struct symbol {
     const char *name;
-    size_t offset;
-} symbols[] = {
-    {"zlibVersion", offsetof(struct zlib, version)},
-    {"compressBound", offsetof(struct zlib, bound)},
-    {"compress", offsetof(struct zlib, compress)},
-    {"uncompress", offsetof(struct zlib, uncompress)},
+    void *member;
 };
-
-enum { SYMBOLS = sizeof symbols / sizeof *symbols };
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 13-optional-import [-d]\n", out);
@@ -84,6 +77,13 @@ static int is_new_enough(struct version version) {
  * returns -1. dlerror is called right after the call that failed, because the
  * next call of dlopen or dlsym would overwrite the reason. */
 static int find_zlib(struct zlib *zlib) {
+    const struct symbol symbols[] = {
+        {"zlibVersion", &zlib->version},
+        {"compressBound", &zlib->bound},
+        {"compress", &zlib->compress},
+        {"uncompress", &zlib->uncompress},
+    };
+    enum { SYMBOLS = sizeof symbols / sizeof *symbols };
     void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         warnx("no zlib: %s", dlerror());
@@ -95,8 +95,9 @@ static int find_zlib(struct zlib *zlib) {
             warnx("no zlib: %s", dlerror());
             return -1;
         }
-        char *member = (char *)zlib + symbols[i].offset;
-        memcpy(member, &function, sizeof function);
+        /* C cannot convert a void * to a pointer to a function. But POSIX says
+         * that both have the same form, so we copy it: dlsym(3). */
+        memcpy(symbols[i].member, &function, sizeof function);
     }
     const char *version = zlib->version();
     if (!is_new_enough(parse_version(version))) {
@@ -192,7 +193,8 @@ static long parse_header(const byte *message, size_t length, const char *kind,
 }
 
 /* Prints what is in the body of a zlib message. */
-static void unpack_with_zlib(const byte *body, size_t length, size_t original) {
+static void unpack_with_zlib(const byte *body, size_t length,
+                             size_t original_length) {
     static byte output[MOST_BYTES];
     struct zlib zlib;
     if (find_zlib(&zlib) < 0)
@@ -201,8 +203,8 @@ static void unpack_with_zlib(const byte *body, size_t length, size_t original) {
     int error = zlib.uncompress(output, &unpacked, body, length);
     if (error != 0)
         errx(1, "uncompress: error %d", error);
-    if (unpacked != original)
-        errx(1, "%lu bytes came out, not %zu", unpacked, original);
+    if (unpacked != original_length)
+        errx(1, "%lu bytes came out, not %zu", unpacked, original_length);
     write_bytes(output, unpacked);
 }
 
@@ -212,17 +214,18 @@ static void unpack(void) {
     const byte *end = message + length;
     const byte *body; /* it goes on until end */
 
-    long original = parse_header(message, length, "plain", &body);
-    if (original >= 0) {
-        if (end - body != original)
-            errx(1, "the message has %td bytes, not %ld", end - body, original);
-        write_bytes(body, (size_t)original);
+    long original_length = parse_header(message, length, "plain", &body);
+    if (original_length >= 0) {
+        if (end - body != original_length)
+            errx(1, "the message has %td bytes, not %ld", end - body,
+                 original_length);
+        write_bytes(body, (size_t)original_length);
         return;
     }
-    original = parse_header(message, length, "zlib", &body);
-    if (original < 0)
+    original_length = parse_header(message, length, "zlib", &body);
+    if (original_length < 0)
         errx(1, "this is not a message");
-    unpack_with_zlib(body, (size_t)(end - body), (size_t)original);
+    unpack_with_zlib(body, (size_t)(end - body), (size_t)original_length);
 }
 
 int main(int argc, char **argv) {

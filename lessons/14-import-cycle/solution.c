@@ -32,12 +32,14 @@ enum {
 typedef void any_function(void);
 static any_function *find(const char *name);
 
-/* What the modules know of each other. Each type is written down once, here.
- * The declarations below it make the compiler compare each function with its
- * type. */
+/* What the modules know of each other. Each type is written down once, here. */
 typedef long long now_function(void);
 typedef long long get_function(const char *name);
 typedef const char *unknown_function(size_t number);
+
+/* These are declarations of functions, and not variables. The first one says
+ * the same as `static long long clock_now(void);`. With them, the compiler
+ * compares each function with its type. */
 static now_function clock_now;
 static get_function config_get;
 static unknown_function config_unknown;

@@ -68,15 +68,12 @@ struct ssl_module {
     __typeof__(SSL_CTX_free) *SSL_CTX_free;
 };
 
-/* Their names, in the same order. */
-static const char *const names[] = {
-    "tls_client_context", "tls_use_certificate", "tls_client", "tls_handshake",
-    "tls_wait",           "tls_explain",         "SSL_read",   "SSL_shutdown",
-    "SSL_free",           "SSL_CTX_free",
+/* The name of a function, and the member of the module that shall point to the
+ * function. */
+struct symbol {
+    const char *name;
+    void *member;
 };
-enum { FUNCTIONS = sizeof names / sizeof *names };
-_Static_assert(sizeof names == sizeof(struct ssl_module),
-               "there is one name for each pointer");
 
 /* import _ssl: the library is in the folder of our program (lesson 13). It
  * returns NULL for an ImportError. */
@@ -100,19 +97,35 @@ static void *open_library(void) {
 static const struct ssl_module *import_ssl(void) {
     static struct ssl_module module;
     static int is_imported;
+    const struct symbol symbols[] = {
+        {"tls_client_context", &module.tls_client_context},
+        {"tls_use_certificate", &module.tls_use_certificate},
+        {"tls_client", &module.tls_client},
+        {"tls_handshake", &module.tls_handshake},
+        {"tls_wait", &module.tls_wait},
+        {"tls_explain", &module.tls_explain},
+        {"SSL_read", &module.SSL_read},
+        {"SSL_shutdown", &module.SSL_shutdown},
+        {"SSL_free", &module.SSL_free},
+        {"SSL_CTX_free", &module.SSL_CTX_free},
+    };
+    enum { SYMBOLS = sizeof symbols / sizeof *symbols };
+    _Static_assert(SYMBOLS * sizeof(void *) == sizeof module,
+                   "there is one name for each member");
     if (is_imported)
         return &module;
 
     void *library = open_library();
-    void *symbols[FUNCTIONS];
-    for (int i = 0; i < FUNCTIONS; i++) {
-        symbols[i] = dlsym(library, names[i]);
-        if (symbols[i] == NULL)
+    if (library == NULL)
+        errx(1, "import ssl: %s", dlerror());
+    for (int i = 0; i < SYMBOLS; i++) {
+        void *function = dlsym(library, symbols[i].name);
+        if (function == NULL)
             errx(1, "import ssl: %s", dlerror());
+        /* C has no conversion from void * to a pointer to a function, so we
+         * copy the bytes: lesson 13. */
+        memcpy(symbols[i].member, &function, sizeof function);
     }
-    /* C has no conversion from void * to a pointer to a function, so we copy
-     * the bytes: lesson 13. */
-    memcpy(&module, symbols, sizeof module);
     is_imported = 1;
     return &module;
 }
@@ -288,16 +301,18 @@ static int print_answer(const struct ssl_module *ssl, SSL *wrapped,
     }
 }
 
-/* Connects by socket_ssl, and prints what the server says. The words are HOST
- * PORT CAFILE [KEYFILE CERTFILE] and a NULL. Returns the exit status. */
-static int connect_main(char *const *words) {
+/* Connects by socket_ssl, and prints what the server says. There are 3 or 5
+ * words: HOST PORT CAFILE [KEYFILE CERTFILE]. Returns the exit status. */
+static int connect_main(int count, char *const *words) {
     const char *host = words[0];
     const char *port = words[1];
     const char *ca_file = words[2];
-    const char *keyfile = words[3]; /* may be the NULL */
+    const char *keyfile = NULL;
     const char *certfile = NULL;
-    if (keyfile != NULL)
+    if (count == 5) {
+        keyfile = words[3];
         certfile = words[4];
+    }
     if (open_library() == NULL)
         errx(1, "no socket.ssl: %s", dlerror());
     /* socket.ssl has no argument for the roots that we trust, so it trusts the
@@ -322,7 +337,8 @@ static int connect_main(char *const *words) {
     return 0;
 }
 #else /* except ImportError: pass */
-static int connect_main(char *const *words) {
+static int connect_main(int count, char *const *words) {
+    (void)count;
     errx(1, "no socket.ssl for %s: built without OpenSSL's headers", words[0]);
 }
 #endif
@@ -349,7 +365,7 @@ int main(int argc, char **argv) {
         in_port_t port;
         if (addr_parse_port(argv[3], strlen(argv[3]), 1, &port) < 0)
             errx(1, "%s is not a port: 1 to 65535", argv[3]);
-        status = connect_main(argv + 2);
+        status = connect_main(argc - 2, argv + 2);
     } else {
         notes_main(argv + 1);
     }

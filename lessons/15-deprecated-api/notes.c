@@ -297,6 +297,11 @@ static void print_lines(const char *text) {
     }
 }
 
+static void print_header(const struct note *note) {
+    if (note->header != NULL)
+        printf("#include %s\n", note->header);
+}
+
 static void print_note(const struct note *note) {
     printf("    /* %s\n", note->name);
     printf("     *   since    %s\n", note->since);
@@ -320,18 +325,18 @@ static const struct note *find_note(const char *name) {
     return NULL;
 }
 
-/* Returns the note with number i of those that are wanted, or NULL behind the
- * last one. Without names, all notes are wanted. */
-static const struct note *wanted_note(char *const *names, int i) {
+/* Calls print for each note that is wanted: for the notes on these names, in
+ * this order. Without names, all notes are wanted. */
+static void print_wanted(char *const *names,
+                         void (*print)(const struct note *)) {
     int all_are_wanted = names[0] == NULL;
     if (all_are_wanted) {
-        if (i == NOTES)
-            return NULL;
-        return &notes[i];
+        for (int i = 0; i < NOTES; i++)
+            print(&notes[i]);
+        return;
     }
-    if (names[i] == NULL)
-        return NULL;
-    return find_note(names[i]);
+    for (int i = 0; names[i] != NULL; i++)
+        print(find_note(names[i]));
 }
 
 const char *notes_print_program(char *const *names) {
@@ -341,20 +346,9 @@ const char *notes_print_program(char *const *names) {
     }
 
     printf("%s", beginning);
-    for (int i = 0;; i++) {
-        const struct note *note = wanted_note(names, i);
-        if (note == NULL)
-            break;
-        if (note->header != NULL)
-            printf("#include %s\n", note->header);
-    }
+    print_wanted(names, print_header);
     printf("%s", main_begins);
-    for (int i = 0;; i++) {
-        const struct note *note = wanted_note(names, i);
-        if (note == NULL)
-            break;
-        print_note(note);
-    }
+    print_wanted(names, print_note);
     printf("%s", main_ends);
     return NULL;
 }

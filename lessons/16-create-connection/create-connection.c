@@ -203,7 +203,7 @@ int main(int argc, char **argv) {
         .observer = print_step,
         .context = &start,
     };
-    const char *seconds = "5"; /* unless -t says otherwise */
+    const char *seconds = "5"; /* a text, which parse_deadline reads below */
     read_arguments(argc, argv, &dial, &seconds);
     require_output();
     /* Without a reader, a write must fail, and not kill us: lesson 01. */

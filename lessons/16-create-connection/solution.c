@@ -27,9 +27,9 @@ enum {
 };
 
 /* Why a server has failed, when no system call says so. */
-static const char late[] = "deadline passed";
-static const char cut[] = "closed before the end of the line";
-static const char too_long[] = "line too long";
+static const char deadline_passed[] = "deadline passed";
+static const char closed_early[] = "closed before the end of the line";
+static const char line_too_long[] = "line too long";
 
 enum state {
     UNTRIED,
@@ -159,14 +159,14 @@ static void receive(struct race *race, struct server *server) {
         return;
     }
     if (received == 0) {
-        fail_server(race, server, "recv", cut);
+        fail_server(race, server, "recv", closed_early);
         return;
     }
     server->length += (size_t)received;
     if (memchr(end, '\n', (size_t)received) != NULL)
         server->state = READY;
     else if (server->length == LINE_BYTES)
-        fail_server(race, server, "recv", too_long);
+        fail_server(race, server, "recv", line_too_long);
 }
 
 /* Returns how many milliseconds poll may wait: until the deadline, or until the
@@ -224,9 +224,9 @@ static void fail_late_servers(struct race *race) {
     for (size_t i = 0; i < race->begun; i++) {
         struct server *server = &race->servers[i];
         if (server->state == CONNECTING)
-            fail_server(race, server, "connect", late);
+            fail_server(race, server, "connect", deadline_passed);
         else if (server->state == RECEIVING)
-            fail_server(race, server, "recv", late);
+            fail_server(race, server, "recv", deadline_passed);
     }
 }
 
@@ -263,7 +263,7 @@ static void copy_all(struct server *server, struct deadline deadline) {
         ssize_t received =
             deadline_recv(deadline, server->fd, server->bytes, LINE_BYTES);
         if (received < 0 && errno == ETIMEDOUT)
-            errx(1, "recv %s: %s", server->name, late);
+            errx(1, "recv %s: %s", server->name, deadline_passed);
         if (received < 0)
             err(1, "recv %s", server->name);
         if (received == 0)

@@ -209,7 +209,8 @@ static int create_server(const struct arguments *arguments) {
 
 /* If this is an IPv4 address that is written as an IPv6 address, such as
  * ::ffff:127.0.0.1, turns it into an IPv4 address: RFC 4291, section 2.5.5.2.
- */
+ * C does not allow us to use the storage as a struct of another type, so we
+ * copy the bytes out of it, and back into it. */
 static void unmap(struct sockaddr_storage *address, socklen_t *length) {
     if (address->ss_family != AF_INET6)
         return;
@@ -219,7 +220,7 @@ static void unmap(struct sockaddr_storage *address, socklen_t *length) {
         return;
     struct sockaddr_in plain = {
         .sin_family = AF_INET,
-        .sin_port = mapped.sin6_port,
+        .sin_port = mapped.sin6_port, /* both have the network's byte order */
     };
     /* The last four of the 16 bytes are the IPv4 address. */
     memcpy(&plain.sin_addr, mapped.sin6_addr.s6_addr + 12,

@@ -26,7 +26,8 @@ enum {
     PAUSE_NANOSECONDS = 10 * 1000 * 1000, /* after an accept that failed */
 };
 
-/* The listener, which the signal handler shuts down. */
+/* The listener, which the signal handler shuts down. For the type, see lesson
+ * 12. */
 static volatile sig_atomic_t listener;
 
 static _Noreturn void usage(FILE *out, int status) {

@@ -48,7 +48,8 @@ struct address {
     socklen_t length;
 };
 
-/* The server's listener, which the signal handler shuts down. */
+/* The server's listener, which the signal handler shuts down. For the type, see
+ * lesson 12. */
 static volatile sig_atomic_t listener;
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -281,7 +282,7 @@ static void print_answer(struct deadline end, int fd) {
 
 /* Sends the message and a newline, in one piece. */
 static void send_line(struct deadline end, int fd, const char *message) {
-    size_t length = strlen(message) + 1;
+    size_t length = strlen(message) + 1; /* with the newline, without a NUL */
     char *line = malloc(length);
     if (line == NULL)
         err(1, "malloc");

@@ -97,6 +97,7 @@ enum {
     LARGEST_PORT = 65535,
     PIECE_BYTES = 4096,
     GREETING_BYTES = sizeof "process -2147483648\n",
+    MOST_CLIENTS = 1000,
     PAUSE_MS = 100, /* after a call failed because something had run out */
 };
 
@@ -104,7 +105,6 @@ enum {
 enum {
     LISTENER,     /* clients connect to this one */
     FIRST_CLIENT, /* clients are from here on */
-    MOST_CLIENTS = 1000,
     PLACES = FIRST_CLIENT + MOST_CLIENTS,
 };
 

@@ -131,7 +131,8 @@ static void report(const struct sockaddr *client, socklen_t length, int fd,
                  addr_format(client, length, text), fd, process);
 }
 
-/* Ends the process: status 1 if a report could not be printed. */
+/* Returns the exit status of this process: 1 if a report could not be printed,
+ * and otherwise 0. */
 static int status_of_output(void) {
     if (ferror(stdout) == 0)
         return 0;
@@ -296,8 +297,8 @@ static void remove_ended_workers(int count, pid_t *workers) {
     }
 }
 
-/* Returns how many workers there are: the places that are not 0. */
-static int count_workers(int count, const pid_t *workers) {
+/* Returns how many of the workers have not ended: the places that are not 0. */
+static int count_running(int count, const pid_t *workers) {
     int running = 0;
     for (int i = 0; i < count; i++) {
         if (workers[i] != 0)
@@ -371,12 +372,12 @@ static void serve(int listener, int channel, int count, pid_t *workers) {
         int fd = accept_client(listener);
         if (fd < 0)
             continue;
-        if (pass_client(channel, fd) == 0)
-            continue;
-        remove_ended_workers(count, workers);
-        if (count_workers(count, workers) == 0) {
-            warnx("no worker is left");
-            return;
+        if (pass_client(channel, fd) < 0) {
+            remove_ended_workers(count, workers);
+            if (count_running(count, workers) == 0) {
+                warnx("no worker is left");
+                return;
+            }
         }
     }
 }

@@ -30,6 +30,7 @@ enum {
     LARGEST_PORT = 65535,
     PIECE_BYTES = 4096,
     GREETING_BYTES = sizeof "process -2147483648\n",
+    MOST_CLIENTS = 1000,
     BACKLOG = 8,        /* new processes that may wait; there is one at most */
     PATIENCE_MS = 5000, /* how long we wait for the old process */
     PAUSE_MS = 100,     /* after a call failed because something had run out */
@@ -41,7 +42,6 @@ enum {
     CONTROL,      /* new processes connect to this one, at PATH */
     SUCCESSOR,    /* the new process that has our listener, to be confirmed */
     FIRST_CLIENT, /* clients are from here on */
-    MOST_CLIENTS = 1000,
     PLACES = FIRST_CLIENT + MOST_CLIENTS,
 };
 
@@ -154,8 +154,9 @@ static int receive_listener(int old) {
 
 /* Tells the old process that we have the listener and can accept. */
 static void confirm(int old) {
+    const char byte = 0; /* the old process ignores its value */
     size_t sent;
-    if (stream_write_all(old, "", 1, &sent) < 0)
+    if (stream_write_all(old, &byte, sizeof byte, &sent) < 0)
         err(1, "the old process has ended");
     (void)close(old);
 }
@@ -214,7 +215,9 @@ static int send_listener(int new, int listener) {
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof listener);
     memcpy(CMSG_DATA(header), &listener, sizeof listener);
-    return sendmsg(new, &message, 0) < 0 ? -1 : 0;
+    if (sendmsg(new, &message, 0) < 0)
+        return -1;
+    return 0;
 }
 
 /* Closes what is at this place of the array, and leaves the place empty. */

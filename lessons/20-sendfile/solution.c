@@ -207,7 +207,8 @@ static void send_reply(struct client *client) {
         mark_broken(client, "send");
 }
 
-/* Sends as many bytes of the file as the kernel takes now. */
+/* Sends as many bytes of the file as the kernel takes now. sendfile adds their
+ * number to client->next. */
 static void send_bytes(struct server *server, struct client *client) {
     ssize_t sent = sendfile(client->fd, server->file, &client->next,
                             (size_t)(client->end - client->next));

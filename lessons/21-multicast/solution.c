@@ -32,8 +32,6 @@ enum {
     LONGEST_PAUSE_MS = 200,
 };
 
-static const char question_word[] = "ask ";
-
 /* A group at one of our interfaces. */
 struct group {
     struct sockaddr_in address;
@@ -117,7 +115,7 @@ static void send_question(int fd, const struct group *group, const char *name) {
     const struct ip_mreqn out = {.imr_ifindex = group->interface};
     if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out) < 0)
         err(1, "setsockopt IP_MULTICAST_IF");
-    (void)snprintf(question, sizeof question, "%s%s", question_word, name);
+    (void)snprintf(question, sizeof question, "ask %s", name);
     if (sendto(fd, question, strlen(question), 0,
                (const struct sockaddr *)&group->address,
                sizeof group->address) < 0)
@@ -277,7 +275,7 @@ static int offer(const struct group *group, const char *name, in_port_t port) {
     char question[DATAGRAM_BYTES];
     char answer[DATAGRAM_BYTES];
     char text[ADDR_TEXT_BYTES];
-    (void)snprintf(question, sizeof question, "%s%s", question_word, name);
+    (void)snprintf(question, sizeof question, "ask %s", name);
     (void)snprintf(answer, sizeof answer, "%s %d", name, port);
 
     catch_signals();

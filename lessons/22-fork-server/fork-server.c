@@ -199,7 +199,9 @@ static _Noreturn void run_child(const struct server *server, int fd,
     unsigned long long total = echo(fd, client);
     if (printf("%s closed after %llu bytes\n", client, total) < 0)
         warn("standard output");
-    _exit(0); /* this also closes the connection */
+    /* _exit closes the connection. It does not write what is still in the
+     * buffer of stdout, but nothing is there: see setvbuf in main. */
+    _exit(0);
 }
 
 static void add_child(struct server *server, pid_t pid, const char *client) {

@@ -32,6 +32,8 @@ enum {
     RESTART_MS = 300, /* at least so long from one start to the next */
     PAUSE_MS = 100,   /* after a call that failed */
     PIECE_BYTES = 16384,
+    MS_PER_SECOND = 1000,
+    NS_PER_MS = 1000 * 1000,
 };
 
 /* A place for a worker. */
@@ -251,13 +253,14 @@ static void reap_workers(struct server *server) {
 /* Sleeps until a signal comes, or for so many milliseconds. With -1, it waits
  * only for a signal. */
 static void wait_for_signal(const struct server *server, int milliseconds) {
-    struct timespec time = {
-        .tv_sec = milliseconds / 1000,
-        .tv_nsec = milliseconds % 1000 * 1000000L,
-    };
-    const struct timespec *limit = &time;
-    if (milliseconds < 0)
-        limit = NULL;
+    struct timespec time = {0};
+    const struct timespec *limit = NULL; /* ppoll waits without a limit */
+    if (milliseconds >= 0) {
+        long part_of_second = milliseconds % MS_PER_SECOND;
+        time.tv_sec = milliseconds / MS_PER_SECOND;
+        time.tv_nsec = part_of_second * NS_PER_MS;
+        limit = &time;
+    }
     if (ppoll(NULL, 0, limit, &server->unblocked) < 0 && errno != EINTR)
         warn_and_pause("ppoll");
 }

@@ -249,9 +249,9 @@ static void admit_client(struct server *server, int fd) {
         start_client(client); /* there is no pool */
         return;
     }
+    /* When the server is to stop, the queue is closed, and takes nothing. */
     if (queue_put(&server->queue, fd) < 0)
-        remove_client(
-            client); /* the queue is closed, because we are stopping */
+        remove_client(client);
 }
 
 /* Accepts clients until the server is to stop. Then the listener is shut down,

@@ -250,21 +250,26 @@ static void refuse_name(struct client *sender, const char *name,
     enqueue(sender, line, head + length + 1);
 }
 
+/* Answers a private message that lacks its name or its text. */
+static void refuse_private(struct client *sender) {
+    static const char refusal[] = "/to needs a name and a text\n";
+    enqueue(sender, refusal, strlen(refusal));
+}
+
 /* Sends a private message. The length bytes at message should be NAME, a blank,
  * and the text, without a newline. Any byte of the text may be NUL. */
 static void send_private(const struct chat *chat, struct client *sender,
                          const char *message, size_t length) {
-    static const char refusal[] = "/to needs a name and a text\n";
     const char *blank = memchr(message, ' ', length);
     if (blank == NULL) {
-        enqueue(sender, refusal, strlen(refusal));
+        refuse_private(sender);
         return;
     }
     const char *text = blank + 1;
     size_t name_length = (size_t)(blank - message);
     size_t text_length = length - name_length - 1;
     if (name_length == 0 || text_length == 0) {
-        enqueue(sender, refusal, strlen(refusal));
+        refuse_private(sender);
         return;
     }
     struct client *receiver = find_client(chat, message, name_length);
@@ -277,6 +282,10 @@ static void send_private(const struct chat *chat, struct client *sender,
     memcpy(line + head, text, text_length);
     line[(size_t)head + text_length] = '\n';
     enqueue(receiver, line, (size_t)head + text_length + 1);
+}
+
+static int is_equal(const char *line, size_t length, const char *text) {
+    return length == strlen(text) && memcmp(line, text, length) == 0;
 }
 
 static int begins_with(const char *line, size_t length, const char *prefix) {
@@ -296,9 +305,8 @@ static void handle_line(struct chat *chat, struct client *client,
     } else if (begins_with(line, length, command_and_blank)) {
         size_t size = strlen(command_and_blank);
         send_private(chat, client, line + size, length - size);
-    } else if (begins_with(line, length, command) &&
-               length == strlen(command)) {
-        send_private(chat, client, "", 0); /* there is no name and no text */
+    } else if (is_equal(line, length, command)) {
+        refuse_private(client); /* there is no name and no text */
     } else {
         broadcast(chat, client, ": ", line, length + 1);
     }

@@ -295,6 +295,7 @@ static void report_full(struct server *server) {
  * place for it. Why don't we leave such a client in the queue? The listener
  * would stay ready, and every epoll_wait would return at once. */
 static void admit_client(struct server *server, int fd) {
+    /* If we close the client below, close_client takes it off this number. */
     server->clients++;
     if (server->clients > server->most_clients) {
         report_full(server);

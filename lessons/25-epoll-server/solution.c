@@ -307,9 +307,15 @@ static int time_to_sleep(const struct server *server) {
     return deadline_left(server->clients[first].deadline);
 }
 
+/* Closes the clients whose time is up. They are the first ones in the list. */
 static void close_silent_clients(struct server *server) {
-    while (time_to_sleep(server) == 0)
-        close_client(server, server->clients[LIST_HEAD].next);
+    int first = server->clients[LIST_HEAD].next;
+    while (first != LIST_HEAD) {
+        if (deadline_left(server->clients[first].deadline) > 0)
+            return;
+        close_client(server, first);
+        first = server->clients[LIST_HEAD].next;
+    }
 }
 
 /* Handles one batch of events. The order matters:

@@ -69,37 +69,47 @@ static int exchange_byte(struct deadline deadline, int fd, const char **call) {
     return 0;
 }
 
-/* Connects the socket fd, for the client with this number. */
-static int set_up(int fd, const struct addrinfo *to, size_t number,
-                  int milliseconds, const char **call) {
+/* Connects the client's socket. The client is the next one of the crowd. */
+static int set_up(struct crowd *crowd, struct crowd_client *client,
+                  const struct addrinfo *to, int milliseconds,
+                  const char **call) {
     struct deadline deadline = deadline_after(milliseconds);
     const int on = 1;
-    if (is_loopback(to) && bind_source(fd, number, call) < 0)
+    if (is_loopback(to) && bind_source(client->fd, crowd->alive, call) < 0)
         return -1;
     *call = "connect";
-    if (deadline_connect(deadline, fd, to->ai_addr, to->ai_addrlen) < 0)
+    if (deadline_connect(deadline, client->fd, to->ai_addr, to->ai_addrlen) < 0)
         return -1;
     *call = "setsockopt TCP_NODELAY";
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+    if (setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         return -1;
-    return exchange_byte(deadline, fd, call);
+    if (crowd->secure.context == NULL)
+        return exchange_byte(deadline, client->fd, call);
+    *call = "handshake";
+    client->ssl =
+        secure_connect(&crowd->secure, client->fd, deadline, crowd->why);
+    if (client->ssl == NULL)
+        return -1;
+    return 0;
 }
 
-/* Returns a connected socket. Otherwise it returns -1, sets errno, and *call is
- * the call that failed. */
-static int dial(const struct addrinfo *to, size_t number, int milliseconds,
+/* Gives the client a connection. Otherwise it returns -1, sets errno, and *call
+ * is the call that failed. */
+static int dial(struct crowd *crowd, struct crowd_client *client,
+                const struct addrinfo *to, int milliseconds,
                 const char **call) {
     *call = "socket";
-    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    client->fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (client->fd < 0)
         return -1;
-    if (set_up(fd, to, number, milliseconds, call) < 0) {
+    if (set_up(crowd, client, to, milliseconds, call) < 0) {
         int error = errno;
-        (void)close(fd); /* the error that counts is the one before */
+        (void)close(client->fd); /* the error that counts is the one before */
+        client->fd = -1;
         errno = error;
         return -1;
     }
-    return fd;
+    return 0;
 }
 
 /* Each client needs a descriptor. So we take as many as this system lets us
@@ -157,6 +167,8 @@ static int prepare(struct crowd *crowd, const char **call) {
     crowd->clients = calloc(crowd->count, sizeof *crowd->clients);
     if (crowd->clients == NULL)
         return -1;
+    for (size_t i = 0; i < crowd->count; i++)
+        crowd->clients[i].fd = -1; /* not connected yet */
     crowd->free = calloc(crowd->count, sizeof(struct crowd_client *));
     if (crowd->free == NULL)
         return -1;
@@ -178,8 +190,7 @@ static int prepare(struct crowd *crowd, const char **call) {
 static int connect_client(struct crowd *crowd, const struct addrinfo *to,
                           int milliseconds, const char **call) {
     struct crowd_client *client = &crowd->clients[crowd->alive];
-    client->fd = dial(to, crowd->alive, milliseconds, call);
-    if (client->fd < 0)
+    if (dial(crowd, client, to, milliseconds, call) < 0)
         return -1;
     crowd->alive++;
     set_free(crowd, client);
@@ -204,8 +215,14 @@ static int connect_all(struct crowd *crowd, const struct addrinfo *list,
 }
 
 int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
-               size_t size, int milliseconds, const char **call) {
-    *crowd = (struct crowd){.count = count, .size = size, .epoll = -1};
+               size_t size, int milliseconds, const struct secure *secure,
+               const char **call) {
+    *crowd = (struct crowd){
+        .count = count,
+        .size = size,
+        .epoll = -1,
+        .secure = *secure,
+    };
     int result = prepare(crowd, call);
     if (result == 0)
         result = connect_all(crowd, list, milliseconds, call);
@@ -215,6 +232,20 @@ int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
         errno = error;
     }
     return result;
+}
+
+static ssize_t send_bytes(const struct crowd_client *client, const char *bytes,
+                          size_t length) {
+    if (client->ssl != NULL)
+        return secure_send(client->ssl, bytes, length);
+    return send(client->fd, bytes, length, MSG_NOSIGNAL);
+}
+
+static ssize_t receive_bytes(const struct crowd_client *client, char *bytes,
+                             size_t length) {
+    if (client->ssl != NULL)
+        return secure_recv(client->ssl, bytes, length);
+    return recv(client->fd, bytes, length, 0);
 }
 
 /* Remembers that this call failed, and ends the connection. The next epoll_wait
@@ -245,8 +276,8 @@ static void set_sending_state(struct crowd *crowd, struct crowd_client *client,
 /* Sends the rest of the request, or as much of it as the kernel takes. */
 static void send_rest(struct crowd *crowd, struct crowd_client *client) {
     while (client->sent < crowd->size) {
-        ssize_t sent = send(client->fd, client->request + client->sent,
-                            crowd->size - client->sent, MSG_NOSIGNAL);
+        ssize_t sent = send_bytes(client, client->request + client->sent,
+                                  crowd->size - client->sent);
         if (sent >= 0) {
             client->sent += (size_t)sent;
         } else if (errno == EAGAIN) {
@@ -285,6 +316,8 @@ int crowd_is_busy(const struct crowd_client *client) {
 static enum crowd_news lose(struct crowd *crowd, struct crowd_client *client,
                             const char *call, const char *reason) {
     (void)snprintf(crowd->why, sizeof crowd->why, "%s: %s", call, reason);
+    secure_end(client->ssl);
+    client->ssl = NULL;
     (void)close(client->fd); /* this also takes it off epoll's list */
     crowd->alive--;
     if (crowd_is_busy(client))
@@ -303,7 +336,7 @@ static int is_worth_another_try(int error) {
 static enum crowd_news receive(struct crowd *crowd,
                                struct crowd_client *client) {
     static char piece[PIECE_BYTES];
-    ssize_t count = recv(client->fd, piece, sizeof piece, 0);
+    ssize_t count = receive_bytes(client, piece, sizeof piece);
     if (count < 0 && is_worth_another_try(errno))
         return CROWD_NOTHING;
     if (count < 0)
@@ -311,8 +344,9 @@ static enum crowd_news receive(struct crowd *crowd,
     if (count == 0)
         return lose(crowd, client, "recv", "closed by the server");
     size_t length = (size_t)count;
-    if (length > client->sent - client->received ||
-        memcmp(piece, client->request + client->received, length) != 0)
+    size_t outstanding = client->sent - client->received;
+    const char *expected = client->request + client->received;
+    if (length > outstanding || memcmp(piece, expected, length) != 0)
         return lose(crowd, client, "recv", "these bytes were not sent");
     client->received += length;
     if (client->received < crowd->size)
@@ -325,7 +359,7 @@ static enum crowd_news receive(struct crowd *crowd,
 /* Handles what epoll_wait has reported of this client. */
 static enum crowd_news handle(struct crowd *crowd, uint32_t events,
                               struct crowd_client *client) {
-    const uint32_t all_but_room_to_send = ~(uint32_t)EPOLLOUT;
+    const uint32_t input_or_end = EPOLLIN | EPOLLERR | EPOLLHUP;
     if (client == NULL)
         return CROWD_OTHER;
     if (client->state == CROWD_SENDING && (events & EPOLLOUT) != 0)
@@ -333,7 +367,7 @@ static enum crowd_news handle(struct crowd *crowd, uint32_t events,
     if (client->state == CROWD_FAILED)
         return lose(crowd, client, client->failed, strerror(client->error));
     /* After an error or an end, recv says what has happened. */
-    if ((events & all_but_room_to_send) != 0)
+    if ((events & input_or_end) != 0)
         return receive(crowd, client);
     return CROWD_NOTHING;
 }
@@ -371,17 +405,16 @@ enum crowd_news crowd_wait(struct crowd *crowd, int milliseconds,
     }
 }
 
-/* A client that could not be connected has the descriptor -1. Those behind it
- * have the 0 of calloc. That is never a client's: if 0 was free, epoll_create1
- * took it. */
 static void close_clients(struct crowd *crowd) {
     if (crowd->clients == NULL)
         return;
     for (size_t i = 0; i < crowd->count; i++) {
         struct crowd_client *client = &crowd->clients[i];
-        int was_connected = client->fd > 0;
-        if (was_connected && client->state != CROWD_LOST)
+        int was_connected = client->fd >= 0;
+        if (was_connected && client->state != CROWD_LOST) {
+            secure_end(client->ssl);
             (void)close(client->fd); /* there is nothing left to send */
+        }
     }
 }
 
@@ -392,5 +425,8 @@ void crowd_close(struct crowd *crowd) {
     free(crowd->clients);
     free(crowd->free);
     free(crowd->text);
-    *crowd = (struct crowd){.epoll = -1};
+    crowd->clients = NULL;
+    crowd->free = NULL;
+    crowd->text = NULL;
+    crowd->epoll = -1;
 }

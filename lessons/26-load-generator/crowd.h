@@ -5,6 +5,8 @@
 #ifndef CROWD_H
 #define CROWD_H
 
+#include "secure.h"
+
 #include <netdb.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +16,7 @@ enum {
     CROWD_SOURCES = 8,    /* addresses of ours that the clients come from */
     CROWD_SLICES = 65536, /* how many requests in a row are all different */
     CROWD_EVENTS = 256,   /* the most that one epoll_wait(2) reports */
-    CROWD_WHY_BYTES = 128,
+    CROWD_WHY_BYTES = SECURE_REASON_BYTES,
 };
 
 enum crowd_state {
@@ -26,7 +28,8 @@ enum crowd_state {
 };
 
 struct crowd_client {
-    int fd; /* open, unless the client is lost */
+    int fd;             /* open, unless the client is lost */
+    struct ssl_st *ssl; /* its connection of TLS, or NULL: plain TCP */
     enum crowd_state state;
     const char *request; /* the bytes of the request */
     size_t sent;         /* how many of them the kernel has taken */
@@ -52,11 +55,12 @@ struct crowd {
     char *text;
     size_t size;
     size_t next_slice;
+    struct secure secure; /* the crowd's copy; it does not close it */
     /* What epoll_wait reported last. */
     struct epoll_event events[CROWD_EVENTS];
     int event_count;
     int handled; /* how many of these events we have handled */
-    /* After CROWD_LOSS: the reason why that client was lost. */
+    /* After CROWD_LOSS, or after a handshake that failed: the reason. */
     char why[CROWD_WHY_BYTES];
 };
 
@@ -66,14 +70,18 @@ struct crowd {
  * has accepted it: it does not wait in the server's queue. If the address is in
  * 127.0.0.0/8, the clients come in turn from CROWD_SOURCES addresses of ours,
  * because each address has ports for some 28,000 clients only. Each client has
- * so many milliseconds to connect.
+ * so many milliseconds to connect. If secure has a context, the clients speak
+ * TLS. Then there is no first byte: a handshake says as much. The caller closes
+ * secure when it has closed the crowd.
  *
  * Returns 0, and then the caller gives the crowd to crowd_close in the end.
  * Otherwise it returns -1 and sets errno, *call is the name of the call that
- * failed, and everything is closed and freed again.
+ * failed, and everything is closed and freed again. If *call is "handshake",
+ * the reason is in crowd->why, and not in errno.
  */
 int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
-               size_t size, int milliseconds, const char **call);
+               size_t size, int milliseconds, const struct secure *secure,
+               const char **call);
 
 /*
  * Lets a free client send the next request, which has other bytes each time.

@@ -71,12 +71,15 @@ int64_t histogram_percentile(const struct histogram *histogram, int permille) {
     uint64_t counted = 0;
     for (int i = 0; i < HISTOGRAM_BUCKETS; i++) {
         counted += histogram->buckets[i];
-        if (counted >= place && last_of(i) < histogram->largest)
+        if (counted < place)
+            continue;
+        /* The time is in this bucket. The largest time of all may be in it,
+         * too, and we know that one exactly. */
+        if (last_of(i) < histogram->largest)
             return last_of(i);
+        return histogram->largest;
     }
-    /* The time is in the same bucket as the largest one, or there is no time.
-     */
-    return histogram->largest;
+    return 0; /* nothing was counted */
 }
 
 void histogram_write_percentiles(FILE *out, const struct histogram *histogram,

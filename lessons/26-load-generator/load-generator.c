@@ -7,13 +7,15 @@
  * processor time a reply costs, the server and us.
  *
  * usage: 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] [-r RATE]
- *                          [-p PID] HOST PORT
+ *                          [-p PID] [-C CAFILE] HOST PORT
  *
  * CLIENTS (50) send requests of BYTES (64) for SECONDS (2), after a warm-up of
  * a fifth of that. Without -r, each client sends when it has its last reply.
  * With -r, all clients together send RATE requests a second, whether replies
  * come or not. PID is the server's process: then we also print the processor
- * time of that process, but not of its children.
+ * time of that process, but not of its children. With -C, the clients speak
+ * TLS, and HOST must have a certificate from an authority in CAFILE; for that,
+ * this program must have been built with OpenSSL.
  *
  * Left out: a load that needs more than one processor, and servers whose reply
  * is not the request again.
@@ -49,10 +51,11 @@ enum {
 
 struct options {
     size_t clients;
-    size_t bytes;     /* of a request */
-    int milliseconds; /* the run, without the warm-up */
-    unsigned rate;    /* requests a second, or 0: a closed loop */
-    pid_t server;     /* its process, or 0 */
+    size_t bytes;        /* of a request */
+    int milliseconds;    /* the run, without the warm-up */
+    unsigned rate;       /* requests a second, or 0: a closed loop */
+    pid_t server;        /* its process, or 0 */
+    const char *ca_file; /* or NULL: no TLS */
     const char *host;
     const char *port;
 };
@@ -89,7 +92,8 @@ struct meter {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] "
-          "[-r RATE]\n                         [-p PID] HOST PORT\n",
+          "[-r RATE]\n                         [-p PID] [-C CAFILE] HOST "
+          "PORT\n",
           out);
     exit(status);
 }
@@ -110,7 +114,7 @@ static int parse_seconds(const char *text) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     for (;;) {
-        int option = getopt(argc, argv, "+hc:s:d:r:p:");
+        int option = getopt(argc, argv, "+hc:s:d:r:p:C:");
         if (option == -1)
             break;
         if (option == 'h')
@@ -125,6 +129,8 @@ static void parse_options(struct options *options, int argc, char **argv) {
             options->rate = parse_number(optarg);
         else if (option == 'p')
             options->server = (pid_t)parse_number(optarg);
+        else if (option == 'C')
+            options->ca_file = optarg;
         else
             usage(stderr, 2);
     }
@@ -194,7 +200,18 @@ static void stop_meter(struct meter *meter) {
     meter->used = end - meter->begin;
 }
 
-static void connect_crowd(struct crowd *crowd, const struct options *options) {
+/* Prepares TLS, if the command line asks for it. */
+static struct secure prepare_tls(const struct options *options) {
+    struct secure secure = {.name = options->host};
+    char reason[SECURE_REASON_BYTES];
+    if (options->ca_file != NULL &&
+        secure_open(&secure, options->ca_file, options->host, reason) < 0)
+        errx(1, "TLS with %s: %s", options->ca_file, reason);
+    return secure;
+}
+
+static void connect_crowd(struct crowd *crowd, const struct options *options,
+                          const struct secure *secure) {
     struct addrinfo *list;
     const char *call;
     int error = addr_resolve(options->host, options->port, AF_UNSPEC,
@@ -202,8 +219,12 @@ static void connect_crowd(struct crowd *crowd, const struct options *options) {
     if (error != 0)
         errx(1, "%s port %s: %s", options->host, options->port,
              gai_strerror(error));
-    if (crowd_open(crowd, list, options->clients, options->bytes, PATIENCE_MS,
-                   &call) < 0)
+    int result = crowd_open(crowd, list, options->clients, options->bytes,
+                            PATIENCE_MS, secure, &call);
+    if (result < 0 && crowd->why[0] != '\0')
+        errx(1, "%s %s port %s: %s", call, options->host, options->port,
+             crowd->why);
+    if (result < 0)
         err(1, "%s %s port %s", call, options->host, options->port);
     freeaddrinfo(list);
 }
@@ -432,13 +453,15 @@ int main(int argc, char **argv) {
         load.loop = OPEN_LOOP;
         load.interval = NS_PER_SECOND / options.rate;
     }
-    connect_crowd(&load.crowd, &options);
+    struct secure secure = prepare_tls(&options);
+    connect_crowd(&load.crowd, &options, &secure);
     load.timer = open_timer(&load.crowd);
     (void)printf("clients    %zu\n", options.clients);
     flush_output();
     measure(&load, (int64_t)options.milliseconds * NS_PER_MS, &server);
     (void)close(load.timer); /* nothing depends on it any more */
     crowd_close(&load.crowd);
+    secure_close(&secure);
     if (load.errors > 0)
         return 1;
     return 0;

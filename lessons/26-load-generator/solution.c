@@ -235,11 +235,12 @@ static long measure(const struct addrinfo *list, long rate,
  * there is none. */
 static long find_rate(const struct addrinfo *list, long limit,
                       struct deadline deadline) {
-    long good = 0;            /* the highest rate so far that was good */
-    long bad = MOST_RATE + 1; /* the lowest rate so far that was not good */
+    const long none = MOST_RATE + 1; /* more than any rate that we try */
+    long good = 0;                   /* the highest rate so far that was good */
+    long bad = none; /* the lowest rate so far that was not good */
     long rate = LEAST_RATE;
     /* Double the rate until it is not good, or until it is the highest rate. */
-    while (good < MOST_RATE && bad > MOST_RATE) {
+    while (good < MOST_RATE && bad == none) {
         if (measure(list, rate, deadline) <= limit)
             good = rate;
         else

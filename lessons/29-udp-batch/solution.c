@@ -31,7 +31,10 @@ enum {
     LARGEST_JOINED = 65535, /* what UDP_GRO joins has no more bytes */
     NUMBER_BYTES = 4,
     MOST_BYTES = 1400, /* of a packet */
-    WINDOW = 1024,     /* more than the 1000 that a packet may be late */
+    /* More than the 1000 that a packet may be late. It is a power of two, so
+     * number % WINDOW also goes on in order where the numbers begin again at 0.
+     */
+    WINDOW = 1024,
 };
 
 /* Room for one control message: the size of the packets that the kernel has

@@ -1,33 +1,112 @@
 /*
  * 31 exercise: a download that goes on where it was cut.
  *
+ * A colleague downloads a large file over a connection that breaks every few
+ * minutes. Each time she has to begin again. You write a program that goes on
+ * where the last download was cut, and notices when the file has changed in
+ * the meantime.
+ *
+ * It is called as `31-http-client [-t SECONDS] HOST PORT PATH FILE`, and
+ * speaks HTTP without TLS. It writes the bytes that come into `FILE.part`.
+ * When the download is whole, `FILE.part` becomes `FILE`. If the download is
+ * cut, `FILE.part` stays for the next run.
+ *
+ * To know whether the file on the server is still the same, there is a field
+ * in the reply, the ETag: `ETag: "a7c3"`. The server changes it whenever the
+ * file changes. The program keeps it in `FILE.etag`, as one line, with the
+ * quotes. A weak ETag begins with `W/`. It says only that two files are
+ * similar, so it does not help us.
+ *
+ * 1. It downloads a file. The request is a GET for PATH in HTTP/1.1, with a
+ *    Host field. FILE has exactly the bytes of the body, and the status is 0.
+ *    Then there is no `FILE.part` and no `FILE.etag`.
+ * 2. It reads a body with a Content-Length, one in chunks, and one that ends
+ *    with the connection. The head may come in any pieces. Before it there may
+ *    be another head, with a status from 100 to 199.
+ * 3. It reports a body that is cut, with status 1. What has come stays in
+ *    `FILE.part`, and the ETag in `FILE.etag`. There is no FILE, or it stays
+ *    as it was. The reason is on standard error.
+ * 4. It asks for the rest when there is a part and an ETag. The request then
+ *    has the fields Range and If-Range.
+ * 5. It appends the body of a 206 to the part. When the part is as long as the
+ *    Content-Range says, it becomes FILE. If the body ends before that, it was
+ *    cut, as in requirement 3.
+ * 6. It looks at the Content-Range of a 206. If the bytes do not begin where
+ *    the part ends, or do not go on to the end of the file, or if there is no
+ *    such field, it is an error with status 1. The part stays as it was.
+ * 7. It begins anew at a 200. The old part is thrown away, and the new ETag is
+ *    kept.
+ * 8. It takes the part for the whole file at a 416 whose length is that of the
+ *    part. The status is 0.
+ * 9. It begins anew at any other 416. It asks once more, without Range.
+ * 10. It keeps the part when the server fails. At a status such as 503 or 404,
+ *    or at no reply, it says so on standard error, with status 1. The part and
+ *    the ETag stay, so the next run goes on there.
+ * 11. It does not keep a weak ETag. If the new reply has a weak one, or none,
+ *    and the download is cut, the next run begins anew, without Range.
+ * 12. It can be cut again and again. Each run goes on where the last one
+ *    ended.
+ * 13. It waits at most SECONDS for the server to send something. Then it ends
+ *    with status 1, and keeps what has come. Without `-t`, SECONDS is 10.
+ *    While bytes come, the whole download may take longer.
+ * 14. It reports a file that it cannot write, with status 1. The reason is in
+ *    words, such as "No such file or directory".
+ * 15. It refuses a wrong number of arguments, with status 2. The first line on
+ *    standard error then begins with `usage:`.
+ * 16. It refuses an invalid port, with status 1. A port is a number from 1 to
+ *    65535, in digits alone. You may use the modules of `common/`, such as
+ *    `http.h`, `dial.h` and `deadline.h`. What you get for a start reads the
+ *    arguments already.
+ *
  * What is here compiles, checks its arguments, and fetches nothing. Your part
  * begins in main.
  */
 #define _GNU_SOURCE
 
 #include "addr.h"
+#include "deadline.h"
 
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { DEFAULT_PATIENCE_MS = 10 * 1000 };
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 31-http-client HOST PORT PATH FILE\n", out);
+    fputs("usage: 31-http-client [-t SECONDS] HOST PORT PATH FILE\n", out);
     exit(status);
 }
 
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
 int main(int argc, char **argv) {
-    if (argc == 2 && strcmp(argv[1], "-h") == 0)
-        usage(stdout, 0);
-    if (argc != 5)
+    int patience_ms = DEFAULT_PATIENCE_MS;
+    for (;;) {
+        int option = getopt(argc, argv, "+ht:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 't')
+            patience_ms = parse_seconds(optarg);
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 4)
         usage(stderr, 2);
-    const char *port = argv[2];
+    const char *port = argv[optind + 1];
     in_port_t number;
     if (addr_parse_port(port, strlen(port), 1, &number) < 0)
         errx(1, "%s is not a port: 1 to 65535", port);
 
     /* Your part: look at what you have, ask for the rest, and write it. */
+    (void)patience_ms; /* wait so long for the next bytes */
     return 0;
 }

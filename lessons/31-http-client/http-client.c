@@ -60,7 +60,8 @@ struct options {
 struct connection {
     int fd; /* or -1 if there is none */
     SSL_CTX *context;
-    SSL *ssl; /* or NULL for HTTP without TLS */
+    SSL *ssl;     /* or NULL for HTTP without TLS */
+    bool is_kept; /* it has had a request before */
     struct url server;
     struct deadline deadline;
     size_t begin; /* the unread bytes are those from begin to end */
@@ -79,7 +80,7 @@ struct output {
 enum outcome {
     DONE,
     FAILED,     /* which has been reported */
-    NOT_A_BYTE, /* the server has ended the connection before its reply */
+    NOT_A_BYTE, /* the connection has ended before the reply */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -150,6 +151,7 @@ static int open_connection(struct connection *connection, const struct url *url,
         .deadline = connection->deadline,
     };
     connection->server = *url;
+    connection->is_kept = false;
     connection->begin = 0;
     connection->end = 0;
     connection->fd = dial_connect(&dial);
@@ -214,7 +216,7 @@ static void warn_of_call(const struct connection *connection, const char *call,
 }
 
 /* Receives more bytes into the buffer, in which there must be room for one.
- * Returns how many, 0 at the end, or -1 after it has reported the error. */
+ * Returns what receive returns. */
 static ssize_t fill_buffer(struct connection *connection) {
     size_t unread = connection->end - connection->begin;
     memmove(connection->buffer, connection->buffer + connection->begin, unread);
@@ -222,11 +224,13 @@ static ssize_t fill_buffer(struct connection *connection) {
     connection->end = unread;
     ssize_t received = receive(connection, connection->buffer + unread,
                                sizeof connection->buffer - unread);
-    if (received < 0)
-        warn_of_call(connection, "recv from", "SSL_read");
-    else
+    if (received > 0)
         connection->end += (size_t)received;
     return received;
+}
+
+static void warn_of_receive(const struct connection *connection) {
+    warn_of_call(connection, "recv from", "SSL_read");
 }
 
 /* ---- The request -----------------------------------------------------------
@@ -264,6 +268,20 @@ static int send_request(struct connection *connection, const struct url *url) {
 /* ---- The head of the reply -------------------------------------------------
  */
 
+/* No byte of the head has come, and none will: the server has ended the
+ * connection (received is 0), or a call has failed (-1). A server may end a
+ * kept connection at any time. Then a failure is no reason to give up, unless
+ * our time is over. */
+static enum outcome end_without_head(const struct connection *connection,
+                                     ssize_t received) {
+    if (received == 0)
+        return NOT_A_BYTE;
+    if (connection->is_kept && errno != ETIMEDOUT)
+        return NOT_A_BYTE;
+    warn_of_receive(connection);
+    return FAILED;
+}
+
 /* Reads a head. The bytes behind it stay in the buffer. */
 static enum outcome read_head(struct connection *connection,
                               struct http_head *head) {
@@ -282,10 +300,12 @@ static enum outcome read_head(struct connection *connection,
             break;
         }
         ssize_t received = fill_buffer(connection);
-        if (received < 0)
+        if (received <= 0 && length == 0)
+            return end_without_head(connection, received);
+        if (received < 0) {
+            warn_of_receive(connection);
             return FAILED;
-        if (received == 0 && length == 0)
-            return NOT_A_BYTE;
+        }
         if (received == 0) {
             warnx("%s: the head of the reply is cut", connection->server.host);
             return FAILED;
@@ -331,6 +351,8 @@ static int write_output(struct output *output, const char *bytes,
 static ssize_t require_bytes(struct connection *connection) {
     if (connection->begin == connection->end) {
         ssize_t received = fill_buffer(connection);
+        if (received < 0)
+            warn_of_receive(connection);
         if (received <= 0)
             return received;
     }
@@ -408,27 +430,25 @@ static int copy_until_end(struct connection *connection,
     }
 }
 
-/* Copies the body into the output. *is_reusable says whether the connection is
- * good for another request. */
+/* Returns whether the server keeps the connection for another request: RFC
+ * 9112, section 9.3. */
+static bool is_reusable(const struct http_head *head) {
+    return head->minor >= 1 && !http_lists(head, "Connection", "close");
+}
+
+/* Copies the body into the output. */
 static int copy_body(struct connection *connection,
-                     const struct http_head *head, struct output *output,
-                     bool *is_reusable) {
+                     const struct http_head *head, struct output *output) {
     uint64_t length;
     const char *flaw;
-    *is_reusable = head->minor >= 1 && !http_lists(head, "Connection", "close");
     switch (http_reply_framing(head, false, &length, &flaw)) {
     case HTTP_NO_BODY:
         return 0;
     case HTTP_LENGTH:
         return copy_length(connection, length, output);
     case HTTP_CHUNKED:
-        /* With a length besides, something is wrong on the way: RFC 9112,
-         * section 6.3. */
-        if (http_find(head, "Content-Length") != NULL)
-            *is_reusable = false;
         return copy_chunks(connection, output);
     case HTTP_UNTIL_END:
-        *is_reusable = false;
         return copy_until_end(connection, output);
     case HTTP_CONFUSED:
         break;
@@ -440,6 +460,13 @@ static int copy_body(struct connection *connection,
 /* ---- The file --------------------------------------------------------------
  */
 
+/* Returns whether a file that we replace would be lost for others: a folder, or
+ * a device such as /dev/null. */
+static bool is_special(const char *path) {
+    struct stat file;
+    return stat(path, &file) == 0 && !S_ISREG(file.st_mode);
+}
+
 /* A new file has another name until it is whole. So nobody takes a part of it
  * for the whole, and an old file stays as it was when we fail. */
 static int open_output(struct output *output, const char *path) {
@@ -447,6 +474,10 @@ static int open_output(struct output *output, const char *path) {
     if (path == NULL) {
         output->file = stdout;
         return 0;
+    }
+    if (is_special(path)) {
+        warnx("%s: it is there, and is not a regular file", path);
+        return -1;
     }
     int length = snprintf(output->part, sizeof output->part, "%s.XXXXXX", path);
     if ((size_t)length >= sizeof output->part) {
@@ -501,25 +532,24 @@ static void discard_output(struct output *output) {
  */
 
 /* Uses the connection that we have, if it goes to the right server, or opens a
- * new one. *is_kept says which. */
+ * new one. */
 static int choose_connection(struct connection *connection,
-                             const struct url *url, const char *ca_file,
-                             bool *is_kept) {
-    *is_kept =
-        connection->fd >= 0 && url_has_same_server(&connection->server, url);
-    if (*is_kept)
+                             const struct url *url, const char *ca_file) {
+    if (connection->fd >= 0 && url_has_same_server(&connection->server, url)) {
+        connection->is_kept = true;
         return 0;
+    }
     close_connection(connection, true);
     return open_connection(connection, url, ca_file);
 }
 
 /* Sends the request, and reads the head of the reply. */
 static enum outcome exchange_once(struct connection *connection,
-                                  const struct url *url, bool is_kept,
+                                  const struct url *url,
                                   struct http_head *head) {
     if (send_request(connection, url) == 0)
         return read_final_head(connection, head);
-    if (is_kept)
+    if (connection->is_kept && errno != ETIMEDOUT)
         return NOT_A_BYTE; /* the server has ended it in the meantime */
     warn_of_call(connection, "send to", "SSL_write");
     return FAILED;
@@ -531,15 +561,14 @@ static enum outcome exchange_once(struct connection *connection,
 static enum outcome exchange(struct connection *connection,
                              const struct url *url, const char *ca_file,
                              struct http_head *head) {
-    bool is_kept;
-    if (choose_connection(connection, url, ca_file, &is_kept) < 0)
+    if (choose_connection(connection, url, ca_file) < 0)
         return FAILED;
-    enum outcome outcome = exchange_once(connection, url, is_kept, head);
-    if (outcome == NOT_A_BYTE && is_kept) {
+    enum outcome outcome = exchange_once(connection, url, head);
+    if (outcome == NOT_A_BYTE && connection->is_kept) {
         close_connection(connection, false);
         if (open_connection(connection, url, ca_file) < 0)
             return FAILED;
-        outcome = exchange_once(connection, url, false, head);
+        outcome = exchange_once(connection, url, head);
     }
     if (outcome == NOT_A_BYTE) {
         warnx("%s: it has ended without a reply", url->host);
@@ -607,20 +636,39 @@ static int follow(struct url *next, const struct url *url,
     return 0;
 }
 
-/* Passes over the body of a redirect, or ends the connection if that is easier.
- */
+/* Passes over so many bytes. Returns false if they do not come. That is not
+ * reported, because nobody wants these bytes. */
+static bool skip_bytes(struct connection *connection, uint64_t left) {
+    while (left > 0) {
+        size_t unread = connection->end - connection->begin;
+        if (unread == 0 && fill_buffer(connection) <= 0)
+            return false;
+        size_t part = connection->end - connection->begin;
+        if (part > left)
+            part = (size_t)left;
+        connection->begin += part;
+        left -= part;
+    }
+    return true;
+}
+
+/* Passes over the body of a redirect, or closes the connection if that is
+ * easier. */
 static void skip_body(struct connection *connection,
                       const struct http_head *head) {
-    struct output nowhere = {0};
     uint64_t length;
     const char *flaw;
-    bool is_reusable = false;
     enum http_framing framing = http_reply_framing(head, false, &length, &flaw);
     bool is_short = framing == HTTP_LENGTH && length <= LONGEST_REDIRECT_BODY;
-    if (is_short && copy_body(connection, head, &nowhere, &is_reusable) == 0 &&
-        is_reusable)
+    if (is_short && is_reusable(head) && skip_bytes(connection, length))
         return;
     close_connection(connection, true);
+}
+
+/* Returns whether the reply is what we wanted. We have not asked for a part, so
+ * 206 Partial Content is not. */
+static bool is_success(const struct http_head *head) {
+    return head->status >= 200 && head->status < 300 && head->status != 206;
 }
 
 /* Writes the reply that we have reached. Returns the program's status. */
@@ -628,23 +676,21 @@ static int write_reply(struct connection *connection, const struct url *url,
                        const struct http_head *head,
                        const struct options *options) {
     struct output output = {0};
-    bool is_reusable;
-    bool is_success = head->status >= 200 && head->status < 300;
     int status = 0;
     if (options->prints_head)
         print_head(connection, head);
     /* What is not what we wanted is shown, but becomes no file. */
     const char *path = options->path;
-    if (!is_success) {
+    if (!is_success(head)) {
         warn_of_status(url, head);
         path = NULL;
         status = 1;
     }
     if (open_output(&output, path) < 0)
         return 1;
-    if (!is_success && options->path != NULL)
+    if (!is_success(head) && options->path != NULL)
         output.file = NULL;
-    if (copy_body(connection, head, &output, &is_reusable) < 0) {
+    if (copy_body(connection, head, &output) < 0) {
         (void)fflush(stdout); /* what has come is shown */
         discard_output(&output);
         return 1;

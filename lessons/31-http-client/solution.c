@@ -1,7 +1,7 @@
 /*
  * 31 exercise: a download that goes on where it was cut. One good answer.
  *
- * usage: 31-http-client HOST PORT PATH FILE
+ * usage: 31-http-client [-t SECONDS] HOST PORT PATH FILE
  */
 #define _GNU_SOURCE
 
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 enum {
-    PATIENCE_MS = 10 * 1000, /* the server must send something within it */
+    DEFAULT_PATIENCE_MS = 10 * 1000,
     NAME_BYTES = 4096,
     ETAG_BYTES = 1024,
     REQUEST_BYTES = 16384,
@@ -35,16 +35,19 @@ struct download {
     const char *host;
     const char *port;
     const char *path;
+    int patience_ms;            /* we wait so long for the next bytes */
     const char *file;           /* its name, when it is whole */
     char part[NAME_BYTES];      /* its name until then */
     char etag_file[NAME_BYTES]; /* the file with its ETag */
     uint64_t have;              /* so many bytes we have of it */
+    uint64_t total;             /* and it has so many, as a 206 says */
     char etag[ETAG_BYTES];      /* or "" */
 };
 
 /* A connection, and the bytes that have come and are not read yet. */
 struct connection {
     int fd;
+    int patience_ms;
     size_t begin;
     size_t end;
     char buffer[HTTP_HEAD_BYTES];
@@ -59,7 +62,7 @@ enum meaning {
 };
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 31-http-client HOST PORT PATH FILE\n", out);
+    fputs("usage: 31-http-client [-t SECONDS] HOST PORT PATH FILE\n", out);
     exit(status);
 }
 
@@ -127,7 +130,7 @@ static int connect_to(const struct download *download) {
         .port = download->port,
         .family = AF_UNSPEC,
         .delay_ms = DIAL_DELAY_MS,
-        .deadline = deadline_after(PATIENCE_MS),
+        .deadline = deadline_after(download->patience_ms),
     };
     int fd = dial_connect(&dial);
     if (fd < 0 && dial.lookup_error != 0)
@@ -155,8 +158,8 @@ static void send_request(const struct connection *connection,
                  download->path, download->host, download->port, range);
     if (length >= REQUEST_BYTES)
         errx(1, "the path is too long");
-    if (deadline_send(deadline_after(PATIENCE_MS), connection->fd, request,
-                      (size_t)length, &sent) < 0)
+    if (deadline_send(deadline_after(download->patience_ms), connection->fd,
+                      request, (size_t)length, &sent) < 0)
         err(1, "send to %s", download->host);
 }
 
@@ -168,7 +171,7 @@ static size_t fill_buffer(struct connection *connection) {
     connection->begin = 0;
     connection->end = unread;
     ssize_t received = deadline_recv(
-        deadline_after(PATIENCE_MS), connection->fd,
+        deadline_after(connection->patience_ms), connection->fd,
         connection->buffer + unread, sizeof connection->buffer - unread);
     if (received < 0)
         err(1, "recv");
@@ -225,12 +228,10 @@ static bool take_text(struct http_text *text, const char *wanted) {
 
 /* Reads "bytes 100-199/200" of a 206. Returns false unless these bytes begin
  * where ours end, and go on to the end of the file. */
-static bool is_rest(const struct http_head *head,
-                    const struct download *download) {
+static bool is_rest(const struct http_head *head, struct download *download) {
     const struct http_text *field = http_find(head, "Content-Range");
     uint64_t first;
     uint64_t last;
-    uint64_t total;
     if (field == NULL)
         return false;
     struct http_text text = *field;
@@ -238,9 +239,10 @@ static bool is_rest(const struct http_head *head,
         return false;
     if (!take_text(&text, "-") || !take_number(&text, &last))
         return false;
-    if (!take_text(&text, "/") || !take_number(&text, &total))
+    if (!take_text(&text, "/") || !take_number(&text, &download->total))
         return false;
-    return text.length == 0 && first == download->have && last + 1 == total;
+    return text.length == 0 && first == download->have &&
+           last + 1 == download->total;
 }
 
 /* Reads the "bytes *" + "/200" of a 416: the file has so many bytes. */
@@ -257,7 +259,7 @@ static bool is_complete(const struct http_head *head,
 }
 
 static enum meaning judge(const struct http_head *head,
-                          const struct download *download) {
+                          struct download *download) {
     if (head->status == 200)
         return ALL_OF_IT;
     if (head->status == 206 && download->have > 0) {
@@ -278,25 +280,28 @@ static enum meaning judge(const struct http_head *head,
  */
 
 /* Opens the part for the bytes that come: behind what we have, or anew. */
-static FILE *open_part(const struct download *download, enum meaning meaning) {
+static FILE *open_part(struct download *download, enum meaning meaning) {
     const char *mode = "ae";
-    if (meaning == ALL_OF_IT)
+    if (meaning == ALL_OF_IT) {
         mode = "we";
+        download->have = 0;
+    }
     FILE *file = fopen(download->part, mode);
     if (file == NULL)
         err(1, "%s", download->part);
     return file;
 }
 
-static void write_part(const struct download *download, FILE *file,
-                       const char *bytes, size_t length) {
+static void write_part(struct download *download, FILE *file, const char *bytes,
+                       size_t length) {
     if (fwrite(bytes, 1, length, file) != length)
         err(1, "%s", download->part);
+    download->have += length;
 }
 
 /* Copies the chunks. Returns false when the body is cut. */
 static bool copy_chunks(struct connection *connection,
-                        const struct download *download, FILE *file) {
+                        struct download *download, FILE *file) {
     struct http_chunks chunks = {0};
     for (;;) {
         const char *data;
@@ -321,7 +326,7 @@ static bool copy_chunks(struct connection *connection,
 
 /* Copies up to so many bytes. Returns false when there are fewer. */
 static bool copy_length(struct connection *connection, uint64_t left,
-                        const struct download *download, FILE *file) {
+                        struct download *download, FILE *file) {
     while (left > 0) {
         if (connection->begin == connection->end &&
             fill_buffer(connection) == 0)
@@ -340,8 +345,8 @@ static bool copy_length(struct connection *connection, uint64_t left,
 /* Copies the body. What comes stays in the part, even if the body is cut: the
  * next run goes on there. */
 static void copy_body(struct connection *connection,
-                      const struct http_head *head,
-                      const struct download *download, FILE *file) {
+                      const struct http_head *head, struct download *download,
+                      FILE *file) {
     uint64_t length;
     const char *flaw;
     bool is_whole = true;
@@ -380,6 +385,7 @@ static bool ask(struct download *download) {
     static struct http_head head;
     connection.begin = 0;
     connection.end = 0;
+    connection.patience_ms = download->patience_ms;
     connection.fd = connect_to(download);
     send_request(&connection, download);
     read_head(&connection, &head);
@@ -391,24 +397,47 @@ static bool ask(struct download *download) {
         copy_body(&connection, &head, download, file);
         if (fclose(file) == EOF)
             err(1, "%s", download->part);
+        if (meaning == THE_REST && download->have != download->total)
+            errx(1, "the body is not as long as its Content-Range says");
     }
     (void)close(connection.fd);
     return meaning != START_AGAIN;
 }
 
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
+static void parse_arguments(struct download *download, int argc, char **argv) {
+    in_port_t port;
+    download->patience_ms = DEFAULT_PATIENCE_MS;
+    for (;;) {
+        int option = getopt(argc, argv, "+ht:");
+        if (option == -1)
+            break;
+        if (option == 'h')
+            usage(stdout, 0);
+        else if (option == 't')
+            download->patience_ms = parse_seconds(optarg);
+        else
+            usage(stderr, 2);
+    }
+    if (argc - optind != 4)
+        usage(stderr, 2);
+    download->host = argv[optind];
+    download->port = argv[optind + 1];
+    download->path = argv[optind + 2];
+    download->file = argv[optind + 3];
+    if (addr_parse_port(download->port, strlen(download->port), 1, &port) < 0)
+        errx(1, "%s is not a port: 1 to 65535", download->port);
+}
+
 int main(int argc, char **argv) {
     static struct download download;
-    in_port_t port;
-    if (argc == 2 && strcmp(argv[1], "-h") == 0)
-        usage(stdout, 0);
-    if (argc != 5)
-        usage(stderr, 2);
-    download.host = argv[1];
-    download.port = argv[2];
-    download.path = argv[3];
-    download.file = argv[4];
-    if (addr_parse_port(argv[2], strlen(argv[2]), 1, &port) < 0)
-        errx(1, "%s is not a port: 1 to 65535", argv[2]);
+    parse_arguments(&download, argc, argv);
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     make_name(download.part, download.file, ".part");

@@ -152,12 +152,13 @@ static bool has_scheme(const char *reference, size_t length) {
     return i < length && reference[i] == ':';
 }
 
-/* Removes the last part of a path: "/a/b" becomes "/a". */
-static void remove_last_part(char *path, size_t *length) {
-    while (*length > 0 && path[*length - 1] != '/')
-        (*length)--;
-    if (*length > 0)
-        (*length)--;
+/* Returns how long a path is without its last part: "/a" of "/a/b". */
+static size_t length_of_parent(const char *path, size_t length) {
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    if (length > 0)
+        length--;
+    return length;
 }
 
 /* Takes "." and ".." out of a path, which begins with a slash, and has a query
@@ -173,7 +174,7 @@ static void remove_dots(char *text) {
         bool is_two_dots =
             length == 3 && text[at + 1] == '.' && text[at + 2] == '.';
         if (is_two_dots)
-            remove_last_part(text, &written);
+            written = length_of_parent(text, written);
         if (!is_dot && !is_two_dots) {
             memmove(text + written, text + at, length);
             written += length;
@@ -220,7 +221,7 @@ static size_t kept_length(const struct url *base, const char *reference,
 
 int url_resolve(struct url *url, const struct url *base, const char *reference,
                 size_t length, const char **flaw) {
-    char text[2 * URL_BYTES + URL_HOST_BYTES];
+    char text[2 * URL_BYTES + URL_HOST_BYTES + sizeof "https://[]:65535"];
     if (length >= URL_BYTES)
         return fail(flaw, "it is too long");
     if (has_scheme(reference, length))

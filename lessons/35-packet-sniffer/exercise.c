@@ -81,8 +81,10 @@ static FILE *open_file(const char *path) {
 static bool read_packet(FILE *file, struct packet *packet) {
     static uint8_t frame[LARGEST_FRAME];
     uint8_t header[RECORD_BYTES];
-    size_t captured = 54;
-    size_t length = 54;
+    /* These are the bytes of three headers: 14 of Ethernet, 20 of IPv4, and 20
+     * of TCP. */
+    size_t captured = 14 + 20 + 20;
+    size_t length = captured;
     if (fread(header, sizeof header, 1, file) != 1)
         return false;
     /* 1. Here, take the time and both lengths from the header. In which order

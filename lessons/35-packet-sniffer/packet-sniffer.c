@@ -3,8 +3,8 @@
  *
  * Shows a socket that gets the frames themselves, with all their headers:
  * packet(7). A program in the kernel, which filter.c writes, drops the frames
- * that we did not ask for. common/packet.c reads what the others
- * say. Both modules belong to this lesson, so read them too.
+ * that we did not ask for. common/packet.c reads what the others say. Both
+ * modules belong to this lesson, so read them too.
  *
  * usage: 35-packet-sniffer [-i INTERFACE] [-c COUNT] [-w FILE] [-p PORT]
  *
@@ -126,29 +126,25 @@ static unsigned parse_number(const char *text) {
 static struct options parse_options(int argc, char **argv) {
     struct options options = {.interface = "lo"};
     for (;;) {
-        switch (getopt(argc, argv, "hi:c:w:p:")) {
-        case 'i':
-            options.interface = optarg;
+        int option = getopt(argc, argv, "hi:c:w:p:");
+        if (option == -1)
             break;
-        case 'c':
-            options.count = parse_number(optarg);
-            break;
-        case 'w':
-            options.path = optarg;
-            break;
-        case 'p':
-            options.port = (in_port_t)parse_number(optarg);
-            break;
-        case 'h':
+        if (option == 'h')
             usage(stdout, 0);
-        case -1: /* no option is left */
-            if (optind != argc)
-                usage(stderr, 2);
-            return options;
-        default:
+        else if (option == 'i')
+            options.interface = optarg;
+        else if (option == 'c')
+            options.count = parse_number(optarg);
+        else if (option == 'w')
+            options.path = optarg;
+        else if (option == 'p')
+            options.port = (in_port_t)parse_number(optarg);
+        else
             usage(stderr, 2);
-        }
     }
+    if (optind != argc)
+        usage(stderr, 2);
+    return options;
 }
 
 /* A signal that comes just before recvmsg begins to wait does not end it. So
@@ -201,8 +197,8 @@ static unsigned hardware_of(int fd) {
 static void attach_filter(int fd, in_port_t port, bool only_sent) {
     struct filter_instruction room[FILTER_INSTRUCTIONS];
     struct filter filter = filter_make(room, port, only_sent);
-    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) <
-        0)
+    const socklen_t size = sizeof filter;
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, size) < 0)
         err(1, "setsockopt SO_ATTACH_FILTER");
 }
 
@@ -246,10 +242,8 @@ static void insert_tag(struct frame *frame, uint16_t type, uint16_t tag) {
         return;
     memmove(frame->bytes + TYPE_AT + TAG_BYTES, frame->bytes + TYPE_AT,
             frame->captured - TYPE_AT);
-    type = htons(type);
-    tag = htons(tag);
-    memcpy(frame->bytes + TYPE_AT, &type, sizeof type);
-    memcpy(frame->bytes + TYPE_AT + sizeof type, &tag, sizeof tag);
+    const uint16_t on_the_wire[] = {htons(type), htons(tag)};
+    memcpy(frame->bytes + TYPE_AT, on_the_wire, sizeof on_the_wire);
     frame->captured += TAG_BYTES;
     frame->length += TAG_BYTES;
 }
@@ -349,9 +343,12 @@ static void write_frame(FILE *file, const char *path,
     header.nanoseconds = (uint32_t)frame->time.tv_nsec;
     header.captured = (uint32_t)frame->captured;
     header.length = (uint32_t)frame->length;
-    if (fwrite(&header, sizeof header, 1, file) != 1 ||
-        fwrite(frame->bytes, 1, frame->captured, file) != frame->captured ||
-        fflush(file) == EOF)
+    if (fwrite(&header, sizeof header, 1, file) != 1)
+        err(1, "%s", path);
+    size_t written = fwrite(frame->bytes, 1, frame->captured, file);
+    if (written < frame->captured)
+        err(1, "%s", path);
+    if (fflush(file) == EOF)
         err(1, "%s", path);
 }
 
@@ -373,9 +370,11 @@ static void print_time(struct timespec time, struct timespec first) {
 /* The filter keeps some frames about which it cannot decide. A damaged packet
  * in which no port can be read may be one of the port, so it is shown. */
 static bool is_wanted(const struct packet *packet, in_port_t port) {
-    if (port == 0 || packet->from.port == port || packet->to.port == port)
+    if (port == 0) /* all ports are wanted */
         return true;
-    return packet->flaw != NULL;
+    if (packet->flaw != NULL)
+        return true;
+    return packet->from.port == port || packet->to.port == port;
 }
 
 static void print_packet(struct packet *packet,

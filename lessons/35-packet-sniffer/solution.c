@@ -135,9 +135,10 @@ static bool read_segment(const struct capture *capture,
     if (!capture->has_nanoseconds)
         fraction *= NS_PER_US;
     segment->time = seconds * NS_PER_SECOND + fraction;
-    /* Whether it has a flaw, our caller asks. */
+    /* Our caller looks at the packet's flaw. */
     (void)packet_parse(&segment->packet, frame, captured, length);
-    segment->packet.payload = NULL; /* the next frame takes its place */
+    /* The payload is in our frame, and the next call overwrites that. */
+    segment->packet.payload = NULL;
     return true;
 }
 

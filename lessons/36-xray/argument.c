@@ -25,10 +25,11 @@ static struct memory memory_at(const struct argument *argument, size_t i) {
     return (struct memory){argument->task, argument->values[i]};
 }
 
-/* Reads an int of the program's; returns whether it could be read. */
-static bool read_int(struct memory memory, int *value) {
-    size_t got = trace_read(memory.task, memory.address, value, sizeof *value);
-    return got == sizeof *value;
+/* Reads size bytes of the program's memory. Returns whether all of them could
+ * be read. */
+static bool read_value(struct memory memory, void *value, size_t size) {
+    size_t got = trace_read(memory.task, memory.address, value, size);
+    return got == size;
 }
 
 /* ---- numbers --------------------------------------------------------------*/
@@ -44,9 +45,7 @@ static void write_number(FILE *out, const struct argument *argument) {
 /* Where in a file a call begins: sendfile(2), splice(2). */
 static void write_offset(FILE *out, const struct argument *argument) {
     int64_t offset = 0;
-    struct memory memory = memory_at(argument, 0);
-    if (trace_read(memory.task, memory.address, &offset, sizeof offset) ==
-        sizeof offset)
+    if (read_value(memory_at(argument, 0), &offset, sizeof offset))
         (void)fprintf(out, "offset %" PRId64, offset);
 }
 
@@ -101,10 +100,12 @@ static void write_fcntl(FILE *out, const struct argument *argument) {
 }
 
 static void write_ioctl(FILE *out, const struct argument *argument) {
+    uint64_t request = argument->values[0];
     int value = 0;
-    constant_write(out, CONSTANT_IOCTL_REQUEST, (unsigned)argument->values[0]);
-    if (argument->values[0] == FIONBIO &&
-        read_int(memory_at(argument, 1), &value))
+    constant_write(out, CONSTANT_IOCTL_REQUEST, (unsigned)request);
+    if (request != FIONBIO)
+        return;
+    if (read_value(memory_at(argument, 1), &value, sizeof value))
         (void)fprintf(out, ", %d", value);
 }
 
@@ -151,11 +152,13 @@ static void write_wanted(FILE *out, const struct argument *argument) {
 static void write_selected(FILE *out, const struct argument *argument) {
     static const char *const names[] = {"read", "write", "except"};
     const char *separator = "";
+    uint64_t descriptors = argument->values[0];
     for (size_t i = 0; i < 3; i++) {
+        struct memory set = memory_at(argument, 1 + i);
         char name[16];
         (void)snprintf(name, sizeof name, "%s%s", separator, names[i]);
-        if (memory_write_set(out, memory_at(argument, 1 + i), name,
-                             argument->values[0]) > 0)
+        int written = memory_write_set(out, set, name, descriptors);
+        if (written > 0)
             separator = ", ";
     }
 }
@@ -197,7 +200,8 @@ static bool find_options(int level, enum constant_group *options) {
     }
 }
 
-/* Level and option. The level SOL_SOCKET goes without saying. */
+/* Writes level and option. The level SOL_SOCKET is left out: the names of its
+ * options begin with SO_, so that a reader knows it. */
 static void write_option_name(FILE *out, const struct argument *argument) {
     int level = (int)argument->values[0];
     unsigned option = (unsigned)argument->values[1];
@@ -215,8 +219,7 @@ static void write_option_name(FILE *out, const struct argument *argument) {
 
 static void write_linger(FILE *out, struct memory memory) {
     struct linger value = {0};
-    if (trace_read(memory.task, memory.address, &value, sizeof value) ==
-        sizeof value)
+    if (read_value(memory, &value, sizeof value))
         (void)fprintf(out, ", {%d, %d}", value.l_onoff, value.l_linger);
 }
 
@@ -240,8 +243,7 @@ static bool write_group(FILE *out, const struct argument *argument) {
 /* Writes the IPv4 address that stands in this memory. */
 static void write_address_in(FILE *out, struct memory memory) {
     uint8_t bytes[4];
-    if (trace_read(memory.task, memory.address, bytes, sizeof bytes) ==
-        sizeof bytes)
+    if (read_value(memory, bytes, sizeof bytes))
         (void)fprintf(out, ", %u.%u.%u.%u", bytes[0], bytes[1], bytes[2],
                       bytes[3]);
 }
@@ -255,8 +257,7 @@ static void write_interface(FILE *out, const struct argument *argument) {
         write_address_in(out, memory);
         return;
     }
-    if (trace_read(memory.task, memory.address, &request, sizeof request) !=
-        sizeof request)
+    if (!read_value(memory, &request, sizeof request))
         return;
     if (request.imr_ifindex != 0) {
         (void)fprintf(out, ", interface %d", request.imr_ifindex);
@@ -266,53 +267,79 @@ static void write_interface(FILE *out, const struct argument *argument) {
     write_address_in(out, memory);
 }
 
-/* A number of one byte, which some options of IP may have. */
-static void write_byte(FILE *out, const struct argument *argument) {
-    uint8_t value;
-    struct memory memory = memory_at(argument, 2);
-    if (trace_read(memory.task, memory.address, &value, 1) == 1)
+/* Writes a number of one byte, which some options of IP may have. */
+static void write_byte(FILE *out, struct memory memory) {
+    uint8_t value = 0;
+    if (read_value(memory, &value, sizeof value))
         (void)fprintf(out, ", %u", value);
+}
+
+/* Writes a number. A value of another size than a number has is not shown. */
+static void write_int(FILE *out, struct memory memory, uint64_t length) {
+    int value = 0;
+    if (length == sizeof value && read_value(memory, &value, sizeof value))
+        (void)fprintf(out, ", %d", value);
+}
+
+static void write_timeout(FILE *out, struct memory memory) {
+    int first = 0;
+    if (!read_value(memory, &first, sizeof first))
+        return; /* there is nothing to write behind the comma */
+    (void)fputs(", ", out);
+    memory_write_time(out, memory, MICROSECONDS);
+}
+
+/* Writes the value of an option at the level SOL_SOCKET. */
+static void write_socket_option(FILE *out, const struct argument *argument) {
+    struct memory memory = memory_at(argument, 2);
+    switch (argument->values[1]) {
+    case SO_LINGER:
+        write_linger(out, memory);
+        break;
+    case SO_RCVTIMEO:
+    case SO_SNDTIMEO:
+        write_timeout(out, memory);
+        break;
+    default:
+        write_int(out, memory, argument->values[3]);
+        break;
+    }
 }
 
 static void write_option(FILE *out, const struct argument *argument) {
     int level = (int)argument->values[0];
     uint64_t option = argument->values[1];
     struct memory memory = memory_at(argument, 2);
+    uint64_t length = argument->values[3];
+    bool is_interface = level == IPPROTO_IP && option == IP_MULTICAST_IF;
     enum constant_group options;
-    int value = 0;
     write_option_name(out, argument);
-    if (!find_options(level, &options) || write_group(out, argument))
+    if (!find_options(level, &options))
         return;
-    if (argument->values[3] == 1) {
-        write_byte(out, argument);
+    bool has_group = write_group(out, argument);
+    if (has_group)
         return;
-    }
-    if (level == IPPROTO_IP && option == IP_MULTICAST_IF) {
+    if (length == 1)
+        write_byte(out, memory);
+    else if (is_interface)
         write_interface(out, argument);
-        return;
-    }
-    if (!read_int(memory, &value))
-        return;
-    if (level == SOL_SOCKET && option == SO_LINGER) {
-        write_linger(out, memory);
-    } else if (level == SOL_SOCKET &&
-               (option == SO_RCVTIMEO || option == SO_SNDTIMEO)) {
-        (void)fputs(", ", out);
-        memory_write_time(out, memory, MICROSECONDS);
-    } else if (argument->values[3] == sizeof value) {
-        (void)fprintf(out, ", %d", value);
-    }
+    else if (level == SOL_SOCKET)
+        write_socket_option(out, argument);
+    else
+        write_int(out, memory, length);
 }
 
 /* ---- memory that the call fills -------------------------------------------*/
 
-/* Of what will come, nothing can be said before but how much may come. */
+/* Before the call, we know only how many bytes, or events, may come. */
 static void write_room(FILE *out, const struct argument *argument) {
     (void)fprintf(out, "%" PRIu64, argument->values[1]);
 }
 
+/* The same where there is room in several pieces, whose sum is not in any
+ * argument. */
 static void write_dots(FILE *out, const struct argument *argument) {
-    (void)argument; /* the room is in several pieces */
+    (void)argument;
     (void)fputs("...", out);
 }
 
@@ -332,15 +359,18 @@ static void write_filled_message(FILE *out, const struct argument *argument) {
 
 static void write_filled_address(FILE *out, const struct argument *argument) {
     int length = 0;
-    if (read_int(memory_at(argument, 1), &length))
+    if (read_value(memory_at(argument, 1), &length, sizeof length))
         memory_write_address(out, memory_at(argument, 0), (unsigned)length);
 }
 
 static void write_filled_option(FILE *out, const struct argument *argument) {
     int value = 0;
     int length = 0;
-    if (!read_int(memory_at(argument, 2), &value) ||
-        !read_int(memory_at(argument, 3), &length) || length != sizeof value)
+    if (!read_value(memory_at(argument, 2), &value, sizeof value))
+        return;
+    if (!read_value(memory_at(argument, 3), &length, sizeof length))
+        return;
+    if (length != sizeof value)
         return;
     if (argument->values[1] != SO_ERROR) {
         (void)fprintf(out, "[%u]", (unsigned)value);
@@ -361,20 +391,21 @@ static void write_filled_epoll(FILE *out, const struct argument *argument) {
 }
 
 static void write_filled_pair(FILE *out, const struct argument *argument) {
-    struct memory memory = memory_at(argument, 0);
-    int two[2] = {0};
-    if (trace_read(memory.task, memory.address, two, sizeof two) == sizeof two)
-        (void)fprintf(out, "[%d, %d]", two[0], two[1]);
+    int pair[2] = {0};
+    if (read_value(memory_at(argument, 0), pair, sizeof pair))
+        (void)fprintf(out, "[%d, %d]", pair[0], pair[1]);
 }
 
 /* ---- the table ------------------------------------------------------------*/
 
+/* Whether an argument is written before the call. */
 enum before {
     HIDDEN,
     SHOWN,
     SHOWN_UNLESS_ZERO,
 };
 
+/* Whether an argument is written after the call. */
 enum after {
     NOT_FILLED,
     ALWAYS_FILLED,
@@ -385,10 +416,10 @@ enum after {
 typedef void writer(FILE *out, const struct argument *argument);
 
 static const struct form {
-    unsigned width;
+    unsigned width; /* see argument_width */
     enum before before;
-    writer *write_before;
-    writer *write_after;
+    writer *write_before; /* NULL where it is HIDDEN */
+    writer *write_after;  /* NULL where it is NOT_FILLED */
     enum after after;
 } forms[] = {
     [ARG_NONE] = {0, HIDDEN, NULL, NULL, NOT_FILLED},

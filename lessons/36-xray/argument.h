@@ -57,7 +57,7 @@ enum argument_kind {
 };
 
 struct argument {
-    pid_t task; /* whose call it is */
+    pid_t task; /* that makes the call */
     enum argument_kind kind;
     const uint64_t *values; /* as many as argument_width tells */
     int64_t result;         /* of the call, once it has returned */

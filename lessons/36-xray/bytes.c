@@ -1,29 +1,36 @@
 #include "bytes.h"
 
 #include <stdbool.h>
-#include <string.h>
-
-/* Characters that have a letter in C, and these letters. */
-static const char special[] = "\n\r\t\\\"";
-static const char letters[] = "nrt\\\"";
 
 static bool is_printable(uint8_t byte) {
-    return byte >= 32 && byte <= 126;
+    return byte >= ' ' && byte <= '~';
 }
 
-/* The letter that C has for a byte after a backslash, or 0 for none. */
+/* The character that C has for a byte after a backslash, or 0 for none. */
 static int letter_of(uint8_t byte) {
-    if (byte == 0)
-        return 0; /* strchr would find the end of the table */
-    const char *found = strchr(special, byte);
-    return found == NULL ? 0 : letters[found - special];
+    switch (byte) {
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    case '\\':
+    case '"':
+        return byte;
+    default:
+        return 0;
+    }
 }
 
+/* Whether at most a quarter of the bytes cannot be read as text. */
 static bool is_text(const uint8_t *bytes, size_t count) {
     size_t unreadable = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!is_printable(bytes[i]) && letter_of(bytes[i]) == 0)
+    for (size_t i = 0; i < count; i++) {
+        bool is_readable = is_printable(bytes[i]) || letter_of(bytes[i]) != 0;
+        if (!is_readable)
             unreadable++;
+    }
     return unreadable * 4 <= count;
 }
 
@@ -56,7 +63,9 @@ static void write_hex(FILE *out, const uint8_t *bytes, size_t count) {
 }
 
 static size_t smaller(size_t one, size_t other) {
-    return one < other ? one : other;
+    if (one < other)
+        return one;
+    return other;
 }
 
 void bytes_write(FILE *out, const uint8_t *bytes, size_t at_hand,

@@ -10,8 +10,8 @@
 #include <stdio.h>
 
 enum {
-    BYTES_AS_TEXT = 24, /* so many bytes of a text are shown at the most */
-    BYTES_AS_HEX = 12,  /* so many of what is not text */
+    BYTES_AS_TEXT = 24, /* bytes of a text that are shown at the most */
+    BYTES_AS_HEX = 12,  /* bytes of anything else that are shown at the most */
 };
 
 /*

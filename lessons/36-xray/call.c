@@ -120,6 +120,17 @@ static const struct call {
      "epoll_pwait",
      CALL_ALWAYS,
      {ARG_FD, ARG_EPOLL_FILLED, ARG_MILLISECONDS}},
+#ifdef SYS_io_uring_setup
+    {SYS_io_uring_setup, "io_uring_setup", CALL_ALWAYS, {ARG_NUMBER}},
+    {SYS_io_uring_register,
+     "io_uring_register",
+     CALL_ALWAYS,
+     {ARG_FD, ARG_NUMBER, ARG_HIDDEN, ARG_NUMBER}},
+    {SYS_io_uring_enter,
+     "io_uring_enter",
+     CALL_ALWAYS,
+     {ARG_FD, ARG_NUMBER, ARG_NUMBER, ARG_HEX}},
+#endif
     /* The others are shown only with the option -a. */
     {SYS_execve, "execve", CALL_OTHER, {ARG_TEXT}},
     {SYS_exit_group, "exit_group", CALL_OTHER, {ARG_NUMBER}},
@@ -190,13 +201,17 @@ static const struct call *find_call(uint64_t number) {
 
 enum call_use call_use(const struct trace_call *call) {
     const struct call *found = find_call(call->number);
-    return found == NULL ? CALL_OTHER : found->use;
+    if (found == NULL)
+        return CALL_OTHER;
+    return found->use;
 }
 
 size_t call_numbers(uint32_t *numbers, size_t size) {
     size_t count = 0;
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        if (calls[i].use == CALL_OTHER && calls[i].number != SYS_exit_group)
+        bool is_wanted =
+            calls[i].use != CALL_OTHER || calls[i].number == SYS_exit_group;
+        if (!is_wanted)
             continue;
         if (count < size)
             numbers[count] = (uint32_t)calls[i].number;
@@ -231,8 +246,16 @@ bool call_is_accept(const struct trace_call *call) {
 }
 
 bool call_is_inside(const struct trace_call *call, size_t *second) {
-    *second = call->number == SYS_splice ? 2 : 1;
-    return call->number == SYS_sendfile || call->number == SYS_splice;
+    switch (call->number) {
+    case SYS_sendfile:
+        *second = 1;
+        return true;
+    case SYS_splice:
+        *second = 2;
+        return true;
+    default:
+        return false;
+    }
 }
 
 enum call_direction call_direction(const struct trace_call *call, int fd) {
@@ -249,7 +272,9 @@ enum call_direction call_direction(const struct trace_call *call, int fd) {
     case SYS_readv:
         return CALL_RECEIVES;
     case SYS_splice: /* from its first descriptor to its second */
-        return fd == (int)call->arguments[0] ? CALL_RECEIVES : CALL_SENDS;
+        if (fd == (int)call->arguments[0])
+            return CALL_RECEIVES;
+        return CALL_SENDS;
     default:
         return CALL_NEITHER;
     }
@@ -264,6 +289,16 @@ void call_read_control(pid_t task, const struct trace_call *call,
         memory_read_control((struct memory){task, call->arguments[1]}, control);
 }
 
+/* Reads the struct msghdr of sendmsg(2) or recvmsg(2). If it cannot be read,
+ * *message is all zero: it has no address and no bytes. */
+static void read_message(pid_t task, const struct trace_call *call,
+                         struct msghdr *message) {
+    uint64_t address = call->arguments[1];
+    size_t got = trace_read(task, address, message, sizeof *message);
+    if (got != sizeof *message)
+        *message = (struct msghdr){0};
+}
+
 size_t call_read_target(pid_t task, const struct trace_call *call,
                         struct sockaddr_storage *target) {
     struct msghdr message = {0};
@@ -273,9 +308,8 @@ size_t call_read_target(pid_t task, const struct trace_call *call,
     if (call->number == SYS_sendto) {
         address = call->arguments[4];
         length = call->arguments[5];
-    } else if (call->number == SYS_sendmsg &&
-               trace_read(task, call->arguments[1], &message, sizeof message) ==
-                   sizeof message) {
+    } else if (call->number == SYS_sendmsg) {
+        read_message(task, call, &message);
         address = (uintptr_t)message.msg_name;
         length = message.msg_namelen;
     }
@@ -301,7 +335,8 @@ bool call_read_group(pid_t task, const struct trace_call *call,
 
 /* ---- arguments and results ------------------------------------------------*/
 
-/* The arguments of a call, each with its kind; returns how many there are. */
+/* Lists the arguments of a call, each with its kind. Some kinds take several of
+ * the six values of the call. Returns how many arguments there are. */
 static size_t list_arguments(pid_t task, const struct trace_call *call,
                              struct argument list[ARGUMENTS]) {
     const struct call *found = find_call(call->number);
@@ -320,12 +355,18 @@ static size_t list_arguments(pid_t task, const struct trace_call *call,
     return count;
 }
 
+/* Writes what a descriptor is, if that is known. */
+static void write_words(FILE *out, const char *words) {
+    if (words[0] != '\0')
+        (void)fprintf(out, " %s", words);
+}
+
 void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
                       const char *const what[CALL_DESCRIPTORS]) {
     struct argument list[ARGUMENTS];
     size_t count = list_arguments(task, call, list);
     const char *separator = "";
-    size_t next = 0;
+    size_t descriptors = 0; /* how many have been written */
     (void)fprintf(out, "%s(", call_name(call));
     for (size_t i = 0; i < count; i++) {
         if (!argument_is_shown(&list[i]))
@@ -333,16 +374,16 @@ void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
         (void)fputs(separator, out);
         separator = ", ";
         argument_write(out, &list[i]);
-        if (list[i].kind != ARG_FD || next == CALL_DESCRIPTORS)
-            continue;
-        if (what[next][0] != '\0')
-            (void)fprintf(out, " %s", what[next]);
-        next++;
+        if (list[i].kind == ARG_FD && descriptors < CALL_DESCRIPTORS) {
+            write_words(out, what[descriptors]);
+            descriptors++;
+        }
     }
 }
 
-/* A call that fails returns an errno as a negative number. What is below that
- * is an address near the end of memory, from mmap(2). */
+/* A call that fails returns an errno as a negative number, not below -4095. A
+ * number below that is no failure, but an address near the end of memory, from
+ * mmap(2). */
 static bool has_failed(const struct trace_call *call) {
     return call->result < 0 && call->result >= -LAST_ERROR;
 }
@@ -372,49 +413,51 @@ void call_write_result(FILE *out, pid_t task, const struct trace_call *call) {
         argument_write_filled(out, &list[i]);
 }
 
-/* The buffer of an array of iovec that has the first bytes: the first one,
- * unless it is empty, as some C libraries have it. Returns whether there is
- * one. */
-static bool find_first_buffer(pid_t task, uint64_t address,
-                              struct iovec *first) {
+/* A piece of a program's memory. */
+struct piece {
+    uint64_t address;
+    uint64_t length;
+};
+
+/* Finds the buffer of an array of iovec that has the first bytes: the first
+ * buffer; or if that is empty, as some C libraries have it, the second. Returns
+ * an empty piece if there is none. */
+static struct piece find_first_buffer(pid_t task, uint64_t address) {
     struct iovec buffers[2] = {0};
     size_t got = trace_read(task, address, buffers, sizeof buffers);
+    bool has_second = got == sizeof buffers;
     if (got < sizeof buffers[0])
-        return false;
-    *first = buffers[0];
-    if (buffers[0].iov_len == 0 && got == sizeof buffers)
-        *first = buffers[1];
-    return true;
+        return (struct piece){0, 0};
+    const struct iovec *first = &buffers[0];
+    if (buffers[0].iov_len == 0 && has_second)
+        first = &buffers[1];
+    return (struct piece){(uintptr_t)first->iov_base, first->iov_len};
+}
+
+/* Finds the first piece of the bytes that a call sends: an empty piece for a
+ * call that sends nothing. */
+static struct piece find_sent(pid_t task, const struct trace_call *call) {
+    struct msghdr message = {0};
+    switch (call->number) {
+    case SYS_write:
+    case SYS_sendto:
+        return (struct piece){call->arguments[1], call->arguments[2]};
+    case SYS_sendmsg:
+        read_message(task, call, &message);
+        return find_first_buffer(task, (uintptr_t)message.msg_iov);
+    case SYS_writev:
+        return find_first_buffer(task, call->arguments[1]);
+    default:
+        return (struct piece){0, 0};
+    }
 }
 
 size_t call_sent(pid_t task, const struct trace_call *call, char *bytes,
                  size_t size) {
-    uint64_t address = call->arguments[1];
-    uint64_t length = call->arguments[2];
-    struct msghdr message = {0};
-    struct iovec first;
-    switch (call->number) {
-    case SYS_write:
-    case SYS_sendto:
-        break;
-    case SYS_sendmsg:
-        if (trace_read(task, address, &message, sizeof message) !=
-                sizeof message ||
-            !find_first_buffer(task, (uintptr_t)message.msg_iov, &first))
-            return 0;
-        address = (uintptr_t)first.iov_base;
-        length = first.iov_len;
-        break;
-    case SYS_writev:
-        if (!find_first_buffer(task, address, &first))
-            return 0;
-        address = (uintptr_t)first.iov_base;
-        length = first.iov_len;
-        break;
-    default:
+    struct piece sent = find_sent(task, call);
+    if (sent.length == 0)
         return 0;
-    }
-    if (length > size)
-        length = size;
-    return trace_read(task, address, bytes, length);
+    if (sent.length > size)
+        sent.length = size;
+    return trace_read(task, sent.address, bytes, (size_t)sent.length);
 }

@@ -16,7 +16,7 @@
 #include "group.h"
 #include "trace.h"
 
-enum { CALL_DESCRIPTORS = 2 }; /* of a call, so many are told in words */
+enum { CALL_DESCRIPTORS = 2 }; /* of a call, that are described in words */
 
 /* What stands behind the result of a call that call_is_inside tells of. */
 #define CALL_INSIDE " (in the kernel)"
@@ -51,9 +51,10 @@ bool call_is(const struct trace_call *call, const char *name);
 /* Whether it is accept(2) or accept4(2). */
 bool call_is_accept(const struct trace_call *call);
 
-/* Whether a call moves bytes from one descriptor to another inside the kernel:
- * they never are in the program's memory. Its descriptors are the arguments 0
- * and *second then. */
+/* Whether a call moves bytes from one descriptor to another inside the kernel,
+ * so that they never are in the program's memory. Then its first descriptor is
+ * argument 0, and the other one is argument *second. *second is written only
+ * then. */
 bool call_is_inside(const struct trace_call *call, size_t *second);
 
 /* Which way the bytes of a call go that is made on a socket. */

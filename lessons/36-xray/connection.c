@@ -33,45 +33,71 @@ static bool is_same_pair(const struct record_event *one,
            one->to.inode == other->place.inode;
 }
 
-/* Messages have numbers behind those of all frames: that of the first one
- * between the same two sockets. */
+/* The first message between the same two sockets as a message: at the latest,
+ * that message itself. */
+static size_t find_first_message(const struct record *record,
+                                 const struct record_event *message) {
+    size_t first = 0;
+    for (;;) {
+        const struct record_event *event = &record->events[first];
+        if (event->drawn.kind == PICTURE_MESSAGE &&
+            is_same_pair(event, message))
+            return first;
+        first++;
+    }
+}
+
+/* Gives each message the number of its connection. For a segment, this is the
+ * number of a frame (see layout.c). So for a message, we take the number of the
+ * connection's first message, counted on from the last frame. */
 static void number_messages(struct record *record) {
     for (size_t i = 0; i < record->event_count; i++) {
         struct record_event *event = &record->events[i];
-        if (event->drawn.kind != PICTURE_MESSAGE)
-            continue;
-        size_t first = 0;
-        while (record->events[first].drawn.kind != PICTURE_MESSAGE ||
-               !is_same_pair(&record->events[first], event))
-            first++;
-        event->connection = (int)(record->frame_count + first);
+        if (event->drawn.kind == PICTURE_MESSAGE) {
+            size_t first = find_first_message(record, event);
+            event->connection = (int)(record->frame_count + first);
+        }
     }
 }
 
 static bool is_listener(const struct record *record, uint64_t inode) {
-    for (size_t i = 0; i < record->use_count; i++)
-        if (record->uses[i].endpoint.inode == inode &&
-            record->uses[i].endpoint.listening)
+    for (size_t i = 0; i < record->use_count; i++) {
+        const struct endpoint *socket = &record->uses[i].endpoint;
+        if (socket->inode == inode && socket->listening)
             return true;
+    }
     return false;
 }
 
-/* What a process tells itself by a UNIX socket is not drawn. */
-static bool is_drawn_arrow(const struct record_event *event) {
-    if (event->drawn.kind == PICTURE_MESSAGE)
+/* Whether an event is an arrow of a connection. A message from a process to
+ * itself is not drawn, and a datagram to a group is of no connection. */
+static bool is_connection_arrow(const struct record_event *event) {
+    switch (event->drawn.kind) {
+    case PICTURE_MESSAGE:
         return event->place.process != event->to.process;
-    return event->drawn.kind == PICTURE_SEGMENT &&
-           event->connection != RECORD_NO_CONNECTION;
+    case PICTURE_SEGMENT:
+        return event->connection != RECORD_NO_CONNECTION;
+    default:
+        return false;
+    }
 }
 
-/* The connection of a socket, by its segments or messages; none if it has no
- * arrows, or those of several connections, as a server of UDP. */
+/* Whether an event is such an arrow from or to a socket. */
+static bool is_arrow_of(const struct record_event *event, uint64_t inode) {
+    bool is_end = event->place.inode == inode || event->to.inode == inode;
+    return is_end && is_connection_arrow(event);
+}
+
+/* The connection of a socket, by its arrows. A socket has no connection if it
+ * has no arrows, or if it has those of several connections, as that of a UDP
+ * server. Inode 0 stands for no socket. */
 static int find_by_socket(const struct record *record, uint64_t inode) {
     int found = RECORD_NO_CONNECTION;
-    for (size_t i = 0; inode != 0 && i < record->event_count; i++) {
+    if (inode == 0)
+        return RECORD_NO_CONNECTION;
+    for (size_t i = 0; i < record->event_count; i++) {
         const struct record_event *event = &record->events[i];
-        if (!is_drawn_arrow(event) ||
-            (event->place.inode != inode && event->to.inode != inode))
+        if (!is_arrow_of(event, inode))
             continue;
         if (found != RECORD_NO_CONNECTION && found != event->connection)
             return RECORD_NO_CONNECTION;
@@ -80,6 +106,8 @@ static int find_by_socket(const struct record *record, uint64_t inode) {
     return found;
 }
 
+/* Gives each call the number of its socket's connection, and accept(2) that of
+ * the socket that it has made. Notes and reports have none. */
 static void number_calls(struct record *record) {
     for (size_t i = 0; i < record->event_count; i++) {
         struct record_event *event = &record->events[i];
@@ -104,27 +132,33 @@ static struct connection *find_connection(struct connections *connections,
     return NULL;
 }
 
-/* Keeps the connection of an arrow; there is room for it. */
-static void keep(struct connections *connections,
-                 const struct record_event *event) {
+/* Adds the connection of an arrow, if it is a new one; there is room for it.
+ * Of each connection, the first arrow is stored. */
+static void add_arrow(struct connections *connections,
+                      const struct record_event *event) {
     struct connection *known = find_connection(connections, event->connection);
+    if (known != NULL && known->began <= event->drawn.began)
+        return;
     if (known == NULL) {
         known = &connections->all[connections->count];
         connections->count++;
-    } else if (known->began <= event->drawn.began) {
-        return;
     }
     *known = (struct connection){.id = event->connection,
                                  .began = event->drawn.began,
                                  .column = event->drawn.column};
 }
 
-static int compare(const void *left, const void *right) {
+/* The order of the first arrows. No two connections have the same id. */
+static int compare_connections(const void *left, const void *right) {
     const struct connection *one = left;
     const struct connection *other = right;
-    if (one->began != other->began)
-        return one->began < other->began ? -1 : 1;
-    return one->id < other->id ? -1 : 1;
+    if (one->began < other->began)
+        return -1;
+    if (one->began > other->began)
+        return 1;
+    if (one->id < other->id)
+        return -1;
+    return 1;
 }
 
 /* Whether another connection comes from the same column. */
@@ -174,11 +208,11 @@ void connection_tell_apart(struct record *record) {
     number_messages(record);
     number_calls(record);
     for (size_t i = 0; i < record->event_count; i++)
-        if (is_drawn_arrow(&record->events[i]))
-            keep(&connections, &record->events[i]);
+        if (is_connection_arrow(&record->events[i]))
+            add_arrow(&connections, &record->events[i]);
     if (connections.count > 1) {
         qsort(connections.all, connections.count, sizeof connections.all[0],
-              compare);
+              compare_connections);
         give_letters(&connections);
         mark_events(record, &connections);
     }

@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <netpacket/packet.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -258,26 +259,33 @@ static const struct constant *const groups[] = {
 };
 
 void constant_write(FILE *out, enum constant_group group, unsigned value) {
-    const struct constant *entry = groups[group];
-    while (entry->name != NULL && entry->value != value)
-        entry++;
-    if (entry->name != NULL)
-        (void)fputs(entry->name, out);
-    else
-        (void)fprintf(out, "%u", value);
+    const struct constant *names = groups[group];
+    for (size_t i = 0; names[i].name != NULL; i++) {
+        if (names[i].value == value) {
+            (void)fputs(names[i].name, out);
+            return;
+        }
+    }
+    (void)fprintf(out, "%u", value);
+}
+
+/* Whether all bits of a flag are set in a value. */
+static bool has_flag(unsigned value, unsigned flag) {
+    return flag != 0 && (value & flag) == flag;
 }
 
 void constant_write_flags(FILE *out, enum constant_group group, unsigned value,
                           const char *first) {
+    const struct constant *names = groups[group];
     const char *separator = first;
-    for (const struct constant *entry = groups[group]; entry->name != NULL;
-         entry++) {
-        if ((value & entry->value) != entry->value || entry->value == 0)
+    unsigned unnamed = value; /* the flags that are not written yet */
+    for (size_t i = 0; names[i].name != NULL; i++) {
+        if (!has_flag(unnamed, names[i].value))
             continue;
-        (void)fprintf(out, "%s%s", separator, entry->name);
+        (void)fprintf(out, "%s%s", separator, names[i].name);
         separator = "|";
-        value &= ~entry->value;
+        unnamed &= ~names[i].value;
     }
-    if (value != 0)
-        (void)fprintf(out, "%s0x%x", separator, value);
+    if (unnamed != 0)
+        (void)fprintf(out, "%s0x%x", separator, unnamed);
 }

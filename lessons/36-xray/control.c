@@ -5,14 +5,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Keeps the descriptors of one part, whose data have length bytes. */
+/* Adds the descriptors of one part, whose data have length bytes. All are
+ * counted, and the first ones stored. */
 static void add_descriptors(struct control *control, const uint8_t *data,
                             size_t length) {
     size_t count = length / sizeof(int);
     for (size_t i = 0; i < count; i++) {
+        int descriptor;
+        memcpy(&descriptor, data + i * sizeof descriptor, sizeof descriptor);
         if (control->count < CONTROL_MOST)
-            memcpy(&control->descriptors[control->count],
-                   data + i * sizeof(int), sizeof(int));
+            control->descriptors[control->count] = descriptor;
         control->count++;
     }
 }
@@ -27,39 +29,36 @@ static void add_process(struct control *control, const uint8_t *data,
     control->process = credentials.pid;
 }
 
-/* Adds a part whose data have length bytes; with its header and what follows
- * it, there are `left` bytes. */
+/* Adds a part whose data have length bytes. With its header and padding, the
+ * part has size bytes. */
 static void add_part(struct control *control, const struct cmsghdr *header,
-                     const uint8_t *data, size_t length, size_t left) {
-    size_t space = CMSG_SPACE(length);
-    bool is_ours = header->cmsg_level == SOL_SOCKET;
-    if (is_ours && header->cmsg_type == SCM_RIGHTS)
+                     const uint8_t *data, size_t length, size_t size) {
+    bool is_of_socket = header->cmsg_level == SOL_SOCKET;
+    if (is_of_socket && header->cmsg_type == SCM_RIGHTS)
         add_descriptors(control, data, length);
-    else if (is_ours && header->cmsg_type == SCM_CREDENTIALS)
+    else if (is_of_socket && header->cmsg_type == SCM_CREDENTIALS)
         add_process(control, data, length);
-    else if (space < left)
-        control->other += space;
     else
-        control->other += left;
+        control->other += size;
 }
 
 void control_parse(struct control *control, const uint8_t *bytes,
                    size_t length) {
+    const size_t header_bytes = CMSG_LEN(0); /* with the padding behind it */
     *control = (struct control){0};
-    while (length >= CMSG_LEN(0)) {
+    while (length >= header_bytes) {
         struct cmsghdr header;
         memcpy(&header, bytes, sizeof header);
-        size_t part = header.cmsg_len;
-        if (part < CMSG_LEN(0) || part > length)
+        if (header.cmsg_len < header_bytes || header.cmsg_len > length)
             return;
-        add_part(control, &header, bytes + CMSG_LEN(0), part - CMSG_LEN(0),
-                 length);
-        /* The next part begins where a header may stand. */
-        size_t step = CMSG_SPACE(part - CMSG_LEN(0));
-        if (step > length)
-            return;
-        bytes += step;
-        length -= step;
+        size_t data_length = header.cmsg_len - header_bytes;
+        /* The padding behind the last part may be missing. */
+        size_t size = CMSG_SPACE(data_length);
+        if (size > length)
+            size = length;
+        add_part(control, &header, bytes + header_bytes, data_length, size);
+        bytes += size;
+        length -= size;
     }
 }
 
@@ -75,7 +74,10 @@ void control_write_numbers(FILE *out, const struct control *control) {
 
 void control_write(FILE *out, const struct control *control) {
     if (control->count > 0) {
-        (void)fprintf(out, " + descriptor%s ", control->count > 1 ? "s" : "");
+        const char *plural = "";
+        if (control->count > 1)
+            plural = "s";
+        (void)fprintf(out, " + descriptor%s ", plural);
         control_write_numbers(out, control);
     }
     if (control->has_process)

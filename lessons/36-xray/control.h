@@ -18,15 +18,15 @@ enum {
 
 /* Of one message. Set it to zero, or give it to control_parse. */
 struct control {
-    size_t count;                  /* of the descriptors; all of them */
+    size_t count;                  /* how many descriptors it has */
     int descriptors[CONTROL_MOST]; /* the first of them */
     bool has_process;
-    pid_t process; /* whose credentials it has (SCM_CREDENTIALS) */
+    pid_t process; /* the process whose credentials it has (SCM_CREDENTIALS) */
     size_t other;  /* bytes of parts of another kind */
 };
 
 /* Reads length bytes of control data, as this machine's C library lays them
- * out. It takes what is whole, and passes over the rest. */
+ * out, up to the first part that is not whole. */
 void control_parse(struct control *control, const uint8_t *bytes,
                    size_t length);
 

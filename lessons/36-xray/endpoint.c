@@ -37,7 +37,7 @@ static const char *const state_names[] = {
     [TCP_CLOSING] = "CLOSING",
 };
 
-void endpoint_keep(const struct sockaddr_storage *from,
+void endpoint_copy(const struct sockaddr_storage *from,
                    struct packet_end *end) {
     if (from->ss_family == AF_INET) {
         struct sockaddr_in in;
@@ -52,23 +52,24 @@ void endpoint_keep(const struct sockaddr_storage *from,
     }
 }
 
-void endpoint_keep_name(const struct sockaddr_storage *from, size_t length,
+void endpoint_copy_name(const struct sockaddr_storage *from, size_t length,
                         char *name) {
     const size_t path_at = offsetof(struct sockaddr_un, sun_path);
     const char *path = (const char *)from + path_at;
     if (from->ss_family != AF_UNIX || length <= path_at)
         return;
-    size_t room = length - path_at;
+    size_t count = length - path_at;
+    /* A path ends with a NUL. An abstract name begins with one. */
     if (path[0] != '\0')
-        room = strnlen(path, room);
-    if (room >= ENDPOINT_NAME_BYTES)
-        room = ENDPOINT_NAME_BYTES - 1;
-    for (size_t i = 0; i < room; i++) {
+        count = strnlen(path, count);
+    if (count >= ENDPOINT_NAME_BYTES)
+        count = ENDPOINT_NAME_BYTES - 1;
+    for (size_t i = 0; i < count; i++) {
         name[i] = path[i];
         if (path[i] == '\0')
             name[i] = '@';
     }
-    name[room] = '\0';
+    name[count] = '\0';
 }
 
 /* The value of an option of the socket itself, or 0 if there is none. */
@@ -94,17 +95,19 @@ static void read_tcp(int fd, struct endpoint *endpoint) {
         endpoint->unacknowledged = (unsigned)unsent;
 }
 
-/* Whether it has turned IP_MULTICAST_ALL off, which is on where nobody has. */
+/* Whether IP_MULTICAST_ALL, which is on by default, is off for a socket. */
 static bool read_hears_own_groups(int fd, int family) {
-    int all = 1;
-    socklen_t length = sizeof all;
-    int result;
-    if (family == AF_INET6)
-        result =
-            getsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &all, &length);
-    else
-        result = getsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &all, &length);
-    return result == 0 && all == 0;
+    int level = IPPROTO_IP;
+    int option = IP_MULTICAST_ALL;
+    int is_on = 1;
+    socklen_t length = sizeof is_on;
+    if (family == AF_INET6) {
+        level = IPPROTO_IPV6;
+        option = IPV6_MULTICAST_ALL;
+    }
+    if (getsockopt(fd, level, option, &is_on, &length) < 0)
+        return false;
+    return is_on == 0;
 }
 
 /* Reads all that a socket of our own tells. Returns 0, or -1 for none. */
@@ -121,24 +124,26 @@ static int read_socket(int fd, struct endpoint *endpoint) {
     endpoint->inode = status.st_ino;
     endpoint->family = local.ss_family;
     endpoint->type = read_option(fd, SO_TYPE);
-    if (endpoint->family != AF_UNIX && endpoint->type == SOCK_DGRAM)
+    bool may_join = endpoint->family != AF_UNIX && endpoint->type == SOCK_DGRAM;
+    if (may_join)
         endpoint->hears_own_groups =
             read_hears_own_groups(fd, endpoint->family);
     endpoint->listening = read_option(fd, SO_ACCEPTCONN) != 0;
-    endpoint_keep(&local, &endpoint->local);
-    endpoint_keep_name(&local, local_length, endpoint->name);
+    endpoint_copy(&local, &endpoint->local);
+    endpoint_copy_name(&local, local_length, endpoint->name);
     if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) == 0) {
         endpoint->connected = true;
-        endpoint_keep(&peer, &endpoint->peer);
-        endpoint_keep_name(&peer, peer_length, endpoint->peer_name);
+        endpoint_copy(&peer, &endpoint->peer);
+        endpoint_copy_name(&peer, peer_length, endpoint->peer_name);
     }
     if (read_option(fd, SO_PROTOCOL) == IPPROTO_TCP)
         read_tcp(fd, endpoint);
     return 0;
 }
 
-/* Returns a descriptor of our own for the same file, or -1 and errno. */
-static int borrow(pid_t process, int fd) {
+/* Returns a descriptor of our own for what descriptor fd of a process is, or -1
+ * and errno. */
+static int borrow_descriptor(pid_t process, int fd) {
     int handle = (int)syscall(SYS_pidfd_open, process, 0);
     if (handle < 0)
         return -1;
@@ -149,10 +154,10 @@ static int borrow(pid_t process, int fd) {
     return copy;
 }
 
-/* Reads what it is, by a descriptor of our own or by /proc. Returns 0, or -1
- * for no socket. */
-static int read_any(pid_t process, int fd, struct endpoint *endpoint) {
-    int copy = borrow(process, fd);
+/* Reads what descriptor fd of a process is, by a descriptor of our own or by
+ * /proc. Returns 0, or -1 if it is not a socket. */
+static int read_descriptor(pid_t process, int fd, struct endpoint *endpoint) {
+    int copy = borrow_descriptor(process, fd);
     if (copy < 0)
         return proc_read(process, fd, endpoint);
     int result = read_socket(copy, endpoint);
@@ -162,24 +167,30 @@ static int read_any(pid_t process, int fd, struct endpoint *endpoint) {
 
 int endpoint_read(pid_t process, int fd, struct endpoint *endpoint) {
     *endpoint = (struct endpoint){0};
-    /* Most descriptors are not of sockets. /proc tells, so that we need not
+    /* Most descriptors are not of sockets. /proc says so, and then we need not
      * borrow them. */
     if (proc_inode(process, fd) == 0)
         return -1;
-    if (read_any(process, fd, endpoint) < 0)
+    if (read_descriptor(process, fd, endpoint) < 0)
         return -1;
-    if (endpoint->family == AF_UNIX)
-        endpoint->hides_peer =
-            peer_find(endpoint->inode, &endpoint->peer_inode) < 0;
+    if (endpoint->family == AF_UNIX) {
+        int result = peer_find(endpoint->inode, &endpoint->peer_inode);
+        endpoint->hides_peer = result < 0;
+    }
     return 0;
 }
 
 int endpoint_try(pid_t process) {
-    int copy = borrow(process, STDERR_FILENO);
-    if (copy < 0)
-        return errno == EBADF ? 0 : -1;
-    (void)close(copy);
-    return 0;
+    int copy = borrow_descriptor(process, STDERR_FILENO);
+    if (copy >= 0) {
+        (void)close(copy);
+        return 0;
+    }
+    /* EBADF means that the process has closed it, but we were allowed to try.
+     */
+    if (errno == EBADF)
+        return 0;
+    return -1;
 }
 
 /* ---- words ----------------------------------------------------------------*/
@@ -239,17 +250,26 @@ static const char *kind_of(const struct endpoint *endpoint) {
     return "socket";
 }
 
-const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
-                              char *text) {
+/* Whether a socket is one end of a connection of TCP or UDP. */
+static bool has_shown_peer(const struct endpoint *endpoint) {
     bool is_internet =
         endpoint->family == AF_INET || endpoint->family == AF_INET6;
-    if (!is_internet || !endpoint->connected || endpoint->listening) {
+    return is_internet && endpoint->connected && !endpoint->listening;
+}
+
+const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
+                              char *text) {
+    char peer[ENDPOINT_TEXT_BYTES];
+    const char *protocol = "";
+    const char *direction = "to";
+    if (!has_shown_peer(endpoint)) {
         (void)snprintf(text, ENDPOINT_TEXT_BYTES, "%s", kind_of(endpoint));
         return text;
     }
-    const char *protocol = endpoint->type == SOCK_DGRAM ? "udp " : "";
-    const char *direction = accepted ? "from" : "to";
-    char peer[ENDPOINT_TEXT_BYTES];
+    if (endpoint->type == SOCK_DGRAM)
+        protocol = "udp ";
+    if (accepted)
+        direction = "from";
     (void)endpoint_format(endpoint->family, &endpoint->peer, ENDPOINT_BRIEF,
                           peer);
     (void)snprintf(text, ENDPOINT_TEXT_BYTES, "%s%s %.40s", protocol, direction,

@@ -31,9 +31,9 @@ struct endpoint {
                                 see IP_MULTICAST_ALL in ip(7) */
     /* AF_UNIX only: */
     uint64_t peer_inode;                 /* 0: see peer_find */
-    bool hides_peer;                     /* the kernel does not tell it */
-    char name[ENDPOINT_NAME_BYTES];      /* where it is bound to, or "" */
-    char peer_name[ENDPOINT_NAME_BYTES]; /* where its peer is bound to */
+    bool hides_peer;                     /* the kernel does not tell us it */
+    char name[ENDPOINT_NAME_BYTES];      /* the name it is bound to, or "" */
+    char peer_name[ENDPOINT_NAME_BYTES]; /* the name its peer is bound to */
     /* Of TCP only, as TCP_INFO has it (tcp(7)): */
     unsigned state;          /* TCP_ESTABLISHED and so on; 0: not TCP */
     unsigned window;         /* congestion window, in segments */
@@ -78,12 +78,12 @@ const char *endpoint_format(int family, const struct packet_end *end,
 
 /* Copies an address of AF_INET or AF_INET6 to *end. Any other address leaves
  * *end as it is. */
-void endpoint_keep(const struct sockaddr_storage *from, struct packet_end *end);
+void endpoint_copy(const struct sockaddr_storage *from, struct packet_end *end);
 
 /* Copies the address of a UNIX socket, which has length bytes, to name, which
  * has ENDPOINT_NAME_BYTES, as /proc/net/unix shows it: each NUL of an abstract
  * one is @. Any other address leaves name as it is. */
-void endpoint_keep_name(const struct sockaddr_storage *from, size_t length,
+void endpoint_copy_name(const struct sockaddr_storage *from, size_t length,
                         char *name);
 
 /* Whether both are the same address and port. */

@@ -50,9 +50,9 @@
 #include <unistd.h>
 
 enum {
-    CALLS = 15,
-    CANNOT_RUN = 127, /* as a shell has it */
-    SIGNALLED = 128,  /* likewise, and the number of the signal */
+    CALLS = 15,       /* in the table */
+    CANNOT_RUN = 127, /* the status of a shell that cannot run a command */
+    SIGNALLED = 128,  /* a shell adds it to the number of a signal */
 };
 
 /* The calls that are counted, in the order in which they are reported. */
@@ -77,6 +77,7 @@ static const struct {
     {SYS_recvmsg, "recvmsg"},
 };
 
+/* How often each call was made, in the order of the table. */
 struct counts {
     unsigned long of[CALLS];
 };

@@ -6,21 +6,21 @@
 #include "call.h"
 #include "layout.h"
 
-/* ---- who waits ------------------------------------------------------------*/
+/* ---- processes that wait --------------------------------------------------*/
 
 /* When the last segment came to a column, or 0. */
 static int64_t last_arrival(const struct picture *picture, int column) {
     int64_t last = 0;
     for (size_t i = 0; i < picture->count; i++) {
         const struct picture_event *event = &picture->events[i];
-        if (picture_is_arrow(event) && event->to == column &&
-            event->began > last)
+        bool arrives = picture_is_arrow(event) && event->to == column;
+        if (arrives && event->began > last)
             last = event->began;
     }
     return last;
 }
 
-/* From nanoseconds to milliseconds since the picture began. */
+/* How many milliseconds after the picture's beginning a time is. */
 static double milliseconds(const struct picture *picture, int64_t at) {
     return (double)(at - picture_beginning(picture)) / 1e6;
 }
@@ -49,7 +49,8 @@ static void write_all_waiting(FILE *out, const struct picture *picture,
 
 /* ---- connections ----------------------------------------------------------*/
 
-/* Whether the kernel has measured the round trip of this TCP connection. */
+/* Whether the use is of a TCP connection whose round trip the kernel has
+ * measured. */
 static bool is_measured(const struct record_use *use) {
     return use->endpoint.state != 0 && use->endpoint.connected &&
            use->endpoint.round_trip > 0;
@@ -64,13 +65,15 @@ static bool is_same_socket(const struct record_use *one,
 /* Whether no later use of the same socket has been measured. */
 static bool is_last(const struct record *record, size_t number) {
     const struct record_use *use = &record->uses[number];
-    for (size_t i = number + 1; i < record->use_count; i++)
-        if (is_same_socket(use, &record->uses[i]) &&
-            record->uses[i].endpoint.round_trip > 0)
+    for (size_t i = number + 1; i < record->use_count; i++) {
+        const struct record_use *later = &record->uses[i];
+        if (is_same_socket(use, later) && later->endpoint.round_trip > 0)
             return false;
+    }
     return true;
 }
 
+/* Writes what the kernel knew of a connection when it was last used. */
 static void write_connection(FILE *out, const struct record *record,
                              const struct picture *picture,
                              const struct record_use *use) {
@@ -103,42 +106,44 @@ static void write_shared(FILE *out, const struct record *record) {
                       shared);
 }
 
-/* What the letters mean. */
-static void write_marks(FILE *out, const struct picture *picture) {
-    for (size_t i = 0; i < picture->count; i++) {
-        if (picture->events[i].mark == '\0')
-            continue;
+static bool has_mark(const struct picture_event *event) {
+    return event->mark != '\0';
+}
+
+static bool has_acknowledgements(const struct picture_event *event) {
+    return event->acknowledgements > 0;
+}
+
+/* Whether an event is a call that moved bytes "in the kernel". */
+static bool moved_inside(const struct picture_event *event) {
+    if (event->kind != PICTURE_CALL || event->result == NULL)
+        return false;
+    return strstr(event->result, CALL_INSIDE) != NULL;
+}
+
+/* Whether any event of a picture is as a function says. */
+static bool has_any(const struct picture *picture,
+                    bool (*is_so)(const struct picture_event *)) {
+    for (size_t i = 0; i < picture->count; i++)
+        if (is_so(&picture->events[i]))
+            return true;
+    return false;
+}
+
+/* Says what the signs and words mean that the picture has. */
+static void write_legend(FILE *out, const struct picture *picture) {
+    if (has_any(picture, has_mark))
         (void)fputs("Each connection has a letter, which stands before its "
                     "calls and in its arrows.\n",
                     out);
-        return;
-    }
-}
-
-/* What "+ ACK" means. */
-static void write_folded(FILE *out, const struct picture *picture) {
-    for (size_t i = 0; i < picture->count; i++) {
-        if (picture->events[i].acknowledgements == 0)
-            continue;
+    if (has_any(picture, has_acknowledgements))
         (void)fputs("\"+ ACK\" in an arrow: a segment came back that only "
                     "acknowledges.\n",
                     out);
-        return;
-    }
-}
-
-/* What the words behind some calls mean. */
-static void write_legend(FILE *out, const struct picture *picture) {
-    for (size_t i = 0; i < picture->count; i++) {
-        const struct picture_event *event = &picture->events[i];
-        if (event->kind != PICTURE_CALL || event->result == NULL ||
-            strstr(event->result, CALL_INSIDE) == NULL)
-            continue;
+    if (has_any(picture, moved_inside))
         (void)fputs("Bytes that a call moves \"in the kernel\" never come into "
                     "the memory of the program.\n",
                     out);
-        return;
-    }
 }
 
 void foot_write(FILE *out, const struct record *record,
@@ -148,8 +153,6 @@ void foot_write(FILE *out, const struct record *record,
     for (size_t i = 0; i < record->use_count; i++)
         if (is_measured(&record->uses[i]) && is_last(record, i))
             write_connection(out, record, picture, &record->uses[i]);
-    write_marks(out, picture);
-    write_folded(out, picture);
     write_legend(out, picture);
     write_shared(out, record);
     if (record->left_out > 0)

@@ -9,7 +9,7 @@
 
 /* ---- addresses ------------------------------------------------------------*/
 
-/* The loopback has a broadcast address of its own: all bits of its network. */
+/* The loopback's network, 127.0.0.0/8, has a broadcast address of its own. */
 bool group_is_broadcast(int family, const struct packet_end *end) {
     static const uint8_t all[4] = {255, 255, 255, 255};
     static const uint8_t loopback[4] = {127, 255, 255, 255};
@@ -21,22 +21,26 @@ bool group_is_broadcast(int family, const struct packet_end *end) {
 
 /* RFC 5771, section 3, and RFC 4291, section 2.7. */
 bool group_is(int family, const struct packet_end *end) {
+    uint8_t first = end->address[0];
     if (family == AF_INET6)
-        return end->address[0] == 0xff;
-    return (end->address[0] & 0xf0) == 0xe0 || group_is_broadcast(family, end);
+        return first == 0xff;
+    bool is_multicast = first >= 224 && first <= 239;
+    return is_multicast || group_is_broadcast(family, end);
 }
 
 /* ---- options --------------------------------------------------------------*/
 
-/* Reads a struct ip_mreq, or the longer ip_mreqn. */
+/* Reads a struct ip_mreqn; or a struct ip_mreq, which is the same without the
+ * number of an interface at its end. */
 static bool parse_mreq(struct group_change *change, const uint8_t *value,
                        size_t length) {
     struct ip_mreqn request = {0};
     if (length < sizeof(struct ip_mreq))
         return false;
-    memcpy(&request, value, length < sizeof request ? length : sizeof request);
     if (length < sizeof request)
-        request.imr_ifindex = 0;
+        memcpy(&request, value, sizeof(struct ip_mreq));
+    else
+        memcpy(&request, value, sizeof request);
     change->family = AF_INET;
     memcpy(change->group.address, &request.imr_multiaddr, 4);
     memcpy(change->interface.address, &request.imr_address, 4);
@@ -44,8 +48,7 @@ static bool parse_mreq(struct group_change *change, const uint8_t *value,
     return true;
 }
 
-/* Of the struct ip_mreq_source the group and the interface stand where those of
- * ip_mreq do. */
+/* Reads a struct ip_mreq_source. Its source is not shown. */
 static bool parse_mreq_source(struct group_change *change, const uint8_t *value,
                               size_t length) {
     struct ip_mreq_source request;
@@ -142,14 +145,14 @@ static bool parse_ipv6(struct group_change *change, unsigned option,
 bool group_parse(struct group_change *change, int level, unsigned option,
                  const uint8_t *value, size_t length) {
     struct group_change read = {0};
-    bool is_one = false;
+    bool is_change = false;
     if (level == IPPROTO_IP)
-        is_one = parse_ipv4(&read, option, value, length);
+        is_change = parse_ipv4(&read, option, value, length);
     else if (level == IPPROTO_IPV6)
-        is_one = parse_ipv6(&read, option, value, length);
-    if (is_one)
+        is_change = parse_ipv6(&read, option, value, length);
+    if (is_change)
         *change = read;
-    return is_one;
+    return is_change;
 }
 
 static void write_address(FILE *out, int family, const struct packet_end *end) {

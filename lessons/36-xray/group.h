@@ -15,11 +15,11 @@
 enum { GROUP_OPTION_BYTES = 272 }; /* no value of such an option is longer */
 
 struct group_change {
-    bool joins; /* or it leaves */
+    bool joins; /* the socket joins the group; false: it leaves the group */
     int family; /* AF_INET or AF_INET6 */
     struct packet_end group;
-    struct packet_end interface; /* its address; AF_INET only */
-    unsigned index;              /* or its number; 0: not given */
+    struct packet_end interface; /* by its address; AF_INET only */
+    unsigned index;              /* the interface by its number; 0: not given */
 };
 
 /* Reads the value of an option, which has length bytes. Returns whether the
@@ -35,7 +35,8 @@ void group_write(FILE *out, const struct group_change *change);
  * group, or all (broadcast). */
 bool group_is(int family, const struct packet_end *end);
 
-/* Whether it is for all: nobody has to join anything. */
+/* Whether a datagram to that address is a broadcast: no socket has to join a
+ * group to get it. */
 bool group_is_broadcast(int family, const struct packet_end *end);
 
 #endif

@@ -14,14 +14,14 @@ enum {
     RECORD_HEADER = 5,
     LONGEST_RECORD = 16384 + 2048, /* of TLS 1.2; in 1.3 it is shorter */
     HANDSHAKE_HEADER = 4,
-    ALERT_BYTES = 2, /* one that is not encrypted */
+    ALERT_BYTES = 2, /* an alert that is not encrypted; others are longer */
     CLIENT_HELLO = 1,
     FIXED_PART = 2 + 32, /* of ClientHello: version and random */
     SERVER_NAME = 0,
-    LONGEST_NAME = 64, /* of a name, so many characters are written */
+    LONGEST_NAME = 64, /* characters of a name that are written */
     EXTENSION_HEADER = 4,
-    MAJOR_VERSION = 3, /* 0x0301 and so on: all of TLS */
-    LAST_MINOR = 4,
+    MAJOR_VERSION = 3, /* the first byte of all versions of TLS */
+    LAST_MINOR = 4,    /* the second byte, of TLS 1.3 */
 };
 
 static const struct {
@@ -37,46 +37,48 @@ static const struct {
 };
 
 /* The bytes that are not read yet. */
-struct rest {
+struct unread {
     const uint8_t *bytes;
     size_t length;
 };
 
 /* Reads the number in the next bytes, the highest byte first. If there are
- * fewer bytes, returns 0, and nothing is left. */
-static size_t take_number(struct rest *rest, size_t bytes) {
+ * fewer bytes, returns 0, and all of them count as read. */
+static size_t read_number(struct unread *unread, size_t bytes) {
     size_t number = 0;
-    if (rest->length < bytes) {
-        rest->length = 0;
+    if (unread->length < bytes) {
+        unread->length = 0;
         return 0;
     }
     for (size_t i = 0; i < bytes; i++)
-        number = number << 8 | rest->bytes[i];
-    rest->bytes += bytes;
-    rest->length -= bytes;
+        number = (number << 8) | unread->bytes[i];
+    unread->bytes += bytes;
+    unread->length -= bytes;
     return number;
 }
 
-/* Takes the next length bytes, or all that are left. */
-static struct rest take(struct rest *rest, size_t length) {
-    struct rest taken = {rest->bytes, rest->length};
-    if (taken.length > length)
-        taken.length = length;
-    rest->bytes += taken.length;
-    rest->length -= taken.length;
-    return taken;
+/* Reads a part: the next length bytes, or as many as there are. Nothing in the
+ * part itself is read yet. */
+static struct unread read_part(struct unread *unread, size_t length) {
+    struct unread part = {unread->bytes, length};
+    if (part.length > unread->length)
+        part.length = unread->length;
+    unread->bytes += part.length;
+    unread->length -= part.length;
+    return part;
 }
 
-/* Passes over a field that begins with its own length, in so many bytes. */
-static void skip_field(struct rest *rest, size_t bytes) {
-    size_t length = take_number(rest, bytes);
-    (void)take(rest, length);
+/* Passes over a field that begins with its own length: a number that has so
+ * many bytes. */
+static void skip_field(struct unread *unread, size_t bytes) {
+    size_t length = read_number(unread, bytes);
+    (void)read_part(unread, length);
 }
 
-/* Takes a field that begins with its own length, in two bytes. */
-static struct rest take_field(struct rest *rest) {
-    size_t length = take_number(rest, 2);
-    return take(rest, length);
+/* Reads a field that begins with its own length, in two bytes. */
+static struct unread read_field(struct unread *unread) {
+    size_t length = read_number(unread, 2);
+    return read_part(unread, length);
 }
 
 /* Appends to text, as far as there is room. */
@@ -87,44 +89,49 @@ static void append(char *text, const char *separator, const char *what) {
 }
 
 /* Appends a thing to the list of what a segment has. */
-static void add(char *text, const char *what) {
-    append(text, text[0] == '\0' ? "" : ", ", what);
+static void add_item(char *text, const char *what) {
+    const char *separator = ", ";
+    if (text[0] == '\0')
+        separator = "";
+    append(text, separator, what);
 }
 
 /* ---- messages in the clear ------------------------------------------------*/
 
-static char printable(uint8_t byte) {
-    if (isalnum(byte) || byte == '.' || byte == '-')
+/* A character for each byte of a name: see hello.h. */
+static char to_printable(uint8_t byte) {
+    bool is_letter_or_digit = isalnum(byte) != 0;
+    if (is_letter_or_digit || byte == '.' || byte == '-')
         return (char)byte;
     return '?';
 }
 
 /* Appends " for NAME", from the extension that says which server is meant. */
-static void add_name(char *text, struct rest extension) {
+static void add_name(char *text, struct unread extension) {
     char name[LONGEST_NAME + 1];
     size_t length = 0;
-    (void)take_number(&extension, 2); /* the length of the list */
-    (void)take_number(&extension, 1); /* the kind: there is only one */
-    struct rest asked = take_field(&extension);
+    (void)read_number(&extension, 2); /* the length of the list */
+    (void)read_number(&extension, 1); /* the kind: there is only one */
+    struct unread asked = read_field(&extension);
     if (asked.length == 0)
         return;
     while (length < asked.length && length < LONGEST_NAME) {
-        name[length] = printable(asked.bytes[length]);
+        name[length] = to_printable(asked.bytes[length]);
         length++;
     }
     name[length] = '\0';
     append(text, " for ", name);
 }
 
-static void read_client_hello(char *text, struct rest hello) {
-    (void)take(&hello, FIXED_PART);
+static void read_client_hello(char *text, struct unread hello) {
+    (void)read_part(&hello, FIXED_PART);
     skip_field(&hello, 1); /* the session's ID */
     skip_field(&hello, 2); /* cipher suites */
     skip_field(&hello, 1); /* compression */
-    struct rest extensions = take_field(&hello);
+    struct unread extensions = read_field(&hello);
     while (extensions.length >= EXTENSION_HEADER) {
-        size_t type = take_number(&extensions, 2);
-        struct rest extension = take_field(&extensions);
+        size_t type = read_number(&extensions, 2);
+        struct unread extension = read_field(&extensions);
         if (type == SERVER_NAME && extension.length > 0)
             add_name(text, extension);
     }
@@ -138,30 +145,30 @@ static const char *name_of(size_t type) {
     return NULL;
 }
 
-/* Reads the messages of a record, one after the other. Returns whether they
- * look like messages: if not, they are encrypted. */
-static bool read_handshake(char *text, struct rest record) {
+/* Reads the messages of a record, one after the other. Returns whether all are
+ * messages that we know: if not, the record is encrypted. */
+static bool read_handshake(char *text, struct unread record) {
     while (record.length >= HANDSHAKE_HEADER) {
-        size_t type = take_number(&record, 1);
-        size_t length = take_number(&record, 3);
-        struct rest message = take(&record, length);
+        size_t type = read_number(&record, 1);
+        size_t length = read_number(&record, 3);
+        struct unread message = read_part(&record, length);
         const char *name = name_of(type);
         if (name == NULL)
             return false;
-        add(text, name);
+        add_item(text, name);
         if (type == CLIENT_HELLO)
             read_client_hello(text, message);
     }
     return true;
 }
 
-static void read_alert(char *text, struct rest record) {
+static void read_alert(char *text, struct unread record) {
     char what[32] = "alert close_notify";
-    (void)take_number(&record, 1); /* its level means nothing any more */
-    size_t number = take_number(&record, 1);
+    (void)read_number(&record, 1); /* its level means nothing any more */
+    size_t number = read_number(&record, 1);
     if (number != 0)
         (void)snprintf(what, sizeof what, "alert %zu", number);
-    add(text, what);
+    add_item(text, what);
 }
 
 /* ---- records --------------------------------------------------------------*/
@@ -172,12 +179,14 @@ struct header {
     size_t size; /* of the record behind the header */
 };
 
+/* Whether the header is one of a TLS record. */
 static bool is_tls(const struct header *header) {
     size_t major = header->version >> 8;
     size_t minor = header->version & 0xff;
-    return header->type >= CHANGE_CIPHER_SPEC &&
-           header->type <= APPLICATION_DATA && major == MAJOR_VERSION &&
-           minor <= LAST_MINOR && header->size <= LONGEST_RECORD;
+    bool has_type =
+        header->type >= CHANGE_CIPHER_SPEC && header->type <= APPLICATION_DATA;
+    bool has_version = major == MAJOR_VERSION && minor <= LAST_MINOR;
+    return has_type && has_version && header->size <= LONGEST_RECORD;
 }
 
 /* What is known of a segment's records so far. */
@@ -187,39 +196,53 @@ struct summary {
     size_t hidden;  /* bytes of encrypted records */
 };
 
+/* Reads a record before ChangeCipherSpec. Returns whether it can be read: in
+ * TLS 1.3, a record may be encrypted even if no ChangeCipherSpec was sent. */
+static bool read_clear_record(char *text, const struct header *header,
+                              struct unread record) {
+    switch (header->type) {
+    case ALERT:
+        if (header->size != ALERT_BYTES)
+            return false;
+        read_alert(text, record);
+        return true;
+    case HANDSHAKE:
+        return read_handshake(text, record);
+    default:
+        return false;
+    }
+}
+
 /* Reads a record, of which the bytes that were captured are in `record`. */
 static void read_record(struct summary *summary, const struct header *header,
-                        struct rest record) {
-    bool hidden = summary->encrypted;
+                        struct unread record) {
+    bool is_readable = false;
     if (header->type == CHANGE_CIPHER_SPEC) {
-        add(summary->text, "ChangeCipherSpec");
+        add_item(summary->text, "ChangeCipherSpec");
         summary->encrypted = true;
         return;
     }
-    if (!hidden && header->type == ALERT && header->size == ALERT_BYTES)
-        read_alert(summary->text, record);
-    else if (!hidden && header->type == HANDSHAKE)
-        hidden = !read_handshake(summary->text, record);
-    else
-        hidden = true;
-    if (hidden)
+    if (!summary->encrypted)
+        is_readable = read_clear_record(summary->text, header, record);
+    if (!is_readable)
         summary->hidden += header->size;
 }
 
 const char *hello_describe(const uint8_t *bytes, size_t captured, size_t length,
                            char *text) {
-    struct rest rest = {bytes, captured};
+    struct unread unread = {bytes, captured};
     struct summary summary = {.text = text};
-    size_t seen = 0;
+    size_t seen = 0; /* bytes of the records whose headers were captured */
     text[0] = '\0';
-    while (rest.length >= RECORD_HEADER) {
+    while (unread.length >= RECORD_HEADER) {
         struct header header;
-        header.type = take_number(&rest, 1);
-        header.version = take_number(&rest, 2);
-        header.size = take_number(&rest, 2);
+        header.type = read_number(&unread, 1);
+        header.version = read_number(&unread, 2);
+        header.size = read_number(&unread, 2);
         if (!is_tls(&header))
             return NULL;
-        read_record(&summary, &header, take(&rest, header.size));
+        struct unread record = read_part(&unread, header.size);
+        read_record(&summary, &header, record);
         seen += RECORD_HEADER + header.size;
     }
     if (seen == 0)
@@ -230,7 +253,9 @@ const char *hello_describe(const uint8_t *bytes, size_t captured, size_t length,
         char what[48];
         (void)snprintf(what, sizeof what, "%zu encrypted bytes",
                        summary.hidden);
-        add(text, what);
+        add_item(text, what);
     }
-    return text[0] == '\0' ? NULL : text;
+    if (text[0] == '\0')
+        return NULL;
+    return text;
 }

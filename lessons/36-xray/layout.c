@@ -16,12 +16,18 @@ enum {
     MOST_RECEIVERS = 32, /* of a datagram to a group */
 };
 
-/* The side of a socket, by all that was seen of it. */
+/* Whether accept(2) made the socket of a use, or that socket is a listener. */
+static bool is_of_server(const struct record_use *use) {
+    return use->accepted || use->endpoint.listening;
+}
+
+/* The side of a socket, by all uses of it. Inode 0 stands for no socket. */
 static enum record_side side_of(const struct record *record, uint64_t inode) {
-    for (size_t i = 0; inode != 0 && i < record->use_count; i++) {
+    if (inode == 0)
+        return RECORD_CLIENT;
+    for (size_t i = 0; i < record->use_count; i++) {
         const struct record_use *use = &record->uses[i];
-        if (use->endpoint.inode == inode &&
-            (use->accepted || use->endpoint.listening))
+        if (use->endpoint.inode == inode && is_of_server(use))
             return RECORD_SERVER;
     }
     return RECORD_CLIENT;
@@ -36,7 +42,8 @@ int layout_column(const struct record *record, struct record_place place) {
 
 /* ---- the ends of segments -------------------------------------------------*/
 
-/* How well a use of a socket fits one end of a segment. */
+/* How well a use of a socket fits one end of a segment, from the worst to the
+ * best. */
 enum fit {
     NO_FIT,
     FITS_TARGET,     /* it connects there, but its local end is not known */
@@ -49,13 +56,20 @@ static bool is_any_address(const struct packet_end *end) {
     return memcmp(end->address, any, sizeof any) == 0;
 }
 
+/* Whether a socket can send from any address of this host. A socket that is
+ * bound to a group can, too: a group is no address to send from. */
+static bool has_any_address(const struct endpoint *socket) {
+    return is_any_address(&socket->local) ||
+           group_is(socket->family, &socket->local);
+}
+
+/* Whether the end of a segment may be the local end of a socket. Port 0 means
+ * that the socket had no port yet, so the end may have any port. */
 static bool is_local_end(const struct endpoint *socket,
                          const struct packet_end *end) {
     if (endpoint_same(&socket->local, end))
         return true;
-    /* What is bound to a group sends from an address of this host. */
-    if (!is_any_address(&socket->local) &&
-        !group_is(socket->family, &socket->local))
+    if (!has_any_address(socket))
         return false;
     return socket->local.port == end->port || socket->local.port == 0;
 }
@@ -63,11 +77,16 @@ static bool is_local_end(const struct endpoint *socket,
 static enum fit find_fit(const struct endpoint *socket,
                          const struct packet_end *here,
                          const struct packet_end *there) {
+    bool has_port = socket->local.port != 0;
+    bool has_peer = socket->peer.port != 0;
     if (!is_local_end(socket, here))
         return NO_FIT;
-    if (endpoint_same(&socket->peer, there))
-        return socket->local.port == 0 ? FITS_TARGET : FITS_CONNECTION;
-    if (socket->local.port != 0 && socket->peer.port == 0)
+    if (endpoint_same(&socket->peer, there)) {
+        if (has_port)
+            return FITS_CONNECTION;
+        return FITS_TARGET;
+    }
+    if (has_port && !has_peer)
         return FITS_LISTENER;
     return NO_FIT;
 }
@@ -78,8 +97,19 @@ enum users {
     SENDERS,
 };
 
+/* Whether a use that fits a segment replaces the best one so far. We look at
+ * the uses in the order of time. So among uses that fit equally well, we end
+ * with the last one before the segment, or else with the first one after it. */
+static bool is_better(enum fit fit, bool was_before, enum fit best) {
+    if (fit == NO_FIT)
+        return false;
+    if (fit == best)
+        return was_before;
+    return fit > best;
+}
+
 /* The place at the end `here` of a segment that was seen at a time: the process
- * that used the socket last before it, or else first after it. */
+ * that used the socket last before the segment, or else first after it. */
 static struct record_place find_user(const struct record *record, int64_t at,
                                      const struct packet_end *here,
                                      const struct packet_end *there,
@@ -89,13 +119,13 @@ static struct record_place find_user(const struct record *record, int64_t at,
     for (size_t i = 0; i < record->use_count; i++) {
         const struct record_use *use = &record->uses[i];
         enum fit fit = find_fit(&use->endpoint, here, there);
-        bool is_closer = fit == best && use->at <= at;
-        if (fit == NO_FIT || (fit <= best && !is_closer) ||
-            (users == SENDERS && !use->sends))
-            continue;
-        best = fit;
-        owner.process = use->process;
-        owner.inode = use->endpoint.inode;
+        bool was_before = use->at <= at;
+        bool counts = users == ALL_USERS || use->sends;
+        if (counts && is_better(fit, was_before, best)) {
+            best = fit;
+            owner.process = use->process;
+            owner.inode = use->endpoint.inode;
+        }
     }
     return owner;
 }
@@ -106,8 +136,8 @@ static struct record_place find_owner(const struct record *record, int64_t at,
     return find_user(record, at, here, there, ALL_USERS);
 }
 
-/* Several processes may have UDP sockets of the same port: then the one that
- * called send last has sent a datagram. */
+/* Several processes may have UDP sockets of the same port. Then the sender of a
+ * datagram is the process that called send last before it. */
 static struct record_place find_sender(const struct record *record,
                                        const struct record_frame *frame) {
     struct record_place sender = {RECORD_NOBODY, 0};
@@ -128,75 +158,83 @@ static bool is_same_connection(const struct record_frame *one,
            endpoint_same(&one->to, &other->from);
 }
 
-/* The number of a connection: that of its first frame. */
+/* The number of a connection: that of its first frame. The search ends, because
+ * the frame itself is one of the record's frames. */
 static int find_connection(const struct record *record,
                            const struct record_frame *frame) {
-    const struct record_frame *first = record->frames;
-    while (!is_same_connection(first, frame))
+    int first = 0;
+    while (!is_same_connection(&record->frames[first], frame))
         first++;
-    return (int)(first - record->frames);
+    return first;
 }
 
 /* Adds an event of a frame, which gets a copy of the text. */
 static void add_event(struct record *record, struct record_event *event,
                       const char *text) {
     event->drawn.text = strdup(text);
-    if (event->drawn.text != NULL && record_add_event(record, event) >= 0)
-        return;
-    free(event->drawn.text);
-    free(event->drawn.extra);
-    record->no_memory = true;
+    if (event->drawn.text == NULL || record_add_event(record, event) < 0) {
+        free(event->drawn.text);
+        free(event->drawn.extra);
+        record->no_memory = true;
+    }
 }
 
-/* Adds an event for each socket that a datagram to a group has arrived at: one
- * arrow tells what was sent and to which group, the others that it is the same
- * datagram. */
+/* Says below the arrow of an event to which group the datagram was sent. */
+static void name_group(struct record *record, const struct record_frame *frame,
+                       struct record_event *event) {
+    char group[ENDPOINT_TEXT_BYTES];
+    (void)endpoint_format(frame->family, &frame->to, ENDPOINT_WHOLE, group);
+    if (asprintf(&event->drawn.extra, "to %s", group) < 0) {
+        event->drawn.extra = NULL;
+        record->no_memory = true;
+    }
+}
+
+/* Adds an event for each socket that a datagram to a group has arrived at. The
+ * first arrow says what was sent, and to which group. The other arrows say that
+ * they are the same datagram. */
 static void add_group_segments(struct record *record,
                                const struct record_frame *frame,
                                struct record_event *event) {
     struct record_place receivers[MOST_RECEIVERS];
     size_t count =
         membership_find_receivers(record, frame, receivers, MOST_RECEIVERS);
-    char group[ENDPOINT_TEXT_BYTES];
-    (void)endpoint_format(frame->family, &frame->to, ENDPOINT_WHOLE, group);
     if (count > MOST_RECEIVERS)
         count = MOST_RECEIVERS;
     event->connection = RECORD_NO_CONNECTION;
     event->to.process = RECORD_NOBODY;
     if (count > 0)
         event->to = receivers[0];
-    if (asprintf(&event->drawn.extra, "to %s", group) < 0) {
-        event->drawn.extra = NULL;
-        record->no_memory = true;
-    }
+    name_group(record, frame, event);
     add_event(record, event, frame->text);
     for (size_t i = 1; i < count; i++) {
         event->to = receivers[i];
         event->drawn.extra = NULL;
         event->drawn.is_copy = true;
-        event->drawn.began++; /* so that the order stays */
+        /* picture_sort may exchange events of the same time. A nanosecond more
+         * for each copy makes it keep them in this order. */
+        event->drawn.began++;
         add_event(record, event, frame->text);
     }
 }
 
-/* Makes an event of each frame that one of our processes sent or received. */
-static void add_segments(struct record *record) {
-    for (size_t i = 0; i < record->frame_count; i++) {
-        struct record_frame *frame = &record->frames[i];
-        struct record_event event = {
-            .place = find_sender(record, frame),
-            .to = find_owner(record, frame->at, &frame->to, &frame->from),
-            .connection = find_connection(record, frame),
-            .drawn = {
-                .kind = PICTURE_SEGMENT, .began = frame->at, .state = ""}};
-        if (event.place.process == RECORD_NOBODY &&
-            event.to.process == RECORD_NOBODY)
-            continue;
-        if (frame->to.port != 0 && group_is(frame->family, &frame->to))
-            add_group_segments(record, frame, &event);
-        else
-            add_event(record, &event, frame->text);
-    }
+/* Adds the event of a frame, or its events if it was sent to a group. A frame
+ * that none of our processes sent or received has none. */
+static void add_segment(struct record *record,
+                        const struct record_frame *frame) {
+    struct record_event event = {
+        .place = find_sender(record, frame),
+        .to = find_owner(record, frame->at, &frame->to, &frame->from),
+        .connection = find_connection(record, frame),
+        .drawn = {.kind = PICTURE_SEGMENT, .began = frame->at, .state = ""}};
+    bool is_ours = event.place.process != RECORD_NOBODY ||
+                   event.to.process != RECORD_NOBODY;
+    if (!is_ours)
+        return;
+    if (frame->to.port != 0 && group_is(frame->family, &frame->to))
+        add_group_segments(record, frame, &event);
+    else
+        add_event(record, &event, frame->text);
 }
 
 /* ---- columns --------------------------------------------------------------*/
@@ -212,21 +250,34 @@ static bool has_column(const struct record *record, int process) {
     return record->processes[process].columns[RECORD_CLIENT] != PICTURE_NOBODY;
 }
 
+/* Whether a process is one of an actor's. All processes of an actor point to
+ * the same name, so we can compare the addresses. */
+static bool belongs_to(const struct record_process *process,
+                       const char *actor) {
+    return process->actor == actor;
+}
+
 /* How many processes of an actor have columns. */
 static int count_columns(const struct record *record, const char *actor) {
     int count = 0;
     for (size_t i = 0; i < record->process_count; i++)
-        if (record->processes[i].actor == actor && has_column(record, (int)i))
+        if (belongs_to(&record->processes[i], actor) &&
+            has_column(record, (int)i))
             count++;
     return count;
+}
+
+/* Whether an event is a segment from a process to itself. */
+static bool is_own_segment(const struct record_event *event, int process) {
+    return event->drawn.kind == PICTURE_SEGMENT &&
+           event->place.process == process && event->to.process == process;
 }
 
 /* Whether a process has sent a segment to itself, as a client and a server. */
 static bool talks_to_itself(const struct record *record, int process) {
     for (size_t i = 0; i < record->event_count; i++) {
         const struct record_event *event = &record->events[i];
-        if (event->drawn.kind == PICTURE_SEGMENT &&
-            event->place.process == process && event->to.process == process &&
+        if (is_own_segment(event, process) &&
             side_of(record, event->place.inode) !=
                 side_of(record, event->to.inode))
             return true;
@@ -234,8 +285,8 @@ static bool talks_to_itself(const struct record *record, int process) {
     return false;
 }
 
-/* Adds a column with a name of its own memory. Returns its number; or
- * PICTURE_NOBODY and ENOMEM. */
+/* Adds a column, whose name is copied. Returns its number; or PICTURE_NOBODY
+ * and ENOMEM. */
 static int add_named_column(struct picture *picture, const char *name,
                             const char *suffix) {
     char *whole = NULL;
@@ -247,9 +298,10 @@ static int add_named_column(struct picture *picture, const char *name,
     if (asprintf(&whole, "%s%s", name, suffix) < 0)
         return PICTURE_NOBODY;
     utf8_clean(whole);
-    names[picture->columns] = whole;
+    int number = (int)picture->columns;
+    names[number] = whole;
     picture->columns++;
-    return (int)picture->columns - 1;
+    return number;
 }
 
 /* Gives a process a column of its own, or two if it talks to itself. The second
@@ -278,16 +330,18 @@ static void add_column(struct record *record, struct picture *picture,
 
 /* How many columns a process needs. */
 static size_t columns_needed(const struct record *record, int process) {
-    return talks_to_itself(record, process) ? 2 : 1;
+    if (talks_to_itself(record, process))
+        return 2;
+    return 1;
 }
 
 /* The process that stands for an actor: the first one that uses sockets, or
  * else the first that did something; or RECORD_NOBODY. */
-static int first_of(const struct record *record, const char *actor) {
+static int find_representative(const struct record *record, const char *actor) {
     int first = RECORD_NOBODY;
     for (size_t i = 0; i < record->process_count; i++) {
         const struct record_process *process = &record->processes[i];
-        if (process->actor != actor || !has_events(record, (int)i))
+        if (!belongs_to(process, actor) || !has_events(record, (int)i))
             continue;
         if (process->uses_sockets)
             return (int)i;
@@ -297,28 +351,29 @@ static int first_of(const struct record *record, const char *actor) {
     return first;
 }
 
-/* Chooses a process if there are columns left for it. */
-static void choose(struct record *record, int process, size_t *left) {
+/* Chooses a process if there are enough free columns for it. */
+static void choose_process(struct record *record, int process,
+                           size_t *free_columns) {
     size_t needed = columns_needed(record, process);
-    if (record->processes[process].is_chosen || needed > *left)
+    if (record->processes[process].is_chosen || needed > *free_columns)
         return;
     record->processes[process].is_chosen = true;
-    *left -= needed;
+    *free_columns -= needed;
 }
 
 /* Chooses which processes get columns of their own: first one of each actor, so
- * that none is missing; then, while there are columns left, the others that use
- * sockets, in the order in which they were made. */
+ * that no actor is missing; then, while there are free columns, the others that
+ * use sockets, in the order in which they were made. */
 static void choose_processes(struct record *record) {
-    size_t left = MOST_COLUMNS;
+    size_t free_columns = MOST_COLUMNS;
     for (size_t i = 0; i < record->process_count; i++) {
-        int first = first_of(record, record->processes[i].actor);
-        if (first != RECORD_NOBODY)
-            choose(record, first, &left);
+        int process = find_representative(record, record->processes[i].actor);
+        if (process != RECORD_NOBODY)
+            choose_process(record, process, &free_columns);
     }
     for (size_t i = 0; i < record->process_count; i++)
         if (record->processes[i].uses_sockets && has_events(record, (int)i))
-            choose(record, (int)i, &left);
+            choose_process(record, (int)i, &free_columns);
 }
 
 /* Whose columns a process can share: those of its maker; or if that has none,
@@ -327,39 +382,61 @@ static int find_host(const struct record *record, int process) {
     const struct record_process *self = &record->processes[process];
     if (self->maker != RECORD_NOBODY && has_column(record, self->maker))
         return self->maker;
-    return first_of(record, self->actor);
+    return find_representative(record, self->actor);
 }
 
-/* Draws a process without columns of its own in those of another one. */
+/* Draws a process that has no columns of its own in those of another one. */
 static void share_columns(struct record *record, int process) {
-    struct record_process *self = &record->processes[process];
-    if (!self->uses_sockets || !has_events(record, process) ||
-        has_column(record, process))
-        return;
     int host = find_host(record, process);
     if (!has_column(record, host))
-        return; /* no column was left for the whole actor */
+        return; /* no column was free for the whole actor */
+    struct record_process *self = &record->processes[process];
     memcpy(self->columns, record->processes[host].columns,
            sizeof self->columns);
     self->shares_column = true;
 }
 
-/* The processes of an actor stand side by side. */
+/* Adds the columns of the processes of an actor that were chosen. */
+static void add_actor_columns(struct record *record, struct picture *picture,
+                              const char *actor) {
+    for (size_t i = 0; i < record->process_count; i++) {
+        const struct record_process *process = &record->processes[i];
+        bool needs_column = process->is_chosen && !has_column(record, (int)i);
+        if (needs_column && belongs_to(process, actor))
+            add_column(record, picture, (int)i);
+    }
+}
+
+/* Adds all columns. The processes of an actor stand side by side. At the second
+ * process of an actor there is nothing to do any more. */
 static void add_columns(struct record *record, struct picture *picture) {
     for (size_t i = 0; i < record->process_count; i++)
-        for (size_t k = i; k < record->process_count; k++) {
-            const struct record_process *process = &record->processes[k];
-            if (process->actor == record->processes[i].actor &&
-                process->is_chosen && !has_column(record, (int)k))
-                add_column(record, picture, (int)k);
-        }
-    for (size_t i = 0; i < record->process_count; i++)
-        share_columns(record, (int)i);
+        add_actor_columns(record, picture, record->processes[i].actor);
+    for (size_t i = 0; i < record->process_count; i++) {
+        bool is_drawn =
+            record->processes[i].uses_sockets && has_events(record, (int)i);
+        if (is_drawn && !has_column(record, (int)i))
+            share_columns(record, (int)i);
+    }
 }
 
 bool layout_is_drawn(const struct record *record, const char *actor) {
-    return first_of(record, actor) == RECORD_NOBODY ||
-           count_columns(record, actor) > 0;
+    bool did_nothing = find_representative(record, actor) == RECORD_NOBODY;
+    return did_nothing || count_columns(record, actor) > 0;
+}
+
+/* Makes the death of a process a note in the column of its maker. */
+static void move_death(struct record *record, struct record_event *event,
+                       int maker) {
+    char *text = NULL;
+    if (asprintf(&text, "its child is %s", event->drawn.text) < 0) {
+        record->no_memory = true;
+        return;
+    }
+    free(event->drawn.text);
+    event->drawn.text = text;
+    event->drawn.ends = false;
+    event->place.process = maker;
 }
 
 /* If a process without a column was killed, its maker's column says so. */
@@ -369,21 +446,12 @@ static void move_deaths(struct record *record) {
         if (!event->is_death || has_column(record, event->place.process))
             continue;
         int maker = record->processes[event->place.process].maker;
-        char *text = NULL;
-        if (maker == RECORD_NOBODY)
-            continue;
-        if (asprintf(&text, "its child is %s", event->drawn.text) < 0) {
-            record->no_memory = true;
-            continue;
-        }
-        free(event->drawn.text);
-        event->drawn.text = text;
-        event->drawn.ends = false;
-        event->place.process = maker;
+        if (maker != RECORD_NOBODY)
+            move_death(record, event, maker);
     }
 }
 
-/* Whether another process has the column of this one too. */
+/* Whether a process is drawn in the column of another one. */
 static bool is_guest(const struct record *record, int process) {
     return process != RECORD_NOBODY && record->processes[process].shares_column;
 }
@@ -396,6 +464,7 @@ static void find_columns(struct record *record) {
         event->drawn.to = PICTURE_NOBODY;
         if (picture_is_arrow(&event->drawn))
             event->drawn.to = layout_column(record, event->to);
+        /* When a guest ends, its host may go on in the same column. */
         if (is_guest(record, event->place.process))
             event->drawn.ends = false;
         event->drawn.socket = event->place.inode;
@@ -406,8 +475,8 @@ static void find_columns(struct record *record) {
 
 /* ---- the picture ----------------------------------------------------------*/
 
-/* Whether an event belongs into no column. What a process tells itself by a
- * UNIX socket is seen in its calls. */
+/* Whether an event is left out of the picture: because it is of no column; or
+ * because it is a message from a process to itself, which its calls show. */
 static bool is_hidden(const struct record_event *event) {
     switch (event->drawn.kind) {
     case PICTURE_SEGMENT:
@@ -419,7 +488,7 @@ static bool is_hidden(const struct record_event *event) {
     }
 }
 
-/* Moves the events that have a column into the picture. */
+/* Moves the events that are drawn into the picture. */
 static void move_events(struct record *record, struct picture *picture) {
     picture->events = calloc(record->event_count + 1, sizeof *picture->events);
     if (picture->events == NULL) {
@@ -428,19 +497,20 @@ static void move_events(struct record *record, struct picture *picture) {
     }
     for (size_t i = 0; i < record->event_count; i++) {
         struct record_event *event = &record->events[i];
-        struct picture_event drawn = event->drawn;
         if (is_hidden(event))
             continue;
-        picture->events[picture->count] = drawn;
+        picture->events[picture->count] = event->drawn;
         picture->count++;
-        event->drawn.text = NULL; /* the picture has them now */
+        /* The picture owns the texts now: record_free must not free them. */
+        event->drawn.text = NULL;
         event->drawn.result = NULL;
         event->drawn.extra = NULL;
     }
 }
 
 void layout_make(struct record *record, struct picture *picture) {
-    add_segments(record);
+    for (size_t i = 0; i < record->frame_count; i++)
+        add_segment(record, &record->frames[i]);
     message_find_receivers(record);
     choose_processes(record);
     add_columns(record, picture);

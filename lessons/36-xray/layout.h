@@ -12,12 +12,12 @@
 
 /*
  * Moves what the record has of calls, notes and segments into *picture, which
- * must be empty, in the order of time. Each actor gets a column, and then
- * each other process that uses sockets, while there are no more than six; one
- * that gets none is drawn in the column of another process of its actor, of the
- * one that made it if that has one. The record
- * keeps its processes, now with their columns, and its uses; record->no_memory
- * says if something is missing.
+ * must be empty, in the order of time. There are six columns at the most. First
+ * each actor gets one, and then each other process that uses sockets. A process
+ * for which no column is left is drawn in the column of the process that made
+ * it; or if that has none, in another one of its actor. The record keeps its
+ * processes, now with their columns, and its uses; record->no_memory says if
+ * something is missing.
  */
 void layout_make(struct record *record, struct picture *picture);
 

@@ -10,15 +10,15 @@
 #include "report.h"
 
 enum {
-    PATIENCE_NS = 100000000, /* so long a report may take */
+    PATIENCE_NS = 100000000, /* how long we wait for a report: 0.1 seconds */
 };
 
 /* ---- what sockets join ----------------------------------------------------*/
 
-static bool is_about(const struct record_membership *one, int family,
+static bool is_about(const struct record_membership *membership, int family,
                      const struct packet_end *group) {
-    return one->change.family == family &&
-           memcmp(one->change.group.address, group->address,
+    return membership->change.family == family &&
+           memcmp(membership->change.group.address, group->address,
                   sizeof group->address) == 0;
 }
 
@@ -27,10 +27,11 @@ static bool is_in(const struct record *record, uint64_t inode, int family,
                   const struct packet_end *group, int64_t at) {
     bool in = false;
     for (size_t i = 0; i < record->membership_count; i++) {
-        const struct record_membership *one = &record->memberships[i];
-        if (one->at <= at && one->inode == inode &&
-            is_about(one, family, group))
-            in = one->change.joins;
+        const struct record_membership *membership = &record->memberships[i];
+        bool is_earlier = membership->at <= at;
+        if (is_earlier && membership->inode == inode &&
+            is_about(membership, family, group))
+            in = membership->change.joins;
     }
     return in;
 }
@@ -39,75 +40,87 @@ static bool is_in(const struct record *record, uint64_t inode, int family,
 static bool has_members(const struct record *record, int family,
                         const struct packet_end *group, int64_t at) {
     for (size_t i = 0; i < record->membership_count; i++) {
-        const struct record_membership *one = &record->memberships[i];
-        if (is_about(one, family, group) &&
-            is_in(record, one->inode, family, group, at))
+        const struct record_membership *membership = &record->memberships[i];
+        if (is_about(membership, family, group) &&
+            is_in(record, membership->inode, family, group, at))
             return true;
     }
     return false;
 }
 
-/* Whether the kernel tells of a change that is not recorded yet: of the first
- * socket that joins and of the last that leaves, but of no group that every
- * host is in. */
-static bool is_reported(const struct record *record,
-                        const struct record_membership *one) {
+/* Whether a group is that of all hosts, which a host never leaves: 224.0.0.1,
+ * or ff02::1. */
+static bool is_all_hosts(const struct packet_end *group) {
     static const uint8_t all[16] = {224, 0, 0, 1};
     static const uint8_t all6[16] = {0xff, 2, [15] = 1};
-    const struct group_change *change = &one->change;
-    if (memcmp(change->group.address, all, sizeof all) == 0 ||
-        memcmp(change->group.address, all6, sizeof all6) == 0)
+    return memcmp(group->address, all, sizeof all) == 0 ||
+           memcmp(group->address, all6, sizeof all6) == 0;
+}
+
+/* Whether the kernel tells routers of a change: the group has no members beside
+ * the socket that joins or leaves. So where the socket joins, the change must
+ * not be recorded yet; where it leaves, the change must be recorded already. */
+static bool is_reported(const struct record *record,
+                        const struct record_membership *membership) {
+    const struct group_change *change = &membership->change;
+    if (is_all_hosts(&change->group))
         return false;
-    return !has_members(record, change->family, &change->group, one->at);
+    return !has_members(record, change->family, &change->group, membership->at);
 }
 
-static void add_change(struct record *record, struct record_membership *one) {
-    if (one->change.joins)
-        one->is_awaited = is_reported(record, one);
-    struct record_membership *added = record_add_membership(record, one);
-    if (added != NULL && !one->change.joins)
-        added->is_awaited = is_reported(record, one);
+/* Adds a change, and whether the kernel will report it: see is_reported. */
+static void add_change(struct record *record,
+                       struct record_membership *membership) {
+    if (membership->change.joins)
+        membership->is_awaited = is_reported(record, membership);
+    struct record_membership *added = record_add_membership(record, membership);
+    if (added != NULL && !membership->change.joins)
+        added->is_awaited = is_reported(record, membership);
 }
 
-/* Who closes a socket leaves all its groups. */
-static void leave_all(struct record *record, struct record_membership *one) {
+/* When a socket is closed, it leaves all its groups. The groups are among those
+ * of all changes until now; add_change adds others, which we need not look at.
+ */
+static void leave_groups(struct record *record,
+                         struct record_membership *membership) {
+    struct group_change *change = &membership->change;
     size_t count = record->membership_count;
     for (size_t i = 0; i < count; i++) {
-        one->change = record->memberships[i].change;
-        if (!is_in(record, one->inode, one->change.family, &one->change.group,
-                   one->at))
-            continue;
-        one->change.joins = false;
-        add_change(record, one);
+        *change = record->memberships[i].change;
+        change->joins = false;
+        if (is_in(record, membership->inode, change->family, &change->group,
+                  membership->at))
+            add_change(record, membership);
     }
 }
 
 void membership_add(struct record *record, int number, pid_t task,
                     const struct trace_call *call) {
     const struct record_event *event = &record->events[number];
-    struct record_membership one = {.at = event->drawn.ended,
-                                    .process = event->place.process,
-                                    .inode = event->place.inode};
+    struct record_membership membership = {.at = event->drawn.ended,
+                                           .process = event->place.process,
+                                           .inode = event->place.inode};
     if (call->result != 0)
         return;
     if (call_is(call, "close"))
-        leave_all(record, &one);
-    else if (call_read_group(task, call, &one.change))
-        add_change(record, &one);
+        leave_groups(record, &membership);
+    else if (call_read_group(task, call, &membership.change))
+        add_change(record, &membership);
 }
 
 /* ---- what the kernel reports ----------------------------------------------*/
 
-/* The last change that a group of a report tells of, or NULL. */
+/* The last change that a report tells of for one of its groups, or NULL. */
 static struct record_membership *find_change(const struct record *record,
                                              const struct report *report,
                                              unsigned number) {
+    const struct packet_end *group = &report->groups[number].group;
+    bool joins = report->groups[number].verb != REPORT_LEAVES;
     for (size_t i = record->membership_count; i > 0; i--) {
-        struct record_membership *one = &record->memberships[i - 1];
-        bool joins = report->groups[number].verb != REPORT_LEAVES;
-        if (one->change.joins == joins &&
-            is_about(one, report->family, &report->groups[number].group))
-            return one;
+        struct record_membership *membership = &record->memberships[i - 1];
+        if (membership->change.joins == joins &&
+            is_about(membership, report->family, group))
+            return membership;
     }
     return NULL;
 }
@@ -135,11 +148,11 @@ bool membership_report(struct record *record, int64_t at,
     if (!report_parse(&report, packet))
         return false;
     for (unsigned i = 0; i < report.count && i < REPORT_MOST; i++) {
-        struct record_membership *one = find_change(record, &report, i);
-        if (one == NULL || !one->is_awaited)
-            continue;
-        one->is_awaited = false;
-        process = one->process;
+        struct record_membership *membership = find_change(record, &report, i);
+        if (membership != NULL && membership->is_awaited) {
+            membership->is_awaited = false;
+            process = membership->process;
+        }
     }
     if (process != RECORD_NOBODY)
         add_report(record, at, process, &report);
@@ -148,34 +161,39 @@ bool membership_report(struct record *record, int64_t at,
 
 bool membership_is_awaited(const struct record *record, int64_t now) {
     for (size_t i = 0; i < record->membership_count; i++) {
-        const struct record_membership *one = &record->memberships[i];
-        if (one->is_awaited && now - one->at < PATIENCE_NS)
+        const struct record_membership *membership = &record->memberships[i];
+        if (membership->is_awaited && now - membership->at < PATIENCE_NS)
             return true;
     }
     return false;
 }
 
-/* ---- whom a datagram arrives at -------------------------------------------*/
+/* ---- sockets that a datagram arrives at -----------------------------------*/
 
 static bool is_any_address(const struct packet_end *end) {
     static const uint8_t any[16];
     return memcmp(end->address, any, sizeof any) == 0;
 }
 
-/* Whether a socket is bound to where the datagram goes. */
+/* Whether the local end of a socket is where the datagram goes. */
 static bool is_bound_there(const struct endpoint *socket,
                            const struct record_frame *frame) {
     if (socket->type != SOCK_DGRAM || socket->local.port != frame->to.port)
         return false;
-    if (!is_any_address(&socket->local) &&
-        !endpoint_same(&socket->local, &frame->to))
-        return false;
+    return is_any_address(&socket->local) ||
+           endpoint_same(&socket->local, &frame->to);
+}
+
+/* Whether a socket takes datagrams from the sender: if the socket is connected,
+ * from its peer only. */
+static bool takes_from_sender(const struct endpoint *socket,
+                              const struct record_frame *frame) {
     return socket->peer.port == 0 || endpoint_same(&socket->peer, &frame->from);
 }
 
-/* Whether a socket that is bound there hears the group. The kernel lets one
- * that has not joined hear it, once any socket of the host has joined
- * (IP_MULTICAST_ALL in ip(7)). */
+/* Whether a socket that is bound there hears the group. Once any socket of the
+ * host has joined a group, the kernel lets a socket that has not joined hear
+ * the group too, unless that socket forbids it (IP_MULTICAST_ALL in ip(7)). */
 static bool hears(const struct record *record, const struct endpoint *socket,
                   const struct record_frame *frame) {
     if (group_is_broadcast(frame->family, &frame->to))
@@ -186,7 +204,7 @@ static bool hears(const struct record *record, const struct endpoint *socket,
            has_members(record, frame->family, &frame->to, frame->at);
 }
 
-/* Whether it is the last use of its socket before a time. */
+/* Whether a use is the last one of its socket before a time. */
 static bool is_last_before(const struct record *record, size_t number,
                            int64_t at) {
     const struct record_use *use = &record->uses[number];
@@ -200,10 +218,27 @@ static bool is_last_before(const struct record *record, size_t number,
     return true;
 }
 
+/* Whether the socket of its last use before a time is still open then: neither
+ * was it closed, nor had its process ended. */
 static bool is_open(const struct record *record, const struct record_use *use,
                     int64_t at) {
     int64_t leaving = record->processes[use->process].leaving;
-    return !use->closes && (leaving == 0 || leaving > at);
+    bool has_left = leaving != 0 && leaving <= at;
+    return !use->closes && !has_left;
+}
+
+/* Whether a datagram arrives at the socket of a use, and that use is the last
+ * one before. */
+static bool is_receiver(const struct record *record, size_t number,
+                        const struct record_frame *frame) {
+    const struct record_use *use = &record->uses[number];
+    const struct endpoint *socket = &use->endpoint;
+    if (!is_last_before(record, number, frame->at))
+        return false;
+    if (!is_open(record, use, frame->at))
+        return false;
+    return is_bound_there(socket, frame) && takes_from_sender(socket, frame) &&
+           hears(record, socket, frame);
 }
 
 size_t membership_find_receivers(const struct record *record,
@@ -212,10 +247,7 @@ size_t membership_find_receivers(const struct record *record,
     size_t count = 0;
     for (size_t i = 0; i < record->use_count; i++) {
         const struct record_use *use = &record->uses[i];
-        if (!is_last_before(record, i, frame->at) ||
-            !is_open(record, use, frame->at) ||
-            !is_bound_there(&use->endpoint, frame) ||
-            !hears(record, &use->endpoint, frame))
+        if (!is_receiver(record, i, frame))
             continue;
         if (count < most) {
             receivers[count].process = use->process;

@@ -14,17 +14,19 @@
 #include "record.h"
 #include "trace.h"
 
-/* After the call of an event has returned: keeps what it has joined or left. */
+/* After the call of an event has returned: stores which groups it has joined or
+ * left. */
 void membership_add(struct record *record, int event, pid_t task,
                     const struct trace_call *call);
 
-/* Records a frame in which the kernel tells routers of a group: an event of the
- * process that has joined or left it. The kernel tells all twice or more, and
- * only the first time is recorded. Returns whether the frame is one. */
+/* Records a report, which is a frame in which the kernel tells routers of a
+ * group, as an event of the process that has joined or left the group. The
+ * kernel sends each report twice or more, and only the first is recorded.
+ * Returns whether the frame is a report. */
 bool membership_report(struct record *record, int64_t at,
                        const struct packet *packet);
 
-/* Whether the kernel will soon tell of a group, which it does some milliseconds
+/* Whether the kernel will soon send a report, as it does some milliseconds
  * after the call. */
 bool membership_is_awaited(const struct record *record, int64_t now);
 

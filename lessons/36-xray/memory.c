@@ -17,9 +17,9 @@
 #include "trace.h"
 
 enum {
-    MOST_BUFFERS = 8,  /* of an array of iovec, so many are looked at */
-    MOST_EVENTS = 16,  /* of an array of events */
-    TEXT_BYTES = 96,   /* of a C string */
+    MOST_BUFFERS = 8,  /* of an array of iovec, that are looked at */
+    MOST_EVENTS = 16,  /* of an array of events, likewise */
+    TEXT_BYTES = 96,   /* of a C string, likewise */
     PAGE_BYTES = 4096, /* the smallest page of any machine */
     FAMILY_BYTES = sizeof(sa_family_t),
     PATH_AT = offsetof(struct sockaddr_un, sun_path),
@@ -30,8 +30,9 @@ static size_t read_bytes(struct memory memory, void *bytes, size_t size) {
     return trace_read(memory.task, memory.address, bytes, size);
 }
 
-/* Copies up to count elements of an array from there; returns how many could
- * be read as a whole. */
+/* Copies the first elements of an array, which has count elements of that size,
+ * to another, which has room for fewer. Returns how many could be read as a
+ * whole. */
 static size_t read_array(struct memory memory, void *array, uint64_t count,
                          size_t room, size_t size) {
     size_t wanted = room;
@@ -51,8 +52,8 @@ void memory_write_bytes(FILE *out, struct memory memory, size_t length) {
 
 void memory_write_text(FILE *out, struct memory memory) {
     char text[TEXT_BYTES] = "";
-    /* Nothing beyond its page: the next page may not exist, and then nothing
-     * at all would be copied. */
+    /* We read to the end of the page at most: the next page may not exist, and
+     * then nothing at all would be copied. */
     size_t wanted = PAGE_BYTES - memory.address % PAGE_BYTES;
     if (wanted > sizeof text)
         wanted = sizeof text;
@@ -68,7 +69,7 @@ static void write_internet_address(FILE *out,
                                    const struct sockaddr_storage *address) {
     struct packet_end end = {{0}, 0};
     char text[ENDPOINT_TEXT_BYTES];
-    endpoint_keep(address, &end);
+    endpoint_copy(address, &end);
     (void)fputs(endpoint_format(address->ss_family, &end, ENDPOINT_WHOLE, text),
                 out);
 }
@@ -80,12 +81,13 @@ static void write_unix_address(FILE *out,
     if (length <= PATH_AT)
         return; /* a socket without a name */
     size_t room = length - PATH_AT;
-    if (path[0] != '\0') {
+    bool is_abstract = path[0] == '\0';
+    if (is_abstract) { /* then the name may have any bytes, NULs too */
+        (void)fputc('@', out);
+        bytes_write_name(out, path + 1, room - 1);
+    } else {
         bytes_write_name(out, path, strnlen((const char *)path, room));
-        return;
     }
-    (void)fputc('@', out); /* an abstract name, which may have any bytes */
-    bytes_write_name(out, path + 1, room - 1);
 }
 
 void memory_write_address(FILE *out, struct memory memory, uint64_t length) {
@@ -116,9 +118,9 @@ void memory_write_address(FILE *out, struct memory memory, uint64_t length) {
 void memory_write_buffers(FILE *out, struct memory memory, uint64_t count,
                           size_t most) {
     struct iovec buffers[MOST_BUFFERS] = {0};
-    uint8_t bytes[BYTES_AS_TEXT];
-    size_t got = 0;
-    size_t length = 0;
+    uint8_t bytes[BYTES_AS_TEXT]; /* the first ones, of one or more buffers */
+    size_t got = 0;               /* how many of them */
+    size_t length = 0;            /* of the buffers together */
     size_t known =
         read_array(memory, buffers, count, MOST_BUFFERS, sizeof buffers[0]);
     for (size_t i = 0; i < known && length < most; i++) {
@@ -144,17 +146,19 @@ void memory_read_control(struct memory memory, struct control *control) {
     size_t wanted = sizeof bytes;
     if (message.msg_controllen < wanted)
         wanted = message.msg_controllen;
-    control_parse(control, bytes, read_bytes(data, bytes, wanted));
+    size_t got = read_bytes(data, bytes, wanted);
+    control_parse(control, bytes, got);
 }
 
 void memory_write_message_flags(FILE *out, struct memory memory) {
     struct msghdr message = {0};
     if (read_bytes(memory, &message, sizeof message) != sizeof message)
         return;
+    /* Of all flags, only those are shown that say that something was cut off.
+     */
+    const unsigned shown = MSG_CTRUNC | MSG_TRUNC;
     unsigned flags = (unsigned)message.msg_flags;
-    /* What a program has not asked for, but must know of. */
-    constant_write_flags(out, CONSTANT_MESSAGE_FLAG,
-                         flags & (unsigned)(MSG_CTRUNC | MSG_TRUNC), " ");
+    constant_write_flags(out, CONSTANT_MESSAGE_FLAG, flags & shown, " ");
 }
 
 void memory_write_message(FILE *out, struct memory memory, size_t most) {
@@ -179,9 +183,10 @@ void memory_write_time(FILE *out, struct memory memory, long per_millisecond) {
     long value[2] = {0};
     if (memory.address == 0)
         (void)fputs("for ever", out);
-    else if (read_bytes(memory, value, sizeof value) == sizeof value)
-        (void)fprintf(out, "%ld ms",
-                      value[0] * 1000 + value[1] / per_millisecond);
+    else if (read_bytes(memory, value, sizeof value) == sizeof value) {
+        long milliseconds = value[0] * 1000 + value[1] / per_millisecond;
+        (void)fprintf(out, "%ld ms", milliseconds);
+    }
 }
 
 void memory_write_polled(FILE *out, struct memory memory, uint64_t count,
@@ -192,10 +197,11 @@ void memory_write_polled(FILE *out, struct memory memory, uint64_t count,
     (void)fputc('[', out);
     for (size_t i = 0; i < known; i++) {
         short shown = all[i].events;
-        if (events == MEMORY_EVENTS_RETURNED)
+        if (events == MEMORY_EVENTS_RETURNED) {
             shown = all[i].revents;
-        if (events == MEMORY_EVENTS_RETURNED && shown == 0)
-            continue; /* nothing has happened on this one */
+            if (shown == 0)
+                continue; /* nothing has happened on this descriptor */
+        }
         (void)fprintf(out, "%s%d", separator, all[i].fd);
         constant_write_flags(out, CONSTANT_POLL_EVENT, (unsigned short)shown,
                              " ");
@@ -217,15 +223,26 @@ void memory_write_epoll(FILE *out, struct memory memory, uint64_t count) {
     (void)fputc(']', out);
 }
 
+/* A set of select(2), as the kernel has it: one bit for each descriptor, in
+ * words of the type unsigned long. */
+enum { WORD_BITS = 8 * sizeof(unsigned long) };
+
+static bool is_in_set(const unsigned long *set, unsigned fd) {
+    unsigned long word = set[fd / WORD_BITS];
+    unsigned long bit = 1UL << (fd % WORD_BITS);
+    return (word & bit) != 0;
+}
+
 int memory_write_set(FILE *out, struct memory memory, const char *name,
                      uint64_t count) {
-    enum { WORD_BITS = 8 * sizeof(unsigned long) };
     unsigned long set[FD_SETSIZE / WORD_BITS] = {0};
-    if (memory.address == 0 || read_bytes(memory, set, sizeof set) == 0)
+    if (memory.address == 0)
+        return 0;
+    if (read_bytes(memory, set, sizeof set) == 0)
         return 0;
     int written = fprintf(out, "%s", name);
     for (unsigned fd = 0; fd < count && fd < FD_SETSIZE; fd++)
-        if ((set[fd / WORD_BITS] >> (fd % WORD_BITS) & 1) != 0)
+        if (is_in_set(set, fd))
             written += fprintf(out, " %u", fd);
     return written;
 }

@@ -2,8 +2,8 @@
  * memory: what lies in the memory of a process that we trace, in words. Built
  * by lesson 36, on trace_read.
  *
- * Each function writes nothing, or as much as it can, where the memory cannot
- * be read: the address comes from a program that may be wrong about it.
+ * The address comes from a program, and may be wrong. Where the memory cannot
+ * be read, each function writes as much as it can, or nothing.
  */
 #ifndef XRAY_MEMORY_H
 #define XRAY_MEMORY_H

@@ -19,16 +19,20 @@ enum { SENT_BYTES = 512 }; /* of a message that are looked at */
 /* The last use of a socket, or NULL. */
 static const struct record_use *last_use(const struct record *record,
                                          uint64_t inode) {
-    for (size_t i = record->use_count; i > 0; i--)
-        if (record->uses[i - 1].endpoint.inode == inode)
-            return &record->uses[i - 1];
+    for (size_t i = record->use_count; i > 0; i--) {
+        const struct record_use *use = &record->uses[i - 1];
+        if (use->endpoint.inode == inode)
+            return use;
+    }
     return NULL;
 }
 
 /* The socket that was last bound to a name and that others can send to, or
- * connect to; 0 if there is none. */
+ * connect to; 0 if there is none, or if the name is empty. */
 static uint64_t find_bound(const struct record *record, const char *name) {
-    for (size_t i = record->use_count; name[0] != '\0' && i > 0; i--) {
+    if (name[0] == '\0')
+        return 0;
+    for (size_t i = record->use_count; i > 0; i--) {
         const struct endpoint *socket = &record->uses[i - 1].endpoint;
         bool is_open = socket->listening || socket->type == SOCK_DGRAM;
         if (is_open && strcmp(socket->name, name) == 0)
@@ -37,14 +41,15 @@ static uint64_t find_bound(const struct record *record, const char *name) {
     return 0;
 }
 
-/* The socket that a call sends to, or 0. A connection that nobody has accepted
- * yet has no other end with a file; then it is the listener. */
+/* The socket that a call sends to, or 0. Before a connection is accepted, its
+ * other end has no inode; then we take the listener. */
 static uint64_t find_target(const struct record *record,
                             const struct endpoint *socket, pid_t task,
                             const struct trace_call *call) {
     struct sockaddr_storage target;
     char name[ENDPOINT_NAME_BYTES] = "";
-    endpoint_keep_name(&target, call_read_target(task, call, &target), name);
+    size_t length = call_read_target(task, call, &target);
+    endpoint_copy_name(&target, length, name);
     if (name[0] != '\0')
         return find_bound(record, name);
     if (socket->peer_inode != 0)
@@ -56,40 +61,59 @@ static uint64_t find_target(const struct record *record,
  * RECORD_NOBODY. */
 static int find_holder(const struct record *record, int sender,
                        uint64_t inode) {
-    for (size_t i = 0; inode != 0 && i < record->process_count; i++)
-        if ((int)i != sender && proc_holds(record->processes[i].pid, inode))
+    if (inode == 0)
+        return RECORD_NOBODY;
+    for (size_t i = 0; i < record->process_count; i++) {
+        bool is_sender = (int)i == sender;
+        if (!is_sender && proc_holds(record->processes[i].pid, inode))
             return (int)i;
+    }
     return RECORD_NOBODY;
+}
+
+/* "byte" or "bytes", "descriptor" or "descriptors". */
+static const char *plural(size_t count) {
+    if (count == 1)
+        return "";
+    return "s";
 }
 
 static void write_message(FILE *out, pid_t task,
                           const struct trace_call *call) {
     char bytes[SENT_BYTES];
-    char hello[HELLO_TEXT_BYTES];
     size_t length = (size_t)call->result;
-    size_t wanted = length < sizeof bytes ? length : sizeof bytes;
+    size_t wanted = length;
+    if (wanted > sizeof bytes)
+        wanted = sizeof bytes;
     size_t got = call_sent(task, call, bytes, wanted);
     const uint8_t *data = (const uint8_t *)bytes;
-    if (got > 0 && hello_describe(data, got, length, hello) != NULL) {
-        (void)fputs(hello, out);
-        return;
-    }
     if (got > 0) {
+        char hello[HELLO_TEXT_BYTES];
+        if (hello_describe(data, got, length, hello) != NULL) {
+            (void)fputs(hello, out);
+            return;
+        }
         bytes_write(out, data, got, length);
         (void)fputc(' ', out);
     }
-    (void)fprintf(out, "%zu byte%s", length, length == 1 ? "" : "s");
+    (void)fprintf(out, "%zu byte%s", length, plural(length));
 }
 
+/* Whether a call has sent something. A datagram may have 0 bytes, while 0 bytes
+ * of a stream are nothing. */
 static bool has_sent(const struct trace_call *call,
                      const struct record_use *use) {
-    if (call_direction(call, use->descriptor) != CALL_SENDS || call->result < 0)
+    if (call_direction(call, use->descriptor) != CALL_SENDS)
         return false;
-    return call->result > 0 || use->endpoint.type != SOCK_STREAM;
+    if (use->endpoint.type == SOCK_STREAM)
+        return call->result > 0;
+    return call->result >= 0;
 }
 
-/* When the peer could have the message. The bytes of a stream arrive one by one
- * while a call waits for room, and a datagram arrives as a whole. */
+/* When the message arrives at the peer. A datagram arrives as a whole: if the
+ * call had to wait for room, at its end. The bytes of a stream arrive one by
+ * one, so the first arrive at once: a nanosecond after the call began, so that
+ * the message comes after the call in the picture. */
 static int64_t arrival(const struct picture_event *sent,
                        const struct endpoint *socket) {
     if (sent->waited && socket->type != SOCK_STREAM)
@@ -127,8 +151,8 @@ void message_add(struct record *record, int number, pid_t task,
     const struct record_use *use = last_use(record, event->place.inode);
     if (use == NULL || use->endpoint.family != AF_UNIX)
         return;
-    if (call_direction(call, use->descriptor) == CALL_RECEIVES &&
-        call->result >= 0)
+    bool receives = call_direction(call, use->descriptor) == CALL_RECEIVES;
+    if (receives && call->result >= 0)
         call_read_control(task, call, &event->control);
     if (!has_sent(call, use))
         return;
@@ -138,16 +162,17 @@ void message_add(struct record *record, int number, pid_t task,
         add_message(record, number, &use->endpoint, task, call);
 }
 
-/* ---- who received it ------------------------------------------------------*/
+/* ---- receivers ------------------------------------------------------------*/
 
-/* The peer of a message's sender. A connection that was accepted only after the
- * message was sent is known by the accepted end. */
+/* The socket that a message went to. If the connection was accepted only after
+ * the message was sent, the sender did not know that socket, but the accepted
+ * socket knows the sender as its peer. */
 static uint64_t find_peer(const struct record *record,
                           const struct record_event *message) {
     for (size_t i = record->use_count; i > 0; i--) {
         const struct endpoint *socket = &record->uses[i - 1].endpoint;
-        if (socket->peer_inode == message->place.inode &&
-            socket->type != SOCK_DGRAM)
+        bool is_connected = socket->type != SOCK_DGRAM;
+        if (is_connected && socket->peer_inode == message->place.inode)
             return socket->inode;
     }
     return message->to.inode;
@@ -165,15 +190,21 @@ static int first_receiver(const struct record *record, uint64_t inode,
     return RECORD_NOBODY;
 }
 
-/* The call that received the descriptors of a message: the first one of the
- * peer after it, since what is taken here is taken out. NULL if none did. */
+/* Whether an event is a call that received descriptors, which no earlier
+ * message has brought: write_descriptors then sets their count to 0. */
+static bool received_descriptors(const struct record_event *event) {
+    return event->drawn.kind == PICTURE_CALL && event->control.count > 0;
+}
+
+/* The call that received the descriptors of a message: the first such call on
+ * the peer's socket that returned after the message was sent; or NULL. */
 static struct record_event *find_receipt(const struct record *record,
                                          const struct record_event *message) {
     for (size_t i = 0; i < record->event_count; i++) {
         struct record_event *event = &record->events[i];
-        if (event->drawn.kind == PICTURE_CALL && event->control.count > 0 &&
-            event->place.inode == message->to.inode &&
-            event->drawn.ended >= message->drawn.began)
+        bool is_later = event->drawn.ended >= message->drawn.began;
+        bool is_of_peer = event->place.inode == message->to.inode;
+        if (is_later && is_of_peer && received_descriptors(event))
             return event;
     }
     return NULL;
@@ -188,8 +219,7 @@ static void write_descriptors(struct record *record,
     FILE *out = record_open_text(record, &message->drawn.extra, &length);
     if (out == NULL)
         return;
-    (void)fprintf(out, "+ descriptor%s ",
-                  message->control.count > 1 ? "s" : "");
+    (void)fprintf(out, "+ descriptor%s ", plural(message->control.count));
     control_write_numbers(out, &message->control);
     struct record_event *receipt = find_receipt(record, message);
     if (receipt != NULL) {

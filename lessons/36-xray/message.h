@@ -12,7 +12,7 @@
 #include "trace.h"
 
 /* After the call of an event has returned, and the use of its socket is
- * recorded: adds an event for what it has sent, or keeps the control data that
+ * recorded: adds an event for what it has sent, or stores the control data that
  * it has received. Does nothing for any other call. */
 void message_add(struct record *record, int event, pid_t task,
                  const struct trace_call *call);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEWEST_FOLDED = 3 };
+enum { FEWEST_FOLDED = 3 }; /* calls that are the same */
 
-static int compare(const void *left, const void *right) {
+static int compare_events(const void *left, const void *right) {
     const struct picture_event *one = left;
     const struct picture_event *other = right;
     if (one->began < other->began)
@@ -24,27 +24,30 @@ bool picture_is_arrow(const struct picture_event *event) {
 void picture_sort(struct picture *picture) {
     if (picture->count > 0)
         qsort(picture->events, picture->count, sizeof picture->events[0],
-              compare);
+              compare_events);
 }
 
 /* ---- calls that are the same ----------------------------------------------*/
 
-/* Whether it is a call that returned at once. */
+/* Whether an event is a call that returned at once. */
 static bool is_short_call(const struct picture_event *event) {
     return event->kind == PICTURE_CALL && event->result != NULL &&
            !event->waited;
 }
 
+/* Whether two events are short calls that a reader cannot tell apart. */
 static bool is_same(const struct picture_event *one,
                     const struct picture_event *other) {
-    return is_short_call(one) && is_short_call(other) &&
-           one->column == other->column &&
+    if (!is_short_call(one) || !is_short_call(other))
+        return false;
+    return one->column == other->column &&
            strcmp(one->state, other->state) == 0 &&
            strcmp(one->text, other->text) == 0 &&
            strcmp(one->result, other->result) == 0;
 }
 
-/* How many events from the first on are the same as it; at most count. */
+/* How many events from the first on are the same as the first: 1 at least, and
+ * count at most. */
 static size_t count_same(const struct picture_event *first, size_t count) {
     size_t same = 1;
     while (same < count && is_same(first, first + same))
@@ -52,9 +55,10 @@ static size_t count_same(const struct picture_event *first, size_t count) {
     return same;
 }
 
-/* Makes the second of count events a note about all after the first, and frees
- * the others. Returns 0, or -1 and ENOMEM: then all are as they were. */
-static int fold(struct picture_event *events, size_t count) {
+/* Of count events that are the same, the first stays. Makes the second a note
+ * about how many followed, and frees the texts of all others. Returns 0; or -1
+ * and ENOMEM, and then all are as they were. */
+static int fold_same(struct picture_event *events, size_t count) {
     struct picture_event note = {.kind = PICTURE_NOTE,
                                  .column = events[1].column,
                                  .to = PICTURE_NOBODY,
@@ -78,20 +82,20 @@ static int fold(struct picture_event *events, size_t count) {
 
 int picture_fold(struct picture *picture) {
     int result = 0;
-    size_t kept = 0;
-    size_t next = 0;
+    size_t kept = 0; /* events, which stand at the array's beginning */
+    size_t next = 0; /* the first event that was not looked at */
     while (next < picture->count) {
         struct picture_event *first = &picture->events[next];
         size_t same = count_same(first, picture->count - next);
-        size_t left = same;
+        size_t remaining = same;
         if (same >= FEWEST_FOLDED) {
-            if (fold(first, same) == 0)
-                left = 2;
+            if (fold_same(first, same) == 0)
+                remaining = 2; /* the first event, and the note */
             else
                 result = -1;
         }
-        memmove(&picture->events[kept], first, left * sizeof *first);
-        kept += left;
+        memmove(&picture->events[kept], first, remaining * sizeof *first);
+        kept += remaining;
         next += same;
     }
     picture->count = kept;
@@ -101,7 +105,9 @@ int picture_fold(struct picture *picture) {
 /* ---- the list -------------------------------------------------------------*/
 
 const char *picture_name(const struct picture *picture, int column) {
-    return column == PICTURE_NOBODY ? "others" : picture->names[column];
+    if (column == PICTURE_NOBODY)
+        return "others";
+    return picture->names[column];
 }
 
 int64_t picture_beginning(const struct picture *picture) {
@@ -112,14 +118,17 @@ int64_t picture_beginning(const struct picture *picture) {
     return first;
 }
 
+static void write_report(FILE *out, const struct picture *picture,
+                         const struct picture_event *event) {
+    (void)fprintf(out, "wire\t%s > routers\t%s\n",
+                  picture_name(picture, event->column), event->text);
+}
+
 static void write_arrow(FILE *out, const struct picture *picture,
                         const struct picture_event *event) {
-    const char *kind = event->kind == PICTURE_MESSAGE ? "message" : "wire";
-    if (event->kind == PICTURE_REPORT) {
-        (void)fprintf(out, "wire\t%s > routers\t%s\n",
-                      picture_name(picture, event->column), event->text);
-        return;
-    }
+    const char *kind = "wire";
+    if (event->kind == PICTURE_MESSAGE)
+        kind = "message";
     (void)fprintf(out, "%s\t%s > %s\t", kind,
                   picture_name(picture, event->column),
                   picture_name(picture, event->to));
@@ -131,19 +140,39 @@ static void write_arrow(FILE *out, const struct picture *picture,
     (void)fputc('\n', out);
 }
 
+/* Writes a call or a note. */
+static void write_call(FILE *out, const struct picture *picture,
+                       const struct picture_event *event) {
+    (void)fprintf(out, "%s\t%s", picture_name(picture, event->column),
+                  event->text);
+    if (event->kind == PICTURE_CALL)
+        (void)fputc(')', out);
+    if (event->result != NULL)
+        (void)fputs(event->result, out);
+    else
+        (void)fputs(" ...", out); /* the call has not returned */
+    (void)fprintf(out, "\t%s", event->state);
+    if (event->mark != '\0')
+        (void)fprintf(out, "\t%c", event->mark);
+    (void)fputc('\n', out);
+}
+
 void picture_write_list(FILE *out, const struct picture *picture) {
     for (size_t i = 0; i < picture->count; i++) {
         const struct picture_event *event = &picture->events[i];
-        const char *name = picture_name(picture, event->column);
-        const char *close = event->kind == PICTURE_CALL ? ")" : "";
-        const char *result = event->result == NULL ? " ..." : event->result;
-        const char mark[] = {event->mark == '\0' ? '\0' : '\t', event->mark,
-                             '\0'};
-        if (picture_is_arrow(event) || event->kind == PICTURE_REPORT)
+        switch (event->kind) {
+        case PICTURE_SEGMENT:
+        case PICTURE_MESSAGE:
             write_arrow(out, picture, event);
-        else
-            (void)fprintf(out, "%s\t%s%s%s\t%s%s\n", name, event->text, close,
-                          result, event->state, mark);
+            break;
+        case PICTURE_REPORT:
+            write_report(out, picture, event);
+            break;
+        case PICTURE_CALL:
+        case PICTURE_NOTE:
+            write_call(out, picture, event);
+            break;
+        }
     }
 }
 

@@ -17,7 +17,8 @@ enum picture_kind {
     PICTURE_CALL,    /* a system call of the process in column */
     PICTURE_SEGMENT, /* what was sent from column to the column `to` */
     PICTURE_MESSAGE, /* the same, but over no wire: by a UNIX socket */
-    PICTURE_REPORT,  /* what the process's kernel told the routers, if any */
+    PICTURE_REPORT,  /* what the kernel told routers, if there are any, about
+                        the groups of the process in column */
     PICTURE_NOTE,    /* something else that happened to that process */
 };
 
@@ -34,7 +35,8 @@ struct picture_event {
     bool closes;    /* the call is close(2) on a socket */
     bool ends;      /* of a note: nothing of the column's process goes on */
     char *text;     /* "recv(3 to :80, 100", "SYN ACK", in ASCII: malloc(3)ed */
-    char *result;   /* " = 6 \"hello\\n\"": likewise; NULL before it */
+    char *result;   /* " = 6 \"hello\\n\"", likewise; NULL while a call has not
+                       returned */
     char *extra;    /* of an arrow: what stands below it, "+ descriptor 7 -> 5",
                        "to 239.1.2.3:80": malloc(3)ed; or NULL */
     bool is_copy;   /* of a segment: the same as the one before it, which has
@@ -45,7 +47,8 @@ struct picture_event {
                             connections; or 0 */
     bool makes_it;       /* the call is of this connection only when it returns:
                             accept(2) */
-    char mark; /* its letter, where columns do not tell them apart; or 0 */
+    char mark;         /* the connection's letter, where columns do not tell the
+                          connections apart; or 0 */
     uint64_t socket;   /* the inode of the socket that the state is of, or 0 */
     const char *state; /* "ESTABLISHED", or "": never freed */
     unsigned unacknowledged; /* bytes that were sent and not acknowledged */

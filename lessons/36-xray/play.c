@@ -21,9 +21,9 @@
 #include "wire.h"
 
 enum {
-    PARTING_MS = 2000, /* so long may the others take to end */
-    MOST_NUMBERS = 100,
-    SIGNALLED = 128, /* as a shell has it */
+    PARTING_MS = 2000,  /* how long the other actors may take to end */
+    MOST_NUMBERS = 100, /* of calls; more than call_numbers has */
+    SIGNALLED = 128,    /* a shell adds it to the number of a signal */
 };
 
 static size_t last_actor(const struct play *play) {
@@ -77,7 +77,7 @@ static void start_actor(struct play *play) {
         err(1, "%s", actor->name);
 }
 
-/* The actor whose first process that is, or NULL. */
+/* The actor that was started as process pid, or NULL. */
 static struct play_actor *find_actor(struct play *play, pid_t pid) {
     for (size_t i = 0; i < play->started; i++)
         if (play->actors[i].pid == pid)
@@ -91,46 +91,63 @@ static bool begins_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* The actor that a process belongs to. */
+/* The actor that a process belongs to. The process has the very name of the
+ * actor, not a copy, so we can compare the addresses; and the search ends. */
 static struct play_actor *actor_of(struct play *play, int process) {
+    const char *name = play->record.processes[process].actor;
     size_t i = 0;
-    while (play->record.processes[process].actor != play->scene->actors[i].name)
+    while (play->scene->actors[i].name != name)
         i++;
     return &play->actors[i];
 }
 
-/* After a write(2): does the actor say that it is ready? */
+/* Stores the port at the end of "listening on 127.0.0.1:8080", if there is one.
+ */
+static void read_port(struct play *play, struct play_actor *actor,
+                      const char *said) {
+    const char *colon = strrchr(said, ':');
+    if (colon == NULL)
+        return;
+    const char *port = colon + 1;
+    if (strlen(port) >= sizeof play->port)
+        return;
+    actor->said_port = true;
+    (void)snprintf(play->port, sizeof play->port, "%s", port);
+}
+
+/* After a write(2) on standard output: the actor is ready if its line says so.
+ */
 static void read_said(struct play *play, const struct schedule_task *task,
                       const struct trace_call *call) {
     struct play_actor *actor = actor_of(play, task->process);
-    char said[64] = "";
-    if (call->arguments[0] != STDOUT_FILENO ||
-        call_sent(task->id, call, said, sizeof said - 1) == 0)
+    char said[64] = ""; /* it ends with a NUL that is not overwritten */
+    if (call->arguments[0] != STDOUT_FILENO)
+        return;
+    if (call_sent(task->id, call, said, sizeof said - 1) == 0)
         return;
     said[strcspn(said, "\n")] = '\0';
-    bool listens = begins_with(said, "listening on ");
-    if (!listens && !begins_with(said, "capturing on "))
-        return;
-    actor->ready = true;
-    const char *colon = strrchr(said, ':');
-    if (!listens || colon == NULL || strlen(colon + 1) >= sizeof play->port)
-        return;
-    actor->said_port = true;
-    (void)snprintf(play->port, sizeof play->port, "%s", colon + 1);
+    if (begins_with(said, "listening on ")) {
+        actor->ready = true;
+        read_port(play, actor, said);
+    } else if (begins_with(said, "capturing on ")) {
+        actor->ready = true;
+    }
 }
 
-/* After listen(2): the actor is ready, whatever it says. If it says on which
- * port it listens, that holds: it may have several. */
+/* After listen(2): the actor is ready, whatever it says. If the actor has said
+ * on which port it listens, we take that one: it may have several listeners. */
 static void read_listener(struct play *play, const struct schedule_task *task,
                           const struct trace_call *call) {
     struct play_actor *actor = actor_of(play, task->process);
     pid_t pid = play->record.processes[task->process].pid;
+    int fd = (int)call->arguments[0];
     struct endpoint listener;
     if (!call_is(call, "listen") || call->result != 0)
         return;
     actor->ready = true;
-    if (actor->said_port ||
-        endpoint_read(pid, (int)call->arguments[0], &listener) < 0)
+    if (actor->said_port)
+        return;
+    if (endpoint_read(pid, fd, &listener) < 0)
         return;
     if (listener.local.port != 0)
         (void)snprintf(play->port, sizeof play->port, "%u",
@@ -158,27 +175,32 @@ static void add_child(struct play *play, pid_t task, int maker) {
         err(1, "task %d", (int)task);
 }
 
-static void note_end(struct play *play, const struct trace_event *event,
-                     int number) {
-    const struct record_process *process = &play->record.processes[number];
-    enum record_fate fate = RECORD_ENDS;
-    int64_t at = process->leaving;
+/* Records how a process has ended. */
+static void record_end(struct play *play, int number, int status) {
+    struct record_process *process = &play->record.processes[number];
+    enum record_fate fate;
     char text[64];
-    if (process->pid != event->task)
-        return; /* it is a thread, and its process goes on */
-    if (WIFSIGNALED(event->status)) {
+    if (WIFSIGNALED(status)) {
         fate = RECORD_IS_KILLED;
         (void)snprintf(text, sizeof text, "killed by %s",
-                       trace_signal_name(WTERMSIG(event->status)));
+                       trace_signal_name(WTERMSIG(status)));
     } else {
+        fate = RECORD_ENDS;
         (void)snprintf(text, sizeof text, "ends, status %d",
-                       WEXITSTATUS(event->status));
+                       WEXITSTATUS(status));
     }
-    if (at == 0)
-        at = schedule_now();
-    play->record.processes[number].leaving = at;
+    /* A process that called exit_group(2) has ended then. */
+    if (process->leaving == 0)
+        process->leaving = schedule_now();
     if (!play->over)
-        record_note(&play->record, number, at, fate, text);
+        record_note(&play->record, number, process->leaving, fate, text);
+}
+
+static void handle_end(struct play *play, const struct trace_event *event,
+                       int number) {
+    if (play->record.processes[number].pid != event->task)
+        return; /* it is a thread, and its process goes on */
+    record_end(play, number, event->status);
     struct play_actor *actor = find_actor(play, event->task);
     if (actor == NULL)
         return;
@@ -187,7 +209,9 @@ static void note_end(struct play *play, const struct trace_event *event,
     actor->status = event->status;
 }
 
-static void note_signal(struct play *play, int signal, int process) {
+/* Records that a process has got a signal. SIGCHLD is left out, because the end
+ * of the child is recorded. */
+static void record_signal(struct play *play, int signal, int process) {
     char text[32];
     if (play->over || signal == SIGCHLD)
         return;
@@ -220,14 +244,15 @@ static void handle_return(struct play *play, const struct trace_event *event,
     read_listener(play, task, &event->call);
 }
 
+/* An actor's process has become its command. */
 static void handle_exec(struct play *play, pid_t task) {
     struct play_actor *actor = find_actor(play, task);
     if (actor != NULL)
         actor->state = PLAY_RUNNING;
 }
 
-static void handle(struct play *play, const struct trace_event *event,
-                   struct schedule_task *task) {
+static void handle_event(struct play *play, const struct trace_event *event,
+                         struct schedule_task *task) {
     if (task->process < 0)
         return; /* the event of its maker, TRACE_CHILD, is still to come */
     switch (event->kind) {
@@ -244,10 +269,10 @@ static void handle(struct play *play, const struct trace_event *event,
         add_child(play, event->child, task->process);
         break;
     case TRACE_SIGNAL:
-        note_signal(play, event->signal, task->process);
+        record_signal(play, event->signal, task->process);
         break;
     case TRACE_END:
-        note_end(play, event, task->process);
+        handle_end(play, event, task->process);
         break;
     default:
         break;
@@ -267,7 +292,8 @@ static void kill_all(const struct play *play) {
         (void)kill(play->schedule.tasks[i].id, SIGKILL);
 }
 
-/* The time is up: ends the play, or what is left of it. */
+/* When the time is up: kills all tasks. If the last actor had not ended, that
+ * ends the play, too. */
 static void cut_off(struct play *play) {
     if (!play->over)
         play->ended_at = schedule_now();
@@ -275,9 +301,9 @@ static void cut_off(struct play *play) {
     kill_all(play);
 }
 
-/* Waits until something happens, for so many milliseconds at the most. A signal
- * that asks us to end ends us, and the kernel kills what we trace; but the
- * command of option -c gets it in our place. */
+/* Waits until something happens, for so many milliseconds at the most. SIGINT
+ * or SIGTERM ends us, and the kernel kills what we trace; but if there is a
+ * command of option -c, the command gets that signal in our place. */
 static void wait_a_while(const struct play *play, int milliseconds) {
     struct pollfd mine = {.fd = play->signals, .events = POLLIN};
     struct signalfd_siginfo signal;
@@ -294,32 +320,44 @@ static void wait_a_while(const struct play *play, int milliseconds) {
 
 /* ---- the play -------------------------------------------------------------*/
 
-static bool may_start_next(const struct play *play) {
-    return !play->over && play->started < play->scene->count &&
-           play->actors[play->started - 1].ready;
+static bool has_started_all(const struct play *play) {
+    return play->started == play->scene->count;
 }
 
-/* No task can go on by itself: starts the next actor, ends the play if the last
- * actor has ended, or else waits. */
+/* Whether the kernel will send a report by itself in a moment. */
+static bool awaits_report(const struct play *play) {
+    return play->wire >= 0 &&
+           membership_is_awaited(&play->record, schedule_now());
+}
+
+static bool may_start_next(const struct play *play) {
+    return !has_started_all(play) && play->actors[play->started - 1].ready;
+}
+
+/* The last actor has ended: asks the others to end, in a shorter time. */
+static void end_play(struct play *play, struct deadline *limit) {
+    play->over = true;
+    signal_actors(play, SIGTERM);
+    *limit = deadline_after(PARTING_MS);
+}
+
+/* When no task can go on by itself: starts the next actor, ends the play if the
+ * last actor has ended, or else waits. */
 static void go_on(struct play *play, struct deadline *limit) {
-    /* What the kernel will send by itself in a moment shall not come later in
-     * one picture than in another. */
-    if (!play->over && play->wire >= 0 &&
-        membership_is_awaited(&play->record, schedule_now())) {
+    if (play->over) {
+        wait_a_while(play, deadline_left(*limit));
+        return;
+    }
+    /* While a report is awaited, nothing else happens. So the report stands in
+     * the same place in each picture. */
+    if (awaits_report(play))
         wait_a_while(play, 1);
-        return;
-    }
-    if (may_start_next(play)) {
+    else if (may_start_next(play))
         start_actor(play);
-        return;
-    }
-    if (play->actors[last_actor(play)].state == PLAY_ENDED && !play->over) {
-        play->over = true;
-        signal_actors(play, SIGTERM);
-        *limit = deadline_after(PARTING_MS);
-        return;
-    }
-    wait_a_while(play, deadline_left(*limit));
+    else if (play->actors[last_actor(play)].state == PLAY_ENDED)
+        end_play(play, limit);
+    else
+        wait_a_while(play, deadline_left(*limit));
 }
 
 /* Lets the next thing happen, and records it. Returns whether the play goes on.
@@ -328,11 +366,14 @@ static bool step(struct play *play, struct deadline *limit) {
     struct trace_event event;
     struct schedule_task *task;
     enum schedule_result result = schedule_next(&play->schedule, &event, &task);
+    struct record *record = &play->record;
+    if (play->over)
+        record = NULL;
     if (play->wire >= 0)
-        wire_read(play->wire, play->over ? NULL : &play->record);
+        wire_read(play->wire, record);
     switch (result) {
     case SCHEDULE_EVENT:
-        handle(play, &event, task);
+        handle_event(play, &event, task);
         break;
     case SCHEDULE_IDLE:
         go_on(play, limit);
@@ -341,7 +382,7 @@ static bool step(struct play *play, struct deadline *limit) {
         wait_a_while(play, 1);
         break;
     case SCHEDULE_OVER:
-        if (play->over || play->started == play->scene->count)
+        if (play->over || has_started_all(play))
             return false;
         go_on(play, limit);
         break;
@@ -351,9 +392,9 @@ static bool step(struct play *play, struct deadline *limit) {
     return true;
 }
 
-/* Signals for us come by a descriptor, so that poll(2) can wait for them and
- * for a deadline at once. */
-static void take_signals(struct play *play) {
+/* From now on, signals for us come by a descriptor, so that poll(2) can wait
+ * for them and for a deadline at once. */
+static void open_signals(struct play *play) {
     sigset_t mine;
     (void)sigemptyset(&mine);
     (void)sigaddset(&mine, SIGCHLD);
@@ -373,11 +414,12 @@ void play_run(struct play *play, int milliseconds) {
     play->nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (play->nothing < 0)
         err(1, "/dev/null");
-    take_signals(play);
+    open_signals(play);
     start_actor(play);
-    while (step(play, &limit))
+    while (step(play, &limit)) {
         if (deadline_left(limit) == 0)
             cut_off(play);
+    }
 }
 
 int play_status(const struct play *play) {

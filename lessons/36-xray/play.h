@@ -27,9 +27,9 @@ enum play_state {
 struct play_actor {
     enum play_state state;
     pid_t pid;
-    bool ready; /* the next actor may start */
-    bool said_port;
-    int status; /* how it ended, as waitpid(2) has it */
+    bool ready;     /* the next actor may start */
+    bool said_port; /* it has printed on which port it listens */
+    int status;     /* how it ended, as waitpid(2) has it */
 };
 
 /* Set it to zero, set the first four fields, and give it to play_free in the
@@ -46,13 +46,13 @@ struct play {
                              0 if it ended by itself */
 
     struct play_actor actors[SCENE_MOST_ACTORS];
-    size_t started;              /* so many of the actors */
-    char port[SCENE_PORT_BYTES]; /* where the last one listens, as it says or as
-                                    the kernel says; "" before that */
+    size_t started;              /* how many actors have been started */
+    char port[SCENE_PORT_BYTES]; /* where the last one of them listens, as it
+                                    says or as the kernel says; "" before */
     struct schedule schedule;
     bool over;   /* the last actor has ended: nothing more is recorded */
-    int signals; /* a descriptor for those that we get: signalfd(2) */
-    int nothing; /* /dev/null */
+    int signals; /* a descriptor for signals that we get: signalfd(2) */
+    int nothing; /* a descriptor of /dev/null */
 };
 
 /*

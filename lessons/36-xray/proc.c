@@ -15,10 +15,10 @@
 enum {
     LINE_BYTES = 512,
     PATH_BYTES = 64,
-    WORD_DIGITS = 8, /* four bytes of an address, in hexadecimal */
-    UDP_CONNECTED = TCP_ESTABLISHED,
-    UNIX_LISTENS = 0x10000, /* a flag in /proc/net/unix */
-    UNIX_CONNECTED = 3,     /* a state there */
+    WORD_DIGITS = 8,                 /* of four bytes, in hexadecimal */
+    UDP_CONNECTED = TCP_ESTABLISHED, /* the same number in /proc/net/udp */
+    UNIX_LISTENS = 0x10000,          /* a flag in /proc/net/unix */
+    UNIX_CONNECTED = 3,              /* a state there */
 };
 
 /* ---- the files of TCP and UDP ---------------------------------------------*/
@@ -32,8 +32,9 @@ struct line {
     uint64_t inode;
 };
 
-/* Reads "0100007F:1F90": each four bytes of the address as one number of this
- * machine's, and the port. */
+/* Reads "0100007F:1F90": an address and a port. Each eight digits are a number.
+ * In memory, as this machine stores it, the number is four bytes of the address
+ * in their order. */
 static void parse_end(const char *text, struct packet_end *end) {
     const char *colon = strchr(text, ':');
     size_t at = 0;
@@ -52,31 +53,34 @@ static void parse_end(const char *text, struct packet_end *end) {
 }
 
 /* Reads a line; returns whether it is one of a socket. The fields are: number,
- * local end, peer, state, bytes sent and received, timer, retries, user,
- * timeout, inode. */
+ * local end, peer, state, bytes that wait to be sent and to be read, timer,
+ * retries, user, timeout, inode. */
 static bool parse_line(const char *text, struct line *line) {
     char local[48];
     char peer[48];
     char state[8];
     char queues[24];
     char inode[24];
-    if (sscanf(text, "%*s %47s %47s %7s %23s %*s %*s %*s %*s %23s", local, peer,
-               state, queues, inode) != 5)
+    int fields = sscanf(text, "%*s %47s %47s %7s %23s %*s %*s %*s %*s %23s",
+                        local, peer, state, queues, inode);
+    if (fields != 5)
         return false;
     if (strchr(local, ':') == NULL)
         return false; /* the names of the columns */
     parse_end(local, &line->local);
     parse_end(peer, &line->peer);
     line->state = (unsigned)strtoul(state, NULL, 16);
+    /* queues is "00000006:00000000": strtoul reads up to the colon. */
     line->unacknowledged = (unsigned)strtoul(queues, NULL, 16);
     line->inode = strtoull(inode, NULL, 10);
     return true;
 }
 
-/* Which line is looked for: one of these is 0 or NULL. */
+/* Which line is looked for: the one with this inode; or if ends is not NULL,
+ * the one with the same two ends. */
 struct wanted {
     uint64_t inode;
-    const struct endpoint *ends; /* a line with the same two ends */
+    const struct endpoint *ends;
 };
 
 static bool is_wanted(const struct line *line, const struct wanted *wanted) {
@@ -97,9 +101,10 @@ static bool find_line(const char *path, const struct wanted *wanted,
         return false;
     while (!found && fgets(text, sizeof text, file) != NULL) {
         struct line read;
-        found = parse_line(text, &read) && is_wanted(&read, wanted);
-        if (found)
+        if (parse_line(text, &read) && is_wanted(&read, wanted)) {
             *line = read;
+            found = true;
+        }
     }
     (void)fclose(file);
     return found;
@@ -136,10 +141,13 @@ static const struct kind {
     {"PACKET", NULL, AF_PACKET, SOCK_RAW},
 };
 
+/* What kind of socket the descriptor with that path in /proc is; NULL for one
+ * that we do not know. */
 static const struct kind *find_kind(const char *path) {
-    char protocol[32] = "";
-    if (getxattr(path, "system.sockprotoname", protocol, sizeof protocol - 1) <
-        0)
+    char protocol[32] = ""; /* the NUL at its end stays */
+    ssize_t length =
+        getxattr(path, "system.sockprotoname", protocol, sizeof protocol - 1);
+    if (length < 0)
         return NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(kinds[i].protocol, protocol) == 0)
@@ -174,38 +182,50 @@ static void read_internet(const char *path, struct endpoint *endpoint) {
     }
 }
 
-/* Keeps the path at the end of a line, which is a blank and the path. */
-static void keep_path(const char *end, char *name) {
-    size_t length = strcspn(end, "\n");
-    if (*end != ' ' || length > ENDPOINT_NAME_BYTES)
+/* Copies the path at the end of a line, which is a blank, the path and a
+ * newline, to name. A line without a path, or with one that is too long, leaves
+ * name as it is. */
+static void copy_path(const char *end, char *name) {
+    if (end[0] != ' ')
         return;
-    memcpy(name, end + 1, length - 1);
-    name[length - 1] = '\0';
+    const char *path = end + 1;
+    size_t length = strcspn(path, "\n");
+    if (length >= ENDPOINT_NAME_BYTES)
+        return;
+    memcpy(name, path, length);
+    name[length] = '\0';
 }
 
-/* A line of /proc/net/unix: address, references, protocol, flags, type, state,
- * inode, and the path, if there is one. */
+/* Reads a line of /proc/net/unix: address, references, protocol, flags, type,
+ * state, inode, and the path, if there is one. Returns whether it is the line
+ * of the endpoint's inode; otherwise *endpoint stays as it is. */
+static bool parse_unix_line(const char *text, struct endpoint *endpoint) {
+    char flags[16];
+    char type[8];
+    char state[8];
+    char inode[24];
+    int end = 0;
+    int fields = sscanf(text, "%*s %*s %*s %15s %7s %7s %23s%n", flags, type,
+                        state, inode, &end);
+    if (fields != 4)
+        return false;
+    if (strtoull(inode, NULL, 10) != endpoint->inode)
+        return false;
+    copy_path(text + end, endpoint->name);
+    endpoint->type = (int)strtoul(type, NULL, 16);
+    endpoint->listening = (strtoul(flags, NULL, 16) & UNIX_LISTENS) != 0;
+    endpoint->connected = strtoul(state, NULL, 16) == UNIX_CONNECTED;
+    return true;
+}
+
 static void read_unix(const char *path, struct endpoint *endpoint) {
     char text[LINE_BYTES];
+    bool found = false;
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return;
-    while (fgets(text, sizeof text, file) != NULL) {
-        char flags[16];
-        char type[8];
-        char state[8];
-        char inode[24];
-        int end = 0;
-        if (sscanf(text, "%*s %*s %*s %15s %7s %7s %23s%n", flags, type, state,
-                   inode, &end) != 4 ||
-            strtoull(inode, NULL, 10) != endpoint->inode)
-            continue;
-        keep_path(text + end, endpoint->name);
-        endpoint->type = (int)strtoul(type, NULL, 16);
-        endpoint->listening = (strtoul(flags, NULL, 16) & UNIX_LISTENS) != 0;
-        endpoint->connected = strtoul(state, NULL, 16) == UNIX_CONNECTED;
-        break;
-    }
+    while (!found && fgets(text, sizeof text, file) != NULL)
+        found = parse_unix_line(text, endpoint);
     (void)fclose(file);
 }
 
@@ -223,20 +243,28 @@ uint64_t proc_inode(pid_t process, int fd) {
     return strtoull(target + strlen(socket_link), NULL, 10);
 }
 
-int proc_try(void) {
+/* Tries whether /proc tells that a descriptor of ours is a socket. Returns 0,
+ * or -1 and errno. */
+static int try_socket(int fd) {
     char path[PATH_BYTES];
     char target[48];
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
+    if (readlink(path, target, sizeof target) < 0)
+        return -1;
+    /* In a /proc of other processes, our number may be that of one of them. */
+    if (proc_inode(getpid(), fd) == 0) {
+        errno = ENOENT;
+        return -1;
+    }
+    return 0;
+}
+
+int proc_try(void) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return 0; /* this says nothing of /proc */
-    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
-    int result = readlink(path, target, sizeof target) < 0 ? -1 : 0;
+    int result = try_socket(fd);
     int reason = errno;
-    /* A /proc of other processes has their descriptors. */
-    if (result == 0 && proc_inode(getpid(), fd) == 0) {
-        reason = ENOENT;
-        result = -1;
-    }
     (void)close(fd);
     errno = reason;
     return result;
@@ -272,7 +300,9 @@ const char *proc_describe(pid_t process, int fd) {
         return "";
     if (S_ISFIFO(status.st_mode))
         return "pipe";
-    return S_ISREG(status.st_mode) ? "file" : "";
+    if (S_ISREG(status.st_mode))
+        return "file";
+    return "";
 }
 
 bool proc_holds(pid_t process, uint64_t inode) {
@@ -284,8 +314,10 @@ bool proc_holds(pid_t process, uint64_t inode) {
         return false;
     const struct dirent *entry = readdir(folder);
     while (entry != NULL && !found) {
+        bool is_number = entry->d_name[0] != '.'; /* and not "." or ".." */
         int fd = (int)strtol(entry->d_name, NULL, 10);
-        found = entry->d_name[0] != '.' && proc_inode(process, fd) == inode;
+        if (is_number && proc_inode(process, fd) == inode)
+            found = true;
         entry = readdir(folder);
     }
     (void)closedir(folder);

@@ -18,8 +18,8 @@
 #include "segment.h"
 
 enum {
-    STEP = 128,         /* by so many elements an array grows */
-    MOST_EVENTS = 4000, /* and frames: beyond it they are only counted */
+    STEP = 128,         /* elements by which an array grows */
+    MOST_EVENTS = 4000, /* and as many frames; others are only counted */
 };
 
 /* ---- memory ---------------------------------------------------------------*/
@@ -28,6 +28,8 @@ enum {
  * place; or NULL and ENOMEM, and the array is as it was. */
 static void *grow(struct record *record, void *array, size_t count,
                   size_t size) {
+    /* The room is always a multiple of STEP. So the array is full only where
+     * count is such a multiple, too: at 0, it is NULL. */
     if (count % STEP != 0)
         return array;
     void *grown = realloc(array, (count + STEP) * size);
@@ -48,10 +50,12 @@ int record_close_text(struct record *record, FILE *out, char **text) {
         free(*text);
         *text = NULL;
     }
-    if (*text != NULL)
-        return 0;
-    record->no_memory = true;
-    return -1;
+    /* It is NULL as well if the stream had no memory from the beginning. */
+    if (*text == NULL) {
+        record->no_memory = true;
+        return -1;
+    }
+    return 0;
 }
 
 int record_add(struct record *record, pid_t pid, int maker, const char *actor) {
@@ -60,13 +64,14 @@ int record_add(struct record *record, pid_t pid, int maker, const char *actor) {
     if (grown == NULL)
         return -1;
     record->processes = grown;
-    grown[record->process_count] =
+    size_t number = record->process_count;
+    grown[number] =
         (struct record_process){.pid = pid,
                                 .maker = maker,
                                 .actor = actor,
                                 .columns = {PICTURE_NOBODY, PICTURE_NOBODY}};
     record->process_count++;
-    return (int)record->process_count - 1;
+    return (int)number;
 }
 
 int record_add_event(struct record *record, const struct record_event *event) {
@@ -75,9 +80,10 @@ int record_add_event(struct record *record, const struct record_event *event) {
     if (grown == NULL)
         return -1;
     record->events = grown;
-    grown[record->event_count] = *event;
+    size_t number = record->event_count;
+    grown[number] = *event;
     record->event_count++;
-    return (int)record->event_count - 1;
+    return (int)number;
 }
 
 struct record_membership *
@@ -88,16 +94,17 @@ record_add_membership(struct record *record,
     if (grown == NULL)
         return NULL;
     record->memberships = grown;
-    grown[record->membership_count] = *membership;
+    struct record_membership *added = &grown[record->membership_count];
+    *added = *membership;
     record->membership_count++;
-    return &grown[record->membership_count - 1];
+    return added;
 }
 
-/* ---- who used which socket ------------------------------------------------*/
+/* ---- which process used which socket --------------------------------------*/
 
 /* An IPv4 address that is written as an IPv6 one is that IPv4 address on the
  * wire (RFC 4291, section 2.5.5.2). */
-static void unmap(struct packet_end *end) {
+static void unmap_ipv4(struct packet_end *end) {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (memcmp(end->address, mapped, sizeof mapped) != 0)
         return;
@@ -108,19 +115,22 @@ static void unmap(struct packet_end *end) {
 /* The last use of a socket, or NULL. */
 static struct record_use *find_socket(const struct record *record,
                                       uint64_t inode) {
-    for (size_t i = record->use_count; i > 0; i--)
-        if (record->uses[i - 1].endpoint.inode == inode)
-            return &record->uses[i - 1];
+    for (size_t i = record->use_count; i > 0; i--) {
+        struct record_use *use = &record->uses[i - 1];
+        if (use->endpoint.inode == inode)
+            return use;
+    }
     return NULL;
 }
 
 /* The last use of a process's descriptor, or NULL. */
 static const struct record_use *find_descriptor(const struct record *record,
                                                 int process, int descriptor) {
-    for (size_t i = record->use_count; i > 0; i--)
-        if (record->uses[i - 1].process == process &&
-            record->uses[i - 1].descriptor == descriptor)
-            return &record->uses[i - 1];
+    for (size_t i = record->use_count; i > 0; i--) {
+        const struct record_use *use = &record->uses[i - 1];
+        if (use->process == process && use->descriptor == descriptor)
+            return use;
+    }
     return NULL;
 }
 
@@ -129,16 +139,25 @@ static bool was_accepted(const struct record *record, uint64_t inode) {
     return last != NULL && last->accepted;
 }
 
-static bool has_columns(const struct endpoint *endpoint) {
-    return endpoint->family == AF_INET || endpoint->family == AF_INET6 ||
-           endpoint->family == AF_UNIX;
+/* Whether a socket is of a family whose segments or messages we draw. */
+static bool is_of_drawn_family(const struct endpoint *endpoint) {
+    switch (endpoint->family) {
+    case AF_INET:
+    case AF_INET6:
+    case AF_UNIX:
+        return true;
+    default:
+        return false;
+    }
 }
 
-/* Stores a use; what is known of its socket from earlier ones is kept. */
+/* Stores a use. If an earlier use has shown that the socket speaks TLS, so does
+ * this one. */
 static void add_use(struct record *record, const struct record_use *use) {
     const struct record_use *last = find_socket(record, use->endpoint.inode);
+    /* We read it now, because grow may move the uses. */
     bool encrypted = last != NULL && last->encrypted;
-    if (!has_columns(&use->endpoint))
+    if (!is_of_drawn_family(&use->endpoint))
         return;
     struct record_use *grown =
         grow(record, record->uses, record->use_count, sizeof *grown);
@@ -149,8 +168,8 @@ static void add_use(struct record *record, const struct record_use *use) {
     record->use_count++;
     *added = *use;
     added->encrypted = encrypted;
-    unmap(&added->endpoint.local);
-    unmap(&added->endpoint.peer);
+    unmap_ipv4(&added->endpoint.local);
+    unmap_ipv4(&added->endpoint.peer);
 }
 
 /* ---- calls that begin -----------------------------------------------------*/
@@ -158,20 +177,22 @@ static void add_use(struct record *record, const struct record_use *use) {
 /* The descriptor that a call is made on, which may be that of a socket; or -1.
  */
 static int used_descriptor(const struct trace_call *call, pid_t pid) {
+    int fd = (int)call->arguments[0];
     size_t second;
     switch (call_use(call)) {
     case CALL_ON_SOCKET:
     case CALL_ON_STREAM:
-        break;
+        return fd;
     case CALL_ON_PIPE:
-        if (proc_inode(pid, (int)call->arguments[0]) == 0 &&
-            call_is_inside(call, &second))
+        /* If the first one is no socket, then perhaps the second one is. */
+        if (proc_inode(pid, fd) == 0 && call_is_inside(call, &second))
             return (int)call->arguments[second];
+        return fd;
+    case CALL_ALWAYS:
+    case CALL_OTHER:
         break;
-    default:
-        return -1;
     }
-    return (int)call->arguments[0];
+    return -1;
 }
 
 /* Whether a call is made on a socket; then *use has its descriptor, and what
@@ -184,7 +205,7 @@ static bool is_on_socket(const struct trace_call *call, pid_t pid,
     return endpoint_read(pid, use->descriptor, &use->endpoint) == 0;
 }
 
-/* Whether a call asks what the picture shows anyway: the state of TCP. */
+/* Whether a call asks for the state of TCP, which the picture shows anyway. */
 static bool asks_for_state(const struct trace_call *call) {
     return call_is(call, "getsockopt") && call->arguments[1] == IPPROTO_TCP &&
            call->arguments[2] == TCP_INFO;
@@ -210,10 +231,10 @@ static bool is_kept(const struct trace_call *call, bool on_socket,
     return false;
 }
 
-/* Of a connect(2), keeps where it goes to: if it fails, the socket itself does
- * not tell. */
-static void keep_target(pid_t task, const struct trace_call *call,
-                        struct endpoint *endpoint) {
+/* Stores where a connect(2) goes to as the peer: if the call fails, the socket
+ * itself does not tell. */
+static void store_target(pid_t task, const struct trace_call *call,
+                         struct endpoint *endpoint) {
     struct sockaddr_storage target = {0};
     size_t length = sizeof target;
     if (!call_is(call, "connect"))
@@ -221,11 +242,12 @@ static void keep_target(pid_t task, const struct trace_call *call,
     if (call->arguments[2] < length)
         length = (size_t)call->arguments[2];
     if (trace_read(task, call->arguments[1], &target, length) == length)
-        endpoint_keep(&target, &endpoint->peer);
+        endpoint_copy(&target, &endpoint->peer);
 }
 
-/* Says in words what the descriptors of a call are. Of the first one, only
- * sockets are told. socket is what the socket is, and "" if there is none. */
+/* Says in words what the descriptors of a call are. socket says what the socket
+ * is that the call is made on, and is "" if there is none. Only of calls that
+ * move bytes inside the kernel, other files and pipes are named too. */
 static void find_words(const struct trace_call *call, pid_t pid,
                        const struct record_use *use, const char *socket,
                        const char *words[CALL_DESCRIPTORS]) {
@@ -237,8 +259,10 @@ static void find_words(const struct trace_call *call, pid_t pid,
     const size_t places[CALL_DESCRIPTORS] = {0, second};
     for (size_t i = 0; i < CALL_DESCRIPTORS; i++) {
         int fd = (int)call->arguments[places[i]];
-        words[i] = socket;
-        if (fd != use->descriptor || socket[0] == '\0')
+        bool is_socket = fd == use->descriptor && socket[0] != '\0';
+        if (is_socket)
+            words[i] = socket;
+        else
             words[i] = proc_describe(pid, fd);
     }
 }
@@ -263,18 +287,19 @@ static char *write_beginning(struct record *record, pid_t task,
     return text;
 }
 
-/* Remembers what a call tells of its process. */
-static void note_process(struct record_process *process,
-                         const struct record_caller *caller,
-                         const struct trace_call *call, bool on_socket) {
+/* Stores what a call tells of its process: that it ends, or uses sockets. */
+static void update_process(struct record_process *process,
+                           const struct record_caller *caller,
+                           const struct trace_call *call, bool on_socket) {
+    bool makes_socket = call_is(call, "socket") || call_is(call, "socketpair");
     if (call_is(call, "exit_group"))
         process->leaving = caller->at;
-    if (on_socket || call_is(call, "socket") || call_is(call, "socketpair"))
+    if (on_socket || makes_socket)
         process->uses_sockets = true;
 }
 
-/* The numbers of calls are others on other architectures, and we know those of
- * our own only. */
+/* Adds a note that a process makes calls of another architecture. Each
+ * architecture has its own numbers of calls, and we know only those of ours. */
 static void note_foreign(struct record *record,
                          const struct record_caller *caller) {
     struct record_process *process = &record->processes[caller->process];
@@ -284,6 +309,20 @@ static void note_foreign(struct record *record,
     process->uses_sockets = true;
     record_note(record, caller->process, caller->at, RECORD_GOES_ON,
                 "calls of another architecture: not shown");
+}
+
+/* Adds the use of a socket by a call that begins, and hides the data of the
+ * call if they are secret. */
+static void begin_use(struct record *record, struct record_event *event,
+                      pid_t task, const struct trace_call *call,
+                      struct record_use *use) {
+    use->closes = call_is(call, "close");
+    event->drawn.closes = use->closes;
+    use->sends = call_direction(call, use->descriptor) == CALL_SENDS;
+    store_target(task, call, &use->endpoint);
+    add_use(record, use);
+    secret_hide(find_socket(record, use->endpoint.inode), &use->endpoint,
+                event->drawn.text);
 }
 
 int record_begin(struct record *record, const struct record_caller *caller,
@@ -297,10 +336,12 @@ int record_begin(struct record *record, const struct record_caller *caller,
     struct record_event event = {
         .place = {.process = caller->process},
         .drawn = {.kind = PICTURE_CALL, .began = caller->at, .state = ""}};
-    /* So it stays if the call never returns. */
-    event.drawn.slept = !call_is(call, "exit_group") && !call_is(call, "exit");
+    /* A call that never returns sleeps for good, unless it ends the process.
+     * For a call that returns, record_return finds out whether it slept. */
+    bool ends_process = call_is(call, "exit_group") || call_is(call, "exit");
+    event.drawn.slept = !ends_process;
     bool on_socket = is_on_socket(call, process->pid, &use);
-    note_process(process, caller, call, on_socket);
+    update_process(process, caller, call, on_socket);
     if (!is_kept(call, on_socket, choice))
         return -1;
     if (record->event_count >= MOST_EVENTS) {
@@ -312,15 +353,8 @@ int record_begin(struct record *record, const struct record_caller *caller,
     event.drawn.text = write_beginning(record, caller->task, call, &use);
     if (event.drawn.text == NULL)
         return -1;
-    if (on_socket) {
-        use.closes = call_is(call, "close");
-        event.drawn.closes = use.closes;
-        use.sends = call_direction(call, use.descriptor) == CALL_SENDS;
-        keep_target(caller->task, call, &use.endpoint);
-        add_use(record, &use);
-        secret_hide(find_socket(record, use.endpoint.inode), &use.endpoint,
-                    event.drawn.text);
-    }
+    if (on_socket)
+        begin_use(record, &event, caller->task, call, &use);
     int number = record_add_event(record, &event);
     if (number < 0)
         free(event.drawn.text);
@@ -337,19 +371,40 @@ static int descriptor_of(const struct trace_call *call, pid_t pid) {
     return used_descriptor(call, pid);
 }
 
-/* After close(2), keeps the state of a connection that has no descriptor any
+/* After close(2), stores the state of a connection that has no descriptor any
  * more. */
-static void keep_state_after_close(const struct record *record,
-                                   struct record_event *event, int descriptor) {
+static void store_state_after_close(const struct record *record,
+                                    struct record_event *event,
+                                    int descriptor) {
     const struct record_use *last =
         find_descriptor(record, event->place.process, descriptor);
     if (last != NULL && last->endpoint.connected)
         event->drawn.state = endpoint_state_name(proc_state(&last->endpoint));
 }
 
-/* Keeps the state that a call has left its socket in. */
-static void keep_state(struct record *record, struct record_event *event,
-                       const struct trace_call *call) {
+/* Stores the state that a call has left its socket in. */
+static void store_state(struct record *record, struct record_event *event,
+                        const struct endpoint *endpoint) {
+    if (event->place.inode == 0)
+        event->place.inode = endpoint->inode; /* a socket that the call made */
+    secret_hide(find_socket(record, endpoint->inode), endpoint,
+                event->drawn.result);
+    event->drawn.state = endpoint_state_name(endpoint->state);
+    if (endpoint->state != TCP_CLOSE)
+        event->drawn.unacknowledged = endpoint->unacknowledged;
+}
+
+/* Whether a connect(2) has failed, and has left its socket without a port. */
+static bool has_failed_to_connect(const struct trace_call *call,
+                                  const struct endpoint *endpoint) {
+    return call_is(call, "connect") && call->result != 0 &&
+           endpoint->local.port == 0;
+}
+
+/* Looks at the socket of a call that has returned: stores its state, and adds
+ * the use. */
+static void look_at_socket(struct record *record, struct record_event *event,
+                           const struct trace_call *call) {
     pid_t pid = record->processes[event->place.process].pid;
     struct record_use use = {.at = event->drawn.ended,
                              .process = event->place.process,
@@ -359,19 +414,10 @@ static void keep_state(struct record *record, struct record_event *event,
         return;
     if (endpoint_read(pid, use.descriptor, endpoint) < 0) {
         if (call_is(call, "close"))
-            keep_state_after_close(record, event, use.descriptor);
+            store_state_after_close(record, event, use.descriptor);
         return;
     }
-    if (event->place.inode == 0)
-        event->place.inode = endpoint->inode; /* a socket that the call made */
-    secret_hide(find_socket(record, endpoint->inode), endpoint,
-                event->drawn.result);
-    event->drawn.state = endpoint_state_name(endpoint->state);
-    if (endpoint->state != TCP_CLOSE)
-        event->drawn.unacknowledged = endpoint->unacknowledged;
-    /* After a failed connect, what keep_target has stored is the last use. */
-    bool failed = call_is(call, "connect") && call->result != 0 &&
-                  endpoint->local.port == 0;
+    store_state(record, event, endpoint);
     use.accepted = was_accepted(record, endpoint->inode);
     if (call_is_accept(call) && call->result >= 0) {
         use.accepted = true;
@@ -379,7 +425,9 @@ static void keep_state(struct record *record, struct record_event *event,
     }
     use.received = call->result > 0 &&
                    call_direction(call, use.descriptor) == CALL_RECEIVES;
-    if (!failed)
+    /* After a failed connect(2), the last use stays the one with the target,
+     * which store_target has read: the socket knows no peer. */
+    if (!has_failed_to_connect(call, endpoint))
         add_use(record, &use);
 }
 
@@ -399,10 +447,10 @@ void record_return(struct record *record, int number, pid_t task,
     call_write_result(out, task, call);
     if (record_close_text(record, out, &drawn->result) < 0)
         return;
-    keep_state(record, event, call);
-    /* A connect(2) of TCP is drawn in two rows, however fast the answer comes,
-     * and also if it does not wait for it: the segments that it sends stand
-     * between them, and the state that these bring about below. */
+    look_at_socket(record, event, call);
+    /* A connect(2) of TCP is always drawn in two rows, even if the call did not
+     * wait for the answer. Then the segments that it sends stand between the
+     * two, and the state that they bring about stands in the second one. */
     if (call_is(call, "connect") && drawn->state[0] != '\0')
         drawn->waited = true;
     message_add(record, number, task, call);
@@ -421,12 +469,12 @@ void record_note(struct record *record, int process, int64_t at,
                                            .state = ""}};
     event.drawn.text = strdup(text);
     event.drawn.result = strdup("");
-    if (event.drawn.text != NULL && event.drawn.result != NULL &&
-        record_add_event(record, &event) >= 0)
-        return;
-    free(event.drawn.text);
-    free(event.drawn.result);
-    record->no_memory = true;
+    bool has_texts = event.drawn.text != NULL && event.drawn.result != NULL;
+    if (!has_texts || record_add_event(record, &event) < 0) {
+        free(event.drawn.text);
+        free(event.drawn.result);
+        record->no_memory = true;
+    }
 }
 
 void record_frame(struct record *record, int64_t at,
@@ -435,7 +483,9 @@ void record_frame(struct record *record, int64_t at,
                                  .family = packet->family,
                                  .is_datagram = packet->kind == PACKET_UDP};
     size_t length;
-    if (membership_report(record, at, packet) || !segment_is_shown(packet))
+    /* membership_report makes a note of a report; it is no segment. */
+    bool is_report = membership_report(record, at, packet);
+    if (is_report || !segment_is_shown(packet))
         return;
     if (record->frame_count >= MOST_EVENTS) {
         record->left_out++;

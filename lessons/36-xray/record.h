@@ -24,8 +24,9 @@ enum {
 };
 
 /* A program that talks to itself has two columns, one for each end of its
- * connection. All others have one, whichever side they are on. Which side a
- * socket is on is known only at the end: it begins as one like all others. */
+ * connection. Each other program has the same column for both sides. On which
+ * side a socket is, is known only at the end: when the socket is made, it may
+ * still become a listener or connect. */
 enum record_side {
     RECORD_CLIENT, /* what connects, and all that has no socket */
     RECORD_SERVER, /* a listener, and what accept(2) makes */
@@ -34,18 +35,18 @@ enum record_side {
 
 struct record_place {
     int process;    /* its number in the record, or RECORD_NOBODY */
-    uint64_t inode; /* of the socket that it is about, or 0 */
+    uint64_t inode; /* of the process's socket, or 0 */
 };
 
 struct record_process {
     pid_t pid;
     int maker;         /* the process that made it, or RECORD_NOBODY */
     const char *actor; /* the caller's; it must live longer than the record */
-    bool uses_sockets; /* or we cannot know */
+    bool uses_sockets; /* also true where we cannot know */
     bool is_foreign;   /* it has made calls of another architecture */
     int columns[RECORD_SIDES]; /* of the picture, or PICTURE_NOBODY */
     bool is_chosen;            /* to have columns of its own */
-    bool shares_column;        /* they are those of another process */
+    bool shares_column;        /* its columns are those of another process */
     int64_t leaving;           /* when it called exit_group(2), or 0 */
 };
 
@@ -64,8 +65,9 @@ struct record_use {
 
 struct record_event {
     struct record_place place;
-    struct record_place to;     /* of a segment or a message; of a message, the
-                                   process is what its peer was held by */
+    struct record_place to;     /* the receiver of a segment or a message; of a
+                                   message, until the end, a process that had a
+                                   descriptor for the peer's socket */
     struct control control;     /* of a message, and of a call that received */
     uint64_t made;              /* the socket that accept(2) has made, or 0 */
     int connection;             /* found at the end; see layout.c */
@@ -79,7 +81,7 @@ struct record_membership {
     int process;
     uint64_t inode;
     struct group_change change;
-    bool is_awaited; /* the kernel has not told it yet to routers */
+    bool is_awaited; /* the kernel will tell routers of it, and has not yet */
 };
 
 struct record_frame {
@@ -106,7 +108,7 @@ struct record {
     struct record_membership *memberships;
     size_t membership_count;
     unsigned long left_out; /* calls and frames beyond the 4000 that are kept */
-    bool no_memory;         /* something else is missing, for want of that */
+    bool no_memory;         /* something is missing, because memory ran out */
     bool no_peers;          /* messages are missing: see peer_find */
 };
 
@@ -120,7 +122,7 @@ enum record_choice {
     RECORD_ALL_CALLS,
 };
 
-/* Who makes a call, and when. */
+/* Which process and which task make a call, and when. */
 struct record_caller {
     int process;
     pid_t task; /* the process, or a thread of it */

@@ -31,19 +31,27 @@ enum {
 
 /* Types of group records: RFC 3376, section 4.2.12. */
 enum {
-    IS_INCLUDE = 1, /* only these sources; with none: not in the group */
-    IS_EXCLUDE = 2, /* all sources but these: in the group */
-    TO_INCLUDE = 3,
-    TO_EXCLUDE = 4,
-    ALLOW = 5, /* more sources of a group that it is in */
+    IS_INCLUDE = 1, /* the host wants the group's datagrams from these sources
+                       only; without any source, it is not in the group */
+    IS_EXCLUDE = 2, /* it wants those from all sources but these */
+    TO_INCLUDE = 3, /* as IS_INCLUDE, but from now on */
+    TO_EXCLUDE = 4, /* as IS_EXCLUDE, but from now on */
+    ALLOW = 5,      /* it wants those from these sources, too */
 };
+
+/* How long an address of the report's family is. */
+static size_t address_bytes(const struct report *report) {
+    if (report->family == AF_INET)
+        return IPV4_BYTES;
+    return IPV6_BYTES;
+}
 
 static void add_group(struct report *report, enum report_verb verb,
                       const uint8_t *address) {
-    size_t size = report->family == AF_INET ? IPV4_BYTES : IPV6_BYTES;
     if (report->count < REPORT_MOST) {
-        report->groups[report->count].verb = verb;
-        memcpy(report->groups[report->count].group.address, address, size);
+        struct report_group *group = &report->groups[report->count];
+        group->verb = verb;
+        memcpy(group->group.address, address, address_bytes(report));
     }
     report->count++;
 }
@@ -51,16 +59,20 @@ static void add_group(struct report *report, enum report_verb verb,
 static enum report_verb find_verb(unsigned type, size_t sources) {
     switch (type) {
     case IS_INCLUDE:
-        return sources > 0 ? REPORT_IS_IN : REPORT_LEAVES;
+        if (sources > 0)
+            return REPORT_IS_IN;
+        return REPORT_LEAVES;
     case IS_EXCLUDE:
         return REPORT_IS_IN;
     case TO_INCLUDE:
-        return sources > 0 ? REPORT_JOINS : REPORT_LEAVES;
+        if (sources > 0)
+            return REPORT_JOINS;
+        return REPORT_LEAVES;
     case TO_EXCLUDE:
     case ALLOW:
         return REPORT_JOINS;
     default:
-        return REPORT_LEAVES; /* it wants fewer sources */
+        return REPORT_LEAVES; /* the host wants fewer sources */
     }
 }
 
@@ -68,25 +80,29 @@ static enum report_verb find_verb(unsigned type, size_t sources) {
  * group, sources, additional data. */
 static void parse_records(struct report *report, const uint8_t *bytes,
                           size_t length) {
-    size_t address = report->family == AF_INET ? IPV4_BYTES : IPV6_BYTES;
+    size_t address = address_bytes(report);
     while (length >= RECORD_BYTES + address) {
-        size_t sources = (size_t)bytes[2] << 8 | bytes[3];
-        size_t record = RECORD_BYTES + address + sources * address +
-                        (size_t)bytes[1] * WORD;
-        add_group(report, find_verb(bytes[0], sources), bytes + RECORD_BYTES);
+        unsigned type = bytes[0];
+        size_t additional = (size_t)bytes[1] * WORD;
+        size_t sources = (size_t)bytes[2] * 256 + bytes[3];
+        size_t record = RECORD_BYTES + address + sources * address + additional;
+        add_group(report, find_verb(type, sources), bytes + RECORD_BYTES);
         if (record > length)
-            return;
+            return; /* it is cut, and so are all behind it */
         bytes += record;
         length -= record;
     }
 }
 
-/* A message about one group, or about none in particular. */
-static void parse_one(struct report *report, enum report_verb verb,
-                      const uint8_t *address, size_t length) {
+/* Reads the group of a message about one group. A question about all groups has
+ * an address of zeros there: then nothing is added. */
+static void parse_group(struct report *report, enum report_verb verb,
+                        const uint8_t *address, size_t length) {
     static const uint8_t none[IPV6_BYTES];
-    size_t size = report->family == AF_INET ? IPV4_BYTES : IPV6_BYTES;
-    if (length >= size && memcmp(address, none, size) != 0)
+    size_t size = address_bytes(report);
+    if (length < size)
+        return;
+    if (memcmp(address, none, size) != 0)
         add_group(report, verb, address);
 }
 
@@ -98,19 +114,19 @@ static bool parse_igmp(struct report *report, const uint8_t *bytes,
     switch (bytes[0]) {
     case IGMP_QUERY:
         report->name = "IGMP query";
-        parse_one(report, REPORT_ASKS, group, IPV4_BYTES);
+        parse_group(report, REPORT_ASKS, group, IPV4_BYTES);
         return true;
     case IGMP_REPORT_1:
         report->name = "IGMPv1 report";
-        parse_one(report, REPORT_JOINS, group, IPV4_BYTES);
+        parse_group(report, REPORT_JOINS, group, IPV4_BYTES);
         return true;
     case IGMP_REPORT_2:
         report->name = "IGMPv2 report";
-        parse_one(report, REPORT_JOINS, group, IPV4_BYTES);
+        parse_group(report, REPORT_JOINS, group, IPV4_BYTES);
         return true;
     case IGMP_LEAVE:
         report->name = "IGMPv2 leave";
-        parse_one(report, REPORT_LEAVES, group, IPV4_BYTES);
+        parse_group(report, REPORT_LEAVES, group, IPV4_BYTES);
         return true;
     case IGMP_REPORT_3:
         report->name = "IGMPv3 report";
@@ -127,15 +143,15 @@ static bool parse_mld(struct report *report, unsigned type,
     switch (type) {
     case MLD_QUERY:
         report->name = "MLD query";
-        parse_one(report, REPORT_ASKS, bytes, length);
+        parse_group(report, REPORT_ASKS, bytes, length);
         return true;
     case MLD_REPORT_1:
         report->name = "MLDv1 report";
-        parse_one(report, REPORT_JOINS, bytes, length);
+        parse_group(report, REPORT_JOINS, bytes, length);
         return true;
     case MLD_DONE:
         report->name = "MLDv1 done";
-        parse_one(report, REPORT_LEAVES, bytes, length);
+        parse_group(report, REPORT_LEAVES, bytes, length);
         return true;
     case MLD_REPORT_2:
         report->name = "MLDv2 report";
@@ -146,20 +162,29 @@ static bool parse_mld(struct report *report, unsigned type,
     }
 }
 
+static bool is_igmp(const struct packet *packet) {
+    return packet->kind == PACKET_IP && packet->protocol == IPPROTO_IGMP &&
+           !packet->is_fragment;
+}
+
+static bool is_icmp6(const struct packet *packet) {
+    return packet->kind == PACKET_ICMP && packet->family == AF_INET6;
+}
+
 bool report_parse(struct report *report, const struct packet *packet) {
     struct report read = {.family = packet->family};
-    bool is_one = false;
+    bool is_report = false;
     if (packet->payload == NULL)
         return false;
-    if (packet->kind == PACKET_IP && packet->protocol == IPPROTO_IGMP &&
-        !packet->is_fragment)
-        is_one = parse_igmp(&read, packet->payload, packet->payload_captured);
-    else if (packet->kind == PACKET_ICMP && packet->family == AF_INET6)
-        is_one = parse_mld(&read, packet->icmp_type, packet->payload,
-                           packet->payload_captured);
-    if (is_one)
+    if (is_igmp(packet))
+        is_report =
+            parse_igmp(&read, packet->payload, packet->payload_captured);
+    else if (is_icmp6(packet))
+        is_report = parse_mld(&read, packet->icmp_type, packet->payload,
+                              packet->payload_captured);
+    if (is_report)
         *report = read;
-    return is_one;
+    return is_report;
 }
 
 void report_write(FILE *out, const struct report *report) {
@@ -172,11 +197,11 @@ void report_write(FILE *out, const struct report *report) {
     const char *separator = ":";
     (void)fputs(report->name, out);
     for (unsigned i = 0; i < report->count && i < REPORT_MOST; i++) {
+        const struct report_group *group = &report->groups[i];
         char text[INET6_ADDRSTRLEN] = "";
-        (void)inet_ntop(report->family, report->groups[i].group.address, text,
+        (void)inet_ntop(report->family, group->group.address, text,
                         sizeof text);
-        (void)fprintf(out, "%s %s %s", separator, verbs[report->groups[i].verb],
-                      text);
+        (void)fprintf(out, "%s %s %s", separator, verbs[group->verb], text);
         separator = ",";
     }
     if (report->count > REPORT_MOST)

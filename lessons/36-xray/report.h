@@ -19,18 +19,21 @@ enum report_verb {
     REPORT_ASKS, /* a router's question */
 };
 
+/* What a message says about a group. */
+struct report_group {
+    enum report_verb verb;
+    struct packet_end group; /* its address; the port is 0 */
+};
+
 struct report {
     const char *name; /* "IGMPv3 report": never freed */
     int family;
-    unsigned count; /* of the groups; all of them */
-    struct {
-        enum report_verb verb;
-        struct packet_end group;
-    } groups[REPORT_MOST]; /* the first of them */
+    unsigned count; /* how many groups the message has */
+    struct report_group groups[REPORT_MOST]; /* the first of them */
 };
 
 /* Reads a packet. Returns whether it is a message of IGMP or MLD that we know;
- * *report is written only then. It takes the groups that are whole. */
+ * *report is written only then. Groups whose address is cut are left out. */
 bool report_parse(struct report *report, const struct packet *packet);
 
 /* Writes "IGMPv3 report: joins 239.1.2.3". */

@@ -8,17 +8,17 @@
 enum {
     MARGINS = 3,         /* the lifeline, a space before the text, one after */
     UNACKNOWLEDGED = 16, /* characters that ", N unacked" may take */
-    NARROW = 24,
-    FIRST_ROOM = 64,
-    CALL_BYTES = 1024,
-    LEAST_KEPT = 3, /* characters of a label before the dots: "FIN" */
+    NARROW = 24,         /* a column of fewer characters is narrow */
+    FIRST_ROOM = 64,     /* rows */
+    CALL_BYTES = 1024,   /* of a call in words, with its result */
+    LEAST_KEPT = 3,      /* characters of a label before the dots: "FIN" */
 };
 
 /* Stands for what is left out of a label. */
 static const char dots[] = " ...";
 
-/* Before the second row of a text and all others, in a column that is narrow
- * and in one that is not. */
+/* What stands before each row of a text but the first: in a column that is
+ * narrow, and in one that is not. */
 static const char narrow_indent[] = "  ";
 static const char indent[] = "    ";
 
@@ -58,10 +58,13 @@ const char *row_name_at(const struct picture *picture, size_t place) {
 
 /* ---- rows -----------------------------------------------------------------*/
 
-/* Returns a new row at the end, or NULL: then rows->lacks_some says so. */
+/* Returns a new row at the end, which is good until the next one is added; or
+ * NULL, and then rows->lacks_some says so. */
 static struct row *add_row(struct rows *rows) {
     if (rows->count == rows->room) {
-        size_t room = rows->room == 0 ? FIRST_ROOM : rows->room * 2;
+        size_t room = rows->room * 2;
+        if (room == 0)
+            room = FIRST_ROOM;
         struct row *all = realloc(rows->all, room * sizeof *all);
         if (all == NULL) {
             rows->lacks_some = true;
@@ -76,52 +79,67 @@ static struct row *add_row(struct rows *rows) {
     return row;
 }
 
-/* Whether a line may end before a blank. A result stays beside its equals sign,
- * a unit beside its number, and the dots of a call that waits beside its end.
- */
+/* Whether a line may end before the character at `at`, which is not the first:
+ * it must be a blank. A result stays beside its equals sign, a unit beside its
+ * number, and the dots of a call that waits beside the call. */
 static bool may_break(const char *text, size_t at) {
-    return text[at] == ' ' && text[at - 1] != '=' &&
-           strncmp(text + at, " ms)", 4) != 0 && strcmp(text + at, dots) != 0;
+    static const char unit[] = " ms)";
+    const char *next = text + at;
+    bool is_result = text[at - 1] == '=';
+    bool is_unit = strncmp(next, unit, strlen(unit)) == 0;
+    bool is_dots = strcmp(next, dots) == 0;
+    if (is_result || is_unit || is_dots)
+        return false;
+    return *next == ' ';
 }
 
 /* The last place within room characters where a reader expects the end of a
- * line: before a blank; or if there is none, behind a parenthesis or the bar
- * between two flags. Returns 0 if there is no such place in the last two
- * thirds.
- */
+ * line: before a blank; or if there is no such blank, behind a parenthesis or
+ * the bar between two flags; or if there is none of these, before any blank.
+ * Returns 0 if there is no such place in the last two thirds. */
 static size_t find_break(const char *text, size_t room) {
-    for (size_t at = room; at > room / 3; at--)
+    size_t first_third = room / 3;
+    for (size_t at = room; at > first_third; at--)
         if (may_break(text, at))
             return at;
-    for (size_t at = room; at > room / 3; at--)
+    for (size_t at = room; at > first_third; at--)
         if (text[at - 1] == '|' || text[at - 1] == '(')
             return at;
-    for (size_t at = room; at > room / 3; at--)
+    for (size_t at = room; at > first_third; at--)
         if (text[at] == ' ')
             return at;
     return 0;
 }
 
-/* How much of a text stands in the first of its rows, which has room for so
- * many characters. */
-static size_t first_line(const char *text, size_t room) {
+/* How many characters of a text stand in its first row, which has room for
+ * `room` of them. */
+static size_t first_row_length(const char *text, size_t room) {
     size_t length = strlen(text);
     if (length <= room)
         return length;
     size_t at = find_break(text, room);
-    return at > 0 ? at : room;
+    if (at == 0)
+        return room;
+    return at;
 }
 
-/* Whether a row tells the state of that socket, in that column. */
+/* Whether a row stands at the end of its event: it is all of it, or a call's
+ * return. Only there do we know in which state the socket is. */
+static bool is_at_end(const struct row *row) {
+    return row->part == ROW_WHOLE || row->part == ROW_RETURN;
+}
+
+/* Whether a row tells a state of an event's socket, in the same column. */
 static bool tells_state(const struct row *row,
                         const struct picture_event *event) {
-    return (row->part == ROW_WHOLE || row->part == ROW_RETURN) &&
-           row->event->column == event->column &&
+    if (!is_at_end(row))
+        return false; /* it may have no event */
+    return row->event->column == event->column &&
            row->event->socket == event->socket && row->event->state[0] != '\0';
 }
 
 /* Whether the state of an event is another one than that of the call before it
- * on the same socket. The last row is the event's own. */
+ * on the same socket. The last rows are the event's own. */
 static bool is_change(const struct rows *rows,
                       const struct picture_event *event) {
     for (size_t i = rows->count; i > 0; i--) {
@@ -173,45 +191,67 @@ struct entry {
     bool is_of_connection; /* if the event is */
 };
 
+/* Adds a row for a part of a text: its first length characters. Returns the
+ * row, or NULL as add_row does. */
+static struct row *add_text_row(struct rows *rows, const struct entry *entry,
+                                const char *before, const char *text,
+                                size_t length) {
+    const struct picture_event *event = entry->event;
+    struct row *row = add_row(rows);
+    if (row == NULL)
+        return NULL;
+    if (event->kind == PICTURE_NOTE)
+        row->kind = ROW_NOTE;
+    if (event->kind == PICTURE_REPORT)
+        row->kind = ROW_REPORT;
+    row->since = entry->since;
+    row->from = entry->place;
+    row->to = entry->place;
+    if (entry->is_of_connection) {
+        row->connection = event->connection;
+        row->mark = event->mark;
+    }
+    (void)snprintf(row->text, sizeof row->text, "%s%.*s", before, (int)length,
+                   text);
+    return row;
+}
+
+/* What of a text follows after a row of length characters. The end of that row
+ * stands for a blank. */
+static const char *text_after(const char *text, size_t length) {
+    const char *next = text + length;
+    if (*next == ' ')
+        next++;
+    return next;
+}
+
 /* Adds a text on as many rows as it needs; text must not be empty. */
 static void add_text(struct rows *rows, const struct entry *entry,
                      const char *text) {
     size_t room = rows->width - MARGINS;
-    const char *before = "";
-    bool is_first = true;
-    do {
-        size_t length = first_line(text, room - strlen(before));
-        struct row *row = add_row(rows);
-        if (row == NULL)
+    size_t length = first_row_length(text, room);
+    struct row *first = add_text_row(rows, entry, "", text, length);
+    if (first == NULL)
+        return;
+    first->has_time = true;
+    first->part = entry->part;
+    first->event = entry->event;
+    const char *before = indent;
+    if (rows->width < NARROW)
+        before = narrow_indent;
+    const char *next = text_after(text, length);
+    while (*next != '\0') {
+        length = first_row_length(next, room - strlen(before));
+        if (add_text_row(rows, entry, before, next, length) == NULL)
             return;
-        if (entry->event->kind == PICTURE_NOTE)
-            row->kind = ROW_NOTE;
-        if (entry->event->kind == PICTURE_REPORT)
-            row->kind = ROW_REPORT;
-        row->has_time = is_first;
-        if (is_first) {
-            row->part = entry->part;
-            row->event = entry->event;
-        }
-        row->since = entry->since;
-        row->from = entry->place;
-        row->to = entry->place;
-        if (entry->is_of_connection) {
-            row->connection = entry->event->connection;
-            row->mark = entry->event->mark;
-        }
-        (void)snprintf(row->text, sizeof row->text, "%s%.*s", before,
-                       (int)length, text);
-        text += length;
-        if (*text == ' ')
-            text++;
-        is_first = false;
-        before = rows->width < NARROW ? narrow_indent : indent;
-    } while (*text != '\0');
+        next = text_after(next, length);
+    }
     if (entry->part != ROW_BEGINNING && entry->event->state[0] != '\0')
         add_state(rows, entry->place, entry->event);
 }
 
+/* Adds the row of an arrow between the columns of an event. Returns the row, or
+ * NULL as add_row does. */
 static struct row *add_arrow(struct rows *rows, const struct picture *picture,
                              const struct picture_event *event,
                              const char *label) {
@@ -221,14 +261,18 @@ static struct row *add_arrow(struct rows *rows, const struct picture *picture,
     row->from = place_of(picture, event->column);
     row->to = place_of(picture, event->to);
     row->connection = event->connection;
-    if (row->from != row->to)
-        row->kind = event->kind == PICTURE_MESSAGE ? ROW_MESSAGE : ROW_ARROW;
+    if (row->from != row->to) {
+        row->kind = ROW_ARROW;
+        if (event->kind == PICTURE_MESSAGE)
+            row->kind = ROW_MESSAGE;
+    }
     (void)snprintf(row->text, sizeof row->text, "%s", label);
     return row;
 }
 
-/* What a message carries beside its bytes has an arrow of its own; what else is
- * said of an arrow stands below it. */
+/* Adds what the extra of an event says: for a message, another arrow, because a
+ * message can carry descriptors beside its bytes; for a segment, a label below
+ * its arrow. */
 static void add_extra(struct rows *rows, const struct picture *picture,
                       const struct picture_event *event) {
     if (event->extra == NULL || event->is_copy)
@@ -238,21 +282,32 @@ static void add_extra(struct rows *rows, const struct picture *picture,
         row->kind = ROW_LABEL;
 }
 
-static void add_arrows(struct rows *rows, const struct picture *picture,
-                       const struct picture_event *event, int64_t since) {
-    const char *text = event->is_copy ? "the same datagram" : event->text;
-    const char mark[] = {event->mark, event->mark == '\0' ? '\0' : ' ', '\0'};
+/* Writes the label of an arrow: "A 6 bytes + 2 ACK". */
+static void write_label(const struct picture_event *event,
+                        char label[ROW_TEXT_BYTES]) {
+    const char *text = event->text;
+    char mark[3] = "";
     char folded[32] = "";
-    char label[ROW_TEXT_BYTES];
+    if (event->is_copy)
+        text = "the same datagram";
+    if (event->mark != '\0')
+        (void)snprintf(mark, sizeof mark, "%c ", event->mark);
     if (event->acknowledgements == 1)
         (void)snprintf(folded, sizeof folded, " + ACK");
     else if (event->acknowledgements > 1)
         (void)snprintf(folded, sizeof folded, " + %u ACK",
                        event->acknowledgements);
-    (void)snprintf(label, sizeof label, "%s%s%s", mark, text, folded);
+    (void)snprintf(label, ROW_TEXT_BYTES, "%s%s%s", mark, text, folded);
+}
+
+static void add_arrows(struct rows *rows, const struct picture *picture,
+                       const struct picture_event *event, int64_t since) {
+    char label[ROW_TEXT_BYTES];
+    write_label(event, label);
     struct row *row = add_arrow(rows, picture, event, label);
     if (row == NULL)
         return;
+    /* What a process sends to itself has no room for an arrow. */
     if (row->from == row->to)
         row->kind = ROW_REPORT;
     row->both_ways = event->both_ways;
@@ -278,10 +333,14 @@ struct moment {
 static int compare_moments(const void *left, const void *right) {
     const struct moment *one = left;
     const struct moment *other = right;
-    if (one->at != other->at)
-        return one->at < other->at ? -1 : 1;
-    if (one->event != other->event)
-        return one->event < other->event ? -1 : 1;
+    if (one->at < other->at)
+        return -1;
+    if (one->at > other->at)
+        return 1;
+    if (one->event < other->event)
+        return -1;
+    if (one->event > other->event)
+        return 1;
     return 0;
 }
 
@@ -290,41 +349,99 @@ static size_t name_length(const struct picture_event *event) {
     return strcspn(event->text, "(");
 }
 
+static bool have_same_name(const struct picture_event *one,
+                           const struct picture_event *other) {
+    size_t length = name_length(one);
+    return name_length(other) == length &&
+           strncmp(one->text, other->text, length) == 0;
+}
+
+/* Whether another call is under way at some time during an event's call, which
+ * returns. */
+static bool is_under_way(const struct picture_event *other,
+                         const struct picture_event *event) {
+    bool has_begun = other->began <= event->ended;
+    bool has_returned = other->result != NULL && other->ended <= event->began;
+    return has_begun && !has_returned;
+}
+
 /* Whether another call of the same name is under way in the same column: that
  * of another thread, for example. */
 static bool is_ambiguous(const struct picture *picture,
                          const struct picture_event *event) {
-    size_t length = name_length(event);
     for (size_t i = 0; i < picture->count; i++) {
         const struct picture_event *other = &picture->events[i];
-        if (other == event || other->kind != PICTURE_CALL ||
-            other->column != event->column || other->began > event->ended ||
-            name_length(other) != length ||
-            strncmp(other->text, event->text, length) != 0)
-            continue;
-        if (other->result == NULL || other->ended > event->began)
+        bool is_other_call = other != event && other->kind == PICTURE_CALL;
+        if (is_other_call && other->column == event->column &&
+            have_same_name(other, event) && is_under_way(other, event))
             return true;
     }
     return false;
 }
 
-/* Writes the beginning of a call that returns: its name; and where the name
- * alone does not tell which call it is, its first argument: "recv(4)". */
+/* How long the first argument of a call is, which begins there. */
+static size_t argument_length(const char *argument) {
+    /* The first argument of poll(2) is a list in brackets, with blanks and
+     * commas of its own. */
+    if (argument[0] == '[')
+        return strcspn(argument, "]") + 1;
+    return strcspn(argument, " ,");
+}
+
+/* Writes in short which call has returned: its name; and where the name alone
+ * does not tell which call it is, its first argument: "recv(4)". */
 static void write_short(const struct picture *picture,
                         const struct picture_event *event, char *text,
                         size_t size) {
-    size_t length = name_length(event);
-    const char *first = event->text + length;
-    if (*first == '(' && is_ambiguous(picture, event)) {
-        first++;
-        size_t end = strcspn(first, " ,");
-        if (*first == '[') /* of poll(2): the descriptors that it waits for */
-            end = strcspn(first, "]") + 1;
-        (void)snprintf(text, size, "%.*s(%.*s)", (int)length, event->text,
-                       (int)end, first);
+    int length = (int)name_length(event);
+    const char *name_end = event->text + length;
+    if (*name_end == '(' && is_ambiguous(picture, event)) {
+        const char *argument = name_end + 1;
+        (void)snprintf(text, size, "%.*s(%.*s)", length, event->text,
+                       (int)argument_length(argument), argument);
         return;
     }
-    (void)snprintf(text, size, "%.*s", (int)length, event->text);
+    (void)snprintf(text, size, "%.*s", length, event->text);
+}
+
+/* Which part of a call, or of a note, a moment is. */
+static enum row_part part_of(const struct picture_event *event,
+                             enum phase phase) {
+    if (phase == RETURN)
+        return ROW_RETURN;
+    if (event->waited || event->result == NULL)
+        return ROW_BEGINNING;
+    return ROW_WHOLE;
+}
+
+/* Adds the text of a call, or of a note, or a part of it. */
+static void add_call(struct rows *rows, const struct picture *picture,
+                     struct entry *entry) {
+    const struct picture_event *event = entry->event;
+    bool is_call = event->kind == PICTURE_CALL;
+    const char *close = "";
+    const char *waits = "";
+    char name[CALL_BYTES / 2];
+    char text[CALL_BYTES];
+    if (is_call) {
+        close = ")";
+        waits = dots;
+    }
+    switch (entry->part) {
+    case ROW_RETURN:
+        write_short(picture, event, name, sizeof name);
+        (void)snprintf(text, sizeof text, "... %s%s", name, event->result);
+        break;
+    case ROW_BEGINNING:
+        entry->is_of_connection = !event->makes_it;
+        (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, waits);
+        break;
+    default:
+        (void)snprintf(text, sizeof text, "%s%s%s", event->text, close,
+                       event->result);
+        break;
+    }
+    add_text(rows, entry, text);
 }
 
 static void add_moment(struct rows *rows, const struct picture *picture,
@@ -335,37 +452,29 @@ static void add_moment(struct rows *rows, const struct picture *picture,
                           .since = moment->at - picture_beginning(picture),
                           .part = ROW_WHOLE,
                           .is_of_connection = true};
-    const char *close = event->kind == PICTURE_CALL ? ")" : "";
-    char text[CALL_BYTES];
-    if (picture_is_arrow(event)) {
+    char report[CALL_BYTES];
+    switch (event->kind) {
+    case PICTURE_SEGMENT:
+    case PICTURE_MESSAGE:
         add_arrows(rows, picture, event, entry.since);
-        return;
+        break;
+    case PICTURE_REPORT:
+        (void)snprintf(report, sizeof report, "-> %s", event->text);
+        add_text(rows, &entry, report);
+        break;
+    case PICTURE_CALL:
+    case PICTURE_NOTE:
+        entry.part = part_of(event, moment->phase);
+        add_call(rows, picture, &entry);
+        break;
     }
-    if (event->kind == PICTURE_REPORT) {
-        (void)snprintf(text, sizeof text, "-> %s", event->text);
-        add_text(rows, &entry, text);
-        return;
-    }
-    if (moment->phase == RETURN) {
-        char call[CALL_BYTES / 2];
-        entry.part = ROW_RETURN;
-        write_short(picture, event, call, sizeof call);
-        (void)snprintf(text, sizeof text, "... %s%s", call, event->result);
-    } else if (event->waited || event->result == NULL) {
-        const char *waits = event->kind == PICTURE_CALL ? dots : "";
-        entry.part = ROW_BEGINNING;
-        entry.is_of_connection = !event->makes_it;
-        (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, waits);
-    } else {
-        (void)snprintf(text, sizeof text, "%s%s%s", event->text, close,
-                       event->result);
-    }
-    add_text(rows, &entry, text);
 }
 
 int row_make(struct rows *rows, const struct picture *picture, size_t width,
              enum row_states states) {
     *rows = (struct rows){.width = width, .states = states};
+    /* Two for each event, and one more, because calloc(3) may return NULL for
+     * none. */
     struct moment *moments = calloc(2 * picture->count + 1, sizeof *moments);
     size_t count = 0;
     if (moments == NULL)
@@ -383,7 +492,9 @@ int row_make(struct rows *rows, const struct picture *picture, size_t width,
     for (size_t i = 0; i < count; i++)
         add_moment(rows, picture, &moments[i]);
     free(moments);
-    return rows->lacks_some ? -1 : 0;
+    if (rows->lacks_some)
+        return -1;
+    return 0;
 }
 
 /* ---- what both drawings write ---------------------------------------------*/
@@ -395,24 +506,32 @@ void row_format_time(const struct row *row, char *text, size_t size) {
 }
 
 void row_format_state(const struct row *row, char *text, size_t size) {
-    const char *comma = row->state[0] == '\0' ? "" : ", ";
-    if (row->unacknowledged > 0)
-        (void)snprintf(text, size, "%s%s%u unacked", row->state, comma,
+    bool has_state = row->state[0] != '\0';
+    if (row->unacknowledged == 0)
+        (void)snprintf(text, size, "%s", row->state);
+    else if (has_state)
+        (void)snprintf(text, size, "%s, %u unacked", row->state,
                        row->unacknowledged);
     else
-        (void)snprintf(text, size, "%s", row->state);
+        (void)snprintf(text, size, "%u unacked", row->unacknowledged);
 }
 
 /* Where the number of acknowledgements at the end of a label begins, with the
- * blank before it: " + ACK", " + 2 ACK"; or where the label ends. */
-static const char *find_acknowledgements(const char *label) {
-    const char *end = label + strlen(label);
+ * blank before it: " + ACK", " + 2 ACK"; or where the label ends, if it has
+ * none. */
+static size_t find_acknowledgements(const char *label) {
+    size_t end = strlen(label);
     const char *plus = strrchr(label, '+');
-    if (plus == NULL || plus == label || plus[-1] != ' ')
+    if (plus == NULL || plus == label)
         return end;
-    const char *at = plus + 1;
-    at += strspn(at, " 0123456789");
-    return strcmp(at, "ACK") == 0 ? plus - 1 : end;
+    size_t blank = (size_t)(plus - label) - 1;
+    if (label[blank] != ' ')
+        return end;
+    const char *after_plus = plus + 1;
+    const char *word = after_plus + strspn(after_plus, " 0123456789");
+    if (strcmp(word, "ACK") != 0)
+        return end;
+    return blank;
 }
 
 /* How long the word for bytes is that the first length characters of a label
@@ -428,16 +547,27 @@ static size_t unit_length(const char *label, size_t length) {
     return 0;
 }
 
+/* Whether a word that begins with a digit stands at a place of a label. */
+static bool is_number(const char *label, size_t at) {
+    bool begins_word = at == 0 || label[at - 1] == ' ';
+    return begins_word && isdigit((unsigned char)label[at]) != 0;
+}
+
 /* The end of a label that says how many bytes there were, and acknowledgements:
  * "1460 bytes", "1203 encrypted bytes + ACK", "+ 2 ACK"; or "". */
 static const char *find_counts(const char *label) {
-    const char *end = find_acknowledgements(label);
-    const char *at = end - unit_length(label, (size_t)(end - label));
-    if (at == end)
-        return *end == '\0' ? end : end + 1;
-    while (at > label && (at[-1] != ' ' || isdigit((unsigned char)*at) == 0))
+    size_t end = find_acknowledgements(label);
+    size_t unit = unit_length(label, end);
+    if (unit == 0) {
+        if (label[end] == ' ')
+            end++; /* without the blank before the plus sign */
+        return label + end;
+    }
+    /* The number may be some words before the unit: "1203 encrypted bytes". */
+    size_t at = end - unit;
+    while (at > 0 && !is_number(label, at))
         at--;
-    return at;
+    return label + at;
 }
 
 /* Whether the first length characters of a label end within quoted data. */
@@ -454,33 +584,43 @@ static bool is_in_quotes(const char *label, size_t length) {
 
 /* Whether a label fits into room characters, if need be without its middle. */
 static bool fits(const char *label, size_t room) {
-    size_t length = strlen(label);
-    const char *count = find_counts(label);
-    return length <= room ||
-           LEAST_KEPT + strlen(dots) + 1 + strlen(count) <= room;
+    size_t shortest =
+        LEAST_KEPT + strlen(dots) + 1 + strlen(find_counts(label));
+    return strlen(label) <= room || shortest <= room;
+}
+
+/* Writes a label that is too long for room characters: its beginning, dots, and
+ * its counts if there is room for them. */
+static void leave_out_middle(const char *label, size_t room, char *shown) {
+    const char *counts = "";
+    const char *blank = ""; /* before the counts */
+    const char *middle = dots;
+    if (fits(label, room))
+        counts = find_counts(label);
+    if (counts[0] != '\0')
+        blank = " ";
+    size_t left_room = room - strlen(dots) - strlen(blank) - strlen(counts);
+    size_t kept = find_break(label, left_room);
+    if (kept == 0)
+        kept = left_room;
+    if (is_in_quotes(label, kept))
+        middle = "\"..."; /* as long as the dots with their blank */
+    (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, label,
+                   middle, blank, counts);
 }
 
 size_t row_shorten(const char *label, size_t room, char *shown) {
     char text[ROW_TEXT_BYTES];
-    const char *middle = dots;
     (void)snprintf(text, sizeof text, "%s", label);
-    if (!fits(text, room))
-        text[find_acknowledgements(text) - text] = '\0';
-    if (strlen(text) <= room) {
-        (void)snprintf(shown, ROW_TEXT_BYTES, "%s", text);
-        return strlen(shown);
+    if (!fits(text, room)) {
+        /* There is no room for the number of acknowledgements. */
+        size_t end = find_acknowledgements(text);
+        text[end] = '\0';
     }
-    const char *count = fits(text, room) ? find_counts(text) : "";
-    size_t needed = strlen(dots);
-    if (count[0] != '\0')
-        needed += 1 + strlen(count);
-    size_t kept = find_break(text, room - needed);
-    if (kept == 0)
-        kept = room - needed;
-    if (is_in_quotes(text, kept))
-        middle = "\"...";
-    (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, text, middle,
-                   count[0] == '\0' ? "" : " ", count);
+    if (strlen(text) <= room)
+        (void)snprintf(shown, ROW_TEXT_BYTES, "%s", text);
+    else
+        leave_out_middle(text, room, shown);
     return strlen(shown);
 }
 

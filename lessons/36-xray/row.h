@@ -21,8 +21,8 @@ enum row_kind {
     ROW_NOTE,    /* something else that happened to a process */
     ROW_ARROW,   /* a segment, from one place to another */
     ROW_LABEL,   /* what stands below an arrow */
-    ROW_REPORT,  /* what is sent, but to nobody in the picture */
-    ROW_MESSAGE, /* likewise, but over no wire: its line is broken */
+    ROW_REPORT,  /* what is sent, but to no other place in the picture */
+    ROW_MESSAGE, /* an arrow that crosses no wire: its line is broken */
 };
 
 /* Which part of an event a row begins with. */
@@ -36,7 +36,7 @@ enum row_part {
 struct row {
     enum row_kind kind;
     enum row_part part;
-    const struct picture_event *event; /* of the picture; of each part but
+    const struct picture_event *event; /* of the picture; NULL if the part is
                                           ROW_NOTHING */
     bool has_time;  /* false in the second row of a text that takes several */
     int64_t since;  /* nanoseconds since the picture's beginning */
@@ -45,7 +45,8 @@ struct row {
     bool both_ways; /* of an arrow: it has a head at each end */
     char text[ROW_TEXT_BYTES];
     unsigned connection; /* its number, or 0: see picture_event */
-    char mark;           /* its letter, or 0; an arrow has it in its text */
+    char mark;           /* its letter, or 0; an arrow has it in its text, and
+                            0 here */
     const char *state;   /* at the right edge of the column; "" for none */
     unsigned unacknowledged;
 };
@@ -62,7 +63,7 @@ struct rows {
     size_t room;
     size_t width; /* of a column, in characters */
     enum row_states states;
-    bool lacks_some; /* for want of memory */
+    bool lacks_some; /* rows are missing, because memory ran out */
 };
 
 /* How many places there are: one for each column, and one more if the picture

@@ -8,33 +8,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The shell becomes the command, so that there is no process too many. */
+/* It stands before each command, so that the shell becomes the command. Without
+ * it, the shell would be one more process. */
 static const char exec[] = "exec ";
 
 static const char port_mark[] = "{port}";
 
-static bool is_blank_or_remark(const char *line) {
-    return line[strspn(line, " \t")] == '\0' || line[0] == '#';
+static bool is_blank_or_comment(const char *line) {
+    size_t blanks = strspn(line, " \t");
+    return line[blanks] == '\0' || line[0] == '#';
 }
 
 /* Adds the actor of a line, which loses its newline and its colon. */
 static void read_line(struct scene *scene, char *line, const char *path) {
     line[strcspn(line, "\n")] = '\0';
-    if (is_blank_or_remark(line))
+    if (is_blank_or_comment(line))
         return;
+    /* The colon becomes the end of the name, with which the line begins. */
     char *colon = strchr(line, ':');
     if (colon == NULL || colon == line)
         errx(1, "%s: no NAME: COMMAND: %s", path, line);
     if (scene->count == SCENE_MOST_ACTORS)
         errx(1, "%s: more than %d actors", path, SCENE_MOST_ACTORS);
     *colon = '\0';
+    const char *name = line;
     const char *command = colon + 1;
     command += strspn(command, " \t");
     struct scene_actor *actor = &scene->actors[scene->count];
-    if (strlen(line) >= sizeof actor->name ||
-        strlen(exec) + strlen(command) + 1 >= sizeof actor->command)
-        errx(1, "%s: too long: %s", path, line);
-    (void)snprintf(actor->name, sizeof actor->name, "%s", line);
+    size_t command_length = strlen(exec) + strlen(command);
+    if (strlen(name) >= sizeof actor->name ||
+        command_length + 1 >= sizeof actor->command)
+        errx(1, "%s: too long: %s", path, name);
+    (void)snprintf(actor->name, sizeof actor->name, "%s", name);
     (void)snprintf(actor->command, sizeof actor->command, "%s%s", exec,
                    command);
     scene->count++;
@@ -68,15 +73,16 @@ void scene_read(struct scene *scene, const char *path) {
 /* A port is never longer than the mark, so the command does not grow. */
 void scene_fill_in(const struct scene_actor *actor, const char *port,
                    char *out) {
-    const char *rest = actor->command;
-    while (*rest != '\0') {
-        if (strncmp(rest, port_mark, strlen(port_mark)) == 0) {
-            out = stpcpy(out, port);
-            rest += strlen(port_mark);
+    const char *next = actor->command;
+    while (*next != '\0') {
+        if (strncmp(next, port_mark, strlen(port_mark)) == 0) {
+            memcpy(out, port, strlen(port));
+            out += strlen(port);
+            next += strlen(port_mark);
         } else {
-            *out = *rest;
+            *out = *next;
             out++;
-            rest++;
+            next++;
         }
     }
     *out = '\0';

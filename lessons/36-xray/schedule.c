@@ -5,19 +5,23 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum {
-    PATIENCE_MS = 20, /* a task that computes for longer is not waited for */
-    TURNS_IN_A_ROW = 2000, /* then it is another task's turn */
-    FIRST_ROOM = 16,
+    PATIENCE_MS = 20,           /* how long we wait for a task that computes */
+    MOST_TURNS_IN_A_ROW = 2000, /* then it is another task's turn */
+    FIRST_ROOM = 16,            /* tasks, or events */
+};
+
+enum {
+    NANOSECONDS_IN_MS = 1000000,
+    NANOSECONDS_IN_SECOND = 1000000000,
 };
 
 int64_t schedule_now(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return (int64_t)now.tv_sec * NANOSECONDS_IN_SECOND + now.tv_nsec;
 }
 
 void schedule_free(struct schedule *schedule) {
@@ -28,7 +32,7 @@ void schedule_free(struct schedule *schedule) {
 
 /* ---- tasks ----------------------------------------------------------------*/
 
-static struct schedule_task *find(struct schedule *schedule, pid_t id) {
+static struct schedule_task *find_task(struct schedule *schedule, pid_t id) {
     for (size_t i = 0; i < schedule->count; i++)
         if (schedule->tasks[i].id == id)
             return &schedule->tasks[i];
@@ -39,7 +43,9 @@ static struct schedule_task *find(struct schedule *schedule, pid_t id) {
 static int grow_tasks(struct schedule *schedule) {
     if (schedule->count < schedule->room)
         return 0;
-    size_t room = schedule->room == 0 ? FIRST_ROOM : schedule->room * 2;
+    size_t room = schedule->room * 2;
+    if (room == 0)
+        room = FIRST_ROOM;
     struct schedule_task *tasks =
         realloc(schedule->tasks, room * sizeof *tasks);
     if (tasks == NULL) {
@@ -52,9 +58,9 @@ static int grow_tasks(struct schedule *schedule) {
 }
 
 struct schedule_task *schedule_add(struct schedule *schedule, pid_t id) {
-    /* A new task's first stop may come before its parent's event that tells of
-     * it; then it is here already. */
-    struct schedule_task *task = find(schedule, id);
+    /* A new task may stop for the first time before its parent's event tells of
+     * it. Then store_event has added the task already. */
+    struct schedule_task *task = find_task(schedule, id);
     if (task != NULL)
         return task;
     if (grow_tasks(schedule) < 0)
@@ -68,8 +74,8 @@ struct schedule_task *schedule_add(struct schedule *schedule, pid_t id) {
     return task;
 }
 
-/* Removes the tasks that have ended. They are kept until now because the caller
- * may have looked at them. */
+/* Removes the tasks that have ended. They are kept until now, because the
+ * caller's *task is good until the next call of schedule_next. */
 static void remove_gone(struct schedule *schedule) {
     size_t kept = 0;
     for (size_t i = 0; i < schedule->count; i++) {
@@ -87,8 +93,9 @@ static void remove_gone(struct schedule *schedule) {
 static int grow_events(struct schedule *schedule) {
     if (schedule->event_count < schedule->event_room)
         return 0;
-    size_t room =
-        schedule->event_room == 0 ? FIRST_ROOM : schedule->event_room * 2;
+    size_t room = schedule->event_room * 2;
+    if (room == 0)
+        room = FIRST_ROOM;
     struct trace_event *events =
         realloc(schedule->events, room * sizeof *events);
     if (events == NULL) {
@@ -119,32 +126,38 @@ static bool goes_before(const struct schedule *schedule,
                         const struct trace_event *other) {
     if (other->task == schedule->current)
         return false;
-    return one->task == schedule->current || one->task < other->task;
+    if (one->task == schedule->current)
+        return true;
+    return one->task < other->task;
 }
 
-/* Takes out the stored event that goes before all others. There must be one. */
-static struct trace_event take_event(struct schedule *schedule) {
+/* Removes the stored event that goes before all others, and returns it. There
+ * must be one. */
+static struct trace_event remove_first_event(struct schedule *schedule) {
     struct trace_event *events = schedule->events;
     size_t first = schedule->given;
     size_t best = first;
     for (size_t i = first + 1; i < schedule->event_count; i++)
         if (goes_before(schedule, &events[i], &events[best]))
             best = i;
-    struct trace_event taken = events[best];
+    struct trace_event removed = events[best];
+    /* The events before schedule->given count no more. So the one that stood at
+     * the first place moves to the place that is free now. */
     events[best] = events[first];
     schedule->given++;
     if (schedule->given == schedule->event_count) {
         schedule->given = 0;
         schedule->event_count = 0;
     }
-    return taken;
+    return removed;
 }
 
-/* Gives the next stored event to the caller. Returns whose it is, or NULL and
- * ENOMEM. */
+/* Gives the next stored event to the caller. Returns the task that the event is
+ * of, or NULL and ENOMEM. */
 static struct schedule_task *give_event(struct schedule *schedule,
                                         struct trace_event *event) {
-    *event = take_event(schedule);
+    *event = remove_first_event(schedule);
+    /* Here schedule_add finds the task, unless it was removed since. */
     struct schedule_task *task = schedule_add(schedule, event->task);
     if (task == NULL)
         return NULL;
@@ -173,17 +186,30 @@ static struct schedule_task *give_event(struct schedule *schedule,
 
 /* ---- turns ----------------------------------------------------------------*/
 
-/* Looks at what each task does. Returns whether one of them is on its way to
- * its next stop: it runs, sleeps in the kernel for a moment ('D'), or has just
- * stopped or ended, and trace_next will tell of that. */
-static bool is_unsettled(struct schedule *schedule) {
+/* Whether a task is on its way to its next stop: it runs ('R'), sleeps in the
+ * kernel for a moment ('D'), or has just stopped ('t') or ended ('Z'), and
+ * trace_next will tell of that. */
+static bool is_on_its_way(const struct schedule_task *task) {
+    switch (trace_state(task->id)) {
+    case 'R':
+    case 'D':
+    case 't':
+    case 'Z':
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Looks at what each task does, and stores it. Returns whether any of them is
+ * on its way to its next stop. */
+static bool update_standings(struct schedule *schedule) {
     bool unsettled = false;
     for (size_t i = 0; i < schedule->count; i++) {
         struct schedule_task *task = &schedule->tasks[i];
         if (task->standing == SCHEDULE_READY)
             continue;
-        char state = trace_state(task->id);
-        if (state != '\0' && strchr("RDtZ", state) != NULL) {
+        if (is_on_its_way(task)) {
             task->standing = SCHEDULE_RUNNING;
             unsettled = true;
         } else {
@@ -193,12 +219,14 @@ static bool is_unsettled(struct schedule *schedule) {
     return unsettled;
 }
 
-/* The task that has been ready longest, or NULL if none is. */
-static struct schedule_task *longest_ready(struct schedule *schedule) {
+/* The task that has been ready longest, or NULL if none is. A task without a
+ * process must not go on: its maker's event is still to come. */
+static struct schedule_task *find_longest_ready(struct schedule *schedule) {
     struct schedule_task *chosen = NULL;
     for (size_t i = 0; i < schedule->count; i++) {
         struct schedule_task *task = &schedule->tasks[i];
-        if (task->standing != SCHEDULE_READY || task->process < 0)
+        bool may_go_on = task->standing == SCHEDULE_READY && task->process >= 0;
+        if (!may_go_on)
             continue;
         if (chosen == NULL || task->turn < chosen->turn)
             chosen = task;
@@ -206,20 +234,21 @@ static struct schedule_task *longest_ready(struct schedule *schedule) {
     return chosen;
 }
 
-/* The task that shall go on: the current one while it can, but not for ever. */
-static struct schedule_task *choose(struct schedule *schedule) {
-    struct schedule_task *current = find(schedule, schedule->current);
+/* Chooses the task that goes on: the current one while it can, but not for
+ * ever. Returns NULL if none can. */
+static struct schedule_task *choose_task(struct schedule *schedule) {
+    struct schedule_task *current = find_task(schedule, schedule->current);
     if (current != NULL && current->standing == SCHEDULE_READY) {
         schedule->in_a_row++;
-        if (schedule->in_a_row < TURNS_IN_A_ROW)
+        if (schedule->in_a_row < MOST_TURNS_IN_A_ROW)
             return current;
     }
     schedule->in_a_row = 0;
-    return longest_ready(schedule);
+    return find_longest_ready(schedule);
 }
 
-/* A task that sleeps in its call now, while another one goes on or none can,
- * has waited. */
+/* Marks the calls of all tasks that sleep now, while another task goes on or
+ * none can: these calls have waited. */
 static void mark_waiting(struct schedule *schedule) {
     for (size_t i = 0; i < schedule->count; i++) {
         struct schedule_task *task = &schedule->tasks[i];
@@ -228,7 +257,7 @@ static void mark_waiting(struct schedule *schedule) {
     }
 }
 
-static void resume(struct schedule *schedule, struct schedule_task *task) {
+static void resume_task(struct schedule *schedule, struct schedule_task *task) {
     schedule->current = task->id;
     task->standing = SCHEDULE_RUNNING;
     task->resumed = schedule_now();
@@ -236,21 +265,26 @@ static void resume(struct schedule *schedule, struct schedule_task *task) {
 }
 
 /* Stores all events that have happened. Returns SCHEDULE_EVENT if any is
- * stored, SCHEDULE_IDLE if none is, or why it cannot go on. */
+ * stored; or else SCHEDULE_OVER if no task is left, SCHEDULE_IDLE if nothing
+ * has happened, or SCHEDULE_FAILED. */
 static enum schedule_result store_events(struct schedule *schedule) {
-    struct trace_event event;
+    bool has_tasks = true;
     for (;;) {
+        struct trace_event event;
         if (trace_next(&event) < 0) {
-            if (schedule->event_count == 0)
-                return SCHEDULE_OVER;
-            return SCHEDULE_EVENT;
+            has_tasks = false;
+            break;
         }
         if (event.kind == TRACE_NONE)
             break;
         if (store_event(schedule, &event) < 0)
             return SCHEDULE_FAILED;
     }
-    return schedule->event_count > 0 ? SCHEDULE_EVENT : SCHEDULE_IDLE;
+    if (schedule->event_count > 0)
+        return SCHEDULE_EVENT;
+    if (!has_tasks)
+        return SCHEDULE_OVER;
+    return SCHEDULE_IDLE;
 }
 
 /* Lets the next task go on. Returns SCHEDULE_EVENT if one does, or why none
@@ -260,24 +294,28 @@ static enum schedule_result resume_next(struct schedule *schedule,
     if (schedule->count == 0) /* we may have children that we do not trace */
         return SCHEDULE_OVER;
     mark_waiting(schedule);
-    struct schedule_task *next = choose(schedule);
-    if (next == NULL)
-        return unsettled ? SCHEDULE_BUSY : SCHEDULE_IDLE;
-    resume(schedule, next);
-    return SCHEDULE_EVENT;
+    struct schedule_task *next = choose_task(schedule);
+    if (next != NULL) {
+        resume_task(schedule, next);
+        return SCHEDULE_EVENT;
+    }
+    if (unsettled)
+        return SCHEDULE_BUSY;
+    return SCHEDULE_IDLE;
 }
 
-/* Waits until an event is stored and no task runs any more, letting tasks go on
- * while there is none. Returns SCHEDULE_EVENT, or why there is none. */
+/* Waits until an event is stored and no task runs any more. As long as there is
+ * no event, lets one task after the other go on. Returns SCHEDULE_EVENT, or why
+ * there is none. */
 static enum schedule_result wait_for_events(struct schedule *schedule) {
     int64_t began = schedule_now();
     for (;;) {
         enum schedule_result stored = store_events(schedule);
         if (stored == SCHEDULE_OVER || stored == SCHEDULE_FAILED)
             return stored;
-        bool unsettled = is_unsettled(schedule);
+        bool unsettled = update_standings(schedule);
         int64_t waited = schedule_now() - began;
-        if (unsettled && waited < (int64_t)PATIENCE_MS * 1000000) {
+        if (unsettled && waited < (int64_t)PATIENCE_MS * NANOSECONDS_IN_MS) {
             (void)sched_yield();
             continue;
         }
@@ -302,5 +340,7 @@ enum schedule_result schedule_next(struct schedule *schedule,
             return result;
     }
     *task = give_event(schedule, event);
-    return *task == NULL ? SCHEDULE_FAILED : SCHEDULE_EVENT;
+    if (*task == NULL)
+        return SCHEDULE_FAILED;
+    return SCHEDULE_EVENT;
 }

@@ -2,12 +2,13 @@
  * schedule: lets one task run at a time, until it waits for something. Built by
  * lesson 36, on trace.
  *
- * Tasks that run at the same time do so in another order each time. These take
- * turns, as on a machine with a single processor: a task runs until it waits in
- * a system call; then it is the turn of the one that has been ready longest. We
- * wait until the kernel has done what that call set off. If several things
- * happen at once, the event of the task that runs comes first. So the same
- * programs do the same things in the same order.
+ * If tasks ran at the same time, their calls would come in another order each
+ * time. So they take turns, as on a machine with a single processor: a task
+ * runs until it waits in a system call; then it is the turn of the task that
+ * has been ready longest. Before that task goes on, we wait until the kernel
+ * has done what the call set off. If several things happen at once, the event
+ * of the task that runs comes first. So the same programs do the same things in
+ * the same order.
  */
 #ifndef XRAY_SCHEDULE_H
 #define XRAY_SCHEDULE_H
@@ -49,10 +50,10 @@ struct schedule {
     struct trace_event *events; /* that have happened: malloc(3)ed */
     size_t event_count;
     size_t event_room;
-    size_t given; /* so many of them have been returned */
-    pid_t current;
-    uint64_t turn;
-    int in_a_row; /* turns that current has had without a pause */
+    size_t given;  /* how many of the events have been returned */
+    pid_t current; /* the task that went on last */
+    uint64_t turn; /* how many events have been returned in all */
+    int in_a_row;  /* turns that current has had without a pause */
 };
 
 enum schedule_result {

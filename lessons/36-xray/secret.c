@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* How the data of a call begin that are a TLS record with a handshake
- * (RFC 8446, section 5.1): bytes_write shows them in hexadecimal. */
+/* How data begin that are a TLS record with a handshake (RFC 8446, section
+ * 5.1). They are no text, so bytes_write has written them in hexadecimal. */
 static const char tls_begins[] = "<1603";
 
-enum { DOTS = 3 }; /* that stand for data */
+static const char dots[] = "...";
 
 static bool begins_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
@@ -21,15 +21,19 @@ static bool is_hidden(const struct record_use *use,
     return use != NULL && use->encrypted;
 }
 
-/* The end of data that begin at `first`, with the dots that bytes_write may
- * have put behind them; or NULL if there is nothing in them. */
+/* The end of data that begin at `first` with a quotation mark or "<": behind
+ * the mark that closes them, and behind the dots that bytes_write may have put
+ * there. NULL if there is nothing between the marks. */
 static char *end_of_data(char *first) {
-    char *last = strrchr(first, *first == '<' ? '>' : '"');
+    int closing = '"';
+    if (*first == '<')
+        closing = '>';
+    char *last = strrchr(first, closing);
     if (last == NULL || last - first < 2)
         return NULL;
     char *end = last + 1;
-    if (begins_with(end, "..."))
-        end += DOTS;
+    if (begins_with(end, dots))
+        end += strlen(dots);
     return end;
 }
 
@@ -40,15 +44,17 @@ void secret_hide(struct record_use *use, const struct endpoint *endpoint,
     char *first = strpbrk(text, "\"<");
     if (first == NULL)
         return;
-    if (use != NULL && endpoint->type == SOCK_STREAM &&
-        begins_with(first, tls_begins))
+    bool is_tls =
+        endpoint->type == SOCK_STREAM && begins_with(first, tls_begins);
+    if (use != NULL && is_tls)
         use->encrypted = true;
     if (!is_hidden(use, endpoint))
         return;
     char *end = end_of_data(first);
     if (end == NULL)
         return;
-    size_t length = strlen(end) + 1; /* of what stands behind the data */
-    memmove(first + DOTS, end, length);
-    memset(first, '.', DOTS);
+    /* What stands behind the data, with its NUL, moves to behind the dots. The
+     * text does not grow: there are two marks and a byte at least. */
+    memmove(first + strlen(dots), end, strlen(end) + 1);
+    memset(first, '.', strlen(dots));
 }

@@ -4,7 +4,7 @@
  * usage: 36-xray COMMAND [ARGUMENT...]
  *
  * There is one tracer, and there may be any number of processes and threads.
- * Each stop tells whose it is and why it has stopped, so we need not remember
+ * waitpid tells which of them has stopped, and why. So we need not store
  * anything about them.
  */
 #define _GNU_SOURCE
@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 enum {
-    CALLS = 15,
-    CANNOT_RUN = 127, /* as a shell has it */
-    SIGNALLED = 128,  /* likewise, and the number of the signal */
+    CALLS = 15,       /* in the table */
+    CANNOT_RUN = 127, /* the status of a shell that cannot run a command */
+    SIGNALLED = 128,  /* a shell adds it to the number of a signal */
 };
 
 /* The calls that are counted, in the order in which they are reported. */
@@ -48,6 +48,7 @@ static const struct {
     {SYS_recvmsg, "recvmsg"},
 };
 
+/* How often each call was made, in the order of the table. */
 struct counts {
     unsigned long of[CALLS];
 };
@@ -60,9 +61,10 @@ enum {
 
 /* ---- starting -------------------------------------------------------------*/
 
-/* In the new process: waits until the gate is closed, then becomes the command.
- */
-static _Noreturn void become(char *const command[], const int gate[2]) {
+/* In the new process: waits until the gate is opened, then becomes the command.
+ * The gate is a pipe through which nothing is sent: read returns 0 when the
+ * parent closes its end. For that we must close our own copy of that end. */
+static _Noreturn void run_child(char *const command[], const int gate[2]) {
     char byte;
     (void)close(gate[1]);
     if (read(gate[0], &byte, 1) < 0)
@@ -75,16 +77,18 @@ static _Noreturn void become(char *const command[], const int gate[2]) {
 
 /* Begins to trace a process. If that is not allowed, kills it and ends. */
 static void trace(pid_t pid) {
-    if (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) == 0 &&
-        ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) == 0)
-        return;
-    warn("ptrace");
-    (void)kill(pid, SIGKILL);
-    exit(1);
+    long result = ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS);
+    if (result == 0)
+        result = ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+    if (result < 0) {
+        warn("ptrace");
+        (void)kill(pid, SIGKILL);
+        exit(1);
+    }
 }
 
-/* Starts the command. Returns its process ID. It stands still until it is told
- * to go on. */
+/* Starts the command. Returns its process ID. The process is traced, and stands
+ * still until resume lets it go on. */
 static pid_t start_command(char *const command[]) {
     int gate[2];
     if (pipe(gate) < 0)
@@ -93,10 +97,10 @@ static pid_t start_command(char *const command[]) {
     if (pid < 0)
         err(1, "fork");
     if (pid == 0)
-        become(command, gate);
+        run_child(command, gate);
     trace(pid);
     (void)close(gate[0]);
-    (void)close(gate[1]);
+    (void)close(gate[1]); /* this opens the gate */
     return pid;
 }
 
@@ -104,9 +108,9 @@ static pid_t start_command(char *const command[]) {
 
 /* Checks the result of a ptrace call on a process that has stopped. ESRCH is no
  * error: the process was killed while it stood still, and waitpid will tell of
- * its end. After any other error it would stand still for ever. So we end, and
- * PTRACE_O_EXITKILL ends all that we trace. */
-static void check(long result) {
+ * its end. After any other error the process would stand still for ever. So we
+ * end, and PTRACE_O_EXITKILL ends all that we trace. */
+static void check_ptrace(long result) {
     if (result < 0 && errno != ESRCH)
         err(1, "ptrace");
 }
@@ -118,30 +122,32 @@ static void count_call(struct counts *counts, unsigned long number) {
             counts->of[i]++;
 }
 
-/* Counts the call at which a task has stopped, unless it is returning from it.
- */
+/* Counts the call at which a task has stopped, if the stop is at the beginning
+ * of the call. The stop at its return is passed over. */
 static void read_call(pid_t task, struct counts *counts) {
     struct __ptrace_syscall_info info;
     long size = ptrace(PTRACE_GET_SYSCALL_INFO, task, sizeof info, &info);
-    check(size);
+    check_ptrace(size);
     if (size > 0 && info.op == PTRACE_SYSCALL_INFO_ENTRY)
         count_call(counts, info.entry.nr);
 }
 
-/* Lets a task that has stopped go on. */
+/* Lets a task that has stopped go on. The third byte of the status has the
+ * number of the event at which it has stopped, or 0 if there was no event:
+ * ptrace(2). */
 static void resume(pid_t task, int status) {
     int signal = WSTOPSIG(status);
     int event = status >> 16;
     if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
         /* A signal such as SIGSTOP has stopped the process. It stays stopped
          * until SIGCONT, but we hear of that. */
-        check(ptrace(PTRACE_LISTEN, task, NULL, NULL));
+        check_ptrace(ptrace(PTRACE_LISTEN, task, NULL, NULL));
         return;
     }
     /* A stop at a call, or at an event, is not a signal that was sent. */
     if (event != 0 || signal == SYSCALL_STOP)
         signal = 0;
-    check(ptrace(PTRACE_SYSCALL, task, NULL, signal));
+    check_ptrace(ptrace(PTRACE_SYSCALL, task, NULL, signal));
 }
 
 /* Waits until any process or thread stops or ends. Returns its ID; or -1 and
@@ -162,7 +168,7 @@ static pid_t wait_for_any(int *status) {
  * waitpid(2) has it. */
 static int count_calls(pid_t command, struct counts *counts) {
     int status;
-    int last = 0;
+    int command_status = 0;
     pid_t task = wait_for_any(&status);
     while (task > 0) {
         if (WIFSTOPPED(status)) {
@@ -170,11 +176,11 @@ static int count_calls(pid_t command, struct counts *counts) {
                 read_call(task, counts);
             resume(task, status);
         } else if (task == command) {
-            last = status;
+            command_status = status;
         }
         task = wait_for_any(&status);
     }
-    return last;
+    return command_status;
 }
 
 /* ---- the report -----------------------------------------------------------*/

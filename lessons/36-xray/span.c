@@ -8,11 +8,14 @@ enum { FIRST_ROOM = 16 };
 
 /* ---- spans ----------------------------------------------------------------*/
 
-/* Opens a span at a row, in a lane. Returns 0; or -1 and ENOMEM. */
+/* Opens a span at a row, in a lane: until it is closed, it goes on to the last
+ * row. Returns 0; or -1 and ENOMEM. */
 static int open_span(struct spans *spans, const struct rows *rows, size_t row,
                      size_t lane) {
     if (spans->count == spans->room) {
-        size_t room = spans->room == 0 ? FIRST_ROOM : spans->room * 2;
+        size_t room = spans->room * 2;
+        if (room == 0)
+            room = FIRST_ROOM;
         struct span *all = realloc(spans->all, room * sizeof *all);
         if (all == NULL)
             return -1;
@@ -35,7 +38,7 @@ static void close_span(struct span *span, size_t end) {
 }
 
 /* Closes all spans of a place, whose process ends in that row. */
-static void close_all(struct spans *spans, size_t place, size_t row) {
+static void close_place(struct spans *spans, size_t place, size_t row) {
     for (size_t i = 0; i < spans->count; i++)
         if (spans->all[i].is_open && spans->all[i].place == place)
             close_span(&spans->all[i], row);
@@ -57,6 +60,7 @@ void span_free(struct spans *spans) {
 
 /* ---- sleep ----------------------------------------------------------------*/
 
+/* Closes the span of a call that has returned. */
 static void close_call(struct spans *spans, const struct picture_event *event,
                        size_t row) {
     for (size_t i = 0; i < spans->count; i++)
@@ -72,12 +76,13 @@ int span_find_sleeps(struct spans *spans, const struct rows *rows) {
         if (row->part == ROW_NOTHING)
             continue;
         if (row->event->ends)
-            close_all(spans, row->from, i);
+            close_place(spans, row->from, i);
         if (row->part == ROW_RETURN)
             close_call(spans, row->event, i);
-        if (row->part == ROW_BEGINNING && row->event->slept &&
-            open_span(spans, rows, i, 0) < 0)
-            result = -1;
+        if (row->part == ROW_BEGINNING && row->event->slept) {
+            if (open_span(spans, rows, i, 0) < 0)
+                result = -1;
+        }
     }
     return result;
 }
@@ -96,6 +101,7 @@ static struct span *find_socket(const struct spans *spans, size_t place,
     return NULL;
 }
 
+/* Whether no span that is open is in a lane of a place. */
 static bool is_free(const struct spans *spans, size_t place, size_t lane) {
     for (size_t i = 0; i < spans->count; i++) {
         const struct span *span = &spans->all[i];
@@ -113,15 +119,18 @@ static size_t find_lane(const struct spans *spans, size_t place, size_t lanes) {
     return lane;
 }
 
-/* Takes in the state that a row tells of a socket. */
-static int take_state(struct spans *spans, const struct rows *rows, size_t row,
-                      size_t lanes) {
+/* Where a socket is in another state from a row on, closes the span of the old
+ * state and opens one of the new state, in the same lane. Returns 0; or -1 and
+ * ENOMEM. */
+static int change_state(struct spans *spans, const struct rows *rows,
+                        size_t row, size_t lanes) {
     const struct picture_event *event = rows->all[row].event;
     size_t place = rows->all[row].from;
+    bool has_state = event->state[0] != '\0';
     struct span *span = find_socket(spans, place, event->socket);
     size_t lane;
-    if (event->state[0] == '\0' && !event->closes)
-        return 0; /* it was not seen */
+    if (!has_state && !event->closes)
+        return 0; /* the state was not seen, so it may be the old one */
     if (span == NULL) {
         lane = find_lane(spans, place, lanes);
     } else {
@@ -130,22 +139,23 @@ static int take_state(struct spans *spans, const struct rows *rows, size_t row,
             return 0;
         close_span(span, row);
     }
-    if (event->state[0] == '\0' || lane == lanes)
+    if (!has_state || lane == lanes)
         return 0;
     return open_span(spans, rows, row, lane);
 }
 
-/* After close(2): the span of its socket ends below the row. */
-static void end_socket(struct spans *spans, const struct row *row, size_t end) {
+/* Closes the span of the socket that close(2) has closed in a row. */
+static void close_socket(struct spans *spans, const struct row *row,
+                         size_t end) {
     struct span *span = find_socket(spans, row->from, row->event->socket);
     if (span != NULL)
         close_span(span, end);
 }
 
-/* Whether a row tells of a socket what was seen after a call. */
-static bool tells_socket(const struct row *row) {
-    return (row->part == ROW_WHOLE || row->part == ROW_RETURN) &&
-           row->event->socket != 0;
+/* Whether a row shows what was seen of a socket after a call. */
+static bool shows_socket(const struct row *row) {
+    bool is_at_end = row->part == ROW_WHOLE || row->part == ROW_RETURN;
+    return is_at_end && row->event->socket != 0;
 }
 
 int span_find_states(struct spans *spans, const struct rows *rows,
@@ -157,13 +167,14 @@ int span_find_states(struct spans *spans, const struct rows *rows,
         if (row->part == ROW_NOTHING)
             continue;
         if (row->event->ends)
-            close_all(spans, row->from, i);
-        if (!tells_socket(row))
+            close_place(spans, row->from, i);
+        if (!shows_socket(row))
             continue;
-        if (take_state(spans, rows, i, lanes) < 0)
+        if (change_state(spans, rows, i, lanes) < 0)
             result = -1;
+        /* The last state of the socket lasts for this row. */
         if (row->event->closes)
-            end_socket(spans, row, i + 1);
+            close_socket(spans, row, i + 1);
     }
     return result;
 }

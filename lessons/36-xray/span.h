@@ -15,11 +15,12 @@ struct span {
     const struct picture_event *event; /* the call that begins it, or after
                                           which it begins */
     size_t place;                      /* see row.h */
-    size_t lane;  /* of a state: no two at a time have the same, in a place */
+    size_t lane;  /* of a state; two states at the same time and place have
+                     different lanes */
     size_t first; /* the row where it begins */
-    size_t end;   /* the row where it ends, which is not part of it; or the
-                     number of rows */
-    bool is_open; /* it may go on behind the rows that were looked at */
+    size_t end;   /* the first row that is no longer part of it; or the number
+                     of rows */
+    bool is_open; /* its end was not found in the rows that were looked at */
 };
 
 struct spans {

@@ -7,36 +7,49 @@
 #include "span.h"
 
 enum {
-    TIME_WIDTH = 9,  /* characters before the first column */
-    MOST_PITCH = 54, /* characters from a lifeline to the next one, */
-    LEAST_TEXT = 17, /* and at the least those of a column's text */
-    ROOM = 108,      /* characters of all columns together: so many have their
-                        full size in a page 830 pixels wide, */
-    MORE_ROOM = 120, /* and so many are still legible: of three and more */
-    GUTTER = 2, /* characters between a lifeline and its text, for states */
-    MOST_ROWS = 220,
-    /* In pixels: */
-    CHARACTER = 7, /* about as wide as a character is */
-    TIME_RIGHT = CHARACTER * (TIME_WIDTH - 1), /* where a time ends */
-    ROW = 18,
-    TOP = 34,       /* above the first row */
-    NAMES = 22,     /* where the names of the columns stand */
-    LIFELINE = 30,  /* where the lifelines begin */
-    MARGIN = 8,     /* between a lifeline and its text */
-    HEAD = 8,       /* the length of an arrow's head, */
-    RADIUS = 6,     /* of a connection's mark */
-    HALF_HEAD = 4,  /* and half its height */
-    BASELINE = 6,   /* of a text, above the lower edge of its row */
-    HALF_BAR = 3,   /* half the width of the bar of a process that sleeps */
-    LANES = 3,      /* of states, beside a lifeline */
-    LANE = 8,       /* from a lifeline to the middle of its first lane, */
-    LANE_PITCH = 5, /* and from there to that of the next one */
-    LANES_WIDTH = LANES * LANE_PITCH,
-    GAP = 2,                       /* between a state and the next one */
-    LEGEND_ABOVE = 12,             /* how far its bar stands out above it, */
-    LEGEND_WIDTH = 20 * CHARACTER, /* and from one part to the next one */
+    MOST_ROWS = 220, /* rows beyond are counted, not drawn */
+    LANES = 3,       /* of states, beside a lifeline */
 };
 
+/* Widths in characters. */
+enum {
+    TIME_WIDTH = 9,  /* before the first column */
+    MOST_PITCH = 54, /* from a lifeline to the next one, at the most */
+    LEAST_TEXT = 17, /* of a column's text, at the least */
+    ROOM = 108,      /* of all columns together: so much has its full size in a
+                        page that is 830 pixels wide */
+    MORE_ROOM = 120, /* of three and more columns together: it is drawn smaller,
+                        and is still legible */
+    GUTTER = 2,      /* between a lifeline and its text, for states */
+    ARROW_ENDS = 4,  /* of an arrow, beside its label */
+};
+
+/* Sizes and positions in pixels. */
+enum {
+    CHARACTER = 7, /* about as wide as a character is */
+    TIME_RIGHT = CHARACTER * (TIME_WIDTH - 1), /* where a time ends */
+    ROW = 18,                                  /* the height of a row */
+    TOP = 34,                                  /* where the first row begins */
+    NAMES = 22,     /* the baseline of the columns' names */
+    LIFELINE = 30,  /* where the lifelines begin */
+    MARGIN = 8,     /* between a lifeline and its text */
+    HEAD = 8,       /* the length of an arrow's head */
+    HALF_HEAD = 4,  /* half the height of an arrow's head */
+    RADIUS = 6,     /* of a connection's mark */
+    BASELINE = 6,   /* of a text, above the lower edge of its row */
+    HALF_BAR = 3,   /* half the width of the bar of a process that sleeps */
+    LANE = 8,       /* from a lifeline to the middle of its first lane */
+    LANE_PITCH = 5, /* from the middle of a lane to that of the next one */
+    LANES_WIDTH = LANES * LANE_PITCH,
+    GAP = 2, /* between a state and the next one, or between the ground
+                of a label and the edge of its row */
+    LEGEND_ABOVE = 12, /* how far a bar in the legend reaches above the text */
+    LEGEND_WIDTH = 20 * CHARACTER, /* from a part of the legend to the next */
+};
+
+/* The classes of texts are those of `attributes`, below. Of the others, .l is a
+ * lifeline, .a an arrow, .m the broken line of a message, .h an arrow's head or
+ * a mark, .b the background, and .q a bar. */
 static const char style[] =
     "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328;"
     "white-space:pre}"
@@ -85,7 +98,8 @@ static const struct {
     {"SYN_RECV", "zs"}, {"ESTABLISHED", "ze"},
 };
 
-/* All others are those of a connection that is being closed; "" is none. */
+/* The class of a state; "" if there is none. All states that the table does not
+ * have are those of a connection that is being closed. */
 static const char *state_class(const char *state) {
     if (state[0] == '\0')
         return "";
@@ -96,7 +110,7 @@ static const char *state_class(const char *state) {
 }
 
 /* What a text is: style has a class for each. */
-enum class {
+enum text_class {
     CALL,
     NAME,
     TIME,
@@ -122,8 +136,8 @@ static const char *const attributes[] = {
 
 /* Three characters mean something to XML (XML 1.0, section 2.4). */
 static void write_escaped(FILE *out, const char *text) {
-    for (; *text != '\0'; text++) {
-        switch (*text) {
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        switch (text[i]) {
         case '<':
             (void)fputs("&lt;", out);
             break;
@@ -134,13 +148,13 @@ static void write_escaped(FILE *out, const char *text) {
             (void)fputs("&amp;", out);
             break;
         default:
-            (void)fputc(*text, out);
+            (void)fputc(text[i], out);
             break;
         }
     }
 }
 
-static void write_text(FILE *out, size_t x, size_t y, enum class class,
+static void write_text(FILE *out, size_t x, size_t y, enum text_class class,
                        const char *text) {
     (void)fprintf(out, "<text x=\"%zu\" y=\"%zu\"%s>", x, y, attributes[class]);
     write_escaped(out, text);
@@ -157,7 +171,7 @@ struct image {
     size_t places;
     size_t pitch;  /* characters from a lifeline to the next one */
     size_t gutter; /* characters between a lifeline and its text */
-    size_t drawn;  /* rows: those beyond MOST_ROWS are counted only */
+    size_t drawn;  /* how many rows are drawn */
 };
 
 /* Where the lifeline of a place stands, in pixels from the left. */
@@ -169,7 +183,9 @@ static size_t lifeline(const struct image *image, size_t place) {
 /* Where the text of a place begins. */
 static size_t text_left(const struct image *image, size_t place) {
     size_t left = lifeline(image, place) + MARGIN;
-    return image->gutter > 0 ? left + LANES_WIDTH : left;
+    if (image->gutter > 0)
+        left += LANES_WIDTH;
+    return left;
 }
 
 /* Where the text of a row stands, in pixels from the top. */
@@ -179,8 +195,8 @@ static size_t baseline(size_t row) {
 
 /* ---- what lasts over several rows -----------------------------------------*/
 
-/* Draws the inside of a group that has the colour of a connection; or without a
- * group for 0. */
+/* Begins a group, which has the colour of a connection. What belongs to no
+ * connection, number 0, is drawn without a group. */
 static void begin_group(FILE *out, unsigned connection) {
     if (connection != 0)
         (void)fprintf(out, "<g class=\"c%u\">\n", (connection - 1) % COLOURS);
@@ -204,8 +220,8 @@ static void write_state_line(FILE *out, size_t x, size_t top, size_t bottom,
                   top, bottom);
 }
 
-/* The middle of a row; or of the first one that is not drawn, for those below
- * it. */
+/* The middle of a row, in pixels from the top. All rows that are not drawn have
+ * that of the first of them. */
 static size_t middle_of(const struct image *image, size_t row) {
     if (row > image->drawn)
         row = image->drawn;
@@ -224,91 +240,142 @@ static void draw_sleeps(const struct image *image) {
     }
 }
 
-/* Draws a line for each state, beside the lifeline. */
-static void draw_states(const struct image *image) {
+/* Draws the line of a state, beside the lifeline. */
+static void draw_state_line(const struct image *image,
+                            const struct span *span) {
+    unsigned connection = span->event->connection;
+    size_t first_lane = lifeline(image, span->place) + LANE;
+    size_t x = first_lane + LANE_PITCH * span->lane;
+    size_t top = middle_of(image, span->first) - ROW / 2 + GAP;
+    size_t bottom = middle_of(image, span->end) - ROW / 2;
+    begin_group(image->out, connection);
+    write_state_line(image->out, x, top, bottom,
+                     state_class(span->event->state));
+    end_group(image->out, connection);
+}
+
+static void draw_state_lines(const struct image *image) {
     for (size_t i = 0; i < image->states.count; i++) {
         const struct span *span = &image->states.all[i];
-        unsigned connection = span->event->connection;
-        size_t x =
-            lifeline(image, span->place) + LANE + LANE_PITCH * span->lane;
-        if (span->first >= image->drawn)
-            continue;
-        begin_group(image->out, connection);
-        write_state_line(image->out, x,
-                         middle_of(image, span->first) - ROW / 2 + GAP,
-                         middle_of(image, span->end) - ROW / 2,
-                         state_class(span->event->state));
-        end_group(image->out, connection);
+        if (span->first < image->drawn)
+            draw_state_line(image, span);
     }
 }
 
 /* ---- rows -----------------------------------------------------------------*/
+
+/* An arrow, in pixels. */
+struct arrow {
+    size_t left;   /* the lifeline at its left end */
+    size_t right;  /* and the one at its right end */
+    size_t middle; /* of its label */
+    size_t gap;    /* half the width that is kept free for the label */
+    bool head_at_left;
+    bool head_at_right;
+};
+
+/* Finds out where an arrow and its label are drawn. Writes what is shown of the
+ * label. The label stands in the middle between the states beside the left
+ * lifeline and the right lifeline. */
+static struct arrow measure_arrow(const struct image *image,
+                                  const struct row *row,
+                                  char label[ROW_TEXT_BYTES]) {
+    size_t from = lifeline(image, row->from);
+    size_t to = lifeline(image, row->to);
+    size_t states = CHARACTER * image->gutter;
+    struct arrow arrow;
+    if (from < to) {
+        arrow.left = from;
+        arrow.right = to;
+    } else {
+        arrow.left = to;
+        arrow.right = from;
+    }
+    size_t free_pixels = arrow.right - arrow.left - states;
+    size_t room = free_pixels / CHARACTER - ARROW_ENDS;
+    size_t length = row_shorten(row->text, room, label);
+    arrow.middle = (arrow.left + arrow.right + states) / 2;
+    arrow.gap = length * CHARACTER / 2 + MARGIN;
+    arrow.head_at_left = to < from || row->both_ways;
+    arrow.head_at_right = from < to || row->both_ways;
+    return arrow;
+}
 
 static void write_head(FILE *out, size_t tip, size_t end, size_t line) {
     (void)fprintf(out, "<path class=\"h\" d=\"M%zu %zuL%zu %zuV%zuz\"/>\n", tip,
                   line, end, line - HALF_HEAD, line + HALF_HEAD);
 }
 
-/* Draws the line of an arrow, which has a gap for its label around middle, and
- * its head, or both of them. */
-static void write_arrow(FILE *out, const struct row *row, size_t from,
-                        size_t to, size_t middle, size_t gap, size_t y) {
-    const char *broken = row->kind == ROW_MESSAGE ? " m" : "";
-    size_t left = from < to ? from : to;
-    size_t right = from < to ? to : from;
+/* Draws the line of an arrow on both sides of its label, and its heads. */
+static void write_arrow(FILE *out, const struct arrow *arrow,
+                        enum row_kind kind, size_t y) {
+    const char *broken = "";
+    size_t begin = arrow->left;
+    size_t end = arrow->right;
     size_t line = y - HALF_HEAD;
-    bool has_left = to < from || row->both_ways;
-    bool has_right = from < to || row->both_ways;
+    if (kind == ROW_MESSAGE)
+        broken = " m";
+    if (arrow->head_at_left)
+        begin += HEAD;
+    if (arrow->head_at_right)
+        end -= HEAD;
     (void)fprintf(out, "<path class=\"a%s\" d=\"M%zu %zuH%zuM%zu %zuH%zu\"/>",
-                  broken, has_left ? left + HEAD : left, line, middle - gap,
-                  middle + gap, line, has_right ? right - HEAD : right);
-    if (has_left)
-        write_head(out, left, left + HEAD, line);
-    if (has_right)
-        write_head(out, right, right - HEAD, line);
+                  broken, begin, line, arrow->middle - arrow->gap,
+                  arrow->middle + arrow->gap, line, end);
+    if (arrow->head_at_left)
+        write_head(out, arrow->left, begin, line);
+    if (arrow->head_at_right)
+        write_head(out, arrow->right, end, line);
 }
 
 /* Draws the ground of a label, which hides the lifeline and the bar of a column
- * that the arrow passes; a little of them is left between two rows. */
-static void write_ground(FILE *out, size_t middle, size_t gap, size_t y) {
+ * that the arrow passes; a little of them stays between two rows. */
+static void write_ground(FILE *out, const struct arrow *arrow, size_t y) {
     (void)fprintf(out,
                   "<rect class=\"b\" x=\"%zu\" y=\"%zu\" width=\"%zu\" "
                   "height=\"%d\"/>\n",
-                  middle - gap, y - ROW + BASELINE + GAP, 2 * gap,
-                  ROW - 2 * GAP);
+                  arrow->middle - arrow->gap, y - ROW + BASELINE + GAP,
+                  2 * arrow->gap, ROW - 2 * GAP);
 }
 
-/* The label stands in the middle between the states at the left and the
- * lifeline at the right. */
+/* Whether there is another column between the ends of an arrow. */
+static bool passes_column(const struct row *row) {
+    if (row->from < row->to)
+        return row->from + 1 < row->to;
+    return row->to + 1 < row->from;
+}
+
+/* Draws an arrow with its label; or only the label if it belongs to the arrow
+ * in the row above. */
 static void draw_arrow(const struct image *image, const struct row *row,
                        size_t y) {
-    size_t from = lifeline(image, row->from);
-    size_t to = lifeline(image, row->to);
-    size_t states = CHARACTER * image->gutter;
-    size_t middle = (from + to + states) / 2;
-    size_t length = to > from ? to - from : from - to;
-    size_t room = (length - states) / CHARACTER - 4;
     char label[ROW_TEXT_BYTES];
-    size_t gap = row_shorten(row->text, room, label) * CHARACTER / 2 + MARGIN;
+    struct arrow arrow = measure_arrow(image, row, label);
     if (row->kind != ROW_LABEL)
-        write_arrow(image->out, row, from, to, middle, gap, y);
-    if (row->from + 1 < row->to || row->to + 1 < row->from)
-        write_ground(image->out, middle, gap, y);
-    write_text(image->out, middle, y, SEGMENT, label);
+        write_arrow(image->out, &arrow, row->kind, y);
+    if (passes_column(row))
+        write_ground(image->out, &arrow, y);
+    write_text(image->out, arrow.middle, y, SEGMENT, label);
 }
 
 static void draw_time(FILE *out, const struct row *row, size_t y) {
     char text[32];
     row_format_time(row, text, sizeof text);
-    if (text[0] != '\0')
-        write_text(out, TIME_RIGHT, y, TIME, text + strspn(text, " "));
+    if (text[0] == '\0')
+        return;
+    const char *number = text + strspn(text, " "); /* without the padding */
+    write_text(out, TIME_RIGHT, y, TIME, number);
 }
 
 /* What a text in a column is. */
-static enum class class_of(const struct row *row) {
-    switch (row->kind){
-        case ROW_NOTE : return NOTE; case ROW_REPORT : return REPORT;
-        default : return CALL;
+static enum text_class class_of(const struct row *row) {
+    switch (row->kind) {
+    case ROW_NOTE:
+        return NOTE;
+    case ROW_REPORT:
+        return REPORT;
+    default:
+        return CALL;
     }
 }
 
@@ -327,17 +394,20 @@ static void draw_mark(const struct image *image, const struct row *row,
 static void draw_state(const struct image *image, const struct row *row,
                        size_t y) {
     char state[64];
+    const char *blank = " "; /* between the classes "s" and, say, "ze" */
     row_format_state(row, state, sizeof state);
     if (state[0] == '\0')
         return;
-    (void)fprintf(
-        image->out, "<text x=\"%zu\" y=\"%zu\" class=\"s%s%s\">%s</text>\n",
-        lifeline(image, row->from + 1) - MARGIN, y,
-        row->state[0] == '\0' ? "" : " ", state_class(row->state), state);
+    if (row->state[0] == '\0')
+        blank = ""; /* only a number of bytes, so there is no second class */
+    size_t x = lifeline(image, row->from + 1) - MARGIN;
+    (void)fprintf(image->out,
+                  "<text x=\"%zu\" y=\"%zu\" class=\"s%s%s\">%s</text>\n", x, y,
+                  blank, state_class(row->state), state);
 }
 
-static void draw_what(const struct image *image, const struct row *row,
-                      size_t y) {
+static void draw_content(const struct image *image, const struct row *row,
+                         size_t y) {
     if (row_is_arrow(row) || row->kind == ROW_LABEL) {
         draw_arrow(image, row, y);
         return;
@@ -354,7 +424,7 @@ static void draw_row(const struct image *image, const struct row *row,
                      size_t y) {
     draw_time(image->out, row, y);
     begin_group(image->out, row->connection);
-    draw_what(image, row, y);
+    draw_content(image, row, y);
     end_group(image->out, row->connection);
 }
 
@@ -374,7 +444,8 @@ static void write_colour(FILE *out, size_t number, const char *colour) {
                   number, number, colour, number, number, colour);
 }
 
-/* The colours of several connections, and of the letters on their marks. */
+/* The colours of several connections, and of the letters on their marks (.k):
+ * light ones first, and then those for readers who have chosen dark ones. */
 static void draw_colours(FILE *out) {
     (void)fputs("<style>", out);
     for (size_t i = 0; i < COLOURS; i++)
@@ -461,10 +532,13 @@ static bool has_states(const struct picture *picture) {
 }
 
 /* Decides how wide the columns are. */
-static void measure(struct image *image) {
+static void measure_columns(struct image *image) {
     image->places = row_places(image->picture);
-    size_t room = image->places > 2 ? MORE_ROOM : ROOM;
-    image->gutter = has_states(image->picture) ? GUTTER : 0;
+    size_t room = ROOM;
+    if (image->places > 2)
+        room = MORE_ROOM;
+    if (has_states(image->picture))
+        image->gutter = GUTTER; /* or else 0, as svg_draw has set it */
     image->pitch = MOST_PITCH;
     if (image->places * MOST_PITCH > room)
         image->pitch = room / image->places;
@@ -472,38 +546,47 @@ static void measure(struct image *image) {
         image->pitch = LEAST_TEXT + image->gutter;
 }
 
+/* Says below the last row that is drawn how many are missing. */
+static void draw_missing(const struct image *image) {
+    char text[64];
+    (void)snprintf(text, sizeof text, "and %zu more rows",
+                   image->rows.count - image->drawn);
+    write_text(image->out, text_left(image, 0), baseline(image->drawn), NOTE,
+               text);
+}
+
 static void draw_image(struct image *image) {
-    size_t rows = image->rows.count;
-    image->drawn = rows < MOST_ROWS ? rows : MOST_ROWS;
+    bool lacks_rows = image->rows.count > MOST_ROWS;
+    bool has_legend = image->sleeps.count > 0 || image->states.count > 0;
+    image->drawn = image->rows.count;
+    if (lacks_rows)
+        image->drawn = MOST_ROWS;
     size_t lines = image->drawn;
-    if (image->drawn < rows)
-        lines++; /* it says how many are missing */
+    if (lacks_rows)
+        lines++; /* for draw_missing */
     size_t bottom = TOP + ROW * lines + ROW - MARGIN;
     size_t height = bottom + MARGIN;
-    if (image->sleeps.count + image->states.count > 0)
+    if (has_legend)
         height += ROW;
     draw_frame(image, lifeline(image, image->places), height);
     draw_columns(image, bottom);
-    draw_states(image);
+    draw_state_lines(image);
     draw_sleeps(image);
     for (size_t i = 0; i < image->drawn; i++)
         draw_row(image, &image->rows.all[i], baseline(i));
-    if (image->drawn < rows) {
-        char text[64];
-        (void)snprintf(text, sizeof text, "and %zu more rows",
-                       rows - image->drawn);
-        write_text(image->out, text_left(image, 0), baseline(image->drawn),
-                   NOTE, text);
-    }
+    if (lacks_rows)
+        draw_missing(image);
     draw_legend(image, height - MARGIN);
     (void)fputs("</svg>\n", image->out);
 }
 
 int svg_draw(FILE *out, const struct picture *picture) {
     struct image image = {.out = out, .picture = picture};
-    measure(&image);
-    int result = row_make(&image.rows, picture, image.pitch - 1 - image.gutter,
-                          ROW_STATE_CHANGES);
+    measure_columns(&image);
+    /* One character of the pitch is the lifeline's, and some are the states'.
+     */
+    size_t width = image.pitch - 1 - image.gutter;
+    int result = row_make(&image.rows, picture, width, ROW_STATE_CHANGES);
     if (span_find_sleeps(&image.sleeps, &image.rows) < 0)
         result = -1;
     if (span_find_states(&image.states, &image.rows, LANES) < 0)

@@ -9,7 +9,7 @@
 #include "utf8.h"
 
 enum {
-    TIME_WIDTH = 9, /* "12345.67 " before the first column */
+    TIME_WIDTH = 9, /* of "12345.67 " before the first column */
     NARROWEST = 16, /* of a column */
     ARROW_ENDS = 4, /* two dashes, or one and the head; two blanks */
 };
@@ -19,9 +19,17 @@ enum {
     BAR = 0x2502,
     THICK = 0x2503, /* the bar of a process that sleeps */
     DASH = 0x2500,
-    BROKEN = 0x254c, /* a dash of a line that is none on the wire */
+    BROKEN = 0x254c, /* a dash of a message's arrow: it crosses no wire */
     RIGHT = 0x25b6,
     LEFT = 0x25c0,
+};
+
+/* The first characters that UTF-8 writes as two, three and four bytes. All
+ * before the first one are those of ASCII. */
+enum {
+    FIRST_TWO_BYTES = 0x80,
+    FIRST_THREE_BYTES = 0x800,
+    FIRST_FOUR_BYTES = 0x10000,
 };
 
 /* A line of the drawing, before it is written: one number a character. */
@@ -51,34 +59,45 @@ static void write_ascii(FILE *out, uint32_t character) {
         (void)fputc('>', out);
         break;
     default:
-        (void)fputc(character < 0x80 ? (int)character : '?', out);
+        if (character < FIRST_TWO_BYTES)
+            (void)fputc((int)character, out);
+        else
+            (void)fputc('?', out);
         break;
     }
 }
 
-/* The byte of a character that has the six bits from `shift` on, which is not
- * its first byte. */
-static int later_byte(uint32_t character, unsigned shift) {
-    return (int)(0x80 | (character >> shift & 0x3f));
+/* Writes the first byte of a character of several bytes: the mark that says how
+ * many they are, and the bits of the character from `shift` on. */
+static void write_first(FILE *out, uint32_t mark, uint32_t character,
+                        unsigned shift) {
+    uint32_t bits = character >> shift;
+    (void)fputc((int)(mark | bits), out);
+}
+
+/* Writes another byte of such a character: six bits of it, from `shift` on. */
+static void write_later(FILE *out, uint32_t character, unsigned shift) {
+    uint32_t bits = (character >> shift) & 0x3f;
+    (void)fputc((int)(0x80 | bits), out);
 }
 
 /* UTF-8 (RFC 3629, section 3): one byte, two, three or four. */
 static void write_utf8(FILE *out, uint32_t character) {
-    if (character < 0x80) {
+    if (character < FIRST_TWO_BYTES) {
         (void)fputc((int)character, out);
-        return;
-    }
-    if (character < 0x800) {
-        (void)fputc((int)(0xc0 | character >> 6), out);
-    } else if (character < 0x10000) {
-        (void)fputc((int)(0xe0 | character >> 12), out);
-        (void)fputc(later_byte(character, 6), out);
+    } else if (character < FIRST_THREE_BYTES) {
+        write_first(out, 0xc0, character, 6);
+        write_later(out, character, 0);
+    } else if (character < FIRST_FOUR_BYTES) {
+        write_first(out, 0xe0, character, 12);
+        write_later(out, character, 6);
+        write_later(out, character, 0);
     } else {
-        (void)fputc((int)(0xf0 | character >> 18), out);
-        (void)fputc(later_byte(character, 12), out);
-        (void)fputc(later_byte(character, 6), out);
+        write_first(out, 0xf0, character, 18);
+        write_later(out, character, 12);
+        write_later(out, character, 6);
+        write_later(out, character, 0);
     }
-    (void)fputc(later_byte(character, 0), out);
 }
 
 /* Writes a line without the blanks at its end. */
@@ -106,63 +125,77 @@ static void put_text(struct line *line, size_t at, size_t end,
     }
 }
 
-/* Puts a label in the middle between two lifelines. */
-static void put_label(struct line *line, size_t from, size_t to,
-                      const char *label) {
-    size_t left = from < to ? from : to;
-    size_t right = from < to ? to : from;
-    size_t room = right - left - 1 - ARROW_ENDS;
-    char shown[ROW_TEXT_BYTES];
-    size_t length = row_shorten(label, room, shown);
-    size_t at = left + 1 + (room + ARROW_ENDS - length) / 2;
-    line->characters[at - 1] = ' ';
-    line->characters[at + length] = ' ';
-    put_text(line, at, at + length, shown);
-}
-
-/* Puts an arrow between two lifelines, with its label in the middle. */
-static void put_arrow(struct line *line, size_t from, size_t to,
-                      const struct row *row) {
-    uint32_t dash = row->kind == ROW_MESSAGE ? BROKEN : DASH;
-    size_t left = from < to ? from : to;
-    size_t right = from < to ? to : from;
-    for (size_t i = left + 1; i < right; i++)
-        line->characters[i] = dash;
-    if (from < to || row->both_ways)
-        line->characters[right - 1] = RIGHT;
-    if (from > to || row->both_ways)
-        line->characters[left + 1] = LEFT;
-    put_label(line, from, to, row->text);
-}
-
 /* A lifeline's position. */
 static size_t position(const struct rows *rows, size_t place) {
     return TIME_WIDTH + place * rows->width;
 }
 
-static void put_row(struct line *line, const struct rows *rows,
-                    const struct row *row) {
-    char time[32];
+/* Puts a label in the middle between the lifelines at left and at right. */
+static void put_label(struct line *line, size_t left, size_t right,
+                      const char *label) {
+    size_t between = right - left - 1;
+    char shown[ROW_TEXT_BYTES];
+    size_t length = row_shorten(label, between - ARROW_ENDS, shown);
+    size_t at = left + 1 + (between - length) / 2;
+    line->characters[at - 1] = ' ';
+    line->characters[at + length] = ' ';
+    put_text(line, at, at + length, shown);
+}
+
+/* Puts the line of an arrow between the lifelines at left and at right, and its
+ * heads. */
+static void put_arrow(struct line *line, size_t left, size_t right,
+                      const struct row *row) {
+    bool goes_right = row->from < row->to;
+    uint32_t dash = DASH;
+    if (row->kind == ROW_MESSAGE)
+        dash = BROKEN;
+    for (size_t i = left + 1; i < right; i++)
+        line->characters[i] = dash;
+    if (goes_right || row->both_ways)
+        line->characters[right - 1] = RIGHT;
+    if (!goes_right || row->both_ways)
+        line->characters[left + 1] = LEFT;
+}
+
+/* Puts an arrow with its label; or only the label if it belongs to the arrow in
+ * the row above. */
+static void put_arrow_row(struct line *line, const struct rows *rows,
+                          const struct row *row) {
+    size_t left = position(rows, row->from);
+    size_t right = position(rows, row->to);
+    if (row->from > row->to) {
+        left = position(rows, row->to);
+        right = position(rows, row->from);
+    }
+    if (row->kind != ROW_LABEL)
+        put_arrow(line, left, right, row);
+    put_label(line, left, right, row->text);
+}
+
+/* Puts a text at its place, and the state at the right edge of the column. */
+static void put_text_row(struct line *line, const struct rows *rows,
+                         const struct row *row) {
     char state[64];
-    row_format_time(row, time, sizeof time);
-    put_text(line, 0, TIME_WIDTH, time);
-    if (row->kind == ROW_LABEL) {
-        put_label(line, position(rows, row->from), position(rows, row->to),
-                  row->text);
-        return;
-    }
-    if (row_is_arrow(row)) {
-        put_arrow(line, position(rows, row->from), position(rows, row->to),
-                  row);
-        return;
-    }
     size_t left = position(rows, row->from);
     size_t right = left + rows->width;
     if (row->mark != '\0' && row->has_time)
         line->characters[left] = (uint32_t)row->mark;
+    /* At left stands the lifeline, and then a blank. */
     put_text(line, left + 2, right - 1, row->text);
     row_format_state(row, state, sizeof state);
     put_text(line, right - 1 - strlen(state), right, state);
+}
+
+static void put_row(struct line *line, const struct rows *rows,
+                    const struct row *row) {
+    char time[32];
+    row_format_time(row, time, sizeof time);
+    put_text(line, 0, TIME_WIDTH, time);
+    if (row_is_arrow(row) || row->kind == ROW_LABEL)
+        put_arrow_row(line, rows, row);
+    else
+        put_text_row(line, rows, row);
 }
 
 static void clear_line(struct line *line) {
@@ -170,13 +203,16 @@ static void clear_line(struct line *line) {
         line->characters[i] = ' ';
 }
 
-/* Puts the lifelines of so many places into the line of a row. */
+/* Puts the lifelines of all places into the line of a row. */
 static void put_lifelines(struct line *line, const struct rows *rows,
                           size_t places, const struct spans *sleeps,
                           size_t row) {
-    for (size_t i = 0; i < places; i++)
-        line->characters[position(rows, i)] =
-            span_covers(sleeps, i, row) ? THICK : BAR;
+    for (size_t i = 0; i < places; i++) {
+        uint32_t *lifeline = &line->characters[position(rows, i)];
+        *lifeline = BAR;
+        if (span_covers(sleeps, i, row))
+            *lifeline = THICK;
+    }
 }
 
 static void put_names(struct line *line, const struct rows *rows,

@@ -31,16 +31,18 @@ enum {
 /* ---- the filter -----------------------------------------------------------*/
 
 /* One instruction for the kernel's packet filter, which also decides about
- * calls, and a program of them. They are as in linux/filter.h, which not every
- * C library brings. */
+ * calls. It has the form of struct sock_filter in linux/filter.h, a header that
+ * is not installed with every C library. */
 struct instruction {
     uint16_t code;
-    uint8_t if_true;  /* so many instructions are skipped */
-    uint8_t if_false; /* likewise */
+    uint8_t if_true;  /* how many instructions a comparison skips if it holds */
+    uint8_t if_false; /* and how many if it does not hold */
     uint32_t value;
 };
 
-struct program { /* the kernel reads it */
+/* A program of such instructions, as struct sock_fprog. Only the kernel reads
+ * its fields. */
+struct program {
     // cppcheck-suppress unusedStructMember
     unsigned short count;
     // cppcheck-suppress unusedStructMember
@@ -57,11 +59,18 @@ enum {
     FILTER_MODE = 2,    /* SECCOMP_MODE_FILTER */
     CALL_NUMBER = 0,    /* offsets in struct seccomp_data */
     ARCHITECTURE = 4,
-    MOST_INSTRUCTIONS = TRACE_MOST_NUMBERS + 5,
 };
 
-/* The architecture that we were built for, as linux/audit.h has it: a number of
- * a call is one of its table. */
+/* Where the parts of our program stand: three instructions, one comparison for
+ * each call of the filter, and then ALLOW and STOP. */
+enum {
+    CHECK_ARCHITECTURE = 1, /* after the architecture is loaded */
+    FIRST_COMPARISON = 3,   /* after the number of the call is loaded */
+    MOST_INSTRUCTIONS = FIRST_COMPARISON + TRACE_MOST_NUMBERS + 2,
+};
+
+/* The architecture that we were built for, as linux/audit.h has it. Each
+ * architecture has its own table of call numbers. */
 #if defined(__x86_64__)
 static const uint32_t our_architecture = 0xc000003e;
 #elif defined(__aarch64__)
@@ -80,30 +89,48 @@ static const uint32_t our_architecture = 0x80000016;
 #error "add the number that linux/audit.h has for this architecture"
 #endif
 
-/* Installs the program that the kernel runs at each call of this process: it
- * stops the process if the call is of another architecture, or if its number is
- * one of the filter. Returns 0, or -1 and errno. */
-static int install(const struct trace_filter *filter) {
+/* How many instructions a comparison at `from` skips so that the one at `to` is
+ * next: those between the two. A program of ours is so short that the number
+ * fits into a byte. */
+static uint8_t skipped(size_t from, size_t to) {
+    return (uint8_t)(to - from - 1);
+}
+
+/* Writes the program that the kernel runs at each call: it stops the process if
+ * the call is of another architecture, or if its number is one of the filter.
+ * Returns how many instructions it has. */
+static size_t write_program(const struct trace_filter *filter,
+                            struct instruction *instructions) {
+    size_t allow = FIRST_COMPARISON + filter->count;
+    size_t stop = allow + 1;
+    uint8_t to_stop = skipped(CHECK_ARCHITECTURE, stop);
+    instructions[0] = (struct instruction){LOAD_WORD, 0, 0, ARCHITECTURE};
+    instructions[CHECK_ARCHITECTURE] =
+        (struct instruction){JUMP_IF_EQUAL, 0, to_stop, our_architecture};
+    instructions[2] = (struct instruction){LOAD_WORD, 0, 0, CALL_NUMBER};
+    for (size_t i = 0; i < filter->count; i++) {
+        size_t at = FIRST_COMPARISON + i;
+        to_stop = skipped(at, stop);
+        instructions[at] =
+            (struct instruction){JUMP_IF_EQUAL, to_stop, 0, filter->numbers[i]};
+    }
+    instructions[allow] = (struct instruction){RETURN, 0, 0, ALLOW};
+    instructions[stop] = (struct instruction){RETURN, 0, 0, STOP};
+    return stop + 1;
+}
+
+/* Installs the filter in this process, and in whatever it becomes. Returns 0,
+ * or -1 and errno. */
+static int install_filter(const struct trace_filter *filter) {
     struct instruction instructions[MOST_INSTRUCTIONS];
-    size_t count = filter->count;
-    if (count > TRACE_MOST_NUMBERS) {
+    if (filter->count > TRACE_MOST_NUMBERS) {
         errno = EINVAL;
         return -1;
     }
-    /* The comparisons are followed by ALLOW, and that by STOP. */
-    uint8_t to_stop = (uint8_t)(count + 2);
-    instructions[0] = (struct instruction){LOAD_WORD, 0, 0, ARCHITECTURE};
-    instructions[1] =
-        (struct instruction){JUMP_IF_EQUAL, 0, to_stop, our_architecture};
-    instructions[2] = (struct instruction){LOAD_WORD, 0, 0, CALL_NUMBER};
-    for (size_t i = 0; i < count; i++) {
-        to_stop = (uint8_t)(count - i);
-        instructions[i + 3] =
-            (struct instruction){JUMP_IF_EQUAL, to_stop, 0, filter->numbers[i]};
-    }
-    instructions[count + 3] = (struct instruction){RETURN, 0, 0, ALLOW};
-    instructions[count + 4] = (struct instruction){RETURN, 0, 0, STOP};
-    struct program program = {(unsigned short)(count + 5), instructions};
+    size_t count = write_program(filter, instructions);
+    struct program program = {(unsigned short)count, instructions};
+    /* Without this the kernel takes a filter only from a process with
+     * CAP_SYS_ADMIN: seccomp(2). */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
     return prctl(PR_SET_SECCOMP, FILTER_MODE, &program, 0, 0);
@@ -111,7 +138,8 @@ static int install(const struct trace_filter *filter) {
 
 /* ---- starting -------------------------------------------------------------*/
 
-/* Reads from a pipe until its other end is closed. */
+/* Waits until the other end of a pipe, through which nothing is sent, is
+ * closed. Then read returns 0. */
 static void wait_for_end(int pipe) {
     char byte;
     ssize_t got;
@@ -120,7 +148,8 @@ static void wait_for_end(int pipe) {
     while (got < 0 && errno == EINTR);
 }
 
-/* Makes the signals as a new program expects them. */
+/* Sets the signals as a new program expects them: execvp would pass on to it
+ * which signals we ignore, and which we block. */
 static void restore_signals(void) {
     sigset_t none;
     (void)signal(SIGPIPE, SIG_DFL);
@@ -129,21 +158,33 @@ static void restore_signals(void) {
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Makes output the standard input and output of the program to come. It gets no
+ * other descriptor of ours but standard error: otherwise its first new one
+ * would not be 3 where we have inherited others ourselves. An older kernel has
+ * no close_range(2), and the program then keeps them. */
+static void pass_output(int output) {
+    const unsigned last = ~0U;
+    (void)dup2(output, STDIN_FILENO);
+    (void)dup2(output, STDOUT_FILENO);
+    (void)syscall(SYS_close_range, 3U, last, CLOSE_ON_EXEC);
+}
+
+/* Becomes the program, or returns with errno. */
+static void execute(char *const command[], const struct trace_filter *filter) {
+    if (filter != NULL && install_filter(filter) < 0)
+        return;
+    (void)execvp(command[0], command);
+}
+
 /* In the new process: waits at the gate until it is traced, then becomes the
  * program. */
-static _Noreturn void become(char *const command[], int output,
-                             const struct trace_filter *filter, int gate) {
+static _Noreturn void run_child(char *const command[], int output,
+                                const struct trace_filter *filter, int gate) {
     wait_for_end(gate);
-    if (output >= 0) {
-        (void)dup2(output, STDIN_FILENO);
-        (void)dup2(output, STDOUT_FILENO);
-        /* Otherwise the program's first descriptor would not be 3 wherever we
-         * have inherited others. */
-        (void)syscall(SYS_close_range, 3U, ~0U, CLOSE_ON_EXEC);
-    }
+    if (output >= 0)
+        pass_output(output);
     restore_signals();
-    if (filter == NULL || install(filter) == 0)
-        (void)execvp(command[0], command);
+    execute(command, filter);
     (void)fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
     _exit(CANNOT_RUN);
 }
@@ -157,6 +198,16 @@ static int seize(pid_t pid) {
     return 0;
 }
 
+/* Kills a child that cannot be traced; errno stays. */
+static void kill_child(pid_t pid) {
+    int reason = errno;
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    errno = reason;
+}
+
+/* The gate is a pipe. The child waits at it until we close our end: by then we
+ * trace the child. */
 pid_t trace_start(char *const command[], int output,
                   const struct trace_filter *filter) {
     int gate[2];
@@ -164,16 +215,17 @@ pid_t trace_start(char *const command[], int output,
         return -1;
     pid_t pid = fork();
     if (pid == 0) {
+        /* With its own copy of our end open, the child would wait for ever. */
         (void)close(gate[1]);
-        become(command, output, filter, gate[0]);
+        run_child(command, output, filter, gate[0]);
     }
     (void)close(gate[0]);
-    if (pid > 0 && seize(pid) < 0) {
-        int reason = errno;
-        (void)kill(pid, SIGKILL);
-        (void)waitpid(pid, NULL, 0);
-        errno = reason;
-        pid = -1;
+    if (pid > 0) {
+        int seized = seize(pid);
+        if (seized < 0) {
+            kill_child(pid);
+            pid = -1;
+        }
     }
     (void)close(gate[1]); /* this opens the gate */
     return pid;
@@ -181,10 +233,13 @@ pid_t trace_start(char *const command[], int output,
 
 /* ---- events ---------------------------------------------------------------*/
 
-/* Reads at which call a task has stopped, and whether it begins or returns. */
+/* Reads at which call a task has stopped, and whether it begins or returns. The
+ * event stays TRACE_STOP if that cannot be read. */
 static void read_call(struct trace_event *event) {
     struct __ptrace_syscall_info info;
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, event->task, sizeof info, &info) <= 0)
+    long size =
+        ptrace(PTRACE_GET_SYSCALL_INFO, event->task, sizeof info, &info);
+    if (size <= 0)
         return;
     switch (info.op) {
     case PTRACE_SYSCALL_INFO_ENTRY:
@@ -204,6 +259,8 @@ static void read_call(struct trace_event *event) {
     }
 }
 
+/* Reads which task has been made. The event stays TRACE_STOP if that cannot be
+ * read. */
 static void read_child(struct trace_event *event) {
     unsigned long child = 0;
     if (ptrace(PTRACE_GETEVENTMSG, event->task, NULL, &child) < 0)
@@ -212,11 +269,12 @@ static void read_child(struct trace_event *event) {
     event->child = (pid_t)child;
 }
 
-/* Reads any other reason for a stop: ptrace(2) has them in the third byte of
- * the status. */
+/* Reads any other reason for a stop. The third byte of the status has the
+ * number of the event (ptrace(2)), or 0 if a signal was sent. */
 static void read_stop(struct trace_event *event) {
     int signal = WSTOPSIG(event->status);
-    switch (event->status >> 16) {
+    int reason = event->status >> 16;
+    switch (reason) {
     case PTRACE_EVENT_FORK:
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE:
@@ -228,7 +286,9 @@ static void read_stop(struct trace_event *event) {
     case PTRACE_EVENT_EXEC:
         event->kind = TRACE_EXEC;
         break;
-    case PTRACE_EVENT_STOP: /* new, interrupted, or stopped by a signal */
+    case PTRACE_EVENT_STOP:
+        /* A task that is new, or that we have interrupted, stops with SIGTRAP;
+         * one that a signal has stopped, with that signal. */
         event->stopped_by_signal = signal != SIGTRAP;
         break;
     default:
@@ -242,30 +302,38 @@ int trace_next(struct trace_event *event) {
     int status;
     *event = (struct trace_event){.kind = TRACE_NONE};
     pid_t task = waitpid(-1, &status, WNOHANG | __WALL);
-    if (task < 0 && errno != EINTR)
+    if (task < 0 && errno == EINTR)
+        return 0; /* as if nothing had happened: the caller looks again */
+    if (task < 0)
         return -1;
-    if (task <= 0)
-        return 0;
+    if (task == 0)
+        return 0; /* nothing has happened */
     event->task = task;
-    event->kind = TRACE_STOP;
     event->status = status;
-    if (!WIFSTOPPED(status))
+    if (WIFSTOPPED(status)) {
+        event->kind = TRACE_STOP; /* unless we find a better reason */
+        if (WSTOPSIG(status) == SYSCALL_STOP)
+            read_call(event);
+        else
+            read_stop(event);
+    } else {
         event->kind = TRACE_END;
-    else if (WSTOPSIG(status) == SYSCALL_STOP)
-        read_call(event);
-    else
-        read_stop(event);
+    }
     return 0;
 }
 
 void trace_resume(const struct trace_event *event, bool filtered) {
     pid_t task = event->task;
-    /* Each of these fails with ESRCH if the task was killed while it stood
+    /* With a filter, the kernel stops the task at the beginning of the next
+     * call that we want to see. At its return the task stops only if we ask for
+     * that by PTRACE_SYSCALL, as we do at the beginning. */
+    bool next_stop_by_filter = filtered && event->kind != TRACE_ENTER;
+    /* Each ptrace here fails with ESRCH if the task was killed while it stood
      * still. Then trace_next tells of its end. */
     if (event->stopped_by_signal)
+        /* It stays stopped, until SIGCONT; we hear of that. */
         (void)ptrace(PTRACE_LISTEN, task, NULL, NULL);
-    else if (filtered && event->kind != TRACE_ENTER)
-        /* The filter stops it at the next call. */
+    else if (next_stop_by_filter)
         (void)ptrace(PTRACE_CONT, task, NULL, event->signal);
     else
         (void)ptrace(PTRACE_SYSCALL, task, NULL, event->signal);
@@ -285,22 +353,24 @@ char trace_state(pid_t task) {
     if (got <= 0)
         return 0;
     line[got] = '\0';
-    /* Before the letter stands the program's name in parentheses, which may
-     * have parentheses of its own. */
+    /* The line begins "123 (name) S". The name may have parentheses of its own,
+     * so the last one in the line is its end. */
     const char *name_end = strrchr(line, ')');
-    if (name_end == NULL || strlen(name_end) < 3)
+    if (name_end == NULL || strlen(name_end) < strlen(") S"))
         return 0;
     return name_end[2];
 }
 
 /* Copies word by word, as ptrace(2) has always done it. */
-static size_t peek(pid_t task, uint64_t address, void *bytes, size_t length) {
+static size_t read_words(pid_t task, uint64_t address, void *bytes,
+                         size_t length) {
     uint8_t *to = bytes;
     size_t done = 0;
     while (done < length) {
         size_t part = length - done;
         if (part > sizeof(long))
             part = sizeof(long);
+        /* A word may be -1, so only errno tells of an error. */
         errno = 0;
         long word = ptrace(PTRACE_PEEKDATA, task, address + done, NULL);
         if (errno != 0)
@@ -315,15 +385,17 @@ size_t trace_read(pid_t task, uint64_t address, void *bytes, size_t length) {
     struct iovec ours = {bytes, length};
     struct iovec theirs = {NULL, length};
     uintptr_t place = (uintptr_t)address;
-    /* It points into the memory of the other process, so it is not made into
-     * a pointer of ours by a cast. */
+    /* The address is one in the other process's memory. We copy its bytes into
+     * iov_base, because clang-tidy takes a cast of a number to a pointer for a
+     * mistake. */
     memcpy(&theirs.iov_base, &place, sizeof place);
     ssize_t got = process_vm_readv(task, &ours, 1, &theirs, 1, 0);
     if (got >= 0)
         return (size_t)got;
     if (errno == EFAULT)
-        return 0;
-    return peek(task, address, bytes, length); /* we may not, or cannot */
+        return 0; /* the address is wrong */
+    /* This kernel has no process_vm_readv(2), or forbids us to call it. */
+    return read_words(task, address, bytes, length);
 }
 
 const char *trace_signal_name(int signal) {

@@ -12,8 +12,8 @@
 
 /* One system call, at its beginning or at its return. */
 struct trace_call {
-    bool foreign;    /* it is a call of another architecture, such as those of a
-                        32-bit program: its number means another call there */
+    bool foreign;    /* it is a call of another architecture, as a 32-bit
+                        program makes them: there, numbers mean other calls */
     uint64_t number; /* SYS_connect and so on: syscall(2) */
     uint64_t arguments[6];
     int64_t result; /* at its return; a negative one is an errno */
@@ -27,7 +27,7 @@ enum trace_kind {
     TRACE_CHILD,  /* it has made another task, `child` */
     TRACE_EXEC,   /* it has become another program */
     TRACE_SIGNAL, /* a signal has been sent to it */
-    TRACE_STOP,   /* another reason, which does not matter here */
+    TRACE_STOP,   /* it has stopped for another reason; let it go on */
     TRACE_END,    /* it has ended, with `status` */
 };
 

@@ -14,12 +14,14 @@ enum {
     LAST_CHARACTER = 0x10ffff,
 };
 
-/* How the first byte of a character of two, three or four bytes looks. */
+/* The forms of characters of two, three and four bytes. The bits of the first
+ * byte that the mask has tell the form; its other bits belong to the character.
+ */
 static const struct form {
     uint8_t mask;
     uint8_t value;
     size_t more;       /* bytes that follow */
-    uint32_t smallest; /* what is smaller has a shorter form */
+    uint32_t smallest; /* a smaller character has a shorter form */
 } forms[] = {
     {0xe0, 0xc0, 1, 0x80},
     {0xf0, 0xe0, 2, 0x800},
@@ -34,8 +36,13 @@ static const struct form *find_form(uint8_t first) {
 }
 
 static bool is_character(uint32_t value) {
-    return value <= LAST_CHARACTER &&
-           (value < FIRST_SURROGATE || value > LAST_SURROGATE);
+    bool is_surrogate = value >= FIRST_SURROGATE && value <= LAST_SURROGATE;
+    return value <= LAST_CHARACTER && !is_surrogate;
+}
+
+/* Each byte of a character but the first begins with the bits 10. */
+static bool is_later_byte(uint8_t byte) {
+    return (byte & 0xc0) == 0x80;
 }
 
 uint32_t utf8_next(const char **text) {
@@ -48,9 +55,12 @@ uint32_t utf8_next(const char **text) {
         return UTF8_INVALID;
     uint32_t value = bytes[0] & (uint8_t)~form->mask;
     for (size_t i = 1; i <= form->more; i++) {
-        if ((bytes[i] & 0xc0) != 0x80) /* the NUL at the end is none, too */
+        /* The NUL at the end of the text is no later byte either. So we do not
+         * read beyond the text. */
+        if (!is_later_byte(bytes[i]))
             return UTF8_INVALID;
-        value = value << 6 | (bytes[i] & 0x3f);
+        uint32_t six_bits = bytes[i] & 0x3f;
+        value = (value << 6) | six_bits;
     }
     if (value < form->smallest || !is_character(value))
         return UTF8_INVALID;
@@ -67,6 +77,8 @@ static bool is_drawable(uint32_t character) {
 }
 
 void utf8_clean(char *text) {
+    /* We write into the text that we read. This is right, because what we have
+     * written is never longer than what we have read. */
     const char *from = text;
     char *to = text;
     while (*from != '\0') {

@@ -7,6 +7,7 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -16,13 +17,14 @@
 #include "schedule.h"
 
 enum {
-    FRAME_BYTES = 65536 + 64, /* no frame of the loopback is longer */
-    QUEUE_BYTES = 16 << 20,   /* of frames that wait for us */
+    FRAME_BYTES = 65536 + 64,       /* no frame of the loopback is longer */
+    QUEUE_BYTES = 16 * 1024 * 1024, /* of frames that wait for us */
+    NANOSECONDS_IN_SECOND = 1000000000,
 };
 
-/* Makes room for the frames that wait for us. With less room some are lost, so
- * this is not an error; SO_RCVBUFFORCE passes the system's limit, for those who
- * may (socket(7)). */
+/* Makes room for the frames that wait for us. SO_RCVBUFFORCE passes the
+ * system's limit, for a process that may do so (socket(7)). If we get less
+ * room, some frames may be lost, but we can go on. */
 static void make_room(int wire) {
     int bytes = QUEUE_BYTES;
     if (setsockopt(wire, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0)
@@ -55,16 +57,30 @@ int wire_open(void) {
     return wire;
 }
 
+static bool is_stamp(const struct cmsghdr *part) {
+    return part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPNS;
+}
+
 /* When a frame was sent: the kernel's own stamp, which is the only control
- * message that we have asked for. */
+ * message that we have asked for. Without a stamp, we take the time now. */
 static int64_t stamp_of(struct msghdr *message) {
     struct timespec at;
     const struct cmsghdr *part = CMSG_FIRSTHDR(message);
-    if (part == NULL || part->cmsg_level != SOL_SOCKET ||
-        part->cmsg_type != SCM_TIMESTAMPNS)
+    if (part == NULL || !is_stamp(part))
         return schedule_now();
     memcpy(&at, CMSG_DATA(part), sizeof at);
-    return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
+    return (int64_t)at.tv_sec * NANOSECONDS_IN_SECOND + at.tv_nsec;
+}
+
+/* Records a frame, which had length bytes on the wire. */
+static void parse_frame(struct record *record, const uint8_t *frame,
+                        size_t length, int64_t at) {
+    struct packet packet;
+    size_t captured = length;
+    if (captured > FRAME_BYTES)
+        captured = FRAME_BYTES;
+    (void)packet_parse(&packet, frame, captured, length);
+    record_frame(record, at, &packet);
 }
 
 /* Reads one frame. Returns its length on the wire, or -1 if none has come. */
@@ -79,23 +95,22 @@ static ssize_t read_frame(int wire, struct record *record) {
                              .msg_iovlen = 1,
                              .msg_control = control,
                              .msg_controllen = sizeof control};
+    /* With MSG_TRUNC we get the whole length, even of a frame that is cut. */
     ssize_t length = recvmsg(wire, &message, MSG_TRUNC);
+    if (length < 0)
+        return -1;
     /* Each frame passes the loopback twice: when it is sent, and when it
      * arrives. We take the first. */
-    if (length <= 0 || from.sll_pkttype != PACKET_OUTGOING || record == NULL)
-        return length;
-    struct packet packet;
-    size_t captured = (size_t)length;
-    if (captured > sizeof frame)
-        captured = sizeof frame;
-    (void)packet_parse(&packet, frame, captured, (size_t)length);
-    record_frame(record, stamp_of(&message), &packet);
+    bool is_sent = from.sll_pkttype == PACKET_OUTGOING;
+    if (is_sent && length > 0 && record != NULL)
+        parse_frame(record, frame, (size_t)length, stamp_of(&message));
     return length;
 }
 
 void wire_read(int wire, struct record *record) {
-    ssize_t length;
-    do
-        length = read_frame(wire, record);
-    while (length >= 0);
+    for (;;) {
+        ssize_t length = read_frame(wire, record);
+        if (length < 0)
+            return;
+    }
 }

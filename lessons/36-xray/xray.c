@@ -67,19 +67,29 @@ static _Noreturn void usage(FILE *out, int status) {
 
 /* ---- drawing --------------------------------------------------------------*/
 
-/* How wide a picture may be: as wide as the terminal, or as COLUMNS says, but
- * within our limits. If out is no terminal, it may be a pipe to grep or less,
- * which print on the terminal of standard error. */
-static size_t find_width(FILE *out) {
+/* How many columns the terminal of out has, or 0 if that is not known. If out
+ * is no terminal, it may be a pipe to grep or less, which print on the terminal
+ * of standard error. */
+static size_t find_terminal_width(FILE *out) {
     struct winsize size = {0};
+    int result = ioctl(fileno(out), TIOCGWINSZ, &size);
+    if (result < 0)
+        result = ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+    if (result < 0)
+        return 0;
+    return size.ws_col;
+}
+
+/* How wide a picture may be: as wide as the terminal, or as COLUMNS says, but
+ * within our limits. */
+static size_t find_width(FILE *out) {
     const char *columns = getenv("COLUMNS");
-    size_t width = WIDEST;
-    if ((ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ||
-         ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0) &&
-        size.ws_col > 0)
-        width = size.ws_col;
-    else if (columns != NULL)
-        width = strtoul(columns, NULL, 10);
+    size_t width = find_terminal_width(out);
+    if (width == 0) {
+        width = WIDEST;
+        if (columns != NULL)
+            width = strtoul(columns, NULL, 10);
+    }
     if (width > WIDEST)
         return WIDEST;
     if (width < NARROWEST)
@@ -132,7 +142,7 @@ static void write_image(const struct options *options, struct play *play,
         err(1, "%s", options->image);
 }
 
-/* Says of which actors nothing is seen, and what else is not drawn. */
+/* Says what is missing in the picture: messages, and actors. */
 static void report_missing(const struct play *play) {
     if (play->record.no_peers)
         warnx("no messages on UNIX sockets will be seen: the kernel does not "
@@ -157,10 +167,14 @@ static void report_end(const struct play *play) {
 /* An image is drawn instead of a text, unless options ask for both. */
 static void draw(const struct options *options, struct play *play) {
     struct picture picture = {0};
+    bool wants_text =
+        options->image == NULL || options->list || options->output != NULL;
     layout_make(&play->record, &picture);
-    if (options->fold && !options->list && fold_picture(&picture) < 0)
-        play->record.no_memory = true;
-    if (options->image == NULL || options->list || options->output != NULL)
+    if (options->fold && !options->list) {
+        if (fold_picture(&picture) < 0)
+            play->record.no_memory = true;
+    }
+    if (wants_text)
         write_output(options, play, &picture);
     if (options->image != NULL)
         write_image(options, play, &picture);
@@ -170,8 +184,15 @@ static void draw(const struct options *options, struct play *play) {
 
 /* ---- the program ----------------------------------------------------------*/
 
-/* Does what one option says. */
-static void take_option(struct options *options, int option) {
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(2, "not a number of seconds: %s", text);
+    return milliseconds;
+}
+
+/* Stores what one option says. */
+static void parse_option(struct options *options, int option) {
     switch (option) {
     case 'a':
         options->all = true;
@@ -192,8 +213,7 @@ static void take_option(struct options *options, int option) {
         options->output = optarg;
         break;
     case 't':
-        if (deadline_parse(optarg, strlen(optarg), &options->milliseconds) < 0)
-            errx(2, "not a number of seconds: %s", optarg);
+        options->milliseconds = parse_seconds(optarg);
         break;
     default:
         usage(stderr, 2);
@@ -204,20 +224,25 @@ static void parse_options(struct options *options, int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     for (;;) {
+        /* The plus sign: options end at the first operand. What follows are
+         * the options of the command. */
         int option = getopt(argc, argv, "+aflcs:o:t:");
         if (option == -1)
             break;
-        take_option(options, option);
+        parse_option(options, option);
     }
     options->operands = argv + optind;
     int count = argc - optind;
-    if (count == 0 || (count > 1 && !options->command))
+    bool too_many = count > 1 && !options->command;
+    if (count == 0 || too_many)
         usage(stderr, 2);
 }
 
-/* If these descriptors were closed, our own files would get their numbers. But
- * the command of -c gets them from us, closed or not. With -o we write nothing
- * to them, so that command runs as it would without us. */
+/* Ends the program if standard output or standard error is closed: a file that
+ * we open would get its number, and what we print would be written into that
+ * file. But the command of -c gets these descriptors from us, closed or not.
+ * With -o we write nothing to them, so that the command runs as it would
+ * without us. */
 static void require_output(const struct options *options) {
     if (options->command && options->output != NULL)
         return;

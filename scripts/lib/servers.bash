@@ -5,6 +5,7 @@
 # (else its processor time and memory are not known), and the command.
 servers="\
 25-epoll-server|lessons/25-epoll-server|one|build/25-epoll-server {port}
+28-io-uring-server|lessons/28-io-uring-server|one|build/28-io-uring-server {port}
 libuv|/usr/include/uv.h|one|build/bench/libuv-echo {port}
 asyncio-protocol|python3|one|python3 tests/bench/echo.py protocol {port}
 asyncio-streams|python3|one|python3 tests/bench/echo.py streams {port}
@@ -24,6 +25,35 @@ is_there() {
     local need
     need=$(field "$1" 2)
     [[ -z $need || -e $need ]] || command -v "$need" >/dev/null
+}
+
+# choose_servers [NAME...]: sets chosen to those that are installed.
+choose_servers() {
+    local name
+    local -a names
+    for name; do
+        field "$name" 1 >/dev/null || fail_usage "no such server: $name"
+    done
+    names=("$@")
+    (($# > 0)) || mapfile -t names < <(cut -d '|' -f 1 <<<"$servers")
+    for name in "${names[@]}"; do
+        if is_there "$name"; then
+            chosen+=("$name")
+        elif [[ -z ${BENCH_PRIVATE-} ]]; then
+            echo "bench: not installed: $name" >&2
+        fi
+    done
+    ((${#chosen[@]} > 0)) || fail 1 "none of these servers is installed"
+}
+
+# can_do SERVER CASE: it can be measured in that case.
+can_do() {
+    case $2 in
+    handshakes) ;;
+    # A process or thread for each of so many would not fit.
+    *+*) [[ $(field "$1" 3) == one ]] ;;
+    *) [[ $(field "$1" 3) != no-echo ]] ;;
+    esac
 }
 
 # listens: something listens on the port. State 0A is LISTEN.
@@ -51,8 +81,10 @@ start_server() {
     local command
     command=$(field "$1" 4)
     until_true is_free # the last one's children may still be leaving
+    command=${command//'{port}'/$port}
+    [[ $command != *'{conf}'* ]] || write_nginx_conf "$here/nginx.conf"
     # shellcheck disable=SC2086 # the command and its arguments
-    "${on_first[@]}" ${command//'{port}'/$port} >/dev/null 2>"$here/server.err" &
+    "${on_first[@]}" ${command//'{conf}'/$here/nginx.conf} >/dev/null 2>"$here/server.err" &
     server=$!
     until_true listens_or_ended
     kill -0 "$server" 2>/dev/null ||
@@ -75,7 +107,7 @@ stop_server() {
 start_idle() {
     : >"$here/idle"
     "${on_second[@]}" build/26-load-generator -c "$1" -r 1 -d 86400 \
-        127.0.0.1 "$port" >>"$here/idle" 2>&1 &
+        "${trust[@]}" 127.0.0.1 "$port" >>"$here/idle" 2>&1 &
     idle=$!
     until_true idle_or_ended
     grep -q '^clients' "$here/idle" || fail 1 "$(head -n 1 "$here/idle")"
@@ -96,12 +128,12 @@ stop_idle() {
 
 # resident: the bytes of memory that the server has now.
 resident() {
-    awk '/^VmRSS:/ { print $2 * 1024 }' "/proc/$server/status"
+    awk '/^VmRSS:/ { printf "%d", $2 * 1024 }' "/proc/$server/status"
 }
 
 # load SERVER CLIENTS BYTES: measures; what lesson 26 says of it is in $here/load.
 load() {
-    local -a options=(-c "$2" -s "$3" -d "$seconds")
+    local -a options=(-c "$2" -s "$3" -d "$seconds" "${trust[@]}")
     [[ $(field "$1" 3) == many ]] || options+=(-p "$server")
     "${on_second[@]}" build/26-load-generator "${options[@]}" 127.0.0.1 "$port" \
         >"$here/load" 2>"$here/load.err" ||

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] [-r RATE] [-p PID] HOST
-# PORT: an echo server, measured.
+# 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] [-r RATE] [-p PID]
+# [-C CAFILE] HOST PORT: an echo server, measured.
 #
 # Its twin prints less: one line.
 
@@ -423,7 +423,7 @@ Servname not supported for ai_socktype"
 @test "26-load-generator explains itself when asked, and when called wrongly" {
     local usage="usage: 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] \
 [-r RATE]
-                         [-p PID] HOST PORT"
+                         [-p PID] [-C CAFILE] HOST PORT"
     local -a wrong
     try "$program" -h
     expect_result 0 ""
@@ -436,6 +436,83 @@ Servname not supported for ai_socktype"
         [[ $errors == *"$usage" ]]
         expect_output --text ''
     done
+}
+
+# need_tls: skips the test where there is none. Sets tls to the options for it.
+need_tls() {
+    [[ -e build/certs/table && -x $BUILD/27-tls-event-loop ]] ||
+        skip "OpenSSL 3 is not installed"
+    tls=(-C build/certs/root.pem)
+}
+
+# serve_tls: lesson 27's server.
+serve_tls() {
+    start_server peer "$BUILD/27-tls-event-loop" 0 build/certs/good.pem \
+        build/certs/good.key
+}
+
+@test "26-load-generator measures over TLS what it measures without" {
+    local -a tls
+    need_tls
+    serve_tls
+    for bytes in 1 64 16384 300000; do
+        try "$program" "${tls[@]}" -c 5 -s "$bytes" -d 0.1 -p "$(pid_of peer)" \
+            127.0.0.1 "$PORT"
+        expect_result 0 ""
+        expect_equal lines "clients replies errors rate $rows load server" "$(keys)"
+        expect_said errors 0 0
+    done
+    try "$program" "${tls[@]}" -c 5 -r 200 -d 0.1 127.0.0.1 "$PORT"
+    expect_result 0 ""
+    expect_said replies 20 20
+    # Each client has said that it sends no more.
+    expect_equal "what the server said" "" "$(<"$BATS_TEST_TMPDIR/peer.err")"
+}
+
+@test "26-load-generator believes only a server with a good certificate, over TLS" {
+    local certificate
+    local -a tls
+    need_tls
+    for certificate in self-signed wrong-address; do
+        start_server peer "$BUILD/peers/rude-tls" -c 2 honest \
+            "build/certs/$certificate.pem" "build/certs/$certificate.key"
+        try "$program" "${tls[@]}" -d 0.1 127.0.0.1 "$PORT"
+        expect_equal status 1 "$status"
+        [[ $errors == "26-load-generator: handshake 127.0.0.1 port $PORT: not believed: "* ]]
+        expect_output --text ''
+        stop peer
+    done
+    start_server peer "$BUILD/peers/echo" honest
+    SECONDS_ALLOWED=10 try "$program" "${tls[@]}" -d 0.1 127.0.0.1 "$PORT"
+    [[ $errors == "26-load-generator: handshake 127.0.0.1 port $PORT: "?* ]]
+    try "$program" -C build/certs/none.pem 127.0.0.1 "$PORT"
+    expect_result 1 "26-load-generator: TLS with build/certs/none.pem: No such \
+file or directory"
+}
+
+@test "26-load-generator counts a client that the server leaves, over TLS" {
+    local -a tls
+    need_tls
+    serve_tls
+    start load "$program" "${tls[@]}" -c 3 -d 20 127.0.0.1 "$PORT"
+    wait_for load 'clients *'
+    stop peer
+    finish load
+    expect_equal status 1 "$ended"
+    [[ $(<"$BATS_TEST_TMPDIR/load.err") == "26-load-generator: "* ]]
+}
+
+@test "26-load-generator is built without OpenSSL too, and says so for -C" {
+    # shellcheck disable=SC2086 # several words
+    ${CC:-cc} -std=c17 -O0 -DWITHOUT_OPENSSL -Icommon -o "$BATS_TEST_TMPDIR/without" \
+        lessons/26-load-generator/{load-generator,crowd,histogram,secure}.c \
+        common/{addr,deadline,number}.c
+    try "$BATS_TEST_TMPDIR/without" -C build/certs/root.pem 127.0.0.1 1
+    expect_result 1 "without: TLS with build/certs/root.pem: this program was \
+built without OpenSSL 3"
+    start_server peer "$BUILD/peers/echo" honest
+    try "$BATS_TEST_TMPDIR/without" -c 2 -d 0.1 127.0.0.1 "$PORT"
+    expect_result 0 ""
 }
 
 @test "26-load-generator's twin in Python measures an open loop" {

@@ -71,6 +71,9 @@ static const struct call calls[] = {
     {SYS_clock_nanosleep, "sleep", 0},
     {SYS_rt_sigsuspend, "sigsuspend", 0},
     {SYS_rt_sigtimedwait, "sigwait", 0},
+#ifdef SYS_io_uring_enter
+    {SYS_io_uring_enter, "io_uring_enter", 0},
+#endif
 #ifdef SYS_accept
     {SYS_accept, "accept", 1},
 #endif

@@ -14,8 +14,13 @@ unset NO_COLOR PYTHONUNBUFFERED
 export LC_ALL=C TERM=dumb
 export LSAN_OPTIONS=suppressions=$PWD/tests/lib/leaks:print_suppressions=0
 
-# With FAIL_FAST set, what follows a failure in the same file is skipped.
 setup() {
+    skip_after_failure
+}
+
+# skip_after_failure: with FAIL_FAST set, what follows a failure in the same file
+# is skipped. For a setup of a file's own.
+skip_after_failure() {
     if [[ -n ${FAIL_FAST-} && -e $BATS_FILE_TMPDIR/failed ]]; then
         skip "an earlier one failed"
     fi
@@ -36,6 +41,12 @@ skip_unless() {
     for command in "$@"; do
         command -v "$command" >/dev/null || skip "$command is not installed"
     done
+}
+
+# need_ring: skips the test, aloud, where io_uring cannot be used.
+need_ring() {
+    local reason
+    reason=$("$BUILD/tests/ring") || skip "$reason"
 }
 
 # bounded COMMAND...: runs it for SECONDS_ALLOWED at most. A line about how it

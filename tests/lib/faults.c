@@ -22,7 +22,11 @@
  *                          from this seed
  *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
  *     FAULT_SIGNALS=1000   a signal every 1000 microseconds, with a handler
- *     FAULT_LATE=50        epoll_wait returns 50 milliseconds late
+ *     FAULT_LATE=50        epoll_wait and io_uring_enter return 50 milliseconds
+ *                          late
+ *     FAULT_SEND_BUFFER=1  the clients of a listener have an SO_SNDBUF of one
+ *                          byte, of which the kernel makes the least it has
+ *     FAULT_COUNT=FILE     the file gets a byte for each io_uring_enter
  *     FAULT_NAP=2          the second nanosleep takes 0.1 seconds longer; then
  *                          the program prints "(a nap ends)"
  *     FAULT_CLOCK=60       the time of day is one more minute late each time
@@ -66,6 +70,13 @@
 #include <unistd.h>
 
 static int timer_fd = -1; /* from timerfd_create */
+
+/* A C library may be older than the kernel. */
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#define SYS_io_uring_enter 426
+#define SYS_io_uring_register 427
+#endif
 
 static long from_environment(const char *name, long otherwise) {
     const char *text = getenv(name);
@@ -235,7 +246,10 @@ int bind(int fd, const struct sockaddr *address, socklen_t length) {
 
 int listen(int fd, int backlog) {
     int (*real)(int, int);
+    int size = (int)from_environment("FAULT_SEND_BUFFER", 0);
     find("listen", &real);
+    if (size > 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     return fails("listen") ? -1 : real(fd, backlog);
 }
 
@@ -295,6 +309,13 @@ static long speed_of_clock(void) {
     return from_environment("FAULT_FAST", 1);
 }
 
+static void be_late(void) {
+    struct timespec late = {.tv_nsec =
+                                from_environment("FAULT_LATE", 0) * 1000000};
+    if (late.tv_nsec > 0)
+        (void)nanosleep(&late, NULL);
+}
+
 int epoll_wait(int fd, struct epoll_event *events, int most, int milliseconds) {
     int (*real)(int, struct epoll_event *, int, int);
     find("epoll_wait", &real);
@@ -303,11 +324,57 @@ int epoll_wait(int fd, struct epoll_event *events, int most, int milliseconds) {
     if (milliseconds > 0)
         milliseconds = (int)(milliseconds / speed_of_clock() + 1);
     int ready = real(fd, events, most, milliseconds);
-    struct timespec late = {.tv_nsec =
-                                from_environment("FAULT_LATE", 0) * 1000000};
-    if (ready > 0 && late.tv_nsec > 0)
-        (void)nanosleep(&late, NULL);
+    if (ready > 0)
+        be_late();
     return ready;
+}
+
+/* Adds a byte to the file that FAULT_COUNT names. */
+static void count_call(void) {
+    const char *path = getenv("FAULT_COUNT");
+    if (path == NULL)
+        return;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path,
+                          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    (void)syscall(SYS_write, fd, "+", (size_t)1);
+    (void)syscall(SYS_close, fd);
+}
+
+/* The calls for which libc has no function, but which can fail here. */
+static const char *name_without_function(long number) {
+    switch (number) {
+    case SYS_io_uring_setup:
+        return "io_uring_setup";
+    case SYS_io_uring_enter:
+        return "io_uring_enter";
+    case SYS_io_uring_register:
+        return "io_uring_register";
+    default:
+        return NULL;
+    }
+}
+
+/* A call has six arguments at most. We pass on six, however many there are. */
+long syscall(long number, ...) {
+    long (*real)(long, ...);
+    long a[6];
+    va_list arguments;
+    find("syscall", &real);
+    va_start(arguments, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(arguments, long);
+    va_end(arguments);
+    const char *name = name_without_function(number);
+    if (name != NULL && fails(name))
+        return -1;
+    if (number == SYS_io_uring_enter)
+        count_call();
+    long result = real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    int error = errno;
+    if (number == SYS_io_uring_enter)
+        be_late();
+    errno = error;
+    return result;
 }
 
 int nanosleep(const struct timespec *wanted, struct timespec *left) {

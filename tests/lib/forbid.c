@@ -25,6 +25,9 @@
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#endif
 
 enum { NOT_ALLOWED = 77, CANNOT_RUN = 127 };
 
@@ -63,6 +66,11 @@ static const struct {
     const char *name;
     unsigned number;
 } calls[] = {
+#ifdef SYS_accept
+    {"accept", SYS_accept},
+#endif
+    {"accept4", SYS_accept4},
+    {"io_uring_setup", SYS_io_uring_setup},
     {"openat2", SYS_openat2},
     {"pidfd_getfd", SYS_pidfd_getfd},
     {"process_vm_readv", SYS_process_vm_readv},
@@ -70,6 +78,10 @@ static const struct {
     {"readlink", SYS_readlink},
 #endif
     {"readlinkat", SYS_readlinkat},
+    {"recvfrom", SYS_recvfrom},
+    {"recvmsg", SYS_recvmsg},
+    {"sendmsg", SYS_sendmsg},
+    {"sendto", SYS_sendto},
 };
 
 static unsigned number_of(const char *name) {

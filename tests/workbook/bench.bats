@@ -52,6 +52,22 @@ bounded_for() {
     done
 }
 
+@test "scripts/bench -t measures over TLS, and what a handshake costs" {
+    local line
+    skip_unless python3 openssl
+    [[ -e build/certs/table ]] || skip "OpenSSL 3 is not installed"
+    make --silent build/27-tls-event-loop 3>&-
+    run -0 --separate-stderr bounded_for 60 scripts/bench -t --csv -n 1 -d 0.05 \
+        -c 2x10 -c 2x10+3 -c handshakes 27-tls-event-loop asyncio-protocol
+    expect_equal lines 7 "${#lines[@]}"
+    for line in "${lines[@]:1:4}"; do
+        [[ $line =~ ^2x10(\+3)?,[0-9a-z-]+,1,[0-9]+(,[0-9.]+){4},0,-?[0-9]*,[0-9-]+$ ]]
+    done
+    for line in "${lines[@]:5}"; do
+        [[ $line =~ ^handshakes,[0-9a-z-]+,1,[1-9][0-9]*,[0-9.]+(,-){6}$ ]]
+    done
+}
+
 @test "scripts/bench -u prints a table of packets, and says if there is no iperf3" {
     local name
     run -0 --separate-stderr bounded_for 60 scripts/bench -u -n 1 -d 0.05
@@ -78,7 +94,8 @@ bounded_for() {
     [[ ${lines[0]} == "usage: scripts/bench "* ]]
     run -0 scripts/bench --help
     for arguments in -n "-n 0" "-n x" "-d x" "-d -1" "-c 50" "-c 0x1" "-c 1x" \
-        "-c 1x1+" -x nobody --csvs "-u ONE" "-u -c 1x1"; do
+        "-c 1x1+" -x nobody --csvs "-u ONE" "-u -c 1x1" "-u -t" \
+        "-c handshakes" "-t socat"; do
         read -ra wrong <<<"$arguments"
         run -2 --separate-stderr scripts/bench "${wrong[@]}"
         [[ $stderr == *"usage: scripts/bench "* && -z $output ]]

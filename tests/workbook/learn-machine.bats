@@ -30,6 +30,17 @@ setup() {
     [[ $out == *" 0 of "*" lessons done"* ]]
 }
 
+@test "learn check passes no answer of which nothing could be checked" {
+    cp "tests/exercises/$first.bats" "$BATS_TEST_TMPDIR/kept"
+    answer_well
+    printf 'setup() {\n skip "no wings"\n}\n' >>"tests/exercises/$first.bats"
+    learn check 1
+    cp "$BATS_TEST_TMPDIR/kept" "tests/exercises/$first.bats"
+    expect_result 3 "learn: nothing can be checked on this machine: no wings"
+    learn
+    [[ $out == *" 0 of "*" lessons done"* ]]
+}
+
 @test "learn check blames a limit of descriptors on nobody" {
     mkdir work
     cp lessons/02-tcp-server/solution.c work/02-tcp-server.c

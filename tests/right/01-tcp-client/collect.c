@@ -16,16 +16,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* All bytes that have arrived. */
 struct heap {
     char *bytes;
-    size_t length;
-    size_t room;
+    size_t length; /* how many bytes have arrived */
+    size_t room;   /* how many bytes the memory has */
 };
 
-static void grow(struct heap *heap) {
+/* Makes room for one more byte at least. */
+static void make_room(struct heap *heap) {
     if (heap->length < heap->room)
         return;
-    heap->room = heap->room == 0 ? 64 : 2 * heap->room;
+    if (heap->room == 0)
+        heap->room = 64;
+    else
+        heap->room = 2 * heap->room;
     heap->bytes = realloc(heap->bytes, heap->room);
     if (heap->bytes == NULL)
         err(1, "realloc");
@@ -34,31 +39,35 @@ static void grow(struct heap *heap) {
 static void write_all(const struct heap *heap) {
     size_t done = 0;
     while (done < heap->length) {
-        ssize_t n = write(1, heap->bytes + done, heap->length - done);
-        if (n < 0)
+        ssize_t written =
+            write(STDOUT_FILENO, heap->bytes + done, heap->length - done);
+        if (written < 0)
             err(1, "write");
-        done += (size_t)n;
+        done += (size_t)written;
     }
 }
 
-/* Returns 0 at the end, or the error that ended it. */
+/* Appends what arrives, until the peer closes. Returns 0, or the errno of the
+ * call that failed. */
 static int collect(int fd, struct heap *heap) {
-    struct pollfd one = {.fd = fd, .events = POLLIN};
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
     for (;;) {
-        if (poll(&one, 1, -1) < 0)
+        if (poll(&waiting, 1, -1) < 0)
             return errno;
-        grow(heap);
-        ssize_t n =
+        make_room(heap);
+        ssize_t received =
             read(fd, heap->bytes + heap->length, heap->room - heap->length);
-        if (n < 0)
+        if (received < 0)
             return errno;
-        if (n == 0)
+        if (received == 0)
             return 0;
-        heap->length += (size_t)n;
+        heap->length += (size_t)received;
     }
 }
 
-static in_port_t port_or_exit(const char *text) {
+/* Returns the port in network byte order. Ends the program if the text is not a
+ * port. */
+static in_port_t parse_port(const char *text) {
     unsigned long port = 0;
     for (const char *digit = text; *digit != '\0'; digit++) {
         if (*digit < '0' || *digit > '9')
@@ -80,7 +89,7 @@ int main(int argc, char **argv) {
         fputs("usage: daytime ADDRESS PORT\n", stderr);
         exit(2);
     }
-    server.sin_port = port_or_exit(argv[2]);
+    server.sin_port = parse_port(argv[2]);
     if (inet_pton(AF_INET, argv[1], &server.sin_addr) != 1)
         errx(1, "not an address: %s", argv[1]);
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
@@ -96,7 +105,7 @@ int main(int argc, char **argv) {
     write_all(&heap);
     if (error != 0)
         errx(1, "after %zu bytes: %s", heap.length, strerror(error));
-    dprintf(2, "%zu bytes\n", heap.length);
+    dprintf(STDERR_FILENO, "%zu bytes\n", heap.length);
     free(heap.bytes);
     return 0;
 }

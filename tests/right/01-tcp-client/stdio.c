@@ -14,12 +14,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int port_of(const char *text) {
+/* Returns the port that the text names, or -1. */
+static int parse_port(const char *text) {
     size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 5 || text[digits] != '\0')
+    int is_number = digits > 0 && text[digits] == '\0';
+    if (!is_number)
         return -1;
     long port = strtol(text, NULL, 10);
-    return port >= 1 && port <= 65535 ? (int)port : -1;
+    if (port < 1 || port > 65535)
+        return -1;
+    return (int)port;
 }
 
 static FILE *open_connection(struct in_addr address, int port) {
@@ -40,8 +44,9 @@ int main(int argc, char **argv) {
         return 2;
     }
     struct in_addr address;
-    int port = port_of(argv[2]);
-    if (inet_pton(AF_INET, argv[1], &address) != 1 || port < 0) {
+    int is_address = inet_pton(AF_INET, argv[1], &address) == 1;
+    int port = parse_port(argv[2]);
+    if (!is_address || port < 0) {
         fputs("this is not an address and a port\n", stderr);
         return 1;
     }
@@ -62,7 +67,10 @@ int main(int argc, char **argv) {
         }
         byte = getc(server);
     }
-    int error = ferror(server) ? errno : 0;
+    /* errno is still that of the last getc: no other call has failed since. */
+    int error = 0;
+    if (ferror(server))
+        error = errno;
     if (fflush(stdout) == EOF) {
         perror("output");
         return 1;

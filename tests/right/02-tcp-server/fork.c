@@ -17,21 +17,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static in_port_t port_from(const char *text) {
+static in_port_t parse_port(const char *text) {
+    if (*text == '\0')
+        errx(1, "an empty text is no port");
     unsigned port = 0;
-    const char *next = text;
-    do {
-        if (*next < '0' || *next > '9')
+    for (const char *digit = text; *digit != '\0'; digit++) {
+        if (*digit < '0' || *digit > '9')
             errx(1, "%s is no port", text);
-        port = 10 * port + (unsigned)(*next - '0');
+        port = 10 * port + (unsigned)(*digit - '0');
         if (port > 65535)
             errx(1, "%s is no port", text);
-        next++;
-    } while (*next != '\0');
+    }
     return (in_port_t)port;
 }
 
-/* Runs in the child. */
+/* Runs in the child: tells the client its address, and ends the process. */
 static _Noreturn void serve(int fd, const struct sockaddr_in *peer) {
     char *line;
     int length = asprintf(&line, "you are %s:%hu\n", inet_ntoa(peer->sin_addr),
@@ -43,7 +43,7 @@ static _Noreturn void serve(int fd, const struct sockaddr_in *peer) {
             err(1, "send");
     }
     free(line);
-    _exit(0); /* closes fd */
+    _exit(0); /* the kernel closes fd */
 }
 
 static int make_listener(in_port_t port) {
@@ -51,12 +51,12 @@ static int make_listener(in_port_t port) {
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(0x7f000001);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0)
         err(1, "socket");
-    int one = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0)
+    int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         err(1, "setsockopt");
     if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
         err(1, "bind");
@@ -70,14 +70,16 @@ int main(int argc, char **argv) {
         (void)fputs("usage: fork PORT\n", stderr);
         return 2;
     }
-    int listener = make_listener(port_from(argv[1]));
+    int listener = make_listener(parse_port(argv[1]));
     struct sockaddr_in address = {0};
     socklen_t length = sizeof address;
     if (getsockname(listener, (struct sockaddr *)&address, &length) != 0)
         err(1, "getsockname");
-    /* Nobody waits for the children, so the kernel shall not keep them. */
+    /* We never call wait(2). When SIGCHLD is ignored, the kernel removes a
+     * child as soon as it has ended. */
     (void)signal(SIGCHLD, SIG_IGN);
-    if (dprintf(1, "listening on 127.0.0.1:%d\n", ntohs(address.sin_port)) < 0)
+    if (dprintf(STDOUT_FILENO, "listening on 127.0.0.1:%d\n",
+                ntohs(address.sin_port)) < 0)
         err(1, "dprintf");
 
     for (;;) {
@@ -85,7 +87,7 @@ int main(int argc, char **argv) {
         int fd = accept(listener, (struct sockaddr *)&address, &length);
         if (fd < 0) {
             warn("accept");
-            (void)poll(NULL, 0, 50);
+            (void)poll(NULL, 0, 50); /* only a pause of 50 milliseconds */
             continue;
         }
         pid_t child = fork();
@@ -95,6 +97,6 @@ int main(int argc, char **argv) {
             (void)close(listener);
             serve(fd, &address);
         }
-        (void)close(fd); /* the child has its own */
+        (void)close(fd); /* the child has a descriptor of its own */
     }
 }

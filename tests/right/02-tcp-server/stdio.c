@@ -15,7 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void tell(int fd, struct sockaddr_in peer) {
+/* Tells the client its address, and closes the connection. */
+static void greet(int fd, struct sockaddr_in peer) {
     FILE *client = fdopen(fd, "w");
     if (client == NULL) {
         warn("fdopen");
@@ -27,7 +28,7 @@ static void tell(int fd, struct sockaddr_in peer) {
     if (written < 0)
         warn("fprintf");
     if (fclose(client) == EOF)
-        warn("fclose"); /* the descriptor is closed all the same */
+        warn("fclose"); /* fclose has closed the descriptor all the same */
 }
 
 int main(int argc, char **argv) {
@@ -36,39 +37,40 @@ int main(int argc, char **argv) {
         return 2;
     }
     size_t digits = strspn(argv[1], "0123456789");
+    int is_number = digits > 0 && argv[1][digits] == '\0';
     long port = strtol(argv[1], NULL, 10);
-    if (digits == 0 || argv[1][digits] != '\0' || port > 65535)
+    if (!is_number || port > 65535)
         errx(1, "%s: not a port", argv[1]);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* each line at once */
 
-    int yes = 1;
-    struct sockaddr_in me = {.sin_family = AF_INET};
-    socklen_t size = sizeof me;
-    me.sin_port = htons((in_port_t)port);
-    me.sin_addr.s_addr = inet_addr("127.0.0.1");
+    int on = 1;
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    socklen_t size = sizeof own;
+    own.sin_port = htons((in_port_t)port);
+    own.sin_addr.s_addr = inet_addr("127.0.0.1");
     int listener = socket(PF_INET, SOCK_STREAM, 0);
     if (listener < 0)
         err(1, "socket");
-    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0)
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         err(1, "setsockopt");
-    if (bind(listener, (struct sockaddr *)&me, sizeof me) < 0)
+    if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "cannot have port %ld", port);
     if (listen(listener, SOMAXCONN) < 0)
         err(1, "listen");
-    if (getsockname(listener, (struct sockaddr *)&me, &size) < 0)
+    if (getsockname(listener, (struct sockaddr *)&own, &size) < 0)
         err(1, "getsockname");
-    printf("listening on 127.0.0.1:%u\n", ntohs(me.sin_port));
+    printf("listening on 127.0.0.1:%u\n", ntohs(own.sin_port));
 
     for (;;) {
         struct sockaddr_in peer;
         size = sizeof peer;
         int fd = accept(listener, (struct sockaddr *)&peer, &size);
         if (fd >= 0) {
-            tell(fd, peer);
+            greet(fd, peer);
         } else {
             perror("accept");
-            (void)usleep(20000);
+            (void)usleep(20 * 1000); /* microseconds */
         }
     }
 }

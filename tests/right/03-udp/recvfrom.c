@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* From 1900, where RFC 868 begins, to 1970, where time_t begins. */
+static const time_t SECONDS_TO_1970 = 2208988800;
+
 static long long now_in_milliseconds(void) {
     struct timespec now;
     if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
@@ -25,14 +28,23 @@ static long long now_in_milliseconds(void) {
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/* Returns how long the server's answer is, or -1 when the time is over. */
+static int is_same_address(const struct sockaddr_in *a,
+                           const struct sockaddr_in *b) {
+    return a->sin_addr.s_addr == b->sin_addr.s_addr &&
+           a->sin_port == b->sin_port;
+}
+
+/* Waits for the server's answer, at most a second. Returns its length, or -1
+ * when the second is over. */
 static ssize_t receive(int fd, const struct sockaddr_in *server, void *answer,
                        size_t room) {
     long long end = now_in_milliseconds() + 1000;
     for (;;) {
-        struct pollfd one = {.fd = fd, .events = POLLIN};
-        long long left = end - now_in_milliseconds();
-        int ready = left > 0 ? poll(&one, 1, (int)left) : 0;
+        long long timeout = end - now_in_milliseconds();
+        if (timeout <= 0)
+            return -1;
+        struct pollfd waiting = {.fd = fd, .events = POLLIN};
+        int ready = poll(&waiting, 1, (int)timeout);
         if (ready < 0)
             err(1, "poll");
         if (ready == 0)
@@ -42,17 +54,27 @@ static ssize_t receive(int fd, const struct sockaddr_in *server, void *answer,
         ssize_t size = recvfrom(fd, answer, room, MSG_DONTWAIT,
                                 (struct sockaddr *)&from, &length);
         if (size < 0 && errno == EAGAIN)
-            continue; /* a datagram with a wrong checksum was thrown away */
+            continue; /* the kernel discarded a datagram: wrong checksum */
         if (size < 0)
             err(1, "recvfrom");
-        if (from.sin_addr.s_addr == server->sin_addr.s_addr &&
-            from.sin_port == server->sin_port)
+        if (is_same_address(&from, server))
             return size;
+        /* A stranger has sent this datagram: wait for the next one. */
     }
 }
 
-static void print(uint32_t seconds) {
-    time_t when = (time_t)seconds - (time_t)2208988800;
+/* Returns the number that four bytes are, the most significant byte first. */
+static uint32_t read_number(const unsigned char *bytes) {
+    uint32_t number = 0;
+    for (int i = 0; i < 4; i++)
+        number = number * 256 + bytes[i];
+    return number;
+}
+
+static void print_date(uint32_t seconds) {
+    /* The result is negative before 1970. So we subtract as time_t, which has a
+     * sign. */
+    time_t when = (time_t)seconds - SECONDS_TO_1970;
     char line[64];
     struct tm *date = gmtime(&when);
     if (date == NULL)
@@ -75,8 +97,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     long port = strtol(argv[2], &end, 10);
-    if (argv[2][0] < '0' || argv[2][0] > '9' || *end != '\0' || port < 1 ||
-        port > 65535)
+    int begins_with_digit = argv[2][0] >= '0' && argv[2][0] <= '9';
+    int is_number = begins_with_digit && *end == '\0';
+    int is_in_range = port >= 1 && port <= 65535;
+    if (!is_number || !is_in_range)
         errx(1, "a port is from 1 to 65535");
     server.sin_port = htons((in_port_t)port);
     if (inet_aton(argv[1], &server.sin_addr) == 0)
@@ -87,21 +111,19 @@ int main(int argc, char **argv) {
     if (setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on) < 0)
         err(1, "setsockopt");
 
-    ssize_t size = -1;
-    for (int i = 0; i < 3 && size < 0; i++) {
-        if (sendto(fd, NULL, 0, 0, (struct sockaddr *)&server, sizeof server) <
-            0)
+    for (int tries = 0; tries < 3; tries++) {
+        ssize_t sent =
+            sendto(fd, NULL, 0, 0, (struct sockaddr *)&server, sizeof server);
+        if (sent < 0)
             err(1, "sendto");
-        size = receive(fd, &server, answer, sizeof answer);
+        ssize_t size = receive(fd, &server, answer, sizeof answer);
+        if (size == 4) {
+            print_date(read_number(answer));
+            (void)close(fd);
+            return 0;
+        }
+        if (size >= 0)
+            errx(1, "bad answer");
     }
-    if (size < 0)
-        errx(1, "no answer");
-    if (size != 4)
-        errx(1, "bad answer");
-    uint32_t seconds = 0;
-    for (int i = 0; i < 4; i++)
-        seconds = seconds << 8 | answer[i];
-    print(seconds);
-    (void)close(fd);
-    return 0;
+    errx(1, "no answer");
 }

@@ -19,40 +19,65 @@
 static const uint32_t DAY = 24 * 60 * 60;
 
 static int is_leap(unsigned year) {
-    return year % 4 == 0 && year != 1900; /* 2000 is one, 2100 is too late */
+    /* The seconds of RFC 868 end in 2036. 1900 was no leap year, and 2000 was.
+     */
+    return year % 4 == 0 && year != 1900;
 }
 
-static unsigned days_in(unsigned month, unsigned year) {
+static uint32_t days_in_year(unsigned year) {
+    if (is_leap(year))
+        return 366;
+    return 365;
+}
+
+/* January is month 0. */
+static unsigned days_in_month(unsigned month, unsigned year) {
     static const unsigned days[] = {31, 28, 31, 30, 31, 30,
                                     31, 31, 30, 31, 30, 31};
     if (month == 1 && is_leap(year))
-        return 29;
+        return 29; /* February */
     return days[month];
 }
 
 /* Prints the date of these seconds since 1900. */
 static void print_date(uint32_t seconds) {
     uint32_t days = seconds / DAY;
-    uint32_t rest = seconds % DAY;
+    uint32_t second_of_day = seconds % DAY;
+    uint32_t minute_of_day = second_of_day / 60;
+    uint32_t hour = minute_of_day / 60;
+    uint32_t minute = minute_of_day % 60;
+    uint32_t second = second_of_day % 60;
     unsigned year = 1900;
     unsigned month = 0;
 
-    while (days >= (is_leap(year) ? 366U : 365U)) {
-        days -= is_leap(year) ? 366U : 365U;
+    /* `days` are the days since the year began, and then since the month began.
+     */
+    while (days >= days_in_year(year)) {
+        days -= days_in_year(year);
         year++;
     }
-    while (days >= days_in(month, year)) {
-        days -= days_in(month, year);
+    while (days >= days_in_month(month, year)) {
+        days -= days_in_month(month, year);
         month++;
     }
-    if (printf("%04u-%02u-%02u %02u:%02u:%02u UTC\n", year, month + 1, days + 1,
-               rest / 3600, rest / 60 % 60, rest % 60) < 0)
+    int printed = printf("%04u-%02u-%02u %02u:%02u:%02u UTC\n", year, month + 1,
+                         days + 1, hour, minute, second);
+    if (printed < 0)
         err(1, "printf");
     if (fclose(stdout) == EOF)
         err(1, "fclose");
 }
 
-/* Waits for a second at most. Returns 1 if there is something to read. */
+/* Returns the number that four bytes are, the most significant byte first. */
+static uint32_t read_number(const unsigned char *bytes) {
+    uint32_t number = 0;
+    for (int i = 0; i < 4; i++)
+        number = number * 256 + bytes[i];
+    return number;
+}
+
+/* Waits for a second at most. Returns 1 if there is something to read, and 0 if
+ * not. */
 static int wait_for_answer(int fd) {
     struct timeval second = {.tv_sec = 1};
     fd_set set;
@@ -61,7 +86,7 @@ static int wait_for_answer(int fd) {
     int ready = select(fd + 1, &set, NULL, NULL, &second);
     if (ready < 0)
         err(1, "select");
-    return ready;
+    return ready > 0;
 }
 
 int main(int argc, char **argv) {
@@ -73,8 +98,9 @@ int main(int argc, char **argv) {
         return 2;
     }
     unsigned long port = strtoul(argv[2], NULL, 10);
-    if (strspn(argv[2], "0123456789") != strlen(argv[2]) || port < 1 ||
-        port > 65535)
+    int has_only_digits = strspn(argv[2], "0123456789") == strlen(argv[2]);
+    int is_in_range = port >= 1 && port <= 65535;
+    if (!has_only_digits || !is_in_range)
         errx(1, "%s is no port", argv[2]);
     if (inet_pton(AF_INET, argv[1], &server.sin_addr) != 1)
         errx(1, "%s is no address", argv[1]);
@@ -85,7 +111,7 @@ int main(int argc, char **argv) {
     if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0)
         err(1, "connect");
 
-    for (int tries = 3; tries > 0; tries--) {
+    for (int tries = 0; tries < 3; tries++) {
         if (write(fd, NULL, 0) < 0)
             err(1, "write");
         if (!wait_for_answer(fd))
@@ -95,8 +121,7 @@ int main(int argc, char **argv) {
             err(1, "read");
         if (size != 4)
             errx(1, "an answer of %zd bytes", size);
-        print_date((uint32_t)answer[0] << 24 | (uint32_t)answer[1] << 16 |
-                   (uint32_t)answer[2] << 8 | answer[3]);
+        print_date(read_number(answer));
         return 0;
     }
     errx(1, "nobody answers");

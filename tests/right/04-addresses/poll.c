@@ -16,7 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static char *write_address(const struct sockaddr *address) {
+/* Returns ADDRESS:PORT as a text that the caller frees. */
+static char *format_address(const struct sockaddr *address) {
     char number[INET6_ADDRSTRLEN];
     char *text;
     int length;
@@ -34,44 +35,63 @@ static char *write_address(const struct sockaddr *address) {
     return text;
 }
 
-/* Returns 0, or the error. */
-static int finish_connect(int fd, const struct addrinfo *entry) {
-    int error = 0;
-    socklen_t length = sizeof error;
-    struct pollfd one = {.fd = fd, .events = POLLOUT};
+/* Connects a socket that does not block. Returns 0, or the errno that says why
+ * it is not connected. */
+static int connect_and_wait(int fd, const struct addrinfo *entry) {
     if (connect(fd, entry->ai_addr, entry->ai_addrlen) == 0)
         return 0;
     if (errno != EINPROGRESS)
         return errno;
-    if (poll(&one, 1, -1) < 0)
+    struct pollfd waiting = {.fd = fd, .events = POLLOUT};
+    if (poll(&waiting, 1, -1) < 0)
         return errno;
+    int error = 0;
+    socklen_t length = sizeof error;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         return errno;
     return error;
 }
 
+/* Returns 0 if this address answers, or the errno that says why not. */
 static int try_entry(const struct addrinfo *entry) {
     int fd = socket(entry->ai_family,
                     entry->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
                     entry->ai_protocol);
     if (fd < 0)
         return errno;
-    int error = finish_connect(fd, entry);
-    (void)close(fd); /* also when it is connected: nothing is to be sent */
+    int error = connect_and_wait(fd, entry);
+    (void)close(fd); /* also a connected socket: nothing is to be sent */
     return error;
 }
 
 static int is_port(const char *text) {
-    size_t length = strlen(text);
+    int has_only_digits = strspn(text, "0123456789") == strlen(text);
     unsigned long number = strtoul(text, NULL, 10);
-    return strspn(text, "0123456789") == length && number >= 1 &&
-           number <= 65535;
+    int is_in_range = number >= 1 && number <= 65535;
+    return has_only_digits && is_in_range;
+}
+
+/* Tries the addresses in order, and says how each try ended. Returns 1 if an
+ * address answered, and 0 if none did. */
+static int try_entries(const struct addrinfo *list) {
+    for (const struct addrinfo *entry = list; entry != NULL;
+         entry = entry->ai_next) {
+        char *text = format_address(entry->ai_addr);
+        int error = try_entry(entry);
+        if (error == 0)
+            printf("connected to %s\n", text);
+        else
+            fprintf(stderr, "%s: %s\n", text, strerror(error));
+        free(text);
+        if (error == 0)
+            return 1;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *list;
-    int connected = 0;
 
     if (argc != 3) {
         fputs("usage: poll HOST PORT\n", stderr);
@@ -86,22 +106,13 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", gai_strerror(status));
         return 1;
     }
-    for (struct addrinfo *entry = list; entry != NULL && !connected;
-         entry = entry->ai_next) {
-        char *text = write_address(entry->ai_addr);
-        int error = try_entry(entry);
-        if (error == 0) {
-            connected = 1;
-            printf("connected to %s\n", text);
-        } else {
-            fprintf(stderr, "%s: %s\n", text, strerror(error));
-        }
-        free(text);
-    }
+    int is_connected = try_entries(list);
     freeaddrinfo(list);
     if (fclose(stdout) == EOF) {
         perror("stdout");
         return 1;
     }
-    return connected ? 0 : 1;
+    if (!is_connected)
+        return 1; /* try_entries has said why */
+    return 0;
 }

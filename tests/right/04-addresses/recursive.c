@@ -1,6 +1,6 @@
 /*
- * A right answer that goes through the list by recursion. It says at the end
- * what it has to say, and asks the connected socket for the address.
+ * A right answer that goes through the list by recursion, and asks the
+ * connected socket for the address at its other end.
  */
 #define _GNU_SOURCE
 
@@ -14,43 +14,62 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Prints the address, in numbers, and what stands after it. */
+/* Prints a line: the text before, the address in numbers, the text after. */
 static void print_address(FILE *out, const char *before,
                           const struct sockaddr *address, socklen_t length,
                           const char *after) {
     char host[NI_MAXHOST];
     char port[NI_MAXSERV];
-    int is_six = address->sa_family == AF_INET6;
     int error = getnameinfo(address, length, host, sizeof host, port,
                             sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
     if (error != 0)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    fprintf(out, "%s%s%s%s:%s%s\n", before, is_six ? "[" : "", host,
-            is_six ? "]" : "", port, after);
+    if (address->sa_family == AF_INET6)
+        fprintf(out, "%s[%s]:%s%s\n", before, host, port, after);
+    else
+        fprintf(out, "%s%s:%s%s\n", before, host, port, after);
 }
 
+/* Returns a socket that is connected to this address, or -1 and errno. */
+static int open_connection(const struct addrinfo *entry) {
+    int fd = socket(entry->ai_family, entry->ai_socktype, entry->ai_protocol);
+    if (fd < 0)
+        return -1;
+    if (connect(fd, entry->ai_addr, entry->ai_addrlen) < 0) {
+        int reason = errno; /* close may change errno */
+        (void)close(fd);
+        errno = reason;
+        return -1;
+    }
+    return fd;
+}
+
+/* Returns a socket that is connected to the first address that answers: this
+ * one, or one that comes after it in the list. Returns -1 if none answers. */
 static int open_first(const struct addrinfo *entry) {
-    char reason[256];
     if (entry == NULL)
         return -1;
-    int fd = socket(entry->ai_family, entry->ai_socktype, entry->ai_protocol);
-    if (fd >= 0 && connect(fd, entry->ai_addr, entry->ai_addrlen) == 0)
-        return fd;
-    (void)snprintf(reason, sizeof reason, ": %s", strerror(errno));
+    int fd = open_connection(entry);
     if (fd >= 0)
-        (void)close(fd);
+        return fd;
+    char reason[256];
+    (void)snprintf(reason, sizeof reason, ": %s", strerror(errno));
     print_address(stderr, "", entry->ai_addr, entry->ai_addrlen, reason);
     return open_first(entry->ai_next);
 }
 
+/* Ends the program unless the text is a number from 1 to 65535, in digits
+ * alone. */
 static void check_port(const char *text) {
     unsigned long number = 0;
     for (size_t i = 0; text[i] != '\0'; i++) {
-        if (text[i] < '0' || text[i] > '9' || number > 65535)
+        if (text[i] < '0' || text[i] > '9')
             errx(1, "PORT is wrong");
         number = number * 10 + (unsigned long)(text[i] - '0');
+        if (number > 65535)
+            errx(1, "PORT is wrong");
     }
-    if (number < 1 || number > 65535)
+    if (number < 1)
         errx(1, "PORT is wrong");
 }
 
@@ -79,7 +98,9 @@ int main(int argc, char **argv) {
         err(1, "getpeername");
     print_address(stdout, "connected to ", (struct sockaddr *)&peer, length,
                   "");
-    if (ferror(stdout) || fflush(stdout) == EOF)
+    if (fflush(stdout) == EOF)
         err(1, "stdout");
+    if (ferror(stdout))
+        errx(1, "stdout");
     return 0;
 }

@@ -13,58 +13,89 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Receives exactly so many bytes. Returns 0 at an end before the first one. */
-static int receive(int fd, char *bytes, size_t length, int may_end) {
-    ssize_t got = recv(fd, bytes, length, MSG_WAITALL);
-    if (got < 0)
+enum { LARGEST_MESSAGE = 100000 };
+
+/* Receives the first byte of a netstring. Returns 1, or 0 if the stream has
+ * ended. */
+static int receive_first(int fd, char *byte) {
+    ssize_t received = recv(fd, byte, 1, 0);
+    if (received < 0)
         err(1, "recv");
-    if (got == 0 && may_end)
-        return 0;
-    /* It returned less: the stream ended, or has an error. */
-    if ((size_t)got < length) {
-        if (recv(fd, bytes, 1, 0) < 0)
-            err(1, "recv");
-        errx(1, "end in the middle of a netstring");
-    }
-    return 1;
+    return received > 0;
 }
 
-static void write_out(const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t put = write(STDOUT_FILENO, bytes, length);
-        if (put < 0)
+/* Receives exactly so many bytes of a netstring. */
+static void receive(int fd, char *bytes, size_t length) {
+    ssize_t received = recv(fd, bytes, length, MSG_WAITALL);
+    if (received < 0)
+        err(1, "recv");
+    if ((size_t)received == length)
+        return;
+    /* With MSG_WAITALL, fewer bytes mean that the stream has ended or has an
+     * error. One more recv says which. */
+    if (recv(fd, bytes, 1, 0) < 0)
+        err(1, "recv");
+    errx(1, "end in the middle of a netstring");
+}
+
+static void write_all(const char *bytes, size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        ssize_t written = write(STDOUT_FILENO, bytes + done, length - done);
+        if (written < 0)
             err(1, "write");
-        bytes += put;
-        length -= (size_t)put;
+        done += (size_t)written;
     }
 }
 
-/* The length, whose first byte is there already. */
-static size_t read_length(int fd, char byte) {
-    size_t length = 0;
-    for (int count = 0; byte != ':' || count == 0; count++) {
-        if (byte < '0' || byte > '9')
-            errx(1, "bad length");
-        if (count > 0 && length == 0)
+static size_t parse_digit(char byte) {
+    if (byte < '0' || byte > '9')
+        errx(1, "bad length");
+    return (size_t)(byte - '0');
+}
+
+/* Receives the rest of a length, and its colon. Returns the length. */
+static size_t read_length(int fd, char first_digit) {
+    size_t length = parse_digit(first_digit);
+    for (;;) {
+        char byte;
+        receive(fd, &byte, 1);
+        if (byte == ':')
+            return length;
+        size_t digit = parse_digit(byte);
+        if (length == 0)
             errx(1, "bad length: a zero in front");
-        length = length * 10 + (size_t)(byte - '0');
-        if (length > 100000)
-            errx(1, "length over 100000");
-        (void)receive(fd, &byte, 1, 0);
+        length = length * 10 + digit;
+        if (length > LARGEST_MESSAGE)
+            errx(1, "length over %d", LARGEST_MESSAGE);
     }
-    return length;
 }
 
 static void print_message(int fd, size_t length) {
-    char *message = malloc(length + 1);
+    char *message = malloc(length + 1); /* one byte more for the comma */
     if (message == NULL)
         err(1, "malloc");
-    (void)receive(fd, message, length + 1, 0);
+    receive(fd, message, length + 1);
     if (message[length] != ',')
         errx(1, "no comma");
     message[length] = '\n';
-    write_out(message, length + 1);
+    write_all(message, length + 1);
     free(message);
+}
+
+/* Returns a socket that is connected to the first address that answers. */
+static int connect_to(const struct addrinfo *list) {
+    for (const struct addrinfo *address = list; address != NULL;
+         address = address->ai_next) {
+        int fd = socket(address->ai_family, address->ai_socktype, 0);
+        if (fd < 0)
+            err(1, "socket");
+        if (connect(fd, address->ai_addr, address->ai_addrlen) == 0)
+            return fd;
+        warn("connect");
+        close(fd);
+    }
+    errx(1, "no address answers");
 }
 
 int main(int argc, char **argv) {
@@ -77,20 +108,12 @@ int main(int argc, char **argv) {
     int error = addr_resolve(argv[1], argv[2], AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s", gai_strerror(error));
-    int fd = -1;
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        fd = socket(at->ai_family, at->ai_socktype, 0);
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0)
-            break;
-        warn("connect");
-        close(fd);
-        fd = -1;
-    }
-    if (fd < 0)
-        return 1;
+    int fd = connect_to(list);
 
     char digit;
-    while (receive(fd, &digit, 1, 1))
-        print_message(fd, read_length(fd, digit));
+    while (receive_first(fd, &digit)) {
+        size_t length = read_length(fd, digit);
+        print_message(fd, length);
+    }
     return 0;
 }

@@ -13,16 +13,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Returns a connected socket, or -1 if no address answers. */
 static int connect_to(const char *host, const char *port) {
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s", gai_strerror(error));
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    for (const struct addrinfo *address = list; address != NULL;
+         address = address->ai_next) {
+        int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
             err(1, "socket");
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
+        if (connect(fd, address->ai_addr, address->ai_addrlen) == 0) {
             freeaddrinfo(list);
             return fd;
         }
@@ -33,21 +35,23 @@ static int connect_to(const char *host, const char *port) {
     return -1;
 }
 
-/* Copies all bytes from one descriptor to another. */
+/* Copies all bytes from one descriptor to another. The names are for the error
+ * messages. */
 static void copy(int from, const char *from_name, int to, const char *to_name) {
     char piece[4096];
     for (;;) {
-        ssize_t got = read(from, piece, sizeof piece);
-        if (got < 0)
+        ssize_t received = read(from, piece, sizeof piece);
+        if (received < 0)
             err(1, "%s", from_name);
-        if (got == 0)
+        if (received == 0)
             return;
-        ssize_t done = 0;
-        while (done < got) {
-            ssize_t put = write(to, piece + done, (size_t)(got - done));
-            if (put < 0)
+        size_t length = (size_t)received;
+        size_t done = 0;
+        while (done < length) {
+            ssize_t written = write(to, piece + done, length - done);
+            if (written < 0)
                 err(1, "%s", to_name);
-            done += put;
+            done += (size_t)written;
         }
     }
 }
@@ -70,7 +74,8 @@ int main(int argc, char **argv) {
             err(1, "shutdown");
         return 0;
     }
-    /* If the child has failed, the peer will not answer, as it hears no end. */
+    /* If the child has failed, it has sent no FIN. Then the peer would wait for
+     * the end of the input, and not answer. */
     int status;
     if (waitpid(child, &status, 0) < 0)
         err(1, "waitpid");

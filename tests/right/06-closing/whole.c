@@ -13,34 +13,91 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void check(int is_right, const char *what) {
-    if (!is_right) {
-        fprintf(stderr, "06-closing: %s: %s\n", what, strerror(errno));
-        exit(1);
-    }
+/* Ends the program after a call that has failed: says which, and why. */
+static _Noreturn void fail(const char *call) {
+    fprintf(stderr, "06-closing: %s: %s\n", call, strerror(errno));
+    exit(1);
 }
 
+/* Returns a connected socket, or -1 if no address answers. */
 static int connect_to(const char *host, const char *port) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *list;
-    int fd = -1;
-    int error = getaddrinfo(host, port, NULL, &list);
+    int error = getaddrinfo(host, port, &hints, &list);
     if (error != 0) {
         fprintf(stderr, "06-closing: %s\n", gai_strerror(error));
         exit(1);
     }
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        if (at->ai_socktype != SOCK_STREAM)
-            continue;
-        fd = socket(at->ai_family, SOCK_STREAM, 0);
-        check(fd >= 0, "socket");
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0)
-            break;
+    for (const struct addrinfo *address = list; address != NULL;
+         address = address->ai_next) {
+        int fd = socket(address->ai_family, SOCK_STREAM, 0);
+        if (fd < 0)
+            fail("socket");
+        if (connect(fd, address->ai_addr, address->ai_addrlen) == 0) {
+            freeaddrinfo(list);
+            return fd;
+        }
         fprintf(stderr, "06-closing: connect: %s\n", strerror(errno));
         close(fd);
-        fd = -1;
     }
     freeaddrinfo(list);
-    return fd;
+    return -1;
+}
+
+/* Reads all of standard input into memory that the caller frees. Writes the
+ * number of bytes into *length. */
+static char *read_input(size_t *length) {
+    char *input = NULL;
+    size_t room = 0;
+
+    *length = 0;
+    int byte = getchar();
+    while (byte != EOF) {
+        if (*length == room) {
+            room = room * 2 + 1000;
+            input = realloc(input, room);
+            if (input == NULL)
+                fail("realloc");
+        }
+        input[*length] = (char)byte;
+        *length += 1;
+        byte = getchar();
+    }
+    if (ferror(stdin))
+        fail("standard input");
+    return input;
+}
+
+static void send_all(int fd, const char *bytes, size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        ssize_t sent = send(fd, bytes + done, length - done, 0);
+        if (sent < 0)
+            fail("send");
+        done += (size_t)sent;
+    }
+}
+
+/* Prints what the peer sends, until the peer closes. */
+static void print_answer(int fd) {
+    FILE *answer = fdopen(fd, "r");
+    if (answer == NULL)
+        fail("fdopen");
+    int byte = getc(answer);
+    while (byte != EOF) {
+        if (putchar(byte) == EOF)
+            fail("standard output");
+        byte = getc(answer);
+    }
+    /* Print first what arrived before an error. fflush may change errno. */
+    int reason = errno;
+    if (fflush(stdout) != 0)
+        fail("standard output");
+    if (ferror(answer)) {
+        errno = reason;
+        fail("recv");
+    }
+    fclose(answer);
 }
 
 int main(int argc, char *argv[]) {
@@ -53,40 +110,12 @@ int main(int argc, char *argv[]) {
         return 1;
     signal(SIGPIPE, SIG_IGN);
 
-    char *all = NULL;
-    size_t length = 0;
-    size_t room = 0;
-    int byte;
-    while ((byte = getchar()) != EOF) {
-        if (length == room) {
-            room = room * 2 + 1000;
-            char *more = realloc(all, room);
-            check(more != NULL, "realloc");
-            all = more;
-        }
-        all[length] = (char)byte;
-        length++;
-    }
-    check(!ferror(stdin), "standard input");
-
-    size_t sent = 0;
-    while (sent < length) {
-        ssize_t now = send(fd, all + sent, length - sent, 0);
-        check(now >= 0, "send");
-        sent += (size_t)now;
-    }
-    free(all);
-    check(shutdown(fd, SHUT_WR) == 0, "shutdown");
-
-    FILE *answer = fdopen(fd, "r");
-    check(answer != NULL, "fdopen");
-    while ((byte = getc(answer)) != EOF)
-        check(putchar(byte) != EOF, "standard output");
-    int has_failed = ferror(answer);
-    int reason = errno;
-    check(fflush(stdout) == 0, "standard output");
-    errno = reason;
-    check(!has_failed, "recv");
-    fclose(answer);
+    size_t length;
+    char *input = read_input(&length);
+    send_all(fd, input, length);
+    free(input);
+    if (shutdown(fd, SHUT_WR) < 0)
+        fail("shutdown");
+    print_answer(fd);
     return 0;
 }

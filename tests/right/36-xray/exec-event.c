@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +17,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum {
+    CALLS = 15,                    /* in the table */
+    SYSCALL_STOP = SIGTRAP | 0x80, /* by PTRACE_O_TRACESYSGOOD */
+    CANNOT_RUN = 127,
+    SIGNALLED = 128,
+};
+
 struct entry {
     unsigned long number;
     const char *name;
-    unsigned long made;
+    unsigned long made; /* how often the call was made */
 };
 
-static struct entry table[] = {
+static struct entry table[CALLS] = {
     {SYS_socket, "socket", 0},
     {SYS_socketpair, "socketpair", 0},
     {SYS_bind, "bind", 0},
@@ -38,7 +46,6 @@ static struct entry table[] = {
     {SYS_recvfrom, "recvfrom", 0},
     {SYS_sendmsg, "sendmsg", 0},
     {SYS_recvmsg, "recvmsg", 0},
-    {0, NULL, 0},
 };
 
 static _Noreturn void fail(const char *what, int reason, int status) {
@@ -46,19 +53,23 @@ static _Noreturn void fail(const char *what, int reason, int status) {
     exit(status);
 }
 
-/* Runs in the child. The parent writes a byte when it traces us. */
-static _Noreturn void become(char **command, int start, int reason) {
+/* Runs in the child. The parent writes a byte into the pipe `may_start` when it
+ * traces us. If we cannot become the command, we write errno into `reason`. */
+static _Noreturn void run_child(char **command, int may_start, int reason) {
     char byte;
-    if (read(start, &byte, 1) != 1)
+    if (read(may_start, &byte, 1) != 1)
         _exit(1); /* the parent could not trace us */
     execvp(command[0], command);
     int number = errno;
-    if (write(reason, &number, sizeof number) != (ssize_t)sizeof number)
+    ssize_t written = write(reason, &number, sizeof number);
+    if (written != (ssize_t)sizeof number)
         _exit(1);
-    _exit(127);
+    _exit(CANNOT_RUN);
 }
 
-static pid_t start(char **command, int *reason) {
+/* Starts the command, traced. *reason becomes a descriptor from which errno can
+ * be read if the command could not be run. */
+static pid_t start_command(char **command, int *reason) {
     int to_child[2];
     int to_parent[2];
     if (pipe2(to_child, O_CLOEXEC) != 0)
@@ -70,7 +81,7 @@ static pid_t start(char **command, int *reason) {
         fail("fork", errno, 1);
     if (child == 0) {
         close(to_child[1]);
-        become(command, to_child[0], to_parent[1]);
+        run_child(command, to_child[0], to_parent[1]);
     }
     close(to_child[0]);
     close(to_parent[1]);
@@ -86,28 +97,39 @@ static pid_t start(char **command, int *reason) {
     return child;
 }
 
-static void note_call(pid_t task) {
+/* Counts the call at which a task has stopped, if the call begins there. */
+static void count_call(pid_t task) {
     struct __ptrace_syscall_info info;
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, task, sizeof info, &info) <= 0)
+    long size = ptrace(PTRACE_GET_SYSCALL_INFO, task, sizeof info, &info);
+    if (size <= 0)
         return;
     if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
         return;
-    for (struct entry *entry = table; entry->name != NULL; entry++)
-        if (entry->number == info.entry.nr)
-            entry->made++;
+    for (size_t i = 0; i < CALLS; i++)
+        if (table[i].number == info.entry.nr)
+            table[i].made++;
 }
 
-static int is_stopping(int number) {
-    return number == SIGSTOP || number == SIGTSTP || number == SIGTTIN ||
-           number == SIGTTOU;
+/* Whether a signal stops a process. */
+static bool is_stopping(int number) {
+    switch (number) {
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+        return true;
+    default:
+        return false;
+    }
 }
 
-/* What ptrace returns does not matter: if the task is gone, waitpid says so. */
-static void go_on(pid_t task, int status) {
+/* Lets a task that has stopped go on. What ptrace returns does not matter: if
+ * the task is gone, waitpid says so. */
+static void resume(pid_t task, int status) {
     int number = WSTOPSIG(status);
-    int event = status >> 16;
-    if (number == (SIGTRAP | 0x80)) {
-        note_call(task);
+    int event = status >> 16; /* or 0, if it has stopped for no event */
+    if (number == SYSCALL_STOP) {
+        count_call(task);
         ptrace(PTRACE_SYSCALL, task, 0L, 0L);
     } else if (event == PTRACE_EVENT_STOP && is_stopping(number)) {
         ptrace(PTRACE_LISTEN, task, 0L, 0L);
@@ -118,35 +140,43 @@ static void go_on(pid_t task, int status) {
     }
 }
 
-int main(int argc, char **argv) {
-    if (argc == 1) {
-        fprintf(stderr, "usage: %s COMMAND [ARGUMENT...]\n", argv[0]);
-        exit(2);
-    }
-    int reason;
-    int last = 0;
-    pid_t command = start(argv + 1, &reason);
+/* Counts until all tasks have ended. Returns how the command ended. */
+static int count_calls(pid_t command) {
+    int command_status = 0;
     for (;;) {
         int status;
         pid_t task = waitpid(-1, &status, __WALL);
         if (task == -1 && errno == EINTR)
             continue;
         if (task == -1)
-            break;
+            return command_status;
         if (WIFSTOPPED(status))
-            go_on(task, status);
+            resume(task, status);
         else if (task == command)
-            last = status;
+            command_status = status;
     }
+}
 
+int main(int argc, char **argv) {
+    if (argc == 1) {
+        fprintf(stderr, "usage: %s COMMAND [ARGUMENT...]\n", argv[0]);
+        exit(2);
+    }
+    int reason;
+    pid_t command = start_command(argv + 1, &reason);
+    int status = count_calls(command);
+
+    /* If the child became the command, the pipe was closed then, and read
+     * returns 0. */
     int number;
-    if (read(reason, &number, sizeof number) == (ssize_t)sizeof number)
-        fail(argv[1], number, 127);
-    for (struct entry *entry = table; entry->name != NULL; entry++)
-        if (entry->made != 0)
-            fprintf(stderr, "%s %lu\n", entry->name, entry->made);
-    if (WIFEXITED(last))
-        return WEXITSTATUS(last);
-    fprintf(stderr, "killed by signal %d\n", WTERMSIG(last));
-    return 128 + WTERMSIG(last);
+    ssize_t got = read(reason, &number, sizeof number);
+    if (got == (ssize_t)sizeof number)
+        fail(argv[1], number, CANNOT_RUN);
+    for (size_t i = 0; i < CALLS; i++)
+        if (table[i].made != 0)
+            fprintf(stderr, "%s %lu\n", table[i].name, table[i].made);
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    fprintf(stderr, "killed by signal %d\n", WTERMSIG(status));
+    return SIGNALLED + WTERMSIG(status);
 }

@@ -1,0 +1,162 @@
+/*
+ * 27 exercise: talk to a TLS server in both directions at once.
+ *
+ * At a terminal, you type a line and want to see the answer before you type
+ * the next one. With a large file, the answer begins to come before the file
+ * has been sent. In both cases a client has to send and to receive at the same
+ * time. You write such a client, over one TLS connection, with a non-blocking
+ * socket that OpenSSL uses itself.
+ *
+ * It is called as `27-tls-event-loop CAFILE NAME HOST PORT`. It connects to
+ * HOST, but demands a certificate for NAME, as in lesson 11. It sends standard
+ * input to the server, and prints what comes from the server. All up to the
+ * connected socket is given. The handshake and the conversation are yours.
+ *
+ * 1. It sends its input, tells the server that the input has ended, and prints
+ *    the answer. It tells the server by close_notify. When the server has sent
+ *    its own close_notify, the program ends with status 0. The input may be
+ *    empty.
+ * 2. It prints the answer to a line before its input has ended.
+ * 3. It prints all that has come, also while nothing is typed. The server may
+ *    send first, and it may send whole records, of up to 16384 bytes each.
+ * 4. It goes on with the answer when its input has ended.
+ * 5. It sends and receives at the same time. The check sends 30 megabytes to a
+ *    server that sends everything back, and does not read while it cannot
+ *    send. It also lets a `write` say that there is no room in the socket.
+ * 6. It prints while the server does not read. This server sends all the time.
+ *    The input has no end.
+ * 7. It sleeps while it waits: in the handshake, while neither side has
+ *    anything, and after its input has ended. It does not wake up at fixed
+ *    times.
+ * 8. It reads no more input while the server does not read. Otherwise it would
+ *    keep all of the input in its memory. It may use less than 6 MB more than
+ *    before, and it sleeps.
+ * 9. It accepts only a server with a valid certificate for NAME. It sends such
+ *    a server nothing of its input, and prints nothing on standard output.
+ * 10. It reports an end without close_notify as an error. It prints what came
+ *    before it. A reset is such an end.
+ * 11. It reports output that cannot be written, and input that cannot be read.
+ *    Examples are a full disk, and a folder as standard input.
+ * 12. It refuses wrong arguments. If their number is wrong, it prints a line
+ *    that begins with `usage:` on standard error, and ends with status 2. If
+ *    PORT is not a number, the status is 1. The part that is given does this.
+ *
+ * What is here compiles and connects. Your part is two functions: shake_hands
+ * and converse.
+ */
+#define _GNU_SOURCE
+
+#include "addr.h"
+#include "deadline.h"
+#include "tls.h"
+
+#include <err.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CONNECT_MS = 10 * 1000 };
+
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 27-tls-event-loop CAFILE NAME HOST PORT\n", out);
+    exit(status);
+}
+
+/* Ends the program, and says why: ssl is the connection, or NULL. */
+static _Noreturn void fail(const char *call, const SSL *ssl) {
+    char reason[TLS_REASON_BYTES];
+    errx(1, "%s: %s", call, tls_explain(ssl, reason));
+}
+
+/* If one of 0, 1 and 2 were closed, a socket would get that number. */
+static void require_standard_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
+/* Returns a socket that is connected to this address, and is non-blocking. Or
+ * it says why that failed, and returns -1. */
+static int try_address(const struct addrinfo *where, struct deadline deadline) {
+    char name[ADDR_TEXT_BYTES];
+    (void)addr_format(where->ai_addr, where->ai_addrlen, name);
+
+    int fd = socket(where->ai_family, where->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        warn("socket %s", name);
+        return -1;
+    }
+    if (deadline_connect(deadline, fd, where->ai_addr, where->ai_addrlen) < 0) {
+        warn("connect %s", name);
+        (void)close(fd); /* it was never connected, so nothing can be lost */
+        return -1;
+    }
+    return fd;
+}
+
+/* Tries the host's addresses in order. Returns a socket that is connected to
+ * the first one that answers, or ends the program if none does. */
+static int connect_to(const char *host, const char *port) {
+    struct deadline deadline = deadline_after(CONNECT_MS);
+    struct addrinfo *list;
+    int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
+    if (error != 0)
+        errx(1, "%s, port %s: %s", host, port, gai_strerror(error));
+
+    int fd = -1;
+    const struct addrinfo *where = list;
+    while (where != NULL && fd < 0) {
+        fd = try_address(where, deadline);
+        where = where->ai_next;
+    }
+    freeaddrinfo(list);
+    if (fd < 0)
+        exit(1); /* try_address has said why */
+    return fd;
+}
+
+/* 1. Call SSL_connect until it has returned 1. What does SSL_get_error say when
+ * it has returned something else? Wait for that with poll. */
+static void shake_hands(SSL *ssl) {
+    (void)ssl; /* delete this line when you use it */
+}
+
+/* 2. Send what comes from standard input, and print what comes from the server,
+ * whichever comes first, until the server has sent close_notify. When may you
+ * wait, and for what? */
+static void converse(SSL *ssl) {
+    (void)ssl; /* delete this line when you use it */
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc != 5)
+        usage(stderr, 2);
+    const char *ca_file = argv[1];
+    const char *name = argv[2];
+    in_port_t number;
+    if (addr_parse_port(argv[4], strlen(argv[4]), 1, &number) < 0)
+        errx(1, "%s is not a port: 1 to 65535", argv[4]);
+    require_standard_streams();
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error */
+
+    SSL_CTX *context = tls_client_context(ca_file, NULL);
+    if (context == NULL)
+        fail(ca_file, NULL);
+    int fd = connect_to(argv[3], argv[4]);
+    SSL *ssl = tls_client(context, fd, name);
+    if (ssl == NULL)
+        fail(name, NULL);
+    shake_hands(ssl);
+    converse(ssl);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    if (close(fd) < 0)
+        err(1, "close");
+    return 0;
+}

@@ -1,0 +1,82 @@
+/*
+ * 30 exercise: a name server for the hosts file.
+ *
+ * Your machine knows some names without any name server: those in
+ * `/etc/hosts`. A colleague has a telephone that cannot read your hosts file,
+ * but it can ask a name server. You write a name server for such a file.
+ *
+ * 1. It says where it listens. It prints the line `listening on
+ *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
+ *    port, and the line has that one.
+ * 2. It answers a question for type A. The reply has the id and the question
+ *    of the message to which it belongs, says that it is a reply, and has a
+ *    record for each IPv4 address of the name. The bit "please ask others"
+ *    (wants recursion) is copied. The reply says that it is authoritative: the
+ *    file is the source, and no copy.
+ * 3. It answers a question for type AAAA. There is a record for each IPv6
+ *    address of the name.
+ * 4. It answers a question for type PTR. The question is for a name such as
+ *    `1.2.0.192.in-addr.arpa`, or one that ends with `ip6.arpa`. There is a
+ *    record for each name that has this address.
+ * 5. It compares names without regard to case. `PRINTER` and `printer` are the
+ *    same name. But the reply has the question exactly as it was asked.
+ * 6. It says that there is no record of this type when the name exists. The
+ *    status is 0 and there are no answers. A name exists if it stands in the
+ *    file, or if it is the name of an address in the file.
+ * 7. It says that there is no such name when the name does not exist. The
+ *    status is 3.
+ * 8. It refuses a question for another class than IN, or for another type than
+ *    the three. The status is 5, and the reply has the question.
+ * 9. It refuses another kind of work. When the message has an operation other
+ *    than 0, the status is 4.
+ * 10. It reports a message that it does not understand. When there is not
+ *    exactly one question, or the question is cut, or its name has a pointer,
+ *    the status is 1. The reply then has the id, and may leave out the
+ *    question.
+ * 11. It sets the bit TC when the reply would have more than 512 bytes. This
+ *    reply has no answers. An OPT record makes no difference: the limit is
+ *    always 512.
+ * 12. It does not answer a reply, or a message of fewer than 12 bytes.
+ *    Otherwise two name servers could talk to each other for ever.
+ * 13. It goes on after all of these. Whatever bytes a client sends, the next
+ *    question is answered.
+ * 14. It reports a file that cannot be read, with status 1. The message says
+ *    why, such as "No such file or directory".
+ * 15. It reports output that cannot be written, with status 1. The reason is
+ *    in words, such as "No space left on device" for a full disk.
+ * 16. It refuses a wrong number of arguments, with status 2. The first line on
+ *    standard error then begins with `usage:`.
+ * 17. It refuses an invalid port, with status 1. A port is a number from 0 to
+ *    65535, in digits alone. You may use `common/dns.h`, which also writes
+ *    messages. Its comments say how.
+ *
+ * What is here compiles, checks its arguments, and answers nothing. Your part
+ * begins in main.
+ */
+#define _GNU_SOURCE
+
+#include "addr.h"
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Noreturn void usage(FILE *out, int status) {
+    fputs("usage: 30-dns-client HOSTS PORT\n", out);
+    exit(status);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        usage(stdout, 0);
+    if (argc != 3)
+        usage(stderr, 2);
+    const char *port = argv[2];
+    in_port_t number;
+    if (addr_parse_port(port, strlen(port), 0, &number) < 0)
+        errx(1, "%s is not a port: 0 to 65535", port);
+
+    /* Your part: read the names in argv[1], listen, and answer. */
+    return 0;
+}

@@ -1,0 +1,549 @@
+#!/usr/bin/env bats
+# bats file_tags=waits
+# The exercise of 28-io-uring-server: echo by io_uring with an idle limit for
+# each client, `28-io-uring-server -i SECONDS PORT`. Each test's name is a
+# requirement, as a learner reads it.
+
+load ../lib/exercise
+
+many=$BUILD/peers/many
+rude=$BUILD/peers/rude
+
+setup() {
+    skip_after_failure
+    need_ring
+}
+
+# serves SECONDS: the answer, with that limit.
+serves() {
+    local hint="open_listener and announce print the line. After it comes a \
+loop around io_uring_enter that never ends."
+    [[ $1 != *.* ]] || hint="SECONDS may have a fraction, such as $1: \
+deadline_parse reads it."
+    answer_serves -i "$1" 0 --hint "$hint"
+    server_pid=$(pid_of server)
+}
+
+# crowd OPTION...: clients of build/peers/many, to their end. Sets status and
+# errors; what they said is in $OUT.
+crowd() {
+    by_hand "$many" "$@" "$PORT"
+    try "$many" -s "$((RANDOM + 1))" "$@" "$PORT"
+    cp "$BATS_TEST_TMPDIR/err" "$BATS_TEST_TMPDIR/crowd"
+    : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
+}
+
+# expect_served [--hint TEXT]: the crowd got back all that it said.
+expect_served() {
+    ((status != 124)) ||
+        fail "clients wait for their bytes, and none come" "$@"
+    ((status == 0)) || fail "clients did not get back what they said" \
+        --show "$(sed 's/^/They said: /' "$BATS_TEST_TMPDIR/crowd" "$OUT")" "$@"
+}
+
+# expect_right --hint TEXT: the crowd heard nothing but what it said. If clients
+# wait in vain, it is for the next expectation to say so.
+expect_right() {
+    ! grep -q "not what was said" "$BATS_TEST_TMPDIR/crowd" ||
+        fail "clients got back other bytes than they said" "$@"
+}
+
+# cpu_time: sets used to the nanoseconds of a processor that the server has had.
+cpu_time() {
+    read -r used _ <"/proc/$server_pid/schedstat"
+}
+
+# is_quiet: for a twentieth of a second it needs no processor to speak of.
+is_quiet() {
+    local begin i
+    cpu_time
+    begin=$used
+    for ((i = 0; i < 18; i++)); do
+        pause
+    done
+    cpu_time
+    ((used - begin < 1000000))
+}
+
+begin_hint="Ask for clients by IORING_OP_ACCEPT with \
+IORING_ACCEPT_MULTISHOT, for each client's input by IORING_OP_RECV with \
+IORING_RECV_MULTISHOT, and send by IORING_OP_SEND, as in io-uring-server.c."
+buffer_hint="Each completion of recv has a buffer of yours. When you have \
+copied or sent what is in it, give it back: write it into the buffer ring, and \
+then move the ring's tail."
+again_hint="A completion without IORING_CQE_F_MORE is the last of its request. \
+If you still want input, ask again. This is so after ENOBUFS, and after you \
+have cancelled the request."
+short_hint="send may take a part of what you give it: its completion says how \
+many bytes. Ask again for the rest, and only then for what came later."
+order_hint="Let the kernel have at most one send of a client at a time. Two \
+that wait for room may overtake each other. What comes in the meantime has to \
+wait in memory of its own: the kernel still reads the memory of a send that has \
+no completion yet."
+timeout_hint="Ask for a timer by IORING_OP_TIMEOUT. When it is over, cancel \
+the requests of the clients whose time is up, and close each of them after the \
+last of its completions. Then ask for the next timer."
+renew_hint="A client's time begins anew with each byte that it sends. A timer \
+may end before the first client's time is up, because that client has spoken: \
+then close nobody, and ask for another timer."
+early_hint="Round milliseconds up. A timer may end before the first client's \
+time is up: look at the clock before you close a client."
+number_hint="deadline_parse knows what is a number of seconds, and \
+number_parse what is a number, such as a port. Both return -1 if it is none: \
+check that."
+list_hint="Look for clients whose time is up after each batch of completions. \
+Keep a list in which a client that has just spoken goes to the end: then the \
+first one has waited longest."
+close_hint="Call close for each client that has gone, after its last \
+completion: also when recv or send has failed."
+
+@test "listens, and says where" {
+    serves 9
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+        fail "nobody answers" --hint "Call listen before you print the line."
+    exec 7>&-
+}
+
+@test "sends back what fifty clients send at once" {
+    serves 9
+    crowd -c 50 -n "$((1 + RANDOM % 60))"
+    expect_right --hint "A completion of recv says in its flags which buffer \
+has the bytes: flags >> IORING_CQE_BUFFER_SHIFT. This must be the number under \
+which you gave that buffer to the kernel."
+    expect_served --hint "$begin_hint"
+}
+
+@test "sends back more messages than it has buffers" {
+    serves 9
+    crowd -c 2 -n "$((1 + RANDOM % 60))" -r 3000
+    expect_served --hint "$buffer_hint"
+}
+
+@test "sends back large amounts" {
+    serves 9
+    crowd -c 20 -n 300000
+    expect_right --hint "$order_hint"
+    expect_served --hint "$again_hint"
+}
+
+# serves_tightly SECONDS: the answer; the kernel has room for a few kilobytes of
+# what it sends to a client. glibc gives memory back to the kernel when it is freed.
+serves_tightly() {
+    need_faults
+    export MALLOC_MMAP_THRESHOLD_=4096
+    faulty+=(FAULT_SEND_BUFFER=1)
+    serves "$1"
+    faulty=()
+}
+
+@test "sends back everything in its order when a client reads late" {
+    serves_tightly 9
+    crowd -c 3 -n 400000 -b 4096
+    expect_right --hint "$order_hint $short_hint"
+    expect_served --hint "$short_hint"
+}
+
+@test "sends back all that came before a client ended its half" {
+    serves 9
+    by_hand "$rude" -n 60000 -o /dev/null connect whole "$PORT"
+    frozen came
+    soon says client 'got *' ||
+        fail "the client has ended its half, and waits for ever" --hint "When \
+recv completes with 0 and everything is sent, close the client: it waits for \
+your end."
+    expect_true "not all of 60000 bytes came back" --hint "A completion of 0 \
+says that the client will send nothing more, not that everything has been sent \
+back. Close the client when its last send is complete." \
+        -- says client 'got 60000 bytes, then end of stream'
+}
+
+came() {
+    start client "$rude" -s "$RANDOM" -n 60000 connect whole "$PORT"
+    until_true in_state 08
+}
+
+# no_sockets_left: all clients have gone.
+no_sockets_left() {
+    expect_true "all clients have gone, and it still has sockets of theirs" \
+        --hint "$close_hint" -- soon holds_sockets "$server_pid" 1
+}
+
+@test "goes on when a client resets its connection, and keeps nothing of clients that have gone" {
+    local grown
+    serves 9
+    # A client that resets without a byte: recv is the call that fails.
+    by_hand "$rude" -c 5 -n 0 connect reset "$PORT"
+    bounded "$rude" -c 5 -n 0 connect reset "$PORT" >/dev/null 2>&1 || true
+    by_hand "$rude" -c 20 -n 3000 connect reset "$PORT"
+    bounded "$rude" -s "$RANDOM" -c 20 -n 3000 connect reset "$PORT" \
+        >/dev/null 2>&1 || true
+    : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
+    by_hand "$many" -c 300 -n 10 -r 5 "$PORT"
+    HAND+=("ls /proc/\$(pgrep $lesson)/fd; grep RssAnon /proc/\$(pgrep $lesson)/status")
+    find_growth come_and_go
+    ((grown < 16)) ||
+        fail "300 clients have come and gone, and it has $grown KiB of memory \
+more than before them" --hint "Free what you have allocated for a client when \
+you close it."
+    next_run
+    serves_tightly 9
+    HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
+    find_growth come_and_leave
+    ((grown < 16)) ||
+        fail "clients have left while bytes for them were unsent, and it has \
+$grown KiB of memory more than before them" --hint "Free the bytes that have not \
+been sent too, when you close their client."
+}
+
+# come_and_go: clients that are served.
+come_and_go() {
+    try "$many" -s "$((RANDOM + 1))" -c 300 -n 10 -r 5 "$PORT"
+    : >"$BATS_TEST_TMPDIR/ending"
+    expect_true "it has ended" --hint "A client that resets its connection \
+makes recv or send fail, for example with ECONNRESET. Close this client, and go \
+on." -- is_running server
+    expect_served --hint "A client that resets its connection makes recv or \
+send fail. Close this client, and go on with the others."
+}
+
+# find_growth COMMAND: sets grown to how many KiB of memory more it has with each
+# of the clients that COMMAND brings. libc may keep the memory of so many for the
+# next ones, and buffers may be used for the first time, so only memory that grows
+# each time is lost. A sanitizer keeps what is freed.
+find_growth() {
+    local before i
+    for i in 1 2 3 4 5 6; do
+        before=$(memory)
+        "$@"
+        no_sockets_left
+        grown=$(($(memory) - before))
+        [[ ! -e $BATS_TEST_TMPDIR/deaf.pid ]] || ! is_running deaf || stop deaf
+        [[ $BUILD != *asan* ]] || grown=0
+        ((grown >= 16 || i == 1)) || break
+    done
+}
+
+# come_and_wait: a client sends and reads nothing, until the server has closed it.
+come_and_wait() {
+    start_deaf 1
+}
+
+# come_and_leave: the same, but they leave.
+come_and_leave() {
+    come_and_wait
+    stop deaf
+}
+
+# start_deaf COUNT: so many clients that send, and do not read. When no client can
+# send any more, or they have ended, we go on.
+start_deaf() {
+    local -a deaf=("$many" -g -c "$1" -n 16000000 -b 4096 "$PORT")
+    local key=$BATS_TEST_TMPDIR/key
+    [[ -p $key ]] || mkfifo "$key"
+    # shellcheck disable=SC2016 # for the other bash to expand
+    start deaf bash -c 'exec "$@" <>"$0"' "$key" "${deaf[@]}"
+    by_hand "sleep 9 | ${deaf[*]}"
+    soon says_or_ended deaf "nothing more fits" || true
+}
+
+@test "serves the others while twenty clients do not read" {
+    serves_tightly 9
+    start_deaf 20
+    crowd -c 10 -n 1000 -r 10
+    expect_served --hint "These twenty must not keep all buffers: copy what is \
+left to send, and give the buffers back. And let io_uring_enter wait for any \
+completion, and not for that of one send."
+}
+
+@test "uses no processor while a client does not read" {
+    serves 9
+    start_deaf 1
+    HAND[1]="time -p ${HAND[1]}"
+    expect_true "this client can take no more, and keeps a processor busy" \
+        --hint "Let io_uring_enter wait for at least one completion, with \
+IORING_ENTER_GETEVENTS. If it does, look for a request that completes at once, \
+and that you ask for again each time: a send with MSG_DONTWAIT, or a recv while \
+no buffer is free." -- soon is_quiet
+}
+
+@test "uses little memory for a client that does not read" {
+    local before after
+    serves_tightly 9
+    crowd -c 20 -n 300000 # now it has used all of its buffers
+    expect_served --hint "$again_hint"
+    HAND=("${HAND[0]}")
+    before=$(memory)
+    start_deaf 1
+    soon is_quiet || true
+    after=$(memory)
+    expect_true "it took $((after - before)) KiB of memory for one client" \
+        --hint "A client that sends and never reads would fill your memory. \
+When much of it is unsent, cancel its recv by IORING_OP_ASYNC_CANCEL, and ask \
+anew when it has taken what you have for it." \
+        -- [ "$((after - before))" -lt 6000 ]
+}
+
+@test "uses no processor when all has been sent back" {
+    serves 9
+    start crowd "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
+    by_hand "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
+    HAND[1]="time -p ${HAND[1]}"
+    soon says crowd 'all is well' ||
+        fail "clients wait for their bytes, and none come" --hint "$again_hint"
+    expect_true "its clients say nothing, and it keeps a processor busy" \
+        --hint "io_uring_enter should wait for at least one completion, with \
+IORING_ENTER_GETEVENTS, and you should take all of them out of the queue." \
+        -- soon is_quiet
+}
+
+memory() {
+    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status" 2>/dev/null ||
+        echo 0 # it has ended
+}
+
+@test "accepts clients again after accept has failed" {
+    local i fd
+    local -a idle=()
+    # shellcheck disable=SC2016 # for the other bash to expand
+    faulty=(bash -c 'ulimit -n 40 && exec "$@"' -)
+    serves 9
+    faulty=()
+    HAND=("(ulimit -n 40; $PROGRAM -i 9 $HAND_PORT)" "timeout 1 $many -i 60 -w \
+$HAND_PORT")
+    for ((i = 0; i < 60; i++)); do
+        exec {fd}<>"/dev/tcp/127.0.0.1/$PORT" || break
+        idle+=("$fd")
+    done
+    soon has_none_left || true
+    for fd in "${idle[@]}"; do
+        exec {fd}>&-
+    done
+    crowd -c 3 -n 10
+    expect_true "it has ended" --hint "When accept fails with EMFILE, go on." \
+        -- is_running server
+    expect_served --hint "A completion without IORING_CQE_F_MORE is the last of \
+its request, so nobody accepts any more: ask for clients again. Pause before \
+that if accept has failed because something had run out."
+}
+
+has_none_left() {
+    local -a all=("/proc/$server_pid/fd"/*)
+    ((${#all[@]} >= 38))
+}
+
+@test "leaves its clients to the ring" {
+    "$BUILD/tests/forbid" accept true 2>/dev/null ||
+        skip "this system forbids no calls"
+    faulty=("$BUILD/tests/forbid"
+        "accept,accept4,recvfrom,recvmsg,sendto,sendmsg")
+    [[ $(uname -m) == x86_64 ]] || faulty[1]="accept4,recvfrom,recvmsg,sendto,sendmsg"
+    serves 9
+    faulty=()
+    crowd -c 10 -n 1000 -r 2
+    expect_served --hint "Here accept, recv and send fail when your program \
+calls them itself. Make a request for each of them: IORING_OP_ACCEPT, \
+IORING_OP_RECV, IORING_OP_SEND."
+}
+
+@test "makes at most one system call for two messages" {
+    local count i
+    need_faults
+    faulty+=(FAULT_COUNT="$BATS_TEST_TMPDIR/count")
+    serves 9
+    faulty=()
+    HAND[0]="strace -fc ${HAND[0]#env }"
+    for i in 1 2 3 4 5; do # a slow machine has smaller batches
+        : >"$BATS_TEST_TMPDIR/count"
+        HAND=("${HAND[0]}")
+        crowd -c 50 -n 10 -r 20
+        expect_served --hint "$begin_hint"
+        count=$(wc -c <"$BATS_TEST_TMPDIR/count")
+        ((count > 500)) || return 0
+    done
+    fail "for 1000 messages it called io_uring_enter $count times" --hint "Take \
+all completions that are in the queue, and make a request for each. Only then \
+call io_uring_enter: one call gives all requests to the kernel, and waits for \
+the next completion."
+}
+
+# lives OPTION...: a crowd with a limit of 0.08 seconds, of whom one is silent.
+# Sets spoke and silent to the milliseconds after which a client was closed that
+# spoke, or that did not; they are empty if none was.
+lives() {
+    crowd -i 1 -w "$@"
+    spoke=$(sed -n 's/^spoke \([0-9]*\) to.*/\1/p
+        s/^closed after \([0-9]*\).*/\1/p' "$OUT")
+    silent=$(sed -n 's/^silent \([0-9]*\) to.*/\1/p' "$OUT")
+}
+
+# expect_closed HINT OPTION...: the silent one of that crowd is closed in time.
+# What was late on a busy machine is tried again.
+expect_closed() {
+    local i spoke silent
+    for i in 1 2 3 4 5; do
+        HAND=("${HAND[0]}")
+        lives "${@:2}"
+        ((status != 124)) || fail "it closes nobody" --hint "$timeout_hint"
+        ((${silent:-999} > 130)) || return 0
+    done
+    fail "the silent one was closed after $silent milliseconds, not 80" \
+        --hint "$1"
+}
+
+@test "closes a client that is silent for SECONDS" {
+    serves 0.08
+    expect_closed "$timeout_hint"
+    no_sockets_left
+    next_run
+    local grown
+    serves_tightly 0.05
+    HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
+    find_growth come_and_wait
+    ((grown < 16)) ||
+        fail "clients were closed while bytes for them were unsent, and it has \
+$grown KiB of memory more than before them" --hint "Free the bytes that have not \
+been sent, also when you close a client because its time is up."
+}
+
+@test "gives a client its time anew when it sends something" {
+    local spoke silent
+    serves 0.08
+    lives -c 1 -n 1 -r 50 -d 2
+    [[ $spoke ]] || expect_served --hint "$renew_hint"
+    expect_true "a client was closed after $spoke milliseconds, not 80" \
+        --hint "$renew_hint" -- [ "$spoke" -ge 79 ]
+    expect_true "a client was closed after ${silent:-0} milliseconds, not 80" \
+        --hint "$early_hint" -- [ "${silent:-80}" -ge 79 ]
+}
+
+@test "closes a silent client also while others send" {
+    serves 0.08
+    expect_closed "$list_hint" -c 1 -n 1 -r 50 -d 2
+}
+
+# What it is told of has been so for 40 milliseconds. In this time a client comes
+# whose descriptor may be that of one whose time is up.
+@test "does not take a new client for one that it has closed" {
+    local heard served=0 failed=0
+    while ((served < 2 && failed < 2)); do # a busy machine may be late
+        next_run
+        need_faults
+        faulty+=(FAULT_LATE=40)
+        serves 0.1
+        faulty=()
+        exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+            fail "nobody answers" --hint "$begin_hint"
+        sleep 0.16
+        exec 8<>"/dev/tcp/127.0.0.1/$PORT" ||
+            fail "nobody answers" --hint "$begin_hint"
+        echo hello >&8
+        if read -rt 1 heard <&8 2>/dev/null && [[ $heard == hello ]]; then
+            served=$((served + 1))
+        else
+            failed=$((failed + 1))
+        fi
+        exec 7>&- 8>&-
+        expect_true "it has ended" --hint "$close_hint" -- is_running server
+    done
+    by_hand "bash -c 'exec 7<>/dev/tcp/127.0.0.1/$HAND_PORT; sleep 0.16; \
+exec 8<>/dev/tcp/127.0.0.1/$HAND_PORT; echo hello >&8; cat <&8'"
+    ((failed < 2)) || fail "a new client was not served, just after another was \
+closed" --hint "A completion for the old client came when its descriptor was \
+already the new client's. Close a descriptor only when all requests for it have \
+had their last completion."
+}
+
+@test "sleeps while nothing happens" {
+    serves 30
+    by_hand "bash -c 'sleep 9 </dev/tcp/127.0.0.1/$HAND_PORT' &"
+    by_hand "sleep 3; grep ^voluntary /proc/\$(pgrep $lesson)/status"
+    expect_sleep "without a client"
+    crowd -c 1 -n 1
+    expect_served --hint "$begin_hint"
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+        fail "nobody answers" --hint "$begin_hint"
+    expect_sleep "while its client is silent"
+    exec 7>&-
+}
+
+# expect_sleep WHEN: it wakes at most once within a tenth of a second.
+expect_sleep() {
+    local i try before
+    for try in 1 2 3; do
+        soon is_quiet || true
+        before=$(switches)
+        for ((i = 0; i < 40; i++)); do
+            pause
+        done
+        (($(switches) > before + 1)) || return 0
+    done
+    fail "it wakes $1, and nothing has happened" --hint "Do not let a timer \
+tick: ask for one that ends when the first client's time is up, and for none \
+while there is no client."
+}
+
+switches() {
+    awk '/^voluntary/ { print $2 }' "/proc/$server_pid/status"
+}
+
+@test "does no more work for a request when 2500 clients are silent" {
+    local i cost alone
+    (($(ulimit -Hn) >= 3000)) || skip "this system allows no 3000 descriptors"
+    serves 60
+    # Alone, and at once after that in a crowd: the machine is not always equally
+    # fast.
+    for i in 1 2 3 4 5; do
+        find_cost 0
+        alone=$cost
+        find_cost 2500
+        ((cost > alone * 2)) || return 0
+    done
+    HAND=("time -p ${HAND[0]}" "$many -i 2500 -c 1 -n 1 -r 20000 $HAND_PORT")
+    fail "a request takes $alone ns, and $cost when 2500 others are silent" \
+        --hint "On each turn you look at each client, to see whose time is up. \
+Keep a list in the order in which they spoke: then you only need to look at the \
+first."
+}
+
+# find_cost IDLE: sets cost to the nanoseconds that a request costs the server
+# beside so many silent clients.
+find_cost() {
+    HAND=("${HAND[0]}")
+    crowd -i "$1" -c 1 -n 1 -r 600 -p "$server_pid"
+    expect_served --hint "$begin_hint"
+    read -r cost <"$OUT"
+}
+
+@test "says so if there is no io_uring, with status 1" {
+    "$BUILD/tests/forbid" io_uring_setup true 2>/dev/null ||
+        skip "this system forbids no calls"
+    by_hand "$BUILD/tests/forbid" io_uring_setup "$PROGRAM" -i 1 "$HAND_PORT"
+    run_answer "$BUILD/tests/forbid" io_uring_setup "$PROGRAM" -i 1 0
+    expect_end --hint "io_uring_setup returns -1 if it is forbidden: check that."
+    expect_status 1 --hint "io_uring_setup returns -1 if it is forbidden. Say so \
+with err, which ends the program with status 1."
+    expect_stderr "*io_uring*" --hint "Say on standard error which call has \
+failed: io_uring_setup."
+}
+
+@test "refuses an invalid number of seconds or an invalid port, with status 1" {
+    local arguments
+    for arguments in "0 0" "x 0" "86401 0" "1 65536" "1 80x"; do
+        # shellcheck disable=SC2086 # two words
+        answer -i $arguments
+        expect_end --hint "$number_hint"
+        expect_status 1 --hint "$number_hint"
+        expect_stderr "?*" --hint "Say on standard error what is wrong."
+    done
+}
+
+@test "refuses other arguments, with status 2" {
+    local arguments
+    for arguments in "0" "-i 1" "-x 1 0" "-i 1 0 0"; do
+        # shellcheck disable=SC2086 # several words
+        answer $arguments
+        expect_end --hint "$usage_hint"
+        expect_status 2 --hint "$usage_hint"
+        expect_stderr "usage: *" --hint "$usage_hint"
+    done
+}

@@ -1,0 +1,794 @@
+#!/usr/bin/env bats
+# 31-http-client [-C CAFILE] [-i] [-o FILE] [-t SECONDS] URL: fetches what a URL
+# names. What its parsers make of each byte, tests/workbook/http.bats has.
+
+load ../lib/common
+load ../lib/clock
+
+client=$BUILD/31-http-client
+pages=$BUILD/peers/pages
+rude=$BUILD/peers/rude-http
+certs=build/certs
+page=$BATS_TEST_TMPDIR/page
+
+# serve_pages [OPTION...]: our web server, at $PORT.
+serve_pages() {
+    start_server pages "$pages" "$@" 0
+}
+
+# get PATH [OPTION...]: the client fetches that page from $PORT.
+get() {
+    try "${faulty[@]}" "$client" "${@:2}" "http://127.0.0.1:$PORT$1"
+}
+faulty=()
+
+# expect_page TEXT: it went well, and this is what came.
+expect_page() {
+    expect_result 0 ""
+    expect_output --text "$1"
+}
+
+# expect_requests TARGET...: the server has got these, in this order; a
+# `connected` stands where a connection began.
+expect_requests() {
+    until_true has_requests "$*" || true
+    expect_equal requests "$*" "$(requests)"
+}
+
+has_requests() {
+    [[ $(requests) == "$1" ]]
+}
+
+requests() {
+    sed -nE 's/^GET ([^ ]*) HTTP.*/\1/p; /^connected/p' \
+        "$BATS_TEST_TMPDIR/pages.out" | paste -sd ' '
+}
+
+# expect_only FILE...: these files are in the folder of the test's pages, and no
+# others.
+expect_only() {
+    expect_equal files "$*" "$(cd "$BATS_TEST_TMPDIR/files" && echo *)"
+}
+
+@test "31-http-client prints a page, and asks for it in four lines" {
+    serve_pages
+    get /hello
+    expect_page 'hello\n'
+    expect_lines pages "listening on *" connected 'GET /hello HTTP/1.1' \
+        "Host: 127.0.0.1:$PORT" 'User-Agent: 31-http-client' 'Accept: \*/\*'
+}
+
+@test "31-http-client -i prints the head first, as it came" {
+    serve_pages
+    get /hello -i
+    expect_page 'HTTP/1.1 200 OK\nContent-Type: text/plain\nContent-Length: 6\n\nhello\n'
+    get /early -i
+    expect_page 'HTTP/1.1 200 OK\nContent-Type: text/plain\nContent-Length: 6\n\nhello\n'
+    get /old -i
+    expect_page 'HTTP/1.1 200 OK\nContent-Type: text/plain\nContent-Length: 6\n\nhello\n'
+    start_server peer "$rude" serve escape-in-value
+    get / -i
+    expect_page 'HTTP/1.1 200 OK\nX-A: ?[2J\nContent-Length: 6\n\nhello\n'
+}
+
+@test "31-http-client reads bodies with a length, in chunks, and up to the end" {
+    local size
+    serve_pages
+    get /chunks
+    expect_page 'This came in three chunks.\n'
+    get /end
+    expect_page 'This is all.\n'
+    for size in 0 1 65535 65536 65537 3000000; do
+        get "/bytes?$size"
+        expect_result 0 ""
+        expect_equal "bytes of $size" "$size" "$(wc -c <"$OUT")"
+        mv "$OUT" "$BATS_TEST_TMPDIR/bytes"
+        get "/many?$size"
+        expect_result 0 ""
+        expect_output "$BATS_TEST_TMPDIR/bytes"
+    done
+}
+
+@test "31-http-client reads what comes in pieces of one byte" {
+    need_faults
+    serve_pages
+    faulty+=('FAULT_SHORT=recv,send')
+    get /chunks
+    expect_page 'This came in three chunks.\n'
+    get /old
+    expect_page 'hello\n'
+}
+
+@test "31-http-client takes a status of 200 to 299 for a success" {
+    local code
+    serve_pages
+    for code in 200 201 205 299; do
+        get "/status?$code"
+        expect_page 'So it is.\n'
+    done
+    get '/status?204'
+    expect_page ''
+    for code in 206 300 304 400 404 500 503 999; do
+        get "/status?$code" -o "$page"
+        expect_equal "status of $code" 1 "$status"
+        [[ $errors == "31-http-client: 127.0.0.1: $code "* ]]
+        expect_output --text ''
+        [[ ! -e $page ]]
+    done
+    get /nothing
+    expect_result 1 "31-http-client: 127.0.0.1: 404 Not Found"
+    expect_output --text 'There is no such page.\n'
+}
+
+@test "31-http-client follows redirects of every kind, over one connection" {
+    local code url
+    for code in 301 302 303 307 308; do
+        serve_pages
+        for url in /hello hello ./a/../hello "//127.0.0.1:$PORT/hello" \
+            "http://127.0.0.1:$PORT/hello#there"; do
+            get "/$code?$url"
+            expect_page 'hello\n'
+        done
+        expect_equal connections 5 \
+            "$(grep -c connected "$BATS_TEST_TMPDIR/pages.out")"
+        stop pages
+    done
+    serve_pages
+    get /old
+    expect_requests connected /old /hello
+    get '/300?/hello'
+    expect_equal status 1 "$status"
+    get '/304?/hello'
+    expect_equal status 1 "$status"
+}
+
+@test "31-http-client follows ten redirects, and not eleven" {
+    serve_pages
+    get '/count?10'
+    expect_page 'hello\n'
+    get '/count?11'
+    expect_result 1 "31-http-client: 127.0.0.1: more than 10 redirects"
+    expect_output --text ''
+    get /round
+    expect_result 1 "31-http-client: 127.0.0.1: more than 10 redirects"
+}
+
+@test "31-http-client goes on at another server, over another connection" {
+    local first
+    serve_pages
+    first=$PORT
+    start_server other "$pages" 0
+    try "$client" "http://127.0.0.1:$first/to?http://127.0.0.1:$PORT/hello"
+    expect_page 'hello\n'
+    expect_requests connected "/to?http://127.0.0.1:$PORT/hello"
+    says other connected
+}
+
+@test "31-http-client asks again if the server has left, or resets" {
+    serve_pages
+    get /leave
+    expect_page 'hello\n'
+    expect_requests connected /leave connected /hello
+    get /reset
+    expect_page 'hello\n'
+    expect_requests connected /leave connected /hello \
+        connected /reset /hello connected /hello
+}
+
+@test "31-http-client asks only once over a new connection" {
+    local face
+    for face in nothing only-continue; do
+        start_server peer "$rude" serve "$face"
+        get /
+        expect_result 1 "31-http-client: 127.0.0.1: it has ended without a reply"
+        stop peer
+    done
+}
+
+@test "31-http-client follows no redirect that it should not" {
+    local url
+    serve_pages
+    while IFS='|' read -r url said; do
+        get "/to?$url"
+        expect_result 1 "31-http-client: 127.0.0.1: a redirect that we cannot \
+follow: $said"
+    done <<'END'
+ftp://127.0.0.1/|it does not begin with http:// or https://
+file:///etc/passwd|it does not begin with http:// or https://
+javascript:alert|it does not begin with http:// or https://
+http://user@127.0.0.1/|it has a user name
+http://127.0.0.1:0/|its port is not a number from 1 to 65535
+http:///hello|it has no host
+END
+}
+
+@test "31-http-client -o writes the file when the body is whole" {
+    local mask
+    mkdir "$BATS_TEST_TMPDIR/files"
+    page=$BATS_TEST_TMPDIR/files/page
+    serve_pages
+    get /hello -o "$page"
+    expect_page ''
+    expect_output --text 'hello\n' --in "$page"
+    expect_only page
+    get /chunks -i -o "$page"
+    expect_output --text 'This came in three chunks.\n' --in "$page"
+    expect_output --text 'HTTP/1.1 200 OK\nContent-Type: text/plain\nTransfer-Encoding: chunked\n\n'
+    for mask in 022 077 000; do
+        rm "$page"
+        (umask "$mask" && get /hello -o "$page")
+        expect_equal "mode with $mask" "$(printf %o $((0666 & ~mask)))" \
+            "$(stat -c %a "$page")"
+    done
+    get /old -o "$page"
+    expect_output --text 'hello\n' --in "$page"
+}
+
+@test "31-http-client -o leaves the old file, and no other, when it fails" {
+    local path
+    mkdir "$BATS_TEST_TMPDIR/files"
+    page=$BATS_TEST_TMPDIR/files/page
+    echo old >"$page"
+    serve_pages
+    for path in /cut /two-lengths /nothing /round; do
+        get "$path" -o "$page"
+        expect_equal "status of $path" 1 "$status"
+        expect_output --text 'old\n' --in "$page"
+        expect_only page
+    done
+    get /cut -o "$page"
+    expect_result 1 "31-http-client: 127.0.0.1: the body is cut"
+    # A cut page that goes to standard output is shown as far as it came.
+    get /cut
+    expect_equal "bytes shown" 400 "$(wc -c <"$OUT")"
+}
+
+@test "31-http-client -o says when it cannot write the file" {
+    local long
+    mkdir "$BATS_TEST_TMPDIR/files"
+    page=$BATS_TEST_TMPDIR/files/page
+    serve_pages
+    get /hello -o "$BATS_TEST_TMPDIR/no/page"
+    [[ $errors == "31-http-client: $BATS_TEST_TMPDIR/no/page."??????": No such \
+file or directory" ]]
+    expect_equal status 1 "$status"
+    get /hello -o "$BATS_TEST_TMPDIR/files"
+    expect_result 1 "31-http-client: $BATS_TEST_TMPDIR/files: it is there, and \
+is not a regular file"
+    get /hello -o /dev/null
+    expect_result 1 "31-http-client: /dev/null: it is there, and is not a \
+regular file"
+    [[ -c /dev/null ]]
+    printf -v long '%5000s' ''
+    get /hello -o "${long// /a}"
+    expect_result 1 "31-http-client: ${long// /a}: the name is too long"
+    echo old >"$page"
+    run -1 --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 1; "$@"' - \
+        "$client" -o "$page" "http://127.0.0.1:$PORT/bytes?200000"
+    expect_equal said "31-http-client: $page: File too large" "$stderr"
+    expect_output --text 'old\n' --in "$page"
+    expect_only page
+}
+
+@test "31-http-client says so when standard output is full, gone or closed" {
+    serve_pages
+    run -1 --separate-stderr bash -c '"$@" >/dev/full' - \
+        "$client" "http://127.0.0.1:$PORT/hello"
+    expect_equal full "31-http-client: standard output: No space left on device" \
+        "$stderr"
+    run -1 --separate-stderr bash -c '"$@" >/dev/full' - \
+        "$client" "http://127.0.0.1:$PORT/bytes?900000"
+    expect_equal full "31-http-client: standard output: No space left on device" \
+        "$stderr"
+    run -1 --separate-stderr bash -c '
+        exec 7> >(:)
+        wait $!
+        "$@" >&7' - "$client" "http://127.0.0.1:$PORT/hello"
+    expect_equal gone "31-http-client: standard output: Broken pipe" "$stderr"
+    run -1 --separate-stderr bash -c '"$@" >&-' - \
+        "$client" "http://127.0.0.1:$PORT/hello"
+    expect_equal closed "31-http-client: descriptor 1: Bad file descriptor" \
+        "$stderr"
+}
+
+@test "31-http-client refuses wrong arguments, and URLs that it cannot fetch" {
+    local bad said usage="usage: 31-http-client [-C CAFILE] [-i] [-o FILE] \
+[-t SECONDS] URL"
+    try "$client"
+    expect_result 2 "$usage"
+    try "$client" http://a http://b
+    expect_result 2 "$usage"
+    try "$client" -o
+    [[ $errors == *"$usage" ]]
+    expect_equal status 2 "$status"
+    try "$client" -x http://a
+    [[ $errors == *"$usage" ]]
+    for bad in 0 -1 nan 1x '' 86401; do
+        try "$client" -t "$bad" http://127.0.0.1:1
+        expect_result 1 "31-http-client: $bad is not a number of seconds up to \
+a day"
+    done
+    while IFS='|' read -r bad said; do
+        try "$client" "$(printf '%b' "$bad")"
+        expect_result 1 "31-http-client: not a URL that we can fetch: $said"
+    done <<'END'
+|it does not begin with http:// or https://
+example.com|it does not begin with http:// or https://
+http://a/b c|it has a blank
+http://a/b\nEvil: yes|it has a control character
+http://a/ü|it has a character that must be escaped
+http://a/%2|it has a % without two digits behind it
+http://bank.example@evil.example/|it has a user name
+http://a:99999/|its port is not a number from 1 to 65535
+http://[::1/|its address has no closing bracket
+END
+}
+
+# nobody refuse|swallow: PORT is one where every SYN is refused, or none is
+# answered.
+nobody() {
+    start nobody "$BUILD/peers/rude" "$1"
+    wait_for nobody '* on *'
+    port_of nobody
+}
+
+@test "31-http-client says why it cannot connect" {
+    nobody refuse
+    get /
+    expect_result 1 "31-http-client: connect 127.0.0.1 port $PORT: Connection \
+refused"
+    stop nobody
+    nobody swallow
+    get / -t 0.2
+    expect_result 1 "31-http-client: connect 127.0.0.1 port $PORT: Connection \
+timed out"
+    need_faults
+    try "${faulty[@]/faults/names}" NAMES=host=127.0.0.1 "$client" http://nobody/
+    expect_result 1 "31-http-client: nobody: Name or service not known"
+}
+
+# stalled FACE: a server that does not send all, and a deadline of 0.2 seconds.
+stalled() {
+    start_server peer "$rude" serve "$1"
+    timed "$client" -t 0.2 "http://127.0.0.1:$PORT/"
+}
+
+@test "31-http-client has one deadline for all of it" {
+    local face
+    for face in silent stall-head stall-body stall-chunk; do
+        measured 19 60 stalled "$face"
+        expect_result 1 "31-http-client: recv from 127.0.0.1: Connection timed \
+out"
+        stop peer
+    done
+    # Each byte comes in time, and all of them do not.
+    start_server peer "$rude" serve dribble
+    get / -t 0.02
+    expect_result 1 "31-http-client: recv from 127.0.0.1: Connection timed out"
+}
+
+@test "31-http-client names the call that failed" {
+    local call said
+    serve_pages
+    need_faults
+    while read -r call said; do
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=5 \
+            "$client" "http://127.0.0.1:$PORT/hello"
+        expect_result 1 "31-http-client: $said 127.0.0.1: Input/output error"
+    done <<'END'
+recv recv from
+send send to
+END
+    for call in socket connect; do
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=5 \
+            "$client" "http://127.0.0.1:$PORT/hello"
+        expect_result 1 "31-http-client: connect 127.0.0.1 port $PORT: \
+Input/output error"
+    done
+    # A kept connection that fails is no reason to give up: see above.
+    try "${faulty[@]}" FAULT_CALL=send FAULT_AT=2 FAULT_ERRNO=32 \
+        "$client" "http://127.0.0.1:$PORT/old"
+    expect_page 'hello\n'
+    try "${faulty[@]}" FAULT_CALL=poll FAULT_ERRNO=4 \
+        "$client" "http://127.0.0.1:$PORT/old"
+    expect_page 'hello\n'
+}
+
+# Over TLS.
+
+# serve_secure [CERTIFICATE]: the same pages, by HTTPS.
+serve_secure() {
+    [[ -e $certs/table ]] || skip "no certificates: openssl is not installed"
+    local name=${1:-good-address}
+    serve_pages -s "$certs/$name.pem" "$certs/$name.key"
+}
+
+get_secure() {
+    try "$client" -C "$certs/root.pem" "${@:2}" "https://127.0.0.1:$PORT$1"
+}
+
+@test "31-http-client fetches over TLS, and keeps the connection" {
+    serve_secure
+    get_secure /hello
+    expect_page 'hello\n'
+    get_secure /many?300000
+    expect_result 0 ""
+    expect_equal bytes 300000 "$(wc -c <"$OUT")"
+    get_secure /end
+    expect_page 'This is all.\n'
+    get_secure /old
+    expect_page 'hello\n'
+    expect_requests connected /hello connected '/many?300000' connected /end \
+        connected /old /hello
+    get_secure /leave
+    expect_page 'hello\n'
+    get_secure /reset
+    expect_page 'hello\n'
+}
+
+@test "31-http-client believes no server without a good certificate" {
+    serve_secure
+    try "$client" "https://127.0.0.1:$PORT/hello"
+    expect_equal status 1 "$status"
+    [[ $errors == "31-http-client: SSL_connect 127.0.0.1: not believed: "* ]]
+    expect_output --text ''
+    stop pages
+    serve_secure good-other # for another name
+    get_secure /hello
+    expect_result 1 "31-http-client: SSL_connect 127.0.0.1: not believed: IP \
+address mismatch"
+    run ! grep -q GET "$BATS_TEST_TMPDIR/pages.out"
+    try "$client" -C "$BATS_TEST_TMPDIR/none.pem" "https://127.0.0.1:$PORT/"
+    expect_equal status 1 "$status"
+    [[ $errors == "31-http-client: SSL_CTX_new 127.0.0.1: "* ]]
+}
+
+@test "31-http-client follows from http to https, and never back" {
+    local plain
+    start_server plain "$pages" 0
+    plain=$PORT
+    serve_secure
+    try "$client" -C "$certs/root.pem" \
+        "http://127.0.0.1:$plain/to?https://127.0.0.1:$PORT/hello"
+    expect_page 'hello\n'
+    get_secure "/to?http://127.0.0.1:$plain/hello"
+    expect_result 1 "31-http-client: 127.0.0.1: a redirect from https to http"
+    expect_output --text ''
+    expect_equal connections 1 "$(grep -c connected "$BATS_TEST_TMPDIR/plain.out")"
+}
+
+@test "31-http-client reports a body over TLS that ends without close_notify" {
+    [[ -e $certs/table ]] || skip "no certificates: openssl is not installed"
+    printf 'HTTP/1.1 200 OK\r\n\r\nhello\n' >"$BATS_TEST_TMPDIR/reply"
+    start_server peer "$BUILD/peers/rude-tls" -c 2 -f "$BATS_TEST_TMPDIR/reply" \
+        honest "$certs/good-address.pem" "$certs/good-address.key"
+    get_secure /
+    expect_page 'hello\n'
+    start_server peer2 "$BUILD/peers/rude-tls" -f "$BATS_TEST_TMPDIR/reply" \
+        cut "$certs/good-address.pem" "$certs/good-address.key"
+    get_secure / -o "$page"
+    expect_equal status 1 "$status"
+    [[ $errors == "31-http-client: SSL_read 127.0.0.1: "* ]]
+    [[ ! -e $page ]]
+}
+
+# Bad replies. This is the verdict of two clients on each face of rude-http:
+# FACE|STATUS OF CURL 7.88|WHAT WE SAY, which is nothing where we fetch the page.
+# Where the status of curl is 0, and we refuse the reply, curl has fetched it.
+# "recv from" stands for a call that failed; all else is said of 127.0.0.1.
+verdicts() {
+    cat <<'END'
+good|0|
+dribble|0|
+stays-open|0|
+lf-only|0|
+no-reason|0|
+empty-reason|0|
+long-reason|0|
+version-1.0|0|
+version-1.9|1|
+small-names|0|
+no-blank|0|
+many-blanks|0|
+folded|0|
+folded-length|8|
+empty-value|0|
+eight-bits|0|
+escape-in-value|0|
+continue|0|
+hundred-hints|0|
+until-end|0|
+until-end-close|0|
+no-fields|0|
+length-0|0|
+length-zeros|0|
+same-length-twice|0|
+same-length-listed|0|
+more-than-length|0|
+second-reply|0|
+no-content|0|
+no-content-with-body|0|
+chunks|0|
+chunks-dribble|0|
+chunks-lf|0|the body has a chunk size whose line has no CR
+chunks-capitals|0|
+chunk-extension|0|
+chunk-blank|0|
+chunk-trailer|0|
+chunks-and-length|0|
+many-chunks|0|
+fields-199|0|
+head-60000|0|
+not-found|22|404 Not Found
+status-299|0|
+status-999|22|999 What
+escape-in-reason|22|404 ?[2JGone
+moved-nowhere|0|302 Found
+nothing|52|it has ended without a reply
+reset-at-once|56|recv from: Connection reset by peer
+silent|28|recv from: Connection timed out
+cut-in-version|52|the head of the reply is cut
+cut-in-status|52|the head of the reply is cut
+cut-in-field|0|the head of the reply is cut
+cut-before-empty-line|18|the head of the reply is cut
+cut-in-continue|52|the head of the reply is cut
+only-continue|52|it has ended without a reply
+cut-body|18|the body is cut
+cut-empty-body|18|the body is cut
+reset-body|56|recv from: Connection reset by peer
+reset-until-end|56|recv from: Connection reset by peer
+stall-head|28|recv from: Connection timed out
+stall-body|28|recv from: Connection timed out
+stall-chunk|28|recv from: Connection timed out
+cut-chunk-size|18|the body is cut
+cut-chunk|18|the body is cut
+cut-behind-chunk|18|the body is cut
+cut-before-last-chunk|18|the body is cut
+cut-last-chunk|18|the body is cut
+cut-trailer|18|the body is cut
+no-end-of-trailer|18|the body is cut
+no-http|1|the reply has no HTTP/1 in its first line
+another-protocol|1|the reply has no HTTP/1 in its first line
+http-2|0|the reply has no HTTP/1 in its first line
+version-2.0|0|the reply has no HTTP/1 in its first line
+version-1.|1|the reply has no HTTP/1 in its first line
+version-1.11|1|the reply has no HTTP/1 in its first line
+version-small|0|the reply has no HTTP/1 in its first line
+icy|1|the reply has no HTTP/1 in its first line
+status-20|1|the reply has a status that is not a number of three digits
+status-2000|1|the reply has a status that is not a number of three digits
+status-099|1|the reply has a status that is not a number of three digits
+status-2x0|1|the reply has a status that is not a number of three digits
+status-negative|1|the reply has a status that is not a number of three digits
+no-status|1|the reply has a status that is not a number of three digits
+two-blanks|0|the reply has a status that is not a number of three digits
+blank-first|1|the reply has no HTTP/1 in its first line
+empty-line-first|1|the reply has no HTTP/1 in its first line
+switching-protocols|0|it wants another protocol
+part-not-asked-for|0|206 Partial Content
+no-colon|8|the reply has a line without a colon
+blank-before-colon|0|the reply has a space before a colon
+no-name|0|the reply has a wrong name of a field
+blank-in-name|0|the reply has a wrong name of a field
+folded-first|43|the reply has a line that begins with a blank
+cr-in-value|0|the reply has a CR that ends no line
+cr-before-cr-lf|0|the reply has a CR that ends no line
+nul-in-value|8|the reply has a NUL
+nul-in-name|8|the reply has a NUL
+fields-201|0|the reply has too many fields
+head-too-long|0|the reply has a head that is too long
+endless-head|56|the reply has too many fields
+endless-line|27|the reply has a head that is too long
+endless-first-line|1|the reply has a head that is too long
+two-lengths|0|the reply has two different lengths
+lengths-listed|0|the reply has two different lengths
+length-plus|0|the reply has a Content-Length that is not a number
+length-minus|8|the reply has a Content-Length that is not a number
+length-empty|8|the reply has a Content-Length that is not a number
+length-word|8|the reply has a Content-Length that is not a number
+length-x|0|the reply has a Content-Length that is not a number
+length-hex|0|the reply has a Content-Length that is not a number
+length-point|0|the reply has a Content-Length that is not a number
+length-two-words|0|the reply has a Content-Length that is not a number
+length-2-64|0|the reply has a Content-Length that is not a number
+length-huge|0|the body is cut
+length-comma|0|
+coding-unknown|61|the reply has an unknown Transfer-Encoding
+coding-not-last|61|the reply has an unknown Transfer-Encoding
+chunked-twice|0|the reply has an unknown Transfer-Encoding
+coding-empty|0|the reply has an unknown Transfer-Encoding
+coding-xchunked|61|the reply has an unknown Transfer-Encoding
+chunk-no-size|56|the body has a chunk size that is not a number
+chunk-word|56|the body has a chunk size that is not a number
+chunk-0x6|43|the body has a chunk size that is not a number
+chunk-plus|56|the body has a chunk size that is not a number
+chunk-minus|56|the body has a chunk size that is not a number
+chunk-blank-first|56|the body has a chunk size that is not a number
+chunk-overflow|56|the body has a chunk size that is too large
+chunk-17-digits|56|the body has a chunk size that is too large
+chunk-huge|56|the body is cut
+chunk-too-long|56|the body has a chunk that is longer than its size
+chunk-too-short|0|the body has a chunk that is longer than its size
+chunk-cr|18|the body has a CR that ends no line
+chunk-cr-behind|56|the body has a chunk that is longer than its size
+chunk-no-end-of-line|56|the body has a chunk that is longer than its size
+endless-size|56|the body has a line between chunks that is too long
+endless-extension|28|the body has a line between chunks that is too long
+endless-trailer|28|the body has a trailer that is too long
+moved-round|47|more than 10 redirects
+moved-empty|0|more than 10 redirects
+moved-to-a-file|1|a redirect that we cannot follow: it does not begin with http:// or https://
+moved-to-ftp|7|a redirect that we cannot follow: it does not begin with http:// or https://
+moved-to-port-0|7|a redirect that we cannot follow: its port is not a number from 1 to 65535
+moved-to-port-65536|3|a redirect that we cannot follow: its port is not a number from 1 to 65535
+moved-to-no-host|6|a redirect that we cannot follow: it has no host
+END
+}
+
+# reason_of WHAT: sets reason to all that is said then.
+reason_of() {
+    reason=
+    case $1 in
+    '') ;;
+    'recv from: '*) reason="31-http-client: recv from 127.0.0.1:${1#*:}" ;;
+    *) reason="31-http-client: 127.0.0.1: $1" ;;
+    esac
+}
+
+# differs_from_curl FACE: we and curl judge this face in different ways, and why.
+differs_from_curl() {
+    case $1 in
+    # Each number behind the point is HTTP/1: RFC 9110, section 2.5.
+    version-1.9) ;;
+    # A folded line counts as blanks, in every field: RFC 9112, section 5.2.
+    folded-length) ;;
+    *) return 1 ;;
+    esac
+}
+
+@test "31-http-client judges each bad reply as it should" {
+    local face said reason faces=''
+    while IFS='|' read -r face _ said; do
+        faces+="$face"$'\n'
+        reason_of "$said"
+        start_server "$face" "$rude" serve "$face"
+        try "$client" -t 0.3 "http://127.0.0.1:$PORT/"
+        expect_equal "what is said of $face" "$reason" "$errors"
+        expect_equal "status of $face" "$((${#reason} > 0))" "$status"
+        stop "$face"
+    done < <(verdicts)
+    expect_equal faces "$("$rude" faces)" "${faces%$'\n'}"
+    expect_equal "how many, as the text says" 144 "$("$rude" faces | wc -l)"
+}
+
+@test "31-http-client fetches nothing that curl refuses, and gives the same bytes" {
+    local face said
+    skip_unless curl
+    while IFS='|' read -r face _ said; do
+        if [[ -n $said ]] || differs_from_curl "$face"; then
+            continue
+        fi
+        start_server "$face" "$rude" serve "$face"
+        try "$client" -t 2 "http://127.0.0.1:$PORT/"
+        mv "$OUT" "$BATS_TEST_TMPDIR/ours"
+        try curl -gsSfL --noproxy '*' -m 2 "http://127.0.0.1:$PORT/"
+        expect_equal "curl's status of $face" 0 "$status"
+        expect_output "$BATS_TEST_TMPDIR/ours"
+        stop "$face"
+    done < <(verdicts)
+}
+
+# Strangers.
+
+# make_files: a folder with files of many sizes, and one in a folder below.
+make_files() {
+    local size
+    files=$BATS_TEST_TMPDIR/root
+    mkdir -p "$files/below"
+    for size in 0 1 4095 65536 1000001; do
+        head -c "$size" /dev/urandom >"$files/$size.bin"
+    done
+    echo inside >"$files/below/index.html"
+}
+
+# fetch_files: the client gets each file from $PORT, as it is, and follows the
+# redirect of a folder without a slash. If there is curl, it gets the same.
+fetch_files() {
+    local path
+    for path in 0.bin 1.bin 4095.bin 65536.bin 1000001.bin; do
+        get "/$path" -o "$page"
+        expect_result 0 ""
+        cmp "$files/$path" "$page"
+    done
+    get /below
+    expect_page 'inside\n'
+    get /no/such
+    expect_equal status 1 "$status"
+    [[ $errors == "31-http-client: 127.0.0.1: 404 "* ]]
+    command -v curl >/dev/null || return 0
+    cp "$OUT" "$BATS_TEST_TMPDIR/ours"
+    try curl -sSL --noproxy '*' -A 31-http-client "http://127.0.0.1:$PORT/no/such"
+    expect_output "$BATS_TEST_TMPDIR/ours"
+}
+
+# serve_python ADDRESS: python3's web server with these files.
+serve_python() {
+    start python python3 -u -m http.server -b "$1" -d "$files" 0
+    until_true says_or_ended python 'Serving HTTP on *'
+    is_running python || skip "python3 cannot listen on $1"
+    PORT=$(sed -nE 's/.* port ([0-9]+) .*/\1/p' "$BATS_TEST_TMPDIR/python.out")
+}
+
+@test "31-http-client fetches from python3's http.server" {
+    local files
+    skip_unless python3
+    make_files
+    serve_python 127.0.0.1
+    fetch_files
+}
+
+@test "31-http-client fetches over IPv6" {
+    local files
+    skip_unless python3
+    make_files
+    serve_python ::1
+    try "$client" -o "$page" "http://[::1]:$PORT/65536.bin"
+    expect_result 0 ""
+    cmp "$files/65536.bin" "$page"
+    try "$client" "http://[::1]:$PORT/below"
+    expect_page 'inside\n'
+}
+
+# write_nginx_conf: nginx serves the same files. Below /chunked/ it looks for
+# commands in them, so it does not know how long they will be.
+write_nginx_conf() {
+    local folder=$BATS_TEST_TMPDIR
+    cat >"$folder/nginx.conf" <<END
+daemon off; master_process off; pid $folder/nginx.pid;
+error_log $folder/nginx.log;
+events {}
+http {
+    access_log off;
+    client_body_temp_path $folder/t1; proxy_temp_path $folder/t2;
+    fastcgi_temp_path $folder/t3; uwsgi_temp_path $folder/t4;
+    scgi_temp_path $folder/t5;
+    server {
+        listen 127.0.0.1:$PORT;
+        root $files;
+        location /chunked/ { alias $files/; ssi on; ssi_types *; }
+    }
+}
+END
+}
+
+# start_nginx: on a port that is free.
+start_nginx() {
+    local i
+    for i in {1..5}; do
+        PORT=$((20000 + RANDOM % 12000))
+        write_nginx_conf
+        start "nginx$i" nginx -e "$BATS_TEST_TMPDIR/nginx.log" \
+            -c "$BATS_TEST_TMPDIR/nginx.conf"
+        until_true nginx_answers "nginx$i" || true
+        ! is_running "nginx$i" || return 0
+    done
+    skip "nginx does not start here"
+}
+
+nginx_answers() {
+    ! is_running "$1" || (: <>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null
+}
+
+@test "31-http-client fetches from nginx, in chunks too" {
+    local files
+    skip_unless nginx
+    make_files
+    start_nginx
+    fetch_files
+    get /chunked/65536.bin -i
+    expect_result 0 ""
+    grep -qa '^Transfer-Encoding: chunked$' "$OUT"
+    get /chunked/65536.bin -o "$page"
+    expect_result 0 ""
+    cmp "$files/65536.bin" "$page"
+}
