@@ -16,7 +16,8 @@ setup_file() {
 # serves SIZE: the answer, with a file of so many bytes.
 serves() {
     by_hand "head -c $1 /dev/urandom >$FILE"
-    tail -c "+$((RANDOM + 1))" "$BATS_FILE_TMPDIR/large" | head -c "$1" >"$FILE"
+    tail -c "+$((RANDOM + 1))" "$BATS_FILE_TMPDIR/large" 2>/dev/null |
+        head -c "$1" >"$FILE"
     size=$1
     answer_serves "$FILE" 0 --hint "$serve_hint"
     lines=${#HAND[@]}
@@ -63,7 +64,7 @@ expect_field() {
 
 # expect_bytes FIRST COUNT [--hint TEXT]: these bytes of the file are the body.
 expect_bytes() {
-    tail -c "+$(($1 + 1))" "$FILE" | head -c "$2" >"$BATS_TEST_TMPDIR/wanted"
+    tail -c "+$(($1 + 1))" "$FILE" 2>/dev/null | head -c "$2" >"$BATS_TEST_TMPDIR/wanted"
     expect_output "$BATS_TEST_TMPDIR/wanted" --in "$BODY" "${@:3}"
 }
 

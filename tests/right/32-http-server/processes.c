@@ -121,14 +121,13 @@ static int read_part(const struct http_text *value, uint64_t size,
     int last_digits = read_number(&at, stop, limit, &last);
     if (at != stop || first_digits + last_digits == 0)
         return 0;
-    part->begin = first;
-    part->end = size;
     if (first_digits == 0) {
         part->begin = last < size ? size - last : 0;
         return 1;
     }
     if (last_digits > 0 && last < first)
         return 0;
+    part->begin = first;
     if (last_digits > 0 && last < size)
         part->end = last + 1;
     return 1;
