@@ -251,7 +251,8 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
-	    $(wildcard lessons/36-xray/$*.c lessons/31-http-client/$*.c)
+	    $(wildcard lessons/36-xray/$*.c lessons/31-http-client/$*.c \
+	    lessons/32-http-server/$*.c)
 
 .PHONY: $(fuzzers:%=fuzz-%)
 $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%

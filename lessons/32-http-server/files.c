@@ -121,8 +121,10 @@ enum files_result files_parse_target(const struct http_text *target,
         return FILES_BAD;
     if (has_dot(path))
         return FILES_NONE;
-    if (path[0] == '\0')
-        strcpy(path, "."); /* the root itself */
+    if (path[0] == '\0') { /* the root itself */
+        path[0] = '.';
+        path[1] = '\0';
+    }
     return FILES_FILE;
 }
 

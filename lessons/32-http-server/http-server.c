@@ -419,52 +419,63 @@ static bool add_small_file(struct client *client, int file, off_t at,
     return add_reply(client, body, length);
 }
 
+/* Writes the field Content-Range into text, or nothing if the reply has none.
+ */
+static void format_range(const struct reply *reply, char *text, size_t room) {
+    unsigned long long first = reply->first;
+    unsigned long long last = reply->first + reply->length - 1;
+    unsigned long long total = reply->total;
+    text[0] = '\0';
+    if (reply->status == 206)
+        (void)snprintf(text, room, "Content-Range: bytes %llu-%llu/%llu\r\n",
+                       first, last, total);
+    if (reply->status == 416)
+        (void)snprintf(text, room, "Content-Range: bytes */%llu\r\n", total);
+}
+
+/* Adds the head of a reply with a file. */
+static bool add_file_head(struct client *client, struct answer *answer,
+                          const struct reply *reply, const char *path) {
+    char modified[REPLY_DATE_BYTES];
+    char range[128];
+    char fields[512];
+    format_range(reply, range, sizeof range);
+    (void)snprintf(fields, sizeof fields,
+                   "Last-Modified: %s\r\nETag: %s\r\n"
+                   "Accept-Ranges: bytes\r\n%s",
+                   reply_format_date(reply->modified, modified), reply->etag,
+                   range);
+    answer->status = reply->status;
+    answer->length = reply->length;
+    if (reply->status == 200 || reply->status == 206)
+        answer->type = files_type(path);
+    answer->fields = fields;
+    bool is_added = add_head(client, answer);
+    answer->fields = ""; /* ours are gone when we return */
+    log_request(client, answer->head, &answer->line, answer->status,
+                answer->length);
+    return is_added;
+}
+
 /* Adds a reply with a file, or with a part of it. A small body follows its head
  * at once, so both leave in one send. Takes the descriptor. */
 static bool add_file(struct client *client, struct answer *answer, int file,
                      const struct stat *status, const char *path) {
     struct reply reply;
-    char fields[512];
-    char modified[REPLY_DATE_BYTES];
-    char range[128] = "";
-    bool is_sent;
     reply_for_file(&reply, answer->head, status);
-    answer->status = reply.status;
-    answer->length = reply.length;
-    if (reply.status == 200 || reply.status == 206)
-        answer->type = files_type(path);
-    if (reply.status == 206)
-        (void)snprintf(range, sizeof range,
-                       "Content-Range: bytes %llu-%llu/%llu\r\n",
-                       (unsigned long long)reply.first,
-                       (unsigned long long)(reply.first + reply.length - 1),
-                       (unsigned long long)reply.total);
-    if (reply.status == 416)
-        (void)snprintf(range, sizeof range, "Content-Range: bytes */%llu\r\n",
-                       (unsigned long long)reply.total);
-    (void)snprintf(fields, sizeof fields,
-                   "Last-Modified: %s\r\nETag: %s\r\n"
-                   "Accept-Ranges: bytes\r\n%s",
-                   reply_format_date(reply.modified, modified), reply.etag,
-                   range);
-    answer->fields = fields;
-    is_sent = add_head(client, answer);
-    log_request(client, answer->head, &answer->line, answer->status,
-                answer->length);
-    if (!is_sent || answer->is_head || reply.length == 0) {
-        (void)close(file);
-        return is_sent;
+    bool is_added = add_file_head(client, answer, &reply, path);
+    bool has_body = reply.length > 0 && !answer->is_head;
+    if (is_added && has_body && reply.length > SMALL_FILE) {
+        client->file = file;
+        client->at = (off_t)reply.first;
+        client->left = reply.length;
+        return true;
     }
-    if (reply.length <= SMALL_FILE) {
-        is_sent = add_small_file(client, file, (off_t)reply.first,
-                                 (size_t)reply.length);
-        (void)close(file);
-        return is_sent;
-    }
-    client->file = file;
-    client->at = (off_t)reply.first;
-    client->left = reply.length;
-    return true;
+    if (is_added && has_body)
+        is_added = add_small_file(client, file, (off_t)reply.first,
+                                  (size_t)reply.length);
+    (void)close(file);
+    return is_added;
 }
 
 /* Adds a page that lists a folder. */
@@ -507,7 +518,9 @@ static bool add_move(struct client *client, struct answer *answer) {
     if ((size_t)length >= sizeof fields)
         return add_status(client, answer, 404);
     answer->fields = fields;
-    return add_status(client, answer, 301);
+    bool is_added = add_status(client, answer, 301);
+    answer->fields = ""; /* ours are gone when we return */
+    return is_added;
 }
 
 /* Finds what the target leads to, and adds the reply. */
@@ -564,7 +577,7 @@ static bool is_host(const struct http_text *text) {
                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "0123456789-._~%:[]";
     for (size_t i = 0; i < text->length; i++) {
-        if (memchr(allowed, text->bytes[i], strlen(allowed)) == NULL)
+        if (text->bytes[i] == '\0' || strchr(allowed, text->bytes[i]) == NULL)
             return false;
     }
     return true;
@@ -1300,6 +1313,7 @@ static int parse_clients(const char *text) {
 
 int main(int argc, char **argv) {
     static struct server server;
+    static char log_lines[LOG_BYTES];
     const char *cert = NULL;
     const char *key = NULL;
     in_port_t port;
@@ -1329,7 +1343,7 @@ int main(int argc, char **argv) {
     /* When a client has left, send must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stderr, NULL, _IOLBF, 0);
-    (void)setvbuf(stdout, NULL, _IOFBF, LOG_BYTES);
+    (void)setvbuf(stdout, log_lines, _IOFBF, sizeof log_lines);
     raise_descriptor_limit();
     server.root = open_root(argv[optind]);
     if (cert != NULL)
