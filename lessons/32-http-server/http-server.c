@@ -60,7 +60,6 @@ enum {
     OUTPUT_BYTES = 512 * 1024, /* more is allocated when it is needed */
     OUTPUT_FULL = 256 * 1024,  /* it is sent before it becomes longer */
     SMALL_FILE = 32 * 1024,    /* such a file leaves together with its head */
-    PIECE_BYTES = 16 * 1024,   /* of a file, over TLS: one record */
     LOG_BYTES = 64 * 1024,     /* more lines than this are two writes */
     SENDFILE_BYTES = 1 << 20,  /* at most, before other clients have a turn */
     SKIPPED_BODY = 1 << 20,    /* we pass over no longer body of a request */
@@ -79,8 +78,7 @@ struct wire {
     size_t input_taken;
 };
 
-/* Bytes for the client that is served at the moment. Without TLS, they are
- * those of HTTP; with TLS, they are encrypted. */
+/* Bytes for the client that is served at the moment. */
 struct output {
     char *bytes;
     size_t length;
@@ -126,10 +124,11 @@ struct server {
     SSL_CTX *context; /* or NULL */
     BIO_METHOD *wire_method;
     struct wire wire;
-    struct output output;
-    char *input; /* of HTTP: what was unread, and what has come */
-    char *plain; /* what one SSL_read returns */
-    int root;    /* the folder */
+    struct output output;    /* of HTTP */
+    struct output encrypted; /* the same, and what else TLS has to send */
+    char *input;             /* of HTTP: what was unread, and what has come */
+    char *plain;             /* what one SSL_read returns */
+    int root;                /* the folder */
     int clients;
     int most_clients;
     int writing; /* so many are in the state WRITING */
@@ -189,7 +188,7 @@ static int take_input(BIO *bio, char *bytes, int length) {
 static int add_output(BIO *bio, const char *bytes, int length) {
     struct server *server = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    add_bytes(&server->output, bytes, (size_t)length);
+    add_bytes(&server->encrypted, bytes, (size_t)length);
     return length;
 }
 
@@ -230,14 +229,21 @@ static SSL *make_ssl(struct server *server) {
     return ssl;
 }
 
-/* Adds bytes of HTTP to the output, encrypted if the client has TLS. Returns
- * false if OpenSSL cannot. */
-static bool add_reply(struct client *client, const char *bytes, size_t length) {
-    if (client->ssl == NULL) {
-        add_bytes(&client->server->output, bytes, length);
-        return true;
-    }
-    return SSL_write(client->ssl, bytes, (int)length) > 0;
+/* Encrypts all of the output: what fits into one record becomes one record.
+ * Returns false if OpenSSL cannot. */
+static bool encrypt_output(struct client *client) {
+    struct output *output = &client->server->output;
+    int result = 1;
+    if (output->length > 0)
+        result = SSL_write(client->ssl, output->bytes, (int)output->length);
+    output->length = 0;
+    return result > 0;
+}
+
+/* Forgets what was for another client. */
+static void empty_outputs(struct server *server) {
+    server->output.length = 0;
+    server->encrypted.length = 0;
 }
 
 /* ---- Clients come and go ---------------------------------------------------
@@ -362,7 +368,7 @@ struct answer {
 };
 
 /* Adds the head of a reply to the output. */
-static bool add_head(struct client *client, const struct answer *answer) {
+static void add_head(struct client *client, const struct answer *answer) {
     char head[HEAD_BYTES + FILES_PATH_BYTES];
     const char *connection = "keep-alive";
     char type[128] = "";
@@ -380,43 +386,43 @@ static bool add_head(struct client *client, const struct answer *answer) {
                          answer->status, reply_reason(answer->status),
                          client->server->date, type, length, answer->fields,
                          connection);
-    return add_reply(client, head, (size_t)bytes);
+    add_bytes(&client->server->output, head, (size_t)bytes);
 }
 
 /* Adds a whole reply, whose body is in memory. */
-static bool add_page(struct client *client, struct answer *answer,
+static void add_page(struct client *client, struct answer *answer,
                      const char *body, size_t length) {
     answer->length = length;
-    if (!add_head(client, answer))
-        return false;
+    add_head(client, answer);
     log_request(client, answer->head, &answer->line, answer->status, length);
-    if (answer->is_head || length == 0)
-        return true;
-    return add_reply(client, body, length);
+    if (!answer->is_head)
+        add_bytes(&client->server->output, body, length);
 }
 
 /* Adds a reply that says only its status. */
-static bool add_status(struct client *client, struct answer *answer,
+static void add_status(struct client *client, struct answer *answer,
                        unsigned status) {
     char body[64];
     answer->status = status;
     answer->type = "text/plain; charset=utf-8";
     int length =
         snprintf(body, sizeof body, "%u %s\n", status, reply_reason(status));
-    return add_page(client, answer, body, (size_t)length);
+    add_page(client, answer, body, (size_t)length);
 }
 
-/* Reads a small file to the end of the output. If it has become shorter in the
- * meantime, the reply cannot be right any more, so the connection ends. */
-static bool add_small_file(struct client *client, int file, off_t at,
-                           size_t length) {
-    char body[SMALL_FILE];
-    ssize_t got = pread(file, body, length, at);
+/* Reads a part of a file to the end of the output. If the file has become
+ * shorter in the meantime, the reply cannot be right any more: then it returns
+ * false, and the connection ends. */
+static bool add_bytes_of_file(struct output *output, int file, off_t at,
+                              size_t length) {
+    require_room(output, length);
+    ssize_t got = pread(file, output->bytes + output->length, length, at);
     if (got != (ssize_t)length) {
         warnx("a file became shorter while we sent it");
         return false;
     }
-    return add_reply(client, body, length);
+    output->length += length;
+    return true;
 }
 
 /* Writes the field Content-Range into text, or nothing if the reply has none.
@@ -434,7 +440,7 @@ static void format_range(const struct reply *reply, char *text, size_t room) {
 }
 
 /* Adds the head of a reply with a file. */
-static bool add_file_head(struct client *client, struct answer *answer,
+static void add_file_head(struct client *client, struct answer *answer,
                           const struct reply *reply, const char *path) {
     char modified[REPLY_DATE_BYTES];
     char range[128];
@@ -450,11 +456,10 @@ static bool add_file_head(struct client *client, struct answer *answer,
     if (reply->status == 200 || reply->status == 206)
         answer->type = files_type(path);
     answer->fields = fields;
-    bool is_added = add_head(client, answer);
+    add_head(client, answer);
     answer->fields = ""; /* ours are gone when we return */
     log_request(client, answer->head, &answer->line, answer->status,
                 answer->length);
-    return is_added;
 }
 
 /* Adds a reply with a file, or with a part of it. A small body follows its head
@@ -463,23 +468,24 @@ static bool add_file(struct client *client, struct answer *answer, int file,
                      const struct stat *status, const char *path) {
     struct reply reply;
     reply_for_file(&reply, answer->head, status);
-    bool is_added = add_file_head(client, answer, &reply, path);
+    add_file_head(client, answer, &reply, path);
     bool has_body = reply.length > 0 && !answer->is_head;
-    if (is_added && has_body && reply.length > SMALL_FILE) {
+    if (has_body && reply.length > SMALL_FILE) {
         client->file = file;
         client->at = (off_t)reply.first;
         client->left = reply.length;
         return true;
     }
-    if (is_added && has_body)
-        is_added = add_small_file(client, file, (off_t)reply.first,
-                                  (size_t)reply.length);
+    bool is_added = true;
+    if (has_body)
+        is_added = add_bytes_of_file(&client->server->output, file,
+                                     (off_t)reply.first, (size_t)reply.length);
     (void)close(file);
     return is_added;
 }
 
 /* Adds a page that lists a folder. */
-static bool add_list(struct client *client, struct answer *answer, int folder,
+static void add_list(struct client *client, struct answer *answer, int folder,
                      const char *path) {
     char title[FILES_PATH_BYTES + 1] = "/";
     size_t length;
@@ -488,18 +494,18 @@ static bool add_list(struct client *client, struct answer *answer, int folder,
     char *page = files_list(folder, title, &length);
     if (page == NULL) {
         warn("a list of %s", title);
-        return add_status(client, answer, 500);
+        add_status(client, answer, 500);
+        return;
     }
     answer->status = 200;
     answer->type = "text/html; charset=utf-8";
-    bool is_added = add_page(client, answer, page, length);
+    add_page(client, answer, page, length);
     free(page);
-    return is_added;
 }
 
 /* A folder must have a slash at the end, or the links in its page would lead to
  * the folder around it. */
-static bool add_move(struct client *client, struct answer *answer) {
+static void add_move(struct client *client, struct answer *answer) {
     char fields[HEAD_BYTES];
     struct http_text target = answer->head->target;
     const char *query = memchr(target.bytes, '?', target.length);
@@ -515,15 +521,17 @@ static bool add_move(struct client *client, struct answer *answer) {
     int length = snprintf(fields, sizeof fields, "Location: %.*s/%.*s\r\n",
                           (int)path, target.bytes, (int)(target.length - path),
                           target.bytes + path);
-    if ((size_t)length >= sizeof fields)
-        return add_status(client, answer, 404);
+    if ((size_t)length >= sizeof fields) {
+        add_status(client, answer, 404);
+        return;
+    }
     answer->fields = fields;
-    bool is_added = add_status(client, answer, 301);
+    add_status(client, answer, 301);
     answer->fields = ""; /* ours are gone when we return */
-    return is_added;
 }
 
-/* Finds what the target leads to, and adds the reply. */
+/* Finds what the target leads to, and adds the reply. Returns false when the
+ * connection is of no more use. */
 static bool add_target(struct client *client, struct answer *answer,
                        const struct http_text *target) {
     char path[FILES_PATH_BYTES];
@@ -536,19 +544,24 @@ static bool add_target(struct client *client, struct answer *answer,
     case FILES_FILE:
         return add_file(client, answer, fd, &status, path);
     case FILES_FOLDER:
-        return add_list(client, answer, fd, path);
+        add_list(client, answer, fd, path);
+        break;
     case FILES_MOVED:
-        return add_move(client, answer);
+        add_move(client, answer);
+        break;
     case FILES_NONE:
-        return add_status(client, answer, 404);
+        add_status(client, answer, 404);
+        break;
     case FILES_BAD:
         client->closes = true;
-        return add_status(client, answer, 400);
+        add_status(client, answer, 400);
+        break;
     case FILES_FAILED:
         warn("open %s", path);
-        return add_status(client, answer, 500);
+        add_status(client, answer, 500);
+        break;
     }
-    return false;
+    return true;
 }
 
 /* ---- Requests --------------------------------------------------------------
@@ -649,13 +662,12 @@ static bool prepare_body(struct client *client, const struct http_head *head) {
 
 /* A client that is careful asks before it sends its body: RFC 9110, section
  * 10.1.1. We tell it to go on, because we pass over the body. */
-static bool add_continue(struct client *client, const struct http_head *head) {
+static void add_continue(struct client *client, const struct http_head *head) {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     if (head->minor == 0 || client->to_skip == 0 || client->closes)
-        return true;
-    if (!http_lists(head, "Expect", "100-continue"))
-        return true;
-    return add_reply(client, go_on, strlen(go_on));
+        return;
+    if (http_lists(head, "Expect", "100-continue"))
+        add_bytes(&client->server->output, go_on, strlen(go_on));
 }
 
 /* Replies to a request. Returns false when the connection is of no more use. */
@@ -669,16 +681,17 @@ static bool answer_request(struct client *client, const struct http_head *head,
     };
     if (!prepare_body(client, head) || !has_good_host(head)) {
         client->closes = true;
-        return add_status(client, &answer, 400);
+        add_status(client, &answer, 400);
+        return true;
     }
     bool is_get = has_method(head, "GET");
     if (!is_get && !answer.is_head) {
         client->closes = true;
         answer.fields = "Allow: GET, HEAD\r\n";
-        return add_status(client, &answer, 405);
+        add_status(client, &answer, 405);
+        return true;
     }
-    if (!add_continue(client, head))
-        return false;
+    add_continue(client, head);
     struct http_text target = path_of(&head->target);
     return add_target(client, &answer, &target);
 }
@@ -693,7 +706,7 @@ static struct http_text first_line(const char *bytes, size_t length) {
 }
 
 /* Replies to what is no request. */
-static bool refuse_request(struct client *client, const char *bytes,
+static void refuse_request(struct client *client, const char *bytes,
                            size_t length, unsigned status) {
     static const struct http_head nothing = {.minor = 1};
     struct answer answer = {
@@ -702,7 +715,7 @@ static bool refuse_request(struct client *client, const char *bytes,
         .fields = "",
     };
     client->closes = true;
-    return add_status(client, &answer, status);
+    add_status(client, &answer, status);
 }
 
 /* The requests that have come, and are not handled yet. */
@@ -754,7 +767,8 @@ static bool handle_head(struct client *client, const struct http_head *head,
     unsigned status = 400;
     if (result == HTTP_UNFINISHED)
         status = 431; /* it is longer than we allow */
-    return refuse_request(client, requests->bytes, requests->length, status);
+    refuse_request(client, requests->bytes, requests->length, status);
+    return true;
 }
 
 /* Handles requests until one of them is not whole, or until there is enough to
@@ -803,8 +817,8 @@ static bool store_unread(struct client *client,
  */
 
 /* Copies the output that send did not take. */
-static bool store_unsent(struct client *client, size_t sent) {
-    const struct output *output = &client->server->output;
+static bool store_unsent(struct client *client, const struct output *output,
+                         size_t sent) {
     size_t length = output->length - sent;
     client->unsent = malloc(length);
     if (client->unsent == NULL) {
@@ -823,8 +837,13 @@ static bool send_output(struct client *client) {
     struct output *output = &client->server->output;
     int flags = 0;
     ssize_t sent = 0;
-    if (client->file >= 0 && client->ssl == NULL)
+    if (client->ssl != NULL) {
+        if (!encrypt_output(client))
+            return false;
+        output = &client->server->encrypted;
+    } else if (client->file >= 0) {
         flags = MSG_MORE;
+    }
     if (output->length > 0)
         sent = send(client->watcher.fd, output->bytes, output->length, flags);
     if (sent < 0 && errno != EAGAIN)
@@ -833,7 +852,7 @@ static bool send_output(struct client *client) {
         sent = 0;
     bool is_kept = true;
     if ((size_t)sent < output->length)
-        is_kept = store_unsent(client, (size_t)sent);
+        is_kept = store_unsent(client, output, (size_t)sent);
     output->length = 0;
     return is_kept;
 }
@@ -874,25 +893,19 @@ static bool send_file(struct client *client) {
     return true;
 }
 
-/* Encrypts more of the file, as much as fits into the output, and sends it. The
+/* Reads more of the file behind the output, as much as fits, and sends it. The
  * records leave in one send. */
 static bool send_encrypted_file(struct client *client) {
-    const struct output *output = &client->server->output;
-    char piece[PIECE_BYTES];
-    while (client->left > 0 && output->length < OUTPUT_FULL) {
-        size_t length = sizeof piece;
-        if (length > client->left)
-            length = (size_t)client->left;
-        ssize_t got = pread(client->file, piece, length, client->at);
-        if (got <= 0) {
-            warnx("a file became shorter while we sent it");
-            return false;
-        }
-        if (!add_reply(client, piece, (size_t)got))
-            return false;
-        client->at += got;
-        client->left -= (uint64_t)got;
-    }
+    struct output *output = &client->server->output;
+    size_t length = 0;
+    if (output->length < OUTPUT_FULL)
+        length = OUTPUT_FULL - output->length;
+    if (length > client->left)
+        length = (size_t)client->left;
+    if (!add_bytes_of_file(output, client->file, client->at, length))
+        return false;
+    client->at += (off_t)length;
+    client->left -= length;
     return send_output(client);
 }
 
@@ -970,6 +983,8 @@ static void choose_state(struct client *client) {
 /* Sends the output, and as much of the file as the client takes. Returns false
  * when the connection is of no more use. */
 static bool send_reply(struct client *client) {
+    if (client->file >= 0 && client->ssl != NULL)
+        return send_more(client); /* the head leaves together with the file */
     if (!send_output(client))
         return false;
     if (client->file >= 0 && client->unsent == NULL)
@@ -1094,7 +1109,7 @@ static void continue_reply(struct client *client) {
 static void handle_client(void *owner, uint32_t events) {
     struct client *client = owner;
     (void)events; /* an error is reported by the next call */
-    client->server->output.length = 0;
+    empty_outputs(client->server);
     update_dates(client->server);
     if (client->state == WRITING)
         continue_reply(client);
@@ -1109,10 +1124,10 @@ static void handle_slow_client(void *owner) {
         close_client(client);
         return;
     }
-    client->server->output.length = 0;
+    empty_outputs(client->server);
     update_dates(client->server);
-    if (!refuse_request(client, client->unread, client->unread_length, 408) ||
-        !send_reply(client)) {
+    refuse_request(client, client->unread, client->unread_length, 408);
+    if (!send_reply(client)) {
         close_client(client);
         return;
     }
@@ -1208,10 +1223,11 @@ static void raise_descriptor_limit(void) {
 }
 
 static SSL_CTX *make_context(const char *cert, const char *key) {
-    char reason[TLS_REASON_BYTES];
     SSL_CTX *context = tls_server_context(cert, key);
-    if (context == NULL)
+    if (context == NULL) {
+        char reason[TLS_REASON_BYTES];
         errx(1, "%s with %s: %s", cert, key, tls_explain(NULL, reason));
+    }
     (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     return context;
 }
@@ -1255,6 +1271,8 @@ static void prepare(struct server *server) {
         server->input == NULL)
         err(1, "malloc");
     require_room(&server->output, OUTPUT_BYTES);
+    if (server->context != NULL)
+        require_room(&server->encrypted, OUTPUT_BYTES);
     if (loop_open(&server->loop, &failed) < 0)
         err(1, "%s", failed);
     set_timeout(server, &server->head_time, HEAD_MS, handle_slow_client);

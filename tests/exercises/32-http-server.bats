@@ -20,7 +20,7 @@ serves() {
         head -c "$1" >"$FILE"
     size=$1
     answer_serves "$FILE" 0 --hint "$serve_hint"
-    lines=${#HAND[@]}
+    shared=${#HAND[@]}
 }
 
 # serves_some: a file of a size that nobody has seen before.
@@ -37,7 +37,7 @@ asks() {
         [[ $1 == -H ]] || { options+=("$2") && shift; }
         shift
     done
-    HAND=("${HAND[@]::lines}") # what was asked before was answered well
+    HAND=("${HAND[@]::shared}") # what was asked before was answered well
     by_hand "$range" "${options[@]}" -o "$BODY" "$PORT" "$@"
     : >"$BODY"
     try "$range" "${options[@]}" -o "$BODY" "$PORT" "$@"
@@ -200,7 +200,7 @@ starter does."
     done
     # The file has changed.
     by_hand "echo more >>$FILE"
-    lines=${#HAND[@]}
+    shared=${#HAND[@]}
     echo more >>"$FILE"
     size=$((size + 5))
     asks -e "$etag" bytes=2-4
@@ -228,7 +228,7 @@ starter does."
         echo "hello $RANDOM" >>"$FILE") 2>/dev/null ||
         environment "no file of 5 GiB can be made in $BATS_TEST_TMPDIR"
     answer_serves "$FILE" 0 --hint "$serve_hint"
-    lines=${#HAND[@]}
+    shared=${#HAND[@]}
     size=$(stat -c %s "$FILE")
     expect_part bytes=5368709115-5368709123 5368709115 5368709123 \
         --hint "$large_hint"
@@ -240,7 +240,7 @@ starter does."
     serves 9000000
     by_hand "exec 7<>/dev/tcp/127.0.0.1/$PORT"
     by_hand "printf 'GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=1-\r\n\r\n' >&7"
-    lines=${#HAND[@]}
+    shared=${#HAND[@]}
     for i in 1 2 3; do
         exec {client}<>"/dev/tcp/127.0.0.1/$PORT" ||
             fail "nobody answers" --hint "$serve_hint"

@@ -624,6 +624,7 @@ lasted() {
     [[ ! -s $heard ]]
     # A head that does not become whole, though a byte comes from time to time.
     exec {slow}<>"/dev/tcp/127.0.0.1/$PORT"
+    # shellcheck disable=SC2016 # for the other bash to expand
     start dribble bash -c 'for i in {1..30}; do printf G || exit; sleep 0.1; done >&"$0"' "$slow"
     lasted "$slow"
     ((lasted >= 450 && lasted < 2500))
@@ -897,7 +898,7 @@ END
 @test "32-http-server sends all in pieces, when the kernel takes little" {
     need_faults
     make_site
-    faulty+=(FAULT_SHORT=send,recv,sendfile FAULT_SEED=7)
+    faulty+=('FAULT_SHORT=send,recv,sendfile' FAULT_SEED=7)
     serve
     get 200 /large
     cmp "$site/large" "$body"
@@ -908,6 +909,7 @@ END
 @test "32-http-server ends when the log cannot be written" {
     make_site
     exec 7> >(head -n 1 >"$BATS_TEST_TMPDIR/first")
+    # shellcheck disable=SC2016 # for the other bash to expand
     start server bash -c 'exec "$@" >&7' - "$server" "$site" 0
     until_true test -s "$BATS_TEST_TMPDIR/first"
     PORT=$(sed 's/.*://' "$BATS_TEST_TMPDIR/first")
@@ -917,6 +919,7 @@ END
     expect_equal status 1 "$ended"
     expect_equal errors "32-http-server: standard output: Broken pipe" \
         "$(<"$BATS_TEST_TMPDIR/server.err")"
+    # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$0" "$1" 0 >/dev/full' "$server" "$site"
     expect_status 1
     expect_stderr "32-http-server: *: No space left on device"
@@ -949,6 +952,7 @@ END
     serve
     try "$server" "$site" "$PORT"
     expect_result 1 "32-http-server: bind 127.0.0.1:$PORT: Address already in use"
+    # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$0" "$1" 0 <&-' "$server" "$site"
     expect_result 1 "32-http-server: descriptor 0: Bad file descriptor"
 }

@@ -122,7 +122,7 @@ static void reply_with_file(const struct client *client,
         (condition->length != strlen(file->etag) ||
          strncmp(condition->bytes, file->etag, condition->length) != 0))
         is_part = false;
-    regmatch_t places[3];
+    regmatch_t places[3] = {{0}};
     char *text = NULL;
     if (is_part) {
         text = strndup(range->bytes, range->length);
