@@ -816,6 +816,12 @@ static bool store_unread(struct client *client,
 /* ---- Sending ---------------------------------------------------------------
  */
 
+/* Returns whether a call that failed with this error can be tried again later.
+ */
+static bool is_worth_another_try(int error) {
+    return error == EAGAIN || error == EINTR;
+}
+
 /* Copies the output that send did not take. */
 static bool store_unsent(struct client *client, const struct output *output,
                          size_t sent) {
@@ -846,8 +852,10 @@ static bool send_output(struct client *client) {
     }
     if (output->length > 0)
         sent = send(client->watcher.fd, output->bytes, output->length, flags);
-    if (sent < 0 && errno != EAGAIN)
-        return false; /* the client has gone, which is no news */
+    if (sent < 0 && !is_worth_another_try(errno)) {
+        warn("send");
+        return false;
+    }
     if (sent < 0)
         sent = 0;
     bool is_kept = true;
@@ -861,10 +869,12 @@ static bool send_output(struct client *client) {
 static bool send_unsent(struct client *client) {
     ssize_t sent =
         send(client->watcher.fd, client->unsent, client->unsent_length, 0);
-    if (sent < 0 && errno == EAGAIN)
+    if (sent < 0 && is_worth_another_try(errno))
         return true;
-    if (sent < 0)
+    if (sent < 0) {
+        warn("send");
         return false;
+    }
     client->unsent_length -= (size_t)sent;
     memmove(client->unsent, client->unsent + sent, client->unsent_length);
     if (client->unsent_length == 0) {
@@ -881,10 +891,12 @@ static bool send_file(struct client *client) {
         length = (size_t)client->left;
     ssize_t sent =
         sendfile(client->watcher.fd, client->file, &client->at, length);
-    if (sent < 0 && errno == EAGAIN)
+    if (sent < 0 && is_worth_another_try(errno))
         return true;
-    if (sent < 0)
+    if (sent < 0) {
+        warn("sendfile");
         return false;
+    }
     if (sent == 0) {
         warnx("a file became shorter while we sent it");
         return false;
@@ -1075,8 +1087,10 @@ static void receive_input(struct client *client) {
     struct server *server = client->server;
     ssize_t received =
         recv(client->watcher.fd, server->wire.input, INPUT_BYTES, 0);
-    if (received < 0 && (errno == EAGAIN || errno == EINTR))
+    if (received < 0 && is_worth_another_try(errno))
         return;
+    if (received < 0)
+        warn("recv");
     if (received <= 0) {
         close_client(client);
         return;
