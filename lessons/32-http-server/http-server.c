@@ -1089,7 +1089,8 @@ static void receive_input(struct client *client) {
         recv(client->watcher.fd, server->wire.input, INPUT_BYTES, 0);
     if (received < 0 && is_worth_another_try(errno))
         return;
-    if (received < 0)
+    /* A client that closes at once may reset our goodbye, which is no news. */
+    if (received < 0 && client->state != LEAVING)
         warn("recv");
     if (received <= 0) {
         close_client(client);
