@@ -190,10 +190,11 @@ $(peers) $(helpers) $(torments) $(mistakes) $(right_answers): $(BUILD)/common.a 
 $(filter $(BUILD)/26-%,$(programs)): private LIBRARIES := $(if $(have_openssl),-lssl -lcrypto)
 
 # These modules of lessons have tests of their own.
-$(BUILD)/tests/tell-hello: $(BUILD)/lessons/36-xray/hello.o
+$(BUILD)/tests/tell-handshake: $(BUILD)/lessons/36-xray/handshake.o
 $(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
     report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
+$(BUILD)/tests/tell-network: $(BUILD)/lessons/33-socks-proxy/network.o
 $(BUILD)/tests/tell-url: $(BUILD)/lessons/31-http-client/url.o
 
 # A wrong answer is a patch on the solution. What it is warned of is its mistake.
@@ -251,8 +252,8 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
-	    $(wildcard lessons/36-xray/$*.c lessons/31-http-client/$*.c \
-	    lessons/32-http-server/$*.c)
+	    $(foreach lesson,31-http-client 32-http-server 33-socks-proxy 36-xray,\
+	    $(wildcard lessons/$(lesson)/$*.c))
 
 .PHONY: $(fuzzers:%=fuzz-%)
 $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%

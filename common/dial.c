@@ -129,6 +129,13 @@ static void begin_attempt(struct race *race) {
     race->next = deadline_after(delay);
 
     const struct sockaddr *address = (struct sockaddr *)&attempt->address;
+    if (dial->filter != NULL && !dial->filter(dial->context, address)) {
+        int other_error = race->error;
+        fail_attempt(race, attempt, "connect", EACCES);
+        if (other_error != 0)
+            race->error = other_error; /* it says more than ours */
+        return;
+    }
     attempt->fd = socket(address->sa_family,
                          SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (attempt->fd < 0) {

@@ -9,6 +9,7 @@
 #include "addr.h"
 #include "deadline.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -42,6 +43,10 @@ struct dial_attempt {
  * attempt until it returns, and may not change it. */
 typedef void dial_observer(void *context, const struct dial_attempt *attempt);
 
+/* Says whether an address may be tried. The context is what the caller of
+ * dial_connect has given. */
+typedef bool dial_filter(void *context, const struct sockaddr *address);
+
 struct dial {
     /* The caller fills these in. */
     const char *host; /* a name, or an address in numbers */
@@ -50,7 +55,8 @@ struct dial {
     int delay_ms;     /* between two attempts. Less than 10 counts as 10. */
     struct deadline deadline; /* for all of them together */
     dial_observer *observer;  /* reports each step; NULL if nobody asks */
-    void *context;            /* for the observer */
+    dial_filter *filter;      /* NULL: all addresses may be tried */
+    void *context;            /* for the observer and the filter */
 
     /* dial_connect fills these in. */
     int lookup_error; /* an EAI_ error of addr_resolve, or 0 */
@@ -75,7 +81,10 @@ struct dial {
  *   EAI_SYSTEM.
  * - Otherwise, each attempt that has failed has its call and its error. When
  *   the deadline has passed, the error of those that were still connecting is
- *   ETIMEDOUT, and the others remain untried. errno is the last error.
+ *   ETIMEDOUT, and the others remain untried. An attempt that the filter has
+ *   forbidden has the call "connect" and the error EACCES. errno is the last
+ *   error of an attempt that the filter has allowed, or EACCES if it has
+ *   allowed none.
  *
  * The lookup is part of the time, but no deadline can interrupt it: see
  * addr_resolve. *dial has nothing to free, and may be used again.

@@ -269,7 +269,7 @@ const char *dns_type_format(uint16_t type, char *text) {
 /* ---- Reading ---------------------------------------------------------------
  */
 
-/* Returns whether so many bytes are left to be read. */
+/* Returns whether count bytes are left to be read. */
 static bool has_bytes(const struct dns_message *message, size_t count) {
     return message->length - message->at >= count;
 }

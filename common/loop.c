@@ -183,7 +183,7 @@ int loop_turn(struct loop *loop, int milliseconds) {
     int calls = handle_events(loop);
     struct loop_timeout *timeout = loop->timeouts;
     if (timeout == NULL)
-        return calls;
+        return calls; /* without timers, we need not ask for the time */
     struct deadline now = deadline_after(0);
     while (timeout != NULL) {
         calls += handle_timers(timeout, now);

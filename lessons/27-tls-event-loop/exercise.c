@@ -7,39 +7,45 @@
  * time. You write such a client, over one TLS connection, with a non-blocking
  * socket that OpenSSL uses itself.
  *
- * It is called as `27-tls-event-loop CAFILE NAME HOST PORT`. It connects to
- * HOST, but demands a certificate for NAME, as in lesson 11. It sends standard
- * input to the server, and prints what comes from the server. All up to the
- * connected socket is given. The handshake and the conversation are yours.
+ * It is called as `27-tls-event-loop CAFILE NAME HOST PORT`. NAME may differ
+ * from HOST: the program connects to HOST, and the certificate must be for
+ * NAME. It sends standard input to the server, and prints what comes from the
+ * server. The starter already has everything up to the connected socket, and
+ * makes the object of OpenSSL. You write the handshake and the conversation.
+ * There is no time limit. Empty OpenSSL's queue of errors before each of its
+ * calls (lesson 11), although the check does not test this.
  *
  * 1. It sends its input, tells the server that the input has ended, and prints
  *    the answer. It tells the server by close_notify. When the server has sent
- *    its own close_notify, the program ends with status 0. The input may be
- *    empty.
+ *    its own close_notify, the program ends with status 0, also if there is
+ *    input left. The input may be empty.
  * 2. It prints the answer to a line before its input has ended.
  * 3. It prints all that has come, also while nothing is typed. The server may
  *    send first, and it may send whole records, of up to 16384 bytes each.
  * 4. It goes on with the answer when its input has ended.
- * 5. It sends and receives at the same time. The check sends 30 megabytes to a
- *    server that sends everything back, and does not read while it cannot
- *    send. It also lets a `write` say that there is no room in the socket.
- * 6. It prints while the server does not read. This server sends all the time.
- *    The input has no end.
+ * 5. It sends and receives at the same time. The check gives your program 30
+ *    megabytes of input. The server sends everything back, and while the
+ *    server cannot send, it does not read. The check also makes a `write` of
+ *    your program say that there is no room in the socket.
+ * 6. It prints while the server does not read. A server sends all the time and
+ *    reads nothing, and the input has no end. Your program still prints.
  * 7. It sleeps while it waits: in the handshake, while neither side has
  *    anything, and after its input has ended. It does not wake up at fixed
  *    times.
  * 8. It reads no more input while the server does not read. Otherwise it would
- *    keep all of the input in its memory. It may use less than 6 MB more than
- *    before, and it sleeps.
- * 9. It accepts only a server with a valid certificate for NAME. It sends such
- *    a server nothing of its input, and prints nothing on standard output.
+ *    keep all of the input in its memory. While it waits, it sleeps, and its
+ *    memory does not grow by more than 6 MB.
+ * 9. It accepts only a server with a valid certificate for NAME. It refuses
+ *    any other server: it sends that server nothing of its input, and prints
+ *    nothing on standard output.
  * 10. It reports an end without close_notify as an error. It prints what came
- *    before it. A reset is such an end.
+ *     before it. A reset is such an end. If a send fails because of the reset,
+ *     your program need not print what it has not read yet.
  * 11. It reports output that cannot be written, and input that cannot be read.
- *    Examples are a full disk, and a folder as standard input.
+ *     Examples are a full disk, and a folder as standard input.
  * 12. It refuses wrong arguments. If their number is wrong, it prints a line
- *    that begins with `usage:` on standard error, and ends with status 2. If
- *    PORT is not a number, the status is 1. The part that is given does this.
+ *     that begins with `usage:` on standard error, and ends with status 2. If
+ *     PORT is not a number, the status is 1. The part that is given does this.
  *
  * What is here compiles and connects. Your part is two functions: shake_hands
  * and converse.

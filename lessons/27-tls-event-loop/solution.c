@@ -23,6 +23,7 @@
 enum {
     PIECE_BYTES = 16384, /* a record of TLS holds no more */
     CONNECT_MS = 10 * 1000,
+    NO_EVENT = 0, /* neither POLLIN nor POLLOUT */
 };
 
 enum input {
@@ -37,7 +38,7 @@ struct conversation {
     char unsent[PIECE_BYTES]; /* from standard input */
     size_t unsent_length;
     /* What OpenSSL waits for before the call can be made again: POLLIN or
-     * POLLOUT, or 0 if it waits for nothing. */
+     * POLLOUT, or NO_EVENT if it waits for nothing. */
     short send_event;
     short receive_event;
 };
@@ -102,8 +103,8 @@ static int connect_to(const char *host, const char *port) {
 }
 
 /* Returns the event that OpenSSL waits for before the same call can be made
- * again, or 0 if the server has sent close_notify. Ends the program at any
- * error. */
+ * again, or NO_EVENT if the server has sent close_notify. Ends the program at
+ * any error. */
 static short needed_event(const char *call, const SSL *ssl, int result) {
     switch (SSL_get_error(ssl, result)) {
     case SSL_ERROR_WANT_READ:
@@ -111,7 +112,7 @@ static short needed_event(const char *call, const SSL *ssl, int result) {
     case SSL_ERROR_WANT_WRITE:
         return POLLOUT;
     case SSL_ERROR_ZERO_RETURN:
-        return 0;
+        return NO_EVENT;
     default:
         fail(call, ssl);
     }
@@ -127,7 +128,7 @@ static void shake_hands(SSL *ssl) {
             .fd = SSL_get_fd(ssl),
             .events = needed_event("SSL_connect", ssl, result),
         };
-        if (connection.events == 0)
+        if (connection.events == NO_EVENT)
             errx(1, "SSL_connect: the server has closed");
         if (poll(&connection, 1, -1) < 0 && errno != EINTR)
             err(1, "poll");
@@ -176,7 +177,7 @@ static void send_close_notify(struct conversation *talk) {
 }
 
 static void send_more(struct conversation *talk) {
-    talk->send_event = 0;
+    talk->send_event = NO_EVENT;
     if (talk->unsent_length > 0)
         send_piece(talk);
     else if (talk->input == INPUT_ENDED)
@@ -190,11 +191,13 @@ static int receive_more(struct conversation *talk) {
     int length = SSL_read(talk->ssl, piece, sizeof piece);
     if (length > 0) {
         print_bytes(piece, (size_t)length);
-        talk->receive_event = 0; /* there may be more: ask again first */
+        talk->receive_event = NO_EVENT; /* there may be more: ask again first */
         return 1;
     }
     talk->receive_event = needed_event("SSL_read", talk->ssl, length);
-    return talk->receive_event != 0;
+    if (talk->receive_event == NO_EVENT)
+        return 0; /* after an SSL_read without bytes, this is close_notify */
+    return 1;
 }
 
 /* Waits until there is input, or until OpenSSL can go on. If SSL_read need not
@@ -208,7 +211,7 @@ static void wait_for_either(struct conversation *talk) {
     int milliseconds = -1;
     if (talk->input == INPUT_OPEN && talk->unsent_length == 0)
         waiting[1].fd = STDIN_FILENO;
-    if (talk->receive_event == 0)
+    if (talk->receive_event == NO_EVENT)
         milliseconds = 0;
     if (poll(waiting, 2, milliseconds) < 0 && errno != EINTR)
         err(1, "poll");

@@ -111,6 +111,15 @@ static int parse_number(const char *text, unsigned smallest) {
     return (int)number;
 }
 
+/* Returns the milliseconds of a text that is a number of seconds. Ends the
+ * program if the text is not one, or if it is more than a day. */
+static int parse_seconds(const char *text) {
+    int milliseconds;
+    if (deadline_parse(text, strlen(text), &milliseconds) < 0)
+        errx(1, "%s is not a number of seconds up to a day", text);
+    return milliseconds;
+}
+
 /* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
 static void require_output(void) {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -161,8 +170,11 @@ static int add_output(BIO *bio, const char *bytes, int length) {
     struct wire *wire = BIO_get_data(bio);
     size_t needed = wire->output_length + (size_t)length;
     BIO_clear_retry_flags(bio);
-    if (needed > wire->output_room && enlarge_output(wire, 2 * needed) < 0)
-        return -1;
+    if (needed > wire->output_room) {
+        /* Twice as much as is needed now, because more will follow. */
+        if (enlarge_output(wire, 2 * needed) < 0)
+            return -1;
+    }
     memcpy(wire->output + wire->output_length, bytes, (size_t)length);
     wire->output_length = needed;
     return length;
@@ -203,8 +215,10 @@ static SSL_CTX *make_context(const char *cert, const char *key,
         errx(1, "%s with %s: %s", cert, key, tls_explain(NULL, reason));
     if (!keeps_buffers)
         (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-    /* The first of these that the client has, too: it makes the handshake a
-     * little shorter than the second. Of the two, none is known to be weak. */
+    /* OpenSSL chooses the first of our three ciphers that the client has too,
+     * whatever the client would like best. With the first one, the handshake
+     * takes a little less time than with the second. Neither of these two is
+     * known to be weak. */
     (void)SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
     if (SSL_CTX_set_ciphersuites(context,
                                  "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
@@ -303,11 +317,16 @@ static void begin_leaving(struct client *client) {
     loop_start_timer(&client->server->handshake, &client->timer);
 }
 
-/* Says why a call of OpenSSL has failed. In the output there may be an alert,
- * with which OpenSSL tells the client. */
-static void fail_client(struct client *client, const char *call) {
+/* Says why a call of OpenSSL has failed. ssl is the connection, or NULL. */
+static void warn_of_failed_call(const SSL *ssl, const char *call) {
     char reason[TLS_REASON_BYTES];
-    warnx("%s: %s", call, tls_explain(client->ssl, reason));
+    warnx("%s: %s", call, tls_explain(ssl, reason));
+}
+
+/* A call of OpenSSL has failed. In the output there may be an alert, with which
+ * OpenSSL tells the client. So the client leaves, and is not closed at once. */
+static void fail_client(struct client *client, const char *call) {
+    warn_of_failed_call(client->ssl, call);
     begin_leaving(client);
 }
 
@@ -332,17 +351,19 @@ static void store_unsent(struct client *client, size_t sent) {
 /* Sends all that OpenSSL has put into the output, in one call. */
 static void send_output(struct client *client) {
     const struct wire *wire = &client->server->wire;
-    ssize_t sent = 0;
-    if (wire->output_length > 0)
-        sent = send(client->watcher.fd, wire->output, wire->output_length, 0);
-    if (sent < 0 && !is_worth_another_try(errno)) {
-        close_failed_client(client, "send");
-        return;
+    size_t sent = 0;
+    if (wire->output_length > 0) {
+        ssize_t result =
+            send(client->watcher.fd, wire->output, wire->output_length, 0);
+        if (result < 0 && !is_worth_another_try(errno)) {
+            close_failed_client(client, "send");
+            return;
+        }
+        if (result > 0)
+            sent = (size_t)result;
     }
-    if (sent < 0)
-        sent = 0;
-    if ((size_t)sent < wire->output_length)
-        store_unsent(client, (size_t)sent);
+    if (sent < wire->output_length)
+        store_unsent(client, sent);
     else if (client->state == LEAVING)
         close_client(client);
 }
@@ -491,7 +512,7 @@ static void admit_client(struct server *server, int fd) {
     loop_start_timer(&server->handshake, &client->timer);
     client->ssl = make_ssl(server);
     if (client->ssl == NULL) {
-        fail_client(client, "SSL_new");
+        warn_of_failed_call(NULL, "SSL_new");
         close_client(client);
         return;
     }
@@ -583,9 +604,12 @@ static void prepare(struct server *server) {
     const char *failed;
     server->wire_method = make_wire_method();
     server->wire.input = malloc(INPUT_BYTES);
+    if (server->wire.input == NULL)
+        err(1, "malloc");
     server->record = malloc(RECORD_BYTES);
-    if (server->wire.input == NULL || server->record == NULL ||
-        enlarge_output(&server->wire, OUTPUT_BYTES) < 0)
+    if (server->record == NULL)
+        err(1, "malloc");
+    if (enlarge_output(&server->wire, OUTPUT_BYTES) < 0)
         err(1, "malloc");
     if (loop_open(&server->loop, &failed) < 0)
         err(1, "%s", failed);
@@ -633,11 +657,10 @@ int main(int argc, char **argv) {
             keeps_buffers = 1;
         else if (option == 'm')
             server.most_clients = parse_number(optarg, 1);
-        else if (option != 't')
+        else if (option == 't')
+            server.handshake.milliseconds = parse_seconds(optarg);
+        else
             usage(stderr, 2);
-        else if (deadline_parse(optarg, strlen(optarg),
-                                &server.handshake.milliseconds) < 0)
-            errx(1, "%s is not a number of seconds up to a day", optarg);
     }
     if (argc - optind != 3)
         usage(stderr, 2);

@@ -4,8 +4,8 @@
  * Our server keeps a silent client for ever, as that of lesson 25 did. In this
  * exercise you write an echo server with an idle limit again: it closes a
  * client that has been silent for too long. But now the clients belong to the
- * ring. So the time has to come from the ring too, and a client can only be
- * closed when the kernel has no request for it.
+ * ring. So the ring must also tell us that the time is up, and a client can
+ * only be closed when the kernel has no request for it.
  *
  * It is called as `28-io-uring-server -i SECONDS PORT`. Everything else is as
  * in this lesson's server, but you may leave out some parts: the option `-m`,
@@ -19,7 +19,7 @@
  * `len` is 1, because there is one such struct. If `timeout_flags` is 0, the
  * struct is a length of time. If it is IORING_TIMEOUT_ABS, the struct is a
  * point in time by CLOCK_MONOTONIC, the clock of `struct deadline` (lesson
- * 07). `off` stays 0.
+ * 07). `off` stays 0, and `fd` is -1.
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that
@@ -42,35 +42,38 @@
  * 9. It uses no processor while a client does not read. When no more bytes fit
  *    anywhere, your server sleeps.
  * 10. It uses little memory for a client that does not read. The whole process
- *    uses less than 6 MB more than before.
+ *     uses less than 6 MB more than before.
  * 11. It uses no processor when all has been sent back.
  * 12. It accepts clients again after accept has failed. In this test your
- *    server may have only 40 descriptors, and 60 clients come. What becomes of
- *    those for whom there is no descriptor is up to you. But when all of them
- *    have left, new clients are served.
+ *     server may have only 40 descriptors, and 60 clients come. You decide
+ *     what happens to the clients for whom there is no descriptor. But when
+ *     all of them have left, new clients are served.
  * 13. It leaves its clients to the ring. Your server does not itself call
- *    `accept`, `recv` or `send`.
- * 14. It makes at most one system call for two messages. This is so when 50
- *    clients send at the same time. Only `io_uring_enter` is counted.
+ *     `accept`, `recv` or `send`.
+ * 14. It makes at most one system call for two messages. This is the average
+ *     when 50 clients send at the same time. Only `io_uring_enter` is counted.
  * 15. It closes a client that is silent for SECONDS. SECONDS is a number such
- *    as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
- *    late. Its descriptor is closed and its memory is freed too, as in 7.
+ *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
+ *     late. Its descriptor is closed and its memory is freed too, as in 7. For
+ *     a client that never sends anything, the time begins when it is accepted.
  * 16. It gives a client its time anew when it sends something. No client is
- *    closed before it has been silent for SECONDS. Whether it counts that your
- *    server sends something to the client is up to you.
+ *     closed before it has been silent for SECONDS. You decide whether the
+ *     time also begins anew when your server sends something to the client.
  * 17. It closes a silent client also while others send. Again, it is at most
- *    50 milliseconds late.
- * 18. It does not take a new client for one that it has closed. A new client
- *    comes just when the time of another is up, and is served.
+ *     50 milliseconds late.
+ * 18. It does not take a new client for one that it has closed. It must not
+ *     confuse the two. A new client comes just when the time of another is up,
+ *     and is served.
  * 19. It sleeps while nothing happens. There is no clock that ticks, neither
- *    without a client nor while a client is silent.
- * 20. It does no more work for a request when 2500 clients are silent.
+ *     without a client nor while a client is silent.
+ * 20. It does no more work for a request when 2500 clients are silent. A
+ *     request costs as much as when there are no silent clients.
  * 21. It says so if there is no io_uring, with status 1. The message on
- *    standard error names io_uring.
+ *     standard error names io_uring.
  * 22. It refuses an invalid number of seconds or an invalid port, with status
- *    1. It says on standard error what is wrong.
+ *     1. It says on standard error what is wrong.
  * 23. It refuses other arguments, with status 2. It then prints a line that
- *    begins with `usage:` on standard error.
+ *     begins with `usage:` on standard error.
  *
  * What is here compiles, listens, and accepts nobody. The two rings are made.
  * Your part begins in handle_completions, which is called again and again.
@@ -177,7 +180,8 @@ static char *map_ring(const struct ring *ring, size_t bytes, off_t part) {
 }
 
 /* Finds a head, a tail or the like, which lies so many bytes behind the
- * beginning. */
+ * beginning. The kernel has aligned it as such a number has to be. The compiler
+ * cannot know that, and so the cast goes by way of void *. */
 static _Atomic unsigned *shared_number(char *memory, unsigned offset) {
     return (_Atomic unsigned *)(void *)(memory + offset);
 }
@@ -192,12 +196,15 @@ static void open_ring(struct ring *ring) {
     ring->fd = (int)syscall(SYS_io_uring_setup, REQUESTS, &made);
     if (ring->fd < 0)
         err(1, "io_uring_setup");
-    /* Both queues are in one piece, and the larger one gives its size. */
-    size_t bytes = made.sq_off.array + made.sq_entries * sizeof(unsigned);
-    size_t more =
+    /* Both queues are in one piece of memory. It ends where the array of the
+     * one queue ends, or that of the other, whichever comes later. */
+    size_t requests_end =
+        made.sq_off.array + made.sq_entries * sizeof(unsigned);
+    size_t completions_end =
         made.cq_off.cqes + made.cq_entries * sizeof(struct io_uring_cqe);
-    if (bytes < more)
-        bytes = more;
+    size_t bytes = requests_end;
+    if (bytes < completions_end)
+        bytes = completions_end;
     char *memory = map_ring(ring, bytes, IORING_OFF_SQ_RING);
     ring->requests_mask = made.sq_entries - 1;
     ring->requests_head = shared_number(memory, made.sq_off.head);
@@ -264,6 +271,12 @@ static unsigned waiting_requests(const struct ring *ring) {
            atomic_load_explicit(ring->requests_head, memory_order_acquire);
 }
 
+/* These errors of io_uring_enter are no failures: a signal has come, or we have
+ * to take completions out of their queue first (EBUSY). */
+static int is_harmless(int error) {
+    return error == EINTR || error == EBUSY;
+}
+
 /* Gives all new requests to the kernel, and waits until there is a completion.
  */
 static void submit_and_wait(struct ring *ring) {
@@ -273,8 +286,7 @@ static void submit_and_wait(struct ring *ring) {
     long submitted =
         syscall(SYS_io_uring_enter, ring->fd, waiting_requests(ring), 1,
                 IORING_ENTER_GETEVENTS, NULL, 0);
-    /* EBUSY: first take what is in the queue. */
-    if (submitted < 0 && errno != EINTR && errno != EBUSY)
+    if (submitted < 0 && !is_harmless(errno))
         warn_and_pause("io_uring_enter");
 }
 

@@ -47,7 +47,7 @@ enum {
     /* These three are powers of two. */
     REQUESTS = 1024,    /* places in the submission queue */
     COMPLETIONS = 4096, /* places in the completion queue */
-    BUFFERS = 128,      /* that the kernel may fill */
+    BUFFERS = 128,      /* that the kernel may fill; it divides 65536 */
     BUFFER_BYTES = 16 * 1024,
     BUFFER_GROUP = 1,        /* our number for these buffers */
     MOST_UNSENT = 64 * 1024, /* with so many bytes, a client must wait */
@@ -172,20 +172,31 @@ static void keep_free_memory(void) {
 #endif
 }
 
+/* Reads the digit by which the system's administrator forbids io_uring. '0'
+ * allows it; so does a kernel that has no such setting. */
+static char read_setting(void) {
+    char setting;
+    int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return '0';
+    ssize_t length = read(fd, &setting, 1);
+    (void)close(fd);
+    if (length != 1)
+        return '0';
+    return setting;
+}
+
 /* Call this right after io_uring_setup has failed: errno is still its reason.
  */
 static _Noreturn void refuse_to_run(void) {
     int error = errno;
     struct utsname system = {0};
-    char setting[] = "0";
-    int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && read(fd, setting, 1) != 1)
-        setting[0] = '0';
+    char setting = read_setting();
     if (uname(&system) < 0)
         err(1, "uname");
     errno = error;
-    if (error == EPERM && setting[0] != '0')
-        err(1, "io_uring_setup: kernel.io_uring_disabled is %s", setting);
+    if (error == EPERM && setting != '0')
+        err(1, "io_uring_setup: kernel.io_uring_disabled is %c", setting);
     if (error == EPERM)
         err(1, "io_uring_setup: a filter forbids it");
     if (error == ENOSYS)
@@ -206,7 +217,8 @@ static char *map_ring(const struct ring *ring, size_t bytes, off_t part) {
 }
 
 /* Finds a head, a tail or the like, which lies so many bytes behind the
- * beginning. */
+ * beginning. The kernel has aligned it as such a number has to be. The compiler
+ * cannot know that, and so the cast goes by way of void *. */
 static _Atomic unsigned *shared_number(char *memory, unsigned offset) {
     return (_Atomic unsigned *)(void *)(memory + offset);
 }
@@ -221,12 +233,15 @@ static void open_ring(struct ring *ring) {
     ring->fd = (int)syscall(SYS_io_uring_setup, REQUESTS, &made);
     if (ring->fd < 0)
         refuse_to_run();
-    /* Both queues are in one piece, and the larger one gives its size. */
-    size_t bytes = made.sq_off.array + made.sq_entries * sizeof(unsigned);
-    size_t more =
+    /* Both queues are in one piece of memory. It ends where the array of the
+     * one queue ends, or that of the other, whichever comes later. */
+    size_t requests_end =
+        made.sq_off.array + made.sq_entries * sizeof(unsigned);
+    size_t completions_end =
         made.cq_off.cqes + made.cq_entries * sizeof(struct io_uring_cqe);
-    if (bytes < more)
-        bytes = more;
+    size_t bytes = requests_end;
+    if (bytes < completions_end)
+        bytes = completions_end;
     char *memory = map_ring(ring, bytes, IORING_OFF_SQ_RING);
     ring->requests_mask = made.sq_entries - 1;
     ring->requests_head = shared_number(memory, made.sq_off.head);
@@ -253,7 +268,7 @@ static void give_buffer(struct ring *ring, unsigned id) {
     place->addr = (uintptr_t)(ring->buffers + (size_t)id * BUFFER_BYTES);
     place->len = BUFFER_BYTES;
     place->bid = (uint16_t)id;
-    ring->free_tail++;
+    ring->free_tail++; /* from 65535 it goes on to 0: see BUFFERS */
     /* Only after the three lines above may the kernel see the new tail. */
     atomic_store_explicit((_Atomic uint16_t *)&ring->free_buffers->tail,
                           ring->free_tail, memory_order_release);
@@ -336,9 +351,10 @@ static void warn_and_pause(const char *failed) {
     (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
 }
 
-/* The kernel gives this number back with each completion of the request. */
+/* The kernel gives this number back with each completion of the request. Its
+ * upper half is the kind, and its lower half the descriptor. */
 static uint64_t tag(enum kind kind, int fd) {
-    return (uint64_t)kind << 32 | (uint32_t)fd;
+    return ((uint64_t)kind << 32) | (uint32_t)fd;
 }
 
 /* Returns a request for this descriptor, all zero but for its tag. The caller
@@ -362,7 +378,8 @@ static unsigned waiting_requests(const struct ring *ring) {
            atomic_load_explicit(ring->requests_head, memory_order_acquire);
 }
 
-/* For as many clients as come: a completion for each. */
+/* For as many clients as come: a completion for each. The flag for that is in
+ * ioprio, a field that has another purpose in other requests. */
 static void ask_for_clients(struct server *server) {
     struct io_uring_sqe *request =
         new_request(server, ACCEPT, server->listener);
@@ -454,8 +471,8 @@ static void go_on_with_client(struct server *server, int fd) {
         ask_to_cancel(server, SEND, fd);
         client->output = CANCELLED;
     }
-    if (client->phase != SERVED && client->input == NOT_ASKED &&
-        client->output == NOT_ASKED)
+    int has_request = client->input != NOT_ASKED || client->output != NOT_ASKED;
+    if (client->phase != SERVED && !has_request)
         close_client(server, fd);
 }
 
@@ -525,7 +542,8 @@ static int is_worth_another_try(int error) {
 static void handle_input(struct server *server, int fd, int result,
                          unsigned flags) {
     struct client *client = &server->all[fd];
-    if ((flags & IORING_CQE_F_MORE) == 0)
+    int is_last = (flags & IORING_CQE_F_MORE) == 0;
+    if (is_last)
         client->input = NOT_ASKED;
     if (result < 0 && !is_worth_another_try(-result))
         fail_client(client, "recv", -result);
@@ -571,12 +589,16 @@ static void admit_client(struct server *server, int fd) {
         (void)close(fd);
         return;
     }
-    if (server->spare < 0)
-        server->spare = open_spare();
     if (server->spare < 0) {
-        (void)close(fd); /* it has the number of our spare one */
         server->spare = open_spare();
-        return;
+        if (server->spare < 0) {
+            /* No descriptor is free, because this client has got the one that
+             * spend_spare has given up. We refuse the client, and then that
+             * descriptor is free for our spare one again. */
+            (void)close(fd);
+            server->spare = open_spare();
+            return;
+        }
     }
     server->has_reported_full = 0;
     server->clients++;
@@ -614,10 +636,13 @@ static void spend_spare(struct server *server) {
 }
 
 static void handle_failed_accept(struct server *server, int error) {
+    /* From recv, ENOBUFS says that none of our buffers is free. But from
+     * accept, it says that memory has run out. */
     if (is_worth_another_try(error) && error != ENOBUFS)
         return;
-    errno = error;
-    if ((error == EMFILE || error == ENFILE) && server->spare >= 0)
+    int lacks_descriptor = error == EMFILE || error == ENFILE;
+    errno = error; /* for the warning that each of these writes */
+    if (lacks_descriptor && server->spare >= 0)
         spend_spare(server);
     else if (is_one_connection_lost(error))
         warn("accept");
@@ -631,7 +656,8 @@ static void handle_accepted(struct server *server, int result, unsigned flags) {
         admit_client(server, result);
     else
         handle_failed_accept(server, -result);
-    if ((flags & IORING_CQE_F_MORE) == 0 && !server->is_stop_requested)
+    int is_last = (flags & IORING_CQE_F_MORE) == 0;
+    if (is_last && !server->is_stop_requested)
         ask_for_clients(server);
 }
 
@@ -647,6 +673,7 @@ static void handle_signals(struct server *server, int result) {
 
 static void handle_completion(struct server *server,
                               const struct io_uring_cqe *completion) {
+    /* The two halves of what `tag` has returned. */
     enum kind kind = (enum kind)(completion->user_data >> 32);
     int fd = (int)(uint32_t)completion->user_data;
     server->completions[kind]++;
@@ -668,17 +695,24 @@ static void handle_completion(struct server *server,
     }
 }
 
+/* These errors of io_uring_enter are no failures: a signal has come, the time
+ * is over (ETIME), or we have to take completions out of their queue first
+ * (EBUSY). */
+static int is_harmless(int error) {
+    return error == EINTR || error == ETIME || error == EBUSY;
+}
+
 /* Gives all new requests to the kernel, and waits until there is a completion;
  * for so many milliseconds, or for ever (-1). */
 static void submit_and_wait(struct server *server, int milliseconds) {
     struct ring *ring = &server->ring;
-    const struct __kernel_timespec limit = {
-        .tv_sec = milliseconds / 1000,
-        .tv_nsec = milliseconds % 1000 * 1000000LL,
-    };
+    struct __kernel_timespec limit = {0};
     struct io_uring_getevents_arg argument = {0};
-    if (milliseconds >= 0)
+    if (milliseconds >= 0) {
+        limit.tv_sec = milliseconds / 1000;
+        limit.tv_nsec = milliseconds % 1000 * 1000000LL;
         argument.ts = (uintptr_t)&limit;
+    }
     /* Only after a request is filled in may the kernel see the new tail. */
     atomic_store_explicit(ring->requests_tail, ring->new_tail,
                           memory_order_release);
@@ -687,8 +721,7 @@ static void submit_and_wait(struct server *server, int milliseconds) {
         syscall(SYS_io_uring_enter, ring->fd, waiting_requests(ring), 1,
                 IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument,
                 sizeof argument);
-    /* ETIME: the time is over. EBUSY: first take what is in the queue. */
-    if (submitted < 0 && errno != EINTR && errno != ETIME && errno != EBUSY)
+    if (submitted < 0 && !is_harmless(errno))
         warn_and_pause("io_uring_enter");
 }
 
@@ -707,6 +740,12 @@ static int take_completion(struct ring *ring, struct io_uring_cqe *completion) {
     return 1;
 }
 
+/* Whether there are places for the requests that we make because of one
+ * completion. */
+static int has_places(const struct ring *ring) {
+    return waiting_requests(ring) + MOST_FOR_ONE <= REQUESTS;
+}
+
 /* Handles completions, as long as there are some, and places for the requests
  * that we make because of them. Returns how many there were. */
 static int handle_completions(struct server *server, int milliseconds) {
@@ -717,8 +756,9 @@ static int handle_completions(struct server *server, int milliseconds) {
     if ((flags & IORING_SQ_CQ_OVERFLOW) != 0)
         server->overflows++;
     struct io_uring_cqe completion;
-    while (waiting_requests(&server->ring) + MOST_FOR_ONE <= REQUESTS &&
-           take_completion(&server->ring, &completion)) {
+    while (has_places(&server->ring)) {
+        if (!take_completion(&server->ring, &completion))
+            break; /* there are no more */
         handle_completion(server, &completion);
         count++;
     }

@@ -31,7 +31,7 @@ enum {
     /* These three are powers of two. */
     REQUESTS = 1024,    /* places in the submission queue */
     COMPLETIONS = 4096, /* places in the completion queue */
-    BUFFERS = 64,       /* that the kernel may fill */
+    BUFFERS = 64,       /* that the kernel may fill; it divides 65536 */
     BUFFER_BYTES = 8 * 1024,
     BUFFER_GROUP = 1,        /* our number for these buffers */
     MOST_UNSENT = 64 * 1024, /* with so many bytes, a client must wait */
@@ -78,13 +78,14 @@ enum state {
 enum phase {
     SERVED,
     LEAVING, /* it will send nothing more, but what it sent goes back to it */
-    FAILED   /* nothing more is sent to it */
+    FAILED   /* nothing more is sent to it, and it is not in the list */
 };
 
 /* Client N is at index N, its descriptor. Those whose time runs are in a list,
  * in the order in which it will be up: previous and next are numbers of
  * clients. Place LIST_HEAD belongs to no client: its next is the first client,
- * its previous is the last, and both are LIST_HEAD in an empty list. */
+ * its previous is the last, and both are LIST_HEAD in an empty list. Because
+ * LIST_HEAD is 0, memory that is all zero is an empty list. */
 struct client {
     enum phase phase;
     enum state input;  /* of the request RECV */
@@ -154,7 +155,8 @@ static char *map_ring(const struct ring *ring, size_t bytes, off_t part) {
 }
 
 /* Finds a head, a tail or the like, which lies so many bytes behind the
- * beginning. */
+ * beginning. The kernel has aligned it as such a number has to be. The compiler
+ * cannot know that, and so the cast goes by way of void *. */
 static _Atomic unsigned *shared_number(char *memory, unsigned offset) {
     return (_Atomic unsigned *)(void *)(memory + offset);
 }
@@ -169,12 +171,15 @@ static void open_ring(struct ring *ring) {
     ring->fd = (int)syscall(SYS_io_uring_setup, REQUESTS, &made);
     if (ring->fd < 0)
         err(1, "io_uring_setup");
-    /* Both queues are in one piece, and the larger one gives its size. */
-    size_t bytes = made.sq_off.array + made.sq_entries * sizeof(unsigned);
-    size_t more =
+    /* Both queues are in one piece of memory. It ends where the array of the
+     * one queue ends, or that of the other, whichever comes later. */
+    size_t requests_end =
+        made.sq_off.array + made.sq_entries * sizeof(unsigned);
+    size_t completions_end =
         made.cq_off.cqes + made.cq_entries * sizeof(struct io_uring_cqe);
-    if (bytes < more)
-        bytes = more;
+    size_t bytes = requests_end;
+    if (bytes < completions_end)
+        bytes = completions_end;
     char *memory = map_ring(ring, bytes, IORING_OFF_SQ_RING);
     ring->requests_mask = made.sq_entries - 1;
     ring->requests_head = shared_number(memory, made.sq_off.head);
@@ -200,7 +205,7 @@ static void give_buffer(struct ring *ring, unsigned id) {
     place->addr = (uintptr_t)(ring->buffers + (size_t)id * BUFFER_BYTES);
     place->len = BUFFER_BYTES;
     place->bid = (uint16_t)id;
-    ring->free_tail++;
+    ring->free_tail++; /* from 65535 it goes on to 0: see BUFFERS */
     /* Only after the three lines above may the kernel see the new tail. */
     atomic_store_explicit((_Atomic uint16_t *)&ring->free_buffers->tail,
                           ring->free_tail, memory_order_release);
@@ -271,9 +276,10 @@ static void warn_and_pause(const char *failed) {
     (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
 }
 
-/* The kernel gives this number back with each completion of the request. */
+/* The kernel gives this number back with each completion of the request. Its
+ * upper half is the kind, and its lower half the descriptor. */
 static uint64_t tag(enum kind kind, int fd) {
-    return (uint64_t)kind << 32 | (uint32_t)fd;
+    return ((uint64_t)kind << 32) | (uint32_t)fd;
 }
 
 /* Returns a request for this descriptor, all zero but for its tag. The caller
@@ -296,7 +302,8 @@ static unsigned waiting_requests(const struct ring *ring) {
            atomic_load_explicit(ring->requests_head, memory_order_acquire);
 }
 
-/* For as many clients as come: a completion for each. */
+/* For as many clients as come: a completion for each. The flag for that is in
+ * ioprio, a field that has another purpose in other requests. */
 static void ask_for_clients(struct server *server) {
     struct io_uring_sqe *request =
         new_request(server, ACCEPT, server->listener);
@@ -333,6 +340,12 @@ static void ask_to_cancel(struct server *server, enum kind kind, int fd) {
     request->addr = tag(kind, fd);
 }
 
+/* Returns the client whose time is up first, or LIST_HEAD if the list is empty.
+ */
+static int first_in_list(const struct server *server) {
+    return server->all[LIST_HEAD].next;
+}
+
 static void remove_from_list(struct server *server, int fd) {
     const struct client *client = &server->all[fd];
     server->all[client->previous].next = client->next;
@@ -355,7 +368,7 @@ static void append_to_list(struct server *server, int fd) {
  * client sends something before that, the timer ends too early, and we ask for
  * another. It never ends too late: no client's time is up sooner. */
 static void ask_for_timer(struct server *server) {
-    const struct client *first = &server->all[server->all[LIST_HEAD].next];
+    const struct client *first = &server->all[first_in_list(server)];
     struct io_uring_sqe *request = new_request(server, TIMER, -1);
     server->timer.tv_sec = first->deadline.nanoseconds / 1000000000;
     server->timer.tv_nsec = first->deadline.nanoseconds % 1000000000;
@@ -399,8 +412,8 @@ static void go_on_with_client(struct server *server, int fd) {
         ask_to_cancel(server, SEND, fd);
         client->output = CANCELLED;
     }
-    if (client->phase != SERVED && client->input == NOT_ASKED &&
-        client->output == NOT_ASKED)
+    int has_request = client->input != NOT_ASKED || client->output != NOT_ASKED;
+    if (client->phase != SERVED && !has_request)
         close_client(server, fd);
 }
 
@@ -460,7 +473,8 @@ static int is_worth_another_try(int error) {
 static void handle_input(struct server *server, int fd, int result,
                          unsigned flags) {
     struct client *client = &server->all[fd];
-    if ((flags & IORING_CQE_F_MORE) == 0)
+    int is_last = (flags & IORING_CQE_F_MORE) == 0;
+    if (is_last)
         client->input = NOT_ASKED;
     if (result < 0 && !is_worth_another_try(-result))
         fail_client(server, fd, "recv", -result);
@@ -532,12 +546,14 @@ static void handle_accepted(struct server *server, int result, unsigned flags) {
     } else {
         report_failed_accept(-result);
     }
-    if ((flags & IORING_CQE_F_MORE) == 0)
+    int is_last = (flags & IORING_CQE_F_MORE) == 0;
+    if (is_last)
         ask_for_clients(server);
 }
 
 static void handle_completion(struct server *server,
                               const struct io_uring_cqe *completion) {
+    /* The two halves of what `tag` has returned. */
     enum kind kind = (enum kind)(completion->user_data >> 32);
     int fd = (int)(uint32_t)completion->user_data;
     switch (kind) {
@@ -558,6 +574,12 @@ static void handle_completion(struct server *server,
     }
 }
 
+/* These errors of io_uring_enter are no failures: a signal has come, or we have
+ * to take completions out of their queue first (EBUSY). */
+static int is_harmless(int error) {
+    return error == EINTR || error == EBUSY;
+}
+
 /* Gives all new requests to the kernel, and waits until there is a completion.
  */
 static void submit_and_wait(struct ring *ring) {
@@ -567,8 +589,7 @@ static void submit_and_wait(struct ring *ring) {
     long submitted =
         syscall(SYS_io_uring_enter, ring->fd, waiting_requests(ring), 1,
                 IORING_ENTER_GETEVENTS, NULL, 0);
-    /* EBUSY: first take what is in the queue. */
-    if (submitted < 0 && errno != EINTR && errno != EBUSY)
+    if (submitted < 0 && !is_harmless(errno))
         warn_and_pause("io_uring_enter");
 }
 
@@ -597,7 +618,7 @@ static int has_places(const struct ring *ring) {
  * cancel theirs, the rest of them have to wait for the next turn. */
 static void abandon_silent_clients(struct server *server) {
     while (has_places(&server->ring)) {
-        int first = server->all[LIST_HEAD].next;
+        int first = first_in_list(server);
         if (first == LIST_HEAD)
             return;
         if (deadline_left(server->all[first].deadline) > 0)
@@ -610,11 +631,13 @@ static void abandon_silent_clients(struct server *server) {
 static void handle_completions(struct server *server) {
     struct io_uring_cqe completion;
     submit_and_wait(&server->ring);
-    while (has_places(&server->ring) &&
-           take_completion(&server->ring, &completion))
+    while (has_places(&server->ring)) {
+        if (!take_completion(&server->ring, &completion))
+            break; /* there are no more */
         handle_completion(server, &completion);
+    }
     abandon_silent_clients(server);
-    if (!server->is_timer_asked && server->all[LIST_HEAD].next != LIST_HEAD)
+    if (!server->is_timer_asked && first_in_list(server) != LIST_HEAD)
         ask_for_timer(server);
 }
 

@@ -7,7 +7,7 @@
  *
  * 1. It says where it listens. It prints the line `listening on
  *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
- *    port, and the line has that one.
+ *    port, and the line has the port that it has chosen.
  * 2. It answers a question for type A. The reply has the id and the question
  *    of the message to which it belongs, says that it is a reply, and has a
  *    record for each IPv4 address of the name. The bit "please ask others"
@@ -19,7 +19,8 @@
  *    `1.2.0.192.in-addr.arpa`, or one that ends with `ip6.arpa`. There is a
  *    record for each name that has this address.
  * 5. It compares names without regard to case. `PRINTER` and `printer` are the
- *    same name. But the reply has the question exactly as it was asked.
+ *    same name. But the reply has the question exactly as it was asked. The
+ *    records of the reply may have the name in either spelling.
  * 6. It says that there is no record of this type when the name exists. The
  *    status is 0 and there are no answers. A name exists if it stands in the
  *    file, or if it is the name of an address in the file.
@@ -30,25 +31,28 @@
  * 9. It refuses another kind of work. When the message has an operation other
  *    than 0, the status is 4.
  * 10. It reports a message that it does not understand. When there is not
- *    exactly one question, or the question is cut, or its name has a pointer,
- *    the status is 1. The reply then has the id, and may leave out the
- *    question.
+ *     exactly one question, or the question is cut, or its name has a pointer,
+ *     the status is 1. The reply then has the id, and may leave out the
+ *     question. In a reply with the status 1, 4 or 5, it does not matter
+ *     whether it says that it is authoritative.
  * 11. It sets the bit TC when the reply would have more than 512 bytes. This
- *    reply has no answers. An OPT record makes no difference: the limit is
- *    always 512.
+ *     reply has no answers. An OPT record makes no difference: the limit is
+ *     always 512.
  * 12. It does not answer a reply, or a message of fewer than 12 bytes.
- *    Otherwise two name servers could talk to each other for ever.
+ *     Otherwise two name servers could talk to each other for ever.
  * 13. It goes on after all of these. Whatever bytes a client sends, the next
- *    question is answered.
+ *     question is answered.
  * 14. It reports a file that cannot be read, with status 1. The message says
- *    why, such as "No such file or directory".
+ *     why, such as "No such file or directory".
  * 15. It reports output that cannot be written, with status 1. The reason is
- *    in words, such as "No space left on device" for a full disk.
+ *     in words, such as "No space left on device" for a full disk.
  * 16. It refuses a wrong number of arguments, with status 2. The first line on
- *    standard error then begins with `usage:`.
+ *     standard error then begins with `usage:`.
  * 17. It refuses an invalid port, with status 1. A port is a number from 0 to
- *    65535, in digits alone. You may use `common/dns.h`, which also writes
- *    messages. Its comments say how.
+ *     65535, in digits alone.
+ *
+ * You may use `common/dns.h`, which also writes messages. Its comments say
+ * how.
  *
  * What is here compiles, checks its arguments, and answers nothing. Your part
  * begins in main.

@@ -11,52 +11,56 @@
  * When the download is whole, `FILE.part` becomes `FILE`. If the download is
  * cut, `FILE.part` stays for the next run.
  *
- * To know whether the file on the server is still the same, there is a field
- * in the reply, the ETag: `ETag: "a7c3"`. The server changes it whenever the
- * file changes. The program keeps it in `FILE.etag`, as one line, with the
- * quotes. A weak ETag begins with `W/`. It says only that two files are
- * similar, so it does not help us.
+ * A field in the reply, the ETag, tells whether the file on the server is
+ * still the same. It looks like this: `ETag: "a7c3"`. The server changes the
+ * ETag whenever the file changes. The program keeps it in `FILE.etag`, as one
+ * line, with the quotes. A weak ETag begins with `W/`. It says only that two
+ * files are similar, so it does not help us.
  *
  * 1. It downloads a file. The request is a GET for PATH in HTTP/1.1, with a
  *    Host field. FILE has exactly the bytes of the body, and the status is 0.
  *    Then there is no `FILE.part` and no `FILE.etag`.
  * 2. It reads a body with a Content-Length, one in chunks, and one that ends
  *    with the connection. The head may come in any pieces. Before it there may
- *    be another head, with a status from 100 to 199.
+ *    be another head, with a status from 100 to 199. (101 does not come.)
  * 3. It reports a body that is cut, with status 1. What has come stays in
  *    `FILE.part`, and the ETag in `FILE.etag`. There is no FILE, or it stays
  *    as it was. The reason is on standard error.
  * 4. It asks for the rest when there is a part and an ETag. The request then
- *    has the fields Range and If-Range.
+ *    has the fields Range and If-Range. Without an ETag, or if the part is
+ *    empty, it begins anew.
  * 5. It appends the body of a 206 to the part. When the part is as long as the
- *    Content-Range says, it becomes FILE. If the body ends before that, it was
- *    cut, as in requirement 3.
- * 6. It looks at the Content-Range of a 206. If the bytes do not begin where
- *    the part ends, or do not go on to the end of the file, or if there is no
- *    such field, it is an error with status 1. The part stays as it was.
+ *    last number of the Content-Range, it becomes FILE. If the body ends
+ *    before that, it was cut, as in requirement 3.
+ * 6. It looks at the Content-Range of a 206. The bytes must begin where the
+ *    part ends, and end where the file ends. Otherwise, or without this field,
+ *    it is an error with status 1. The part and the ETag stay as they were.
  * 7. It begins anew at a 200. The old part is thrown away, and the new ETag is
  *    kept.
  * 8. It takes the part for the whole file at a 416 whose length is that of the
  *    part. The status is 0.
  * 9. It begins anew at any other 416. It asks once more, without Range.
- * 10. It keeps the part when the server fails. At a status such as 503 or 404,
- *    or at no reply, it says so on standard error, with status 1. The part and
- *    the ETag stay, so the next run goes on there.
+ * 10. It keeps the part when the server fails. If there is no reply, or one
+ *     with any other status, such as 503 or 404, it says so on standard error,
+ *     with status 1. The part and the ETag stay, so the next run goes on
+ *     there.
  * 11. It does not keep a weak ETag. If the new reply has a weak one, or none,
- *    and the download is cut, the next run begins anew, without Range.
+ *     and the download is cut, the next run begins anew, without Range.
  * 12. It can be cut again and again. Each run goes on where the last one
- *    ended.
+ *     ended. A 206 without an ETag changes nothing: the ETag stays that of the
+ *     first reply.
  * 13. It waits at most SECONDS for the server to send something. Then it ends
- *    with status 1, and keeps what has come. Without `-t`, SECONDS is 10.
- *    While bytes come, the whole download may take longer.
+ *     with status 1, and keeps what has come. Without `-t`, SECONDS is 10.
+ *     While bytes come, the whole download may take longer.
  * 14. It reports a file that it cannot write, with status 1. The reason is in
- *    words, such as "No such file or directory".
+ *     words, such as "No such file or directory".
  * 15. It refuses a wrong number of arguments, with status 2. The first line on
- *    standard error then begins with `usage:`.
+ *     standard error then begins with `usage:`.
  * 16. It refuses an invalid port, with status 1. A port is a number from 1 to
- *    65535, in digits alone. You may use the modules of `common/`, such as
- *    `http.h`, `dial.h` and `deadline.h`. What you get for a start reads the
- *    arguments already.
+ *     65535, in digits alone.
+ *
+ * You may use the modules of `common/`, such as `http.h`, `dial.h` and
+ * `deadline.h`. The file that you start with already reads the arguments.
  *
  * What is here compiles, checks its arguments, and fetches nothing. Your part
  * begins in main.

@@ -155,10 +155,9 @@ static void write_selected(FILE *out, const struct argument *argument) {
     uint64_t descriptors = argument->values[0];
     for (size_t i = 0; i < 3; i++) {
         struct memory set = memory_at(argument, 1 + i);
-        char name[16];
-        (void)snprintf(name, sizeof name, "%s%s", separator, names[i]);
-        int written = memory_write_set(out, set, name, descriptors);
-        if (written > 0)
+        bool is_there =
+            memory_write_set(out, set, separator, names[i], descriptors);
+        if (is_there)
             separator = ", ";
     }
 }
@@ -198,6 +197,12 @@ static bool find_options(int level, enum constant_group *options) {
     default:
         return false;
     }
+}
+
+/* Whether we know the names of a level's options. */
+static bool is_known_level(int level) {
+    enum constant_group options;
+    return find_options(level, &options);
 }
 
 /* Writes level and option. The level SOL_SOCKET is left out: the names of its
@@ -312,9 +317,8 @@ static void write_option(FILE *out, const struct argument *argument) {
     struct memory memory = memory_at(argument, 2);
     uint64_t length = argument->values[3];
     bool is_interface = level == IPPROTO_IP && option == IP_MULTICAST_IF;
-    enum constant_group options;
     write_option_name(out, argument);
-    if (!find_options(level, &options))
+    if (!is_known_level(level))
         return;
     bool has_group = write_group(out, argument);
     if (has_group)
@@ -419,54 +423,54 @@ static const struct form {
     unsigned width; /* see argument_width */
     enum before before;
     writer *write_before; /* NULL where it is HIDDEN */
-    writer *write_after;  /* NULL where it is NOT_FILLED */
     enum after after;
+    writer *write_after; /* NULL where it is NOT_FILLED */
 } forms[] = {
-    [ARG_NONE] = {0, HIDDEN, NULL, NULL, NOT_FILLED},
-    [ARG_HIDDEN] = {1, HIDDEN, NULL, NULL, NOT_FILLED},
-    [ARG_FD] = {1, SHOWN, write_descriptor, NULL, NOT_FILLED},
-    [ARG_NUMBER] = {1, SHOWN, write_number, NULL, NOT_FILLED},
-    [ARG_OFFSET] = {1, SHOWN_UNLESS_ZERO, write_offset, NULL, NOT_FILLED},
-    [ARG_HEX] = {1, SHOWN, write_hex, NULL, NOT_FILLED},
-    [ARG_TEXT] = {1, SHOWN, write_text, NULL, NOT_FILLED},
-    [ARG_DOMAIN] = {1, SHOWN, write_domain, NULL, NOT_FILLED},
-    [ARG_TYPE] = {1, SHOWN, write_type, NULL, NOT_FILLED},
-    [ARG_PROTOCOL] = {1, SHOWN_UNLESS_ZERO, write_protocol, NULL, NOT_FILLED},
-    [ARG_ADDRESS] = {2, SHOWN_UNLESS_ZERO, write_address, NULL, NOT_FILLED},
-    [ARG_ADDRESS_FILLED] = {2, HIDDEN, NULL, write_filled_address,
-                            FILLED_IF_ASKED},
-    [ARG_ACCEPT_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_accept_flags, NULL,
-                          NOT_FILLED},
-    [ARG_BYTES] = {2, SHOWN, write_bytes, NULL, NOT_FILLED},
-    [ARG_BYTES_FILLED] = {2, SHOWN, write_room, write_filled_bytes,
-                          FILLED_IF_POSITIVE},
-    [ARG_BUFFERS] = {2, SHOWN, write_buffers, NULL, NOT_FILLED},
-    [ARG_BUFFERS_FILLED] = {2, SHOWN, write_dots, write_filled_buffers,
-                            FILLED_IF_POSITIVE},
-    [ARG_MESSAGE] = {1, SHOWN, write_message, NULL, NOT_FILLED},
-    [ARG_MESSAGE_FILLED] = {1, SHOWN, write_dots, write_filled_message,
-                            FILLED_IF_POSITIVE},
-    [ARG_MESSAGE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_message_flags, NULL,
-                           NOT_FILLED},
-    [ARG_SPLICE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_splice_flags, NULL,
-                          NOT_FILLED},
-    [ARG_OPTION] = {4, SHOWN, write_option, NULL, NOT_FILLED},
-    [ARG_OPTION_FILLED] = {4, SHOWN, write_option_name, write_filled_option,
-                           ALWAYS_FILLED},
-    [ARG_SHUTDOWN] = {1, SHOWN, write_shutdown, NULL, NOT_FILLED},
-    [ARG_FCNTL] = {2, SHOWN, write_fcntl, NULL, NOT_FILLED},
-    [ARG_IOCTL] = {2, SHOWN, write_ioctl, NULL, NOT_FILLED},
-    [ARG_POLLED] = {2, SHOWN, write_wanted, write_returned, FILLED_IF_POSITIVE},
-    [ARG_SELECTED] = {4, SHOWN, write_selected, write_selected,
-                      FILLED_IF_POSITIVE},
-    [ARG_EPOLL_COMMAND] = {1, SHOWN, write_epoll_command, NULL, NOT_FILLED},
-    [ARG_EPOLL_EVENT] = {1, SHOWN, write_epoll_event, NULL, NOT_FILLED},
-    [ARG_EPOLL_FILLED] = {2, SHOWN, write_room, write_filled_epoll,
-                          FILLED_IF_POSITIVE},
-    [ARG_PAIR_FILLED] = {1, HIDDEN, NULL, write_filled_pair, ALWAYS_FILLED},
-    [ARG_MILLISECONDS] = {1, SHOWN, write_milliseconds, NULL, NOT_FILLED},
-    [ARG_TIMESPEC] = {1, SHOWN, write_timespec, NULL, NOT_FILLED},
-    [ARG_TIMEVAL] = {1, SHOWN, write_timeval, NULL, NOT_FILLED},
+    [ARG_NONE] = {0, HIDDEN, NULL, NOT_FILLED, NULL},
+    [ARG_HIDDEN] = {1, HIDDEN, NULL, NOT_FILLED, NULL},
+    [ARG_FD] = {1, SHOWN, write_descriptor, NOT_FILLED, NULL},
+    [ARG_NUMBER] = {1, SHOWN, write_number, NOT_FILLED, NULL},
+    [ARG_OFFSET] = {1, SHOWN_UNLESS_ZERO, write_offset, NOT_FILLED, NULL},
+    [ARG_HEX] = {1, SHOWN, write_hex, NOT_FILLED, NULL},
+    [ARG_TEXT] = {1, SHOWN, write_text, NOT_FILLED, NULL},
+    [ARG_DOMAIN] = {1, SHOWN, write_domain, NOT_FILLED, NULL},
+    [ARG_TYPE] = {1, SHOWN, write_type, NOT_FILLED, NULL},
+    [ARG_PROTOCOL] = {1, SHOWN_UNLESS_ZERO, write_protocol, NOT_FILLED, NULL},
+    [ARG_ADDRESS] = {2, SHOWN_UNLESS_ZERO, write_address, NOT_FILLED, NULL},
+    [ARG_ADDRESS_FILLED] = {2, HIDDEN, NULL, FILLED_IF_ASKED,
+                            write_filled_address},
+    [ARG_ACCEPT_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_accept_flags, NOT_FILLED,
+                          NULL},
+    [ARG_BYTES] = {2, SHOWN, write_bytes, NOT_FILLED, NULL},
+    [ARG_BYTES_FILLED] = {2, SHOWN, write_room, FILLED_IF_POSITIVE,
+                          write_filled_bytes},
+    [ARG_BUFFERS] = {2, SHOWN, write_buffers, NOT_FILLED, NULL},
+    [ARG_BUFFERS_FILLED] = {2, SHOWN, write_dots, FILLED_IF_POSITIVE,
+                            write_filled_buffers},
+    [ARG_MESSAGE] = {1, SHOWN, write_message, NOT_FILLED, NULL},
+    [ARG_MESSAGE_FILLED] = {1, SHOWN, write_dots, FILLED_IF_POSITIVE,
+                            write_filled_message},
+    [ARG_MESSAGE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_message_flags,
+                           NOT_FILLED, NULL},
+    [ARG_SPLICE_FLAGS] = {1, SHOWN_UNLESS_ZERO, write_splice_flags, NOT_FILLED,
+                          NULL},
+    [ARG_OPTION] = {4, SHOWN, write_option, NOT_FILLED, NULL},
+    [ARG_OPTION_FILLED] = {4, SHOWN, write_option_name, ALWAYS_FILLED,
+                           write_filled_option},
+    [ARG_SHUTDOWN] = {1, SHOWN, write_shutdown, NOT_FILLED, NULL},
+    [ARG_FCNTL] = {2, SHOWN, write_fcntl, NOT_FILLED, NULL},
+    [ARG_IOCTL] = {2, SHOWN, write_ioctl, NOT_FILLED, NULL},
+    [ARG_POLLED] = {2, SHOWN, write_wanted, FILLED_IF_POSITIVE, write_returned},
+    [ARG_SELECTED] = {4, SHOWN, write_selected, FILLED_IF_POSITIVE,
+                      write_selected},
+    [ARG_EPOLL_COMMAND] = {1, SHOWN, write_epoll_command, NOT_FILLED, NULL},
+    [ARG_EPOLL_EVENT] = {1, SHOWN, write_epoll_event, NOT_FILLED, NULL},
+    [ARG_EPOLL_FILLED] = {2, SHOWN, write_room, FILLED_IF_POSITIVE,
+                          write_filled_epoll},
+    [ARG_PAIR_FILLED] = {1, HIDDEN, NULL, ALWAYS_FILLED, write_filled_pair},
+    [ARG_MILLISECONDS] = {1, SHOWN, write_milliseconds, NOT_FILLED, NULL},
+    [ARG_TIMESPEC] = {1, SHOWN, write_timespec, NOT_FILLED, NULL},
+    [ARG_TIMEVAL] = {1, SHOWN, write_timeval, NOT_FILLED, NULL},
 };
 
 size_t argument_width(enum argument_kind kind) {

@@ -362,7 +362,7 @@ static void write_words(FILE *out, const char *words) {
 }
 
 void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
-                      const char *const what[CALL_DESCRIPTORS]) {
+                      const char *const words[CALL_DESCRIPTORS]) {
     struct argument list[ARGUMENTS];
     size_t count = list_arguments(task, call, list);
     const char *separator = "";
@@ -375,7 +375,7 @@ void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
         separator = ", ";
         argument_write(out, &list[i]);
         if (list[i].kind == ARG_FD && descriptors < CALL_DESCRIPTORS) {
-            write_words(out, what[descriptors]);
+            write_words(out, words[descriptors]);
             descriptors++;
         }
     }

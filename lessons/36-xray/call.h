@@ -84,11 +84,11 @@ bool call_read_group(pid_t task, const struct trace_call *call,
 
 /*
  * Writes a call that task begins: `send(3 to :8080, "hello\n"`, without the
- * last parenthesis. what says in words what its first and second descriptors
- * are, "to :8080"; it is "" if that is not known.
+ * last parenthesis. words[0] and words[1] say what its first and second
+ * descriptors are, "to :8080"; they are "" if that is not known.
  */
 void call_write_begin(FILE *out, pid_t task, const struct trace_call *call,
-                      const char *const what[CALL_DESCRIPTORS]);
+                      const char *const words[CALL_DESCRIPTORS]);
 
 /* Writes the result of a call that has returned, and what it brought:
  * ` = 6 "hello\n"`, ` = -1 EAGAIN`. */

@@ -191,7 +191,8 @@ static void mark_events(struct record *record,
             find_connection(connections, event->connection);
         if (found == NULL)
             continue;
-        event->drawn.connection = (unsigned)(found - connections->all) + 1;
+        size_t index = (size_t)(found - connections->all);
+        event->drawn.connection = (unsigned)index + 1; /* they begin at 1 */
         event->drawn.mark = found->mark;
         event->drawn.makes_it = event->made != 0;
     }

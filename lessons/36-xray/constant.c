@@ -80,6 +80,7 @@ static const struct constant socket_options[] = {
     {SO_LINGER, "SO_LINGER"},
     {SO_RCVTIMEO, "SO_RCVTIMEO"},
     {SO_SNDTIMEO, "SO_SNDTIMEO"},
+    {SO_RCVLOWAT, "SO_RCVLOWAT"},
     {SO_RCVBUF, "SO_RCVBUF"},
     {SO_SNDBUF, "SO_SNDBUF"},
     {SO_KEEPALIVE, "SO_KEEPALIVE"},

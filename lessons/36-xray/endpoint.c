@@ -272,6 +272,7 @@ const char *endpoint_describe(const struct endpoint *endpoint, bool accepted,
         direction = "from";
     (void)endpoint_format(endpoint->family, &endpoint->peer, ENDPOINT_BRIEF,
                           peer);
+    /* A longer address is cut, so that the text always has room for it. */
     (void)snprintf(text, ENDPOINT_TEXT_BYTES, "%s%s %.40s", protocol, direction,
                    peer);
     return text;

@@ -108,8 +108,8 @@ static pid_t start_command(char *const command[]) {
  * waitpid(2) has it. */
 static int count_calls(pid_t command, struct counts *counts) {
     int status = 0;
-    (void)counts;
-    (void)count_call;
+    (void)counts;     /* delete this line when you use it */
+    (void)count_call; /* and this one: until then, nothing calls it */
     /* 3. Wait for a stop of any process, and find out why it has stopped. Count
      *    the call if one begins. Let the process go on, and wait again. */
     if (waitpid(command, &status, 0) < 0)

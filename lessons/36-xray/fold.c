@@ -78,6 +78,7 @@ static size_t count_calls(const struct picture_event *events, size_t count) {
 /* Makes the first of count calls a note that stands for all of them, and leaves
  * out the others. Returns 0, or -1 and ENOMEM: then all are as they were. */
 static int fold_calls(struct picture_event *events, size_t count) {
+    /* A copy, but with texts of its own: those of the call are freed below. */
     struct picture_event note = events[0];
     note.kind = PICTURE_NOTE;
     note.result = strdup("");
@@ -118,10 +119,12 @@ static int fold_set_up(const struct picture *picture, size_t at, size_t *next) {
 
 static int fold_set_ups(struct picture *picture) {
     int result = 0;
-    size_t next = 0;
-    while (next < picture->count) {
-        if (fold_set_up(picture, next, &next) < 0)
+    size_t at = 0;
+    while (at < picture->count) {
+        size_t next;
+        if (fold_set_up(picture, at, &next) < 0)
             result = -1;
+        at = next;
     }
     close_gaps(picture);
     return result;

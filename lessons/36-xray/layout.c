@@ -101,11 +101,11 @@ enum users {
  * the uses in the order of time. So among uses that fit equally well, we end
  * with the last one before the segment, or else with the first one after it. */
 static bool is_better(enum fit fit, bool was_before, enum fit best) {
-    if (fit == NO_FIT)
+    if (fit == NO_FIT || fit < best)
         return false;
-    if (fit == best)
-        return was_before;
-    return fit > best;
+    if (fit > best)
+        return true;
+    return was_before; /* both fit equally well */
 }
 
 /* The place at the end `here` of a segment that was seen at a time: the process

@@ -48,6 +48,21 @@ static bool has_members(const struct record *record, int family,
     return false;
 }
 
+/* Whether a socket other than that of a change is in the group. */
+static bool has_other_members(const struct record *record,
+                              const struct record_membership *change) {
+    int family = change->change.family;
+    const struct packet_end *group = &change->change.group;
+    for (size_t i = 0; i < record->membership_count; i++) {
+        const struct record_membership *membership = &record->memberships[i];
+        bool is_other = membership->inode != change->inode;
+        if (is_other && is_about(membership, family, group) &&
+            is_in(record, membership->inode, family, group, change->at))
+            return true;
+    }
+    return false;
+}
+
 /* Whether a group is that of all hosts, which a host never leaves: 224.0.0.1,
  * or ff02::1. */
 static bool is_all_hosts(const struct packet_end *group) {
@@ -57,40 +72,39 @@ static bool is_all_hosts(const struct packet_end *group) {
            memcmp(group->address, all6, sizeof all6) == 0;
 }
 
-/* Whether the kernel tells routers of a change: the group has no members beside
- * the socket that joins or leaves. So where the socket joins, the change must
- * not be recorded yet; where it leaves, the change must be recorded already. */
+/* Whether the kernel tells routers of a change that is not recorded yet: the
+ * group gets its first member, or loses its last one. */
 static bool is_reported(const struct record *record,
                         const struct record_membership *membership) {
     const struct group_change *change = &membership->change;
     if (is_all_hosts(&change->group))
         return false;
+    if (!change->joins)
+        return !has_other_members(record, membership);
     return !has_members(record, change->family, &change->group, membership->at);
 }
 
-/* Adds a change, and whether the kernel will report it: see is_reported. */
+/* Adds a change, and whether the kernel will report it. */
 static void add_change(struct record *record,
                        struct record_membership *membership) {
-    if (membership->change.joins)
-        membership->is_awaited = is_reported(record, membership);
-    struct record_membership *added = record_add_membership(record, membership);
-    if (added != NULL && !membership->change.joins)
-        added->is_awaited = is_reported(record, membership);
+    membership->is_awaited = is_reported(record, membership);
+    /* If there is no memory for it, record->no_memory says so. */
+    (void)record_add_membership(record, membership);
 }
 
 /* When a socket is closed, it leaves all its groups. The groups are among those
  * of all changes until now; add_change adds others, which we need not look at.
- */
+ * The socket is that of closed, which has no group. */
 static void leave_groups(struct record *record,
-                         struct record_membership *membership) {
-    struct group_change *change = &membership->change;
+                         const struct record_membership *closed) {
     size_t count = record->membership_count;
     for (size_t i = 0; i < count; i++) {
-        *change = record->memberships[i].change;
-        change->joins = false;
-        if (is_in(record, membership->inode, change->family, &change->group,
-                  membership->at))
-            add_change(record, membership);
+        struct record_membership leaving = *closed;
+        leaving.change = record->memberships[i].change;
+        leaving.change.joins = false;
+        if (is_in(record, leaving.inode, leaving.change.family,
+                  &leaving.change.group, leaving.at))
+            add_change(record, &leaving);
     }
 }
 

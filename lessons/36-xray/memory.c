@@ -233,16 +233,16 @@ static bool is_in_set(const unsigned long *set, unsigned fd) {
     return (word & bit) != 0;
 }
 
-int memory_write_set(FILE *out, struct memory memory, const char *name,
-                     uint64_t count) {
+bool memory_write_set(FILE *out, struct memory memory, const char *separator,
+                      const char *name, uint64_t count) {
     unsigned long set[FD_SETSIZE / WORD_BITS] = {0};
     if (memory.address == 0)
-        return 0;
+        return false;
     if (read_bytes(memory, set, sizeof set) == 0)
-        return 0;
-    int written = fprintf(out, "%s", name);
+        return false;
+    (void)fprintf(out, "%s%s", separator, name);
     for (unsigned fd = 0; fd < count && fd < FD_SETSIZE; fd++)
         if (is_in_set(set, fd))
-            written += fprintf(out, " %u", fd);
-    return written;
+            (void)fprintf(out, " %u", fd);
+    return true;
 }

@@ -8,6 +8,7 @@
 #ifndef XRAY_MEMORY_H
 #define XRAY_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -66,10 +67,10 @@ void memory_write_polled(FILE *out, struct memory memory, uint64_t count,
 /* Writes `[EPOLLIN, EPOLLOUT]`: of count structs epoll_event, up to 16. */
 void memory_write_epoll(FILE *out, struct memory memory, uint64_t count);
 
-/* Writes `read 3 4`: name, and which of the first count descriptors are in a
- * set of select(2). Returns how many characters it wrote; 0 if there is no set
- * there. */
-int memory_write_set(FILE *out, struct memory memory, const char *name,
-                     uint64_t count);
+/* Writes `, read 3 4`: separator, name, and which of the first count
+ * descriptors are in a set of select(2). Returns whether there is a set; if
+ * there is none, writes nothing. */
+bool memory_write_set(FILE *out, struct memory memory, const char *separator,
+                      const char *name, uint64_t count);
 
 #endif

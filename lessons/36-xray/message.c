@@ -9,10 +9,10 @@
 
 #include "bytes.h"
 #include "call.h"
-#include "hello.h"
+#include "handshake.h"
 #include "proc.h"
 
-enum { SENT_BYTES = 512 }; /* of a message that are looked at */
+enum { SENT_BYTES = 4096 }; /* of a message that are looked at */
 
 /* ---- what was sent --------------------------------------------------------*/
 
@@ -71,7 +71,7 @@ static int find_holder(const struct record *record, int sender,
     return RECORD_NOBODY;
 }
 
-/* "byte" or "bytes", "descriptor" or "descriptors". */
+/* The end of a word that counts things: "" for one byte, "s" for two bytes. */
 static const char *plural(size_t count) {
     if (count == 1)
         return "";
@@ -88,8 +88,8 @@ static void write_message(FILE *out, pid_t task,
     size_t got = call_sent(task, call, bytes, wanted);
     const uint8_t *data = (const uint8_t *)bytes;
     if (got > 0) {
-        char hello[HELLO_TEXT_BYTES];
-        if (hello_describe(data, got, length, hello) != NULL) {
+        char hello[HANDSHAKE_TEXT_BYTES];
+        if (handshake_describe(data, got, length, hello) != NULL) {
             (void)fputs(hello, out);
             return;
         }
@@ -171,8 +171,8 @@ static uint64_t find_peer(const struct record *record,
                           const struct record_event *message) {
     for (size_t i = record->use_count; i > 0; i--) {
         const struct endpoint *socket = &record->uses[i - 1].endpoint;
-        bool is_connected = socket->type != SOCK_DGRAM;
-        if (is_connected && socket->peer_inode == message->place.inode)
+        bool is_datagram = socket->type == SOCK_DGRAM;
+        if (!is_datagram && socket->peer_inode == message->place.inode)
             return socket->inode;
     }
     return message->to.inode;
@@ -190,10 +190,11 @@ static int first_receiver(const struct record *record, uint64_t inode,
     return RECORD_NOBODY;
 }
 
-/* Whether an event is a call that received descriptors, which no earlier
- * message has brought: write_descriptors then sets their count to 0. */
+/* Whether an event is a call that received descriptors, and it is not known yet
+ * which message has brought them. */
 static bool received_descriptors(const struct record_event *event) {
-    return event->drawn.kind == PICTURE_CALL && event->control.count > 0;
+    bool is_call = event->drawn.kind == PICTURE_CALL;
+    return is_call && event->control.count > 0 && !event->is_matched;
 }
 
 /* The call that received the descriptors of a message: the first such call on
@@ -226,7 +227,7 @@ static void write_descriptors(struct record *record,
         (void)fputs(" -> ", out);
         control_write_numbers(out, &receipt->control);
         message->to.process = receipt->place.process;
-        receipt->control.count = 0;
+        receipt->is_matched = true;
     }
     (void)record_close_text(record, out, &message->drawn.extra);
 }

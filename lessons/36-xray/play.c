@@ -36,7 +36,8 @@ static size_t last_actor(const struct play *play) {
  */
 static pid_t start_command(struct play *play, const struct scene_actor *actor) {
     uint32_t numbers[MOST_NUMBERS];
-    struct trace_filter chosen = {numbers, call_numbers(numbers, MOST_NUMBERS)};
+    size_t count = call_numbers(numbers, MOST_NUMBERS);
+    struct trace_filter chosen = {numbers, count};
     const struct trace_filter *filter = &chosen;
     char shell[] = "/bin/sh";
     char option[] = "-c";

@@ -204,7 +204,7 @@ static bool parse_unix_line(const char *text, struct endpoint *endpoint) {
     char type[8];
     char state[8];
     char inode[24];
-    int end = 0;
+    int end = 0; /* %n stores here where the inode's field has ended */
     int fields = sscanf(text, "%*s %*s %*s %15s %7s %7s %23s%n", flags, type,
                         state, inode, &end);
     if (fields != 4)
@@ -251,7 +251,9 @@ static int try_socket(int fd) {
     (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
     if (readlink(path, target, sizeof target) < 0)
         return -1;
-    /* In a /proc of other processes, our number may be that of one of them. */
+    /* Where /proc belongs to another PID namespace, our process number may be
+     * that of another process. Then the link is there, but to something else.
+     */
     if (proc_inode(getpid(), fd) == 0) {
         errno = ENOENT;
         return -1;

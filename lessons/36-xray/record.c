@@ -184,8 +184,10 @@ static int used_descriptor(const struct trace_call *call, pid_t pid) {
     case CALL_ON_STREAM:
         return fd;
     case CALL_ON_PIPE:
-        /* If the first one is no socket, then perhaps the second one is. */
-        if (proc_inode(pid, fd) == 0 && call_is_inside(call, &second))
+        if (proc_inode(pid, fd) != 0)
+            return fd;
+        /* The first one is no socket, so perhaps the second one is. */
+        if (call_is_inside(call, &second))
             return (int)call->arguments[second];
         return fd;
     case CALL_ALWAYS:
@@ -273,16 +275,16 @@ static char *write_beginning(struct record *record, pid_t task,
                              const struct trace_call *call,
                              const struct record_use *use) {
     char socket[ENDPOINT_TEXT_BYTES] = "";
-    const char *what[CALL_DESCRIPTORS];
+    const char *words[CALL_DESCRIPTORS];
     char *text = NULL;
     size_t length;
     if (use->endpoint.inode != 0)
         (void)endpoint_describe(&use->endpoint, use->accepted, socket);
-    find_words(call, record->processes[use->process].pid, use, socket, what);
+    find_words(call, record->processes[use->process].pid, use, socket, words);
     FILE *out = record_open_text(record, &text, &length);
     if (out == NULL)
         return NULL;
-    call_write_begin(out, task, call, what);
+    call_write_begin(out, task, call, words);
     (void)record_close_text(record, out, &text);
     return text;
 }

@@ -65,10 +65,13 @@ struct record_use {
 
 struct record_event {
     struct record_place place;
-    struct record_place to;     /* the receiver of a segment or a message; of a
-                                   message, until the end, a process that had a
+    struct record_place to;     /* the receiver of a segment or a message. Until
+                                   message_find_receivers has found that of a
+                                   message, it is a process that had a
                                    descriptor for the peer's socket */
     struct control control;     /* of a message, and of a call that received */
+    bool is_matched;            /* of a call that received descriptors: it is
+                                   known which message has brought them */
     uint64_t made;              /* the socket that accept(2) has made, or 0 */
     int connection;             /* found at the end; see layout.c */
     bool is_death;              /* of a note: a signal killed the process */

@@ -163,10 +163,10 @@ static const char *told_state(const struct rows *rows,
 static void add_state(struct rows *rows, size_t place,
                       const struct picture_event *event) {
     const char *state = told_state(rows, event);
-    struct row *last = &rows->all[rows->count - 1];
-    size_t needed = strlen(last->text) + 2 + strlen(state);
     if (state[0] == '\0' && event->unacknowledged == 0)
-        return;
+        return; /* the state is told further above, and there is no more */
+    struct row *last = &rows->all[rows->count - 1];
+    size_t needed = strlen(last->text) + strlen("  ") + strlen(state);
     if (event->unacknowledged > 0)
         needed += UNACKNOWLEDGED;
     if (needed > rows->width - MARGINS) {
@@ -261,6 +261,8 @@ static struct row *add_arrow(struct rows *rows, const struct picture *picture,
     row->from = place_of(picture, event->column);
     row->to = place_of(picture, event->to);
     row->connection = event->connection;
+    /* What a process sends to itself has no room for an arrow. Its row stays a
+     * text, ROW_CALL. */
     if (row->from != row->to) {
         row->kind = ROW_ARROW;
         if (event->kind == PICTURE_MESSAGE)
@@ -307,7 +309,7 @@ static void add_arrows(struct rows *rows, const struct picture *picture,
     struct row *row = add_arrow(rows, picture, event, label);
     if (row == NULL)
         return;
-    /* What a process sends to itself has no room for an arrow. */
+    /* But the text of the event itself is drawn as that of a report. */
     if (row->from == row->to)
         row->kind = ROW_REPORT;
     row->both_ways = event->both_ways;
@@ -416,7 +418,7 @@ static enum row_part part_of(const struct picture_event *event,
 
 /* Adds the text of a call, or of a note, or a part of it. */
 static void add_call(struct rows *rows, const struct picture *picture,
-                     struct entry *entry) {
+                     const struct entry *entry) {
     const struct picture_event *event = entry->event;
     bool is_call = event->kind == PICTURE_CALL;
     const char *close = "";
@@ -433,7 +435,6 @@ static void add_call(struct rows *rows, const struct picture *picture,
         (void)snprintf(text, sizeof text, "... %s%s", name, event->result);
         break;
     case ROW_BEGINNING:
-        entry->is_of_connection = !event->makes_it;
         (void)snprintf(text, sizeof text, "%s%s%s", event->text, close, waits);
         break;
     default:
@@ -465,6 +466,8 @@ static void add_moment(struct rows *rows, const struct picture *picture,
     case PICTURE_CALL:
     case PICTURE_NOTE:
         entry.part = part_of(event, moment->phase);
+        if (entry.part == ROW_BEGINNING)
+            entry.is_of_connection = !event->makes_it;
         add_call(rows, picture, &entry);
         break;
     }

@@ -287,18 +287,19 @@ static enum schedule_result store_events(struct schedule *schedule) {
     return SCHEDULE_IDLE;
 }
 
-/* Lets the next task go on. Returns SCHEDULE_EVENT if one does, or why none
- * can. */
-static enum schedule_result resume_next(struct schedule *schedule,
-                                        bool unsettled) {
-    if (schedule->count == 0) /* we may have children that we do not trace */
-        return SCHEDULE_OVER;
+/* Lets the next task go on. Returns whether there is one that can. */
+static bool resume_next(struct schedule *schedule) {
     mark_waiting(schedule);
     struct schedule_task *next = choose_task(schedule);
-    if (next != NULL) {
-        resume_task(schedule, next);
-        return SCHEDULE_EVENT;
-    }
+    if (next == NULL)
+        return false;
+    resume_task(schedule, next);
+    return true;
+}
+
+/* Why no task can go on by itself. unsettled says whether a task is on its way
+ * to its next stop. */
+static enum schedule_result why_none_goes_on(bool unsettled) {
     if (unsettled)
         return SCHEDULE_BUSY;
     return SCHEDULE_IDLE;
@@ -321,9 +322,11 @@ static enum schedule_result wait_for_events(struct schedule *schedule) {
         }
         if (stored == SCHEDULE_EVENT)
             return SCHEDULE_EVENT;
-        enum schedule_result resumed = resume_next(schedule, unsettled);
-        if (resumed != SCHEDULE_EVENT)
-            return resumed;
+        if (schedule->count == 0) /* we may have children not traced by us */
+            return SCHEDULE_OVER;
+        bool has_resumed = resume_next(schedule);
+        if (!has_resumed)
+            return why_none_goes_on(unsettled);
         began = schedule_now();
     }
 }

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "bytes.h"
-#include "hello.h"
+#include "handshake.h"
 
 enum {
     ETHERNET_BYTES = 14, /* of the header of a frame */
@@ -102,11 +102,11 @@ static void write_payload(FILE *out, const struct packet *packet) {
 
 /* Writes what TLS records there are; returns whether there are any. */
 static bool write_tls(FILE *out, const struct packet *packet) {
-    char text[HELLO_TEXT_BYTES];
+    char text[HANDSHAKE_TEXT_BYTES];
     if (packet->payload_captured == 0)
         return false;
-    if (hello_describe(packet->payload, packet->payload_captured,
-                       packet->payload_length, text) == NULL)
+    if (handshake_describe(packet->payload, packet->payload_captured,
+                           packet->payload_length, text) == NULL)
         return false;
     (void)fputs(text, out);
     return true;

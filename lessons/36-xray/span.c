@@ -127,9 +127,10 @@ static int change_state(struct spans *spans, const struct rows *rows,
     const struct picture_event *event = rows->all[row].event;
     size_t place = rows->all[row].from;
     bool has_state = event->state[0] != '\0';
+    bool is_known = has_state || event->closes;
     struct span *span = find_socket(spans, place, event->socket);
     size_t lane;
-    if (!has_state && !event->closes)
+    if (!is_known)
         return 0; /* the state was not seen, so it may be the old one */
     if (span == NULL) {
         lane = find_lane(spans, place, lanes);
@@ -139,8 +140,10 @@ static int change_state(struct spans *spans, const struct rows *rows,
             return 0;
         close_span(span, row);
     }
-    if (!has_state || lane == lanes)
-        return 0;
+    if (!has_state)
+        return 0; /* the socket is closed */
+    if (lane == lanes)
+        return 0; /* no lane is free */
     return open_span(spans, rows, row, lane);
 }
 

@@ -301,6 +301,8 @@ static struct arrow measure_arrow(const struct image *image,
     return arrow;
 }
 
+/* In a path, M moves to a point, and L draws a line to one. H draws a line to
+ * an x, V to a y, and z back to where the path begins: SVG 1.1, section 8.3. */
 static void write_head(FILE *out, size_t tip, size_t end, size_t line) {
     (void)fprintf(out, "<path class=\"h\" d=\"M%zu %zuL%zu %zuV%zuz\"/>\n", tip,
                   line, end, line - HALF_HEAD, line + HALF_HEAD);

@@ -15,8 +15,8 @@
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
  *     FAULT_SLOW=500       the call does not fail, but takes 500 ms longer
- *     FAULT_SHORT=1        send, recv, read, write, sendfile and getrandom move
- *                          one byte
+ *     FAULT_SHORT=1        send, recv, read, write, sendfile, splice and
+ *                          getrandom move one byte
  *     FAULT_SHORT=send     only this call does; or several: send,write
  *     FAULT_SEED=7         not one byte, but a random number of bytes, drawn
  *                          from this seed
@@ -50,6 +50,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -579,6 +580,28 @@ ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
     return real(to, from, offset, shortened("sendfile", length));
 }
 #endif
+
+ssize_t splice(int from, off64_t *offset_from, int to, off64_t *offset_to,
+               size_t length, unsigned flags) {
+    ssize_t (*real)(int, off64_t *, int, off64_t *, size_t, unsigned);
+    find("splice", &real);
+    if (fails("splice"))
+        return -1;
+    return real(from, offset_from, to, offset_to, shortened("splice", length),
+                flags);
+}
+
+int pipe2(int ends[2], int flags) {
+    int (*real)(int[2], int);
+    find("pipe2", &real);
+    return fails("pipe2") ? -1 : real(ends, flags);
+}
+
+int getifaddrs(struct ifaddrs **list) {
+    int (*real)(struct ifaddrs **);
+    find("getifaddrs", &real);
+    return fails("getifaddrs") ? -1 : real(list);
+}
 
 ssize_t getrandom(void *bytes, size_t length, unsigned flags) {
     ssize_t (*real)(void *, size_t, unsigned);

@@ -122,6 +122,19 @@ static void tell_connected(int fd) {
     printf("connected, %s\n", flags & O_NONBLOCK ? "non-blocking" : "blocking");
 }
 
+/* The verbs that need a socket. It is connected to the port in words[0], and
+ * words[1] is a number. */
+static void tell_of_socket(const char *verb, struct deadline deadline,
+                           char **words, int blocks) {
+    int fd = connected(deadline, words[0], blocks);
+    if (strcmp(verb, "recv") == 0)
+        tell_received(deadline, fd, (size_t)number(words[1]));
+    else if (strcmp(verb, "send") == 0)
+        tell_sent(deadline, fd, (size_t)number(words[1]));
+    else
+        usage();
+}
+
 int main(int argc, char **argv) {
     int blocks = 0;
     if (argc > 1 && strcmp(argv[1], "-b") == 0) {
@@ -146,12 +159,8 @@ int main(int argc, char **argv) {
         tell_wait(deadline, number(argv[3]), (short)number(argv[4]));
     } else if (argc == 4 && strcmp(verb, "connect") == 0) {
         tell_connected(connected(deadline, argv[3], blocks));
-    } else if (argc == 5 && strcmp(verb, "recv") == 0) {
-        int fd = connected(deadline, argv[3], blocks);
-        tell_received(deadline, fd, (size_t)number(argv[4]));
-    } else if (argc == 5 && strcmp(verb, "send") == 0) {
-        int fd = connected(deadline, argv[3], blocks);
-        tell_sent(deadline, fd, (size_t)number(argv[4]));
+    } else if (argc == 5) {
+        tell_of_socket(verb, deadline, argv + 3, blocks);
     } else {
         usage();
     }

@@ -1,11 +1,14 @@
 /*
  * tell-dial: what common/dial makes of a name, without an observer.
  *
- *     tell-dial FAMILY DELAY MILLISECONDS HOST PORT [TIMES]
+ *     tell-dial FAMILY DELAY MILLISECONDS HOST PORT [TIMES [FORBIDDEN]]
  *
  * FAMILY is 0, 4 or 6. DELAY is delay_ms, and the deadline is MILLISECONDS
- * away. Dials TIMES (1) with the same struct. Then it prints a line for each
- * attempt of the last time, the result, and the lowest descriptor that is free.
+ * away. Dials TIMES (1) with the same struct. With FORBIDDEN there is a filter,
+ * which prints each address that it is asked about; those whose text, as
+ * addr_format writes it, begins with FORBIDDEN may not be tried. Then it prints
+ * a line for each attempt of the last time, the result, and the lowest
+ * descriptor that is free.
  */
 #define _GNU_SOURCE
 
@@ -61,16 +64,33 @@ static void tell_result(const struct dial *dial, int fd, int error) {
                fcntl(fd, F_GETFD) & FD_CLOEXEC ? "close-on-exec" : "inherited");
 }
 
+/* The filter. Its context is FORBIDDEN. */
+static bool is_allowed(void *context, const struct sockaddr *address) {
+    const char *forbidden = context;
+    char text[ADDR_TEXT_BYTES];
+    socklen_t length = address->sa_family == AF_INET
+                           ? sizeof(struct sockaddr_in)
+                           : sizeof(struct sockaddr_in6);
+    (void)addr_format(address, length, text);
+    printf("asked %s\n", text);
+    return strncmp(text, forbidden, strlen(forbidden)) != 0;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 6 && argc != 7)
-        errx(2, "usage: tell-dial FAMILY DELAY MS HOST PORT [TIMES]");
+    if (argc < 6 || argc > 8)
+        errx(2,
+             "usage: tell-dial FAMILY DELAY MS HOST PORT [TIMES [FORBIDDEN]]");
     struct dial dial = {
         .host = argv[4],
         .port = argv[5],
         .family = family(argv[1]),
         .delay_ms = number(argv[2]),
     };
-    int times = argc == 7 ? number(argv[6]) : 1;
+    if (argc == 8) {
+        dial.filter = is_allowed;
+        dial.context = argv[7];
+    }
+    int times = argc >= 7 ? number(argv[6]) : 1;
     for (int i = 0; i < times; i++) {
         dial.deadline = deadline_after(number(argv[3]));
         int fd = dial_connect(&dial);

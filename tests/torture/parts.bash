@@ -77,6 +77,7 @@ fits() {
     case $1 in
     *-udp) [[ -n $datagrams ]] ;;
     *-unix) [[ -n $path ]] ;;
+    *-socks) [[ $lesson == 33-* && $2 == server ]] ;;
     *-http) [[ $lesson == 31-* ]] ;;
     *-tls-client) [[ -n $tls && $2 == server ]] ;;
     *-tls) [[ -n $tls ]] ;;
@@ -111,7 +112,7 @@ plan_peers() {
         while read -r face; do
             [[ $face ]] || continue
             for options_of in "" "-n 1" "-n 60000"; do
-                [[ $name != *-@(tls*|http) || -z $options_of ]] || continue
+                [[ $name != *-@(tls*|http|socks) || -z $options_of ]] || continue
                 [[ $options_of != "-n 60000" || $face != dribble ]] || continue
                 if [[ $1 == server ]]; then
                     printf '%s|peers|%s\t%s\tpeer=%s\n' "$run" \

@@ -115,3 +115,46 @@ wrong() {
     expect_equal lines 66 "$(wc -l <"$OUT")"
     grep -q "^-1: Connection refused$" "$OUT"
 }
+
+@test "dial_connect asks a filter about each address just before it tries it" {
+    start_server peer "$rude" serve whole
+    named 127.0.0.3+::1+127.0.0.1+127.0.0.4 4 250 5000 host "$PORT" 1 127.0.0.3
+    expect_result 0 ""
+    expect_output --text "asked 127.0.0.3:$PORT
+asked 127.0.0.1:$PORT
+127.0.0.3:$PORT failed: connect: Permission denied
+127.0.0.1:$PORT connected
+127.0.0.4:$PORT untried
+non-blocking close-on-exec
+3 is free\n"
+    # The one that it forbids costs no delay.
+    expect_true "it waited for a forbidden one" -- test "$took" -lt 20
+}
+
+@test "dial_connect opens no socket for an address that the filter forbids" {
+    named 127.0.0.3+127.0.0.1 0 250 5000 host 80 1 127.
+    expect_result 0 ""
+    expect_output --text "asked 127.0.0.3:80
+asked 127.0.0.1:80
+127.0.0.3:80 failed: connect: Permission denied
+127.0.0.1:80 failed: connect: Permission denied
+-1: Permission denied
+3 is free\n"
+    faulty+=(FAULT_CALL=socket FAULT_ERRNO=24)
+    try "${faulty[@]}" "$tell" 0 250 5000 127.0.0.1 80 1 127.
+    expect_output --text "asked 127.0.0.1:80
+127.0.0.1:80 failed: connect: Permission denied
+-1: Permission denied
+3 is free\n"
+}
+
+@test "dial_connect's errno is that of an attempt which the filter allowed" {
+    local order
+    nobody refuse
+    for order in 127.0.0.3+127.0.0.1 127.0.0.1+127.0.0.3; do
+        named "$order" 0 250 5000 host "$PORT" 1 127.0.0.3
+        expect_result 0 ""
+        grep -q "^-1: Connection refused$" "$OUT"
+        expect_equal "forbidden" 1 "$(grep -c 'Permission denied' "$OUT")"
+    done
+}

@@ -7,6 +7,10 @@ load ../../lib/common
 
 readme=lessons/$LESSON/README.md
 program=lessons/$LESSON/${LESSON#*-}.c
+# Whose place the twin takes in the scene: that of our program, unless it says
+# whose part it plays. Where that is a client, tests/twins says why.
+twinned=$(sed -n 's/^# It plays the part of \(.*\)\.$/\1/p' "lessons/$LESSON/twin.py")
+twinned=${twinned:-build/$LESSON}
 
 setup_file() {
     # What belongs to this machine or this moment is not compared: times, ports,
@@ -15,7 +19,7 @@ setup_file() {
         s/(127\.0\.0\.1|\[::1\])(:[0-9]+)?/ADDRESS/g
         s/:[0-9]{2,5}/:PORT/g; s/( class="w">):PORT /\1/
         s/"[0-9]+\.[0-9]{6}/"TIME/g
-        s/(<|&lt;)[0-9a-f]{5,}/\1BYTES/g; s/"[0-9a-f]{24}"/"BYTES"/g
+        s/(<|&lt;)[0-9a-f]{4,}/\1BYTES/g; s/"[0-9a-f]{24}"/"BYTES"/g
         s/( ?) *\b[0-9]+ ms\b/\1N ms/g; s/(POLL[A-Z]+\], )[0-9]+</\1N</
         s/OpenSSL [0-9][^"]*/OpenSSL VERSION/; s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
         s/((socket|accept4?)(\(.*\))?) = [0-9]+/\1 = FD/
@@ -239,10 +243,10 @@ listed() {
     at_once scripts/xray "$@" -l "$LESSON" 2>"$BATS_TEST_TMPDIR/err"
 }
 
-# calls: of those, the socket calls of the lesson's own actor, one a line.
+# calls: of those, the socket calls of the actor that has a twin, one a line.
 calls() {
     local actor
-    actor=$(grep "build/$LESSON " "lessons/$LESSON/scene" | tail -n 1)
+    actor=$(grep "$twinned " "lessons/$LESSON/scene" | tail -n 1)
     awk -F '\t' -v actor="${actor%%:*}" '
             index($1, actor) == 1 && ($2 ~ /^(socket|socketpair)\(/ ||
                 $2 ~ /^(p?poll|p?select)/ ||
@@ -261,6 +265,7 @@ calls() {
 @test "$LESSON: its twin makes the same calls of sockets" {
     local expected=$BATS_TEST_TMPDIR/expected got=$BATS_TEST_TMPDIR/got
     need_private
+    [[ $twinned == "build/$LESSON" ]] || grep -q '^# .*client' "tests/twins/$LESSON.diff"
     skip_unless python3
     [[ $(python3 -V) == "Python 3.11."* ]] ||
         skip "what Python calls was written down for Python 3.11"
@@ -286,7 +291,7 @@ calls() {
 # it prints.
 
 # play FOLDER [TWIN]: plays the scene, with the twin, if named, in the place of
-# the last actor that is the lesson's own program. What each actor said goes
+# the last actor that is the program it is the twin of. What each actor said goes
 # into FOLDER, with the numbers of ports left out; the last actor is in last.
 play() {
     local name command i own=-1 final=-1
@@ -295,9 +300,9 @@ play() {
         names+=("$name")
         commands+=("$command")
         final=$((final + 1))
-        [[ $command != "build/$LESSON "* ]] || own=$final
+        [[ $command != "$twinned "* ]] || own=$final
     done <"lessons/$LESSON/scene"
-    [[ -z ${2-} ]] || commands[own]=${commands[own]/"build/$LESSON"/"$2"}
+    [[ -z ${2-} ]] || commands[own]=${commands[own]/"$twinned"/"$2"}
     for i in "${!names[@]}"; do
         command=${commands[i]//'{port}'/${PORT-}}
         command=${command//build\//$BUILD/}

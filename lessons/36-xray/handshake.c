@@ -1,3 +1,5 @@
+#include "handshake.h"
+
 #include "hello.h"
 
 #include <ctype.h>
@@ -5,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* RFC 8446, sections 4, 5.1 and 6; RFC 6066, section 3, for the name. */
+/* RFC 8446, sections 4, 5.1 and 6. */
 enum {
     CHANGE_CIPHER_SPEC = 20,
     ALERT = 21,
@@ -16,10 +18,7 @@ enum {
     HANDSHAKE_HEADER = 4,
     ALERT_BYTES = 2, /* an alert that is not encrypted; others are longer */
     CLIENT_HELLO = 1,
-    FIXED_PART = 2 + 32, /* of ClientHello: version and random */
-    SERVER_NAME = 0,
     LONGEST_NAME = 64, /* characters of a name that are written */
-    EXTENSION_HEADER = 4,
     MAJOR_VERSION = 3, /* the first byte of all versions of TLS */
     LAST_MINOR = 4,    /* the second byte, of TLS 1.3 */
 };
@@ -68,24 +67,11 @@ static struct unread read_part(struct unread *unread, size_t length) {
     return part;
 }
 
-/* Passes over a field that begins with its own length: a number that has so
- * many bytes. */
-static void skip_field(struct unread *unread, size_t bytes) {
-    size_t length = read_number(unread, bytes);
-    (void)read_part(unread, length);
-}
-
-/* Reads a field that begins with its own length, in two bytes. */
-static struct unread read_field(struct unread *unread) {
-    size_t length = read_number(unread, 2);
-    return read_part(unread, length);
-}
-
 /* Appends to text, as far as there is room. */
 static void append(char *text, const char *separator, const char *what) {
     size_t length = strlen(text);
-    (void)snprintf(text + length, HELLO_TEXT_BYTES - length, "%s%s", separator,
-                   what);
+    (void)snprintf(text + length, HANDSHAKE_TEXT_BYTES - length, "%s%s",
+                   separator, what);
 }
 
 /* Appends a thing to the list of what a segment has. */
@@ -98,7 +84,7 @@ static void add_item(char *text, const char *what) {
 
 /* ---- messages in the clear ------------------------------------------------*/
 
-/* A character for each byte of a name: see hello.h. */
+/* A character for each byte of a name: see handshake.h. */
 static char to_printable(uint8_t byte) {
     bool is_letter_or_digit = isalnum(byte) != 0;
     if (is_letter_or_digit || byte == '.' || byte == '-')
@@ -106,35 +92,22 @@ static char to_printable(uint8_t byte) {
     return '?';
 }
 
-/* Appends " for NAME", from the extension that says which server is meant. */
-static void add_name(char *text, struct unread extension) {
+/* Appends " for NAME", if a ClientHello is whole and says which server is
+ * meant. */
+static void add_server_name(char *text, struct unread message) {
     char name[LONGEST_NAME + 1];
-    size_t length = 0;
-    (void)read_number(&extension, 2); /* the length of the list */
-    (void)read_number(&extension, 1); /* the kind: there is only one */
-    struct unread asked = read_field(&extension);
-    if (asked.length == 0)
+    struct hello hello;
+    if (hello_parse(&hello, message.bytes, message.length) < 0)
         return;
-    while (length < asked.length && length < LONGEST_NAME) {
-        name[length] = to_printable(asked.bytes[length]);
-        length++;
-    }
+    if (hello.name.length == 0)
+        return;
+    size_t length = hello.name.length;
+    if (length > LONGEST_NAME)
+        length = LONGEST_NAME;
+    for (size_t i = 0; i < length; i++)
+        name[i] = to_printable(hello.name.bytes[i]);
     name[length] = '\0';
     append(text, " for ", name);
-}
-
-static void read_client_hello(char *text, struct unread hello) {
-    (void)read_part(&hello, FIXED_PART);
-    skip_field(&hello, 1); /* the session's ID */
-    skip_field(&hello, 2); /* cipher suites */
-    skip_field(&hello, 1); /* compression */
-    struct unread extensions = read_field(&hello);
-    while (extensions.length >= EXTENSION_HEADER) {
-        size_t type = read_number(&extensions, 2);
-        struct unread extension = read_field(&extensions);
-        if (type == SERVER_NAME && extension.length > 0)
-            add_name(text, extension);
-    }
 }
 
 /* The name of a message of the handshake, or NULL. */
@@ -149,15 +122,16 @@ static const char *name_of(size_t type) {
  * messages that we know: if not, the record is encrypted. */
 static bool read_handshake(char *text, struct unread record) {
     while (record.length >= HANDSHAKE_HEADER) {
-        size_t type = read_number(&record, 1);
-        size_t length = read_number(&record, 3);
-        struct unread message = read_part(&record, length);
+        struct unread header = record;
+        size_t type = read_number(&header, 1);
+        size_t length = read_number(&header, 3);
+        struct unread message = read_part(&record, HANDSHAKE_HEADER + length);
         const char *name = name_of(type);
         if (name == NULL)
             return false;
         add_item(text, name);
         if (type == CLIENT_HELLO)
-            read_client_hello(text, message);
+            add_server_name(text, message);
     }
     return true;
 }
@@ -228,8 +202,8 @@ static void read_record(struct summary *summary, const struct header *header,
         summary->hidden += header->size;
 }
 
-const char *hello_describe(const uint8_t *bytes, size_t captured, size_t length,
-                           char *text) {
+const char *handshake_describe(const uint8_t *bytes, size_t captured,
+                               size_t length, char *text) {
     struct unread unread = {bytes, captured};
     struct summary summary = {.text = text};
     size_t seen = 0; /* bytes of the records whose headers were captured */
