@@ -208,8 +208,8 @@ $(mistakes): private needs_openssl = $(call using_openssl,$(source))
 # The flags of some programs differ, unless the caller has said what they are.
 ifeq ($(origin CFLAGS),file)
 # In these lessons speed is the subject.
-fast := $(foreach lesson,24 25 26 27 28,$(filter $(BUILD)/$(lesson)-%,$(programs)))
-$(fast): private CFLAGS := -O2 -g
+fast := $(foreach lesson,24 25 26 27 28 32 33,$(filter $(BUILD)/$(lesson)-%,$(programs)))
+$(fast) $(call modules_of,32-http-server): private CFLAGS := -O2 -g
 # These are built fast, and without guards. One wrong answer needs its guards:
 # nothing else is sure to notice its mistake.
 unguarded := $(peers) $(helpers) $(torments) $(libraries) $(exercises) $(solutions) \
@@ -252,7 +252,7 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
-	    $(foreach lesson,31-http-client 33-socks-proxy 36-xray,\
+	    $(foreach lesson,31-http-client 32-http-server 33-socks-proxy 36-xray,\
 	    $(wildcard lessons/$(lesson)/$*.c))
 
 .PHONY: $(fuzzers:%=fuzz-%)

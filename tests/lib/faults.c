@@ -31,6 +31,8 @@
  *                          the program prints "(a nap ends)"
  *     FAULT_CLOCK=60       the time of day is one more minute late each time
  *                          that the program asks for it
+ *     FAULT_FAST=20        the clock of deadlines is 20 times as fast, and
+ *                          epoll_wait waits a twentieth as long
  *     FAULT_PEER_USER=7    SO_PEERCRED says that the peer is user 7
  *     FAULT_LOG=FILE       a line for each call that failed
  *     FAULT_ALONE=1        not in programs that this one starts
@@ -303,6 +305,11 @@ int __poll_chk(struct pollfd *descriptors, nfds_t count, int milliseconds,
     return poll(descriptors, count, milliseconds);
 }
 
+/* How many times as fast the monotonic clock is. */
+static long speed_of_clock(void) {
+    return from_environment("FAULT_FAST", 1);
+}
+
 static void be_late(void) {
     struct timespec late = {.tv_nsec =
                                 from_environment("FAULT_LATE", 0) * 1000000};
@@ -315,6 +322,8 @@ int epoll_wait(int fd, struct epoll_event *events, int most, int milliseconds) {
     find("epoll_wait", &real);
     if (fails("epoll_wait"))
         return -1;
+    if (milliseconds > 0)
+        milliseconds = (int)(milliseconds / speed_of_clock() + 1);
     int ready = real(fd, events, most, milliseconds);
     if (ready > 0)
         be_late();
@@ -727,6 +736,12 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     int result = real(clock, now);
     if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
         now->tv_sec += clock_error();
+    if (clock == CLOCK_MONOTONIC && speed_of_clock() > 1) {
+        long seconds = now->tv_sec % 1000000 * speed_of_clock();
+        long nanoseconds = now->tv_nsec * speed_of_clock();
+        now->tv_sec = seconds + nanoseconds / 1000000000;
+        now->tv_nsec = nanoseconds % 1000000000;
+    }
     return result;
 }
 

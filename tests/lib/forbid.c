@@ -19,6 +19,9 @@
 #include <unistd.h>
 
 /* A C library older than the kernel doesn't know its number. */
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
@@ -68,6 +71,7 @@ static const struct {
 #endif
     {"accept4", SYS_accept4},
     {"io_uring_setup", SYS_io_uring_setup},
+    {"openat2", SYS_openat2},
     {"pidfd_getfd", SYS_pidfd_getfd},
     {"process_vm_readv", SYS_process_vm_readv},
 #ifdef SYS_readlink /* newer architectures have only readlinkat */

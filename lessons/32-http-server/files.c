@@ -1,0 +1,332 @@
+/* files: opens the files that a web server may serve, and no others. */
+#define _GNU_SOURCE
+
+#include "files.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const char index_name[] = "index.html";
+
+static const struct {
+    const char *ending;
+    const char *type;
+} types[] = {
+    {".html", "text/html; charset=utf-8"},
+    {".htm", "text/html; charset=utf-8"},
+    {".txt", "text/plain; charset=utf-8"},
+    {".md", "text/markdown; charset=utf-8"},
+    {".c", "text/plain; charset=utf-8"},
+    {".h", "text/plain; charset=utf-8"},
+    {".py", "text/plain; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".json", "application/json"},
+    {".svg", "image/svg+xml"},
+    {".png", "image/png"},
+    {".jpg", "image/jpeg"},
+    {".jpeg", "image/jpeg"},
+    {".gif", "image/gif"},
+    {".ico", "image/x-icon"},
+    {".webp", "image/webp"},
+    {".pdf", "application/pdf"},
+    {".wasm", "application/wasm"},
+    {".woff2", "font/woff2"},
+};
+
+/* ---- The path --------------------------------------------------------------
+ */
+
+static int digit_value(char character) {
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    if (character >= 'a' && character <= 'f')
+        return character - 'a' + 10;
+    if (character >= 'A' && character <= 'F')
+        return character - 'A' + 10;
+    return -1;
+}
+
+/* Reads the escape at bytes, such as "%2e", of which length bytes are there.
+ * Returns the byte that it means, or -1 when it is wrong. */
+static int read_escape(const char *bytes, size_t length) {
+    if (length < 3)
+        return -1;
+    int high = digit_value(bytes[1]);
+    int low = digit_value(bytes[2]);
+    if (high < 0 || low < 0)
+        return -1;
+    return high * 16 + low;
+}
+
+/* Copies a path without its escapes. Returns false when it is wrong. */
+static bool unescape(const char *bytes, size_t length, char *path) {
+    size_t written = 0;
+    size_t i = 0;
+    while (i < length) {
+        int byte = (unsigned char)bytes[i];
+        size_t used = 1;
+        if (byte == '%') {
+            byte = read_escape(bytes + i, length - i);
+            used = 3;
+            /* A slash that is escaped is part of a name, and no name of a file
+             * can have one. A NUL would end the path. */
+            if (byte <= 0 || byte == '/')
+                return false;
+        }
+        if (written == FILES_PATH_BYTES - 1)
+            return false;
+        path[written] = (char)byte;
+        written++;
+        i += used;
+    }
+    path[written] = '\0';
+    return true;
+}
+
+/* Returns whether a part of the path begins with a dot: "." and ".." do, and
+ * the files that are not meant to be seen. */
+static bool has_dot(const char *path) {
+    if (path[0] == '.')
+        return true;
+    return strstr(path, "/.") != NULL;
+}
+
+enum files_result files_parse_target(const struct http_text *target,
+                                     char *path) {
+    const char *bytes = target->bytes;
+    size_t length = 0;
+    while (length < target->length && bytes[length] != '?')
+        length++;
+    if (length == 0 || bytes[0] != '/')
+        return FILES_BAD;
+    /* What stands behind a # is for the browser, which must not send it. */
+    if (memchr(target->bytes, '#', target->length) != NULL)
+        return FILES_BAD;
+    while (length > 0 && bytes[0] == '/') {
+        bytes++;
+        length--;
+    }
+    if (!unescape(bytes, length, path))
+        return FILES_BAD;
+    if (has_dot(path))
+        return FILES_NONE;
+    if (path[0] == '\0') { /* the root itself */
+        path[0] = '.';
+        path[1] = '\0';
+    }
+    return FILES_FILE;
+}
+
+/* ---- Opening ---------------------------------------------------------------
+ */
+
+/* Opens a path one part after the other, for kernels without openat2. Then no
+ * link is followed at all. */
+static int open_by_parts(int root, const char *path) {
+    char part[FILES_PATH_BYTES];
+    int fd = dup(root);
+    while (fd >= 0 && *path != '\0') {
+        size_t length = strcspn(path, "/");
+        memcpy(part, path, length);
+        part[length] = '\0';
+        path += length;
+        while (*path == '/')
+            path++;
+        int next =
+            openat(fd, part, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        int error = errno;
+        (void)close(fd);
+        errno = error;
+        fd = next;
+    }
+    return fd;
+}
+
+/* Opens a path beneath root. O_NONBLOCK, because to open a pipe would wait for
+ * somebody who writes into it. */
+static int open_beneath(int root, const char *path) {
+    struct open_how how = {
+        .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        return open_by_parts(root, path);
+    return (int)fd;
+}
+
+/* Says what an error of opening means. */
+static enum files_result result_of(int error) {
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EACCES:
+    case ELOOP: /* links that lead to each other */
+    case EXDEV: /* it would lead out of the root */
+    case ENAMETOOLONG:
+    case ENXIO: /* a socket */
+    case EAGAIN:
+        return FILES_NONE;
+    default:
+        errno = error;
+        return FILES_FAILED;
+    }
+}
+
+/* Opens the index of a folder. *fd is the folder, and becomes the index. */
+static enum files_result open_index(int *fd, struct stat *status) {
+    struct stat index_status;
+    int index = open_beneath(*fd, index_name);
+    if (index < 0)
+        return FILES_FOLDER; /* without one, the folder is listed */
+    if (fstat(index, &index_status) < 0 || !S_ISREG(index_status.st_mode)) {
+        (void)close(index);
+        return FILES_FOLDER;
+    }
+    (void)close(*fd);
+    *fd = index;
+    *status = index_status;
+    return FILES_FILE;
+}
+
+/* Returns whether the path is that of a folder: of the root, or one with a
+ * slash at its end. */
+static bool is_folder_path(const char *path) {
+    return strcmp(path, ".") == 0 || path[strlen(path) - 1] == '/';
+}
+
+enum files_result files_open(int root, const char *path, int *fd,
+                             struct stat *status) {
+    bool has_folder_path = is_folder_path(path);
+    *fd = open_beneath(root, path);
+    if (*fd < 0)
+        return result_of(errno);
+    if (fstat(*fd, status) < 0) {
+        int error = errno;
+        (void)close(*fd);
+        errno = error;
+        return FILES_FAILED;
+    }
+    bool is_folder = S_ISDIR(status->st_mode);
+    if (is_folder && has_folder_path)
+        return open_index(fd, status);
+    if (S_ISREG(status->st_mode) && !has_folder_path)
+        return FILES_FILE;
+    (void)close(*fd);
+    if (is_folder)
+        return FILES_MOVED;
+    return FILES_NONE;
+}
+
+const char *files_type(const char *path) {
+    if (is_folder_path(path))
+        path = index_name;
+    const char *ending = strrchr(path, '.');
+    if (ending == NULL)
+        return "application/octet-stream";
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (strcasecmp(types[i].ending, ending) == 0)
+            return types[i].type;
+    }
+    return "application/octet-stream";
+}
+
+/* ---- The list of a folder --------------------------------------------------
+ */
+
+/* Writes a text into HTML. What would be HTML itself is escaped: a name of a
+ * file may have any character in it. */
+static void write_html(FILE *page, const char *text) {
+    for (; *text != '\0'; text++) {
+        switch (*text) {
+        case '&':
+            fputs("&amp;", page);
+            break;
+        case '<':
+            fputs("&lt;", page);
+            break;
+        case '>':
+            fputs("&gt;", page);
+            break;
+        case '"':
+            fputs("&quot;", page);
+            break;
+        default:
+            fputc(*text, page);
+        }
+    }
+}
+
+/* Writes a name into a URL. */
+static void write_url(FILE *page, const char *name) {
+    for (; *name != '\0'; name++) {
+        unsigned char byte = (unsigned char)*name;
+        bool is_plain = byte < 128 && (isalnum(byte) || strchr("-._~", byte));
+        if (is_plain)
+            fputc(byte, page);
+        else
+            fprintf(page, "%%%02X", byte);
+    }
+}
+
+static void write_entry(FILE *page, const struct dirent *entry) {
+    const char *slash = "";
+    if (entry->d_type == DT_DIR)
+        slash = "/";
+    fputs("<li><a href=\"", page);
+    write_url(page, entry->d_name);
+    fprintf(page, "%s\">", slash);
+    write_html(page, entry->d_name);
+    fprintf(page, "%s</a></li>\n", slash);
+}
+
+static int is_visible(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+static void write_page(FILE *page, const char *title, struct dirent **entries,
+                       int count) {
+    fputs("<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<title>", page);
+    write_html(page, title);
+    fputs("</title>\n<h1>", page);
+    write_html(page, title);
+    fputs("</h1>\n<ul>\n<li><a href=\"../\">../</a></li>\n", page);
+    for (int i = 0; i < count; i++)
+        write_entry(page, entries[i]);
+    fputs("</ul>\n", page);
+}
+
+char *files_list(int fd, const char *title, size_t *length) {
+    struct dirent **entries;
+    char *bytes = NULL;
+    int count = scandirat(fd, ".", &entries, is_visible, alphasort);
+    int error = errno;
+    (void)close(fd);
+    errno = error;
+    if (count < 0)
+        return NULL;
+    FILE *page = open_memstream(&bytes, length);
+    if (page != NULL) {
+        write_page(page, title, entries, count);
+        bool is_whole = ferror(page) == 0;
+        if (fclose(page) == EOF || !is_whole) {
+            free(bytes);
+            bytes = NULL;
+        }
+    }
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    return bytes;
+}

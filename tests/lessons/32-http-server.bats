@@ -1,0 +1,989 @@
+#!/usr/bin/env bats
+# 32-http-server [-s CERT KEY] [-m MAXCLIENTS] ROOT PORT: a web server.
+
+load ../lib/common
+
+server=$BUILD/32-http-server
+range=$BUILD/peers/range
+talk=$BUILD/peers/talk
+rude=$BUILD/peers/rude
+site=$BATS_TEST_TMPDIR/site
+body=$BATS_TEST_TMPDIR/body
+heard=$BATS_TEST_TMPDIR/heard
+OUT=$BATS_TEST_TMPDIR/out
+
+# make_site: a folder with all kinds of things in it, and a secret beside it.
+make_site() {
+    mkdir -p "$site/folder/deep" "$site/indexed" "$site/.git"
+    echo secret >"$BATS_TEST_TMPDIR/secret"
+    echo hello >"$site/hello.txt"
+    printf '0123456789' >"$site/ten"
+    echo '<p>start</p>' >"$site/indexed/index.html"
+    echo deep >"$site/folder/deep/file"
+    echo hidden >"$site/.hidden"
+    echo hidden >"$site/.git/config"
+    echo 'a blank' >"$site/a blank"
+    : >"$site/empty"
+    head -c 1024 /dev/zero >"$site/1k"
+    head -c 300000 /dev/urandom >"$site/large"
+    ln -s hello.txt "$site/link-inside"
+    ln -s ../ten "$site/folder/link-up-inside"
+    ln -s folder "$site/link-folder"
+    ln -s ../secret "$site/link-outside"
+    ln -s "$BATS_TEST_TMPDIR/secret" "$site/link-absolute"
+    ln -s .. "$site/link-parent"
+    ln -s / "$site/link-root"
+    ln -s /proc/self/root "$site/link-magic"
+    ln -s round-two "$site/round-one"
+    ln -s round-one "$site/round-two"
+    mkfifo "$site/pipe"
+}
+
+# serve [OPTION...]: the server on a port of its own, behind faulty, if set.
+serve() {
+    start_server server "${faulty[@]}" "$server" "$@" "$site" 0
+    server_pid=$(pid_of server)
+}
+
+# say TEXT: sends it, with printf's escapes, and then ends its half. All that
+# comes back is in $heard.
+say() {
+    printf '%b' "$1" >"$BATS_TEST_TMPDIR/said"
+    try_with "$BATS_TEST_TMPDIR/said" "$heard" "$talk" "$PORT"
+}
+
+# count TEXT: how often TEXT came.
+count() {
+    grep -aoF -- "$1" "$heard" | wc -l
+}
+
+# get STATUS [OPTION...] PATH [RANGE]: asks for a path. The head of the reply is
+# in $OUT, the body in $body.
+get() {
+    local wanted=$1
+    local -a options=()
+    shift
+    while [[ $1 == -* ]]; do
+        options+=("$1")
+        [[ $1 == -H ]] || { options+=("$2") && shift; }
+        shift
+    done
+    : >"$body"
+    try "$range" "${options[@]}" -o "$body" -p "$1" "$PORT" "${@:2}"
+    expect_result 0 ""
+    [[ $(head -n 1 "$OUT") == "HTTP/1.1 $wanted "* ]] || {
+        echo "$1 gets $(head -n 1 "$OUT")" >&2
+        return 1
+    }
+}
+
+has_field() {
+    grep -qx -- "$1" "$OUT"
+}
+
+field() {
+    sed -n "s/^$1: //p" "$OUT"
+}
+
+is_body() {
+    expect_output --text "$1" --in "$body"
+}
+
+# log COUNT: waits for so many lines behind the first one, and prints them.
+log() {
+    until_true has_lines "$(($1 + 1))"
+    tail -n +2 "$BATS_TEST_TMPDIR/server.out"
+}
+
+has_lines() {
+    (($(wc -l <"$BATS_TEST_TMPDIR/server.out") >= $1))
+}
+
+# is_well: it still serves others.
+is_well() {
+    get 200 /hello.txt
+    is_body 'hello\n'
+}
+
+descriptors() {
+    local -a all
+    all=("/proc/$server_pid/fd"/*)
+    echo "${#all[@]}"
+}
+
+holds() {
+    [[ $(descriptors) == "$1" ]]
+}
+
+said_nothing() {
+    expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
+}
+
+# ---- files -------------------------------------------------------------------
+
+@test "32-http-server serves files, with types, lengths and dates" {
+    make_site
+    serve
+    get 200 /hello.txt
+    is_body 'hello\n'
+    has_field 'Content-Type: text/plain; charset=utf-8'
+    has_field 'Content-Length: 6'
+    has_field 'Accept-Ranges: bytes'
+    has_field 'ETag: "[0-9a-f]*-[0-9a-f]*-6"'
+    [[ $(date -u -d "$(field Last-Modified)" +%s) == $(stat -c %Y "$site/hello.txt") ]]
+    (($(date -u +%s) - $(date -u -d "$(field Date)" +%s) <= 2))
+    get 200 /ten
+    has_field 'Content-Type: application/octet-stream'
+    get 200 /empty
+    is_body ''
+    get 200 /a%20blank
+    is_body 'a blank\n'
+    get 200 /%68%65llo.txt?a=b
+    is_body 'hello\n'
+    get 200 //folder//deep/file
+    is_body 'deep\n'
+    get 200 /large
+    cmp "$site/large" "$body"
+    get 200 http://example.org/hello.txt
+    is_body 'hello\n'
+    get 404 /nothing
+    is_body '404 Not Found\n'
+    get 404 /hello.txt/
+    get 200 -H /hello.txt
+    has_field 'Content-Length: 6'
+    is_body ''
+    said_nothing
+}
+
+@test "32-http-server follows links that stay inside" {
+    make_site
+    serve
+    get 200 /link-inside
+    is_body 'hello\n'
+    get 200 /folder/link-up-inside
+    is_body '0123456789'
+    get 200 /link-folder/deep/file
+    is_body 'deep\n'
+}
+
+@test "32-http-server opens the index of a folder, or lists it" {
+    make_site
+    touch "$site/folder/<b>&\"'" "$site/folder/100%"
+    serve
+    get 200 /indexed/
+    is_body '<p>start</p>\n'
+    has_field 'Content-Type: text/html; charset=utf-8'
+    get 301 /folder
+    has_field 'Location: /folder/'
+    get 301 /folder?a=b
+    has_field 'Location: /folder/?a=b'
+    get 301 //folder
+    has_field 'Location: /folder/'
+    get 200 /folder/
+    grep -qF '<a href="deep/">deep/</a>' "$body"
+    grep -qF '<a href="100%25">100%</a>' "$body"
+    grep -qF "<a href=\"%3Cb%3E%26%22%27\">&lt;b&gt;&amp;&quot;'</a>" "$body"
+    get 200 /
+    grep -qF 'hello.txt' "$body"
+    run ! grep -F hidden "$body"
+    run ! grep -F .git "$body"
+    # An index that leads out of the folder is no index.
+    ln -s ../../secret "$site/folder/index.html"
+    get 200 /folder/
+    run ! grep -F 'secret' "$body"
+}
+
+@test "32-http-server sends ranges" {
+    make_site
+    serve
+    local line
+    while read -r line; do
+        get 206 /ten "${line%% *}"
+        is_body "${line##* }"
+        has_field "Content-Range: bytes $(cut -d ' ' -f 2 <<<"$line")/10"
+    done <<'END'
+bytes=0-0 0-0 0
+bytes=2-4 2-4 234
+bytes=9- 9-9 9
+bytes=0- 0-9 0123456789
+bytes=-3 7-9 789
+bytes=-100 0-9 0123456789
+bytes=8-100 8-9 89
+bytes=5-99999999999999999999999999 5-9 56789
+END
+    for line in bytes=10- bytes=-0 bytes=99999999999999999999999999-; do
+        get 416 /ten "$line"
+        has_field 'Content-Range: bytes \*/10'
+        is_body ''
+    done
+    for line in bytes=5-2 bytes=a-b lines=1-2 bytes=0-1,5-6 bytes= bytes=- \
+        bytes=1 'bytes=1 -2' bytes=+1-2 bytes=1-2x; do
+        get 200 /ten "$line"
+        is_body '0123456789'
+    done
+    get 200 -H /ten bytes=2-4
+    has_field 'Content-Length: 10'
+    get 206 /large bytes=100000-250000
+    cmp <(tail -c +100001 "$site/large" | head -c 150001) "$body"
+    get 416 /empty bytes=0-
+}
+
+@test "32-http-server sends what lies behind 4 GiB" {
+    make_site
+    truncate -s 5000000000 "$site/film"
+    printf 'the end' >>"$site/film"
+    serve
+    get 206 /film bytes=4999999998-
+    is_body '\0\0the end'
+    get 200 -H /film
+    has_field 'Content-Length: 5000000007'
+}
+
+@test "32-http-server looks at conditions" {
+    local etag date
+    make_site
+    touch -d '2024-05-05 05:05:05 UTC' "$site/ten"
+    serve
+    get 200 /ten
+    etag=$(field ETag)
+    date=$(field Last-Modified)
+    expect_equal date 'Sun, 05 May 2024 05:05:05 GMT' "$date"
+    get 304 -f "If-None-Match: $etag" /ten
+    is_body ''
+    has_field "ETag: $etag"
+    get 304 -f "If-None-Match: \"a\", W/$etag" /ten
+    get 304 -f 'If-None-Match: *' /ten
+    get 200 -f 'If-None-Match: "a"' /ten
+    get 304 -f "If-Modified-Since: $date" /ten
+    get 200 -f 'If-Modified-Since: Sun, 05 May 2024 05:05:04 GMT' /ten
+    get 200 -f 'If-Modified-Since: yesterday' /ten
+    get 412 -f 'If-Match: "a"' /ten
+    get 412 -f "If-Match: W/$etag" /ten
+    get 200 -f "If-Match: $etag" /ten
+    get 412 -f 'If-Unmodified-Since: Sun, 05 May 2024 05:05:04 GMT' /ten
+    get 200 -f "If-Unmodified-Since: $date" /ten
+    get 206 -e "$etag" /ten bytes=2-4
+    get 206 -e "$date" /ten bytes=2-4
+    get 200 -e '"a"' /ten bytes=2-4
+    get 200 -e "W/$etag" /ten bytes=2-4
+    get 200 -e 'Sun, 05 May 2024 05:05:06 GMT' /ten bytes=2-4
+    echo more >>"$site/ten"
+    get 200 -f "If-None-Match: $etag" /ten
+}
+
+# Each of these paths is refused, or leads to nothing.
+bad_paths='
+/../secret
+/../../secret
+/folder/../../secret
+/folder/../hello.txt
+/./hello.txt
+/folder/./deep/file
+/.
+/..
+/../
+/.hidden
+/.git/config
+/.git/
+/%2ehidden
+/%2e%2e/secret
+/%2e./secret
+/.%2e/secret
+/%2E%2E/secret
+/folder/%2e%2e/%2e%2e/secret
+/%2e%2e%2fsecret
+/..%2fsecret
+/folder%2fdeep%2ffile
+/%2fetc/passwd
+/%252e%252e/secret
+/..%5csecret
+/..\\secret
+/hello.txt%00
+/hello.txt%00.html
+/%00
+/hello%
+/hello%2
+/hello%2g.txt
+/%zz
+/%-1
+/%u002e%u002e/secret
+/%c0%ae%c0%ae/secret
+/%c0%af..%c0%afsecret
+//etc/passwd
+///etc/passwd
+/etc/passwd
+/link-outside
+/link-absolute
+/link-parent/secret
+/link-parent/site/hello.txt
+/link-root/etc/passwd
+/link-magic/etc/passwd
+/link-folder/../hello.txt
+/round-one
+/pipe
+/hello.txt/
+/hello.txt/.
+/hello.txt/../ten
+/hello.txt#part
+http://a/../secret
+http:///etc/passwd
+http://
+file:///etc/passwd
+*
+hello.txt
+../secret
+?hello.txt
+'
+
+# serves_no_bad_path: each of them has a status from 400 to 499, and no secret.
+serves_no_bad_path() {
+    local path count=0
+    while read -r path; do
+        [[ $path ]] || continue
+        printf 'GET %s HTTP/1.1\r\nHost: a\r\n\r\n' "${path//\\\\/\\}" \
+            >"$BATS_TEST_TMPDIR/said"
+        try_with "$BATS_TEST_TMPDIR/said" "$heard" "$talk" "$PORT"
+        [[ $(head -n 1 "$heard") == "HTTP/1.1 4"* ]] || {
+            echo "$path gets $(head -n 1 "$heard")" >&2
+            return 1
+        }
+        count=$((count + 1))
+    done <<<"$bad_paths"
+    ((count >= 55))
+    # So has a path that is too long, and one of too many parts.
+    printf -v path '%04096d' 0
+    say "GET /$path HTTP/1.1\r\nHost: a\r\n\r\n"
+    [[ $(head -n 1 "$heard") == "HTTP/1.1 400 "* ]]
+    get 404 "/${path::300}"
+    get 404 "/$(printf '%0.sa/' {1..1000})"
+}
+
+@test "32-http-server serves none of sixty bad paths" {
+    make_site
+    serve
+    serves_no_bad_path
+    is_well
+}
+
+@test "32-http-server serves none of them without openat2, and follows no link" {
+    make_site
+    faulty=("$BUILD/tests/forbid" openat2)
+    "${faulty[@]}" true || skip "no call can be forbidden here"
+    serve
+    serves_no_bad_path
+    get 404 /link-inside
+    get 404 /link-folder/deep/file
+    get 200 /folder/deep/file
+    is_body 'deep\n'
+    get 200 /indexed/
+    is_body '<p>start</p>\n'
+    get 200 /folder/
+    is_well
+}
+
+# ---- requests ------------------------------------------------------------------
+
+# Each of these is refused with a status from 400 to 499, or the connection is
+# closed without one. Nothing behind it is handled.
+bad_requests='
+hello\r\n
+\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n
+GET\r\n\r\n
+GET /hello.txt\r\n\r\n
+GET  /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+GET /hello.txt  HTTP/1.1\r\nHost: a\r\n\r\n
+ GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+GET\t/hello.txt\tHTTP/1.1\r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/1.1 \r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/1.1 x\r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/2.0\r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/0.9\r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/1\r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/1.\r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/1.10\r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/1.x\r\nHost: a\r\n\r\n
+GET /hello.txt http/1.1\r\nHost: a\r\n\r\n
+GET /hello.txt HTTPS/1.1\r\nHost: a\r\n\r\n
+GET /hello.txt\x01 HTTP/1.1\r\nHost: a\r\n\r\n
+GET /hello.txt\x7f HTTP/1.1\r\nHost: a\r\n\r\n
+GET /hel\x00lo.txt HTTP/1.1\r\nHost: a\r\n\r\n
+GET /hello.txt\r HTTP/1.1\r\nHost: a\r\n\r\n
+GET /hello txt HTTP/1.1\r\nHost: a\r\n\r\n
+G(T /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+G\xc4T /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+get /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+Get /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+POST /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+PUT /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx
+DELETE /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n
+TRACE / HTTP/1.1\r\nHost: a\r\n\r\n
+CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n
+PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n
+GET /hello.txt HTTP/1.1\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nhOST: b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a/b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a@b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a,b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: \x01\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost : a\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost\t: a\r\n\r\n
+GET /hello.txt HTTP/1.1\r\n Host: a\r\n\r\n
+GET /hello.txt HTTP/1.1\r\n\tHost: a\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\n b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX: b\r\n\tc\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX Y: b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX(): b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX\x00: b\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX: b\x00c\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX: b\rY: c\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX: b\r\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nX: b\r\n\r\r\n
+GET /hello.txt HTTP/1.1\rHost: a\r\r
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nxx
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\nx
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 1 1\r\n\r\nx
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: a\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 1.0\r\n\r\nx
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n
+GET /hello.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n
+GET /hello.txt HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n
+\r\n\r\n GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n
+GET http://a/hello.txt HTTP/1.1\r\n\r\n
+'
+
+@test "32-http-server refuses eighty bad requests, and what comes behind them" {
+    local request count=0
+    make_site
+    serve
+    while read -r request; do
+        [[ $request ]] || continue
+        say "${request}GET /ten HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n"
+        [[ ! -s $heard || $(head -n 1 "$heard") == "HTTP/1.1 4"* ]] || {
+            echo "$request gets $(head -n 1 "$heard")" >&2
+            return 1
+        }
+        expect_equal "replies to $request" 1 "$(count 'HTTP/1.1 ')"
+        grep -qa '^Connection: close' "$heard"
+        count=$((count + 1))
+    done < <(printf '%s\n' "$bad_requests" | sed 's/\\/\\\\/g')
+    ((count >= 80))
+    is_well
+    said_nothing
+}
+
+@test "32-http-server refuses a head that is longer than 8192 bytes" {
+    local most
+    make_site
+    serve
+    # The head has 8192 bytes then.
+    printf -v most '%0*d' $((8192 - 41)) 0
+    say "GET /hello.txt HTTP/1.1\r\nHost: a\r\nX: $most\r\n\r\n"
+    [[ $(head -n 1 "$heard") == "HTTP/1.1 200 "* ]]
+    say "GET /hello.txt HTTP/1.1\r\nHost: a\r\nX: 0$most\r\n\r\n"
+    [[ $(head -n 1 "$heard") == "HTTP/1.1 431 "* ]]
+    say "GET /$most$most"
+    [[ $(head -n 1 "$heard") == "HTTP/1.1 431 "* ]]
+    # There is also a limit for the number of fields.
+    say "GET /hello.txt HTTP/1.1\r\nHost: a\r\n$(printf 'X:\\r\\n%.0s' {1..200})\r\n"
+    [[ $(head -n 1 "$heard") == "HTTP/1.1 400 "* ]]
+}
+
+@test "32-http-server keeps the connection, and handles what comes at once in order" {
+    local i requests=""
+    make_site
+    serve
+    for i in {1..50}; do
+        requests+='GET /ten HTTP/1.1\r\nHost: a\r\n\r\nHEAD /large HTTP/1.1\r\nHost: a\r\n\r\n'
+    done
+    requests+='\r\nGET /large HTTP/1.1\r\nHost: a\r\n\r\nGET /ten HTTP/1.1\nHost: a\n\n'
+    say "$requests"
+    expect_equal replies 102 "$(count 'HTTP/1.1 200 OK')"
+    [[ $(tail -c 10 "$heard") == 0123456789 ]]
+    cmp "$site/large" <(grep -aob 'Content-Length: 300000' "$heard" | tail -n 1 |
+        cut -d : -f 1 | {
+            read -r at
+            tail -c +"$at" "$heard" | sed '1,/^\r$/d' | head -c 300000
+        })
+    # The last line of the log is that of the last request.
+    [[ $(log 102 | tail -n 1) == *'"GET /ten HTTP/1.1" 200 10 '* ]]
+    # A request in pieces.
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT"
+    for i in GET ' /ten HT' TP/1.1 $'\r' $'\nHost: a\r\n\r' $'\nGET /hel' \
+        $'lo.txt HTTP/1.0\r\n\r\n'; do
+        printf '%s' "$i" >&7
+        pause
+    done
+    cat <&7 >"$heard"
+    expect_equal replies 2 "$(count 'HTTP/1.1 200 OK')"
+    [[ $(tail -n 1 "$heard") == hello ]]
+}
+
+@test "32-http-server closes after HTTP/1.0 and after Connection: close" {
+    make_site
+    serve
+    say 'GET /ten HTTP/1.0\r\n\r\nGET /ten HTTP/1.0\r\n\r\n'
+    expect_equal replies 1 "$(count 'HTTP/1.1 200')"
+    say 'GET /ten HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\nGET /ten HTTP/1.0\r\n\r\n'
+    expect_equal replies 1 "$(count 'HTTP/1.1 200')"
+    say 'GET /ten HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /ten HTTP/1.0\r\n\r\n'
+    expect_equal replies 2 "$(count 'HTTP/1.1 200')"
+}
+
+@test "32-http-server passes over the body of a request" {
+    make_site
+    serve
+    say 'GET /ten HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /GET /hello.txt HTTP/1.0\r\n\r\n'
+    expect_equal replies 2 "$(count 'HTTP/1.1 200')"
+    say 'GET /ten HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nabcdeGET /hello.txt HTTP/1.0\r\n\r\n'
+    expect_equal first 'HTTP/1.1 100 Continue' "$(head -n 1 "$heard" | tr -d '\r')"
+    expect_equal replies 2 "$(count 'HTTP/1.1 200')"
+    # One of a mebibyte, and one that is longer.
+    say "GET /ten HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n"
+    grep -qa '^Connection: keep-alive' "$heard"
+    say "GET /ten HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\nGET /ten HTTP/1.0\r\n\r\n"
+    grep -qa '^Connection: close' "$heard"
+    expect_equal replies 1 "$(count 'HTTP/1.1')"
+    # Chunks are not read: the connection is closed.
+    say "GET /ten HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /ten HTTP/1.0\r\n\r\n"
+    grep -qa '^Connection: close' "$heard"
+    expect_equal replies 1 "$(count 'HTTP/1.1')"
+}
+
+@test "32-http-server writes a line for each request, and no stranger writes others" {
+    make_site
+    serve
+    get 200 -f 'Referer: http://a/' /ten
+    say 'GET /ten HTTP/1.1\r\nHost: a\r\nUser-Agent: a"b\\c\x1b[31m\xe4\r\n\r\n'
+    say 'hello\n'
+    say 'bad\x07\r\n'
+    log 4 >"$OUT"
+    [[ $(sed 's/\[[^]]*\]/[]/' "$OUT") == '127.0.0.1 - - [] "GET /ten HTTP/1.1" 200 10 "http://a/" "-"
+127.0.0.1 - - [] "GET /ten HTTP/1.1" 200 10 "-" "a\x22b\x5cc\x1b[31m\xe4"
+127.0.0.1 - - [] "hello" 400 16 "-" "-"
+127.0.0.1 - - [] "bad\x07" 400 16 "-" "-"' ]]
+    run grep -Ec '^127.0.0.1 - - \[[0-3][0-9]/[A-Z][a-z][a-z]/20[0-9][0-9]:[0-9:]{8} \+0000\] ' "$OUT"
+    expect_equal lines 4 "$output"
+}
+
+@test "32-http-server looks at the clock for each reply" {
+    local first second
+    make_site
+    serve
+    get 200 /ten
+    first=$(date -u -d "$(field Date)" +%s)
+    sleep 2.1
+    get 200 /ten
+    second=$(date -u -d "$(field Date)" +%s)
+    ((second >= first + 2))
+}
+
+# ---- rude clients ------------------------------------------------------------
+
+# fast: the clock of the server runs so many times as fast.
+fast() {
+    need_faults
+    faulty+=(FAULT_FAST="$1")
+}
+
+# lasted FD: reads to the end of that connection, and sets lasted to the
+# milliseconds that it took; what came is in $heard.
+lasted() {
+    local begin=${EPOCHREALTIME/./}
+    timeout 20 cat <&"$1" >"$heard"
+    lasted=$(((${EPOCHREALTIME/./} - begin) / 1000))
+}
+
+@test "32-http-server gives a head 10 seconds, an idle client 60, a reader 30" {
+    local lasted slow idle
+    make_site
+    fast 20
+    serve
+    # A connection without a request: 3 seconds of this clock.
+    exec {idle}<>"/dev/tcp/127.0.0.1/$PORT"
+    lasted "$idle"
+    ((lasted >= 2900 && lasted < 8000))
+    [[ ! -s $heard ]]
+    # A head that does not become whole, though a byte comes from time to time.
+    exec {slow}<>"/dev/tcp/127.0.0.1/$PORT"
+    # shellcheck disable=SC2016 # for the other bash to expand
+    start dribble bash -c 'for i in {1..30}; do printf G || exit; sleep 0.1; done >&"$0"' "$slow"
+    lasted "$slow"
+    ((lasted >= 450 && lasted < 2500))
+    [[ $(head -n 1 "$heard") == "HTTP/1.1 408 "* ]]
+    # The body of a request that does not come.
+    exec {slow}<>"/dev/tcp/127.0.0.1/$PORT"
+    printf 'GET /ten HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na' >&"$slow"
+    lasted "$slow"
+    ((lasted >= 450 && lasted < 2500))
+}
+
+@test "32-http-server lets a client go that takes nothing for 30 seconds" {
+    local deaf before
+    make_site
+    truncate -s 100M "$site/film"
+    fast 20
+    serve
+    before=$(descriptors)
+    exec {deaf}<>"/dev/tcp/127.0.0.1/$PORT"
+    printf 'GET /film HTTP/1.1\r\nHost: a\r\n\r\n' >&"$deaf"
+    until_true holds $((before + 2))
+    is_well
+    until_true holds "$before"
+    is_well
+}
+
+@test "32-http-server serves others while clients flood, stall, reset and never read" {
+    local i connection
+    make_site
+    truncate -s 100M "$site/film"
+    serve
+    for i in {1..20}; do
+        exec {connection}<>"/dev/tcp/127.0.0.1/$PORT"
+        printf 'GET /film HTTP/1.1\r\nHost: a\r\n\r\n%.0s' {1..10} >&"$connection"
+        exec {connection}<>"/dev/tcp/127.0.0.1/$PORT"
+        printf 'GET /film HT' >&"$connection"
+    done
+    "$rude" -c 20 -n 3000 connect reset "$PORT" >/dev/null 2>&1 || true
+    "$rude" -c 5 -n 0 connect reset "$PORT" >/dev/null 2>&1 || true
+    start flood "$rude" -n 20000000 connect flood "$PORT"
+    is_well
+    get 200 /large
+    cmp "$site/large" "$body"
+    # It says why a client has gone, and nothing else.
+    run ! grep -vE '(recv|send|sendfile): (Connection reset by peer|Broken pipe)$' \
+        "$BATS_TEST_TMPDIR/server.err"
+}
+
+@test "32-http-server keeps nothing of clients that have gone" {
+    local before i
+    make_site
+    serve
+    is_well
+    before=$(descriptors)
+    for i in {1..30}; do
+        exec 7<>"/dev/tcp/127.0.0.1/$PORT"
+        printf 'GET /large HTTP/1.1\r\nHost: a\r\n\r\n' >&7
+        exec 7>&-
+        exec 7<>"/dev/tcp/127.0.0.1/$PORT"
+        printf 'GET /la' >&7
+        exec 7>&-
+    done
+    until_true holds "$before"
+    is_well
+}
+
+@test "32-http-server lets others wait when MAXCLIENTS are there" {
+    local before line
+    make_site
+    serve -m 2
+    before=$(descriptors)
+    exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT"
+    until_true holds $((before + 2))
+    start late "$range" -p /ten "$PORT" 5>&- 6>&-
+    printf 'GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n' >&5
+    read -r line <&5
+    [[ $line == "HTTP/1.1 200"* ]]
+    [[ ! -s $BATS_TEST_TMPDIR/late.out ]]
+    exec 6>&-
+    wait_for late 'HTTP/1.1 200 OK'
+    finish late
+    expect_equal status 0 "$ended"
+}
+
+# memory: KiB that are the server's own.
+memory() {
+    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
+}
+
+@test "32-http-server holds 10,000 idle clients, at 256 bytes each" {
+    local before
+    (($(ulimit -Hn) >= 10100)) || skip "this system allows no 10100 descriptors"
+    [[ $BUILD != *asan* ]] || skip "a sanitizer has memory of its own"
+    make_site
+    serve -m 11000
+    is_well
+    before=$(memory)
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT"
+    start crowd "$BUILD/peers/many" -i 10000 -c 0 -w "$PORT"
+    until_true holds_at_least 10000
+    is_well
+    echo "memory: $(($(memory) - before)) KiB" >&2
+    (($(memory) - before <= 10000 * 256 / 1024 + 64))
+    stop crowd
+}
+
+holds_at_least() {
+    (($(descriptors) >= $1))
+}
+
+@test "32-http-server finishes a reply that is being sent when it is told to end" {
+    local signal
+    make_site
+    head -c 20000000 /dev/zero >"$site/film"
+    for signal in TERM INT; do
+        serve
+        exec 7<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT"
+        printf 'GET /film HTTP/1.0\r\n\r\n' >&7
+        log 1 >/dev/null
+        kill -s "$signal" "$server_pid"
+        cat <&7 >"$heard"
+        (($(wc -c <"$heard") > 20000000))
+        finish server
+        expect_equal "status after SIG$signal" 0 "$ended"
+        run -1 bash -c ": <>/dev/tcp/127.0.0.1/$PORT"
+    done
+}
+
+@test "32-http-server ends in about a second, whatever it owes" {
+    local begin now
+    make_site
+    truncate -s 100M "$site/film"
+    serve
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT"
+    printf 'GET /film HTTP/1.0\r\n\r\n' >&7
+    log 1 >/dev/null
+    begin=${EPOCHREALTIME/./}
+    stop server
+    now=${EPOCHREALTIME/./}
+    expect_equal "status" 0 "$ended"
+    ((now - begin >= 900000 && now - begin < 5000000))
+}
+
+@test "32-http-server closes the connection when a file becomes shorter" {
+    make_site
+    head -c 20000000 /dev/zero >"$site/film"
+    serve
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT"
+    printf 'GET /film HTTP/1.1\r\nHost: a\r\n\r\n' >&7
+    log 1 >/dev/null
+    truncate -s 10 "$site/film"
+    cat <&7 >"$heard"
+    (($(wc -c <"$heard") < 20000000))
+    wait_for server '32-http-server: a file became shorter while we sent it' err
+    is_well
+}
+
+# ---- TLS ---------------------------------------------------------------------
+
+secure() {
+    skip_unless openssl
+    make_site
+    serve -s build/certs/good.pem build/certs/good.key
+}
+
+@test "32-http-server -s serves the same over TLS, large files too" {
+    skip_unless curl
+    secure
+    curl -sS --cacert build/certs/root.pem -o "$body" \
+        --resolve "localhost:$PORT:127.0.0.1" \
+        "https://localhost:$PORT/large" "https://localhost:$PORT/ten" >"$OUT"
+    cmp "$site/large" "$body"
+    expect_output --text 0123456789
+    head -c 20000000 /dev/urandom >"$site/film"
+    curl -sS --cacert build/certs/root.pem -o "$body" \
+        --resolve "localhost:$PORT:127.0.0.1" "https://localhost:$PORT/film"
+    cmp "$site/film" "$body"
+    curl -sS --cacert build/certs/root.pem -r 5-7 --tls-max 1.2 \
+        --resolve "localhost:$PORT:127.0.0.1" "https://localhost:$PORT/ten" >"$OUT"
+    expect_output --text 567
+}
+
+# speak_tls REQUEST...: sends each text over TLS at once, ends its side of TLS,
+# and prints what comes, then whether the server has ended its side, too.
+speak_tls() {
+    python3 - "$PORT" "$@" <<'END'
+import socket, ssl, sys
+context = ssl.create_default_context(cafile="build/certs/root.pem")
+raw = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5)
+with context.wrap_socket(raw, server_hostname="localhost",
+                         suppress_ragged_eofs=False) as tls:
+    for text in sys.argv[2:]:
+        tls.sendall(text.encode().decode("unicode_escape").encode())
+    while True:
+        data = tls.recv(65536)
+        if not data:
+            break
+        sys.stdout.write(data.decode("latin1"))
+    print("closed")
+END
+}
+
+@test "32-http-server -s says at the end that it is one" {
+    skip_unless python3
+    secure
+    run -0 speak_tls 'GET /ten HTTP/1.0\r\n\r\n'
+    [[ $output == "HTTP/1.1 200 OK"*0123456789closed ]]
+    # Several requests in several records, and one that is bad.
+    run -0 speak_tls 'GET /ten HTTP/1.1\r\nHo' 'st: a\r\n\r\nGET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n' 'bad\r\n\r\n'
+    expect_equal replies 3 "$(grep -oF 'HTTP/1.1 ' <<<"$output" | wc -l)"
+    [[ $output == *"400 Bad Request"*closed ]]
+}
+
+@test "32-http-server -s answers a client that ends its side of TLS" {
+    skip_unless python3
+    secure
+    run -0 python3 - "$PORT" <<'END'
+import socket, ssl, sys
+context = ssl.create_default_context(cafile="build/certs/root.pem")
+raw = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5)
+tls = context.wrap_socket(raw, server_hostname="localhost")
+tls.sendall(b"HEAD /ten HTTP/1.1\r\nHost: a\r\n\r\n")
+tls.recv(65536)
+tls.unwrap()
+print("unwrapped")
+END
+    expect_equal output unwrapped "$output"
+}
+
+@test "32-http-server -s lets go of clients that speak no TLS, or nothing" {
+    local before slow lasted
+    make_site
+    fast 20
+    serve -s build/certs/good.pem build/certs/good.key
+    before=$(descriptors)
+    say 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+    run ! grep -a HTTP "$heard"
+    head -c 20000 /dev/urandom >"$BATS_TEST_TMPDIR/noise"
+    try_with "$BATS_TEST_TMPDIR/noise" "$heard" "$talk" "$PORT"
+    exec {slow}<>"/dev/tcp/127.0.0.1/$PORT"
+    printf '\x16\x03\x01\x02' >&"$slow"
+    lasted "$slow"
+    ((lasted >= 450 && lasted < 2500))
+    until_true holds "$before"
+    said_nothing
+}
+
+# ---- faults ------------------------------------------------------------------
+
+@test "32-http-server goes on when a call fails for one client" {
+    local call
+    need_faults
+    make_site
+    for call in recv:104 send:104 send:11 sendfile:32 sendfile:11 pread:5 \
+        fstat:5 accept4:24 accept4:103 epoll_ctl:12 openat2:24 malloc:12; do
+        faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_AT=3
+            FAULT_CALL="${call%:*}" FAULT_ERRNO="${call#*:}")
+        serve
+        for _ in 1 2 3 4; do
+            "$range" -o "$body" -p /large "$PORT" >/dev/null 2>&1 || true
+            "$range" -o "$body" -p /ten "$PORT" >/dev/null 2>&1 || true
+        done
+        faulty=()
+        is_well
+        get 200 /large
+        cmp "$site/large" "$body"
+        stop server
+        expect_equal "status with $call" 0 "$ended"
+    done
+}
+
+@test "32-http-server sends all in pieces, when the kernel takes little" {
+    need_faults
+    make_site
+    faulty+=('FAULT_SHORT=send,recv,sendfile' FAULT_SEED=7)
+    serve
+    get 200 /large
+    cmp "$site/large" "$body"
+    say 'GET /ten HTTP/1.1\r\nHost: a\r\n\r\nGET /1k HTTP/1.1\r\nHost: a\r\n\r\nGET /ten HTTP/1.0\r\n\r\n'
+    expect_equal replies 3 "$(count 'HTTP/1.1 200 OK')"
+}
+
+@test "32-http-server ends when the log cannot be written" {
+    make_site
+    exec 7> >(head -n 1 >"$BATS_TEST_TMPDIR/first")
+    # shellcheck disable=SC2016 # for the other bash to expand
+    start server bash -c 'exec "$@" >&7' - "$server" "$site" 0
+    until_true test -s "$BATS_TEST_TMPDIR/first"
+    PORT=$(sed 's/.*://' "$BATS_TEST_TMPDIR/first")
+    exec 7>&-
+    printf 'GET /ten HTTP/1.0\r\n\r\n' >"/dev/tcp/127.0.0.1/$PORT"
+    finish server
+    expect_equal status 1 "$ended"
+    expect_equal errors "32-http-server: standard output: Broken pipe" \
+        "$(<"$BATS_TEST_TMPDIR/server.err")"
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$0" "$1" 0 >/dev/full' "$server" "$site"
+    expect_status 1
+    expect_stderr "32-http-server: *: No space left on device"
+}
+
+@test "32-http-server: how it is called" {
+    local usage="usage: 32-http-server [-s CERT KEY] [-m MAXCLIENTS] ROOT PORT"
+    local -a call
+    make_site
+    try "$server" -h
+    expect_result 0 ""
+    expect_output --text "$usage\n"
+    for arguments in "" "$site" "$site 0 0" "-x $site 0" "-m" "-s a" "-s"; do
+        read -ra call <<<"$arguments"
+        try "$server" "${call[@]}"
+        expect_status 2
+        expect_stderr "*usage: 32-http-server *"
+    done
+    try "$server" "$site" 65536
+    expect_result 1 "32-http-server: 65536 is not a port: 0 to 65535"
+    try "$server" -m 0 "$site" 0
+    expect_result 1 "32-http-server: 0 is not a number of clients: 1 to 1000000"
+    try "$server" "$site/nothing" 0
+    expect_result 1 "32-http-server: $site/nothing: No such file or directory"
+    try "$server" "$site/ten" 0
+    expect_result 1 "32-http-server: $site/ten: Not a directory"
+    try "$server" -s "$site/ten" "$site/ten" "$site" 0
+    expect_status 1
+    expect_stderr "32-http-server: $site/ten with $site/ten: *"
+    serve
+    try "$server" "$site" "$PORT"
+    expect_result 1 "32-http-server: bind 127.0.0.1:$PORT: Address already in use"
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$0" "$1" 0 <&-' "$server" "$site"
+    expect_result 1 "32-http-server: descriptor 0: Bad file descriptor"
+}
+
+# ---- strangers ---------------------------------------------------------------
+
+@test "32-http-server serves curl" {
+    local url
+    skip_unless curl
+    make_site
+    serve
+    url=http://127.0.0.1:$PORT
+    curl -sS "$url/large" -o "$body" "$url/ten" >"$OUT"
+    cmp "$site/large" "$body"
+    expect_output --text 0123456789
+    head -c 1000 "$site/large" >"$body"
+    curl -sS -C - -o "$body" "$url/large"
+    cmp "$site/large" "$body"
+    curl -sSL "$url/indexed" >"$OUT"
+    expect_output --text '<p>start</p>\n'
+    curl -sS --etag-save "$BATS_TEST_TMPDIR/etag" "$url/ten" -o "$body"
+    [[ $(curl -sS --etag-compare "$BATS_TEST_TMPDIR/etag" -w '%{http_code}' "$url/ten" -o /dev/null) == 304 ]]
+    [[ $(curl -sS -d body -w '%{http_code}' "$url/ten" -o /dev/null) == 405 ]]
+}
+
+@test "32-http-server serves wrk without one error" {
+    skip_unless wrk
+    [[ $BUILD != *asan* ]] || skip "too slow under the sanitizers"
+    make_site
+    serve
+    wrk -t 1 -c 50 -d 1 "http://127.0.0.1:$PORT/1k" >"$OUT"
+    run ! grep -E 'Socket errors|Non-2xx' "$OUT"
+}
