@@ -1,11 +1,16 @@
 # shellcheck shell=bash disable=SC2154 # scripts/bench's variables
 # The servers that scripts/bench measures: starts them, loads them, stops them.
 
-# For each: its name, what must be installed, whether all its work is in one process
-# (else its processor time and memory are not known), and the command.
+# For each: its name, what must be installed, where its work is (in one process, in
+# threads of it, in many processes, or in a few that are there from the beginning),
+# and the command.
 servers="\
 25-epoll-server|lessons/25-epoll-server|one|build/25-epoll-server {port}
 28-io-uring-server|lessons/28-io-uring-server|one|build/28-io-uring-server {port}
+22-fork-server|lessons/22-fork-server|many|build/22-fork-server -m 4096 {port}
+22-prefork|lessons/22-fork-server|few|build/solution/22-fork-server 64 {port}
+23-thread-server|lessons/23-thread-server|threads|build/23-thread-server {port}
+23-pool|lessons/23-thread-server|threads|build/23-thread-server -t 1024 {port}
 libuv|/usr/include/uv.h|one|build/bench/libuv-echo {port}
 asyncio-protocol|python3|one|python3 tests/bench/echo.py protocol {port}
 asyncio-streams|python3|one|python3 tests/bench/echo.py streams {port}
@@ -52,6 +57,8 @@ can_do() {
     handshakes) ;;
     # A process or thread for each of so many would not fit.
     *+*) [[ $(field "$1" 3) == one ]] ;;
+    # Of these, each process serves one client at a time.
+    [0-9][0-9][0-9]*x*) [[ $(field "$1" 3) != few ]] ;;
     *) [[ $(field "$1" 3) != no-echo ]] ;;
     esac
 }
@@ -134,10 +141,37 @@ resident() {
 # load SERVER CLIENTS BYTES: measures; what lesson 26 says of it is in $here/load.
 load() {
     local -a options=(-c "$2" -s "$3" -d "$seconds" "${trust[@]}")
-    [[ $(field "$1" 3) == many ]] || options+=(-p "$server")
+    local before=0 kind
+    kind=$(field "$1" 3)
+    if [[ $kind == many || $kind == few ]]; then
+        before=$(spent)
+    else
+        options+=(-p "$server")
+    fi
     "${on_second[@]}" build/26-load-generator "${options[@]}" 127.0.0.1 "$port" \
         >"$here/load" 2>"$here/load.err" ||
         echo "bench: $1: $(head -n 1 "$here/load.err")" >&2
+    [[ $kind != many && $kind != few ]] || add_server_time "$before"
+}
+
+# spent: the microseconds of processor time of the server and its children, also of
+# those that have ended.
+spent() {
+    local -a processes
+    sleep 0.2 # the children end with their connections, and are buried
+    read -ra processes <<<"$server $(<"/proc/$server/task/$server/children")"
+    processes=("${processes[@]/#//proc/}")
+    cat "/proc/$server/stat" "${processes[@]/%//schedstat}" | awk '
+        NR == 1 { sub(/.*\) /, ""); sum = ($14 + $15) * 10000 }
+        NR > 1 { sum += $1 / 1000 }
+        END { printf "%d\n", sum }'
+}
+
+# add_server_time BEFORE: adds the line that lesson 26 could not print.
+add_server_time() {
+    awk -v spent=$(($(spent) - $1)) -v seconds="$seconds" '$1 == "rate" && $2 > 0 {
+        printf "server %.2f us a reply\n", spent / ($2 * seconds) }' \
+        "$here/load" >"$here/time" && cat "$here/time" >>"$here/load"
 }
 
 # said KEY: what the last load said under that name, or "-".

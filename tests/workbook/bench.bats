@@ -45,7 +45,8 @@ bounded_for() {
 @test "scripts/bench measures each server that is installed, and says which is not" {
     local name
     run -0 --separate-stderr bounded_for 100 scripts/bench -n 1 -d 0.02 -c 1x1
-    for name in 25-epoll-server libuv asyncio-protocol asyncio-streams \
+    for name in 25-epoll-server 22-fork-server 22-prefork 23-thread-server \
+        23-pool libuv asyncio-protocol asyncio-streams \
         socketserver socat ncat; do
         [[ $'\n'$output == *$'\n'"$name "* ||
             $stderr == *"bench: not installed: $name"* ]]
