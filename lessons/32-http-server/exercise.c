@@ -48,37 +48,6 @@
  * 11. It serves others while a client takes nothing. The starter does this
  *     already.
  *
- * 1. It sends the whole file when there is no Range. The status is 200. The
- *    field `Accept-Ranges: bytes` says that parts can be had.
- * 2. It sends a part from one byte to another. The status is 206. The field
- *    `Content-Range: bytes 2-4/10` has the first byte, the last byte, and the
- *    length of the whole file.
- * 3. It sends a part up to the end. An example is `bytes=900-`.
- * 4. It sends the last bytes. An example is `bytes=-100`. If there are fewer,
- *    it sends all of them. The status is 206.
- * 5. It ends a part at the end of the file. This is so for `bytes=900-5000`,
- *    and for any number of digits in the place of 5000.
- * 6. It says that there is no such part, with the status 416, when the first
- *    byte is not in the file. The field Content-Range then has `*` in the
- *    place of the two numbers, such as `bytes
- */1000`. The same holds for
- *    `bytes=-0`, for `bytes=-5` of an empty file, and for a first byte whose
- *    number does not even fit into 64 bits.
- * 7. It sends the whole file when it does not understand the Range, or when
- *    the last byte comes before the first. The status is 200. Examples are
- *    another unit than bytes, `bytes=5-2`, `bytes=a-b`, and several ranges,
- *    such as `bytes=0-1,5-6`.
- * 8. It looks at If-Range. If this field has another text than the ETag of the
- *    file, the whole file is sent, with the status 200. This is so for a weak
- *    ETag and for a date, too.
- * 9. It ignores Range in a HEAD request. (HEAD asks for the head of the reply
- *    only.) The reply has the status 200, the length of the whole file, and no
- *    body.
- * 10. It sends a large part of a large file, byte for byte. The file may have
- *     more than 4 GiB.
- * 11. It serves others while a client takes nothing. The starter does this
- *     already.
- *
  * What is here compiles, and serves the whole file. Your part begins in
  * reply_with_file.
  */
