@@ -35,10 +35,11 @@
  *    status in the end is 1.
  * 9. It reports a ClientHello that is cut or damaged in the same way. On
  *    standard error it says which file that is, and why; on standard output
- *    there is no line for such a file. A length in it may lead outside of the
- *    message, or of the field around it. The length of a list of two-byte
- *    numbers may be odd. An extension may come twice. Your program refuses
- *    what `hello_collect` and `hello_parse` refuse. It needs no other checks.
+ *    there is no line for such a file. There are these kinds of damage: a
+ *    length that leads outside of the message, or of the field around it; an
+ *    odd length of a list of two-byte numbers; and an extension that comes
+ *    twice. Your program refuses what `hello_collect` and `hello_parse`
+ *    refuse. It needs no other checks.
  * 10. It reports a file that it cannot read, in the same way. The reason is in
  *     words, such as "No such file or directory" or "Is a directory".
  * 11. It reports output that cannot be written, with status 1. The reason is
