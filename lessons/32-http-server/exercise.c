@@ -8,7 +8,7 @@
  * It is called as `32-http-server FILE PORT`, and serves this one file,
  * whatever path a client asks for. The starter does this already, with a
  * thread for each client, and sends the field `ETag`. It closes each
- * connection after its reply. You write the part for ranges, in
+ * connection after its reply. You write the code for ranges, in
  * `reply_with_file`. (`reply.c` of this lesson does the same for the server.
  * Try it first without a look at it.)
  *
@@ -24,10 +24,11 @@
  *    `Content-Range: bytes 2-4/10` has the first byte, the last byte, and the
  *    length of the whole file.
  * 3. It sends a part up to the end. An example is `bytes=900-`.
- * 4. It sends the last bytes. An example is `bytes=-100`. If there are fewer,
- *    it sends all of them. The status is 206.
- * 5. It ends a part at the end of the file. This is so for `bytes=900-5000`,
- *    and for any number of digits in the place of 5000.
+ * 4. It sends the last bytes. An example is `bytes=-100`. If the file has
+ *    fewer bytes, it sends the whole file. The status is 206.
+ * 5. It ends a part at the end of the file. The last byte that is asked for
+ *    may lie behind it. This is so for `bytes=900-5000`, and for any number of
+ *    digits in the place of 5000.
  * 6. It says that there is no such part, with the status 416, when the first
  *    byte is not in the file. In the field Content-Range, an asterisk (`*`)
  *    then stands in the place of `2-4`. The same holds for `bytes=-0`, for
@@ -37,9 +38,9 @@
  *    is 200. Examples are another unit than bytes, a last byte that comes
  *    before the first, such as `bytes=5-2`, `bytes=a-b`, and several ranges,
  *    such as `bytes=0-1,5-6`.
- * 8. It looks at If-Range. If this field has another text than the ETag of the
- *    file, the whole file is sent, with the status 200. This is so for a weak
- *    ETag and for a date, too.
+ * 8. It looks at If-Range. If this field has another text than the ETag, byte
+ *    for byte, of the file, the whole file is sent, with the status 200. This
+ *    is so for a weak ETag and for a date, too.
  * 9. It ignores Range in a HEAD request. (HEAD asks for the head of the reply
  *    only.) The reply has the status 200, the length of the whole file, and no
  *    body.
