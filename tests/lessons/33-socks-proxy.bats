@@ -669,7 +669,7 @@ knock_own() {
         [[ $errors == @("socks: recv: Connection reset by peer"|"socks: the \
 proxy says: general failure") ]]
     done
-    start_server sink "$rude" -c 3 serve stall
+    start_server sink "$rude" -c 9 serve stall
     server=$PORT
     port_of server
     for _ in 1 2 3; do

@@ -15,12 +15,14 @@
  *     TO READ  DROPPED  INODE
  *       61184        8  48307
  *
- * The listeners come first, then the connections in the order of their peers'
- * ports. TO SEND and TO READ are numbers of bytes that wait in the kernel. For
- * a listener, TO READ is the number of connections that wait for accept(2). For
- * UDP, TO READ is the memory that the waiting datagrams take, and DROPPED is
- * how many datagrams the kernel has thrown away. The inode is 0 while no
- * process has a descriptor for the socket.
+ * The listeners come first. Then come the sockets that a process has, in the
+ * order in which they were made or accepted, because inodes count up. The
+ * others are last, in the order of their peers' ports. TO SEND and TO READ are
+ * numbers of bytes that wait in the kernel. For a listener, TO READ is the
+ * number of connections that wait for accept(2). For UDP, TO READ is the memory
+ * that the waiting datagrams take, and DROPPED is how many datagrams the kernel
+ * has thrown away. The inode is 0 while no process has a descriptor for the
+ * socket.
  */
 #define _GNU_SOURCE
 
@@ -154,7 +156,7 @@ static uint64_t last_number(const char *line) {
 }
 
 /* Orders the lines: first the listener, then the sockets that a program has a
- * descriptor for, then the others. */
+ * descriptor for, the oldest first, then the others. */
 static int compare_sockets(const void *left, const void *right) {
     const struct shown_socket *a = left;
     const struct shown_socket *b = right;
@@ -166,6 +168,8 @@ static int compare_sockets(const void *left, const void *right) {
     int b_is_open = b->inode != 0;
     if (a_is_open != b_is_open)
         return a_is_open ? -1 : 1;
+    if (a->inode != b->inode)
+        return a->inode < b->inode ? -1 : 1;
     if (a->peer_port != b->peer_port)
         return a->peer_port < b->peer_port ? -1 : 1;
     return 0;

@@ -18,7 +18,8 @@ setup_file() {
     export UNIQUE='s/ class="t">[^<]*/ class="t">/
         s/(127\.0\.0\.1|\[::1\])(:[0-9]+)?/ADDRESS/g
         s/:[0-9]{2,5}/:PORT/g; s/( class="w">):PORT /\1/
-        s/"[0-9]+\.[0-9]{6}/"TIME/g
+        s/"[0-9]+\.[0-9]{6}/"TIME/g; s/Date: [A-Z][a-z]*/Date: D/g
+        s/\[[0-9]{2}\/[A-Z][a-z]{2}\/[0-9]{2}/[DAY/g
         s/(<|&lt;)[0-9a-f]{4,}/\1BYTES/g; s/"[0-9a-f]{24}"/"BYTES"/g
         s/( ?) *\b[0-9]+ ms\b/\1N ms/g; s/(POLL[A-Z]+\], )[0-9]+</\1N</
         s/OpenSSL [0-9][^"]*/OpenSSL VERSION/; s/\(([0-9]+)/(FD/g; s/\[[0-9]+ POLL/[FD POLL/g
