@@ -72,11 +72,15 @@ start_parts() {
     done
 }
 
-# is_running PID...: at least one of them is.
+# is_running PID...: at least one of them is. A zombie (state Z) has ended: some
+# versions of bash forget it after a `read -t` whose time was up.
 is_running() {
-    local pid
+    local pid line
     for pid; do
-        ! kill -0 "$pid" 2>/dev/null || return 0
+        line=
+        kill -0 "$pid" 2>/dev/null || continue
+        read -r line 2>/dev/null <"/proc/$pid/stat" || true
+        [[ $line == *") Z "* ]] || return 0
     done
     return 1
 }

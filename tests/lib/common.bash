@@ -143,7 +143,17 @@ says_or_ended() {
 is_running() {
     local pid
     pid_in "$1"
-    kill -0 "$pid" 2>/dev/null
+    is_alive "$pid"
+}
+
+# is_alive PID: that process has not ended. In some versions of bash, a `read -t`
+# whose time is up can leave SIGCHLD blocked. Then a child that has ended stays a
+# zombie (state Z), for which `kill -0` succeeds.
+is_alive() {
+    local line=
+    kill -0 "$1" 2>/dev/null || return
+    read -r line 2>/dev/null <"/proc/$1/stat" || true
+    [[ $line != *") Z "* ]]
 }
 
 # finish NAME: waits until it has ended by itself; sets ended to its status.
@@ -179,7 +189,7 @@ stop_all() {
 until_gone() {
     local i
     for ((i = 0; i < 100; i++)); do
-        kill -0 "$1" 2>/dev/null || return 0
+        is_alive "$1" || return 0
         pause
     done
     return 1

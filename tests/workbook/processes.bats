@@ -80,3 +80,25 @@ has_zombie() {
     try "$processes" 4194304
     expect_result 1 "processes: there is no process 4194304"
 }
+
+# make_zombie: sets sleeper, and zombie to a child of its that has ended, and
+# that nobody asks for.
+make_zombie() {
+    bash -c ': & echo $!; exec sleep 20' >"$BATS_TEST_TMPDIR/zombie" 3>&- &
+    sleeper=$!
+    until_true test -s "$BATS_TEST_TMPDIR/zombie"
+    zombie=$(<"$BATS_TEST_TMPDIR/zombie")
+    until_true grep -q '^State:.Z' "/proc/$zombie/status"
+}
+
+@test "a child that has ended does not run, even if nobody has asked for it" {
+    local sleeper zombie
+    make_zombie
+    kill -0 "$zombie" # so this says nothing
+    ! is_alive "$zombie" || false
+    is_alive "$sleeper"
+    . scripts/lib/run.bash
+    ! is_running "$zombie" || false
+    is_running "$zombie" "$sleeper"
+    kill "$sleeper"
+}
