@@ -84,7 +84,7 @@ has_zombie() {
 # make_zombie: sets sleeper, and zombie to a child of its that has ended, and
 # that nobody asks for.
 make_zombie() {
-    bash -c ': & echo $!; exec sleep 20' >"$BATS_TEST_TMPDIR/zombie" 3>&- &
+    bash -c 'sleep 0.1 & echo $!; exec sleep 20' >"$BATS_TEST_TMPDIR/zombie" 3>&- &
     sleeper=$!
     until_true test -s "$BATS_TEST_TMPDIR/zombie"
     zombie=$(<"$BATS_TEST_TMPDIR/zombie")
