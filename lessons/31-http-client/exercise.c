@@ -23,10 +23,10 @@
  * 2. It reads a body with a Content-Length, one in chunks, and one that ends
  *    with the connection. The head may come in any pieces. Before it there may
  *    be another head, with a status from 100 to 199. (101 does not come.)
- * 3. It reports a body that is cut, with status 1. What has come stays in
- *    `FILE.part`, and the ETag in `FILE.etag`. If there was a FILE before, it
- *    stays as it was. If there was none, there is none now. The reason is on
- *    standard error.
+ * 3. It reports a body that is cut, with status 1. The bytes that have come
+ *    stay in `FILE.part`, and the ETag in `FILE.etag`. If there was a FILE
+ *    before, it stays as it was. If there was none, there is none now. The
+ *    reason is on standard error.
  * 4. It asks for the rest when there is a part and an ETag. The request then
  *    has the fields Range and If-Range. Without an ETag, or if the part is
  *    empty, it begins anew.

@@ -104,7 +104,10 @@ static int work(const char *path) {
         const char *found = memchr(large, byte, sizeof large - 1);
         if (found)
             byte = good[found - large];
-        line[at++] = memchr(good, byte, sizeof good - 1) ? byte : '?';
+        if (memchr(good, byte, sizeof good - 1) == NULL)
+            byte = '?';
+        line[at] = byte;
+        at++;
     }
     line[at++] = '\n';
     put(line, (size_t)at);

@@ -74,7 +74,11 @@ static void write_line(FILE *lines, const struct hello *hello) {
             hash[3], hash[4], hash[5]);
     for (size_t i = 0; i < hello->name.length; i++) {
         unsigned char c = (unsigned char)tolower(hello->name.bytes[i]);
-        putc(c < 128 && (isalnum(c) || c == '.' || c == '-') ? c : '?', lines);
+        bool is_ascii = c < 128;
+        bool is_letter_or_digit = is_ascii && isalnum(c);
+        if (!is_letter_or_digit && c != '.' && c != '-')
+            c = '?';
+        putc(c, lines);
     }
     fputs(hello->name.length == 0 ? "-\n" : "\n", lines);
 }

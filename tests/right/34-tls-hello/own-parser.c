@@ -154,7 +154,9 @@ static void print_line(struct cursor name) {
             c |= 32;
         bool known = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
                      c == '.' || c == '-';
-        putchar(known ? c : '?');
+        if (!known)
+            c = '?';
+        putchar(c);
     }
     putchar('\n');
 }
