@@ -1,5 +1,7 @@
 /* user_data is a pointer to the client, with the kind of request in its lowest
- * bits. Each client has a timeout of its own, which is updated when it speaks.
+ * bits. Each client has a timeout of its own. When it ends and the client has
+ * spoken meanwhile, the timeout is asked for anew, for what is left: a request
+ * that updates a timeout makes the kernel look through all timeouts.
  * The descriptors are shut down first; the client is freed when nothing of its
  * is pending. */
 #include "deadline.h"
@@ -18,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { READ = 1, WRITE, TIMER, UPDATE, ACCEPT, KIND_MASK = 7 };
@@ -32,6 +35,8 @@ struct client {
     int leaves; /* 1: when all is written; 2: at once */
     char *out, *in;
     size_t out_length, out_done, in_length;
+    int64_t ends; /* ms, on the monotonic clock */
+    struct __kernel_timespec left;
 };
 
 static int ring, listener;
@@ -42,7 +47,7 @@ static atomic_uint *sq_head, *sq_tail, *cq_head, *cq_tail;
 static struct io_uring_buf_ring *pool;
 static char *memory;
 static uint16_t pool_tail;
-static struct __kernel_timespec limit;
+static int limit_ms;
 
 static void call(unsigned least) {
     unsigned count = atomic_load_explicit(sq_tail, memory_order_relaxed) -
@@ -96,19 +101,26 @@ static void ask_write(struct client *c) {
     publish(c);
 }
 
+static int64_t now_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
 static void ask_time(struct client *c) {
+    int64_t ms = c->ends - now_ms();
+    c->left.tv_sec = ms / 1000;
+    c->left.tv_nsec = ms % 1000 * 1000000;
     struct io_uring_sqe *s = fresh(IORING_OP_TIMEOUT, c, TIMER);
-    s->addr = (uintptr_t)&limit;
+    s->addr = (uintptr_t)&c->left;
     s->len = 1;
     c->is_timed = 1;
     publish(c);
 }
 
-static void change_time(struct client *c, unsigned flags) {
+static void forget_time(struct client *c) {
     struct io_uring_sqe *s = fresh(IORING_OP_TIMEOUT_REMOVE, c, UPDATE);
     s->addr = (uintptr_t)c | TIMER;
-    s->addr2 = flags != 0 ? (uintptr_t)&limit : 0;
-    s->timeout_flags = flags;
     s->fd = -1;
     publish(c);
 }
@@ -127,7 +139,7 @@ static void leave(struct client *c) {
     c->leaves = 2;
     (void)shutdown(c->fd, SHUT_RDWR);
     if (c->is_timed)
-        change_time(c, 0);
+        forget_time(c);
     if (c->is_reading == 1)
         stop_reading(c);
     if (c->is_writing) {
@@ -185,7 +197,7 @@ static void on_read(struct client *c, const struct io_uring_cqe *e) {
             memcpy(c->in + c->in_length, memory + (size_t)id * LENGTH, n);
             c->in_length += n;
             if (c->leaves == 0)
-                change_time(c, IORING_TIMEOUT_UPDATE);
+                c->ends = now_ms() + limit_ms;
         }
         give(id);
     }
@@ -226,6 +238,7 @@ static void on_accept(const struct io_uring_cqe *e) {
     if (c == NULL)
         err(1, "calloc");
     c->fd = e->res;
+    c->ends = now_ms() + limit_ms;
     ask_time(c);
     ask_read(c);
 }
@@ -248,7 +261,10 @@ static void handle(const struct io_uring_cqe *e) {
         break;
     case TIMER:
         c->is_timed = 0;
-        leave(c);
+        if (c->leaves != 2 && c->ends > now_ms())
+            ask_time(c);
+        else
+            leave(c);
         break;
     }
     go_on(c);
@@ -289,17 +305,14 @@ static void set_up(void) {
 }
 
 int main(int argc, char **argv) {
-    int ms;
     unsigned long long port;
     if (argc != 4 || strcmp(argv[1], "-i") != 0) {
         fputs("usage: 28-io-uring-server -i SECONDS PORT\n", stderr);
         return 2;
     }
-    if (deadline_parse(argv[2], strlen(argv[2]), &ms) < 0 ||
+    if (deadline_parse(argv[2], strlen(argv[2]), &limit_ms) < 0 ||
         number_parse(argv[3], 0, 65535, &port) < 0)
         errx(1, "bad number");
-    limit.tv_sec = ms / 1000;
-    limit.tv_nsec = ms % 1000 * 1000000LL;
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
