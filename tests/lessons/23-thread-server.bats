@@ -76,11 +76,17 @@ threads() {
     ((${#all[@]} == $1))
 }
 
-# is_stuck: the server has sent something, and its client does not read it.
+# is_stuck: the server has sent something, and its client does not read it, so the
+# server cannot read on either: both of its queues hold bytes, and as many as at
+# the last look.
 is_stuck() {
-    local port
+    local port queues
     printf -v port '%04X' "$PORT"
-    grep -qE "[0-9]: 0100007F:$port [0-9A-F:]* 01 0*[1-9A-F][0-9A-F]*:" /proc/net/tcp
+    queues=$(awk -v own="0100007F:$port" \
+        '$2 == own && $4 == "01" && $5 !~ /00000000/ { print $5 }' /proc/net/tcp)
+    [[ -n $queues && $queues == "${last_queues-}" ]] && return
+    last_queues=$queues
+    return 1
 }
 
 # status KEY: the number that the kernel has of the server under that name.
