@@ -36,7 +36,8 @@
  * 8. It reads no more input while the server does not read. It reads the next
  *    piece only when the last one has been sent. Otherwise it would keep all
  *    of the input in its memory. While it waits, it sleeps, and its memory
- *    does not grow by more than 6 MB.
+ *    does not grow by more than 6 MB. When the server reads again, your
+ *    program goes on, also if the server sends nothing.
  * 9. It accepts only a server with a valid certificate for NAME. It refuses
  *    any other server: it sends that server nothing of its input, and prints
  *    nothing on standard output.

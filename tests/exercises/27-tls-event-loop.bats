@@ -112,6 +112,9 @@ anybody on the way, so say why, and end with status 1."
 believe_hint="tls_client_context and tls_client make SSL_connect fail if the \
 certificate is not good or not for NAME. Then SSL_get_error says SSL_ERROR_SSL: \
 say why, and end with status 1. Send nothing before SSL_connect has returned 1."
+room_hint="When SSL_write has to wait because the socket is full, SSL_get_error \
+says WANT_WRITE: then wait for POLLOUT. A server that only reads never makes \
+POLLIN true."
 memory_hint="Read more input only when SSL_write has taken all that you have \
 read before. One array of a fixed size is enough."
 
@@ -310,9 +313,26 @@ memory() {
     expect_true "it keeps all of the input in memory" --hint "$memory_hint" \
         -- test $(($(memory) - before)) -lt 6000
     expect_sleep "while the server does not read"
+    before=$(read_so_far)
     kill -s CONT "$(pid_of peer)"
+    HAND+=("pkill -n -CONT rude-tls"
+        "grep rchar /proc/\$(pgrep -n $lesson)/io # twice")
+    soon reads_on || true
+    expect_true "the server reads again, and it does not go on" \
+        --hint "$room_hint" -- reads_on
     exec 9>&-
     stop_all
+}
+
+# read_so_far: the bytes that it has read, with read(2).
+read_so_far() {
+    awk '/^rchar/ { print $2 }' "/proc/$pid/io" 2>/dev/null || echo 0
+}
+
+# reads_on: after the server has read again, it has read more of its input than
+# goes into all buffers.
+reads_on() {
+    (($(read_so_far) - before > 20000000))
 }
 
 # The one that writes zeros has to wait, since nobody reads them; or the program
