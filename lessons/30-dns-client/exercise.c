@@ -2,8 +2,9 @@
  * 30 exercise: a name server for the hosts file.
  *
  * Your machine knows some names without any name server: those in
- * `/etc/hosts`. A colleague has a telephone that cannot read your hosts file,
- * but it can ask a name server. You write a name server for such a file.
+ * `/etc/hosts`. But a program that asks a name server itself, as ours does,
+ * never looks into that file. You write a name server that answers from such a
+ * file.
  *
  * 1. It says where it listens. It prints the line `listening on
  *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
@@ -11,8 +12,9 @@
  * 2. It answers a question for type A. The reply has the id and the question
  *    of the message to which it belongs, says that it is a reply, and has a
  *    record for each IPv4 address of the name. The bit "please ask others"
- *    (wants recursion) is copied. The reply says that it is authoritative: the
- *    file is the source, and no copy.
+ *    (`wants_recursion` in dns.h) is copied. The reply says that it is
+ *    authoritative: the file is the source, and no copy. If the file has the
+ *    same name with the same address twice, you may send one record or two.
  * 3. It answers a question for type AAAA. There is a record for each IPv6
  *    address of the name.
  * 4. It answers a question for type PTR. The question is for a name such as
@@ -30,27 +32,29 @@
  * 8. It refuses a question for another class than IN, or for another type than
  *    the three. The status is 5, and the reply has the question.
  * 9. It refuses another kind of work. When the message has an operation other
- *    than 0, the status is 4.
+ *    than 0, the status is 4, whatever else the message has. The reply may
+ *    have the same operation, or 0.
  * 10. It reports a message that it does not understand. When there is not
  *     exactly one question, or the question is cut, or its name has a pointer,
  *     the status is 1. The reply then has the id, and may leave out the
- *     question. So may a reply with the status 4. In a reply with the status
- *     1, 4 or 5, it does not matter whether it says that it is authoritative.
+ *     question. A reply with the status 4 may leave out the question, too. In
+ *     a reply with the status 1, 4 or 5, it does not matter whether it says
+ *     that it is authoritative.
  * 11. It sets the bit TC when the reply would have more than 512 bytes. This
- *     reply has no answers. An OPT record makes no difference: the limit is
- *     always 512.
+ *     reply has the question and no answers, and its status is 0. An OPT
+ *     record makes no difference: the limit is always 512.
  * 12. It does not answer a reply, or a message of fewer than 12 bytes.
  *     Otherwise two name servers could talk to each other for ever.
  * 13. It goes on after all of these. Whatever bytes a client sends, the next
  *     question is answered.
- * 14. It reports a file that cannot be read, with status 1. The message says
- *     why, such as "No such file or directory".
- * 15. It reports output that cannot be written, with status 1. The reason is
- *     in words, such as "No space left on device" for a full disk.
- * 16. It refuses a wrong number of arguments, with status 2. The first line on
- *     standard error then begins with `usage:`.
- * 17. It refuses an invalid port, with status 1. A port is a number from 0 to
- *     65535, in digits alone.
+ * 14. It reports a file that cannot be read, with exit status 1. The message
+ *     says why, such as "No such file or directory".
+ * 15. It reports output that cannot be written, with exit status 1. The reason
+ *     is in words, such as "No space left on device" for a full disk.
+ * 16. It refuses a wrong number of arguments, with exit status 2. The first
+ *     line on standard error then begins with `usage:`.
+ * 17. It refuses an invalid port, with exit status 1. A port is a number from
+ *     0 to 65535, in digits alone.
  *
  * You may use `common/dns.h`, which also writes messages. Its comments say
  * how.

@@ -419,7 +419,7 @@ before it. The last line may have no newline at its end."
     expect_reply 0 "$a. class 1 A" "$a A $four" --hint "$goes_on_hint"
 }
 
-@test "reports a file that cannot be read, with status 1" {
+@test "reports a file that cannot be read, with exit status 1" {
     local hint="fopen returns NULL when it fails, and ferror says whether \
 reading failed. errno has the reason: err(1, \"%s\", path) prints it in words."
     answer "$BATS_TEST_TMPDIR/no-such-file" 0
@@ -433,7 +433,7 @@ reading failed. errno has the reason: err(1, \"%s\", path) prints it in words."
     expect_stderr "*Is a directory*" --hint "$hint"
 }
 
-@test "reports output that cannot be written, with status 1" {
+@test "reports output that cannot be written, with exit status 1" {
     draw_hosts
     write_hosts "$four $a\n"
     by_hand "$PROGRAM $BUILD/hosts $HAND_PORT >/dev/full; echo \$?"
@@ -444,7 +444,7 @@ reading failed. errno has the reason: err(1, \"%s\", path) prints it in words."
 fails, errno has the reason: err(1, \"standard output\") prints it in words."
 }
 
-@test "refuses a wrong number of arguments, with status 2" {
+@test "refuses a wrong number of arguments, with exit status 2" {
     answer
     expect_usage
     answer /dev/null
@@ -453,7 +453,7 @@ fails, errno has the reason: err(1, \"standard output\") prints it in words."
     expect_usage
 }
 
-@test "refuses an invalid port, with status 1" {
+@test "refuses an invalid port, with exit status 1" {
     local port
     for port in 65536 -1 80x "" " 80" 4294967376; do
         HAND=()
