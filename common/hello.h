@@ -69,7 +69,8 @@ enum hello_kind hello_collect(const uint8_t *bytes, size_t length,
  * Reads the message of a ClientHello, which has length bytes.
  *
  * Returns 0, or -1 with errno EBADMSG when the message is damaged: a length in
- * it leads outside, bytes are left behind the extensions, an extension comes
+ * it leads outside, a list of numbers has an odd length, the name is empty or
+ * of an unknown kind, bytes are left behind the extensions, an extension comes
  * twice, or it has too many of them. Then *hello has no meaning.
  */
 int hello_parse(struct hello *hello, const uint8_t *message, size_t length);

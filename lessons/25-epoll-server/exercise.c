@@ -43,7 +43,7 @@
  *     something happens.
  * 14. It sleeps until the first moment at which a client's time is up. There
  *     is no clock that ticks in between.
- * 15. It does no more work for a request when 2500 clients are silent.
+ * 15. It does not work more for a request when 2500 clients are silent.
  * 16. It spends most of its processor time in system calls. A loop over all
  *     possible descriptors in each turn would take longer than the calls.
  * 17. It goes on when a client sends just as its time is up. `epoll_wait` may

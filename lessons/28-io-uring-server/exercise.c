@@ -8,18 +8,20 @@
  * only be closed when the kernel has no request for it.
  *
  * It is called as `28-io-uring-server -i SECONDS PORT`. Everything else is as
- * in this lesson's server, but you may leave out some parts: the option `-m`,
- * the signals, the spare descriptor, the numbers at the end, and the reasons
- * why there may be no io_uring. You may copy what you like.
+ * in this lesson's server, but you may leave out some parts: the option `-m`
+ * (the largest number of clients), the signals, the spare descriptor, the
+ * numbers at the end, and the reasons why there may be no io_uring. You may
+ * copy what you like.
  *
  * There is one request that you have not seen yet. IORING_OP_TIMEOUT completes
  * when a time has come, with the result -ETIME. Its member `addr` is the
  * address of a `struct __kernel_timespec`, which has the members `tv_sec` and
- * `tv_nsec`. (The kernel reads this struct during the next `io_uring_enter`.)
- * `len` is 1, because there is one such struct. If `timeout_flags` is 0, the
- * struct is a length of time. If it is IORING_TIMEOUT_ABS, the struct is a
- * point in time by CLOCK_MONOTONIC, the clock of `struct deadline` (lesson
- * 07). `off` stays 0, and `fd` is -1.
+ * `tv_nsec`. (The kernel reads this struct during the next `io_uring_enter`.
+ * So the struct must still be there then: it cannot be a local variable of the
+ * function that makes the request.) `len` is 1, because there is one such
+ * struct. If `timeout_flags` is 0, the struct is a length of time. If it is
+ * IORING_TIMEOUT_ABS, the struct is a point in time by CLOCK_MONOTONIC, the
+ * clock of `struct deadline` (lesson 07). `off` stays 0, and `fd` is -1.
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that
@@ -47,7 +49,9 @@
  * 12. It accepts clients again after accept has failed. In this test your
  *     server may have only 40 descriptors, and 60 clients come. You decide
  *     what happens to the clients for whom there is no descriptor. But when
- *     all of them have left, new clients are served.
+ *     all of them have left, new clients are served. (When the kernel's accept
+ *     has failed, it is enough to pause for some milliseconds, and then to ask
+ *     for clients again.)
  * 13. It leaves its clients to the ring. Your server does not itself call
  *     `accept`, `recv` or `send`.
  * 14. It makes at most one system call for two messages. This is the average
@@ -56,6 +60,7 @@
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
+ *     A client is also silent if it does not read, and bytes for it are left.
  * 16. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. You decide whether the
  *     time also begins anew when your server sends something to the client.
@@ -66,7 +71,7 @@
  *     and is served.
  * 19. It sleeps while nothing happens. There is no clock that ticks, neither
  *     without a client nor while a client is silent.
- * 20. It does no more work for a request when 2500 clients are silent. A
+ * 20. It does not work more for a request when 2500 clients are silent. A
  *     request costs as much as when there are no silent clients.
  * 21. It says so if there is no io_uring, with status 1. The message on
  *     standard error names io_uring.

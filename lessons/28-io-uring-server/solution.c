@@ -632,11 +632,13 @@ static void handle_completions(struct server *server) {
     struct io_uring_cqe completion;
     submit_and_wait(&server->ring);
     while (has_places(&server->ring)) {
-        if (!take_completion(&server->ring, &completion))
-            break; /* there are no more */
+        if (!take_completion(&server->ring, &completion)) {
+            /* There are no more, so we have seen all that clients have sent. */
+            abandon_silent_clients(server);
+            break;
+        }
         handle_completion(server, &completion);
     }
-    abandon_silent_clients(server);
     if (!server->is_timer_asked && first_in_list(server) != LIST_HEAD)
         ask_for_timer(server);
 }

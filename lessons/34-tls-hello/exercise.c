@@ -21,29 +21,32 @@
  * 1. It prints a line for each file: the fingerprint, a blank, and the name.
  *    The lines come in the order of the arguments.
  * 2. It prints the name in small letters. In place of a byte that is not a
- *    letter, a digit, a dot or a hyphen, it prints `?`. If the client sends no
- *    name, it prints `-`.
+ *    letter, a digit, a dot or a hyphen, it prints `?`. (`tls-hello.c` also
+ *    allows `_`. Your program does not.) If the client sends no name, it
+ *    prints `-`.
  * 3. It makes the fingerprint as the text above says.
  * 4. It leaves out GREASE. These are the 16 numbers 0x0a0a, 0x1a1a, 0x2a2a,
  *    and so on, up to 0xfafa.
- * 5. It prints the same fingerprint when the lists are in another order.
+ * 5. It prints the same fingerprint when the lists are in another order. A
+ *    number that stands in a list twice is written twice.
  * 6. It reads a ClientHello that is divided into several records. A record may
  *    have only one byte.
  * 7. It ignores what stands behind the ClientHello.
  * 8. It reports a file without a ClientHello. On standard error it says which
  *    file that is, and why. It then goes on with the other files, and the
- *    status in the end is 1.
- * 9. It reports a ClientHello that is cut or damaged in the same way. On
- *    standard error it says which file that is, and why; on standard output
- *    there is no line for such a file. There are these kinds of damage: a
- *    length that leads outside of the message, or of the field around it; an
- *    odd length of a list of two-byte numbers; and an extension that comes
- *    twice. Your program refuses what `hello_collect` and `hello_parse`
- *    refuse. It needs no other checks.
+ *    status at the end is 1.
+ * 9. It reports a ClientHello that is cut or damaged. It does so as in 8: on
+ *    standard error it says which file that is, and why. On standard output
+ *    there is no line for such a file. Your program refuses what
+ *    `hello_collect` and `hello_parse` refuse, and it needs no other checks.
+ *    For example, they refuse a length that leads outside of the message, and
+ *    an extension that comes twice. An empty file may be reported in any
+ *    words.
  * 10. It reports a file that it cannot read, in the same way. The reason is in
  *     words, such as "No such file or directory" or "Is a directory".
  * 11. It reports output that cannot be written, with status 1. The reason is
- *     in words, such as "No space left on device" for a full disk.
+ *     in words, such as "No space left on device" for a full disk. It may end
+ *     at once.
  * 12. It refuses to run without arguments, with status 2. The first line on
  *     standard error then begins with `usage:`.
  *
@@ -61,7 +64,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_BYTES = 6 * HELLO_MESSAGE_BYTES }; /* we read no more */
+/* We read no more of a file. A record with one byte of the message has six
+ * bytes, so the longest message can have six times its length in records. */
+enum { FILE_BYTES = 6 * HELLO_MESSAGE_BYTES };
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 34-tls-hello FILE...\n", out);

@@ -448,7 +448,7 @@ soon_wakes() {
     (($(switches) > switches + 1))
 }
 
-@test "does no more work for a request when 2500 clients are silent" {
+@test "does not work more for a request when 2500 clients are silent" {
     local i cost alone
     (($(ulimit -Hn) >= 3000)) || skip "this system allows no 3000 descriptors"
     serves 60

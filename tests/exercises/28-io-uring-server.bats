@@ -396,7 +396,7 @@ expect_closed() {
     no_sockets_left
     next_run
     local grown
-    serves_tightly 0.05
+    serves_tightly 0.1
     HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
     find_growth come_and_wait
     ((grown < 16)) ||
@@ -486,7 +486,7 @@ switches() {
     awk '/^voluntary/ { print $2 }' "/proc/$server_pid/status"
 }
 
-@test "does no more work for a request when 2500 clients are silent" {
+@test "does not work more for a request when 2500 clients are silent" {
     local i cost alone
     (($(ulimit -Hn) >= 3000)) || skip "this system allows no 3000 descriptors"
     serves 60

@@ -276,7 +276,7 @@ Begin anew for each file."
     done
 }
 
-@test "reports a ClientHello that is cut or damaged in the same way" {
+@test "reports a ClientHello that is cut or damaged" {
     local kind extra
     for kind in cut cut-end cut-end cut-end cut-header long-message; do
         between "" "$kind"
