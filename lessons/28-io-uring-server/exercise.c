@@ -3,15 +3,15 @@
  *
  * Our server keeps a silent client for ever, as that of lesson 25 did. In this
  * exercise you write an echo server with an idle limit again: it closes a
- * client that has been silent for too long. But now the clients belong to the
- * ring. So the ring must also tell us that the time is up, and a client can
- * only be closed when the kernel has no request for it.
+ * client that has been silent for too long. But now the kernel has requests
+ * for each client. So the ring must also tell us that the time is up, and a
+ * client can only be closed when the kernel has no request for it.
  *
  * It is called as `28-io-uring-server -i SECONDS PORT`. Everything else is as
  * in this lesson's server, but you may leave out some parts: the option `-m`
  * (the largest number of clients), the signals, the spare descriptor, the
- * numbers at the end, and the reasons why there may be no io_uring. You may
- * copy what you like.
+ * numbers at the end, and the different messages when there is no io_uring
+ * (one is enough). You may copy what you like.
  *
  * There is one request that you have not seen yet. IORING_OP_TIMEOUT completes
  * when a time has come, with the result -ETIME. Its member `addr` is the

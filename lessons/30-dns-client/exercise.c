@@ -22,27 +22,30 @@
  *    record for each name that has this address.
  * 5. It compares names without regard to case. `PRINTER` and `printer` are the
  *    same name. But the reply has the question exactly as it was asked. The
- *    records of the reply may have the name in either spelling.
+ *    records of the reply may have the name as it was asked, or as the file
+ *    has it.
  * 6. It says that there is no record of this type when the name exists. The
- *    status is 0 and there are no answers. A name exists if it stands in the
- *    file, or if it is the `in-addr.arpa` or `ip6.arpa` name of an address in
- *    the file.
+ *    type is one of the three, the status is 0, and there are no answers. A
+ *    name exists if it stands in the file, or if it is the `in-addr.arpa` or
+ *    `ip6.arpa` name of an address in the file.
  * 7. It says that there is no such name when the name does not exist. The
  *    status is 3.
  * 8. It refuses a question for another class than IN, or for another type than
  *    the three. The status is 5, and the reply has the question.
  * 9. It refuses another kind of work. When the message has an operation other
  *    than 0, the status is 4, whatever else the message has. The reply may
- *    have the same operation, or 0.
+ *    have the same operation, or 0, and it may leave out the question. (If the
+ *    message is a reply, 12 comes first.)
  * 10. It reports a message that it does not understand. When there is not
  *     exactly one question, or the question is cut, or its name has a pointer,
  *     the status is 1. The reply then has the id, and may leave out the
- *     question. A reply with the status 4 may leave out the question, too. In
- *     a reply with the status 1, 4 or 5, it does not matter whether it says
- *     that it is authoritative.
- * 11. It sets the bit TC when the reply would have more than 512 bytes. This
- *     reply has the question and no answers, and its status is 0. An OPT
- *     record makes no difference: the limit is always 512.
+ *     question. In a reply with the status 1, 4 or 5, it does not matter
+ *     whether it says that it is authoritative.
+ * 11. It sets the bit TC when the reply would have more than 512 bytes.
+ *     (`dns_write_record` writes each name in full. If you write names as
+ *     pointers, more answers fit, which is right, too.) This reply has the
+ *     question and no answers, and its status is 0. An OPT record makes no
+ *     difference: the limit is always 512.
  * 12. It does not answer a reply, or a message of fewer than 12 bytes.
  *     Otherwise two name servers could talk to each other for ever.
  * 13. It goes on after all of these. Whatever bytes a client sends, the next
