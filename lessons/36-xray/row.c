@@ -612,9 +612,29 @@ static void leave_out_middle(const char *label, size_t room, char *shown) {
                    middle, blank, counts);
 }
 
+/* Leaves out what stands before the name of data: "PSH ACK", which each segment
+ * with data has, or "UDP". A letter of a connection before that stays. Data
+ * without a name begin with a quotation mark or "<", and keep it. */
+static void leave_out_flags(char *label) {
+    static const char *const flags[] = {"PSH ACK ", "UDP "};
+    char *begin = label;
+    if (label[0] != '\0' && label[1] == ' ')
+        begin += strlen("A ");
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        size_t length = strlen(flags[i]);
+        if (strncmp(begin, flags[i], length) != 0)
+            continue;
+        char *name = begin + length;
+        if (isupper((unsigned char)*name) != 0)
+            memmove(begin, name, strlen(name) + 1);
+    }
+}
+
 size_t row_shorten(const char *label, size_t room, char *shown) {
     char text[ROW_TEXT_BYTES];
     (void)snprintf(text, sizeof text, "%s", label);
+    if (strlen(text) > room)
+        leave_out_flags(text);
     if (!fits(text, room)) {
         /* There is no room for the number of acknowledgements. */
         size_t end = find_acknowledgements(text);
