@@ -91,11 +91,12 @@ void row_format_state(const struct row *row, char *text, size_t size);
 
 /*
  * Shortens the label of an arrow to room characters, 11 at the least, if it is
- * longer. First the flags before a name are left out: "GET / HTTP/1.1" is left
- * of "PSH ACK GET / HTTP/1.1". If that is not enough, the label is cut between
- * two words, and three dots stand for what is left out. If it ends with a
- * number of bytes or of acknowledgements, that is kept. Writes to shown, which
- * has ROW_TEXT_BYTES; returns how long that is.
+ * longer. Of a label with a name, the flags are left out first: "GET /
+ * HTTP/1.1" is left of "PSH ACK GET / HTTP/1.1"; and then the number of
+ * acknowledgements. If that is not enough, the label is cut between two words,
+ * and three dots stand for what is left out. If it ends with a number of bytes
+ * or of acknowledgements, that is kept where there is room. Writes to shown,
+ * which has ROW_TEXT_BYTES; returns how long that is.
  */
 size_t row_shorten(const char *label, size_t room, char *shown);
 
