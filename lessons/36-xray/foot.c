@@ -1,6 +1,9 @@
+#define _GNU_SOURCE
+
 #include "foot.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "call.h"
@@ -146,8 +149,10 @@ static void write_legend(FILE *out, const struct picture *picture) {
                     out);
 }
 
-void foot_write(FILE *out, const struct record *record,
-                const struct picture *picture, int64_t ended_at) {
+/* ---- lines ----------------------------------------------------------------*/
+
+static void write_sentences(FILE *out, const struct record *record,
+                            const struct picture *picture, int64_t ended_at) {
     if (ended_at > 0)
         write_all_waiting(out, picture, ended_at);
     for (size_t i = 0; i < record->use_count; i++)
@@ -158,4 +163,53 @@ void foot_write(FILE *out, const struct record *record,
     if (record->left_out > 0)
         (void)fprintf(out, "%lu more calls and segments were left out.\n",
                       record->left_out);
+}
+
+/* How much of a line of length characters stands in a row of width characters:
+ * all up to the last blank that has room, or at least the first word. */
+static size_t row_length(const char *line, size_t length, size_t width) {
+    if (length <= width)
+        return length;
+    for (size_t at = width; at > 0; at--)
+        if (line[at] == ' ')
+            return at;
+    const char *blank = memchr(line, ' ', length);
+    if (blank == NULL)
+        return length;
+    return (size_t)(blank - line);
+}
+
+/* Writes a line, on as many rows as it needs. */
+static void write_line(FILE *out, const char *line, size_t length,
+                       size_t width) {
+    size_t used = row_length(line, length, width);
+    while (used < length) {
+        (void)fprintf(out, "%.*s\n", (int)used, line);
+        line += used + 1; /* the end of the row stands for the blank */
+        length -= used + 1;
+        used = row_length(line, length, width);
+    }
+    (void)fprintf(out, "%.*s\n", (int)used, line);
+}
+
+int foot_write(FILE *out, const struct record *record,
+               const struct picture *picture, int64_t ended_at, size_t width) {
+    char *text = NULL;
+    size_t size;
+    FILE *whole = open_memstream(&text, &size);
+    if (whole == NULL)
+        return -1;
+    write_sentences(whole, record, picture, ended_at);
+    if (fclose(whole) == EOF) {
+        free(text);
+        return -1;
+    }
+    const char *next = text;
+    while (*next != '\0') {
+        size_t length = strcspn(next, "\n");
+        write_line(out, next, length, width);
+        next += length + 1; /* each line ends with a newline */
+    }
+    free(text);
+    return 0;
 }

@@ -65,14 +65,20 @@ static bool read_message(struct summary *summary, const uint8_t *bytes,
 
 /* ---- words ----------------------------------------------------------------*/
 
-/* Writes a name as people write it, so without the dot at its end. */
+/* Writes a name as people write it, so without the dot at its end. Its bytes
+ * that are not printable are escaped already. */
 static void write_name(FILE *out, const struct dns_name *name) {
     char text[DNS_NAME_TEXT_BYTES];
     size_t length = strlen(dns_name_format(name, text));
     bool is_root = length == 1;
     if (!is_root)
         length--;
-    bytes_write_short(out, (const uint8_t *)text, length);
+    const char *rest = "";
+    if (length > BYTES_AS_SHORT) {
+        length = BYTES_AS_SHORT;
+        rest = "...";
+    }
+    (void)fprintf(out, "%.*s%s", (int)length, text, rest);
 }
 
 static void write_question(FILE *out, const struct dns_question *question) {

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 enum {
     MARGINS = 3,         /* the lifeline, a space before the text, one after */
     UNACKNOWLEDGED = 16, /* characters that ", N unacked" may take */
     NARROW = 24,         /* a column of fewer characters is narrow */
+    PARTING = 30,        /* in one of fewer, a name may take two rows */
     FIRST_ROOM = 64,     /* rows */
     CALL_BYTES = 1024,   /* of a call in words, with its result */
     ARROW_MARGINS = 5,   /* a lifeline, two dashes or heads, two blanks */
@@ -55,6 +58,13 @@ const char *row_name_at(const struct picture *picture, size_t place) {
     if (place < picture->columns)
         column = (int)(picture->columns - 1 - place);
     return picture_name(picture, column);
+}
+
+const char *row_format_name(const struct picture *picture, size_t place,
+                            size_t room, char *text) {
+    (void)snprintf(text, ROW_TEXT_BYTES, "%s", row_name_at(picture, place));
+    utf8_shorten(text, room);
+    return text;
 }
 
 /* ---- rows -----------------------------------------------------------------*/
@@ -403,7 +413,7 @@ static const char *part_label(const struct rows *rows,
     size_t from = place_of(picture, event->column);
     size_t to = place_of(picture, event->to);
     *length = strlen(label);
-    if (from == to || rows->width >= NARROW)
+    if (from == to || rows->width >= PARTING)
         return "";
     size_t room = arrow_room(rows, from, to);
     bool has_name = find_name(label) != NULL;

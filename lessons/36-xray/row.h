@@ -73,6 +73,11 @@ size_t row_places(const struct picture *picture);
 /* The name of the column at a place. */
 const char *row_name_at(const struct picture *picture, size_t place);
 
+/* Writes that name to text, which has ROW_TEXT_BYTES, shortened to room
+ * characters, 3 at the least. Returns text. */
+const char *row_format_name(const struct picture *picture, size_t place,
+                            size_t room, char *text);
+
 /*
  * Makes the rows of a picture whose columns are width characters wide, 16 at
  * the least. Returns 0; or -1 and ENOMEM, and some rows are missing then. The

@@ -1,7 +1,6 @@
 #include "utf8.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -93,4 +92,35 @@ void utf8_clean(char *text) {
         }
     }
     *to = '\0';
+}
+
+static size_t count_characters(const char *text) {
+    size_t count = 0;
+    while (*text != '\0') {
+        (void)utf8_next(&text);
+        count++;
+    }
+    return count;
+}
+
+/* Where a text goes on behind its first count characters. */
+static const char *skip_characters(const char *text, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        (void)utf8_next(&text);
+    return text;
+}
+
+void utf8_shorten(char *text, size_t room) {
+    static const char dots[] = "...";
+    size_t count = count_characters(text);
+    if (count <= room)
+        return;
+    size_t kept = room - strlen(dots);
+    size_t kept_at_end = kept / 3; /* the beginning says more */
+    const char *end = skip_characters(text, count - kept_at_end);
+    char *middle = text + (skip_characters(text, kept - kept_at_end) - text);
+    /* At least one character more than the dots have is left out, so the text
+     * becomes shorter. */
+    memcpy(middle, dots, strlen(dots));
+    memmove(middle + strlen(dots), end, strlen(end) + 1);
 }
