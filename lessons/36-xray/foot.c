@@ -8,6 +8,21 @@
 
 #include "call.h"
 #include "layout.h"
+#include "utf8.h"
+
+enum {
+    NAME_ROOM = 32,   /* characters of a name that are written */
+    NAME_BYTES = 512, /* more than a name has */
+};
+
+/* Writes the name of a column to text, without its middle if it is long.
+ * Returns text. */
+static const char *format_name(const struct picture *picture, int column,
+                               char text[NAME_BYTES]) {
+    (void)snprintf(text, NAME_BYTES, "%s", picture_name(picture, column));
+    utf8_shorten(text, NAME_ROOM);
+    return text;
+}
 
 /* ---- processes that wait --------------------------------------------------*/
 
@@ -31,8 +46,9 @@ static double milliseconds(const struct picture *picture, int64_t at) {
 static void write_waiting(FILE *out, const struct picture *picture,
                           const struct picture_event *event, int64_t ended_at) {
     int64_t last = last_arrival(picture, event->column);
+    char name[NAME_BYTES];
     (void)fprintf(out, "%s is in %s), since %.2f ms",
-                  picture_name(picture, event->column), event->text,
+                  format_name(picture, event->column, name), event->text,
                   milliseconds(picture, event->began));
     if (last > 0)
         (void)fprintf(out, "; nothing has come to it since %.2f ms",
@@ -82,6 +98,7 @@ static void write_connection(FILE *out, const struct record *record,
                              const struct record_use *use) {
     const struct endpoint *endpoint = &use->endpoint;
     struct record_place place = {use->process, endpoint->inode};
+    char name[NAME_BYTES];
     char what[ENDPOINT_TEXT_BYTES];
     int column = layout_column(record, place);
     if (column == PICTURE_NOBODY)
@@ -89,7 +106,7 @@ static void write_connection(FILE *out, const struct record *record,
     (void)fprintf(out,
                   "%s, %s: round trip %.2f ms, congestion window %u, "
                   "unacknowledged %u\n",
-                  picture_name(picture, column),
+                  format_name(picture, column, name),
                   endpoint_describe(endpoint, use->accepted, what),
                   (double)endpoint->round_trip / 1000, endpoint->window,
                   endpoint->unacknowledged);

@@ -172,7 +172,7 @@ END
 
 @test "36-xray breaks long lines below a picture" {
     local name
-    printf -v name 'long%040d' 0
+    printf -v name 'long%028d' 0 # as long as is written
     COLUMNS=80 draw -f < <(hello one two "$name")
     expect_result 0 ""
     has 'unacknowledged 0'
