@@ -13,6 +13,8 @@ enum {
     LAST_CHARACTER = 0x10ffff,
 };
 
+enum { DOTS = 3 }; /* that stand for what is left out of a text */
+
 /* The forms of characters of two, three and four bytes. The bits of the first
  * byte that the mask has tell the form; its other bits belong to the character.
  */
@@ -111,16 +113,15 @@ static const char *skip_characters(const char *text, size_t count) {
 }
 
 void utf8_shorten(char *text, size_t room) {
-    static const char dots[] = "...";
     size_t count = count_characters(text);
     if (count <= room)
         return;
-    size_t kept = room - strlen(dots);
+    size_t kept = room - DOTS;
     size_t kept_at_end = kept / 3; /* the beginning says more */
     const char *end = skip_characters(text, count - kept_at_end);
     char *middle = text + (skip_characters(text, kept - kept_at_end) - text);
     /* At least one character more than the dots have is left out, so the text
      * becomes shorter. */
-    memcpy(middle, dots, strlen(dots));
-    memmove(middle + strlen(dots), end, strlen(end) + 1);
+    memset(middle, '.', DOTS);
+    memmove(middle + DOTS, end, strlen(end) + 1);
 }
