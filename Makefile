@@ -191,6 +191,8 @@ $(filter $(BUILD)/26-%,$(programs)): private LIBRARIES := $(if $(have_openssl),-
 
 # These modules of lessons have tests of their own.
 $(BUILD)/tests/tell-handshake: $(BUILD)/lessons/36-xray/handshake.o
+$(BUILD)/tests/tell-data: $(addprefix $(BUILD)/lessons/36-xray/,bytes.o head.o lookup.o \
+    socks.o)
 $(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
     report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
@@ -253,7 +255,7 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
 	    $(foreach lesson,31-http-client 32-http-server 33-socks-proxy 36-xray,\
-	    $(wildcard lessons/$(lesson)/$*.c))
+	    $(wildcard lessons/$(lesson)/$*.c)) $(wildcard lessons/36-xray/bytes.c)
 
 .PHONY: $(fuzzers:%=fuzz-%)
 $(fuzzers:%=fuzz-%): fuzz-%: $(fuzz)/%

@@ -49,6 +49,15 @@ void bytes_write_name(FILE *out, const uint8_t *bytes, size_t count) {
         write_byte(out, bytes[i]);
 }
 
+void bytes_write_short(FILE *out, const uint8_t *bytes, size_t count) {
+    if (count <= BYTES_AS_SHORT) {
+        bytes_write_name(out, bytes, count);
+        return;
+    }
+    bytes_write_name(out, bytes, BYTES_AS_SHORT);
+    (void)fputs("...", out);
+}
+
 static void write_text(FILE *out, const uint8_t *bytes, size_t count) {
     (void)fputc('"', out);
     bytes_write_name(out, bytes, count);

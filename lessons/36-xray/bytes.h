@@ -10,8 +10,9 @@
 #include <stdio.h>
 
 enum {
-    BYTES_AS_TEXT = 24, /* bytes of a text that are shown at the most */
-    BYTES_AS_HEX = 12,  /* bytes of anything else that are shown at the most */
+    BYTES_AS_TEXT = 24,  /* bytes of a text that are shown at the most */
+    BYTES_AS_HEX = 12,   /* bytes of anything else that are shown at the most */
+    BYTES_AS_SHORT = 64, /* bytes of a name in a message, at the most */
 };
 
 /*
@@ -25,5 +26,9 @@ void bytes_write(FILE *out, const uint8_t *bytes, size_t at_hand,
 /* Writes a name of count bytes, of a file or of a socket. Bytes that are not
  * printable are written as in a C string: \x01. */
 void bytes_write_name(FILE *out, const uint8_t *bytes, size_t count);
+
+/* The same for a name that is part of a message. If it is longer than
+ * BYTES_AS_SHORT, the end is left out, and three dots stand for it. */
+void bytes_write_short(FILE *out, const uint8_t *bytes, size_t count);
 
 #endif

@@ -1,10 +1,28 @@
+#define _GNU_SOURCE
+
 #include "foot.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "call.h"
 #include "layout.h"
+#include "utf8.h"
+
+enum {
+    NAME_ROOM = 32,   /* characters of a name that are written */
+    NAME_BYTES = 512, /* more than a name has */
+};
+
+/* Writes the name of a column to text, without its middle if it is long.
+ * Returns text. */
+static const char *format_name(const struct picture *picture, int column,
+                               char text[NAME_BYTES]) {
+    (void)snprintf(text, NAME_BYTES, "%s", picture_name(picture, column));
+    utf8_shorten(text, NAME_ROOM);
+    return text;
+}
 
 /* ---- processes that wait --------------------------------------------------*/
 
@@ -28,8 +46,9 @@ static double milliseconds(const struct picture *picture, int64_t at) {
 static void write_waiting(FILE *out, const struct picture *picture,
                           const struct picture_event *event, int64_t ended_at) {
     int64_t last = last_arrival(picture, event->column);
+    char name[NAME_BYTES];
     (void)fprintf(out, "%s is in %s), since %.2f ms",
-                  picture_name(picture, event->column), event->text,
+                  format_name(picture, event->column, name), event->text,
                   milliseconds(picture, event->began));
     if (last > 0)
         (void)fprintf(out, "; nothing has come to it since %.2f ms",
@@ -79,6 +98,7 @@ static void write_connection(FILE *out, const struct record *record,
                              const struct record_use *use) {
     const struct endpoint *endpoint = &use->endpoint;
     struct record_place place = {use->process, endpoint->inode};
+    char name[NAME_BYTES];
     char what[ENDPOINT_TEXT_BYTES];
     int column = layout_column(record, place);
     if (column == PICTURE_NOBODY)
@@ -86,7 +106,7 @@ static void write_connection(FILE *out, const struct record *record,
     (void)fprintf(out,
                   "%s, %s: round trip %.2f ms, congestion window %u, "
                   "unacknowledged %u\n",
-                  picture_name(picture, column),
+                  format_name(picture, column, name),
                   endpoint_describe(endpoint, use->accepted, what),
                   (double)endpoint->round_trip / 1000, endpoint->window,
                   endpoint->unacknowledged);
@@ -146,8 +166,10 @@ static void write_legend(FILE *out, const struct picture *picture) {
                     out);
 }
 
-void foot_write(FILE *out, const struct record *record,
-                const struct picture *picture, int64_t ended_at) {
+/* ---- lines ----------------------------------------------------------------*/
+
+static void write_sentences(FILE *out, const struct record *record,
+                            const struct picture *picture, int64_t ended_at) {
     if (ended_at > 0)
         write_all_waiting(out, picture, ended_at);
     for (size_t i = 0; i < record->use_count; i++)
@@ -158,4 +180,53 @@ void foot_write(FILE *out, const struct record *record,
     if (record->left_out > 0)
         (void)fprintf(out, "%lu more calls and segments were left out.\n",
                       record->left_out);
+}
+
+/* How much of a line of length characters stands in a row of width characters:
+ * all up to the last blank that has room, or at least the first word. */
+static size_t row_length(const char *line, size_t length, size_t width) {
+    if (length <= width)
+        return length;
+    for (size_t at = width; at > 0; at--)
+        if (line[at] == ' ')
+            return at;
+    const char *blank = memchr(line, ' ', length);
+    if (blank == NULL)
+        return length;
+    return (size_t)(blank - line);
+}
+
+/* Writes a line, on as many rows as it needs. */
+static void write_line(FILE *out, const char *line, size_t length,
+                       size_t width) {
+    size_t used = row_length(line, length, width);
+    while (used < length) {
+        (void)fprintf(out, "%.*s\n", (int)used, line);
+        line += used + 1; /* the end of the row stands for the blank */
+        length -= used + 1;
+        used = row_length(line, length, width);
+    }
+    (void)fprintf(out, "%.*s\n", (int)used, line);
+}
+
+int foot_write(FILE *out, const struct record *record,
+               const struct picture *picture, int64_t ended_at, size_t width) {
+    char *text = NULL;
+    size_t size;
+    FILE *whole = open_memstream(&text, &size);
+    if (whole == NULL)
+        return -1;
+    write_sentences(whole, record, picture, ended_at);
+    if (fclose(whole) == EOF) {
+        free(text);
+        return -1;
+    }
+    const char *next = text;
+    while (*next != '\0') {
+        size_t length = strcspn(next, "\n");
+        write_line(out, next, length, width);
+        next += length + 1; /* each line ends with a newline */
+    }
+    free(text);
+    return 0;
 }

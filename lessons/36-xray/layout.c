@@ -285,23 +285,27 @@ static bool talks_to_itself(const struct record *record, int process) {
     return false;
 }
 
-/* Adds a column, whose name is copied. Returns its number; or PICTURE_NOBODY
- * and ENOMEM. */
-static int add_named_column(struct picture *picture, const char *name,
-                            const char *suffix) {
+/* Adds a column with the name of an actor, the number behind it if that is not
+ * 1, and a suffix: "client 2 (server)". Returns the number of the column; or
+ * PICTURE_NOBODY and ENOMEM. */
+static int add_named_column(struct picture *picture, const char *actor,
+                            int number, const char *suffix) {
     char *whole = NULL;
+    char counted[16] = "";
     char **names = realloc(picture->names,
                            (picture->columns + 1) * sizeof *picture->names);
     if (names == NULL)
         return PICTURE_NOBODY;
     picture->names = names;
-    if (asprintf(&whole, "%s%s", name, suffix) < 0)
+    if (number > 1)
+        (void)snprintf(counted, sizeof counted, " %d", number);
+    if (asprintf(&whole, "%s%s%s", actor, counted, suffix) < 0)
         return PICTURE_NOBODY;
     utf8_clean(whole);
-    int number = (int)picture->columns;
-    names[number] = whole;
+    int column = (int)picture->columns;
+    names[column] = whole;
     picture->columns++;
-    return number;
+    return column;
 }
 
 /* Gives a process a column of its own, or two if it talks to itself. The second
@@ -311,16 +315,14 @@ static void add_column(struct record *record, struct picture *picture,
     struct record_process *self = &record->processes[process];
     int number = 1 + count_columns(record, self->actor);
     int *columns = self->columns;
-    char name[64];
-    if (number == 1)
-        (void)snprintf(name, sizeof name, "%s", self->actor);
-    else
-        (void)snprintf(name, sizeof name, "%s %d", self->actor, number);
+    const char *actor = self->actor;
     if (talks_to_itself(record, process)) {
-        columns[RECORD_SERVER] = add_named_column(picture, name, " (server)");
-        columns[RECORD_CLIENT] = add_named_column(picture, name, " (client)");
+        columns[RECORD_SERVER] =
+            add_named_column(picture, actor, number, " (server)");
+        columns[RECORD_CLIENT] =
+            add_named_column(picture, actor, number, " (client)");
     } else {
-        columns[RECORD_CLIENT] = add_named_column(picture, name, "");
+        columns[RECORD_CLIENT] = add_named_column(picture, actor, number, "");
         columns[RECORD_SERVER] = columns[RECORD_CLIENT];
     }
     if (columns[RECORD_CLIENT] == PICTURE_NOBODY ||

@@ -10,6 +10,7 @@
 #include "bytes.h"
 #include "call.h"
 #include "handshake.h"
+#include "head.h"
 #include "proc.h"
 
 enum { SENT_BYTES = 4096 }; /* of a message that are looked at */
@@ -93,6 +94,8 @@ static void write_message(FILE *out, pid_t task,
             (void)fputs(hello, out);
             return;
         }
+        if (head_write(out, data, got))
+            return;
         bytes_write(out, data, got, length);
         (void)fputc(' ', out);
     }

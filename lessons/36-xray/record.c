@@ -479,6 +479,24 @@ void record_note(struct record *record, int process, int64_t at,
     }
 }
 
+/* The step in a talk with a proxy that a frame may answer: that of the last
+ * frame of its connection with data, if it went the other way. */
+static enum socks_step step_before(const struct record *record,
+                                   const struct record_frame *frame) {
+    for (size_t i = record->frame_count; i > 0; i--) {
+        const struct record_frame *last = &record->frames[i - 1];
+        if (last->step == SOCKS_SILENCE)
+            continue;
+        if (endpoint_same(&last->from, &frame->to) &&
+            endpoint_same(&last->to, &frame->from))
+            return last->step;
+        if (endpoint_same(&last->from, &frame->from) &&
+            endpoint_same(&last->to, &frame->to))
+            return SOCKS_OTHER;
+    }
+    return SOCKS_OTHER;
+}
+
 void record_frame(struct record *record, int64_t at,
                   const struct packet *packet) {
     struct record_frame frame = {.at = at,
@@ -502,7 +520,7 @@ void record_frame(struct record *record, int64_t at,
     FILE *out = record_open_text(record, &frame.text, &length);
     if (out == NULL)
         return;
-    segment_write(out, packet);
+    frame.step = segment_write(out, packet, step_before(record, &frame));
     if (record_close_text(record, out, &frame.text) < 0)
         return;
     grown[record->frame_count] = frame;

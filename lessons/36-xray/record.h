@@ -16,6 +16,7 @@
 #include "group.h"
 #include "packet.h"
 #include "picture.h"
+#include "socks.h"
 #include "trace.h"
 
 enum {
@@ -93,7 +94,8 @@ struct record_frame {
     bool is_datagram;
     struct packet_end from;
     struct packet_end to;
-    char *text; /* malloc(3)ed */
+    enum socks_step step; /* what it is in a talk with a proxy */
+    char *text;           /* malloc(3)ed */
 };
 
 /* Set it to zero, and give it to record_free in the end. It owns all memory

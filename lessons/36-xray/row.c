@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 enum {
     MARGINS = 3,         /* the lifeline, a space before the text, one after */
     UNACKNOWLEDGED = 16, /* characters that ", N unacked" may take */
     NARROW = 24,         /* a column of fewer characters is narrow */
+    PARTING = 30,        /* in one of fewer, a name may take two rows */
     FIRST_ROOM = 64,     /* rows */
     CALL_BYTES = 1024,   /* of a call in words, with its result */
+    ARROW_MARGINS = 5,   /* a lifeline, two dashes or heads, two blanks */
     LEAST_KEPT = 3,      /* characters of a label before the dots: "FIN" */
 };
 
@@ -54,6 +58,13 @@ const char *row_name_at(const struct picture *picture, size_t place) {
     if (place < picture->columns)
         column = (int)(picture->columns - 1 - place);
     return picture_name(picture, column);
+}
+
+const char *row_format_name(const struct picture *picture, size_t place,
+                            size_t room, char *text) {
+    (void)snprintf(text, ROW_TEXT_BYTES, "%s", row_name_at(picture, place));
+    utf8_shorten(text, room);
+    return text;
 }
 
 /* ---- rows -----------------------------------------------------------------*/
@@ -158,28 +169,47 @@ static const char *told_state(const struct rows *rows,
     return "";
 }
 
+/* Adds an empty row at a place of an event, for its state. */
+static struct row *add_state_row(struct rows *rows, size_t place,
+                                 const struct picture_event *event) {
+    struct row *row = add_row(rows);
+    if (row == NULL)
+        return NULL;
+    row->from = place;
+    row->to = place;
+    row->connection = event->connection;
+    row->mark = event->mark;
+    return row;
+}
+
 /* Puts the state behind the text in the last row, or below it if there is no
- * room. */
+ * room. In a narrow column, the number of unacknowledged bytes may have no room
+ * behind the state, and then stands below that. */
 static void add_state(struct rows *rows, size_t place,
                       const struct picture_event *event) {
     const char *state = told_state(rows, event);
+    char whole[64];
     if (state[0] == '\0' && event->unacknowledged == 0)
         return; /* the state is told further above, and there is no more */
     struct row *last = &rows->all[rows->count - 1];
+    size_t room = rows->width - MARGINS;
     size_t needed = strlen(last->text) + strlen("  ") + strlen(state);
     if (event->unacknowledged > 0)
         needed += UNACKNOWLEDGED;
-    if (needed > rows->width - MARGINS) {
-        last = add_row(rows);
+    if (needed > room) {
+        last = add_state_row(rows, place, event);
         if (last == NULL)
             return;
-        last->from = place;
-        last->to = place;
-        last->connection = event->connection;
-        last->mark = event->mark;
     }
     last->state = state;
     last->unacknowledged = event->unacknowledged;
+    row_format_state(last, whole, sizeof whole);
+    if (strlen(whole) <= room)
+        return;
+    last->unacknowledged = 0;
+    last = add_state_row(rows, place, event);
+    if (last != NULL)
+        last->unacknowledged = event->unacknowledged;
 }
 
 /* A text that stands at one place, for an event. */
@@ -302,11 +332,112 @@ static void write_label(const struct picture_event *event,
     (void)snprintf(label, ROW_TEXT_BYTES, "%s%s%s", mark, text, folded);
 }
 
+/* The name of the data in a label, as "GET / HTTP/1.1" in "A PSH ACK GET /
+ * HTTP/1.1": it stands behind the letter of a connection and behind what each
+ * segment with data has. Returns NULL for data without a name, which begin with
+ * a quotation mark or "<". */
+static const char *find_name(const char *label) {
+    static const char *const flags[] = {"PSH ACK ", "UDP "};
+    const char *begin = label;
+    if (label[0] != '\0' && label[1] == ' ')
+        begin += strlen("A ");
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        const char *name = begin + strlen(flags[i]);
+        if (strncmp(begin, flags[i], strlen(flags[i])) == 0 &&
+            isupper((unsigned char)*name) != 0)
+            return name;
+    }
+    return NULL;
+}
+
+/* Leaves out what stands before the name in a label that has one, but for the
+ * letter of the connection. */
+static void leave_out_flags(char *label) {
+    const char *name = find_name(label);
+    char *begin = label;
+    if (label[1] == ' ')
+        begin += strlen("A ");
+    memmove(begin, name, strlen(name) + 1);
+}
+
+/* How many characters of a label have room in an arrow between two places. */
+static size_t arrow_room(const struct rows *rows, size_t from, size_t to) {
+    size_t columns = to - from;
+    if (from > to)
+        columns = from - to;
+    return columns * rows->width - ARROW_MARGINS;
+}
+
+/* Where the number of acknowledgements at the end of a label begins, with the
+ * blank before it: " + ACK", " + 2 ACK"; or where the label ends, if it has
+ * none. */
+static size_t find_acknowledgements(const char *label) {
+    size_t end = strlen(label);
+    const char *plus = strrchr(label, '+');
+    if (plus == NULL || plus == label)
+        return end;
+    size_t blank = (size_t)(plus - label) - 1;
+    if (label[blank] != ' ')
+        return end;
+    const char *after_plus = plus + 1;
+    const char *word = after_plus + strspn(after_plus, " 0123456789");
+    if (strcmp(word, "ACK") != 0)
+        return end;
+    return blank;
+}
+
+/* How many characters of a label stand in its first row, which has room for
+ * `room` of them: up to a colon, if there is one, and at the most up to the
+ * number of acknowledgements. */
+static size_t first_part_length(const char *label, size_t room) {
+    if (strlen(label) <= room)
+        return strlen(label);
+    const char *colon = strstr(label, ": ");
+    if (colon != NULL && (size_t)(colon - label) < room)
+        return (size_t)(colon - label) + 1;
+    size_t length = first_row_length(label, room);
+    size_t end = find_acknowledgements(label);
+    if (length > end)
+        return end;
+    return length;
+}
+
+/* Finds out how much of an arrow's label stands in its row; what remains stands
+ * in the row below. In a narrow column, few names have room in one row, so they
+ * are parted, without their flags. All else stays in one row. Returns what
+ * remains: "" if that is nothing. */
+static const char *part_label(const struct rows *rows,
+                              const struct picture *picture,
+                              const struct picture_event *event,
+                              char label[ROW_TEXT_BYTES], size_t *length) {
+    size_t from = place_of(picture, event->column);
+    size_t to = place_of(picture, event->to);
+    *length = strlen(label);
+    if (from == to || rows->width >= PARTING)
+        return "";
+    size_t room = arrow_room(rows, from, to);
+    bool has_name = find_name(label) != NULL;
+    if (has_name && *length > room)
+        leave_out_flags(label);
+    if (has_name || event->both_ways)
+        *length = first_part_length(label, room);
+    char *rest = label + *length;
+    if (rest[0] == ' ')
+        rest++;
+    if (strlen(rest) > room)
+        rest[find_acknowledgements(rest)] = '\0';
+    return rest;
+}
+
 static void add_arrows(struct rows *rows, const struct picture *picture,
                        const struct picture_event *event, int64_t since) {
     char label[ROW_TEXT_BYTES];
+    char first[ROW_TEXT_BYTES];
+    size_t length;
     write_label(event, label);
-    struct row *row = add_arrow(rows, picture, event, label);
+    const char *rest = part_label(rows, picture, event, label, &length);
+    (void)snprintf(first, sizeof first, "%.*s", (int)length, label);
+    struct row *row = add_arrow(rows, picture, event, first);
     if (row == NULL)
         return;
     /* But the text of the event itself is drawn as that of a report. */
@@ -315,6 +446,11 @@ static void add_arrows(struct rows *rows, const struct picture *picture,
     row->both_ways = event->both_ways;
     row->has_time = !event->is_copy;
     row->since = since;
+    if (rest[0] != '\0') {
+        row = add_arrow(rows, picture, event, rest);
+        if (row != NULL)
+            row->kind = ROW_LABEL;
+    }
     add_extra(rows, picture, event);
 }
 
@@ -519,24 +655,6 @@ void row_format_state(const struct row *row, char *text, size_t size) {
         (void)snprintf(text, size, "%u unacked", row->unacknowledged);
 }
 
-/* Where the number of acknowledgements at the end of a label begins, with the
- * blank before it: " + ACK", " + 2 ACK"; or where the label ends, if it has
- * none. */
-static size_t find_acknowledgements(const char *label) {
-    size_t end = strlen(label);
-    const char *plus = strrchr(label, '+');
-    if (plus == NULL || plus == label)
-        return end;
-    size_t blank = (size_t)(plus - label) - 1;
-    if (label[blank] != ' ')
-        return end;
-    const char *after_plus = plus + 1;
-    const char *word = after_plus + strspn(after_plus, " 0123456789");
-    if (strcmp(word, "ACK") != 0)
-        return end;
-    return blank;
-}
-
 /* How long the word for bytes is that the first length characters of a label
  * end with, or 0. */
 static size_t unit_length(const char *label, size_t length) {
@@ -612,9 +730,20 @@ static void leave_out_middle(const char *label, size_t room, char *shown) {
                    middle, blank, counts);
 }
 
+/* Makes room for the name of the data in a label: leaves out the flags before
+ * it, and if that is not enough, the acknowledgements behind it. */
+static void make_room_for_name(char *label, size_t room) {
+    if (strlen(label) <= room || find_name(label) == NULL)
+        return;
+    leave_out_flags(label);
+    if (strlen(label) > room)
+        label[find_acknowledgements(label)] = '\0';
+}
+
 size_t row_shorten(const char *label, size_t room, char *shown) {
     char text[ROW_TEXT_BYTES];
     (void)snprintf(text, sizeof text, "%s", label);
+    make_room_for_name(text, room);
     if (!fits(text, room)) {
         /* There is no room for the number of acknowledgements. */
         size_t end = find_acknowledgements(text);

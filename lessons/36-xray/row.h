@@ -73,6 +73,11 @@ size_t row_places(const struct picture *picture);
 /* The name of the column at a place. */
 const char *row_name_at(const struct picture *picture, size_t place);
 
+/* Writes that name to text, which has ROW_TEXT_BYTES, shortened to room
+ * characters, 3 at the least. Returns text. */
+const char *row_format_name(const struct picture *picture, size_t place,
+                            size_t room, char *text);
+
 /*
  * Makes the rows of a picture whose columns are width characters wide, 16 at
  * the least. Returns 0; or -1 and ENOMEM, and some rows are missing then. The
@@ -91,9 +96,12 @@ void row_format_state(const struct row *row, char *text, size_t size);
 
 /*
  * Shortens the label of an arrow to room characters, 11 at the least, if it is
- * longer: it is cut between two words, and three dots stand for what is left
- * out. If it ends with a number of bytes or of acknowledgements, that is kept.
- * Writes to shown, which has ROW_TEXT_BYTES; returns how long that is.
+ * longer. Of a label with a name, the flags are left out first: "GET /
+ * HTTP/1.1" is left of "PSH ACK GET / HTTP/1.1"; and then the number of
+ * acknowledgements. If that is not enough, the label is cut between two words,
+ * and three dots stand for what is left out. If it ends with a number of bytes
+ * or of acknowledgements, that is kept where there is room. Writes to shown,
+ * which has ROW_TEXT_BYTES; returns how long that is.
  */
 size_t row_shorten(const char *label, size_t room, char *shown);
 

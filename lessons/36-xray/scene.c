@@ -36,9 +36,12 @@ static void read_line(struct scene *scene, char *line, const char *path) {
     command += strspn(command, " \t");
     struct scene_actor *actor = &scene->actors[scene->count];
     size_t command_length = strlen(exec) + strlen(command);
-    if (strlen(name) >= sizeof actor->name ||
-        command_length + 1 >= sizeof actor->command)
-        errx(1, "%s: too long: %s", path, name);
+    if (strlen(name) >= sizeof actor->name)
+        errx(1, "%s: an actor has a name of more than %zu bytes: %s", path,
+             sizeof actor->name - 1, name);
+    if (command_length >= sizeof actor->command)
+        errx(1, "%s: the command of %s has more than %zu bytes", path, name,
+             sizeof actor->command - strlen(exec) - 1);
     (void)snprintf(actor->name, sizeof actor->name, "%s", name);
     (void)snprintf(actor->command, sizeof actor->command, "%s%s", exec,
                    command);

@@ -9,7 +9,7 @@
 
 enum {
     SCENE_MOST_ACTORS = 16,
-    SCENE_NAME_BYTES = 32,
+    SCENE_NAME_BYTES = 256,
     SCENE_COMMAND_BYTES = 1024,
     SCENE_PORT_BYTES = 6, /* "65535" */
 };

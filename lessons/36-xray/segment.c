@@ -5,6 +5,8 @@
 
 #include "bytes.h"
 #include "handshake.h"
+#include "head.h"
+#include "lookup.h"
 
 enum {
     ETHERNET_BYTES = 14, /* of the header of a frame */
@@ -103,8 +105,6 @@ static void write_payload(FILE *out, const struct packet *packet) {
 /* Writes what TLS records there are; returns whether there are any. */
 static bool write_tls(FILE *out, const struct packet *packet) {
     char text[HANDSHAKE_TEXT_BYTES];
-    if (packet->payload_captured == 0)
-        return false;
     if (handshake_describe(packet->payload, packet->payload_captured,
                            packet->payload_length, text) == NULL)
         return false;
@@ -112,7 +112,35 @@ static bool write_tls(FILE *out, const struct packet *packet) {
     return true;
 }
 
-static void write_tcp(FILE *out, const struct packet *packet) {
+/* Writes what a message of DNS says; returns whether the payload is one. */
+static bool write_lookup(FILE *out, const struct packet *packet,
+                         enum lookup_carrier carrier) {
+    bool is_whole = packet->payload_captured == packet->payload_length;
+    return is_whole &&
+           lookup_write(out, packet->payload, packet->payload_length, carrier);
+}
+
+/* Writes the payload of a segment, which is not empty: its name, if we know the
+ * protocol, or else its bytes. Returns its step: see socks.h. */
+static enum socks_step write_data(FILE *out, const struct packet *packet,
+                                  enum socks_step before) {
+    const uint8_t *bytes = packet->payload;
+    size_t captured = packet->payload_captured;
+    if (captured == packet->payload_length) {
+        enum socks_step step = socks_write(out, before, bytes, captured);
+        if (step != SOCKS_OTHER)
+            return step;
+    }
+    bool is_named = write_tls(out, packet) ||
+                    head_write(out, bytes, captured) ||
+                    write_lookup(out, packet, LOOKUP_STREAM);
+    if (!is_named)
+        write_payload(out, packet);
+    return SOCKS_OTHER;
+}
+
+/* Writes the flags of a segment, with blanks between them. */
+static void write_flags(FILE *out, const struct packet *packet) {
     const char *separator = "";
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if ((packet->flags & flags[i].flag) == 0)
@@ -120,21 +148,36 @@ static void write_tcp(FILE *out, const struct packet *packet) {
         (void)fprintf(out, "%s%s", separator, flags[i].name);
         separator = " ";
     }
-    if (packet->payload_length == 0)
-        return;
-    (void)fputs(separator, out);
-    if (!write_tls(out, packet))
+}
+
+static enum socks_step write_tcp(FILE *out, const struct packet *packet,
+                                 enum socks_step before) {
+    bool is_syn = (packet->flags & PACKET_SYN) != 0;
+    bool is_ack = (packet->flags & PACKET_ACK) != 0;
+    write_flags(out, packet);
+    if (packet->payload_length > 0) {
+        if (packet->flags != 0)
+            (void)fputc(' ', out);
+        return write_data(out, packet, before);
+    }
+    if (is_syn && is_ack)
+        return SOCKS_ACCEPTS;
+    return SOCKS_SILENCE;
+}
+
+static void write_udp(FILE *out, const struct packet *packet) {
+    (void)fputs("UDP ", out);
+    if (!write_lookup(out, packet, LOOKUP_DATAGRAM))
         write_payload(out, packet);
 }
 
-void segment_write(FILE *out, const struct packet *packet) {
+enum socks_step segment_write(FILE *out, const struct packet *packet,
+                              enum socks_step before) {
     switch (packet->kind) {
     case PACKET_TCP:
-        write_tcp(out, packet);
-        break;
+        return write_tcp(out, packet, before);
     case PACKET_UDP:
-        (void)fputs("UDP ", out);
-        write_payload(out, packet);
+        write_udp(out, packet);
         break;
     case PACKET_ICMP:
         write_icmp(out, packet);
@@ -142,4 +185,5 @@ void segment_write(FILE *out, const struct packet *packet) {
     default:
         break;
     }
+    return SOCKS_SILENCE;
 }

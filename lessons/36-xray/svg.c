@@ -506,7 +506,10 @@ static void draw_columns(const struct image *image, size_t bottom) {
     write_text(image->out, TIME_RIGHT, NAMES, TIME, "ms");
     for (size_t i = 0; i < image->places; i++) {
         size_t x = lifeline(image, i);
-        write_text(image->out, x, NAMES, NAME, row_name_at(image->picture, i));
+        char name[ROW_TEXT_BYTES];
+        /* Two characters less than there are, because the name is bold. */
+        (void)row_format_name(image->picture, i, image->pitch - 2, name);
+        write_text(image->out, x, NAMES, NAME, name);
         (void)fprintf(image->out, "<path class=\"l\" d=\"M%zu %dV%zu\"/>\n", x,
                       LIFELINE, bottom);
     }

@@ -219,9 +219,11 @@ static void put_names(struct line *line, const struct rows *rows,
                       const struct picture *picture) {
     size_t places = row_places(picture);
     put_text(line, 0, TIME_WIDTH, "     ms");
-    for (size_t i = 0; i < places; i++)
+    for (size_t i = 0; i < places; i++) {
+        char name[ROW_TEXT_BYTES];
         put_text(line, position(rows, i), position(rows, i + 1) - 1,
-                 row_name_at(picture, i));
+                 row_format_name(picture, i, rows->width - 1, name));
+    }
 }
 
 /* Says what a thick lifeline means, if there is one. */

@@ -1,7 +1,6 @@
 #include "utf8.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -13,6 +12,8 @@ enum {
     LAST_SURROGATE = 0xdfff,
     LAST_CHARACTER = 0x10ffff,
 };
+
+enum { DOTS = 3 }; /* that stand for what is left out of a text */
 
 /* The forms of characters of two, three and four bytes. The bits of the first
  * byte that the mask has tell the form; its other bits belong to the character.
@@ -93,4 +94,34 @@ void utf8_clean(char *text) {
         }
     }
     *to = '\0';
+}
+
+static size_t count_characters(const char *text) {
+    size_t count = 0;
+    while (*text != '\0') {
+        (void)utf8_next(&text);
+        count++;
+    }
+    return count;
+}
+
+/* Where a text goes on behind its first count characters. */
+static const char *skip_characters(const char *text, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        (void)utf8_next(&text);
+    return text;
+}
+
+void utf8_shorten(char *text, size_t room) {
+    size_t count = count_characters(text);
+    if (count <= room)
+        return;
+    size_t kept = room - DOTS;
+    size_t kept_at_end = kept / 3; /* the beginning says more */
+    const char *end = skip_characters(text, count - kept_at_end);
+    char *middle = text + (skip_characters(text, kept - kept_at_end) - text);
+    /* At least one character more than the dots have is left out, so the text
+     * becomes shorter. */
+    memset(middle, '.', DOTS);
+    memmove(middle + DOTS, end, strlen(end) + 1);
 }

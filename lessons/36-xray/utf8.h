@@ -5,6 +5,7 @@
 #ifndef XRAY_UTF8_H
 #define XRAY_UTF8_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { UTF8_INVALID = 0xfffd }; /* the character that Unicode has for it */
@@ -19,5 +20,12 @@ uint32_t utf8_next(const char **text);
 /* Replaces what cannot be drawn, that is control characters and bytes that are
  * not UTF-8, by question marks. The text does not become longer. */
 void utf8_clean(char *text);
+
+/*
+ * Shortens a text in place to room characters, 3 at the least, if it has more:
+ * three dots stand for what is left out of its middle. So two texts that differ
+ * only at their ends, "client 2" and "client 3", still differ.
+ */
+void utf8_shorten(char *text, size_t room);
 
 #endif

@@ -110,9 +110,11 @@ static void write_text(FILE *out, const struct options *options,
         picture_write_list(out, picture);
         return;
     }
-    if (text_draw(out, picture, find_width(out), find_characters()) < 0)
+    size_t width = find_width(out);
+    if (text_draw(out, picture, width, find_characters()) < 0)
         play->record.no_memory = true;
-    foot_write(out, &play->record, picture, play->ended_at);
+    if (foot_write(out, &play->record, picture, play->ended_at, width) < 0)
+        play->record.no_memory = true;
 }
 
 static void write_output(const struct options *options, struct play *play,
