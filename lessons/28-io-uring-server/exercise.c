@@ -60,7 +60,8 @@
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
- *     A client is also silent if it does not read, and bytes for it are left.
+ *     A client that does not read, so that we have stopped reading from it, is
+ *     silent too, even if it tries to send.
  * 16. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. You decide whether the
  *     time also begins anew when your server sends something to the client.

@@ -4,8 +4,8 @@
  * A web site is visited by many scripts that say they are browsers. A
  * colleague has saved the first bytes of some connections, each in a file. You
  * write a program that prints a fingerprint for each file. It must be the same
- * for each connection of a browser, even though the browser shuffles its
- * lists.
+ * for each connection of a browser. Chrome shuffles only its extensions, but
+ * we sort all three lists.
  *
  * It is called as `34-tls-hello FILE...`. A file has the bytes that a client
  * has sent, from the first one on: TLS records, and perhaps more behind the
@@ -15,8 +15,9 @@
  * and write each of them in decimal digits with a hyphen behind it. Then write
  * a comma. Do the same with the types of the extensions, and with the groups.
  * For the suites 4866 and 4865, the extensions 10 and 0, and the group 29, the
- * text is `4865-4866-,0-10-,29-,`. The fingerprint is the first six bytes of
- * its SHA-256, in hexadecimal digits: here `f03f439f94ae`.
+ * text is `4865-4866-,0-10-,29-,`. An empty list leaves only its comma:
+ * `4865-,,,`. The fingerprint is the first six bytes of its SHA-256, in
+ * hexadecimal digits: here `f03f439f94ae`.
  *
  * 1. It prints a line for each file: the fingerprint, a blank, and the name.
  *    The lines come in the order of the arguments.
@@ -39,9 +40,9 @@
  *    standard error it says which file that is, and why. On standard output
  *    there is no line for such a file. Your program refuses what
  *    `hello_collect` and `hello_parse` refuse, and it needs no other checks.
- *    For example, they refuse a length that leads outside of the message, and
- *    an extension that comes twice. An empty file may be reported in any
- *    words.
+ *    (A ClientHello is cut if its end is missing.) For example, they refuse a
+ *    length that leads outside of the message, and an extension that comes
+ *    twice. An empty file may be reported in any words.
  * 10. It reports a file that it cannot read, in the same way. The reason is in
  *     words, such as "No such file or directory" or "Is a directory".
  * 11. It reports output that cannot be written, with status 1. The reason is
