@@ -29,7 +29,7 @@
  * 4. It leaves out GREASE. These are the 16 numbers 0x0a0a, 0x1a1a, 0x2a2a,
  *    and so on, up to 0xfafa.
  * 5. It prints the same fingerprint when the lists are in another order. A
- *    number that stands in a list twice is written twice.
+ *    suite or a group that stands in its list twice is written twice.
  * 6. It reads a ClientHello that is divided into several records. A record may
  *    have only one byte.
  * 7. It ignores what stands behind the ClientHello.
