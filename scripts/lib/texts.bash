@@ -104,6 +104,7 @@ find_words() {
         { name = $1; sub(/^[A-Z0-9]+ +/, "") }
         tolower(words) == tolower(name) { print $0 }
         tolower(words) == tolower($0) { print name }' tests/torture/reasons)
+    [[ $1 != *[a-z]s ]] || patterns+=("${1%s}") # perhaps a plural
     # A write that nobody reads ends the program before it can say EPIPE.
     [[ " ${patterns[*]} " != *" EPIPE "* ]] || patterns+=(SIGPIPE)
     found=$(list_lessons | while read -r lesson; do

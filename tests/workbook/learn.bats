@@ -125,6 +125,8 @@ setup() {
     done
     learn find Broken pipe
     [[ $out == *SIGPIPE* ]]
+    learn find "cipher suite" # the text has "cipher suites", and "semaphore"
+    learn find semaphores
     learn find "bind"
     [[ $out == "02 · "*"bind(2)"* ]]
     learn find xyzzy
