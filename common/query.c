@@ -342,6 +342,8 @@ static const char *status_text(unsigned status) {
 /* What is said of the server. */
 static const char *server_text(const struct query *query) {
     switch (query->result) {
+    case QUERY_TIMED_OUT:
+        return "no answer in time";
     case QUERY_ENDED:
         return "the connection ended before the reply did";
     case QUERY_OTHER_QUESTION:
@@ -366,10 +368,6 @@ const char *query_explain(const struct query *query, char *text) {
     case QUERY_CALL_FAILED:
         (void)snprintf(text, QUERY_TEXT_BYTES, "%s %s: %s", query->call, server,
                        strerror(query->error));
-        break;
-    case QUERY_TIMED_OUT:
-        (void)snprintf(text, QUERY_TEXT_BYTES, "%s: no answer within %g s",
-                       server, query->timeout_ms / 1000.0);
         break;
     case QUERY_NO_NAME:
         (void)snprintf(text, QUERY_TEXT_BYTES, "there is no name %s",
