@@ -69,8 +69,10 @@ static void reset(int fd) {
 
 static void wait_for_end(int fd) {
     uint8_t bytes[MOST_BYTES];
-    while (recv(fd, bytes, sizeof bytes, 0) > 0)
-        continue;
+    ssize_t count;
+    do
+        count = recv(fd, bytes, sizeof bytes, 0);
+    while (count > 0);
 }
 
 static void serve(int fd, char **steps) {
