@@ -725,7 +725,7 @@ refuses the connection"
     local reply=485454502f312e3120323034204e6f0d0a0d0a # HTTP/1.1 204 No
     printf -v long 'a%.0s' {1..255}
     while read -r host length wanted; do
-        start_server proxy "$BUILD/peers/rude-proxy" -3 0500 "-$length" \
+        start_server proxy "$BUILD/peers/proxy" -3 0500 "-$length" \
             "05000001000000000000$reply" stall
         via=127.0.0.1:$PORT
         through "http://$host:258/"
@@ -747,7 +747,7 @@ END
         od -An -v -tx1 | tr -d ' \n')
     for address in 01010203040050 \
         04000000000000000000000000000000010050 0303612e620050 03000050; do
-        start_server proxy "$BUILD/peers/rude-proxy" -3 0500 -10 \
+        start_server proxy "$BUILD/peers/proxy" -3 0500 -10 \
             "050000$address$reply" stall
         via=127.0.0.1:$PORT
         through http://1.2.3.4/
@@ -765,7 +765,7 @@ END
     local -a steps
     while IFS='|' read -r step said; do
         read -ra steps <<<"$step"
-        start_server proxy "$BUILD/peers/rude-proxy" -3 "${steps[@]}"
+        start_server proxy "$BUILD/peers/proxy" -3 "${steps[@]}"
         via=127.0.0.1:$PORT
         through http://1.2.3.4/ -t 0.3
         expect_equal "status after $step" 1 "$status"

@@ -1,7 +1,7 @@
 /*
- * rude-proxy: a proxy that says exactly what it is told to.
+ * proxy: a proxy that says exactly what it is told to.
  *
- *     rude-proxy STEP...
+ *     proxy STEP...
  *
  * Listens on a port of 127.0.0.1, and prints `listening on 127.0.0.1:PORT`. For
  * each client it does the steps, one after another, and then closes:
@@ -98,7 +98,7 @@ int main(int argc, char **argv) {
     };
     const char *failed;
     if (argc < 2)
-        errx(2, "usage: rude-proxy STEP...");
+        errx(2, "usage: proxy STEP...");
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     int listener = listener_open((struct sockaddr *)&address, sizeof address,
                                  SOMAXCONN, 0, &failed);
