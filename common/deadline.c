@@ -157,6 +157,22 @@ ssize_t deadline_recv(struct deadline deadline, int fd, void *bytes,
     return received;
 }
 
+int deadline_recv_all(struct deadline deadline, int fd, void *bytes,
+                      size_t length) {
+    char *next = bytes;
+    size_t missing = length;
+    while (missing > 0) {
+        ssize_t received = deadline_recv(deadline, fd, next, missing);
+        if (received < 0)
+            return -1;
+        if (received == 0)
+            return fail(EPROTO);
+        next += received;
+        missing -= (size_t)received;
+    }
+    return 0;
+}
+
 int deadline_send(struct deadline deadline, int fd, const char *bytes,
                   size_t length, size_t *sent) {
     *sent = 0;

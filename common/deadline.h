@@ -81,6 +81,18 @@ ssize_t deadline_recv(struct deadline deadline, int fd, void *bytes,
                       size_t length);
 
 /*
+ * Receives exactly length bytes from the socket fd, and not one more: what
+ * comes behind them stays in the socket. bytes has room for them. fd may be
+ * blocking or not.
+ *
+ * Returns 0. Otherwise it returns -1 with errno EPROTO when the peer has ended
+ * the stream before, ETIMEDOUT, or an error of recv(2) or poll(2). Then bytes
+ * has no meaning.
+ */
+int deadline_recv_all(struct deadline deadline, int fd, void *bytes,
+                      size_t length);
+
+/*
  * Sends all length bytes to the socket fd: send(2) may take only a part of
  * them, and is then called again for the rest. fd may be blocking or not.
  *

@@ -70,6 +70,10 @@ static void add_attempts(struct dial *dial, const struct addrinfo *list) {
 /* Returns 0, or an EAI_ error. */
 static int look_up(struct dial *dial) {
     struct addrinfo *list;
+    if (dial->addresses != NULL) {
+        add_attempts(dial, dial->addresses);
+        return 0;
+    }
     int error =
         addr_resolve(dial->host, dial->port, dial->family, SOCK_STREAM, &list);
     if (error != 0)

@@ -52,7 +52,10 @@ struct dial {
     const char *host; /* a name, or an address in numbers */
     const char *port; /* decimal digits */
     int family;       /* AF_INET, AF_INET6, or AF_UNSPEC for both */
-    int delay_ms;     /* between two attempts. Less than 10 counts as 10. */
+    /* NULL: dial_connect looks up the host. Otherwise these are its addresses,
+     * with the port, as a list of getaddrinfo(3), and nothing is looked up. */
+    const struct addrinfo *addresses;
+    int delay_ms; /* between two attempts. Less than 10 counts as 10. */
     struct deadline deadline; /* for all of them together */
     dial_observer *observer;  /* reports each step; NULL if nobody asks */
     dial_filter *filter;      /* NULL: all addresses may be tried */
@@ -65,12 +68,12 @@ struct dial {
 };
 
 /*
- * Connects to the host. It looks up all addresses and puts them in order: the
- * families alternate, beginning with that of the first address. The first
- * attempt begins at once. Each further one begins delay_ms after the one before
- * it, or as soon as the one before it has failed. The attempts that have begun
- * go on meanwhile. The first that is connected wins, and the sockets of all
- * others are closed.
+ * Connects to the host. It looks up all addresses, or takes those that the
+ * caller has looked up, and puts them in order: the families alternate,
+ * beginning with that of the first address. The first attempt begins at once.
+ * Each further one begins delay_ms after the one before it, or as soon as the
+ * one before it has failed. The attempts that have begun go on meanwhile. The
+ * first that is connected wins, and the sockets of all others are closed.
  *
  * Returns a socket that is connected, non-blocking and close-on-exec. The
  * caller closes it. Otherwise it returns -1, and has closed every socket.

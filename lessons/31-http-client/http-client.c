@@ -4,13 +4,20 @@
  * Shows what a request and a reply look like, three ways in which a reply can
  * end, and how one notices that it was cut. common/http.c reads heads and
  * chunks, and url.c reads URLs. Both belong to this lesson, so read them too.
+ * resolve.c and socks.c are for -d and -x.
  *
- * usage: 31-http-client [-C CAFILE] [-i] [-o FILE] [-t SECONDS] URL
+ * usage: 31-http-client [-C CAFILE] [-d SERVER | -x PROXY] [-i] [-o FILE]
+ *                       [-t SECONDS] URL
  *
  * The body goes to standard output, or to FILE. FILE appears only when the body
  * has come whole. -i prints the head of the reply first. -C is a file with the
  * certificates of those whom we trust. All of it takes SECONDS at most (300
  * unless given).
+ *
+ * With -d, we ask the name server SERVER for addresses, and not getaddrinfo.
+ * SERVER is an address, or an address and a port: 127.0.0.1:5353. With -x, we
+ * connect through PROXY, which is HOST:PORT and speaks SOCKS 5. The proxy looks
+ * up the name.
  *
  * Left out: other methods than GET; cookies and passwords; compressed bodies;
  * HTTP/2.
@@ -20,6 +27,8 @@
 #include "deadline.h"
 #include "dial.h"
 #include "http.h"
+#include "resolve.h"
+#include "socks.h"
 #include "tls.h"
 #include "url.h"
 
@@ -49,7 +58,9 @@ enum {
 };
 
 struct options {
-    const char *ca_file; /* or NULL: those whom this system trusts */
+    const char *ca_file;       /* or NULL: those whom this system trusts */
+    struct resolve *resolve;   /* or NULL: getaddrinfo looks up names */
+    struct socks_proxy *proxy; /* or NULL: we connect to the server itself */
     bool prints_head;
     const char *path; /* of the file to write, or NULL */
     struct deadline deadline;
@@ -84,7 +95,9 @@ enum outcome {
 };
 
 static _Noreturn void usage(FILE *out, int status) {
-    fputs("usage: 31-http-client [-C CAFILE] [-i] [-o FILE] [-t SECONDS] URL\n",
+    fputs("usage: 31-http-client [-C CAFILE] [-d SERVER | -x PROXY] [-i] "
+          "[-o FILE]\n"
+          "                      [-t SECONDS] URL\n",
           out);
     exit(status);
 }
@@ -109,9 +122,10 @@ static void warn_of_tls(const char *call, const struct connection *connection) {
 }
 
 /* Makes the handshake, in which the server proves who it is: lesson 08. */
-static int start_tls(struct connection *connection, const char *ca_file) {
+static int start_tls(struct connection *connection,
+                     const struct options *options) {
     if (connection->context == NULL)
-        connection->context = tls_client_context(ca_file, NULL);
+        connection->context = tls_client_context(options->ca_file, NULL);
     if (connection->context == NULL) {
         warn_of_tls("SSL_CTX_new", connection);
         return -1;
@@ -141,8 +155,20 @@ static void close_connection(struct connection *connection, bool is_healthy) {
     connection->fd = -1;
 }
 
-static int open_connection(struct connection *connection, const struct url *url,
-                           const char *ca_file) {
+/* Asks the proxy, to which we are connected, for the server. */
+static int pass_proxy(const struct connection *connection,
+                      const struct socks_proxy *proxy, const struct url *url) {
+    const char *flaw;
+    if (socks_connect(connection->fd, connection->deadline, url->host,
+                      url->port, &flaw) == 0)
+        return 0;
+    warnx("proxy %s port %s: %s", proxy->host, proxy->port, flaw);
+    return -1;
+}
+
+/* Connects to the server, or to the proxy if there is one. */
+static int connect_tcp(struct connection *connection, const struct url *url,
+                       const struct options *options) {
     struct dial dial = {
         .host = url->host,
         .port = url->port,
@@ -150,16 +176,39 @@ static int open_connection(struct connection *connection, const struct url *url,
         .delay_ms = DIAL_DELAY_MS,
         .deadline = connection->deadline,
     };
-    connection->server = *url;
-    connection->is_kept = false;
-    connection->begin = 0;
-    connection->end = 0;
+    if (options->proxy != NULL) {
+        dial.host = options->proxy->host;
+        dial.port = options->proxy->port;
+    }
+    if (options->resolve != NULL) {
+        if (resolve_host(options->resolve, url->host, url->port) < 0) {
+            warnx("%s", options->resolve->reason);
+            return -1;
+        }
+        dial.addresses = options->resolve->list;
+    }
     connection->fd = dial_connect(&dial);
     if (connection->fd < 0) {
         warn_of_dial(&dial);
         return -1;
     }
-    if (url->is_secure && start_tls(connection, ca_file) < 0) {
+    return 0;
+}
+
+static int open_connection(struct connection *connection, const struct url *url,
+                           const struct options *options) {
+    connection->server = *url;
+    connection->is_kept = false;
+    connection->begin = 0;
+    connection->end = 0;
+    if (connect_tcp(connection, url, options) < 0)
+        return -1;
+    if (options->proxy != NULL &&
+        pass_proxy(connection, options->proxy, url) < 0) {
+        close_connection(connection, false);
+        return -1;
+    }
+    if (url->is_secure && start_tls(connection, options) < 0) {
         close_connection(connection, false);
         return -1;
     }
@@ -534,13 +583,14 @@ static void discard_output(struct output *output) {
 /* Uses the connection that we have, if it goes to the right server, or opens a
  * new one. */
 static int choose_connection(struct connection *connection,
-                             const struct url *url, const char *ca_file) {
+                             const struct url *url,
+                             const struct options *options) {
     if (connection->fd >= 0 && url_has_same_server(&connection->server, url)) {
         connection->is_kept = true;
         return 0;
     }
     close_connection(connection, true);
-    return open_connection(connection, url, ca_file);
+    return open_connection(connection, url, options);
 }
 
 /* Sends the request, and reads the head of the reply. */
@@ -559,14 +609,15 @@ static enum outcome exchange_once(struct connection *connection,
  * next request is on its way. Then we ask once more, over a new connection: RFC
  * 9112, section 9.3.1. */
 static enum outcome exchange(struct connection *connection,
-                             const struct url *url, const char *ca_file,
+                             const struct url *url,
+                             const struct options *options,
                              struct http_head *head) {
-    if (choose_connection(connection, url, ca_file) < 0)
+    if (choose_connection(connection, url, options) < 0)
         return FAILED;
     enum outcome outcome = exchange_once(connection, url, head);
     if (outcome == NOT_A_BYTE && connection->is_kept) {
         close_connection(connection, false);
-        if (open_connection(connection, url, ca_file) < 0)
+        if (open_connection(connection, url, options) < 0)
             return FAILED;
         outcome = exchange_once(connection, url, head);
     }
@@ -707,7 +758,7 @@ static int fetch(struct connection *connection, struct url *url,
     static struct http_head head;
     struct url next;
     for (int redirects = 0; redirects <= REDIRECTS; redirects++) {
-        if (exchange(connection, url, options->ca_file, &head) != DONE)
+        if (exchange(connection, url, options, &head) != DONE)
             return 1;
         const struct http_text *location = location_of(&head);
         if (location == NULL)
@@ -731,27 +782,49 @@ static struct deadline parse_deadline(const char *text) {
     return deadline_after(milliseconds);
 }
 
+static struct resolve *parse_name_server(const char *text) {
+    static struct resolve resolve;
+    if (resolve_set_server(&resolve, text) < 0)
+        errx(1, "%s is not an address, with a port or without", text);
+    return &resolve;
+}
+
+static struct socks_proxy *parse_proxy(const char *text) {
+    static struct socks_proxy proxy;
+    if (socks_parse(&proxy, text) < 0)
+        errx(1, "%s is not a HOST:PORT", text);
+    return &proxy;
+}
+
 static void parse_options(struct options *options, int argc, char **argv) {
     options->deadline = deadline_after(DEFAULT_MILLISECONDS);
     for (;;) {
-        int option = getopt(argc, argv, "+hC:io:t:");
+        int option = getopt(argc, argv, "+hC:d:io:t:x:");
         if (option == -1)
             break;
         if (option == 'h')
             usage(stdout, 0);
         else if (option == 'C')
             options->ca_file = optarg;
+        else if (option == 'd')
+            options->resolve = parse_name_server(optarg);
         else if (option == 'i')
             options->prints_head = true;
         else if (option == 'o')
             options->path = optarg;
         else if (option == 't')
             options->deadline = parse_deadline(optarg);
+        else if (option == 'x')
+            options->proxy = parse_proxy(optarg);
         else
             usage(stderr, 2);
     }
     if (argc - optind != 1)
         usage(stderr, 2);
+    if (options->resolve != NULL && options->proxy != NULL)
+        usage(stderr, 2); /* with a proxy, it is the proxy that looks up */
+    if (options->resolve != NULL)
+        options->resolve->deadline = options->deadline;
 }
 
 /* If 0, 1 or 2 were free, our socket would get that number: lesson 01. */

@@ -207,17 +207,11 @@ static void parse_options(struct options *options, int argc, char **argv) {
  * the server. Returns false when they do not come. */
 static bool receive_bytes(const struct tunnel *tunnel, struct deadline deadline,
                           uint8_t *bytes, size_t length) {
-    size_t received = 0;
-    while (received < length) {
-        ssize_t count = deadline_recv(deadline, tunnel->client,
-                                      bytes + received, length - received);
-        if (count < 0)
-            warn("%s: recv", tunnel->client_name);
-        if (count <= 0)
-            return false;
-        received += (size_t)count;
-    }
-    return true;
+    if (deadline_recv_all(deadline, tunnel->client, bytes, length) == 0)
+        return true;
+    if (errno != EPROTO) /* that is a client that has ended */
+        warn("%s: recv", tunnel->client_name);
+    return false;
 }
 
 /* Receives a text with its length, one byte, in front, and puts a NUL behind

@@ -310,7 +310,7 @@ web.example. 60 IN A 192.0.2.7\n"
         measured 100 180 timed_in_private \
             'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' \
             'serve "$build/peers/rude-dns" "$1" 5353; ask www.example' "$face"
-        expect_result 1 "30-dns-client: 127.0.0.1:5353: no answer within 1 s
+        expect_result 1 "30-dns-client: 127.0.0.1:5353: no answer in time
 $no_server"
     done
 }
@@ -359,7 +359,7 @@ $no_server"
     expect_equal "lines, with numbers that are none" 3 "$(wc -l <<<"$errors")"
     measured 200 280 timed_in_private \
         'options attempts:1\noptions timeout:2\n' "$silent ask www.example"
-    expect_result 1 "30-dns-client: 127.0.0.1:5353: no answer within 2 s
+    expect_result 1 "30-dns-client: 127.0.0.1:5353: no answer in time
 $no_server"
     # How long it would wait is seen in its call of poll.
     # shellcheck disable=SC2016 # for the other shell
@@ -517,12 +517,10 @@ END
     serve_zone
     try "${faulty[@]}" FAULT_CALL=socket FAULT_ERRNO=24 "$program" \
         -s 127.0.0.1 -p "$PORT" www.example
-    expect_result 1 "30-dns-client: socket: Too many open files"
-    try "${faulty[@]}" FAULT_CALL=getrandom FAULT_ERRNO=38 "$program" \
-        -s 127.0.0.1 -p "$PORT" www.example
-    expect_result 1 "30-dns-client: getrandom: Function not implemented"
+    expect_result 0 \
+        "30-dns-client: socket for 127.0.0.1:$PORT: Too many open files"
     # The second attempt succeeds.
-    for call in connect "send to" "recv from"; do
+    for call in "getrandom for" connect "send to" "recv from"; do
         name=${call%% *}
         try "${faulty[@]}" FAULT_CALL="$name" FAULT_ERRNO=5 "$program" \
             -s 127.0.0.1 -p "$PORT" web.example

@@ -8,6 +8,7 @@
  *     tell-deadline wait MS FD EVENTS      EVENTS of poll(2), as a number
  *     tell-deadline connect MS PORT        on 127.0.0.1
  *     tell-deadline recv MS PORT SIZE      SIZE bytes a call, until the end
+ *     tell-deadline recv-all MS PORT SIZE  SIZE bytes, and then what is left
  *     tell-deadline send MS PORT LENGTH    LENGTH times the letter x
  *
  * Prints the result, or the error in words. With -b before these words the
@@ -30,8 +31,8 @@
 enum { INPUT_BYTES = 4096, UNTOUCHED = -7 };
 
 static _Noreturn void usage(void) {
-    fputs("usage: tell-deadline [-b] parse|left|pause|wait|connect|recv|send "
-          "...\n",
+    fputs("usage: tell-deadline [-b] parse|left|pause|wait|connect|recv|"
+          "recv-all|send ...\n",
           stderr);
     exit(2);
 }
@@ -101,6 +102,17 @@ static void tell_received(struct deadline deadline, int fd, size_t size) {
     free(bytes);
 }
 
+static void tell_received_all(struct deadline deadline, int fd, size_t size) {
+    char *bytes = room(size);
+    if (deadline_recv_all(deadline, fd, bytes, size) == 0) {
+        printf("all, then ");
+        tell_received(deadline, fd, 1000);
+    } else {
+        printf("%s\n", strerror(errno));
+    }
+    free(bytes);
+}
+
 static void tell_sent(struct deadline deadline, int fd, size_t length) {
     char *bytes = room(length);
     memset(bytes, 'x', length);
@@ -129,6 +141,8 @@ static void tell_of_socket(const char *verb, struct deadline deadline,
     int fd = connected(deadline, words[0], blocks);
     if (strcmp(verb, "recv") == 0)
         tell_received(deadline, fd, (size_t)number(words[1]));
+    else if (strcmp(verb, "recv-all") == 0)
+        tell_received_all(deadline, fd, (size_t)number(words[1]));
     else if (strcmp(verb, "send") == 0)
         tell_sent(deadline, fd, (size_t)number(words[1]));
     else

@@ -189,6 +189,17 @@ recv_from() {
     measured 10 25 recv_from dribble "${faulty[@]}" FAULT_SIGNALS=1000 "$tell"
 }
 
+@test "deadline_recv_all receives so many bytes, and not one more" {
+    start_server peer "$rude" -c 4 serve dribble
+    tells "all, then 0 bytes, then the end" recv-all 5000 "$PORT" 40
+    tells "all, then 1 bytes, then the end" -b recv-all 5000 "$PORT" 39
+    tells "all, then 40 bytes, then the end" recv-all 5000 "$PORT" 0
+    tells "Protocol error" recv-all 5000 "$PORT" 41
+    stop_all
+    start_server peer "$rude" serve stall
+    tells "Connection timed out" recv-all 100 "$PORT" 40
+}
+
 @test "deadline_send sends all, however little is taken at once" {
     local fault
     need_faults
