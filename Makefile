@@ -194,6 +194,7 @@ $(BUILD)/tests/tell-handshake: $(BUILD)/lessons/36-xray/handshake.o
 $(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
     report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
+$(BUILD)/tests/tell-response: $(BUILD)/lessons/26-load-generator/response.o
 $(BUILD)/tests/tell-network: $(BUILD)/lessons/33-socks-proxy/network.o
 $(BUILD)/tests/tell-url: $(BUILD)/lessons/31-http-client/url.o
 
@@ -252,7 +253,8 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
-	    $(foreach lesson,31-http-client 32-http-server 33-socks-proxy 36-xray,\
+	    $(foreach lesson,26-load-generator 31-http-client 32-http-server \
+	    33-socks-proxy 36-xray,\
 	    $(wildcard lessons/$(lesson)/$*.c))
 
 .PHONY: $(fuzzers:%=fuzz-%)
