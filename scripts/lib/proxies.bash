@@ -7,6 +7,7 @@ proxies="\
 microsocks|microsocks|threads|microsocks -i 127.0.0.1 -p {port}"
 proxy_header=proxy,round,mib_a_second,proxy_us_a_mib,tunnels,bytes_a_tunnel
 proxy_tunnels=1000
+proxy_patience=50 # seconds, in which a measurement must have ended
 mib_a_second=500 # so many MiB go through the tunnel for each second of -d
 
 # measure_proxies: prints a header, then a line for each measurement.
@@ -19,17 +20,36 @@ measure_proxies() {
         for name in "${chosen[@]}"; do
             start_server "$name"
             echo "$name,$round,$(measure_bulk "$name"),$(measure_tunnels "$name")"
-            [[ ! -s $here/failed ]] || say_failure "$(<"$here/failed")"
-            rm -f "$here/failed"
             stop_server
+            say_failures
         done
     done
     [[ -z $failed ]]
 }
 
-# socks OPTION...: that peer, to the proxy.
+# say_failures: those that note_failure has noted.
+say_failures() {
+    local failure
+    [[ -s $here/failed ]] || return 0
+    while IFS= read -r failure; do
+        say_failure "$failure"
+    done <"$here/failed"
+    rm "$here/failed"
+}
+
+# socks OPTION...: that peer, to the proxy. A proxy without room for another tunnel
+# may let it wait for ever.
 socks() {
-    "${on_second[@]}" build/peers/socks -q "$@" "$port" 127.0.0.1 own x
+    "${on_second[@]}" timeout "$proxy_patience" build/peers/socks -q "$@" "$port" \
+        127.0.0.1 own x
+}
+
+# note_failure WHAT FILE: puts the reason, which is in FILE, where measure_proxies
+# finds it.
+note_failure() {
+    local reason
+    reason=$(head -n 1 "$2")
+    echo "$1: ${reason:-no end after $proxy_patience seconds}" >>"$here/failed"
 }
 
 # measure_bulk PROXY: as much as it can through one tunnel.
@@ -39,7 +59,7 @@ measure_bulk() {
         printf "%.0f", seconds * each + 0.5 }')
     before=$(ticks)
     if ! socks -b "$count" >"$here/bulk" 2>"$here/bulk.err"; then
-        echo "$1, one tunnel: $(head -n 1 "$here/bulk.err")" >>"$here/failed"
+        note_failure "$1, one tunnel" "$here/bulk.err"
         echo "-,-"
         return
     fi
@@ -68,7 +88,7 @@ measure_tunnels() {
     exec 3>&- # the end of its input: now it goes on
     rm "$here/go"
     if ! wait "$client"; then
-        echo "$1, $held tunnels: $(head -n 1 "$here/tunnels.err")" >>"$here/failed"
+        note_failure "$1, $held tunnels" "$here/tunnels.err"
         held=- each=-
     fi
     echo "$held,$each"
