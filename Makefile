@@ -196,6 +196,7 @@ $(BUILD)/tests/tell-data: $(addprefix $(BUILD)/lessons/36-xray/,bytes.o head.o l
 $(BUILD)/tests/tell-message: $(addprefix $(BUILD)/lessons/36-xray/,control.o group.o peer.o \
     report.o)
 $(BUILD)/tests/tell-histogram: $(BUILD)/lessons/26-load-generator/histogram.o
+$(BUILD)/tests/tell-response: $(BUILD)/lessons/26-load-generator/response.o
 $(BUILD)/tests/tell-network: $(BUILD)/lessons/33-socks-proxy/network.o
 $(BUILD)/tests/tell-url: $(BUILD)/lessons/31-http-client/url.o
 
@@ -254,7 +255,8 @@ $(fuzzers:%=$(fuzz)/%): $(fuzz)/%: tests/fuzz/%.c $(sources)
 	$(CLANG) -std=c17 -O1 -g $(WARNINGS) -Wno-missing-prototypes -Icommon \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $@ $< $(filter-out $(needs_openssl),$(wildcard common/*.c)) \
-	    $(foreach lesson,31-http-client 32-http-server 33-socks-proxy 36-xray,\
+	    $(foreach lesson,26-load-generator 31-http-client 32-http-server \
+	    33-socks-proxy 36-xray,\
 	    $(wildcard lessons/$(lesson)/$*.c)) $(wildcard lessons/36-xray/bytes.c)
 
 .PHONY: $(fuzzers:%=fuzz-%)

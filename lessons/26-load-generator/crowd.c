@@ -1,4 +1,4 @@
-/* crowd: many clients of one echo server, in one thread. */
+/* crowd: many clients of one server, in one thread. */
 #define _GNU_SOURCE
 
 #include "crowd.h"
@@ -16,7 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 256 * 1024 }; /* the most that one recv returns */
+enum {
+    PIECE_BYTES = 256 * 1024, /* the most that one recv returns */
+    FIRST_PIECE_BYTES = 64 * 1024,
+};
 
 static int is_loopback(const struct addrinfo *to) {
     if (to->ai_family != AF_INET)
@@ -69,6 +72,60 @@ static int exchange_byte(struct deadline deadline, int fd, const char **call) {
     return 0;
 }
 
+/* Remembers that the server has replied with this status. */
+static void set_status(struct crowd *crowd, unsigned status) {
+    (void)snprintf(crowd->why, sizeof crowd->why, "status %u", status);
+}
+
+/* A status of 2xx means success: RFC 9110, section 15.3. */
+static int is_success(const struct response *response) {
+    return response->status / 100 == 2;
+}
+
+/* Receives the first reply. If the reason for a failure is not in errno, it is
+ * in crowd->why. */
+static int receive_first_reply(struct crowd *crowd, struct crowd_client *client,
+                               struct deadline deadline) {
+    static char piece[FIRST_PIECE_BYTES];
+    enum response_result result = RESPONSE_UNFINISHED;
+    const char *flaw;
+    response_begin(client->response);
+    while (result == RESPONSE_UNFINISHED) {
+        ssize_t received =
+            deadline_recv(deadline, client->fd, piece, sizeof piece);
+        if (received < 0)
+            return -1;
+        if (received == 0) {
+            errno = ENODATA;
+            return -1;
+        }
+        result =
+            response_read(client->response, piece, (size_t)received, &flaw);
+    }
+    if (result == RESPONSE_BAD) {
+        (void)snprintf(crowd->why, sizeof crowd->why, "%s", flaw);
+        return -1;
+    }
+    if (!is_success(client->response)) {
+        set_status(crowd, client->response->status);
+        return -1;
+    }
+    return 0;
+}
+
+/* The same as exchange_byte, for a web server. It says nothing to one byte, so
+ * we send a whole request. */
+static int exchange_request(struct crowd *crowd, struct crowd_client *client,
+                            struct deadline deadline, const char **call) {
+    size_t sent;
+    *call = "send first request";
+    if (deadline_send(deadline, client->fd, crowd->text, crowd->size, &sent) <
+        0)
+        return -1;
+    *call = "recv first reply";
+    return receive_first_reply(crowd, client, deadline);
+}
+
 /* Connects the client's socket. The client is the next one of the crowd. */
 static int set_up(struct crowd *crowd, struct crowd_client *client,
                   const struct addrinfo *to, int milliseconds,
@@ -83,8 +140,10 @@ static int set_up(struct crowd *crowd, struct crowd_client *client,
     *call = "setsockopt TCP_NODELAY";
     if (setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         return -1;
-    if (crowd->secure.context == NULL)
+    if (crowd->secure.context == NULL && crowd->responses == NULL)
         return exchange_byte(deadline, client->fd, call);
+    if (crowd->secure.context == NULL)
+        return exchange_request(crowd, client, deadline, call);
     *call = "handshake";
     client->ssl =
         secure_connect(&crowd->secure, client->fd, deadline, crowd->why);
@@ -98,6 +157,7 @@ static int set_up(struct crowd *crowd, struct crowd_client *client,
 static int dial(struct crowd *crowd, struct crowd_client *client,
                 const struct addrinfo *to, int milliseconds,
                 const char **call) {
+    crowd->why[0] = '\0'; /* nothing of an address that we tried before */
     *call = "socket";
     client->fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (client->fd < 0)
@@ -161,8 +221,28 @@ static int watch(const struct crowd *crowd, int operation, uint32_t events,
     return epoll_ctl(crowd->epoll, operation, client->fd, &event);
 }
 
-static int prepare(struct crowd *crowd, const char **call) {
+/* Makes the text of the requests, and what is needed for the replies. */
+static int prepare_requests(struct crowd *crowd, const char *request) {
+    if (request != NULL) {
+        crowd->responses = calloc(crowd->count, sizeof *crowd->responses);
+        if (crowd->responses == NULL)
+            return -1;
+        crowd->text = malloc(crowd->size);
+        if (crowd->text == NULL)
+            return -1;
+        memcpy(crowd->text, request, crowd->size);
+        return 0;
+    }
     size_t text_bytes = crowd->size + CROWD_SLICES;
+    crowd->text = malloc(text_bytes);
+    if (crowd->text == NULL)
+        return -1;
+    fill_with_random(crowd->text, text_bytes);
+    return 0;
+}
+
+static int prepare(struct crowd *crowd, const char *request,
+                   const char **call) {
     *call = "malloc";
     crowd->clients = calloc(crowd->count, sizeof *crowd->clients);
     if (crowd->clients == NULL)
@@ -172,10 +252,8 @@ static int prepare(struct crowd *crowd, const char **call) {
     crowd->free = calloc(crowd->count, sizeof(struct crowd_client *));
     if (crowd->free == NULL)
         return -1;
-    crowd->text = malloc(text_bytes);
-    if (crowd->text == NULL)
+    if (prepare_requests(crowd, request) < 0)
         return -1;
-    fill_with_random(crowd->text, text_bytes);
     *call = "setrlimit";
     if (raise_descriptor_limit() < 0)
         return -1;
@@ -190,6 +268,8 @@ static int prepare(struct crowd *crowd, const char **call) {
 static int connect_client(struct crowd *crowd, const struct addrinfo *to,
                           int milliseconds, const char **call) {
     struct crowd_client *client = &crowd->clients[crowd->alive];
+    if (crowd->responses != NULL)
+        client->response = &crowd->responses[crowd->alive];
     if (dial(crowd, client, to, milliseconds, call) < 0)
         return -1;
     crowd->alive++;
@@ -215,15 +295,15 @@ static int connect_all(struct crowd *crowd, const struct addrinfo *list,
 }
 
 int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
-               size_t size, int milliseconds, const struct secure *secure,
-               const char **call) {
+               const char *request, size_t size, int milliseconds,
+               const struct secure *secure, const char **call) {
     *crowd = (struct crowd){
         .count = count,
         .size = size,
         .epoll = -1,
         .secure = *secure,
     };
-    int result = prepare(crowd, call);
+    int result = prepare(crowd, request, call);
     if (result == 0)
         result = connect_all(crowd, list, milliseconds, call);
     if (result < 0) {
@@ -297,12 +377,16 @@ struct crowd_client *crowd_begin(struct crowd *crowd) {
         client = take_free(crowd);
     if (client == NULL)
         return NULL;
-    /* Each request begins one byte further on in the text than the one before.
-     * So all requests that are on their way are different. */
     client->request = crowd->text + crowd->next_slice;
-    crowd->next_slice = (crowd->next_slice + 1) % CROWD_SLICES;
     client->sent = 0;
     client->received = 0;
+    if (client->response != NULL) {
+        response_begin(client->response);
+    } else {
+        /* Each request of an echo begins one byte further on in the text than
+         * the one before. So all requests on their way are different. */
+        crowd->next_slice = (crowd->next_slice + 1) % CROWD_SLICES;
+    }
     client->state = CROWD_AWAITING;
     crowd->busy++;
     send_rest(crowd, client);
@@ -331,19 +415,11 @@ static int is_worth_another_try(int error) {
     return error == EAGAIN || error == EINTR;
 }
 
-/* Receives a reply, or a part of it. Each byte must be the next one of the
- * request, and one that we have already sent. */
-static enum crowd_news receive(struct crowd *crowd,
-                               struct crowd_client *client) {
-    static char piece[PIECE_BYTES];
-    ssize_t count = receive_bytes(client, piece, sizeof piece);
-    if (count < 0 && is_worth_another_try(errno))
-        return CROWD_NOTHING;
-    if (count < 0)
-        return lose(crowd, client, "recv", strerror(errno));
-    if (count == 0)
-        return lose(crowd, client, "recv", "closed by the server");
-    size_t length = (size_t)count;
+/* Compares a piece of an echo. Each byte must be the next one of the request,
+ * and one that we have already sent. */
+static enum crowd_news handle_echo(struct crowd *crowd,
+                                   struct crowd_client *client,
+                                   const char *piece, size_t length) {
     size_t outstanding = client->sent - client->received;
     const char *expected = client->request + client->received;
     if (length > outstanding || memcmp(piece, expected, length) != 0)
@@ -354,6 +430,45 @@ static enum crowd_news receive(struct crowd *crowd,
     crowd->busy--;
     set_free(crowd, client);
     return CROWD_REPLY;
+}
+
+/* Reads a piece of a web server's reply. */
+static enum crowd_news handle_response(struct crowd *crowd,
+                                       struct crowd_client *client,
+                                       const char *piece, size_t length) {
+    const char *flaw;
+    if (client->state != CROWD_AWAITING)
+        return lose(crowd, client, "recv", "a reply without a request");
+    switch (response_read(client->response, piece, length, &flaw)) {
+    case RESPONSE_UNFINISHED:
+        return CROWD_NOTHING;
+    case RESPONSE_BAD:
+        return lose(crowd, client, "recv", flaw);
+    case RESPONSE_WHOLE:
+        break;
+    }
+    crowd->busy--;
+    set_free(crowd, client);
+    if (is_success(client->response))
+        return CROWD_REPLY;
+    set_status(crowd, client->response->status);
+    return CROWD_REFUSAL;
+}
+
+/* Receives a reply, or a part of it. */
+static enum crowd_news receive(struct crowd *crowd,
+                               struct crowd_client *client) {
+    static char piece[PIECE_BYTES];
+    ssize_t count = receive_bytes(client, piece, sizeof piece);
+    if (count < 0 && is_worth_another_try(errno))
+        return CROWD_NOTHING;
+    if (count < 0)
+        return lose(crowd, client, "recv", strerror(errno));
+    if (count == 0)
+        return lose(crowd, client, "recv", "closed by the server");
+    if (client->response != NULL)
+        return handle_response(crowd, client, piece, (size_t)count);
+    return handle_echo(crowd, client, piece, (size_t)count);
 }
 
 /* Handles what epoll_wait has reported of this client. */
@@ -424,9 +539,11 @@ void crowd_close(struct crowd *crowd) {
         (void)close(crowd->epoll);
     free(crowd->clients);
     free(crowd->free);
+    free(crowd->responses);
     free(crowd->text);
     crowd->clients = NULL;
     crowd->free = NULL;
+    crowd->responses = NULL;
     crowd->text = NULL;
     crowd->epoll = -1;
 }

@@ -1,13 +1,13 @@
 /*
- * 26-load-generator: puts an echo server under load, and measures how long its
- * clients wait.
+ * 26-load-generator: puts an echo server or a web server under load, and
+ * measures how long its clients wait.
  *
  * Shows how to measure: the time of a request begins when it is due, errors are
  * counted apart, and there are percentiles and no mean. It also shows how much
  * processor time a reply costs, the server and us.
  *
  * usage: 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] [-r RATE]
- *                          [-p PID] [-C CAFILE] HOST PORT
+ *                          [-p PID] [-C CAFILE] [-u PATH] HOST PORT
  *
  * CLIENTS (50) send requests of BYTES (64) for SECONDS (2), after a warm-up of
  * a fifth of that. Without -r, each client sends when it has its last reply.
@@ -15,10 +15,11 @@
  * come or not. PID is the server's process: then we also print the processor
  * time of that process, but not of its children. With -C, the clients speak
  * TLS, and HOST must have a certificate from an authority in CAFILE; for that,
- * this program must have been built with OpenSSL.
+ * this program must have been built with OpenSSL. With -u, the server is a web
+ * server: each request is a GET of PATH, and a reply counts when it is whole
+ * and its status is one of success (2xx).
  *
- * Left out: a load that needs more than one processor, and servers whose reply
- * is not the request again.
+ * Left out: a load that needs more than one processor, and other servers.
  */
 #define _GNU_SOURCE
 
@@ -41,9 +42,11 @@
 
 enum {
     LARGEST_NUMBER = 1 << 22, /* on the command line; no PID is larger */
+    DEFAULT_BYTES = 64,       /* of a request to an echo server */
     WARM_UP_PART = 5,         /* a fifth */
     PATIENCE_MS = 2500,       /* to connect, and for the last replies */
     ANSWER_MS = 2000,         /* a client that waits so long gets no reply */
+    REQUEST_BYTES = 4096,     /* the longest request to a web server */
     NS_PER_US = 1000,
     NS_PER_MS = 1000 * NS_PER_US,
     NS_PER_SECOND = 1000 * NS_PER_MS,
@@ -51,11 +54,12 @@ enum {
 
 struct options {
     size_t clients;
-    size_t bytes;        /* of a request */
+    size_t bytes;        /* of a request, or 0: -s was not given */
     int milliseconds;    /* the run, without the warm-up */
     unsigned rate;       /* requests a second, or 0: a closed loop */
     pid_t server;        /* its process, or 0 */
     const char *ca_file; /* or NULL: no TLS */
+    const char *path;    /* or NULL: an echo server */
     const char *host;
     const char *port;
 };
@@ -92,7 +96,8 @@ struct meter {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] "
-          "[-r RATE]\n                         [-p PID] [-C CAFILE] HOST "
+          "[-r RATE]\n                         [-p PID] [-C CAFILE] [-u PATH] "
+          "HOST "
           "PORT\n",
           out);
     exit(status);
@@ -112,9 +117,20 @@ static int parse_seconds(const char *text) {
     return milliseconds;
 }
 
+/* In a request, a blank or a control character would end the path. */
+static void check_path(const char *path) {
+    int is_good = path[0] == '/';
+    for (size_t i = 0; path[i] != '\0'; i++) {
+        if (path[i] <= ' ' || path[i] > '~')
+            is_good = 0;
+    }
+    if (!is_good)
+        errx(1, "%s is not a path such as /index.html", path);
+}
+
 static void parse_options(struct options *options, int argc, char **argv) {
     for (;;) {
-        int option = getopt(argc, argv, "+hc:s:d:r:p:C:");
+        int option = getopt(argc, argv, "+hc:s:d:r:p:C:u:");
         if (option == -1)
             break;
         if (option == 'h')
@@ -131,11 +147,19 @@ static void parse_options(struct options *options, int argc, char **argv) {
             options->server = (pid_t)parse_number(optarg);
         else if (option == 'C')
             options->ca_file = optarg;
+        else if (option == 'u')
+            options->path = optarg;
         else
             usage(stderr, 2);
     }
     if (optind != argc - 2)
         usage(stderr, 2);
+    if (options->path != NULL && options->bytes > 0)
+        usage(stderr, 2); /* the path says how long the request is */
+    if (options->path != NULL)
+        check_path(options->path);
+    if (options->bytes == 0)
+        options->bytes = DEFAULT_BYTES;
     options->host = argv[optind];
     options->port = argv[optind + 1];
 }
@@ -210,16 +234,41 @@ static struct secure prepare_tls(const struct options *options) {
     return secure;
 }
 
+/* Writes the request to a web server. Returns its length. In the field Host, an
+ * IPv6 address stands in brackets: RFC 9110, section 7.2. */
+static size_t write_request(char request[REQUEST_BYTES],
+                            const struct options *options) {
+    const char *before = "";
+    const char *behind = "";
+    if (strchr(options->host, ':') != NULL) {
+        before = "[";
+        behind = "]";
+    }
+    int length = snprintf(
+        request, REQUEST_BYTES, "GET %s HTTP/1.1\r\nHost: %s%s%s:%s\r\n\r\n",
+        options->path, before, options->host, behind, options->port);
+    if (length < 0 || length >= REQUEST_BYTES)
+        errx(1, "the request is longer than %d bytes", REQUEST_BYTES - 1);
+    return (size_t)length;
+}
+
 static void connect_crowd(struct crowd *crowd, const struct options *options,
                           const struct secure *secure) {
+    char buffer[REQUEST_BYTES];
+    const char *request = NULL; /* an echo server */
+    size_t size = options->bytes;
     struct addrinfo *list;
     const char *call;
+    if (options->path != NULL) {
+        size = write_request(buffer, options);
+        request = buffer;
+    }
     int error = addr_resolve(options->host, options->port, AF_UNSPEC,
                              SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s port %s: %s", options->host, options->port,
              gai_strerror(error));
-    int result = crowd_open(crowd, list, options->clients, options->bytes,
+    int result = crowd_open(crowd, list, options->clients, request, size,
                             PATIENCE_MS, secure, &call);
     if (result < 0 && crowd->why[0] != '\0')
         errx(1, "%s %s port %s: %s", call, options->host, options->port,
@@ -325,6 +374,7 @@ static void handle_news(struct load *load, enum crowd_news news,
         histogram_add(&load->from_due, time - client->due);
         histogram_add(&load->from_sent, time - client->begun);
         break;
+    case CROWD_REFUSAL:
     case CROWD_LOSS:
         if (load->errors == 0)
             warnx("%s", load->crowd.why); /* later errors are only counted */
@@ -441,7 +491,6 @@ int main(int argc, char **argv) {
     static struct load load; /* it is large, and all zero to begin with */
     struct options options = {
         .clients = 50,
-        .bytes = 64,
         .milliseconds = 2000,
     };
     parse_options(&options, argc, argv);

@@ -1,16 +1,6 @@
 # From the lines of scripts/bench --csv to a table for each case: medians, and the
 # ratio of each round to the first server in it.
 
-function median(key, sort, n, i, j, t) {
-    n = split(values[key], sort, " ")
-    for (i = 2; i <= n; i++)
-        for (j = i; j > 1 && sort[j - 1] + 0 > sort[j] + 0; j--) {
-            t = sort[j]; sort[j] = sort[j - 1]; sort[j - 1] = t
-        }
-    low = sort[1]; high = sort[n]
-    if (!n) return "-"
-    return n % 2 ? sort[(n + 1) / 2] : (sort[n / 2] + sort[n / 2 + 1]) / 2
-}
 function add(key, value) { if (value != "-") values[key] = values[key] " " value }
 function print_case(    i, name, ratio, with) {
     if (last == "") return

@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2154 # scripts/bench's variables
-# The servers that scripts/bench measures: starts them, loads them, stops them.
+# shellcheck shell=bash disable=SC2034,SC2154 # scripts/bench's variables
+# The servers that scripts/bench measures: chooses, starts and stops them.
 
 # For each: its name, what must be installed, where its work is (in one process, in
 # threads of it, in many processes, or in a few that are there from the beginning),
@@ -89,9 +89,10 @@ start_server() {
     command=$(field "$1" 4)
     until_true is_free # the last one's children may still be leaving
     command=${command//'{port}'/$port}
-    [[ $command != *'{conf}'* ]] || write_nginx_conf "$here/nginx.conf"
+    command=${command//'{files}'/$here/files}
+    [[ $command != *'{conf}'* ]] || "write_${1}_conf" "$here/server.conf"
     # shellcheck disable=SC2086 # the command and its arguments
-    "${on_first[@]}" ${command//'{conf}'/$here/nginx.conf} >/dev/null 2>"$here/server.err" &
+    "${on_first[@]}" ${command//'{conf}'/$here/server.conf} >/dev/null 2>"$here/server.err" &
     server=$!
     until_true listens_or_ended
     kill -0 "$server" 2>/dev/null ||
@@ -108,76 +109,6 @@ stop_server() {
     kill "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
     server=
-}
-
-# start_idle COUNT: connects so many clients that say nothing.
-start_idle() {
-    : >"$here/idle"
-    "${on_second[@]}" build/26-load-generator -c "$1" -r 1 -d 86400 \
-        "${trust[@]}" 127.0.0.1 "$port" >>"$here/idle" 2>&1 &
-    idle=$!
-    until_true idle_or_ended
-    grep -q '^clients' "$here/idle" || fail 1 "$(head -n 1 "$here/idle")"
-}
-
-# idle_or_ended: what start_idle waits for.
-idle_or_ended() {
-    grep -q '^clients' "$here/idle" || ! kill -0 "$idle" 2>/dev/null
-}
-
-# stop_idle: ends the idle clients, if there are any.
-stop_idle() {
-    [[ -n $idle ]] || return 0
-    kill "$idle" 2>/dev/null || true
-    wait "$idle" 2>/dev/null || true
-    idle=
-}
-
-# resident: the bytes of memory that the server has now.
-resident() {
-    awk '/^VmRSS:/ { printf "%d", $2 * 1024 }' "/proc/$server/status"
-}
-
-# load SERVER CLIENTS BYTES: measures; what lesson 26 says of it is in $here/load.
-load() {
-    local -a options=(-c "$2" -s "$3" -d "$seconds" "${trust[@]}")
-    local before=0 kind
-    kind=$(field "$1" 3)
-    if [[ $kind == many || $kind == few ]]; then
-        before=$(spent)
-    else
-        options+=(-p "$server")
-    fi
-    "${on_second[@]}" build/26-load-generator "${options[@]}" 127.0.0.1 "$port" \
-        >"$here/load" 2>"$here/load.err" ||
-        echo "bench: $1: $(head -n 1 "$here/load.err")" >&2
-    [[ $kind != many && $kind != few ]] || add_server_time "$before"
-}
-
-# spent: the microseconds of processor time of the server and its children, also of
-# those that have ended.
-spent() {
-    local -a processes
-    sleep 0.2 # the children end with their connections, and are buried
-    read -ra processes <<<"$server $(<"/proc/$server/task/$server/children")"
-    processes=("${processes[@]/#//proc/}")
-    cat "/proc/$server/stat" "${processes[@]/%//schedstat}" | awk '
-        NR == 1 { sub(/.*\) /, ""); sum = ($14 + $15) * 10000 }
-        NR > 1 { sum += $1 / 1000 }
-        END { printf "%d\n", sum }'
-}
-
-# add_server_time BEFORE: adds the line that lesson 26 could not print.
-add_server_time() {
-    awk -v spent=$(($(spent) - $1)) -v seconds="$seconds" '$1 == "rate" && $2 > 0 {
-        printf "server %.2f us a reply\n", spent / ($2 * seconds) }' \
-        "$here/load" >"$here/time" && cat "$here/time" >>"$here/load"
-}
-
-# said KEY: what the last load said under that name, or "-".
-said() {
-    awk -v key="$1" '$1 == key { print $2; found = 1 }
-        END { if (!found) print "-" }' "$here/load"
 }
 
 # choose_congestion_control: where bbr is the default, it spreads out what is sent,

@@ -13,34 +13,9 @@ trust=() # the options with which the load speaks TLS
 
 # choose_tls: for -t.
 choose_tls() {
-    tls=1
     cases="50x64 50x16384 50x64+10000 handshakes"
     servers=$tls_servers
     trust=(-C build/certs/root.pem)
-}
-
-# write_nginx_conf FILE: one process, and TLS as the others have it.
-write_nginx_conf() {
-    local name places=''
-    for name in client_body proxy fastcgi uwsgi scgi; do
-        places+="${name}_temp_path $here/$name; "
-    done
-    cat >"$1" <<END
-daemon off; master_process off; pid $here/nginx.pid;
-error_log $here/nginx.log;
-events { worker_connections 4096; }
-http {
-    access_log off; $places
-    server {
-        listen 127.0.0.1:$port ssl backlog=4096;
-        ssl_certificate $PWD/${tls_certificate% *};
-        ssl_certificate_key $PWD/${tls_certificate#* };
-        ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off;
-        ssl_session_tickets off; ssl_conf_command NumTickets 0;
-        return 204;
-    }
-}
-END
 }
 
 # measure_handshakes ROUND SERVER: a line as measure prints it. Each handshake is

@@ -1,15 +1,6 @@
 # From the lines of scripts/bench -u --csv to a table: medians, and the ratio of
 # each round to the first sender in it.
 
-function median(key, sort, n, i, j, t) {
-    n = split(values[key], sort, " ")
-    for (i = 2; i <= n; i++)
-        for (j = i; j > 1 && sort[j - 1] + 0 > sort[j] + 0; j--) {
-            t = sort[j]; sort[j] = sort[j - 1]; sort[j - 1] = t
-        }
-    low = sort[1]; high = sort[n]
-    return n % 2 ? sort[(n + 1) / 2] : (sort[n / 2] + sort[n / 2 + 1]) / 2
-}
 NR == 1 { next }
 !($1 in seen) { seen[$1] = 1; names[++count] = $1 }
 {

@@ -41,7 +41,7 @@ measure_mode() {
     until_true grep -q listening "$here/server"
     "${on_second[@]}" build/29-udp-batch send -m "$1" -b "$udp_bytes" \
         -d "$seconds" 127.0.0.1 "$(sed -n '1s/.*://p' "$here/server")" \
-        >"$here/client"
+        >"$here/client" || fail 1 "$1: the sender has failed"
     until_true grep -q cost "$here/server"
     stop_server
     said=$(awk '{ said[FILENAME, $1] = $2 }
@@ -89,7 +89,7 @@ measure_iperf3() {
 
 # print_senders: the measurements on its standard input as a table of medians.
 print_senders() {
-    awk -F , -f scripts/lib/udp.awk
+    awk -F , -f scripts/lib/median.awk -f scripts/lib/udp.awk
     cat <<'END'
 
 packets/s: packets that came in a second. ratio: to the first, the median of the

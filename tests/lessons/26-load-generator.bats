@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] [-r RATE] [-p PID]
-# [-C CAFILE] HOST PORT: an echo server, measured.
+# [-C CAFILE] [-u PATH] HOST PORT: an echo server or a web server, measured.
 #
 # Its twin prints less: one line.
 
@@ -423,13 +423,13 @@ Servname not supported for ai_socktype"
 @test "26-load-generator explains itself when asked, and when called wrongly" {
     local usage="usage: 26-load-generator [-c CLIENTS] [-s BYTES] [-d SECONDS] \
 [-r RATE]
-                         [-p PID] [-C CAFILE] HOST PORT"
+                         [-p PID] [-C CAFILE] [-u PATH] HOST PORT"
     local -a wrong
     try "$program" -h
     expect_result 0 ""
     expect_output --text "$usage\n"
     for arguments in "" 127.0.0.1 "127.0.0.1 80 more" "-x 127.0.0.1 80" \
-        "127.0.0.1 80 -c 1" "-c"; do
+        "127.0.0.1 80 -c 1" "-c" "-u" "-u / -s 64 127.0.0.1 80"; do
         read -ra wrong <<<"$arguments"
         try "$program" "${wrong[@]}"
         expect_equal status 2 "$status"
@@ -505,7 +505,7 @@ file or directory"
 @test "26-load-generator is built without OpenSSL too, and says so for -C" {
     # shellcheck disable=SC2086 # several words
     ${CC:-cc} -std=c17 -O0 -DWITHOUT_OPENSSL -Icommon -o "$BATS_TEST_TMPDIR/without" \
-        lessons/26-load-generator/{load-generator,crowd,histogram,secure}.c \
+        lessons/26-load-generator/{load-generator,crowd,histogram,response,secure}.c \
         common/{addr,deadline,number}.c
     try "$BATS_TEST_TMPDIR/without" -C build/certs/root.pem 127.0.0.1 1
     expect_result 1 "without: TLS with build/certs/root.pem: this program was \
@@ -513,6 +513,203 @@ built without OpenSSL 3"
     start_server peer "$BUILD/peers/echo" honest
     try "$BATS_TEST_TMPDIR/without" -c 2 -d 0.1 127.0.0.1 "$PORT"
     expect_result 0 ""
+}
+
+# asked OPTIONS FACE ARGUMENT...: measures a web server with that face.
+asked() {
+    local -a options
+    read -ra options <<<"$1"
+    start_server peer "$BUILD/peers/rude-http" "${options[@]}" serve "$2"
+    try "$program" -c 1 -u / "${@:3}" 127.0.0.1 "$PORT"
+}
+
+@test "26-load-generator -u measures a web server, in a closed and an open loop" {
+    asked -m good -d 0.1 -p "$$"
+    expect_result 0 ""
+    expect_equal lines "clients replies errors rate $rows load server" "$(keys)"
+    expect_said replies 2 1000000
+    expect_said errors 0 0
+    stop_all
+    # One in the warm-up, and five in the run.
+    for face in good length-0 lf-only no-content fields-199 version-1.0; do
+        asked -m "$face" -r 50 -d 0.1
+        expect_result 0 ""
+        expect_said replies 5 5
+        stop_all
+    done
+    # It comes in pieces of a byte, of which each takes a millisecond.
+    asked -m dribble -r 5 -d 1
+    expect_result 0 ""
+    expect_said replies 5 5
+    expect_said p50 $((40 * 10000)) $((10000 * 10000))
+}
+
+# The first request finds out whether all is well. Of the others, ten are in the
+# warm-up, and 50 in the run.
+@test "26-load-generator -u counts a reply only when it is whole and of success" {
+    local face reason
+    while read -r face reason; do
+        asked "-k 31" "$face" -r 500 -d 0.1
+        expect_result 1 "26-load-generator: recv: $reason"
+        expect_said errors 1 1
+        expect_said replies 20 20
+        stop_all
+    done <<'END'
+nothing closed by the server
+reset-at-once Connection reset by peer
+cut-in-status closed by the server
+cut-before-empty-line closed by the server
+cut-body closed by the server
+cut-empty-body closed by the server
+reset-body Connection reset by peer
+no-http this is not HTTP/1
+http-2 this is not HTTP/1
+status-2x0 this is not HTTP/1
+continue a status below 200
+no-colon a line in the head that is not a field
+nul-in-value a NUL in the head
+head-too-long a head of more than 8192 bytes
+endless-line a head of more than 8192 bytes
+two-lengths two fields Content-Length
+length-2-64 a Content-Length that is not a number
+until-end no Content-Length
+chunks a body in chunks, which we do not read
+more-than-length more bytes than Content-Length says
+second-reply more bytes than Content-Length says
+END
+    # The server closes behind a good reply. Only the next one is an error.
+    asked "-k 31" good -r 500 -d 0.1
+    expect_result 1 "26-load-generator: recv: closed by the server"
+    expect_said errors 1 1
+    expect_said replies 21 21
+}
+
+@test "26-load-generator -u goes on after another status, and counts it apart" {
+    asked "-k 31 -m" not-found -r 500 -d 0.1
+    expect_result 1 "26-load-generator: status 404"
+    expect_said replies 20 20
+    expect_said errors 30 30
+    stop_all
+    # In the warm-up: then nothing is measured.
+    asked "-k 2 -m" not-found -r 500 -d 0.1
+    expect_result 1 "26-load-generator: status 404"
+    expect_equal lines "clients" "$(keys)"
+}
+
+@test "26-load-generator -u says what is wrong with the first reply" {
+    local face reason
+    while read -r face reason; do
+        asked "" "$face" -d 3600
+        expect_result 1 \
+            "26-load-generator: recv first reply 127.0.0.1 port $PORT: $reason"
+        expect_output --text ''
+        stop_all
+    done <<'END'
+nothing No data available
+cut-body No data available
+not-found status 404
+no-http this is not HTTP/1
+chunks a body in chunks, which we do not read
+END
+    asked "" stall-body -d 3600
+    expect_result 1 "26-load-generator: recv first reply 127.0.0.1 port $PORT: \
+Connection timed out"
+    stop_all
+    # It closes after each reply.
+    asked "" good -d 3600
+    expect_equal status 1 "$status"
+    [[ $errors == "26-load-generator: "@(recv|send)": "* ]]
+    expect_equal lines "clients" "$(keys)"
+}
+
+@test "26-load-generator -u names the call that failed, and lives through signals" {
+    local at call name fault
+    need_faults
+    start_server peer "$BUILD/peers/rude-http" -m serve good
+    while read -r at call name; do
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_AT="$at" FAULT_ERRNO=5 \
+            "$program" -u / -c 1 -d 0.02 127.0.0.1 "$PORT"
+        expect_result 1 "26-load-generator: ${name/ PORT/ 127.0.0.1 port $PORT}: \
+Input/output error"
+    done <<'END'
+1 send send first request PORT
+1 recv recv first reply PORT
+3 send send
+3 recv recv
+END
+    for fault in "FAULT_CALL=send FAULT_AT=3 FAULT_TIMES=3 FAULT_ERRNO=4" \
+        "FAULT_CALL=send FAULT_AT=3 FAULT_TIMES=3 FAULT_ERRNO=11" \
+        "FAULT_CALL=recv FAULT_AT=3 FAULT_TIMES=3 FAULT_ERRNO=4" \
+        "FAULT_SHORT=1"; do
+        # shellcheck disable=SC2086 # names and values
+        try "${faulty[@]}" $fault "$program" -u / -c 1 -r 100 -d 0.1 \
+            127.0.0.1 "$PORT"
+        expect_result 0 ""
+        expect_said replies 10 10
+    done
+}
+
+@test "26-load-generator -u sends a path, and the host with its port" {
+    local path
+    for path in '' a 'x/' '/a b' $'/a\r\nX: y' $'/\t' '/ä'; do
+        try "$program" -u "$path" 127.0.0.1 80
+        expect_result 1 \
+            "26-load-generator: $path is not a path such as /index.html"
+    done
+    path=/$(printf '%05000d' 0)
+    try "$program" -u "$path" 127.0.0.1 80
+    expect_result 1 "26-load-generator: the request is longer than 4095 bytes"
+    [[ -x $BUILD/peers/pages ]] || skip "OpenSSL 3 is not installed"
+    start_server peer "$BUILD/peers/pages" 0
+    try "$program" -u '/bytes?9' -c 1 -r 10 -d 0.1 127.0.0.1 "$PORT"
+    expect_result 0 ""
+    expect_lines peer "listening on 127.0.0.1:$PORT" connected \
+        'GET /bytes?9 HTTP/1.1' "Host: 127.0.0.1:$PORT" \
+        'GET /bytes?9 HTTP/1.1' "Host: 127.0.0.1:$PORT"
+    stop_all
+    # A host with colons, which is an address of IPv6, stands in brackets.
+    need_faults
+    start_server other "$BUILD/peers/pages" 0
+    try "${faulty[@]/faults/names}" NAMES=a::b=127.0.0.1 "$program" -u /hello \
+        -c 1 -r 10 -d 0.1 a::b "$PORT"
+    expect_result 0 ""
+    expect_lines other "listening on 127.0.0.1:$PORT" connected \
+        'GET /hello HTTP/1.1' "Host: \[a::b\]:$PORT" \
+        'GET /hello HTTP/1.1' "Host: \[a::b\]:$PORT"
+}
+
+# serve_files OPTION...: lesson 32's server, with a short and a long file.
+serve_files() {
+    [[ -x $BUILD/32-http-server ]] || skip "OpenSSL 3 is not installed"
+    mkdir "$BATS_TEST_TMPDIR/files"
+    echo hello >"$BATS_TEST_TMPDIR/files/short"
+    head -c 3000000 /dev/zero >"$BATS_TEST_TMPDIR/files/long"
+    start_server peer "$BUILD/32-http-server" "$@" "$BATS_TEST_TMPDIR/files" 0
+}
+
+@test "26-load-generator -u measures lesson 32's server, and over TLS" {
+    local path
+    serve_files
+    for path in /short /long; do
+        try "$program" -u "$path" -c 20 -d 0.1 -p "$(pid_of peer)" 127.0.0.1 "$PORT"
+        expect_result 0 ""
+        expect_equal lines "clients replies errors rate $rows load server" "$(keys)"
+        expect_said errors 0 0
+    done
+    try "$program" -u /none -c 20 -d 0.1 127.0.0.1 "$PORT"
+    expect_result 1 "26-load-generator: recv first reply 127.0.0.1 port $PORT: \
+status 404"
+    stop_all
+    rm -r "$BATS_TEST_TMPDIR/files"
+    serve_files -s build/certs/good.pem build/certs/good.key
+    for path in /short /long; do
+        try "$program" -C build/certs/root.pem -u "$path" -c 5 -d 0.2 127.0.0.1 \
+            "$PORT"
+        expect_result 0 ""
+        expect_said errors 0 0
+    done
+    try "$program" -C build/certs/root.pem -u /none -c 5 -d 0.1 127.0.0.1 "$PORT"
+    expect_result 1 "26-load-generator: status 404"
 }
 
 @test "26-load-generator's twin in Python measures an open loop" {

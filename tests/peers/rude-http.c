@@ -1,12 +1,16 @@
 /*
  * rude-http: a web server that answers each request in one odd way.
  *
- *     rude-http [-p PORT] serve FACE
+ *     rude-http [-p PORT] [-k COUNT] [-m] serve FACE
  *     rude-http faces
  *
  * Listens on a port of 127.0.0.1, prints `listening on 127.0.0.1:PORT`, and
  * sends the reply of its FACE on each connection, as soon as a request has
  * come. `faces` prints the names of all faces.
+ *
+ * With -k the first COUNT requests get a good reply, and their connection goes
+ * on. With -m a connection goes on after the reply of the FACE, too, if its
+ * ending is only that the server closes.
  *
  * Where a reply is good enough for a client that is lenient, its body is
  * `hello` and a newline.
@@ -16,6 +20,7 @@
 #include "addr.h"
 #include "deadline.h"
 #include "listener.h"
+#include "number.h"
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -337,7 +342,7 @@ static const struct face faces[] = {
 #undef HELLO
 
 static _Noreturn void usage(void) {
-    fputs("usage: rude-http [-p PORT] serve FACE\n"
+    fputs("usage: rude-http [-p PORT] [-k COUNT] [-m] serve FACE\n"
           "       rude-http faces\n",
           stderr);
     exit(2);
@@ -404,20 +409,39 @@ static void end(int fd, enum ending ending) {
     }
 }
 
-static void serve(int fd, const struct face *face) {
+/* Returns false when the client has gone. */
+static bool reply(int fd, const struct face *face) {
     size_t length = face->length;
-    if (!receive_request(fd))
-        return;
     if (length == 0)
         length = strlen(face->beginning);
     if (!send_bytes(fd, face->ending, face->beginning, length))
-        return;
+        return false;
     if (face->repeated != NULL && !send_repeated(fd, face))
-        return;
-    if (face->end != NULL &&
-        !send_bytes(fd, face->ending, face->end, strlen(face->end)))
-        return;
-    end(fd, face->ending);
+        return false;
+    if (face->end == NULL)
+        return true;
+    return send_bytes(fd, face->ending, face->end, strlen(face->end));
+}
+
+/* Serves a connection. *good_left is how many requests still get a good reply.
+ */
+static void serve(int fd, const struct face *face, bool goes_on,
+                  unsigned long long *good_left) {
+    bool is_good;
+    do {
+        const struct face *now = face;
+        if (!receive_request(fd))
+            return;
+        is_good = *good_left > 0;
+        if (is_good) {
+            now = &faces[0];
+            (*good_left)--;
+        }
+        if (!reply(fd, now))
+            return;
+        end(fd, now->ending);
+    } while (is_good ||
+             (goes_on && face->ending != RESETS && face->ending != STALLS));
 }
 
 static const struct face *find_face(const char *name) {
@@ -449,12 +473,22 @@ static int open_listener(in_port_t port) {
 
 int main(int argc, char **argv) {
     in_port_t port = 0;
+    unsigned long long good_left = 0;
+    bool goes_on = false;
     for (;;) {
-        int option = getopt(argc, argv, "+p:");
+        int option = getopt(argc, argv, "+p:k:m");
+        int result = 0;
         if (option == -1)
             break;
-        if (option != 'p' ||
-            addr_parse_port(optarg, strlen(optarg), 0, &port) < 0)
+        if (option == 'p')
+            result = addr_parse_port(optarg, strlen(optarg), 0, &port);
+        else if (option == 'k')
+            result = number_parse(optarg, 1, 1000000, &good_left);
+        else if (option == 'm')
+            goes_on = true;
+        else
+            result = -1;
+        if (result < 0)
             usage();
     }
     if (argc - optind == 1 && strcmp(argv[optind], "faces") == 0) {
@@ -469,7 +503,7 @@ int main(int argc, char **argv) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             err(1, "accept");
-        serve(fd, face);
+        serve(fd, face, goes_on, &good_left);
         (void)close(fd);
     }
 }

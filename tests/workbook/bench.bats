@@ -69,6 +69,79 @@ bounded_for() {
     done
 }
 
+@test "scripts/bench -w measures web servers, and with -t over TLS" {
+    local line name
+    [[ -e build/certs/table ]] || skip "OpenSSL 3 is not installed"
+    make --silent build/32-http-server 3>&-
+    run -0 --separate-stderr bounded_for 60 scripts/bench -w -n 1 -d 0.05 \
+        -c 2x100 -c 2x300000
+    for name in 32-http-server nginx lighttpd http.server; do
+        [[ $stderr == *"bench: not installed: $name"* ]] ||
+            expect_equal "$name" 2 "$(grep -cE \
+                "^$name +[1-9][0-9]*  [0-9.]+ \([0-9.]+-[0-9.]+\) +[0-9.]+ +[0-9.]+ +[0-9]+" \
+                <<<"$output")"
+    done
+    run -0 --separate-stderr bounded_for 60 scripts/bench -w -t --csv -n 1 \
+        -d 0.05 -c 2x1000 -c 3x100000
+    ((${#lines[@]} >= 3))
+    for line in "${lines[@]:1}"; do
+        [[ $line =~ ^(2x1000|3x100000),(32-http-server|nginx),1,[1-9][0-9]*(,[0-9.]+){4},0,-,-$ ]]
+    done
+}
+
+@test "scripts/bench -p measures one tunnel of a proxy, and a thousand" {
+    local line
+    make --silent build/33-socks-proxy build/peers/socks 3>&-
+    run -0 --separate-stderr bounded_for 60 scripts/bench -p -n 1 -d 0.05
+    grep -qE '^33-socks-proxy +[1-9][0-9]*  1.00 \(1.00-1.00\) +[0-9]+ +-?[0-9]+$' \
+        <<<"$output"
+    [[ $stderr == *"bench: not installed: microsocks"* ||
+        $output == *$'\n'"microsocks "* ]]
+    run -0 --separate-stderr bounded_for 60 scripts/bench -p --csv -n 2 -d 0.05
+    expect_equal header \
+        "proxy,round,mib_a_second,proxy_us_a_mib,tunnels,bytes_a_tunnel" \
+        "${lines[0]}"
+    ((${#lines[@]} >= 3))
+    for line in "${lines[@]:1}"; do
+        [[ $line =~ ^(33-socks-proxy|microsocks),[12],[1-9][0-9]*,[0-9]+,1000,-?[0-9]+$ ]]
+    done
+}
+
+# with_descriptors COUNT ARGUMENT...: scripts/bench, which may have so many.
+with_descriptors() {
+    # shellcheck disable=SC2016 # they are the inner shell's
+    run -1 --separate-stderr bounded_for 60 bash -c 'ulimit -n "$1" && shift &&
+        exec scripts/bench --csv -n 1 -d 0.05 "$@"' - "$@"
+}
+
+@test "scripts/bench ends with status 1 when a load fails, and says which" {
+    skip_unless python3
+    with_descriptors 100 -c 150x10 -c 2x10 asyncio-protocol
+    [[ $stderr == "bench: failed: asyncio-protocol, 150 clients of 10 bytes: "*": "* ]]
+    [[ ${lines[1]} == 150x10,asyncio-protocol,1,-,* ]]
+    # The others are measured all the same.
+    [[ ${lines[2]} =~ ^2x10,asyncio-protocol,1,[1-9] ]]
+    # Idle clients.
+    with_descriptors 100 -c 2x10+200 asyncio-protocol
+    [[ $stderr == "bench: asyncio-protocol, 200 idle clients: "*": "* ]]
+    # A table says the same.
+    run -1 --separate-stderr bounded_for 60 bash -c 'ulimit -n 100 &&
+        exec scripts/bench -n 1 -d 0.05 -c 150x10 asyncio-protocol'
+    [[ $stderr == "bench: failed: asyncio-protocol, 150 clients"* ]]
+    # A proxy that is none, but an echo server.
+    make --silent build/25-epoll-server build/peers/socks 3>&-
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    # shellcheck disable=SC2016 # it is the other script's
+    printf '#!/bin/sh\nexec build/25-epoll-server "$4"\n' \
+        >"$BATS_TEST_TMPDIR/bin/microsocks"
+    chmod +x "$BATS_TEST_TMPDIR/bin/microsocks"
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -1 --separate-stderr bounded_for 60 \
+        scripts/bench -p --csv -n 1 -d 0.05 microsocks
+    [[ $stderr == "bench: failed: microsocks, one tunnel: "?*"
+bench: failed: microsocks, 1000 tunnels: "?* ]]
+    expect_equal "what it has measured" microsocks,1,-,-,-,- "${lines[1]}"
+}
+
 @test "scripts/bench -u prints a table of packets, and says if there is no iperf3" {
     local name
     run -0 --separate-stderr bounded_for 60 scripts/bench -u -n 1 -d 0.05
@@ -96,7 +169,9 @@ bounded_for() {
     run -0 scripts/bench --help
     for arguments in -n "-n 0" "-n x" "-d x" "-d -1" "-c 50" "-c 0x1" "-c 1x" \
         "-c 1x1+" -x nobody --csvs "-u ONE" "-u -c 1x1" "-u -t" \
-        "-c handshakes" "-t socat"; do
+        "-c handshakes" "-t socat" "-u -w" "-u -p" "-w -c 1x1+1" \
+        "-w -t -c handshakes" "-w 25-epoll-server" "-w -t lighttpd" "-p -t" \
+        "-p -w" "-p -c 1x1" "-p 25-epoll-server"; do
         read -ra wrong <<<"$arguments"
         run -2 --separate-stderr scripts/bench "${wrong[@]}"
         [[ $stderr == *"usage: scripts/bench "* && -z $output ]]
