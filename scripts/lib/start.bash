@@ -21,7 +21,7 @@ fi
 # BUILD, CFLAGS and the rest of make's variables belong to the caller's own make,
 # also when that make runs this script. Only CC is taken over: it says which
 # compiler there is.
-unset CDPATH GLOBIGNORE GREP_OPTIONS
+unset CDPATH FUNCNEST GLOBIGNORE GREP_OPTIONS
 unset BUILD CFLAGS GNUMAKEFLAGS MAKEFILES MAKEFLAGS MAKELEVEL MFLAGS
 
 cd "${script%/*}/.." || exit
