@@ -108,6 +108,15 @@ int addr_resolve(const char *host, const char *port, int family, int type,
     return getaddrinfo(host, port, &hints, list);
 }
 
+size_t addr_count(const struct addrinfo *list) {
+    size_t count = 0;
+    while (list != NULL) {
+        count++;
+        list = list->ai_next;
+    }
+    return count;
+}
+
 static const char *format_family(sa_family_t family, char *text) {
     (void)snprintf(text, ADDR_TEXT_BYTES, "family %d", family);
     return text;

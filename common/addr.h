@@ -58,6 +58,9 @@ int addr_split(const char *text, size_t length, const char **host,
 int addr_resolve(const char *host, const char *port, int family, int type,
                  struct addrinfo **list);
 
+/* Returns how many addresses the list holds, from this entry on: 0 for NULL. */
+size_t addr_count(const struct addrinfo *list);
+
 /*
  * Writes an address of length bytes into text, which has ADDR_TEXT_BYTES, in
  * numbers: "127.0.0.1:80" or "[::1]:80". An address of another family, or one

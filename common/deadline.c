@@ -97,6 +97,12 @@ int deadline_left(struct deadline deadline) {
     return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
 }
 
+struct deadline deadline_share(struct deadline deadline, size_t parts) {
+    int64_t start = now();
+    int64_t left = deadline.nanoseconds - start;
+    return (struct deadline){.nanoseconds = start + left / (int64_t)parts};
+}
+
 int deadline_wait(struct deadline deadline, int fd, short events) {
     struct pollfd waiting = {.fd = fd, .events = events};
     for (;;) {

@@ -39,6 +39,12 @@ struct deadline deadline_after(int milliseconds);
  * before that; it is never negative. */
 int deadline_left(struct deadline deadline);
 
+/* Divides the time that is left until the deadline into so many equal parts, at
+ * least 1. Returns the deadline at which the first part ends. It has passed
+ * already if the deadline has. A client that gives each address of a name such
+ * a part has time for the next address when one never answers. */
+struct deadline deadline_share(struct deadline deadline, size_t parts);
+
 /*
  * Waits until fd is ready for one of the events, POLLIN or POLLOUT or both, or
  * has an error or a hang-up, which the next call on fd then reports. When a

@@ -42,6 +42,8 @@ enum {
 enum {
     TCP_FLAG_BITS = 0x3f, /* the six flags that we know */
     WORD_BYTES = 4,       /* IPv4 and TCP give their header's length in words */
+    LONGEST =
+        UINT16_MAX, /* a packet that IPv4 or IPv6 can give the length of */
 };
 
 /* The part of the frame that we have not read yet. */
@@ -197,6 +199,17 @@ static int parse_carried(struct packet *packet, struct rest *rest,
     return 0;
 }
 
+/* Returns the length of what an IP header is followed by, or of the packet.
+ * field is the number in that header, of 16 bits. A kernel with BIG TCP makes
+ * packets that are too long for such a number, and writes a 0. They never reach
+ * a wire in this form, so there is no padding: all of the frame belongs to the
+ * packet. */
+static size_t packet_length(unsigned field, const struct rest *rest) {
+    if (field == 0 && rest->length > LONGEST)
+        return rest->length;
+    return field;
+}
+
 static int parse_ipv4(struct packet *packet, struct rest *rest) {
     static const char cut[] = "cut in the IPv4 header";
     static const char damaged[] = "too short for its IPv4 header";
@@ -216,7 +229,8 @@ static int parse_ipv4(struct packet *packet, struct rest *rest) {
 
     /* How long the header is, with its options. */
     size_t header = (size_t)read_low4(ip) * WORD_BYTES;
-    size_t length = read16(ip + 2); /* of the packet, with this header */
+    /* The length of the packet, with this header. */
+    size_t length = packet_length(read16(ip + 2), rest);
     if (header < IPV4_BYTES)
         return set_flaw(packet, "an IPv4 header of under 20 bytes");
     if (length < header)
@@ -297,8 +311,9 @@ static int parse_ipv6(struct packet *packet, struct rest *rest) {
     memcpy(packet->from.address, ip + 8, 16);
     memcpy(packet->to.address, ip + 24, 16);
 
-    size_t length = read16(ip + 4); /* without this header */
     skip_bytes(rest, IPV6_BYTES);
+    /* The length of what is behind this header. */
+    size_t length = packet_length(read16(ip + 4), rest);
     if (length > rest->length)
         return set_flaw(packet, "an IPv6 length beyond the frame");
     shorten(rest, length);

@@ -96,6 +96,9 @@ struct packet_numbers {
  * frame itself is damaged. What was read before is in *packet then. It is no
  * flaw when a part of the payload was not captured, or when a frame is not IP.
  *
+ * An IP length of 0 means all of the frame, if the frame is too long for any
+ * length in 16 bits: Linux sends such packets to itself (BIG TCP).
+ *
  * The tags of virtual networks (802.1Q) and the extension headers of IPv6 are
  * passed over. Of a datagram in fragments, only the first one has ports.
  * Checksums are not checked, because what this machine sends has none before

@@ -19,8 +19,15 @@
 /* The longest host name, and a NUL; and the longest label: RFC 1035. */
 enum { HOST_BYTES = 254, LABEL_BYTES = 63 };
 
-/* Reasons of our own in OpenSSL's queue: own_words has the words. */
-enum { KEY_FOR_OTHERS = 100, KEY_OF_ANOTHER };
+/* What may be wrong with the file of our key. We put these reasons into
+ * OpenSSL's queue, with ERR_LIB_USER and the file's name: key_words has the
+ * words. A smaller number is an errno. */
+enum {
+    KEY_FOR_OTHERS = 1000,
+    KEY_OF_ANOTHER,
+    KEY_HAS_PASSPHRASE,
+    KEY_NOT_PEM,
+};
 
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
@@ -51,9 +58,22 @@ static int from_openssl(int result) {
     return -1;
 }
 
+/* Returns true if the path leads to a folder. OpenSSL opens a folder as if it
+ * were a file, finds no certificate in it, and says only that. */
+static bool is_folder(const char *path) {
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return false; /* OpenSSL will say why it cannot be opened */
+    return S_ISDIR(status.st_mode);
+}
+
 static int load_roots(SSL_CTX *context, const char *ca_file) {
     if (ca_file == NULL)
         return from_openssl(SSL_CTX_set_default_verify_paths(context));
+    if (is_folder(ca_file)) {
+        ERR_raise(ERR_LIB_SYS, EISDIR);
+        return -1;
+    }
     return from_openssl(SSL_CTX_load_verify_file(context, ca_file));
 }
 
@@ -96,6 +116,22 @@ SSL_CTX *tls_client_context(const char *ca_file, const char *crl_file) {
     return context;
 }
 
+/* Returns true if OpenSSL has read a file, and has not found in it what it was
+ * looking for. The reason is named differently for each kind of file. */
+static bool is_not_pem(unsigned long code) {
+    int reason = ERR_GET_REASON(code);
+    switch (ERR_GET_LIB(code)) {
+    case ERR_LIB_PEM: /* a certificate, or a list of revoked ones */
+        return reason == PEM_R_NO_START_LINE || reason == PEM_R_BAD_END_LINE;
+    case ERR_LIB_X509: /* the roots that we trust */
+        return reason == X509_R_NO_CERTIFICATE_OR_CRL_FOUND;
+    case ERR_LIB_OSSL_DECODER: /* a key */
+        return reason == ERR_R_UNSUPPORTED;
+    default:
+        return false;
+    }
+}
+
 /* OpenSSL calls this when a key is protected by a passphrase. Without it,
  * OpenSSL would ask at the terminal. Its type is given: pem_password_cb(3). The
  * last argument is the one that use_key has set: a pointer to a bool.
@@ -110,31 +146,31 @@ static int refuse_passphrase(char *buffer, int size, int writing,
     return -1;
 }
 
+/* Makes this the reason for tls_explain, whatever OpenSSL has reported. Returns
+ * -1. */
+static int refuse_key(const char *key_file, int reason) {
+    ERR_clear_error();
+    ERR_raise_data(ERR_LIB_USER, reason, "%s", key_file);
+    return -1;
+}
+
 static int use_key(SSL_CTX *context, const char *key_file) {
+    if (is_folder(key_file))
+        return refuse_key(key_file, EISDIR);
+
     bool was_asked = false;
     SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     SSL_CTX_set_default_passwd_cb_userdata(context, &was_asked);
     int used = SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM);
     SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
-    if (was_asked) {
-        /* Whatever OpenSSL has reported, this is the reason: see own_words. */
-        ERR_clear_error();
-        ERR_raise(ERR_LIB_PEM, PEM_R_BAD_PASSWORD_READ);
-    }
+    if (was_asked)
+        return refuse_key(key_file, KEY_HAS_PASSPHRASE);
+    unsigned long code = ERR_peek_error();
+    if (used != 1 && ERR_SYSTEM_ERROR(code))
+        return refuse_key(key_file, ERR_GET_REASON(code));
+    if (used != 1 && is_not_pem(code))
+        return refuse_key(key_file, KEY_NOT_PEM);
     return from_openssl(used);
-}
-
-/* OpenSSL opens a folder as if it were a file, finds no certificate in it, and
- * says only that. So we look first. Returns 0, or -1 if it is a folder. */
-static int refuse_folder(const char *path) {
-    struct stat status;
-    if (stat(path, &status) < 0)
-        return 0; /* OpenSSL will say why it cannot be opened */
-    if (S_ISDIR(status.st_mode)) {
-        ERR_raise(ERR_LIB_SYS, EISDIR);
-        return -1;
-    }
-    return 0;
 }
 
 /* Whoever has a copy of our key can pretend to be us, so no other user may use
@@ -143,23 +179,21 @@ static int refuse_folder(const char *path) {
 static int check_key_is_private(const char *key_file) {
     struct stat key;
     if (stat(key_file, &key) < 0)
-        return -1;
-    if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        ERR_raise(ERR_LIB_USER, KEY_FOR_OTHERS);
-        return -1;
-    }
-    if (key.st_uid != geteuid() && key.st_uid != 0) {
-        ERR_raise(ERR_LIB_USER, KEY_OF_ANOTHER);
-        return -1;
-    }
+        return refuse_key(key_file, errno);
+    if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return refuse_key(key_file, KEY_FOR_OTHERS);
+    if (key.st_uid != geteuid() && key.st_uid != 0)
+        return refuse_key(key_file, KEY_OF_ANOTHER);
     return 0;
 }
 
 int tls_use_certificate(SSL_CTX *context, const char *chain_file,
                         const char *key_file) {
     ERR_clear_error();
-    if (refuse_folder(chain_file) < 0 || refuse_folder(key_file) < 0)
+    if (is_folder(chain_file)) {
+        ERR_raise(ERR_LIB_SYS, EISDIR);
         return -1;
+    }
     if (SSL_CTX_use_certificate_chain_file(context, chain_file) != 1)
         return -1;
     if (use_key(context, key_file) < 0)
@@ -396,24 +430,29 @@ static bool is_alert(unsigned long code) {
     return number > 0 && number <= UINT8_MAX;
 }
 
-/* The words for what check_key_is_private has found. */
+static const char not_pem[] = "it holds nothing useful in PEM form";
+
+/* The words for what refuse_key has reported. */
 static const char *key_words(int reason) {
     switch (reason) {
     case KEY_FOR_OTHERS:
-        return "other users may use the key's file";
+        return "other users may use it";
     case KEY_OF_ANOTHER:
-        return "the key's file belongs to another user";
+        return "it belongs to another user";
+    case KEY_HAS_PASSPHRASE:
+        return "it has a passphrase";
+    case KEY_NOT_PEM:
+        return not_pem;
     default:
-        return NULL;
+        return strerror(reason);
     }
 }
 
 /* Returns our own words for the errors that OpenSSL does not explain well, and
  * NULL for all other errors. */
 static const char *own_words(unsigned long code) {
-    if (ERR_GET_LIB(code) == ERR_LIB_PEM &&
-        ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
-        return "the key has a passphrase"; /* tls_use_certificate reports it */
+    if (is_not_pem(code))
+        return not_pem;
     if (ERR_GET_LIB(code) == ERR_LIB_USER)
         return key_words(ERR_GET_REASON(code));
     if (ERR_GET_LIB(code) != ERR_LIB_SSL)
@@ -453,8 +492,9 @@ static const char *system_reason(int error) {
 }
 
 const char *tls_explain(const SSL *ssl, char *reason) {
-    int error = errno; /* before anything here can change it */
-    unsigned long code = ERR_peek_error();
+    int error = errno;     /* before anything here can change it */
+    const char *data = ""; /* what the error is about: refuse_key sets it */
+    unsigned long code = ERR_peek_error_all(NULL, NULL, NULL, &data, NULL);
     long verdict = X509_V_OK;
     const char *prefix = "";
     const char *words = NULL;
@@ -476,7 +516,10 @@ const char *tls_explain(const SSL *ssl, char *reason) {
     }
     if (words == NULL)
         words = system_reason(error);
-    (void)snprintf(reason, TLS_REASON_BYTES, "%s%s", prefix, words);
+    if (ERR_GET_LIB(code) == ERR_LIB_USER)
+        (void)snprintf(reason, TLS_REASON_BYTES, "key %s: %s", data, words);
+    else
+        (void)snprintf(reason, TLS_REASON_BYTES, "%s%s", prefix, words);
     ERR_clear_error();
     return reason;
 }

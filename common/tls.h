@@ -61,7 +61,7 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file);
  *
  * Returns 0, or -1 when a file cannot be read or used, when other users may use
  * the key's file, or when key and certificate don't belong together: see
- * tls_explain.
+ * tls_explain. When the key's file is the cause, tls_explain names it.
  */
 int tls_use_certificate(SSL_CTX *context, const char *chain_file,
                         const char *key_file);

@@ -8,9 +8,9 @@
  *
  * usage: 07-timeouts [-t SECONDS] HOST PORT      (5 seconds unless given)
  *
- * Left out: looking up a name takes a part of the time too, but our deadline
- * cannot interrupt it. And if the first address of HOST never answers, no time
- * is left for the second (lesson 16).
+ * If HOST has several addresses, each one that is left gets an equal part of
+ * the time that is left. Left out: looking up a name takes a part of the time
+ * too, but our deadline cannot interrupt it.
  */
 #define _GNU_SOURCE
 
@@ -160,6 +160,20 @@ static int try_address(const struct addrinfo *where, long long deadline) {
     return fd;
 }
 
+/* Returns the deadline for this address alone. Each address that is left gets
+ * an equal part of the time that is left, so that an address that never answers
+ * does not use up the time of the next. */
+static long long deadline_for(const struct addrinfo *where,
+                              long long deadline) {
+    int addresses = 0;
+    while (where != NULL) {
+        addresses++;
+        where = where->ai_next;
+    }
+    long long start = now();
+    return start + (deadline - start) / addresses;
+}
+
 /* Tries the host's addresses in order. Returns a socket that is connected to
  * the first one that answers, or ends the program if none does. */
 static int connect_to(const char *host, const char *port, long long deadline) {
@@ -171,7 +185,7 @@ static int connect_to(const char *host, const char *port, long long deadline) {
     int fd = -1;
     const struct addrinfo *where = list;
     while (where != NULL && fd < 0) {
-        fd = try_address(where, deadline);
+        fd = try_address(where, deadline_for(where, deadline));
         where = where->ai_next;
     }
     freeaddrinfo(list);

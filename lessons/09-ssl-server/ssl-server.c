@@ -107,15 +107,22 @@ static SSL_CTX *make_context(void) {
     return context;
 }
 
-/* Ends the program unless the key's file is a file that only its owner can
- * use, and the owner is us or root. Whoever else can read it can pretend to be
- * this server. */
+/* OpenSSL opens a folder as if it were an empty file. So we look first. Puts
+ * what the kernel knows about the file into *status. */
+static void require_file(const char *what, const char *file,
+                         struct stat *status) {
+    if (stat(file, status) < 0)
+        err(1, "%s %s", what, file);
+    if (S_ISDIR(status->st_mode))
+        errx(1, "%s %s: it is a folder", what, file);
+}
+
+/* Ends the program unless only the owner of the key's file can use it, and the
+ * owner is us or root. Whoever else can read it can pretend to be this server.
+ */
 static void require_private_file(const char *key_file) {
     struct stat key;
-    if (stat(key_file, &key) < 0)
-        err(1, "key %s", key_file);
-    if (S_ISDIR(key.st_mode))
-        errx(1, "key %s: it is a folder", key_file);
+    require_file("key", key_file, &key);
     if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         errx(1, "key %s: others may use it: its mode is %03o, not 600",
              key_file, key.st_mode & ACCESSPERMS);
@@ -138,7 +145,9 @@ static int refuse_passphrase(char *buffer, int size, int writing,
 /* Gives the context our key and our certificate. */
 static void load_identity(SSL_CTX *context, const char *chain_file,
                           char *key_file) {
+    struct stat chain;
     require_private_file(key_file);
+    require_file("certificate", chain_file, &chain);
     SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     SSL_CTX_set_default_passwd_cb_userdata(context, key_file);
     if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)

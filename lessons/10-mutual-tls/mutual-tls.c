@@ -101,6 +101,8 @@ static void require_private_key(const char *key_file) {
     struct stat key;
     if (stat(key_file, &key) < 0)
         err(1, "key %s", key_file);
+    if (S_ISDIR(key.st_mode))
+        errx(1, "key %s: it is a folder", key_file);
     if (key.st_uid != geteuid() && key.st_uid != 0)
         errx(1, "key %s: it belongs to another user", key_file);
     if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
@@ -375,7 +377,9 @@ static int connect_to(const char *host, const char *port,
     int fd = -1;
     const struct addrinfo *where = list;
     while (where != NULL && fd < 0) {
-        fd = try_address(where, deadline);
+        /* Each address that is left gets an equal part of the time. */
+        struct deadline share = deadline_share(deadline, addr_count(where));
+        fd = try_address(where, share);
         where = where->ai_next;
     }
     freeaddrinfo(list);

@@ -323,7 +323,9 @@ static int connect_to(const char *host, const char *port,
     int fd = -1;
     const struct addrinfo *address = list;
     while (address != NULL && fd < 0) {
-        fd = try_address(address, deadline);
+        /* Each address that is left gets an equal part of the time. */
+        struct deadline share = deadline_share(deadline, addr_count(address));
+        fd = try_address(address, share);
         address = address->ai_next;
     }
     freeaddrinfo(list);

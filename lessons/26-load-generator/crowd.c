@@ -400,7 +400,7 @@ int crowd_is_busy(const struct crowd_client *client) {
 static enum crowd_news lose(struct crowd *crowd, struct crowd_client *client,
                             const char *call, const char *reason) {
     (void)snprintf(crowd->why, sizeof crowd->why, "%s: %s", call, reason);
-    secure_end(client->ssl);
+    secure_end(client->ssl, false);
     client->ssl = NULL;
     (void)close(client->fd); /* this also takes it off epoll's list */
     crowd->alive--;
@@ -527,7 +527,7 @@ static void close_clients(struct crowd *crowd) {
         struct crowd_client *client = &crowd->clients[i];
         int was_connected = client->fd >= 0;
         if (was_connected && client->state != CROWD_LOST) {
-            secure_end(client->ssl);
+            secure_end(client->ssl, true);
             (void)close(client->fd); /* there is nothing left to send */
         }
     }

@@ -91,12 +91,13 @@ ssize_t secure_recv(struct ssl_st *ssl, char *bytes, size_t length) {
     return explain(ssl, result);
 }
 
-/* SSL_shutdown(3) may not be called after an error; OpenSSL knows of that, and
- * then it fails, which does not matter here. */
-void secure_end(struct ssl_st *ssl) {
+void secure_end(struct ssl_st *ssl, bool is_healthy) {
     if (ssl == NULL)
         return;
-    (void)SSL_shutdown(ssl);
+    /* We do not wait for the server's answer. After an error SSL_shutdown must
+     * not be called: SSL_shutdown(3). */
+    if (is_healthy)
+        (void)SSL_shutdown(ssl);
     SSL_free(ssl);
     ERR_clear_error();
 }
@@ -143,7 +144,8 @@ ssize_t secure_recv(struct ssl_st *ssl, char *bytes, size_t length) {
     return -1;
 }
 
-void secure_end(struct ssl_st *ssl) {
+void secure_end(struct ssl_st *ssl, bool is_healthy) {
+    (void)is_healthy;
     (void)ssl;
 }
 

@@ -8,6 +8,7 @@
 
 #include "deadline.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -61,9 +62,10 @@ ssize_t secure_send(struct ssl_st *ssl, const char *bytes, size_t length);
  */
 ssize_t secure_recv(struct ssl_st *ssl, char *bytes, size_t length);
 
-/* Frees a connection. If it is in order, it first tells the server that no more
- * bytes will come. NULL is no connection. */
-void secure_end(struct ssl_st *ssl);
+/* Frees a connection. If it is healthy, which means that no call for it has
+ * failed, the server is first told that no more bytes will come. NULL is no
+ * connection. */
+void secure_end(struct ssl_st *ssl, bool is_healthy);
 
 void secure_close(struct secure *secure);
 

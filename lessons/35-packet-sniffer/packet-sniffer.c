@@ -35,7 +35,8 @@
 #include <unistd.h>
 
 enum {
-    FRAME_BYTES = 65550, /* the largest frame of the loopback has so many */
+    FRAME_BYTES = 65550, /* the largest frame of the loopback has so many,
+                          * unless BIG TCP is switched on: ip-link(8) */
     TAG_BYTES = 4,       /* the tag of a virtual network: IEEE 802.1Q */
     TYPE_AT = 12,        /* where a frame has its Ethernet type, or a tag */
     LARGEST_NUMBER = 65535,
@@ -368,11 +369,9 @@ static void print_time(struct timespec time, struct timespec first) {
 }
 
 /* The filter keeps some frames about which it cannot decide. A damaged packet
- * in which no port can be read may be one of the port, so it is shown. */
+ * is shown if its port could be read. */
 static bool is_wanted(const struct packet *packet, in_port_t port) {
     if (port == 0) /* all ports are wanted */
-        return true;
-    if (packet->flaw != NULL)
         return true;
     return packet->from.port == port || packet->to.port == port;
 }

@@ -20,7 +20,7 @@ report_job() {
                    failed ? "FAIL" : "ok", job, passed - skipped, planned,
                    skipped ? " (" skipped " skipped)" : "", took / 10
             printf "%s", text
-        }' "$file"
+        }' "$file" 2>/dev/null || need_written $?
 }
 
 # has_failed FILE: what bats said in FILE has a failed test, or less than it planned.
@@ -37,7 +37,8 @@ print_tap() {
          /^ok /          { sub(/^ok [0-9]+/, "ok " ++n) }
          /^not ok /      { sub(/^not ok [0-9]+/, "not ok " ++n) }
                          { print }
-         END             { print "1.." n }' "$results"/*.tap
+         END             { print "1.." n }' "$results"/*.tap 2>/dev/null ||
+        need_written $?
 }
 
 # print_junit: the same as the XML that CI systems read.
@@ -54,8 +55,10 @@ print_junit() {
 # summarize: prints the closing line; status 1 if something failed. A file that
 # bats could not run counts as one failure.
 summarize() {
+    local status=0
     ((alone == 0)) ||
         echo "files that failed beside others, and passed alone: $alone"
+    # awk ends with 2 when it cannot write.
     awk '
         FNR == 1        { files++ }
         /^ok .*# skip/  { skipped++; seen++; next }
@@ -67,5 +70,7 @@ summarize() {
             if (seen == 0) failed = failed ? failed : 1
             printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
             exit failed > 0
-        }' "$results"/*.tap
+        }' "$results"/*.tap 2>/dev/null || status=$?
+    ((status <= 1)) || need_written "$status"
+    return "$status"
 }

@@ -21,7 +21,7 @@ fi
 # BUILD, CFLAGS and the rest of make's variables belong to the caller's own make,
 # also when that make runs this script. Only CC is taken over: it says which
 # compiler there is.
-unset CDPATH GLOBIGNORE GREP_OPTIONS
+unset CDPATH FUNCNEST GLOBIGNORE GREP_OPTIONS
 unset BUILD CFLAGS GNUMAKEFLAGS MAKEFILES MAKEFLAGS MAKELEVEL MFLAGS
 
 cd "${script%/*}/.." || exit
@@ -36,13 +36,29 @@ fail() {
     exit "$1"
 }
 
-# print_all COMMAND...: prints what COMMAND prints. If that cannot be written, for
-# example on a full disk, says so and ends the script.
+# If it were closed, bash would report each line that it cannot print, and what is
+# opened next would get its number.
+{ : 3>&1; } 2>/dev/null || fail 1 "standard output is closed"
+
+# print_all COMMAND...: prints what COMMAND prints, when that has ended; the status
+# is that of COMMAND. If it cannot be written, for example on a full disk, says so
+# and ends the script.
 print_all() {
-    local text
-    text=$("$@")
-    printf '%s\n' "$text" 2>/dev/null ||
-        fail 1 "standard output cannot be written"
+    local text status
+    set +e # its status says whether it has failed
+    text=$(set -e && "$@")
+    status=$?
+    set -e
+    [[ -z $text ]] || printf '%s\n' "$text" 2>/dev/null || need_written $?
+    return "$status"
+}
+
+# need_written STATUS: what has printed something ended so. If it could not be
+# written, ends the script: without a word if only the reader has gone (SIGPIPE).
+need_written() {
+    (($1 != 0)) || return 0
+    (($1 != 141)) || exit 141
+    fail 1 "standard output cannot be written"
 }
 
 # fail_usage [MESSAGE]: the script was called wrongly.

@@ -81,6 +81,12 @@ show_answers() {
         print_plain | wrap
 }
 
+# show_prediction LESSON: both.
+show_prediction() {
+    show_questions "$1"
+    show_answers "$1"
+}
+
 # show_exercise LESSON: what it asks for, and where that is written.
 show_exercise() {
     {

@@ -241,8 +241,8 @@ unable to get local issuer certificate"
     local file
     PORT=1
     for file in "$BATS_TEST_TMPDIR/none:No such file or directory" \
-        "/dev/null:no certificate or crl found" \
-        "$certs/good.key:no certificate or crl found"; do
+        "/dev/null:it holds nothing useful in PEM form" \
+        "$certs/good.key:it holds nothing useful in PEM form"; do
         ask -C "${file%:*}"
         expect_result 1 "08-ssl-wrap: trust ${file%:*}: ${file#*:}"
     done

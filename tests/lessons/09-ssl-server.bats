@@ -315,6 +315,37 @@ is $mode, not 600"
     expect_served
 }
 
+# odd_files: files of the wrong kind, in $BATS_TEST_TMPDIR.
+odd_files() {
+    local folder=$BATS_TEST_TMPDIR
+    openssl x509 -in "$certs/good.pem" -outform DER -out "$folder/cert.der"
+    openssl pkey -in "$certs/good.key" -outform DER -out "$folder/key.der"
+    openssl pkey -in "$certs/good.key" -pubout -out "$folder/public"
+    head -c 100 "$certs/good.pem" >"$folder/cut.pem"
+    head -c 100 "$certs/good.key" >"$folder/cut.key"
+    : >"$folder/empty"
+    chmod 600 "$folder"/*
+}
+
+@test "09-ssl-server names the file that is of the wrong kind" {
+    local odd
+    odd_files
+    for odd in cert.der key.der public cut.pem empty; do
+        odd=$BATS_TEST_TMPDIR/$odd
+        try "$program" 0 "$odd" "$certs/good.key"
+        expect_result 1 "09-ssl-server: certificate $odd: it holds nothing \
+useful in PEM form"
+    done
+    for odd in cert.der key.der public cut.key empty; do
+        odd=$BATS_TEST_TMPDIR/$odd
+        try "$program" 0 "$certs/good.pem" "$odd"
+        expect_result 1 "09-ssl-server: key $odd: it holds nothing useful in \
+PEM form"
+    done
+    try "$program" 0 "$certs" "$certs/good.key"
+    expect_result 1 "09-ssl-server: certificate $certs: it is a folder"
+}
+
 @test "09-ssl-server says what is wrong with its files" {
     local key=$BATS_TEST_TMPDIR/key
     openssl pkey -aes128 -passout pass:secret -in "$certs/good.key" -out "$key"
@@ -333,9 +364,11 @@ directory"
     try "$program" 0 "$certs/good.pem" "$certs/none.key"
     expect_result 1 "09-ssl-server: key $certs/none.key: No such file or directory"
     try "$program" 0 "$certs/good.key" "$certs/good.key"
-    expect_result 1 "09-ssl-server: certificate $certs/good.key: no start line"
+    expect_result 1 "09-ssl-server: certificate $certs/good.key: it holds \
+nothing useful in PEM form"
     try "$program" 0 "$certs/good.pem" "$certs/good.pem"
-    expect_result 1 "09-ssl-server: key $certs/good.pem: unsupported"
+    expect_result 1 "09-ssl-server: key $certs/good.pem: it holds nothing \
+useful in PEM form"
     # Whatever level this system has chosen for all.
     try env OPENSSL_CONF=/dev/null "$program" 0 "$certs/small-key.pem" \
         "$certs/small-key.key"

@@ -137,16 +137,50 @@ $done_with_good"
 10-mutual-tls: connect 127.0.0.3:$PORT: Connection refused"
 }
 
+# odd_files: files of the wrong kind, in $BATS_TEST_TMPDIR.
+odd_files() {
+    local folder=$BATS_TEST_TMPDIR
+    openssl x509 -in "$certs/good.pem" -outform DER -out "$folder/cert.der"
+    openssl pkey -in "$certs/good.key" -outform DER -out "$folder/key.der"
+    openssl pkey -in "$certs/good.key" -pubout -out "$folder/public"
+    head -c 100 "$certs/good.pem" >"$folder/cut.pem"
+    head -c 100 "$certs/good.key" >"$folder/cut.key"
+    : >"$folder/empty"
+    chmod 600 "$folder"/*
+}
+
+@test "10-mutual-tls names the file that is of the wrong kind" {
+    local odd useless="it holds nothing useful in PEM form"
+    odd_files
+    for odd in cert.der key.der public cut.pem empty; do
+        odd=$BATS_TEST_TMPDIR/$odd
+        try "$program" serve 0 "$odd" "$certs/good.key" "$certs/root.pem"
+        expect_result 1 "10-mutual-tls: show $odd: $useless"
+        try "$program" serve 0 "$certs/good.pem" "$certs/good.key" "$odd"
+        expect_result 1 "10-mutual-tls: trust $odd: $useless"
+        try "$program" connect 127.0.0.1 1 "$odd"
+        expect_result 1 "10-mutual-tls: trust $odd: $useless"
+    done
+    for odd in cert.der key.der public cut.key empty; do
+        odd=$BATS_TEST_TMPDIR/$odd
+        try "$program" serve 0 "$certs/good.pem" "$odd" "$certs/root.pem"
+        expect_result 1 "10-mutual-tls: show $certs/good.pem: key $odd: $useless"
+    done
+    try "$program" connect 127.0.0.1 1 "$certs"
+    expect_result 1 "10-mutual-tls: trust $certs: Is a directory"
+}
+
 @test "10-mutual-tls says that a key has a passphrase, or that it is a folder" {
     local key=$BATS_TEST_TMPDIR/key
     openssl pkey -aes128 -passout pass:secret -in "$certs/good.key" -out "$key"
     chmod 600 "$key"
     try "$program" serve 0 "$certs/good.pem" "$key" "$certs/root.pem"
-    expect_result 1 "10-mutual-tls: show $certs/good.pem: the key has a passphrase"
+    expect_result 1 "10-mutual-tls: show $certs/good.pem: key $key: it has a \
+passphrase"
     mkdir -m 700 "$BATS_TEST_TMPDIR/folder"
     try "$program" serve 0 "$certs/good.pem" "$BATS_TEST_TMPDIR/folder" \
         "$certs/root.pem"
-    expect_result 1 "10-mutual-tls: show $certs/good.pem: Is a directory"
+    expect_result 1 "10-mutual-tls: key $BATS_TEST_TMPDIR/folder: it is a folder"
 }
 
 @test "10-mutual-tls refuses what is no name, before it sends anything" {

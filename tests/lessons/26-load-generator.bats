@@ -490,6 +490,22 @@ serve_tls() {
 file or directory"
 }
 
+# A record that cannot be decrypted is a fatal error: after one SSL_shutdown(3)
+# must not be called.
+@test "26-load-generator does not shut down TLS after an error" {
+    local -a tls
+    need_tls
+    echo 'extern int puts(const char *);
+int SSL_shutdown(void *ssl) { (void)ssl; return -puts("shut down"); }' |
+        cc -shared -fPIC -o "$BATS_TEST_TMPDIR/shutdown.so" -x c -
+    start_server peer "$BUILD/peers/rude-tls" -n 1 spoilt \
+        build/certs/good.pem build/certs/good.key
+    try env LD_PRELOAD="$BATS_TEST_TMPDIR/shutdown.so" "$program" "${tls[@]}" \
+        -c 1 -d 1 127.0.0.1 "$PORT"
+    expect_status 1
+    run ! grep 'shut down' "$OUT"
+}
+
 @test "26-load-generator counts a client that the server leaves, over TLS" {
     local -a tls
     need_tls

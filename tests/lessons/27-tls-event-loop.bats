@@ -459,7 +459,7 @@ together() {
     chmod 644 "$BATS_TEST_TMPDIR/loose.key"
     try "$server" 0 "$certs/good.pem" "$BATS_TEST_TMPDIR/loose.key"
     expect_result 1 "27-tls-event-loop: $certs/good.pem with \
-$BATS_TEST_TMPDIR/loose.key: other users may use the key's file"
+$BATS_TEST_TMPDIR/loose.key: key $BATS_TEST_TMPDIR/loose.key: other users may use it"
     try "$server" 0 "$certs/good.pem" "$certs/good-rsa.key"
     expect_equal "status" 1 "$status"
     [[ $errors == "27-tls-event-loop: $certs/good.pem with $certs/good-rsa.key: "?* ]]

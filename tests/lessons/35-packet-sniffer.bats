@@ -290,6 +290,80 @@ words() {
         "4 shown; 8 came through the filter, 0 were lost"
 }
 
+# cut_short FRAME...: each frame as it is, and cut after each fourth byte, with
+# the lengths that its headers had.
+cut_short() {
+    local frame length
+    for frame in "$@"; do
+        frame=${frame// /}
+        echo "$frame"
+        for ((length = 14; length < ${#frame} / 2; length += 4)); do
+            echo "${frame::2*length}"
+        done
+    done
+}
+
+# sniff_all ARGUMENT...: what it says of $BATS_TEST_TMPDIR/frames, its times left
+# out. The last frame, which it shows in any case, goes from port 80 to 9999.
+sniff_all() {
+    in_private '
+        sniff "$@"
+        "$inject" <"$BATS_TEST_TMPDIR/frames"
+        until_said 1 ":9999 "
+        quit' - "$@"
+    expect_result 0 ""
+    [[ $(tail -n 1 "$said") == *" 0 were lost" ]]
+    sed -E '1d; $d; s/^-?[0-9]+\.[0-9]{6} //' "$said"
+}
+
+@test "35-packet-sniffer -p agrees with packet_parse about damaged frames" {
+    local hop=0600000000000000 options=3c00000000000000 words
+    local macs="020000000002 020000000001" last="$eth4 4500 0028 0001 $four"
+    {
+        cut_short "$tcp4" "$udp4" "$tcp6" \
+            "$macs 8100000a 0800 4500 0028 0001 $four 03e8 0050 $syn" \
+            "$eth6 60000000 0024 00 $six $options $hop 0050 03e8 $syn"
+        # Every length of the IPv4 header, and of the TCP header.
+        for words in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do
+            echo "$eth4 4${words}00 0028 0001 $four 03e8 0050 $syn"
+            echo "$eth4 4500 0028 0001 $four 03e8 0050 000001f4 00000000 \
+${words}002 ffff 0000 0000"
+        done
+        # An IPv4 header longer than the frame, and one of another version.
+        echo "$eth4 4f00 0028 0001 $four"
+        echo "$eth4 6500 0028 0001 $four 03e8 0050 $syn"
+        # An extension header that says it goes beyond the packet.
+        echo "$eth6 60000000 001c 00 $six 06ff000000000000 03e8 0050 $syn"
+        # Ports of others, in damaged headers.
+        echo "$eth4 4500 0028 0001 $four 03e8 0051 000001f4 00000000 4002"
+        echo "$last 0050 270f $syn"
+    } >"$BATS_TEST_TMPDIR/frames"
+    sniff_all >"$BATS_TEST_TMPDIR/all"
+    grep ':80 ' "$BATS_TEST_TMPDIR/all" >"$BATS_TEST_TMPDIR/wanted"
+    sniff_all -p 80 >"$BATS_TEST_TMPDIR/shown"
+    diff "$BATS_TEST_TMPDIR/wanted" "$BATS_TEST_TMPDIR/shown" >&2
+    # Among them are damaged ones.
+    grep -q 'under 20 bytes' "$BATS_TEST_TMPDIR/shown"
+}
+
+# Too large for the length field of IPv4: BIG TCP.
+@test "35-packet-sniffer shows a frame that is too long for any IP length" {
+    {
+        printf '%s' "$eth4 4500 0000 0001 $four 03e8 0050 $syn"
+        head -c 66000 /dev/zero | od -An -v -tx1 | tr -d ' \n'
+        echo
+    } >"$BATS_TEST_TMPDIR/frame"
+    skip_unless ip
+    in_private '
+        ip link set lo mtu 67000
+        sniff -p 80 -c 1
+        "$inject" <"$BATS_TEST_TMPDIR/frame"
+        wait "$sniffer"'
+    expect_result 0 ""
+    [[ $(sed -n 2p "$said") == *":80 TCP SYN seq 0, 66000 bytes, cut after \
+65496" ]]
+}
+
 @test "35-packet-sniffer -w puts back the tag that the kernel took out" {
     local type
     skip_unless ip

@@ -4,6 +4,7 @@
  *
  *     tell-deadline parse                  SECONDS, from standard input
  *     tell-deadline left MS                of a deadline MS milliseconds away
+ *     tell-deadline share MS PARTS         what is left of one part of it
  *     tell-deadline pause MS
  *     tell-deadline wait MS FD EVENTS      EVENTS of poll(2), as a number
  *     tell-deadline connect MS PORT        on 127.0.0.1
@@ -166,6 +167,10 @@ int main(int argc, char **argv) {
     struct deadline deadline = deadline_after(number(argv[2]));
     if (argc == 3 && strcmp(verb, "left") == 0) {
         printf("%d\n", deadline_left(deadline));
+    } else if (argc == 4 && strcmp(verb, "share") == 0) {
+        struct deadline share =
+            deadline_share(deadline, (size_t)number(argv[3]));
+        printf("%d\n", deadline_left(share));
     } else if (argc == 3 && strcmp(verb, "pause") == 0) {
         deadline_pause(number(argv[2]));
         puts("paused");

@@ -103,7 +103,7 @@ compare_strangers() {
         torture_program "$name" "$(command -v "${name%%-*}")" "$scene"
         done+=("$results/$name")
     done
-    ((total == 0)) || print_table "${done[@]}"
+    ((total == 0)) || print_all print_table "${done[@]}"
 }
 
 torture_lessons() {
@@ -128,5 +128,5 @@ torture_lessons() {
             "${scenes[@]}"
         done+=("$results/$lesson.solution")
     done
-    print_table "${done[@]}"
+    print_all print_table "${done[@]}"
 }

@@ -84,6 +84,17 @@ END
     done
 }
 
+@test "deadline_share is an equal part of the time that is left" {
+    local left parts
+    for parts in 1 2 3 64; do
+        tells 0 share 0 "$parts"
+        tells 0 share -1000 "$parts"
+        left=86400000
+        try "$tell" share "$left" "$parts"
+        ((left / parts >= $(<"$OUT") && left / parts - 5000 < $(<"$OUT")))
+    done
+}
+
 @test "deadline_wait waits until then, whatever signals come" {
     need_faults
     measured 10 25 tells "Connection timed out" wait 100 -1 0

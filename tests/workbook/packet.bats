@@ -248,6 +248,26 @@ every_length() {
 54 an IPv6 length beyond the frame; 98 no flaw"
 }
 
+# What Linux sends to itself with BIG TCP: a length of 0, and for IPv6 perhaps
+# the jumbo payload option (c2) of RFC 2675.
+@test "packet_parse takes all of a frame that is too long for its length field" {
+    local ports4="10.0.0.1:1000 > 10.0.0.2:80 TCP ACK seq 1 ack 1"
+    local ports6="[fd00::1]:1000 > [fd00::2]:80 TCP ACK seq 1 ack 1"
+    says_of "$ports4, 69996 bytes, cut after 0" \
+        "54/70050 $eth4 $(four 0 6) $(tcp 16 1 1)"
+    says_of "$ports4, 65496 bytes, cut after 0" \
+        "54/65550 $eth4 $(four 0 6) $(tcp 16 1 1)"
+    says_of "$ports6, 69976 bytes, cut after 0" \
+        "74/70050 $eth6 $(six 0 6) $(tcp 16 1 1)"
+    says_of "$ports6, 69968 bytes, cut after 0" \
+        "82/70050 $eth6 $(six 0 0) 0600c20400011158 $(tcp 16 1 1)"
+    # A length of 65535 needs no such way out.
+    says_of "$ends4 IP protocol 6: an IPv4 length below its header's" \
+        "54/65549 $eth4 $(four 0 6) $(tcp 16 1 1)"
+    says_of "$ends6 IP protocol 59, 0 bytes" "74/65589 $eth6 $(six 0 59) $(tcp 16)"
+    expect_all
+}
+
 @test "packet_make_relative makes numbers relative, each end's to its own first one" {
     local four six other
     four="$eth4 $(four 40 6)"

@@ -146,3 +146,56 @@ tell_all() {
             "${name##*/}: standard output cannot be written" "$output"
     done
 }
+
+# expect_sentence SENTENCE COMMAND...: status 1, and nothing else on standard error.
+# Standard output is as the caller has it.
+expect_sentence() {
+    local status=0 sentence=$1
+    shift
+    "$@" 2>"$folder/said" </dev/null 3>&- || status=$?
+    expect_equal "status of $*" 1 "$status"
+    expect_equal "what $* says" "$sentence" "$(<"$folder/said")"
+}
+
+@test "a script says that its output is closed, or cannot be written" {
+    local verb script
+    mkdir work
+    cp lessons/01-tcp-client/solution.c work/01-tcp-client.c
+    for verb in '' list 'read 1' 'predict 1' 'find EPIPE' 'find nowhere' \
+        'hint 1' 'solution 1' 'compare 1' 'which 1' 'start 2' 'reset 2' \
+        'check 1' 'check --all' 'run 1' doctor --help; do
+        # shellcheck disable=SC2086 # a verb and its argument
+        expect_sentence "learn: standard output is closed" \
+            scripts/learn $verb >&-
+        script=learn
+        [[ $verb != doctor ]] || script=setup
+        # shellcheck disable=SC2086
+        expect_sentence "$script: standard output cannot be written" \
+            scripts/learn $verb >/dev/full
+    done
+    for script in bench certs setup test torture xray; do
+        expect_sentence "$script: standard output is closed" \
+            "scripts/$script" --help >&-
+        expect_sentence "$script: standard output cannot be written" \
+            "scripts/$script" --help >/dev/full
+    done
+    expect_sentence "xray: standard output cannot be written" \
+        scripts/xray work 1 >/dev/full
+    expect_sentence "test: standard output cannot be written" \
+        scripts/test tests/workbook/number.bats >/dev/full
+    expect_sentence "test: standard output cannot be written" \
+        scripts/test --tap tests/workbook/number.bats >/dev/full
+}
+
+@test "a script says nothing when its reader has gone" {
+    local command
+    for command in list 'read 1' 'predict 1' 'find EPIPE' 'solution 1' doctor; do
+        # shellcheck disable=SC2086 # a verb and its argument
+        scripts/learn $command 2>"$folder/said" 3>&- | head -n 1 >/dev/null
+        expect_equal "what $command says" "" "$(<"$folder/said")"
+    done
+    # What started it ignores SIGPIPE, as a service manager does.
+    (trap '' PIPE && scripts/learn 'list' 2>"$folder/said" 3>&- | :)
+    [[ $(<"$folder/said") == "" ||
+        $(<"$folder/said") == "learn: standard output cannot be written" ]]
+}

@@ -82,7 +82,7 @@ as_client() {
     as_client "$BATS_TEST_TMPDIR/none"
     told "No such file or directory"
     as_client "$certs/good.key"
-    told "no certificate or crl found"
+    told "it holds nothing useful in PEM form"
     as_client "" "$BATS_TEST_TMPDIR/none"
     told "No such file or directory"
 }
@@ -116,9 +116,9 @@ END
     try "$tell" server "$certs/good.pem" "$certs/client.key" "$PORT"
     told "key values mismatch"
     try "$tell" server "$certs/good.pem" "$BATS_TEST_TMPDIR/none" "$PORT"
-    told "No such file or directory"
+    told "key $BATS_TEST_TMPDIR/none: No such file or directory"
     try "$tell" server "$certs/good.key" "$certs/good.key" "$PORT"
-    told "no start line"
+    told "it holds nothing useful in PEM form"
     try "$tell" server "$certs/small-key.pem" "$certs/small-key.key" "$PORT"
     told "ee key too small"
 }
@@ -130,13 +130,13 @@ END
     for mode in 640 620 604 644; do
         chmod "$mode" "$key"
         try "$tell" server "$certs/good.pem" "$key" "$PORT"
-        told "other users may use the key's file"
+        told "key $key: other users may use it"
     done
     if ((EUID == 0)); then # nobody else can give a file away
         chmod 600 "$key"
         chown 65534 "$key"
         try "$tell" server "$certs/good.pem" "$key" "$PORT"
-        told "the key's file belongs to another user"
+        told "key $key: it belongs to another user"
     fi
 }
 
