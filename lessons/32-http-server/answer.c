@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { SMALL_FILE = 32 * 1024 }; /* it leaves together with its head */
 
@@ -122,37 +120,34 @@ static void add_file_head(struct client *client, struct answer *answer,
 }
 
 /* Adds a reply with a file, or with a part of it. A small body follows its head
- * at once, so both leave in one send. Takes the descriptor. */
-static bool add_file(struct client *client, struct answer *answer, int file,
-                     const struct stat *status, const char *path) {
+ * at once, so both leave in one send. */
+static bool add_file(struct client *client, struct answer *answer,
+                     struct file *file) {
     struct reply reply;
-    reply_for_file(&reply, answer->head, status);
-    add_file_head(client, answer, &reply, path);
-    bool has_body = reply.length > 0 && !answer->is_head;
-    if (has_body && reply.length > SMALL_FILE) {
-        client->file = file;
-        client->at = (off_t)reply.first;
-        client->left = reply.length;
+    reply_for_file(&reply, answer->head, &file->status);
+    add_file_head(client, answer, &reply, file->path);
+    if (reply.length == 0 || answer->is_head)
         return true;
-    }
-    bool is_added = true;
-    if (has_body)
-        is_added = send_add_file(&client->server->output, file,
-                                 (off_t)reply.first, (size_t)reply.length);
-    (void)close(file);
-    return is_added;
+    if (reply.length <= SMALL_FILE)
+        return send_add_file(&client->server->output, file, (off_t)reply.first,
+                             (size_t)reply.length);
+    files_share(file);
+    client->file = file;
+    client->at = (off_t)reply.first;
+    client->left = reply.length;
+    return true;
 }
 
 /* ---- A folder, and what else a target leads to ----------------------------
  */
 
 /* Adds a page that lists a folder. */
-static void add_list(struct client *client, struct answer *answer, int folder,
-                     const char *path) {
+static void add_list(struct client *client, struct answer *answer,
+                     const struct file *folder) {
     char title[FILES_PATH_BYTES + 1] = "/";
     size_t length;
-    if (strcmp(path, ".") != 0)
-        (void)snprintf(title, sizeof title, "/%s", path);
+    if (strcmp(folder->path, ".") != 0)
+        (void)snprintf(title, sizeof title, "/%s", folder->path);
     char *page = files_list(folder, title, &length);
     if (page == NULL) {
         warn("a list of %s", title);
@@ -192,19 +187,39 @@ static void add_move(struct client *client, struct answer *answer) {
     answer->fields = ""; /* ours are gone when we return */
 }
 
+/* Opens what has this path. If several requests of one turn ask for the same
+ * file, one after the other, then it is opened once for all of them. */
+static enum files_result find_file(struct server *server, const char *path,
+                                   struct file **file) {
+    struct file *last = server->last_file;
+    if (last != NULL && strcmp(last->path, path) == 0) {
+        files_share(last);
+        *file = last;
+        return FILES_FILE;
+    }
+    enum files_result result = files_open(server->root, path, file);
+    if (result == FILES_FILE) {
+        files_release(last);
+        files_share(*file);
+        server->last_file = *file;
+    }
+    return result;
+}
+
 bool answer_with_target(struct client *client, struct answer *answer,
                         const struct http_text *target) {
     char path[FILES_PATH_BYTES];
-    struct stat status;
-    int fd = -1;
+    struct file *file = NULL;
+    bool is_good = true;
     enum files_result result = files_parse_target(target, path);
     if (result == FILES_FILE)
-        result = files_open(client->server->root, path, &fd, &status);
+        result = find_file(client->server, path, &file);
     switch (result) {
     case FILES_FILE:
-        return add_file(client, answer, fd, &status, path);
+        is_good = add_file(client, answer, file);
+        break;
     case FILES_FOLDER:
-        add_list(client, answer, fd, path);
+        add_list(client, answer, file);
         break;
     case FILES_MOVED:
         add_move(client, answer);
@@ -221,5 +236,6 @@ bool answer_with_target(struct client *client, struct answer *answer,
         answer_with_status(client, answer, 500);
         break;
     }
-    return true;
+    files_release(file);
+    return is_good;
 }

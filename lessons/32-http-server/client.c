@@ -145,7 +145,9 @@ static bool handle_no_bytes(struct client *client, int result) {
     }
 }
 
-/* Lets OpenSSL work on the input: on the handshake, and then on requests. */
+/* Lets OpenSSL work on the input: on the handshake, and then on requests. There
+ * is room for all that it can make of the input, so when the input is used up
+ * after a whole record, we need not ask it again: lesson 27. */
 static void handle_encrypted_input(struct client *client) {
     struct server *server = client->server;
     size_t length = 0;
@@ -155,7 +157,7 @@ static void handle_encrypted_input(struct client *client) {
                           (int)(PLAIN_BYTES - length));
         if (result > 0)
             length += (size_t)result;
-    } while (result > 0 && length < PLAIN_BYTES);
+    } while (result > 0 && wire_has_input(&server->wire));
     if (result <= 0 && !handle_no_bytes(client, result)) {
         close_client(client);
         return;
@@ -277,7 +279,6 @@ void client_admit(struct server *server, int fd,
     client->watcher.fd = fd;
     client->timer.owner = client;
     client->state = IDLE;
-    client->file = -1;
     (void)inet_ntop(AF_INET, &peer->sin_addr, client->address,
                     sizeof client->address);
     server->clients++;

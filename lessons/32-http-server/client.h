@@ -5,6 +5,7 @@
 #ifndef HTTP_SERVER_CLIENT_H
 #define HTTP_SERVER_CLIENT_H
 
+#include "files.h"
 #include "loop.h"
 #include "server.h"
 
@@ -28,14 +29,14 @@ struct client {
     struct loop_watcher watcher;
     struct loop_timer timer;
     enum client_state state;
-    bool closes;      /* after this reply */
-    bool has_ended;   /* by TLS, the client has said that no more will come */
-    int file;         /* whose bytes are still to be sent, or -1 */
-    off_t at;         /* from here on */
-    uint64_t left;    /* so many */
-    uint64_t to_skip; /* so many bytes of a request's body */
-    SSL *ssl;         /* or NULL */
-    char *unread;     /* the beginning of a request, or NULL */
+    bool closes;       /* after this reply */
+    bool has_ended;    /* by TLS, the client has said that no more will come */
+    struct file *file; /* whose bytes are still to be sent, or NULL */
+    off_t at;          /* from here on */
+    uint64_t left;     /* so many */
+    uint64_t to_skip;  /* so many bytes of a request's body */
+    SSL *ssl;          /* or NULL */
+    char *unread;      /* the beginning of a request, or NULL */
     size_t unread_length;
     char *unsent; /* what send did not take, or NULL */
     size_t unsent_length;

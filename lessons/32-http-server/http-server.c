@@ -31,6 +31,7 @@
 #include "addr.h"
 #include "client.h"
 #include "deadline.h"
+#include "files.h"
 #include "listener.h"
 #include "loop.h"
 #include "number.h"
@@ -214,12 +215,16 @@ static void open_door(struct door *door, in_port_t port) {
  */
 
 /* Handles events for so many milliseconds, or until there are some (-1). The
- * lines of the log are written once for all of them. */
+ * lines of the log are written once for all of them. A file that has been
+ * opened for one of them may serve the others, too, but no event that comes
+ * later. */
 static void handle_events(struct server *server, int milliseconds) {
     if (loop_turn(&server->loop, milliseconds) < 0) {
         warn("epoll_wait");
         deadline_pause(PAUSE_MS);
     }
+    files_release(server->last_file);
+    server->last_file = NULL;
     if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");
 }

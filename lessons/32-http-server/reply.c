@@ -49,7 +49,8 @@ static void write_digits(char *text, int number, int digits) {
     }
 }
 
-/* Each reply has such a date, and strftime(3) would take three times as long. */
+/* Each reply has such a date, and strftime(3) would take three times as long.
+ */
 const char *reply_format_date(time_t time, char *text) {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";

@@ -232,7 +232,7 @@ enum request_result request_handle(struct client *client,
     static struct http_head head;
     const struct output *output = &client->server->output;
     const char *flaw;
-    while (!client->closes && client->file < 0 &&
+    while (!client->closes && client->file == NULL &&
            output->length < OUTPUT_FULL) {
         skip_body(client, requests);
         if (client->to_skip == 0)

@@ -3,6 +3,7 @@
 
 #include "send.h"
 
+#include "files.h"
 #include "output.h"
 #include "wire.h"
 
@@ -75,7 +76,7 @@ bool send_output(struct client *client) {
     int flags = 0;
     if (client->ssl != NULL)
         return send_encrypted(client);
-    if (client->file >= 0)
+    if (client->file != NULL)
         flags = MSG_MORE;
     bool is_good = send_bytes(client, output->bytes, output->length, flags);
     output->length = 0;
@@ -107,7 +108,7 @@ static bool send_file(struct client *client) {
     if (length > client->left)
         length = (size_t)client->left;
     ssize_t sent =
-        sendfile(client->watcher.fd, client->file, &client->at, length);
+        sendfile(client->watcher.fd, client->file->fd, &client->at, length);
     if (sent < 0 && send_is_worth_another_try(errno))
         return true;
     if (sent < 0) {
@@ -122,9 +123,10 @@ static bool send_file(struct client *client) {
     return true;
 }
 
-bool send_add_file(struct output *output, int file, off_t at, size_t length) {
+bool send_add_file(struct output *output, const struct file *file, off_t at,
+                   size_t length) {
     output_require(output, length);
-    ssize_t got = pread(file, output->bytes + output->length, length, at);
+    ssize_t got = pread(file->fd, output->bytes + output->length, length, at);
     if (got != (ssize_t)length) {
         warnx("a file became shorter while we sent it");
         return false;
@@ -150,19 +152,18 @@ static bool send_encrypted_file(struct client *client) {
 }
 
 void send_close_file(struct client *client) {
-    if (client->file >= 0)
-        (void)close(client->file);
-    client->file = -1;
+    files_release(client->file);
+    client->file = NULL;
 }
 
 bool send_is_pending(const struct client *client) {
-    return client->unsent != NULL || client->file >= 0;
+    return client->unsent != NULL || client->file != NULL;
 }
 
 bool send_more(struct client *client) {
     if (client->unsent != NULL)
         return send_unsent(client);
-    if (client->file < 0)
+    if (client->file == NULL)
         return true;
     bool is_good;
     if (client->ssl == NULL)
@@ -175,11 +176,11 @@ bool send_more(struct client *client) {
 }
 
 bool send_reply(struct client *client) {
-    if (client->file >= 0 && client->ssl != NULL)
+    if (client->file != NULL && client->ssl != NULL)
         return send_more(client); /* the head leaves together with the file */
     if (!send_output(client))
         return false;
-    if (client->file >= 0 && client->unsent == NULL)
+    if (client->file != NULL && client->unsent == NULL)
         return send_more(client);
     return true;
 }

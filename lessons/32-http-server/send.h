@@ -6,6 +6,8 @@
 #define HTTP_SERVER_SEND_H
 
 #include "client.h"
+#include "files.h"
+#include "output.h"
 
 #include <stdbool.h>
 
@@ -35,6 +37,7 @@ bool send_is_worth_another_try(int error);
 /* Reads a part of a file to the end of the output. If the file has become
  * shorter in the meantime, the reply cannot be right any more: then it returns
  * false, and the connection must end. */
-bool send_add_file(struct output *output, int file, off_t at, size_t length);
+bool send_add_file(struct output *output, const struct file *file, off_t at,
+                   size_t length);
 
 #endif

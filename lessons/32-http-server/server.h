@@ -4,6 +4,7 @@
 #ifndef HTTP_SERVER_SERVER_H
 #define HTTP_SERVER_SERVER_H
 
+#include "files.h"
 #include "log.h"
 #include "loop.h"
 #include "output.h"
@@ -26,6 +27,7 @@ struct server {
     struct loop_timeout write_time; /* for a client that takes nothing */
     struct loop_timeout leave_time; /* for a client that we have told to go */
     int root;                       /* the folder whose files we serve */
+    struct file *last_file;         /* that was opened in this turn, or NULL */
     int clients;
     int writing; /* so many clients have not taken their reply yet */
     struct log log;
