@@ -206,21 +206,10 @@ static enum files_result find_file(struct server *server, const char *path,
     return result;
 }
 
-bool answer_with_target(struct client *client, struct answer *answer,
-                        const struct http_text *target) {
-    char path[FILES_PATH_BYTES];
-    struct file *file = NULL;
-    bool is_good = true;
-    enum files_result result = files_parse_target(target, path);
-    if (result == FILES_FILE)
-        result = find_file(client->server, path, &file);
+/* Says that there is no file, and why. */
+static void add_failure(struct client *client, struct answer *answer,
+                        enum files_result result) {
     switch (result) {
-    case FILES_FILE:
-        is_good = add_file(client, answer, file);
-        break;
-    case FILES_FOLDER:
-        add_list(client, answer, file);
-        break;
     case FILES_MOVED:
         add_move(client, answer);
         break;
@@ -231,11 +220,32 @@ bool answer_with_target(struct client *client, struct answer *answer,
         client->closes = true;
         answer_with_status(client, answer, 400);
         break;
+    case FILES_FILE: /* these two have a file */
+    case FILES_FOLDER:
     case FILES_FAILED:
-        warn("open %s", path);
         answer_with_status(client, answer, 500);
         break;
     }
+}
+
+bool answer_with_target(struct client *client, struct answer *answer,
+                        const struct http_text *target) {
+    char path[FILES_PATH_BYTES];
+    struct file *file = NULL;
+    bool is_good = true;
+    enum files_result result = files_parse_target(target, path);
+    if (result == FILES_FILE)
+        result = find_file(client->server, path, &file);
+    if (result == FILES_FAILED)
+        warn("open %s", path);
+    if (file == NULL) {
+        add_failure(client, answer, result);
+        return true;
+    }
+    if (result == FILES_FILE)
+        is_good = add_file(client, answer, file);
+    else
+        add_list(client, answer, file);
     files_release(file);
     return is_good;
 }

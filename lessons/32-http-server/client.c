@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 enum {
-    HEAD_MS = 10 * 1000,
-    IDLE_MS = 60 * 1000,
-    WRITE_MS = 30 * 1000,
-    LEAVE_MS = 1000,
+    HEAD_MS = 10 * 1000,  /* for a handshake, and for the head of a request */
+    IDLE_MS = 60 * 1000,  /* between two requests */
+    WRITE_MS = 30 * 1000, /* for a client that takes nothing */
+    LEAVE_MS = 1000,      /* for a client that we have told to go */
 };
 
 /* ---- Clients go ------------------------------------------------------------
@@ -48,14 +48,12 @@ static void close_client(struct client *client) {
     server->clients--;
 }
 
-/* Waits for events of the client. Returns false if that failed: then the client
- * is closed. */
-static bool watch(struct client *client, uint32_t events) {
+/* Waits for events of the client. If that fails, the client is closed. */
+static void watch_client(struct client *client, uint32_t events) {
     if (loop_watch(&client->server->loop, &client->watcher, events) == 0)
-        return true;
+        return;
     warn("epoll_ctl");
     close_client(client);
-    return false;
 }
 
 /* ---- What a client does ----------------------------------------------------
@@ -75,7 +73,7 @@ static void begin_leaving(struct client *client) {
     set_state(client, LEAVING);
     (void)shutdown(client->watcher.fd, SHUT_WR);
     loop_start_timer(&client->server->leave_time, &client->timer);
-    (void)watch(client, EPOLLIN);
+    watch_client(client, EPOLLIN);
 }
 
 /* Waits for the next request, or for the rest of one that has begun. The time
@@ -91,7 +89,7 @@ static void wait_for_request(struct client *client) {
         set_state(client, READING);
         loop_start_timer(&server->head_time, &client->timer);
     }
-    (void)watch(client, EPOLLIN);
+    watch_client(client, EPOLLIN);
 }
 
 /* Sets the state that follows from what is left to be sent, and waits for what
@@ -100,7 +98,7 @@ static void choose_state(struct client *client) {
     if (send_is_pending(client)) {
         set_state(client, WRITING);
         loop_start_timer(&client->server->write_time, &client->timer);
-        (void)watch(client, EPOLLOUT);
+        watch_client(client, EPOLLOUT);
     } else if (client->closes || client->has_ended) {
         begin_leaving(client);
     } else {
@@ -295,7 +293,7 @@ void client_admit(struct server *server, int fd,
         loop_start_timer(&server->head_time, &client->timer);
     else
         loop_start_timer(&server->idle_time, &client->timer);
-    (void)watch(client, EPOLLIN);
+    watch_client(client, EPOLLIN);
 }
 
 static void set_timeout(struct server *server, struct loop_timeout *timeout,

@@ -236,16 +236,17 @@ enum files_result files_open(int root, const char *path, struct file **file) {
     enum files_result result = open_path(root, path, &fd, &status);
     if (result != FILES_FILE && result != FILES_FOLDER)
         return result;
-    *file = malloc(sizeof **file + path_bytes);
-    if (*file == NULL) {
+    struct file *opened = malloc(sizeof *opened + path_bytes);
+    if (opened == NULL) {
         (void)close(fd);
         errno = ENOMEM;
         return FILES_FAILED;
     }
-    (*file)->fd = fd;
-    (*file)->users = 1;
-    (*file)->status = status;
-    memcpy((*file)->path, path, path_bytes);
+    opened->fd = fd;
+    opened->users = 1;
+    opened->status = status;
+    memcpy(opened->path, path, path_bytes);
+    *file = opened;
     return result;
 }
 

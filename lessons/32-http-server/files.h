@@ -48,8 +48,8 @@ struct file {
  * they stay inside. In a folder, its index.html is opened, if there is one.
  *
  * With FILES_FILE and FILES_FOLDER, *file has one user: the caller, who gives
- * it to files_release in the end. What is neither a file nor a folder is
- * FILES_NONE.
+ * it to files_release in the end. With all other results, *file stays as it
+ * was. What is neither a file nor a folder is FILES_NONE.
  */
 enum files_result files_open(int root, const char *path, struct file **file);
 

@@ -22,12 +22,12 @@ enum {
 
 struct server {
     struct loop loop;
-    struct loop_timeout head_time;  /* for a handshake and a head */
-    struct loop_timeout idle_time;  /* between two requests */
-    struct loop_timeout write_time; /* for a client that takes nothing */
-    struct loop_timeout leave_time; /* for a client that we have told to go */
-    int root;                       /* the folder whose files we serve */
-    struct file *last_file;         /* that was opened in this turn, or NULL */
+    struct loop_timeout head_time; /* how long these last: client.c */
+    struct loop_timeout idle_time;
+    struct loop_timeout write_time;
+    struct loop_timeout leave_time;
+    int root;               /* the folder whose files we serve */
+    struct file *last_file; /* that was opened in this turn, or NULL */
     int clients;
     int writing; /* so many clients have not taken their reply yet */
     struct log log;
