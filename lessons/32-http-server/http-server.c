@@ -59,9 +59,11 @@ enum {
     MOST_CLIENTS = 1000000,
     DEFAULT_CLIENTS = 10000,
     OUTPUT_BYTES = 512 * 1024, /* more is allocated when it is needed */
-    LOG_BYTES = 64 * 1024,     /* more lines than this are two writes */
-    PAUSE_MS = 20,             /* after an accept that failed */
-    STOP_MS = 1000,            /* for replies that are being sent when we end */
+    /* A line has parts of a head, each byte as four characters at most. */
+    LINE_BYTES = 5 * HEAD_BYTES,
+    LOG_BYTES = 64 * 1024, /* more lines than this are two writes */
+    PAUSE_MS = 20,         /* after an accept that failed */
+    STOP_MS = 1000,        /* for replies that are being sent when we end */
 };
 
 /* Where clients come from. */
@@ -130,6 +132,7 @@ static void prepare(struct server *server) {
         server->unread == NULL)
         err(1, "malloc");
     output_require(&server->output, OUTPUT_BYTES);
+    output_require(&server->log.line, LINE_BYTES);
     if (server->context != NULL && wire_open(&server->wire, OUTPUT_BYTES) < 0)
         err(1, "wire_open");
     if (loop_open(&server->loop, &failed) < 0)

@@ -127,7 +127,11 @@ bool send_add_file(struct output *output, const struct file *file, off_t at,
                    size_t length) {
     output_require(output, length);
     ssize_t got = pread(file->fd, output->bytes + output->length, length, at);
-    if (got != (ssize_t)length) {
+    if (got < 0) {
+        warn("pread");
+        return false;
+    }
+    if ((size_t)got != length) {
         warnx("a file became shorter while we sent it");
         return false;
     }
