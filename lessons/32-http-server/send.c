@@ -37,11 +37,11 @@ static bool store_unsent(struct client *client, const char *bytes,
 }
 
 /* Sends bytes, and stores what the kernel does not take. */
-static bool send_bytes(struct client *client, const char *bytes, size_t length,
-                       int flags) {
+static bool send_bytes(struct client *client, const char *bytes,
+                       size_t length) {
     if (length == 0)
         return true;
-    ssize_t sent = send(client->watcher.fd, bytes, length, flags);
+    ssize_t sent = send(client->watcher.fd, bytes, length, 0);
     if (sent < 0 && !send_is_worth_another_try(errno)) {
         warn("send");
         return false;
@@ -64,21 +64,16 @@ static bool send_encrypted(struct client *client) {
     output->length = 0;
     if (result <= 0)
         return false;
-    bool is_good = send_bytes(client, wire->output, wire->output_length, 0);
+    bool is_good = send_bytes(client, wire->output, wire->output_length);
     wire_empty_output(wire);
     return is_good;
 }
 
-/* If a file follows, the kernel waits for it before it sends the last segment
- * (MSG_MORE). */
 bool send_output(struct client *client) {
     struct output *output = &client->server->output;
-    int flags = 0;
     if (client->ssl != NULL)
         return send_encrypted(client);
-    if (client->file != NULL)
-        flags = MSG_MORE;
-    bool is_good = send_bytes(client, output->bytes, output->length, flags);
+    bool is_good = send_bytes(client, output->bytes, output->length);
     output->length = 0;
     return is_good;
 }

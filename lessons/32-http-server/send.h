@@ -35,8 +35,8 @@ void send_close_file(struct client *client);
 bool send_is_worth_another_try(int error);
 
 /* Reads a part of a file to the end of the output. If the file has become
- * shorter in the meantime, the reply cannot be right any more: then it returns
- * false, and the connection must end. */
+ * shorter in the meantime, or cannot be read, the reply cannot be right any
+ * more: then it returns false, and the connection must end. */
 bool send_add_file(struct output *output, const struct file *file, off_t at,
                    size_t length);
 
