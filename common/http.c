@@ -257,12 +257,25 @@ static enum http_result parse_fields(struct http_head *head, char *bytes,
     }
 }
 
+/* Forgets what is in a head. Its fields need not be cleared, because none of
+ * them is used. */
+static void clear_head(struct http_head *head) {
+    static const struct http_text none;
+    head->length = 0;
+    head->minor = 0;
+    head->method = none;
+    head->target = none;
+    head->status = 0;
+    head->reason = none;
+    head->field_count = 0;
+}
+
 static enum http_result parse_head(struct http_head *head, char *bytes,
                                    size_t length, enum kind kind,
                                    const char **flaw) {
     struct rest rest = {.bytes = bytes, .length = length};
     struct http_text line;
-    memset(head, 0, sizeof *head);
+    clear_head(head);
     enum http_result result = take_line(&rest, &line, flaw);
     if (result != HTTP_WHOLE)
         return result;

@@ -24,13 +24,13 @@
 #include "loop.h"
 #include "number.h"
 #include "tls.h"
+#include "wire.h"
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,17 +48,6 @@ enum {
     PAUSE_MS = 20, /* after a call failed because something had run out */
     QUIET_MS = 20, /* so long no event, and we may end */
     STOP_MS = 1000 /* but after this we end in any case */
-};
-
-/* What OpenSSL has in the place of a socket. There is one for all clients:
- * after the event of one client, nothing in it is needed any more. */
-struct wire {
-    char *input; /* encrypted, from the client */
-    size_t input_length;
-    size_t input_taken; /* so much of it OpenSSL has taken */
-    char *output;       /* encrypted, for the client */
-    size_t output_length;
-    size_t output_room;
 };
 
 enum client_state {
@@ -86,9 +75,11 @@ struct server {
     struct loop_timeout pause;     /* after an accept that failed */
     struct loop_timer pause_timer;
     SSL_CTX *context;
-    BIO_METHOD *wire_method;
+    /* There is one of each of these for all clients: after the event of one
+     * client, nothing in them is needed any more. */
+    char *input; /* encrypted: what one recv returns */
     struct wire wire;
-    char *record; /* what one SSL_read returns */
+    char *record; /* decrypted: what one SSL_read returns */
     struct client *first_client;
     int clients; /* how many are connected */
     int most_clients;
@@ -136,73 +127,6 @@ static void raise_descriptor_limit(void) {
         return;
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
-}
-
-/* OpenSSL calls this when it would read from the socket. */
-static int take_input(BIO *bio, char *bytes, int length) {
-    struct wire *wire = BIO_get_data(bio);
-    size_t count = wire->input_length - wire->input_taken;
-    BIO_clear_retry_flags(bio);
-    if (count == 0) {
-        BIO_set_retry_read(bio); /* no error: more input may come */
-        return -1;
-    }
-    if (count > (size_t)length)
-        count = (size_t)length;
-    memcpy(bytes, wire->input + wire->input_taken, count);
-    wire->input_taken += count;
-    return (int)count;
-}
-
-/* Makes room for more output. Returns 0, or -1 if there is no memory. */
-static int enlarge_output(struct wire *wire, size_t room) {
-    char *larger = realloc(wire->output, room);
-    if (larger == NULL)
-        return -1;
-    wire->output = larger;
-    wire->output_room = room;
-    return 0;
-}
-
-/* OpenSSL calls this when it would write to the socket. It never has to wait:
- * what one client causes with INPUT_BYTES has room in memory. */
-static int add_output(BIO *bio, const char *bytes, int length) {
-    struct wire *wire = BIO_get_data(bio);
-    size_t needed = wire->output_length + (size_t)length;
-    BIO_clear_retry_flags(bio);
-    if (needed > wire->output_room) {
-        /* Twice as much as is needed now, because more will follow. */
-        if (enlarge_output(wire, 2 * needed) < 0)
-            return -1;
-    }
-    memcpy(wire->output + wire->output_length, bytes, (size_t)length);
-    wire->output_length = needed;
-    return length;
-}
-
-/* OpenSSL calls this for anything else. After the handshake it wants a flush:
- * 1 says that it was done. 0 is the answer to what a wire does not have.
- * Its type is given: BIO_meth_new(3). */
-static long control_wire(BIO *bio, int command, long number, void *pointer) {
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    if (command == BIO_CTRL_FLUSH)
-        return 1;
-    return 0;
-}
-
-/* Makes a new kind of BIO: those that read and write a wire. */
-static BIO_METHOD *make_wire_method(void) {
-    int type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
-    BIO_METHOD *method = BIO_meth_new(type, "wire");
-    if (method == NULL)
-        errx(1, "BIO_meth_new: out of memory");
-    /* These only put a pointer into the method. */
-    (void)BIO_meth_set_read(method, take_input);
-    (void)BIO_meth_set_write(method, add_output);
-    (void)BIO_meth_set_ctrl(method, control_wire);
-    return method;
 }
 
 /* Makes what all connections share. The module of lesson 08 has set what a
@@ -420,7 +344,6 @@ static void handle_no_bytes(struct client *client, int result) {
  * up for a record that OpenSSL has taken already. When the input is empty after
  * a whole record, OpenSSL has nothing more, so we need not ask it. */
 static void echo_records(struct client *client) {
-    const struct wire *wire = &client->server->wire;
     char *record = client->server->record;
     do {
         int length = SSL_read(client->ssl, record, RECORD_BYTES);
@@ -432,13 +355,13 @@ static void echo_records(struct client *client) {
             fail_client(client, "SSL_write");
             return;
         }
-    } while (wire->input_taken < wire->input_length);
+    } while (wire_has_input(&client->server->wire));
 }
 
 /* Receives once, lets OpenSSL work on that, and sends once. */
 static void receive_and_reply(struct client *client) {
-    struct wire *wire = &client->server->wire;
-    ssize_t received = recv(client->watcher.fd, wire->input, INPUT_BYTES, 0);
+    struct server *server = client->server;
+    ssize_t received = recv(client->watcher.fd, server->input, INPUT_BYTES, 0);
     if (received < 0 && is_worth_another_try(errno))
         return;
     if (received < 0) {
@@ -450,12 +373,10 @@ static void receive_and_reply(struct client *client) {
         close_client(client);
         return;
     }
-    wire->input_length = (size_t)received;
-    wire->input_taken = 0;
-    wire->output_length = 0;
+    wire_start(&server->wire, server->input, (size_t)received);
     if (client->state == SHAKING_HANDS)
         shake_hands(client);
-    if (client->state == TALKING && wire->input_taken < wire->input_length)
+    if (client->state == TALKING && wire_has_input(&server->wire))
         echo_records(client);
     send_output(client);
 }
@@ -480,21 +401,6 @@ static void close_slow_client(void *owner) {
     close_client(client);
 }
 
-/* Makes a connection of OpenSSL's over the wire. Returns NULL if that fails. */
-static SSL *make_ssl(struct server *server) {
-    SSL *ssl = SSL_new(server->context);
-    BIO *bio = BIO_new(server->wire_method);
-    if (ssl == NULL || bio == NULL) {
-        SSL_free(ssl);
-        BIO_free(bio);
-        return NULL;
-    }
-    BIO_set_data(bio, &server->wire);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(ssl, bio, bio); /* to read and to write; SSL_free frees it */
-    return ssl;
-}
-
 static void admit_client(struct server *server, int fd) {
     struct client *client = calloc(1, sizeof *client);
     if (client == NULL) {
@@ -510,8 +416,8 @@ static void admit_client(struct server *server, int fd) {
     client->state = SHAKING_HANDS;
     add_to_list(client);
     loop_start_timer(&server->handshake, &client->timer);
-    client->ssl = make_ssl(server);
-    if (client->ssl == NULL) {
+    client->ssl = SSL_new(server->context);
+    if (client->ssl == NULL || wire_attach(&server->wire, client->ssl) < 0) {
         warn_of_failed_call(NULL, "SSL_new");
         close_client(client);
         return;
@@ -572,7 +478,7 @@ static int handle_events(struct server *server, int milliseconds) {
 static void say_goodbye(struct client *client) {
     struct wire *wire = &client->server->wire;
     if (client->state == TALKING && client->unsent == NULL) {
-        wire->output_length = 0;
+        wire_start(wire, NULL, 0);
         (void)SSL_shutdown(client->ssl);
         /* If the client does not take it, there is nothing that we can do. */
         (void)send(client->watcher.fd, wire->output, wire->output_length, 0);
@@ -602,15 +508,14 @@ static void finish(struct server *server) {
 /* Gets all that the server needs before it can listen. */
 static void prepare(struct server *server) {
     const char *failed;
-    server->wire_method = make_wire_method();
-    server->wire.input = malloc(INPUT_BYTES);
-    if (server->wire.input == NULL)
+    server->input = malloc(INPUT_BYTES);
+    if (server->input == NULL)
         err(1, "malloc");
     server->record = malloc(RECORD_BYTES);
     if (server->record == NULL)
         err(1, "malloc");
-    if (enlarge_output(&server->wire, OUTPUT_BYTES) < 0)
-        err(1, "malloc");
+    if (wire_open(&server->wire, OUTPUT_BYTES) < 0)
+        err(1, "wire_open");
     if (loop_open(&server->loop, &failed) < 0)
         err(1, "%s", failed);
     server->handshake.handle = close_slow_client;
@@ -635,9 +540,8 @@ static void start_listening(struct server *server, in_port_t port) {
 static void release(struct server *server) {
     loop_close(&server->loop);
     SSL_CTX_free(server->context);
-    BIO_meth_free(server->wire_method);
-    free(server->wire.input);
-    free(server->wire.output);
+    wire_close(&server->wire);
+    free(server->input);
     free(server->record);
 }
 

@@ -206,8 +206,8 @@ static bool is_folder_path(const char *path) {
     return strcmp(path, ".") == 0 || path[strlen(path) - 1] == '/';
 }
 
-enum files_result files_open(int root, const char *path, int *fd,
-                             struct stat *status) {
+static enum files_result open_path(int root, const char *path, int *fd,
+                                   struct stat *status) {
     bool has_folder_path = is_folder_path(path);
     *fd = open_beneath(root, path);
     if (*fd < 0)
@@ -227,6 +227,41 @@ enum files_result files_open(int root, const char *path, int *fd,
     if (is_folder)
         return FILES_MOVED;
     return FILES_NONE;
+}
+
+enum files_result files_open(int root, const char *path, struct file **file) {
+    int fd;
+    struct stat status;
+    size_t path_bytes = strlen(path) + 1;
+    enum files_result result = open_path(root, path, &fd, &status);
+    if (result != FILES_FILE && result != FILES_FOLDER)
+        return result;
+    struct file *opened = malloc(sizeof *opened + path_bytes);
+    if (opened == NULL) {
+        (void)close(fd);
+        errno = ENOMEM;
+        return FILES_FAILED;
+    }
+    opened->fd = fd;
+    opened->users = 1;
+    opened->status = status;
+    memcpy(opened->path, path, path_bytes);
+    *file = opened;
+    return result;
+}
+
+void files_share(struct file *file) {
+    file->users++;
+}
+
+void files_release(struct file *file) {
+    if (file == NULL)
+        return;
+    file->users--;
+    if (file->users > 0)
+        return;
+    (void)close(file->fd);
+    free(file);
 }
 
 const char *files_type(const char *path) {
@@ -307,13 +342,10 @@ static void write_page(FILE *page, const char *title, struct dirent **entries,
     fputs("</ul>\n", page);
 }
 
-char *files_list(int fd, const char *title, size_t *length) {
+char *files_list(const struct file *folder, const char *title, size_t *length) {
     struct dirent **entries;
     char *bytes = NULL;
-    int count = scandirat(fd, ".", &entries, is_visible, alphasort);
-    int error = errno;
-    (void)close(fd);
-    errno = error;
+    int count = scandirat(folder->fd, ".", &entries, is_visible, alphasort);
     if (count < 0)
         return NULL;
     FILE *page = open_memstream(&bytes, length);

@@ -34,17 +34,30 @@ enum files_result {
 enum files_result files_parse_target(const struct http_text *target,
                                      char *path);
 
+/* A file or a folder that is open. */
+struct file {
+    int fd;
+    int users;          /* it is closed when there is none left */
+    struct stat status; /* what fstat(2) said when it was opened */
+    char path[];        /* by which it was found */
+};
+
 /*
  * Opens what has this path in the folder root, a descriptor. No path leads out
  * of that folder, whatever stands in it: links are followed only as long as
  * they stay inside. In a folder, its index.html is opened, if there is one.
  *
- * With FILES_FILE and FILES_FOLDER, *fd is a descriptor, which the caller
- * closes, and *status is what fstat(2) says. What is neither a file nor a
- * folder is FILES_NONE.
+ * With FILES_FILE and FILES_FOLDER, *file has one user: the caller, who gives
+ * it to files_release in the end. With all other results, *file stays as it
+ * was. What is neither a file nor a folder is FILES_NONE.
  */
-enum files_result files_open(int root, const char *path, int *fd,
-                             struct stat *status);
+enum files_result files_open(int root, const char *path, struct file **file);
+
+/* The file has one more user, who gives it to files_release in the end. */
+void files_share(struct file *file);
+
+/* The file, or NULL, has one user less. The last one closes it. */
+void files_release(struct file *file);
 
 /* Returns the media type of a file, from the ending of its name, such as
  * "text/html; charset=utf-8". For a folder, it is that of its index. It is a
@@ -52,13 +65,12 @@ enum files_result files_open(int root, const char *path, int *fd,
 const char *files_type(const char *path);
 
 /*
- * Makes a page that lists a folder, which is open as fd, as HTML. title is its
- * path, as people read it. Names that begin with a dot are left out. fd is
- * closed.
+ * Makes a page that lists a folder, as HTML. title is its path, as people read
+ * it. Names that begin with a dot are left out.
  *
  * Returns the page, which the caller frees, and its length in *length. Returns
  * NULL with errno when it cannot be made.
  */
-char *files_list(int fd, const char *title, size_t *length);
+char *files_list(const struct file *folder, const char *title, size_t *length);
 
 #endif

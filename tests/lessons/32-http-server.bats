@@ -735,6 +735,47 @@ holds_at_least() {
     (($(descriptors) >= $1))
 }
 
+@test "32-http-server opens a file anew for what comes later, and closes it" {
+    local i before line
+    make_site
+    serve
+    is_well
+    before=$(descriptors)
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT"
+    for i in {1..20}; do
+        echo "version $i" >"$site/new"
+        mv "$site/new" "$site/changing"
+        printf 'GET /changing HTTP/1.1\r\nHost: a\r\n\r\n' >&7
+        until [[ $line == version* ]]; do
+            read -rt 5 line <&7
+        done
+        expect_equal "the file" "version $i" "$line"
+        line=''
+        get 200 /changing
+        is_body "version $i\n"
+    done
+    until_true holds $((before + 1)) # there is still our connection
+    exec 7>&-
+    until_true holds "$before"
+}
+
+@test "32-http-server opens a file once for requests that come together" {
+    local name calls=$BATS_TEST_TMPDIR/calls
+    skip_unless strace
+    [[ $BUILD != *asan* ]] || skip "no strace under the sanitizers"
+    make_site
+    faulty=(strace -D -qq -e trace=openat2 -o "$calls")
+    serve
+    for name in ten ten ten hello.txt ten; do
+        printf 'GET /%s HTTP/1.1\r\nHost: a\r\n\r\n' "$name"
+    done >"$BATS_TEST_TMPDIR/said"
+    try_with "$BATS_TEST_TMPDIR/said" "$heard" "$talk" "$PORT"
+    expect_equal replies 5 "$(count 'HTTP/1.1 200 OK')"
+    expect_equal "replies with ten" 4 "$(count 0123456789)"
+    expect_equal "what is opened" "ten hello.txt ten" \
+        "$(sed -n 's/^openat2([0-9]*, "\([^"]*\)".*/\1/p' "$calls" | paste -sd ' ')"
+}
+
 @test "32-http-server finishes a reply that is being sent when it is told to end" {
     local signal
     make_site
