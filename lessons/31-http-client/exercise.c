@@ -31,27 +31,34 @@
  *    has the fields Range and If-Range. Without an ETag, or if the part is
  *    empty, it begins anew.
  * 5. It appends the body of a 206 to the part. When the part is as long as the
- *    last number of the Content-Range, it becomes FILE. If the body ends
- *    before that, it was cut, as in requirement 3.
+ *    whole file, it becomes FILE. (The length of the whole file is the number
+ *    behind the slash of the Content-Range.) If the body ends before that, it
+ *    was cut, as in requirement 3.
  * 6. It looks at the Content-Range of a 206. The bytes must begin where the
  *    part ends, and end where the file ends. Otherwise, or without this field,
  *    it is an error with status 1. The part and the ETag stay as they were.
+ *    You need not compare the ETag of a 206, and its body will not be longer
+ *    than its Content-Range says.
  * 7. It begins anew at a 200. The old part is thrown away, and the new ETag is
  *    kept.
- * 8. It takes the part for the whole file at a 416 whose length is that of the
- *    part. The status is 0.
- * 9. It begins anew at any other 416. It asks once more, without Range.
+ * 8. It takes the part for the whole file at a 416 that gives the length of
+ *    the part. This length stands in the Content-Range of the 416, behind the
+ *    slash. The status is 0.
+ * 9. It begins anew at any other 416. It asks once more, without Range. If the
+ *    answer is a 416 again, it is an error, as in 10. The old part may be
+ *    thrown away before the second request, or only at its 200.
  * 10. It keeps the part when the server fails. If there is no reply, or one
- *     with any other status, such as 503 or 404, it says so on standard error,
- *     with status 1. The part and the ETag stay, so the next run goes on
- *     there.
- * 11. It does not keep a weak ETag. If the new reply has a weak one, or none,
- *     and the download is cut, the next run begins anew, without Range.
+ *     that is not HTTP, or one with any other status, such as 503 or 404, it
+ *     says so on standard error, with status 1. The part and the ETag stay, so
+ *     the next run goes on there.
+ * 11. It does not keep a weak ETag. If a 200 has a weak one, or none, and the
+ *     download is cut, the next run begins anew, without Range.
  * 12. It can be cut again and again. Each run goes on where the last one
  *     ended. If a 206 has no ETag, `FILE.etag` stays as it was.
  * 13. It waits at most SECONDS for the server to send something. Then it ends
  *     with status 1, and keeps what has come. Without `-t`, SECONDS is 10.
- *     While bytes come, the whole download may take longer.
+ *     While bytes come, the whole download may take longer. To connect may
+ *     take SECONDS, too.
  * 14. It reports a file that it cannot write, with status 1. The reason is in
  *     words, such as "No such file or directory".
  * 15. It refuses a wrong number of arguments, with status 2. The first line on

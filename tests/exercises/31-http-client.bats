@@ -245,7 +245,7 @@ another file, with another ETag: write that into FILE.etag." \
         -- is_text "$etag\n" "$FILE.etag"
 }
 
-@test "takes the part for the whole file at a 416 whose length is that of the part" {
+@test "takes the part for the whole file at a 416 that gives the length of the part" {
     draw
     serve -c 0
     have "$size"
