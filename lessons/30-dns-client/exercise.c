@@ -29,18 +29,20 @@
  *    name exists if it stands in the file, or if it is the `in-addr.arpa` or
  *    `ip6.arpa` name of an address in the file.
  * 7. It says that there is no such name when the name does not exist. The
- *    status is 3.
+ *    status is 3, and the reply has the question.
  * 8. It refuses a question for another class than IN, or for another type than
- *    the three. The status is 5, and the reply has the question.
+ *    the three. The status is 5, also when the name does not exist, and the
+ *    reply has the question.
  * 9. It refuses another kind of work. When the message has an operation other
  *    than 0, the status is 4, whatever else the message has. The reply may
  *    have the same operation, or 0, and it may leave out the question. (If the
  *    message is a reply, 12 comes first.)
  * 10. It reports a message that it does not understand. When there is not
  *     exactly one question, or the question is cut, or its name has a pointer,
- *     the status is 1. The reply then has the id, and may leave out the
- *     question. In a reply with the status 1, 4 or 5, it does not matter
- *     whether it says that it is authoritative.
+ *     the status is 1. (You need not look at what follows the question.) The
+ *     reply then has the id, and may leave out the question. In a reply with
+ *     the status 1, 4 or 5, it does not matter whether it says that it is
+ *     authoritative.
  * 11. It sets the bit TC when the reply would have more than 512 bytes.
  *     (`dns_write_record` writes each name in full. If you write names as
  *     pointers, more answers fit, which is right, too.) This reply has the

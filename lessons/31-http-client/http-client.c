@@ -15,7 +15,7 @@
  * unless given).
  *
  * With -d, we ask the name server SERVER for addresses, and not getaddrinfo.
- * SERVER is an address, or an address and a port: 127.0.0.1:5353. With -x, we
+ * SERVER is an address, or an address and a port: 127.0.0.1:5300. With -x, we
  * connect through PROXY, which is HOST:PORT and speaks SOCKS 5. The proxy looks
  * up the name.
  *

@@ -42,7 +42,7 @@ need_settings() {
 
 # in_private SETTINGS SCRIPT ARGUMENT...: runs the script by bash there. In it,
 # `serve COMMAND...` starts a server, and `ask ARGUMENT...` our client with port
-# 5353.
+# 5300.
 in_private() {
     need_settings "$1"
     local script=$2
@@ -63,7 +63,7 @@ in_private() {
             read -r line <&4
         }
         ask() {
-            "$build/30-dns-client" -p 5353 "$@"
+            "$build/30-dns-client" -p 5300 "$@"
         }
         '"$script" - "$BUILD" "$BATS_TEST_TMPDIR" "$@"
 }
@@ -309,8 +309,8 @@ web.example. 60 IN A 192.0.2.7\n"
         # shellcheck disable=SC2016 # for the other shell
         measured 100 180 timed_in_private \
             'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' \
-            'serve "$build/peers/rude-dns" "$1" 5353; ask www.example' "$face"
-        expect_result 1 "30-dns-client: 127.0.0.1:5353: no answer in time
+            'serve "$build/peers/rude-dns" "$1" 5300; ask www.example' "$face"
+        expect_result 1 "30-dns-client: 127.0.0.1:5300: no answer in time
 $no_server"
     done
 }
@@ -328,28 +328,28 @@ $no_server"
 
 @test "30-dns-client asks the servers of resolv.conf, one after the other" {
     # shellcheck disable=SC2016 # for the other shell
-    local script='serve "$build/peers/zone" "$1" 5353; ask www.example'
+    local script='serve "$build/peers/zone" "$1" 5300; ask www.example'
     in_private '# a comment\n; another\nsearch lan\nnameserver 127.0.0.2
 nameserver\t127.0.0.1  \n' "$script" "$zone"
     expect_result 0 \
-        "30-dns-client: recv from 127.0.0.2:5353: Connection refused"
+        "30-dns-client: recv from 127.0.0.2:5300: Connection refused"
     grep -qx "web.example. 300 IN A 192.0.2.8" "$OUT"
     # The fourth one is not asked. Each of the others is asked twice.
     in_private 'nameserver 127.0.0.2\nnameserver ::1\nnameserver 127.0.0.3
 nameserver 127.0.0.1\n' "$script" "$zone"
     expect_result 1 \
-        "30-dns-client: recv from 127.0.0.2:5353: Connection refused
-30-dns-client: recv from [::1]:5353: Connection refused
-30-dns-client: recv from 127.0.0.3:5353: Connection refused
-30-dns-client: recv from 127.0.0.2:5353: Connection refused
-30-dns-client: recv from [::1]:5353: Connection refused
-30-dns-client: recv from 127.0.0.3:5353: Connection refused
+        "30-dns-client: recv from 127.0.0.2:5300: Connection refused
+30-dns-client: recv from [::1]:5300: Connection refused
+30-dns-client: recv from 127.0.0.3:5300: Connection refused
+30-dns-client: recv from 127.0.0.2:5300: Connection refused
+30-dns-client: recv from [::1]:5300: Connection refused
+30-dns-client: recv from 127.0.0.3:5300: Connection refused
 $no_server"
 }
 
 @test "30-dns-client takes timeout and attempts from resolv.conf" {
     # shellcheck disable=SC2016 # for the other shell
-    local silent='serve "$build/peers/rude-dns" silent 5353; '
+    local silent='serve "$build/peers/rude-dns" silent 5300; '
     in_private 'options rotate attempts:3 ndots:1\n' 'ask www.example'
     expect_equal "lines" 4 "$(wc -l <<<"$errors")"
     in_private 'options attempts:99\n' 'ask www.example'
@@ -359,11 +359,11 @@ $no_server"
     expect_equal "lines, with numbers that are none" 3 "$(wc -l <<<"$errors")"
     measured 200 280 timed_in_private \
         'options attempts:1\noptions timeout:2\n' "$silent ask www.example"
-    expect_result 1 "30-dns-client: 127.0.0.1:5353: no answer in time
+    expect_result 1 "30-dns-client: 127.0.0.1:5300: no answer in time
 $no_server"
     # How long it would wait is seen in its call of poll.
     # shellcheck disable=SC2016 # for the other shell
-    local look='"$build/36-xray" -l -t 1 -c "$build/30-dns-client" -p 5353 a'
+    local look='"$build/36-xray" -l -t 1 -c "$build/30-dns-client" -p 5300 a'
     in_private 'options timeout:60\n' "$silent $look"
     grep -qE "POLLIN\], (30000|29[0-9]{3}) ms\)" "$OUT"
     in_private 'options timeout:0\n' "$silent $look"
@@ -372,7 +372,7 @@ $no_server"
 
 @test "30-dns-client asks this machine if resolv.conf has no server" {
     # shellcheck disable=SC2016 # for the other shell
-    local script='serve "$build/peers/zone" "$1" 5353; ask -t MX example'
+    local script='serve "$build/peers/zone" "$1" 5300; ask -t MX example'
     local text long
     printf -v long 'x%.0s' {1..5000}
     for text in "" "\n \n" "nameserver\n" "#nameserver 127.0.0.9\n" \
