@@ -7,9 +7,9 @@
  * the meantime.
  *
  * It is called as `31-http-client [-t SECONDS] HOST PORT PATH FILE`, and
- * speaks HTTP without TLS. It writes the bytes that come into `FILE.part`.
- * When the download is whole, `FILE.part` becomes `FILE`. If the download is
- * cut, `FILE.part` stays for the next run.
+ * speaks HTTP without TLS. Each byte of the body that comes is written to
+ * `FILE.part`. When the download is whole, `FILE.part` becomes `FILE`. If the
+ * download is cut, `FILE.part` stays for the next run.
  *
  * A field in the reply, the ETag, tells whether the file on the server is
  * still the same. It looks like this: `ETag: "a7c3"`. The server changes the
@@ -36,29 +36,30 @@
  *    was cut, as in requirement 3.
  * 6. It looks at the Content-Range of a 206. The bytes must begin where the
  *    part ends, and end where the file ends. Otherwise, or without this field,
- *    it is an error with status 1. The part and the ETag stay as they were.
- *    You need not compare the ETag of a 206, and its body will not be longer
- *    than its Content-Range says.
+ *    it is an error with status 1. The part and the ETag stay as they were. A
+ *    206 to a request without Range is an error, as in 10. You need not
+ *    compare the ETag of a 206, and its body will not be longer than its
+ *    Content-Range says.
  * 7. It begins anew at a 200. The old part is thrown away, and the new ETag is
  *    kept.
- * 8. It takes the part for the whole file at a 416 that gives the length of
- *    the part. This length stands in the Content-Range of the 416, behind the
- *    slash. The status is 0.
+ * 8. It makes the part the whole file if a 416 says that the file is exactly
+ *    as long. The 416 says how long the file is in its Content-Range, behind
+ *    the slash. The status is 0.
  * 9. It begins anew at any other 416. It asks once more, without Range. If the
- *    answer is a 416 again, it is an error, as in 10. The old part may be
- *    thrown away before the second request, or only at its 200.
+ *    answer is a 416 again, it is an error, as in 10. (After the second 416,
+ *    the part may be gone or still there.)
  * 10. It keeps the part when the server fails. If there is no reply, or one
- *     that is not HTTP, or one with any other status, such as 503 or 404, it
- *     says so on standard error, with status 1. The part and the ETag stay, so
- *     the next run goes on there.
+ *     that is not HTTP, or one with any other status, such as 503, 404 or 301,
+ *     it says so on standard error, with status 1. The part and the ETag stay,
+ *     so the next run goes on there.
  * 11. It does not keep a weak ETag. If a 200 has a weak one, or none, and the
  *     download is cut, the next run begins anew, without Range.
  * 12. It can be cut again and again. Each run goes on where the last one
  *     ended. If a 206 has no ETag, `FILE.etag` stays as it was.
  * 13. It waits at most SECONDS for the server to send something. Then it ends
  *     with status 1, and keeps what has come. Without `-t`, SECONDS is 10.
- *     While bytes come, the whole download may take longer. To connect may
- *     take SECONDS, too.
+ *     While bytes come, the whole download may take longer. Connecting has a
+ *     limit of its own, which is also SECONDS.
  * 14. It reports a file that it cannot write, with status 1. The reason is in
  *     words, such as "No such file or directory".
  * 15. It refuses a wrong number of arguments, with status 2. The first line on

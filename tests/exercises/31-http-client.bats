@@ -245,7 +245,7 @@ another file, with another ETag: write that into FILE.etag." \
         -- is_text "$etag\n" "$FILE.etag"
 }
 
-@test "takes the part for the whole file at a 416 that gives the length of the part" {
+@test "makes the part the whole file if a 416 says that the file is exactly as long" {
     draw
     serve -c 0
     have "$size"
