@@ -12,21 +12,24 @@
  * NAME. It sends standard input to the server, and prints what comes from the
  * server. The starter already has everything up to the connected socket, and
  * makes the object of OpenSSL. You write the handshake and the conversation.
- * There is no time limit. Empty OpenSSL's queue of errors before each of its
- * calls (lesson 11), although the check does not test this.
+ * (`SSL_get_fd` returns the descriptor of a connection: lesson 08.) There is
+ * no time limit. Empty OpenSSL's queue of errors before each of its calls
+ * (lesson 11), although the check does not test this.
  *
  * 1. It sends its input, tells the server that the input has ended, and prints
  *    the answer. It tells the server by close_notify. When the server has sent
  *    its own close_notify, the program ends with status 0, also if there is
- *    input left. The input may be empty.
+ *    input left. (It need not send its own close_notify then.) The input may
+ *    be empty.
  * 2. It prints the answer to a line before its input has ended.
  * 3. It prints all that has come, also while nothing is typed. The server may
  *    send first, and it may send whole records, of up to 16384 bytes each.
  * 4. It goes on with the answer when its input has ended.
  * 5. It sends and receives at the same time. The check gives your program 30
  *    megabytes of input. The server sends everything back, and while the
- *    server cannot send, it does not read. The check also lets one `write`
- *    fail with EAGAIN, as if the socket had no room.
+ *    server cannot send, it does not read. OpenSSL calls `write` for the
+ *    socket, and the check also lets one such `write` fail with EAGAIN, as if
+ *    the socket had no room.
  * 6. It prints while the server does not read. In the check, a server sends
  *    all the time and reads nothing, and the input has no end. Your program
  *    still prints.

@@ -35,12 +35,13 @@
  *    `bytes=-5` of an empty file, and for a first byte whose number does not
  *    even fit into 64 bits.
  * 7. It sends the whole file when it does not understand the Range. The status
- *    is 200. Examples are another unit than bytes, a last byte that comes
- *    before the first, such as `bytes=5-2`, `bytes=a-b`, and several ranges,
- *    such as `bytes=0-1,5-6`.
- * 8. It looks at If-Range. If this field has another text than the ETag, byte
- *    for byte, of the file, the whole file is sent, with the status 200. This
- *    is so for a weak ETag and for a date, too.
+ *    is 200. Examples are another unit than bytes, a last byte before the
+ *    first one (`bytes=5-2`), no numbers (`bytes=a-b`), and several ranges
+ *    (`bytes=0-1,5-6`). `bytes=50-20` is not understood either, even if the
+ *    file has only 10 bytes.
+ * 8. It looks at If-Range. If the text of this field is not the ETag of the
+ *    file, byte for byte, the whole file is sent, with the status 200. This is
+ *    so for a weak ETag and for a date, too.
  * 9. It ignores Range in a HEAD request. (HEAD asks for the head of the reply
  *    only.) The reply has the status 200, the length of the whole file, and no
  *    body.

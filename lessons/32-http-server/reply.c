@@ -88,10 +88,11 @@ static bool parse_date(const struct http_text *value, time_t *time) {
     return true;
 }
 
-/* Writes a number in hexadecimal digits. Returns where it ends. */
-static char *write_hex(char *text, uint64_t number) {
+/* Writes a number in hexadecimal digits, at least so many. Returns where it
+ * ends. */
+static char *write_hex(char *text, uint64_t number, int least_digits) {
     int shift = 60;
-    while (shift > 0 && number >> shift == 0)
+    while (shift >= 4 * least_digits && number >> shift == 0)
         shift -= 4;
     while (shift >= 0) {
         *text = "0123456789abcdef"[(number >> shift) & 15];
@@ -102,15 +103,15 @@ static char *write_hex(char *text, uint64_t number) {
 }
 
 /* An ETag changes whenever the file does: it has its time and its size, as in
- * "6a1f-0-400". */
+ * "6b0cb6db-00000000-400". */
 static void make_etag(struct reply *reply, const struct stat *status) {
     char *end = reply->etag;
     *end = '"';
-    end = write_hex(end + 1, (uint64_t)status->st_mtim.tv_sec);
+    end = write_hex(end + 1, (uint64_t)status->st_mtim.tv_sec, 8);
     *end = '-';
-    end = write_hex(end + 1, (uint64_t)status->st_mtim.tv_nsec);
+    end = write_hex(end + 1, (uint64_t)status->st_mtim.tv_nsec, 8);
     *end = '-';
-    end = write_hex(end + 1, (uint64_t)status->st_size);
+    end = write_hex(end + 1, (uint64_t)status->st_size, 1);
     memcpy(end, "\"", sizeof "\"");
 }
 
