@@ -8,7 +8,8 @@ load ../lib/common
 program=$BUILD/15-deprecated-api
 folder=lessons/15-deprecated-api
 source=$folder/deprecated-api.c
-[[ ! -e $BUILD/mutant.c ]] || source=$BUILD/mutant.c # of tests/mutate
+# What tests/mutate has broken is beside the program.
+[[ ! -e $BUILD/source ]] || source=$BUILD/source/deprecated-api.c
 certs=build/certs
 warned="DeprecationWarning: socket_ssl() is deprecated. Use tls_client() instead."
 

@@ -11,7 +11,7 @@ rude=$BUILD/peers/rude
 many=$BUILD/peers/many
 sources=(lessons/23-thread-server/{thread-server,queue}.c)
 # What tests/mutate has broken is beside the program.
-[[ ! -e $BUILD/mutant.c ]] || sources[0]=$BUILD/mutant.c
+[[ ! -e $BUILD/source ]] || sources=("$BUILD"/source/{thread-server,queue}.c)
 
 # serve [OPTION...]: the server on a port of its own, behind faulty, if set.
 serve() {
