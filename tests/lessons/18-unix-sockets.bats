@@ -323,7 +323,7 @@ short_folder() {
 @test "18-unix-sockets refuses a live server of another type" {
     serve
     try "$program" -m serve "$socket"
-    expect_result 1 "18-unix-sockets: bind $socket: the address is in use; \
+    expect_result 1 "18-unix-sockets: bind $socket: Address already in use; \
 connect: Protocol wrong type for socket"
     send -m hello
     expect_result 1 "18-unix-sockets: connect $socket: Protocol wrong type for socket"
