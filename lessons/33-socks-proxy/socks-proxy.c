@@ -733,8 +733,11 @@ static void watch_listener(struct proxy *proxy) {
     bool is_pause = proxy->accept_pause.timeout != NULL;
     if (proxy->threads < THREADS && !is_pause)
         events = EPOLLIN;
-    if (loop_watch(&proxy->loop, &proxy->listener_watcher, events) < 0)
-        err(1, "epoll_ctl");
+    if (loop_watch(&proxy->loop, &proxy->listener_watcher, events) < 0) {
+        /* The kernel has no room for it now. After a pause we try again. */
+        warn("epoll_ctl");
+        loop_start_timer(&proxy->accept_pause_time, &proxy->accept_pause);
+    }
 }
 
 /* What made a call fail may pass. Without the pause, the listener would be
@@ -884,7 +887,8 @@ static void open_proxy(struct proxy *proxy) {
     proxy->listener = listen_on(proxy->options.port);
     proxy->listener_watcher = (struct loop_watcher){
         .handle = handle_listener, .owner = proxy, .fd = proxy->listener};
-    watch_listener(proxy);
+    if (loop_watch(&proxy->loop, &proxy->listener_watcher, EPOLLIN) < 0)
+        err(1, "epoll_ctl");
     if (listener_announce(proxy->listener, &failed) < 0)
         err(1, "%s", failed);
 }

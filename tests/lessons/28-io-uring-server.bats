@@ -260,7 +260,7 @@ serve_with() {
         changes+=(-e "s/ ${change%=*} = [0-9]*/ ${change%=*} = ${change#*=}/")
     done
     program=$BATS_TEST_TMPDIR/other
-    sed "${changes[@]}" lessons/28-io-uring-server/io-uring-server.c \
+    sed "${changes[@]}" "$SOURCE/io-uring-server.c" \
         >"$program.c"
     cc -Icommon -o "$program" "$program.c" common/deadline.c common/number.c
     serve

@@ -14,10 +14,10 @@ rude=$BUILD/peers/rude
 
 # with_limits FILE SED...: the program with other limits, which its source has.
 with_limits() {
-    sed "${@:2}" lessons/33-socks-proxy/socks-proxy.c >"$1.c"
-    ! cmp -s "$1.c" lessons/33-socks-proxy/socks-proxy.c
-    "${CC:-cc}" -std=gnu17 -g -w -Icommon -Ilessons/33-socks-proxy -o "$1" \
-        "$1.c" lessons/33-socks-proxy/network.c \
+    sed "${@:2}" "$SOURCE/socks-proxy.c" >"$1.c"
+    ! cmp -s "$1.c" "$SOURCE/socks-proxy.c"
+    "${CC:-cc}" -std=gnu17 -g -w -Icommon -I"$SOURCE" -o "$1" \
+        "$1.c" "$SOURCE/network.c" \
         common/{addr,deadline,dial,listener,loop,number}.c -lpthread
 }
 
@@ -633,6 +633,18 @@ knock_own() {
     done
 }
 
+@test "33-socks-proxy tries again when its listener cannot be watched" {
+    need_faults
+    # With one thread, no client is accepted during a handshake.
+    with_limits "$BATS_TEST_TMPDIR/narrow" 's/THREADS = 256/THREADS = 1/'
+    proxy=$BATS_TEST_TMPDIR/narrow
+    faulty+=(FAULT_CALL=epoll_ctl FAULT_ERRNO=28 FAULT_AT=5)
+    serve
+    passes
+    passes
+    said "epoll_ctl: No space left on device"
+}
+
 @test "33-socks-proxy tells when a call in a tunnel fails, and closes both ends" {
     local before i
     need_faults
@@ -763,7 +775,7 @@ END
 
 @test "33-socks-proxy has no data race" {
     local races=$BATS_TEST_TMPDIR/33-socks-proxy
-    build_for_races "$races" lessons/33-socks-proxy/{socks-proxy,network}.c \
+    build_for_races "$races" "$SOURCE"/{socks-proxy,network}.c \
         common/{dial,loop}.c
     proxy=$races serve
     through -q -c 20 127.0.0.1 own hello </dev/null
