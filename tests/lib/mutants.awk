@@ -10,10 +10,18 @@ END {
     else
         write()
 }
-function write(    part) {
+# Without its last line, a function may return what it would have returned, by
+# chance. So it ends the program.
+function write(    part, rest) {
     part = substr(text, start, count)
-    printf "%s%s%s", substr(text, 1, start - 1),
-        kind == "delete" ? ";" : "!(" part ")", substr(text, start + count)
+    rest = substr(text, start + count)
+    if (kind == "negate")
+        part = "!(" part ")"
+    else if (part ~ /^return ./ && rest ~ /^\n}\n/)
+        part = "__builtin_trap();"
+    else
+        part = ";"
+    printf "%s%s%s", substr(text, 1, start - 1), part, rest
 }
 function list() {
     n = length(text)
@@ -86,11 +94,13 @@ function step(    word, name) {
         start = 0
     }
 }
-# Whether a test could notice that the statement in front of this text is gone.
-# Without its last line, main returns 0 all the same. A mask of signals that is
-# all zeros is empty already. And what is not freed is for `make sanitize`.
+# Whether a test could notice that this text's first statement is gone. Without
+# its last line, main returns 0 all the same. `(void)name;` does nothing, and a
+# mask of signals that is all zeros is empty. What is not freed is for `make
+# sanitize`.
 function matters(rest) {
-    return rest != "return 0;\n}\n" && rest !~ /^\(void\)sigemptyset\(&action/ &&
+    return rest != "return 0;\n}\n" &&
+        rest !~ /^\(void\)([a-z_]+;|sigemptyset\(&action)/ &&
         rest !~ /^(\(void\))?[A-Za-z_]*free[a-z]*\(/
 }
 function condition(kind, from, to,    part, header) {
