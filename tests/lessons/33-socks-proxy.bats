@@ -358,6 +358,7 @@ name-longest: 05 00 05 04" "$(asks good dribble many-methods request-dribble \
         "long:$(printf '%0250d' 7)"; do
         passes -u "$user"
     done
+    said ""
     for user in ann:two ann: ann:on ann:onee an:one Ann:one bob:two one:ann \
         "" : $'ann:one\nbob' "long:$(printf '%0250d' 8)" "ann:one "; do
         through -q -u "$user" 127.0.0.1 own hello
@@ -631,6 +632,20 @@ knock_own() {
         stop server
         need_faults
     done
+}
+
+@test "33-socks-proxy closes both ends when its reply cannot be sent" {
+    local before
+    need_faults
+    faulty+=(FAULT_CALL=send FAULT_ERRNO=104 FAULT_AT=2)
+    serve
+    before=$(descriptors)
+    through -q 127.0.0.1 own hello
+    expect_equal "status" 1 "$status"
+    until_true holds "$before"
+    said "CLIENT: send: Connection reset by peer"
+    expect_lines server "listening on *"
+    passes
 }
 
 @test "33-socks-proxy tries again when its listener cannot be watched" {
