@@ -59,6 +59,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
@@ -613,6 +614,20 @@ int pipe2(int ends[2], int flags) {
             is_own_pipe[ends[i]] = 1;
     }
     return 0;
+}
+
+int prctl(int option, ...) {
+    int (*real)(int, ...);
+    va_list list;
+    unsigned long arguments[4];
+    va_start(list, option);
+    for (int i = 0; i < 4; i++)
+        arguments[i] = va_arg(list, unsigned long);
+    va_end(list);
+    find("prctl", &real);
+    if (fails("prctl"))
+        return -1;
+    return real(option, arguments[0], arguments[1], arguments[2], arguments[3]);
 }
 
 int getifaddrs(struct ifaddrs **list) {
