@@ -183,6 +183,9 @@ static int fails_to(int fd, const char *call, size_t *length) {
         return fails(call);
     long long now = milliseconds_now();
     if (now < next) {
+        /* poll says that there is room, so the program tries again at once. */
+        const struct timespec moment = {.tv_nsec = 1000000};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL);
         errno = EAGAIN;
         return 1;
     }
