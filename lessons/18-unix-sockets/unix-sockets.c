@@ -150,7 +150,7 @@ static _Noreturn void report_in_use(const struct address *own, const char *path,
         errx(1, "bind %s: a server is listening there", path);
     if (errno == ECONNREFUSED)
         errx(1, "bind %s: in use, but no server is listening", path);
-    err(1, "bind %s: the address is in use; connect", path);
+    err(1, "bind %s: Address already in use; connect", path);
 }
 
 /* Returns a listener at this path. Only our own user can connect to it. */

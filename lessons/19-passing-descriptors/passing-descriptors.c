@@ -430,7 +430,6 @@ int main(int argc, char **argv) {
     serve(listener, channel[OF_PARENT], count, workers);
 
     (void)close(listener);
-    (void)close(channel[OF_PARENT]);
     int result = stop_workers(count, workers);
     if (status_of_output() != 0)
         result = 1;

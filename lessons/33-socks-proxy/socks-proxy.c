@@ -607,9 +607,10 @@ static int empty_pipe(struct direction *direction) {
 
 /* Moves bytes on, as far as both sides are ready. When the end has come and all
  * bytes before it have been sent, the other side is told. Returns -1 with
- * errno.
+ * errno and the name of the call that failed.
  */
-static int move_bytes(struct direction *direction) {
+static int move_bytes(struct direction *direction, const char **failed) {
+    *failed = "splice";
     if (!direction->has_ended && !direction->is_pipe_full &&
         fill_pipe(direction) < 0)
         return -1;
@@ -618,6 +619,7 @@ static int move_bytes(struct direction *direction) {
     bool is_empty = direction->in_pipe == 0;
     if (direction->has_ended && is_empty && !direction->is_closed) {
         direction->is_closed = true;
+        *failed = "shutdown";
         return shutdown(direction->to, SHUT_WR);
     }
     return 0;
@@ -635,8 +637,9 @@ static uint32_t events_for(const struct direction *source,
     return events;
 }
 
-static int watch_both(struct tunnel *tunnel) {
+static int watch_both(struct tunnel *tunnel, const char **failed) {
     struct loop *loop = &tunnel->proxy->loop;
+    *failed = "epoll_ctl";
     uint32_t events = events_for(&tunnel->there, &tunnel->back);
     if (loop_watch(loop, &tunnel->client_watcher, events) < 0)
         return -1;
@@ -647,10 +650,12 @@ static int watch_both(struct tunnel *tunnel) {
 /* The loop calls this when one of the two sockets is ready. */
 static void handle_tunnel(void *owner, uint32_t events) {
     struct tunnel *tunnel = owner;
+    const char *failed;
     (void)events; /* we try both directions anyway */
-    if (move_bytes(&tunnel->there) < 0 || move_bytes(&tunnel->back) < 0 ||
-        watch_both(tunnel) < 0) {
-        warn("%s to %s", tunnel->client_name, tunnel->target);
+    if (move_bytes(&tunnel->there, &failed) < 0 ||
+        move_bytes(&tunnel->back, &failed) < 0 ||
+        watch_both(tunnel, &failed) < 0) {
+        warn("%s to %s: %s", tunnel->client_name, tunnel->target, failed);
         abort_tunnel(tunnel);
         return;
     }
@@ -668,8 +673,9 @@ static void handle_idle(void *owner) {
     abort_tunnel(tunnel);
 }
 
-static int open_pipe(struct direction *direction) {
+static int open_pipe(struct direction *direction, const char **failed) {
     int ends[2];
+    *failed = "pipe2";
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -1;
     direction->pipe_out = ends[0];
@@ -708,9 +714,11 @@ static void start_tunnel(struct tunnel *tunnel) {
     if (printf("%s to %s: connected\n", tunnel->client_name, tunnel->target) <
         0)
         warn("standard output");
-    if (open_pipe(&tunnel->there) < 0 || open_pipe(&tunnel->back) < 0 ||
-        watch_both(tunnel) < 0) {
-        warn("%s to %s", tunnel->client_name, tunnel->target);
+    const char *failed;
+    if (open_pipe(&tunnel->there, &failed) < 0 ||
+        open_pipe(&tunnel->back, &failed) < 0 ||
+        watch_both(tunnel, &failed) < 0) {
+        warn("%s to %s: %s", tunnel->client_name, tunnel->target, failed);
         abort_tunnel(tunnel);
         return;
     }
@@ -727,8 +735,11 @@ static void watch_listener(struct proxy *proxy) {
     bool is_pause = proxy->accept_pause.timeout != NULL;
     if (proxy->threads < THREADS && !is_pause)
         events = EPOLLIN;
-    if (loop_watch(&proxy->loop, &proxy->listener_watcher, events) < 0)
-        err(1, "epoll_ctl");
+    if (loop_watch(&proxy->loop, &proxy->listener_watcher, events) < 0) {
+        /* The kernel has no room for it now. After a pause we try again. */
+        warn("epoll_ctl");
+        loop_start_timer(&proxy->accept_pause_time, &proxy->accept_pause);
+    }
 }
 
 /* What made a call fail may pass. Without the pause, the listener would be
@@ -878,7 +889,8 @@ static void open_proxy(struct proxy *proxy) {
     proxy->listener = listen_on(proxy->options.port);
     proxy->listener_watcher = (struct loop_watcher){
         .handle = handle_listener, .owner = proxy, .fd = proxy->listener};
-    watch_listener(proxy);
+    if (loop_watch(&proxy->loop, &proxy->listener_watcher, EPOLLIN) < 0)
+        err(1, "epoll_ctl");
     if (listener_announce(proxy->listener, &failed) < 0)
         err(1, "%s", failed);
 }

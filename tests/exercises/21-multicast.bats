@@ -94,7 +94,7 @@ answer_in_time() {
     shift
     by_hand "$PROGRAM" ask -t 1 "$@"
     runs=0
-    for seconds in 0.1 0.8; do
+    for seconds in 0.06 0.8; do
         runs=$((runs + 1))
         [[ ! -e ${WANTED-} ]] || : >"$WANTED"
         run_answer "$PROGRAM" ask -t "$seconds" "$@"
@@ -240,8 +240,8 @@ that a program on this machine has joined."
     draw_port
     starts_offer answer "$SERVICE"
     # The other side joins this group itself, when it asks there.
-    by_hand "$discover" -d 300 ask "${GROUP%.*}.255" "$PORT" "$NAME"
-    start other "$discover" -d 300 ask "${GROUP%.*}.255" "$PORT" "$NAME"
+    by_hand "$discover" -d 250 ask "${GROUP%.*}.255" "$PORT" "$NAME"
+    start other "$discover" -d 250 ask "${GROUP%.*}.255" "$PORT" "$NAME"
     asks -d 700
     finish other
     says other 'got nothing' || fail "it answered a question in another group" \

@@ -285,8 +285,8 @@ anew when it has taken what you have for it." \
 
 @test "uses no processor when all has been sent back" {
     serves 9
-    start crowd "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
-    by_hand "$many" -c 1 -n 8000000 -b 4096 -w "$PORT"
+    start crowd "$many" -c 1 -n 3000000 -b 4096 -w "$PORT"
+    by_hand "$many" -c 1 -n 3000000 -b 4096 -w "$PORT"
     HAND[1]="time -p ${HAND[1]}"
     soon says crowd 'all is well' ||
         fail "clients wait for their bytes, and none come" --hint "$again_hint"

@@ -7,8 +7,7 @@ load ../lib/common
 
 program=$BUILD/15-deprecated-api
 folder=lessons/15-deprecated-api
-source=$folder/deprecated-api.c
-[[ ! -e $BUILD/mutant.c ]] || source=$BUILD/mutant.c # of tests/mutate
+source=$SOURCE/deprecated-api.c
 certs=build/certs
 warned="DeprecationWarning: socket_ssl() is deprecated. Use tls_client() instead."
 
@@ -507,8 +506,8 @@ callers() {
         '    socket_ssl(-1, NULL, NULL); /* two */' \
         '    for (int i = 0; i < 3; i++) {' "${many[@]}" '    }' '    return 0;' '}'
     # It is not said of itself, but of each that calls it, and of nobody else.
-    gcc -g -Icommon -I"$folder" -o "$here/callers" "$here/callers.c" \
-        "$folder/notes.c" common/addr.c common/deadline.c 2>&1 | grep warning: >"$BATS_TEST_TMPDIR/words"
+    gcc -g -Icommon -I"$SOURCE" -o "$here/callers" "$here/callers.c" \
+        "$SOURCE/notes.c" common/addr.c common/deadline.c 2>&1 | grep warning: >"$BATS_TEST_TMPDIR/words"
     expect_equal "gcc's lines" \
         "$(grep -n 'socket_ssl([^)].*;' "$here/callers.c" | sed 's/:.*//')" \
         "$(sed "s/‘\|’/'/g" "$BATS_TEST_TMPDIR/words" |
@@ -554,8 +553,8 @@ deprecated: use tls_client().*/\1/p")"
     [[ $status == 1 && $errors == "15-deprecated-api: import ssl: "*"tls_use_certificate" ]]
     # And without the headers of OpenSSL it is built, and does the rest.
     sed 's/__has_include(<openssl.ssl.h>)/0/' "$source" >"$here/bare.c"
-    cc -std=c17 -Wall -Wextra -Werror -Icommon -I"$folder" -o "$here/bare" \
-        "$here/bare.c" "$folder/notes.c" common/addr.c common/deadline.c
+    cc -std=c17 -Wall -Wextra -Werror -Icommon -I"$SOURCE" -o "$here/bare" \
+        "$here/bare.c" "$SOURCE/notes.c" common/addr.c common/deadline.c
     try "$here/bare" connect 127.0.0.1 80 "$certs/root.pem"
     expect_result 1 "bare: no socket.ssl for 127.0.0.1: built without OpenSSL's headers"
     try "$here/bare" inet_addr

@@ -103,7 +103,7 @@ past_refusals() {
     grep -v -e '== &race->dial->attempts' -e 'need not wait' \
         common/dial.c >"$patient.c"
     cc -Icommon -o "$patient" "$patient.c" \
-        lessons/16-create-connection/create-connection.c \
+        "$SOURCE/create-connection.c" \
         common/{addr,deadline,number}.c
     try "${named[@]}" "$patient" host "$PORT"
     steps

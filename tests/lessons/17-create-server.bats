@@ -550,6 +550,10 @@ accept_again() {
 1 listen [::]:0
 1 getsockname
 END
+    # EAI_SYSTEM: errno says why.
+    try env LD_PRELOAD="$BUILD/tests/names.so" NAMES=any=::1 \
+        NAMES_ERROR=-11 NAMES_ERRNO=24 "$server" any 0
+    expect_result 1 "17-create-server: any: Too many open files"
 }
 
 @test "17-create-server closes its listener, and says if that fails" {

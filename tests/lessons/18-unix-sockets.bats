@@ -237,7 +237,7 @@ get_from_who_stalls() {
 @test "18-unix-sockets: without the umask, the file is open between bind and chmod" {
     need_faults
     sed -e 's/umask(PRIVATE)/umask(0)/' -e 's/if (listen(fd/(void)chmod(path, 0600);\n    &/' \
-        lessons/18-unix-sockets/unix-sockets.c >"$BATS_TEST_TMPDIR/careless.c"
+        "$SOURCE/unix-sockets.c" >"$BATS_TEST_TMPDIR/careless.c"
     cc -Icommon -o "$BATS_TEST_TMPDIR/careless" "$BATS_TEST_TMPDIR/careless.c" \
         "$BUILD/common.a"
     socket=$BATS_TEST_TMPDIR/socket
@@ -323,7 +323,7 @@ short_folder() {
 @test "18-unix-sockets refuses a live server of another type" {
     serve
     try "$program" -m serve "$socket"
-    expect_result 1 "18-unix-sockets: bind $socket: the address is in use; \
+    expect_result 1 "18-unix-sockets: bind $socket: Address already in use; \
 connect: Protocol wrong type for socket"
     send -m hello
     expect_result 1 "18-unix-sockets: connect $socket: Protocol wrong type for socket"

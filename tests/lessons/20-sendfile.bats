@@ -418,6 +418,22 @@ overwrite() {
     goes_on
 }
 
+@test "20-sendfile says which close has failed at its end" {
+    local at
+    local -a what=(close "close $FILE")
+    has 100
+    for at in 1 2; do
+        need_faults
+        faulty+=(FAULT_CALL=close FAULT_AT="$at" FAULT_ERRNO=5)
+        serve
+        stop server
+        expect_equal "status" 1 "$ended"
+        expect_equal "standard error" \
+            "20-sendfile: ${what[at - 1]}: Input/output error" \
+            "$(errors_of_server)"
+    done
+}
+
 @test "20-sendfile's descriptors are close-on-exec, and few" {
     local fd count=0
     has 20000000

@@ -379,6 +379,23 @@ has_no_listener() {
     [[ $(sockets_of "$server_pid") == 0 ]]
 }
 
+@test "22-fork-server's child ends when its parent has ended just before it asks" {
+    local line=
+    need_faults
+    # The child stops before it asks for a signal at its parent's end.
+    serve_below_shell "${faulty[@]}" FAULT_CALL=prctl FAULT_SIGNAL=19 "$server"
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT"
+    until_true has_children 1
+    until_true is_stopped "${children[0]}"
+    kill -KILL "$server_pid"
+    until_true is_over "$server_pid"
+    kill -CONT "${children[0]}"
+    echo hello >&7
+    read -rt 5 line <&7 || true
+    expect_equal "what came back" "" "$line"
+    until_true is_over "${children[0]}"
+}
+
 @test "22-fork-server's children end when it is killed" {
     serve_below_shell
     stay clients 3

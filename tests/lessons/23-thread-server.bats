@@ -9,9 +9,7 @@ load ../lib/races
 server=$BUILD/23-thread-server
 rude=$BUILD/peers/rude
 many=$BUILD/peers/many
-sources=(lessons/23-thread-server/{thread-server,queue}.c)
-# What tests/mutate has broken is beside the program.
-[[ ! -e $BUILD/mutant.c ]] || sources[0]=$BUILD/mutant.c
+sources=("$SOURCE"/{thread-server,queue}.c)
 
 # serve [OPTION...]: the server on a port of its own, behind faulty, if set.
 serve() {
@@ -446,7 +444,7 @@ blocked() {
 
 @test "23-thread-server is clean under ThreadSanitizer" {
     local option
-    build_for_races "$BATS_TEST_TMPDIR/watched" -Ilessons/23-thread-server \
+    build_for_races "$BATS_TEST_TMPDIR/watched" -I"$SOURCE" \
         "${sources[@]}"
     for option in "" "-t 8"; do
         # shellcheck disable=SC2086 # none or two words
@@ -518,7 +516,7 @@ crowded() {
     # A mutant has no guards.
     [[ $BUILD != build ]] || ((memory >= 20000 && memory <= 30000))
     "${CC:-cc}" -w -pthread -fno-stack-clash-protection -Icommon \
-        -Ilessons/23-thread-server -o "$BATS_TEST_TMPDIR/by-hand" "${sources[@]}" \
+        -I"$SOURCE" -o "$BATS_TEST_TMPDIR/by-hand" "${sources[@]}" \
         common/{addr,deadline,listener,number,stream}.c
     crowded "$BATS_TEST_TMPDIR/by-hand"
     ((size >= 8190000 && size <= 8400000))

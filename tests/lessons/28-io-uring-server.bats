@@ -260,7 +260,7 @@ serve_with() {
         changes+=(-e "s/ ${change%=*} = [0-9]*/ ${change%=*} = ${change#*=}/")
     done
     program=$BATS_TEST_TMPDIR/other
-    sed "${changes[@]}" lessons/28-io-uring-server/io-uring-server.c \
+    sed "${changes[@]}" "$SOURCE/io-uring-server.c" \
         >"$program.c"
     cc -Icommon -o "$program" "$program.c" common/deadline.c common/number.c
     serve
@@ -565,6 +565,42 @@ Operation not permitted"
     expect_equal "status" 1 "$ended"
     said "28-io-uring-server: standard output: Broken pipe
 28-io-uring-server: standard output: Broken pipe"
+}
+
+# serve_within BYTES [OPTION...]: its output may have so many bytes, and no more.
+# What it says on standard error goes through a pipe, which has no such limit.
+serve_within() {
+    # shellcheck disable=SC2016 # for the other bash to expand
+    start_server server bash -c 'trap "" XFSZ &&
+        exec prlimit --fsize="$@" 2> >(exec cat >&2)' - \
+        "$1:" "$server" "${@:2}" 0
+}
+
+# said_at_last LINE...: all that it has said on standard error.
+said_at_last() {
+    until_true says server "${*: -1}" err
+    said "$(printf '%s\n' "$@")"
+}
+
+@test "28-io-uring-server says so when a line of its output is lost" {
+    local bytes lost="28-io-uring-server: standard output: File too large"
+    skip_unless prlimit
+    # Its first line has 29 bytes. At the end come four lines of 28, and a last one.
+    for bytes in 29 57 85 113 141; do
+        serve_within "$bytes"
+        stop server
+        expect_equal "status" 1 "$ended"
+        said_at_last "$lost"
+    done
+    # The line about a client that is refused is lost, and no other.
+    serve_within 29 -m 1
+    exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT"
+    read -r <&6 || true
+    prlimit --pid "$(pid_of server)" --fsize=unlimited:
+    stop server
+    expect_equal "status" 1 "$ended"
+    said_at_last "$lost" \
+        "28-io-uring-server: standard output: not every line could be written"
 }
 
 @test "28-io-uring-server explains itself when asked, and when called wrongly" {

@@ -459,6 +459,12 @@ address mismatch"
     try "$client" -C "$BATS_TEST_TMPDIR/none.pem" "https://127.0.0.1:$PORT/"
     expect_equal status 1 "$status"
     [[ $errors == "31-http-client: SSL_CTX_new 127.0.0.1: "* ]]
+    # This cannot be a name in a certificate.
+    need_faults
+    try "${faulty[@]/faults/names}" NAMES=host~lo=127.0.0.1 "$client" \
+        -C "$certs/root.pem" "https://host~lo:$PORT/"
+    expect_result 1 \
+        "31-http-client: SSL_new host~lo: not a host name or an address"
 }
 
 @test "31-http-client follows from http to https, and never back" {

@@ -57,10 +57,15 @@ count() {
     grep -aoF -- "$1" "$heard" | wc -l
 }
 
+# What a status is called: RFC 9110, section 15.
+declare -A reason=([200]="OK" [206]="Partial Content" [301]="Moved Permanently"
+    [304]="Not Modified" [404]="Not Found" [405]="Method Not Allowed"
+    [412]="Precondition Failed" [416]="Range Not Satisfiable")
+
 # get STATUS [OPTION...] PATH [RANGE]: asks for a path. The head of the reply is
 # in $OUT, the body in $body.
 get() {
-    local wanted=$1
+    local wanted="$1 ${reason[$1]-}"
     local -a options=()
     shift
     while [[ $1 == -* ]]; do
@@ -71,7 +76,7 @@ get() {
     : >"$body"
     try "$range" "${options[@]}" -o "$body" -p "$1" "$PORT" "${@:2}"
     expect_result 0 ""
-    [[ $(head -n 1 "$OUT") == "HTTP/1.1 $wanted "* ]] || {
+    [[ $(head -n 1 "$OUT") == "HTTP/1.1 $wanted"* ]] || {
         echo "$1 gets $(head -n 1 "$OUT")" >&2
         return 1
     }
@@ -180,6 +185,9 @@ said_nothing() {
     get 301 //folder
     has_field 'Location: /folder/'
     get 200 /folder/
+    expect_equal "first lines" '<!DOCTYPE html>
+<meta charset="utf-8">
+<title>/folder/</title>' "$(head -n 3 "$body")"
     grep -qF '<a href="deep/">deep/</a>' "$body"
     grep -qF '<a href="100%25">100%</a>' "$body"
     grep -qF "<a href=\"%3Cb%3E%26%22%27\">&lt;b&gt;&amp;&quot;'</a>" "$body"

@@ -14,10 +14,10 @@ rude=$BUILD/peers/rude
 
 # with_limits FILE SED...: the program with other limits, which its source has.
 with_limits() {
-    sed "${@:2}" lessons/33-socks-proxy/socks-proxy.c >"$1.c"
-    ! cmp -s "$1.c" lessons/33-socks-proxy/socks-proxy.c
-    "${CC:-cc}" -std=gnu17 -g -w -Icommon -Ilessons/33-socks-proxy -o "$1" \
-        "$1.c" lessons/33-socks-proxy/network.c \
+    sed "${@:2}" "$SOURCE/socks-proxy.c" >"$1.c"
+    ! cmp -s "$1.c" "$SOURCE/socks-proxy.c"
+    "${CC:-cc}" -std=gnu17 -g -w -Icommon -I"$SOURCE" -o "$1" \
+        "$1.c" "$SOURCE/network.c" \
         common/{addr,deadline,dial,listener,loop,number}.c -lpthread
 }
 
@@ -358,6 +358,7 @@ name-longest: 05 00 05 04" "$(asks good dribble many-methods request-dribble \
         "long:$(printf '%0250d' 7)"; do
         passes -u "$user"
     done
+    said ""
     for user in ann:two ann: ann:on ann:onee an:one Ann:one bob:two one:ann \
         "" : $'ann:one\nbob' "long:$(printf '%0250d' 8)" "ann:one "; do
         through -q -u "$user" 127.0.0.1 own hello
@@ -618,7 +619,7 @@ knock_own() {
         try "$socks" -q "$PORT" 127.0.0.1 own hello
         expect_equal "status" 1 "$status"
         passes
-        says server "33-socks-proxy: 127.0.0.1:* to *: Too many open files" err
+        says server "33-socks-proxy: 127.0.0.1:* to *: pipe2: Too many open files" err
         stop server
         need_faults
     done
@@ -628,9 +629,36 @@ knock_own() {
         try "$socks" -q "$PORT" 127.0.0.1 own hello
         expect_equal "status" 1 "$status"
         passes
+        says server "33-socks-proxy: 127.0.0.1:* to *: epoll_ctl: No space left on device" err
         stop server
         need_faults
     done
+}
+
+@test "33-socks-proxy closes both ends when its reply cannot be sent" {
+    local before
+    need_faults
+    faulty+=(FAULT_CALL=send FAULT_ERRNO=104 FAULT_AT=2)
+    serve
+    before=$(descriptors)
+    through -q 127.0.0.1 own hello
+    expect_equal "status" 1 "$status"
+    until_true holds "$before"
+    said "CLIENT: send: Connection reset by peer"
+    expect_lines server "listening on *"
+    passes
+}
+
+@test "33-socks-proxy tries again when its listener cannot be watched" {
+    need_faults
+    # With one thread, no client is accepted during a handshake.
+    with_limits "$BATS_TEST_TMPDIR/narrow" 's/THREADS = 256/THREADS = 1/'
+    proxy=$BATS_TEST_TMPDIR/narrow
+    faulty+=(FAULT_CALL=epoll_ctl FAULT_ERRNO=28 FAULT_AT=5)
+    serve
+    passes
+    passes
+    said "epoll_ctl: No space left on device"
 }
 
 @test "33-socks-proxy tells when a call in a tunnel fails, and closes both ends" {
@@ -644,7 +672,7 @@ knock_own() {
         expect_equal "status" 1 "$status"
         until_true says server "*closed*"
         until_true holds "$before"
-        grep -qE '^33-socks-proxy: 127.0.0.1:[0-9]+ to 127.0.0.1 port [0-9]+: Connection reset by peer$' \
+        grep -qE '^33-socks-proxy: 127.0.0.1:[0-9]+ to 127.0.0.1 port [0-9]+: splice: Connection reset by peer$' \
             "$BATS_TEST_TMPDIR/server.err"
         passes
         stop server
@@ -763,7 +791,7 @@ END
 
 @test "33-socks-proxy has no data race" {
     local races=$BATS_TEST_TMPDIR/33-socks-proxy
-    build_for_races "$races" lessons/33-socks-proxy/{socks-proxy,network}.c \
+    build_for_races "$races" "$SOURCE"/{socks-proxy,network}.c \
         common/{dial,loop}.c
     proxy=$races serve
     through -q -c 20 127.0.0.1 own hello </dev/null

@@ -534,6 +534,25 @@ socket 24 127.0.0.1:*: connect 127.0.0.1:*: Too many open files
 END
 }
 
+@test "34-tls-hello waits a tenth of a second after an accept that failed" {
+    need_faults
+    faulty+=(FAULT_CALL=accept4 FAULT_ERRNO=24 FAULT_TIMES=3)
+    measured 30 100 accept_again
+    expect_equal "complaints" 3 \
+        "$(grep -c 'accept: ' "$BATS_TEST_TMPDIR/server.err")"
+}
+
+accept_again() {
+    local start now
+    origin
+    look_at_clock
+    start=$now
+    serve
+    expect_served
+    look_at_clock
+    took=$((now - start))
+}
+
 @test "34-tls-hello makes a call again that was interrupted or fell short" {
     local call
     for call in recv send poll; do
@@ -558,6 +577,11 @@ END
     expect_result 1 "34-tls-hello: standard output: No space left on device"
     run -1 bounded bash -c 'exec "$@" >&-' - "$program" a=b:1 0
     run -1 bounded bash -c 'exec "$@" 2>&-' - "$program" a=b:1 0
+    # Nobody reads even its first line.
+    # shellcheck disable=SC2016 # for the other bash
+    try_with /dev/null - bash -c 'exec > >(exec true) && wait "$!"
+        exec "$@"' - "$program" a=b:1 0
+    expect_result 1 "34-tls-hello: standard output: Broken pipe"
     # shellcheck disable=SC2016 # for the other bash
     start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$program" -p \
         "server.example=127.0.0.1:$ORIGIN" 0

@@ -6,6 +6,10 @@ bats_require_minimum_version 1.5.0
 cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
 BUILD=${BUILD:-build}
 SECONDS_ALLOWED=${SECONDS_ALLOWED:-5}
+# The folder of the lesson's sources. tests/mutate has some of its own.
+SOURCE=${BATS_TEST_FILENAME##*/}
+SOURCE=lessons/${SOURCE%.bats}
+[[ ! -d $BUILD/source ]] || SOURCE=$BUILD/source
 # bats traces each line that runs, to be able to tell where a test failed. That
 # doubles the time of all tests, so it is done on demand: TRACE=1 bats FILE.
 [[ -n ${TRACE-} ]] || set +T
