@@ -72,7 +72,7 @@ struct server {
     struct loop loop;
     struct loop_watcher listener;
     struct loop_timeout handshake; /* how long it may take; leaving, too */
-    struct loop_timeout pause;     /* after an accept that failed */
+    struct loop_timeout pause;     /* after a call for the listener failed */
     struct loop_timer pause_timer;
     SSL_CTX *context;
     /* There is one of each of these for all clients: after the event of one
@@ -181,8 +181,11 @@ static int is_worth_another_try(int error) {
 static void watch_listener(struct server *server) {
     if (server->loop.is_stop_requested)
         return;
-    if (loop_watch(&server->loop, &server->listener, EPOLLIN) < 0)
+    if (loop_watch(&server->loop, &server->listener, EPOLLIN) < 0) {
+        /* The kernel has no room for it now. After a pause we try again. */
         warn("epoll_ctl");
+        loop_start_timer(&server->pause, &server->pause_timer);
+    }
 }
 
 static void free_unsent(struct client *client) {
@@ -432,7 +435,7 @@ static void stop_watching_listener(struct server *server) {
         warn("epoll_ctl");
 }
 
-/* The loop calls this when the pause after a failed accept is over. */
+/* The loop calls this when the pause after a failed call is over. */
 static void end_pause(void *owner) {
     struct server *server = owner;
     if (server->clients < server->most_clients)

@@ -70,7 +70,7 @@ enum {
 struct door {
     struct server *server;
     struct loop_watcher listener;
-    struct loop_timeout pause; /* after an accept that failed */
+    struct loop_timeout pause; /* after a call that failed */
     struct loop_timer pause_timer;
     bool is_pausing;
     int most_clients;
@@ -163,14 +163,24 @@ static int open_listener(in_port_t port) {
     return fd;
 }
 
-/* Waits for clients as long as there are places, and no accept has just failed.
+/* What made a call fail may pass. Without the pause, a call that goes on
+ * failing would use a whole processor. */
+static void begin_pause(struct door *door) {
+    door->is_pausing = true;
+    loop_start_timer(&door->pause, &door->pause_timer);
+}
+
+/* Waits for clients as long as there are places, and no call has just failed.
  */
 static void watch_listener(struct door *door) {
     uint32_t events = EPOLLIN;
     if (door->is_pausing || door->server->clients >= door->most_clients)
         events = 0;
-    if (loop_watch(&door->server->loop, &door->listener, events) < 0)
+    if (loop_watch(&door->server->loop, &door->listener, events) < 0) {
+        /* The kernel has no room for it now. After a pause we try again. */
         warn("epoll_ctl");
+        begin_pause(door);
+    }
 }
 
 /* The loop calls this when the pause is over. */
@@ -192,8 +202,7 @@ static void accept_client(void *owner, uint32_t events) {
         return;
     if (fd < 0) {
         warn("accept");
-        door->is_pausing = true;
-        loop_start_timer(&door->pause, &door->pause_timer);
+        begin_pause(door);
         return;
     }
     client_admit(door->server, fd, &peer);

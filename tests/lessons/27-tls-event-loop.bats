@@ -410,6 +410,18 @@ together() {
     said "27-tls-event-loop: epoll_ctl: No space left on device"
 }
 
+@test "27-tls-event-loop tries again when its listener cannot be watched" {
+    need_faults
+    # The listener, the signals, the client; the client goes, and so does the
+    # listener; and then the listener is watched again.
+    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL=epoll_ctl
+        FAULT_ERRNO=28 FAULT_AT=6)
+    serve -m 1
+    expect_served
+    expect_served
+    said "27-tls-event-loop: epoll_ctl: No space left on device"
+}
+
 @test "27-tls-event-loop outlives what accept may fail with, and does not spin" {
     local errno
     need_faults

@@ -923,6 +923,19 @@ END
 
 # ---- faults ------------------------------------------------------------------
 
+@test "32-http-server tries again when its listener cannot be watched" {
+    need_faults
+    make_site
+    # With one place, the listener is not watched while there is a client.
+    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL=epoll_ctl
+        FAULT_ERRNO=28 FAULT_AT=6)
+    serve -m 1
+    faulty=()
+    get 200 /ten
+    get 200 /ten
+    says server "32-http-server: epoll_ctl: No space left on device" err
+}
+
 @test "32-http-server goes on when a call fails for one client" {
     local call
     need_faults
