@@ -61,7 +61,8 @@
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
  *     A client that does not read, so that we have stopped reading from it, is
- *     silent too, even if it tries to send.
+ *     silent too, even if it tries to send. The time of 1500 clients may be up
+ *     at the same moment.
  * 16. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. You decide whether the
  *     time also begins anew when your server sends something to the client.

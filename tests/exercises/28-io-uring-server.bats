@@ -403,6 +403,32 @@ expect_closed() {
         fail "clients were closed while bytes for them were unsent, and it has \
 $grown KiB of memory more than before them" --hint "Free the bytes that have not \
 been sent, also when you close a client because its time is up."
+    next_run
+    expire_together
+}
+
+# expire_together: the time of more clients is up at the same moment than the
+# submission queue has places for. The server is stopped while they connect, so
+# it accepts all of them at once.
+expire_together() {
+    local count=1500
+    (($(ulimit -Hn) >= 3000 && $(</proc/sys/net/core/somaxconn) > count)) ||
+        return 0
+    serves 0.05
+    kill -s STOP "$server_pid"
+    by_hand "$many -i $count -w $HAND_PORT"
+    start crowd "$many" -i "$count" -w "$PORT"
+    soon says_or_ended crowd "all is well" || true
+    kill -s CONT "$server_pid"
+    soon has_ended crowd || true
+    is_running crowd || { no_sockets_left && return; }
+    fail "the time of $count clients was up at once, and it has not closed all" \
+        --hint "Before each request, look whether the submission queue still has \
+a place. If not, close the other clients after the next io_uring_enter."
+}
+
+has_ended() {
+    ! is_running "$1"
 }
 
 @test "gives a client its time anew when it sends something" {
