@@ -512,7 +512,7 @@ switches() {
     awk '/^voluntary/ { print $2 }' "/proc/$server_pid/status"
 }
 
-@test "does not work more for a request when 2500 clients are silent" {
+@test "does not work more for a message when 2500 clients are silent" {
     local i cost alone
     (($(ulimit -Hn) >= 3000)) || skip "this system allows no 3000 descriptors"
     serves 60
