@@ -18,9 +18,13 @@
  * 9. It refuses another method than CONNECT, with the status 405. This reply
  *    has the field `Allow: CONNECT`. It does not matter what the target is.
  * 10. It refuses a bad request, with the status 400. Examples are a target
- *     without a port, a port that is not a number from 1 to 65535, a line
- *     without a colon, or another version than HTTP/1.
- * 11. It refuses a head of more than 8192 bytes, with the status 431.
+ *     without a port, a port that is not a number from 1 to 65535, a field
+ *     without a colon, or another version than HTTP/1.0 and HTTP/1.1. A
+ *     request without the field Host is good. If two refusals fit, each of
+ *     them is right. (But for another method than CONNECT with a bad target,
+ *     it is the 405 of 9.)
+ * 11. It refuses a head of more than 8192 bytes, with the status 431. The
+ *     empty line counts, and what is behind it does not.
  * 12. It says that a server cannot be reached, with the status 502. This is so
  *     for a name that does not exist, too. For a server that does not answer
  *     in time, the status is 502 or 504.
