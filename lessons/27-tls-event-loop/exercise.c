@@ -13,8 +13,9 @@
  * server. The starter already has everything up to the connected socket, and
  * makes the object of OpenSSL. You write the handshake and the conversation.
  * (`SSL_get_fd` returns the descriptor of a connection: lesson 08.) There is
- * no time limit. Empty OpenSSL's queue of errors before each of its calls
- * (lesson 11), although the check does not test this.
+ * no time limit, and your program may wait until its standard output takes
+ * something. Empty OpenSSL's queue of errors before each of its calls (lesson
+ * 11), although the check does not test this.
  *
  * 1. It sends its input, tells the server that the input has ended, and prints
  *    the answer. It tells the server by close_notify. When the server has sent
@@ -45,8 +46,9 @@
  *    any other server: it sends that server nothing of its input, and prints
  *    nothing on standard output.
  * 10. It reports an end without close_notify as an error. It prints what came
- *     before that end. A reset is such an end. If a send fails because of the
- *     reset, your program need not print what it has not read yet.
+ *     before that end. A reset is such an end, also if a close_notify has come
+ *     before it that your program has not read yet. If a send fails because of
+ *     the reset, your program need not print what it has not read yet.
  * 11. It reports output that cannot be written, and input that cannot be read.
  *     Examples are a full disk, and a folder as standard input.
  * 12. It refuses wrong arguments. If their number is wrong, it prints a line
