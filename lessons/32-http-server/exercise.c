@@ -26,8 +26,9 @@
  * 3. It sends a part up to the end. An example is `bytes=900-`.
  * 4. It sends the last bytes. An example is `bytes=-100`. If the file has
  *    fewer bytes, it sends the whole file. The status is 206.
- * 5. It ends a part at the end of the file. The last byte that is asked for
- *    may lie behind it. This is so for `bytes=900-5000`, and for any number of
+ * 5. It ends a part at the end of the file. The request may ask for bytes
+ *    behind the end of the file. Then the last byte of the part is the last
+ *    one of the file. This is so for `bytes=900-5000`, and for any number of
  *    digits in the place of 5000.
  * 6. It says that there is no such part, with the status 416, when the first
  *    byte is not in the file. In the field Content-Range, an asterisk (`*`)
