@@ -16,11 +16,12 @@
  * 1. It says where it listens. Its first line is `listening on PATH`. The line
  *    is printed at once, also when standard output is a file.
  * 2. It answers a request for its status. The request is the line `status`,
- *    with a newline. It may come in several pieces, and the client need not
- *    end its side. The reply is one line, such as `process 4711 is running,
- *    you are process 4712`, with the server's own process number and the
- *    client's. It sends all of the reply, also when `send` takes only a part
- *    of it. Then it closes the connection, and takes the next client.
+ *    with a newline. It may come in several pieces, or with more bytes behind
+ *    it, and the client need not end its side. The reply is one line, such as
+ *    `process 4711 is running, you are process 4712`, with the server's own
+ *    process number and the client's. It sends all of the reply, also when
+ *    `send` takes only a part of it. Then it closes the connection, and takes
+ *    the next client.
  * 3. It believes the kernel and not the client. Some clients write more behind
  *    the word, as in `status 4713`. So a line that begins with `status` and a
  *    blank is a request for the status too, and what stands behind the blank

@@ -172,7 +172,10 @@ for each try, with the ai_family of its entry. AF_UNSPEC in the hints of \
 getaddrinfo asks for both families."
     somebody
     some 2
-    answer_named "::1+${ADDRESSES%+*}+$mapped+${ADDRESSES#*+}+127.0.0.1"
+    answer_named "::1+${ADDRESSES%+*}+$mapped+${ADDRESSES#*+}+127.0.0.1" \
+        NAMES_LOCAL=1
+    [[ $errors == *::* ]] || hint+=" Do not ask for AI_ADDRCONFIG: where no \
+address of this machine is one of IPv6, but for ::1, it leaves out all of IPv6."
     if [[ $errors == *" ::1:"* || $errors == ::1:* ]]; then
         hint="Write an IPv6 address in brackets, [::1]:80. In ::1:80 nobody \
 can tell which colon separates the port (RFC 3986, section 3.2.2)."

@@ -175,8 +175,9 @@ has started: pthread_once can."
     waits_for_each
 }
 
-# waits_for_each: one of the three bodies takes longer than all the rest. Before
-# it has ended, no thread logs its line.
+# waits_for_each: one of the three bodies takes longer than all the rest, and one
+# of the threads comes only when that body runs. Before it has ended, no thread
+# logs its line.
 waits_for_each() {
     local slow seen
     need_faults

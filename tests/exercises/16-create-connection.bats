@@ -135,6 +135,8 @@ Go on until recv returns 0."
     fetch -d 250 -t 5
     HAND=("printf 'a\\0b\\nc\\nd' >$BUILD/mirror" "${HAND[@]}")
     HAND[-1]+=" | od -c"
+    [[ -s $OUT ]] || hint="There is a NUL before the first newline. strchr stops \
+there, so look for the newline with memchr, which takes a length. $hint"
     expect_end --hint "recv returns 0 when the server has closed: end then."
     expect_output "$file" --hint "$hint"
     expect_status 0 --hint "The server has sent everything: end with status 0."

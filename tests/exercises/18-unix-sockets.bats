@@ -150,6 +150,11 @@ for more: the client waits for your reply. $reply_hint"
     ask $'status\n'
     expect_status_reply --hint "After one client comes the next one: call \
 accept again, in a loop."
+    HAND=("${HAND[0]}")
+    by_hand "$rude" connect "$SOCKET" 7374617475730a6d6f7265 end
+    ask $'status\nmore'
+    expect_status_reply --hint "The newline need not be the last byte that has \
+come: look for it with memchr in all of them. What is behind it does not matter."
     next_run
     [[ $BUILD != *asan* ]] || return 0 # there are no faults
     need_faults

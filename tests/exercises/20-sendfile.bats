@@ -354,6 +354,12 @@ POLLOUT, and call it again."
     expect_fetched "*: *, then Connection reset by peer" --hint "Send the \
 file's bytes by sendfile. When it fails, set SO_LINGER with 0 seconds before \
 you close: lesson 06."
+    next_run
+    need_faults # anew, without those from before
+    faulty+=(FAULT_CALL=sendfile FAULT_ERRNO=4)
+    serves 1000
+    expect_range 0 999 --hint "EINTR only says that a signal came before a byte \
+was sent. Treat it like EAGAIN: wait for POLLOUT, and call sendfile again."
 }
 
 @test "serves the others while fifty clients send nothing" {

@@ -28,7 +28,9 @@
  *                          byte, of which the kernel makes the least it has
  *     FAULT_COUNT=FILE     the file gets a byte for each io_uring_enter
  *     FAULT_NAP=2          the second nanosleep takes 0.1 seconds longer; then
- *                          the program prints "(a nap ends)"
+ *                          the program prints "(a nap ends)". Of the threads
+ *                          that wait at a barrier, one goes on only when the
+ *                          nap has begun
  *     FAULT_CLOCK=60       the time of day is one more minute late each time
  *                          that the program asks for it
  *     FAULT_FAST=20        the clock of deadlines is 20 times as fast, and
@@ -53,6 +55,7 @@
 #include <ifaddrs.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -384,6 +387,8 @@ long syscall(long number, ...) {
     return result;
 }
 
+static _Atomic int nap_has_begun;
+
 int nanosleep(const struct timespec *wanted, struct timespec *left) {
     int (*real)(const struct timespec *, struct timespec *);
     static _Atomic long made;
@@ -392,9 +397,23 @@ int nanosleep(const struct timespec *wanted, struct timespec *left) {
     long number = ++made;
     int result = real(wanted, left);
     if (number == from_environment("FAULT_NAP", 0)) {
+        nap_has_begun = 1;
         (void)real(&more, NULL);
         (void)puts("(a nap ends)");
     }
+    return result;
+}
+
+/* If no nap begins, the late thread goes on after 0.2 seconds. */
+int pthread_barrier_wait(pthread_barrier_t *barrier) {
+    int (*real)(pthread_barrier_t *);
+    const struct timespec step = {.tv_nsec = 1000000};
+    find("pthread_barrier_wait", &real);
+    int result = real(barrier);
+    if (result != PTHREAD_BARRIER_SERIAL_THREAD || getenv("FAULT_NAP") == NULL)
+        return result;
+    for (int i = 0; i < 200 && !nap_has_begun; i++)
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &step, NULL);
     return result;
 }
 

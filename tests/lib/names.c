@@ -5,6 +5,8 @@
  *     NAMES=hal=127.0.0.2+::1   the addresses of this one name, in this order
  *     NAMES_ERROR=-3            getaddrinfo fails with this EAI_ error
  *     NAMES_ERRNO=13            and sets errno to this
+ *     NAMES_LOCAL=1             this machine has no IPv6 address but ::1: with
+ *                               AI_ADDRCONFIG, none of IPv6 is given out
  *     NAMES_LOG=FILE            a line for each list that getaddrinfo has given
  *                               out, and for each that was given back
  *
@@ -76,6 +78,9 @@ static int give_out(struct addrinfo *list, int is_ours,
 
 static int is_wanted(const struct addrinfo *hints, int family, int type,
                      int protocol) {
+    if (family == AF_INET6 && (hints->ai_flags & AI_ADDRCONFIG) &&
+        getenv("NAMES_LOCAL") != NULL)
+        return 0;
     if (hints->ai_family != AF_UNSPEC && hints->ai_family != family)
         return 0;
     if (hints->ai_socktype != 0 && hints->ai_socktype != type)
