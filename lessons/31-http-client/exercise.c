@@ -33,7 +33,8 @@
  * 5. It appends the body of a 206 to the part. When the part is as long as the
  *    whole file, it becomes FILE. (The length of the whole file is the number
  *    behind the slash of the Content-Range.) If the body ends before that, it
- *    was cut, as in requirement 3.
+ *    was cut, as in requirement 3. A chunk that breaks the rules is like a
+ *    cut.
  * 6. It looks at the Content-Range of a 206. The bytes must begin where the
  *    part ends, and end where the file ends. Otherwise, or without this field,
  *    it is an error with status 1. The part and the ETag stay as they were. A
@@ -45,9 +46,9 @@
  * 8. It makes the part the whole file if a 416 says that the file is exactly
  *    as long. The 416 says how long the file is in its Content-Range, behind
  *    the slash. The status is 0.
- * 9. It begins anew at any other 416. It asks once more, without Range. If the
- *    answer is a 416 again, it is an error, as in 10. (After the second 416,
- *    the part may be gone or still there.)
+ * 9. It begins anew at any other 416. It asks once more, without Range. (A 416
+ *    to a request that already had no Range is an error, as in 10.)  (After
+ *    the second 416, the part may be gone or still there.)
  * 10. It keeps the part when the server fails. If there is no reply, or one
  *     that is not HTTP, or one with any other status, such as 503, 404 or 301,
  *     it says so on standard error, with status 1. The part and the ETag stay,

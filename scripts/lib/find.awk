@@ -24,7 +24,7 @@ FNR == NR { pattern[++count] = tolower($0); next }
 FNR == 1 { title = substr($0, 3) }
 /^## / { section = substr($0, 4) }
 /^```/ { code = !code; next }
-section == "Exercise" || /^[#|]/ { next }
+section == "Exercise" || /^#/ { next }
 is_in($0) {
     if (section == "") keep(1, $0)
     else keep(section == "Break it" ? 2 : 3, section ": " $0)
