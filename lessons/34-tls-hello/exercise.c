@@ -11,13 +11,13 @@
  * has sent, from the first one on: TLS records, and perhaps more behind the
  * ClientHello. You may use `common/hello.h`, which reads the message.
  *
- * The fingerprint is made like this. Leave out GREASE. Sort the cipher suites,
- * and write each of them in decimal digits with a hyphen behind it. Then write
- * a comma. Do the same with the types of the extensions, and with the groups.
- * For the suites 4866 and 4865, the extensions 10 and 0, and the group 29, the
- * text is `4865-4866-,0-10-,29-,`. An empty list leaves only its comma:
- * `4865-,,,`. The fingerprint is the first six bytes of its SHA-256, in
- * hexadecimal digits: here `f03f439f94ae`.
+ * The fingerprint is made like this. Leave out GREASE. Sort the cipher suites
+ * as numbers, so that 9 comes before 10. Write each of them in decimal digits
+ * with a hyphen behind it. Then write a comma. Do the same with the types of
+ * the extensions, and with the groups. For the suites 4866 and 4865, the
+ * extensions 10 and 0, and the group 29, the text is `4865-4866-,0-10-,29-,`.
+ * An empty list leaves only its comma: `4865-,,,`. The fingerprint is the
+ * first six bytes of its SHA-256, in hexadecimal digits: here `f03f439f94ae`.
  *
  * 1. It prints a line for each file: the fingerprint, a blank, and the name.
  *    The lines come in the order of the arguments.
@@ -42,7 +42,8 @@
  *    `hello_collect` and `hello_parse` refuse, and it needs no other checks.
  *    (A ClientHello is cut if its end is missing.) For example, they refuse a
  *    length that leads outside of the message, and an extension that comes
- *    twice. An empty file may be reported in any words.
+ *    twice. An empty file may count as cut, or as a file without a
+ *    ClientHello. The words of the reasons are yours.
  * 10. It reports a file that it cannot read, in the same way. The reason is in
  *     words, such as "No such file or directory" or "Is a directory".
  * 11. It reports output that cannot be written, with status 1. The reason is
