@@ -61,9 +61,10 @@
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
  *     A client that does not read, so that we have stopped reading from it, is
- *     silent too, even if it tries to send. The time of 1500 clients may be up
- *     at the same moment. Then the submission queue has no place for all that
- *     you have to ask for.
+ *     silent too, even if it tries to send. So is one that has ended its half
+ *     and does not read. The time of 1500 clients may be up at the same
+ *     moment. Then the submission queue has no place for all that you have to
+ *     ask for.
  * 16. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. You decide whether the
  *     time also begins anew when your server sends something to the client.
@@ -73,7 +74,8 @@
  *     confuse the two. A new client comes just when the time of another is up,
  *     and is served.
  * 19. It sleeps while nothing happens. There is no clock that ticks, neither
- *     without a client nor while a client is silent.
+ *     without a client nor while a client is silent. (One timer that ends
+ *     after its client has left does no harm.)
  * 20. It does not work more for a message when 2500 clients are silent. A
  *     message costs as much as when there are no silent clients.
  * 21. It says so if there is no io_uring, with status 1. The message on

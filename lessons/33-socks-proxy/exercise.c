@@ -15,8 +15,9 @@
  *    told, and may still send.
  * 8. It refuses a target that has another address than ALLOWED, with the
  *    status 403. A name is looked up first: it is the address that counts.
- * 9. It refuses another method than CONNECT, with the status 405. This reply
- *    has the field `Allow: CONNECT`. It does not matter what the target is.
+ * 9. It refuses another method than CONNECT, with the status 405. Large and
+ *    small letters differ: `Connect` is another method. This reply has the
+ *    field `Allow: CONNECT`. It does not matter what the target is.
  * 10. It refuses a bad request, with the status 400. Examples are a target
  *     without a port, a port that is not a number from 1 to 65535, a field
  *     without a colon, or another version than HTTP/1.0 and HTTP/1.1. A

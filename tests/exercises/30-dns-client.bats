@@ -185,7 +185,9 @@ port. If the port is 0, getsockname says which one the kernel has chosen." \
         [[ $PORT != "$first" ]] || return 0
     done
     fail "it was told to listen on port $first, and listens on port $PORT" \
-        --hint "Bind the socket to the port that the command line says."
+        --hint "Bind the socket to the port that the command line says. \
+addr_parse_port returns the number as your machine has it: htons puts its bytes \
+into the order of the network."
 }
 
 @test "answers a question for type A" {

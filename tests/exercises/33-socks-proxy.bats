@@ -276,6 +276,11 @@ served. Look at it before the target: that of GET is not HOST:PORT."
     [[ $found ]] || fail "the reply has no field Allow: CONNECT" \
         --hint "A reply with the status 405 says in the field Allow which methods \
 there are: RFC 9110, section 15.5.6."
+    asks "Connect 127.0.0.1:9 HTTP/1.1\r\nHost: a\r\n\r\n"
+    exec 7>&-
+    [[ $line == "HTTP/1."[01]" 405"* ]] ||
+        fail "Connect is not told 405" --hint "The name of a method has capital \
+letters. http_text_is does not look at the case, so compare head.method with memcmp."
 }
 
 @test "refuses a bad request, with the status 400" {

@@ -351,7 +351,8 @@ static void serve_http(struct client *client, uint8_t first) {
     alarm(0);
     if (http_parse_request(&parsed, head, length, &flaw) != HTTP_WHOLE)
         say(out, "400 Bad");
-    if (!http_text_is(&parsed.method, "CONNECT"))
+    if (parsed.method.length != 7 ||
+        memcmp(parsed.method.bytes, "CONNECT", 7) != 0)
         say(out, "405 Method\r\nAllow: CONNECT");
     const char *host, *port;
     size_t host_length, port_length;
