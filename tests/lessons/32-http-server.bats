@@ -2,6 +2,7 @@
 # 32-http-server [-s CERT KEY] [-m MAXCLIENTS] ROOT PORT: a web server.
 
 load ../lib/common
+load ../lib/browser
 
 server=$BUILD/32-http-server
 range=$BUILD/peers/range
@@ -1048,4 +1049,98 @@ END
     serve
     wrk -t 1 -c 50 -d 1 "http://127.0.0.1:$PORT/1k" >"$OUT"
     run ! grep -E 'Socket errors|Non-2xx' "$OUT"
+}
+
+# make_page: a page with a style sheet, and one picture by twenty names. When all
+# of that has come, the page says so itself, in its title.
+make_page() {
+    mkdir -p "$site"
+    cat >"$site/index.html" <<'END'
+<!DOCTYPE html>
+<title>loading</title>
+<link rel="stylesheet" href="style.css">
+<p>a paragraph</p>
+<script>
+for (let i = 1; i <= 20; i++) {
+    const picture = new Image();
+    picture.src = "picture.svg?" + i;
+    document.body.append(picture);
+}
+addEventListener("load", () => {
+    const width = getComputedStyle(document.querySelector("p")).width;
+    let pictures = 0;
+    for (const picture of document.images)
+        if (picture.naturalWidth === 12 && picture.naturalHeight === 7)
+            pictures++;
+    document.title = pictures + " pictures, a paragraph of " + width;
+});
+</script>
+END
+    echo 'p { width: 37px }' >"$site/style.css"
+    echo '<svg xmlns="http://www.w3.org/2000/svg" width="12" height="7"/>' \
+        >"$site/picture.svg"
+}
+
+# shows_page STATUS [LOADS]: the browser has shown all of that page, for the first
+# time or the second (2), and our log has each of its requests with this status.
+shows_page() {
+    expect_end
+    expect_status 0
+    grep -qF '<title>20 pictures, a paragraph of 37px</title>' "$OUT" ||
+        fail "the page is not complete" --show "$(<"$OUT")"
+    expect_equal requests "$(requests_of_page "$1")" \
+        "$(log $((22 * ${2-1})) | tail -n 22 |
+            sed -E 's/^[^"]*"([^"]*)" ([0-9]*) .*/\1 \2/' | sort)"
+}
+
+requests_of_page() {
+    local path
+    for path in / /style.css /picture.svg\?{1..20}; do
+        echo "GET $path HTTP/1.1 $1"
+    done | sort
+}
+
+# closed: prints how many connections to our server have been closed, by the side
+# that was first to do so. They stay in TIME_WAIT (06) for a minute.
+closed() {
+    local port
+    printf -v port '%04X' "$PORT"
+    grep -cE ":( [0-9A-F]{8}:[0-9A-F]{4} 0100007F:$port| 0100007F:$port [0-9A-F]{8}:[0-9A-F]{4}) 06" \
+        /proc/net/tcp || true
+}
+
+@test "32-http-server serves Chromium a page, with style and pictures, and then 304" {
+    local before
+    need_browser
+    make_page
+    serve
+    before=$(closed)
+    browse one "http://127.0.0.1:$PORT/"
+    shows_page 200
+    # It has 6 connections at once, at most. Without keep-alive there would be
+    # 22 of them.
+    until_true closes_between $((before + 1)) $((before + 10))
+    # Another time it has all in its cache, and only asks whether that is new.
+    browse one "http://127.0.0.1:$PORT/"
+    shows_page 304 2
+    said_nothing
+}
+
+closes_between() {
+    local count
+    count=$(closed)
+    ((count >= $1 && count <= $2))
+}
+
+@test "32-http-server -s serves Chromium over TLS, if it trusts our root" {
+    need_browser
+    make_page
+    serve -s build/certs/good.pem build/certs/good.key
+    browse one "https://server.example:$PORT/"
+    expect_status 1
+    [[ $errors == *ERR_CERT_AUTHORITY_INVALID* ]]
+    trust_root
+    browse two "https://server.example:$PORT/"
+    shows_page 200
+    said_nothing
 }
