@@ -237,6 +237,31 @@ END
     get 416 /empty bytes=0-
 }
 
+# RFC 9110, section 14.1.2, has these examples, for 10,000 bytes. Several ranges
+# may be answered by the whole file: section 14.2.
+@test "32-http-server sends the ranges that RFC 9110 has for examples" {
+    local wanted asked
+    make_site
+    head -c 10000 "$site/large" >"$site/10000"
+    serve
+    while read -r asked wanted; do
+        get 206 /10000 "$asked"
+        has_field "Content-Range: bytes $wanted/10000"
+        has_field "Content-Length: 500"
+        cmp <(tail -c +$((${wanted%-*} + 1)) "$site/10000" | head -c 500) "$body"
+    done <<'END'
+bytes=0-499 0-499
+bytes=500-999 500-999
+bytes=-500 9500-9999
+bytes=9500- 9500-9999
+END
+    for asked in bytes=0-0,-1 'bytes= 0-999, 4500-5499, -1000' \
+        bytes=500-600,601-999 bytes=500-700,601-999; do
+        get 200 /10000 "$asked"
+        cmp "$site/10000" "$body"
+    done
+}
+
 @test "32-http-server sends what lies behind 4 GiB" {
     make_site
     truncate -s 5000000000 "$site/film"
@@ -278,6 +303,12 @@ END
     get 200 -e 'Sun, 05 May 2024 05:05:06 GMT' /ten bytes=2-4
     echo more >>"$site/ten"
     get 200 -f "If-None-Match: $etag" /ten
+    # The three forms of a date in RFC 9110, section 5.6.7. We read one of them,
+    # and ignore the old ones.
+    touch -d '1994-11-06 08:49:37 UTC' "$site/ten"
+    get 304 -f 'If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT' /ten
+    get 200 -f 'If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT' /ten
+    get 200 -f 'If-Modified-Since: Sun Nov  6 08:49:37 1994' /ten
 }
 
 # Each of these paths is refused, or leads to nothing.
