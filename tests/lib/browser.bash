@@ -2,12 +2,13 @@
 # A stranger that people use every day: Chromium, without a window. All that it
 # writes is in the test's own folder, and it reaches no other machine.
 
-# need_browser: skips the test, aloud, where there is no Chromium.
+# need_browser: skips the test, aloud, where there is no Chromium. (In Ubuntu,
+# chromium-browser may be a script that only says how to get one.)
 need_browser() {
     local name
     for name in chromium-headless-shell chromium chromium-browser \
         google-chrome; do
-        if command -v "$name" >/dev/null; then
+        if bounded "$name" --version >/dev/null 2>&1; then
             browser=$name
             return
         fi
