@@ -250,6 +250,8 @@ static void print_versions(const struct hello *hello) {
             printf(" TLS-1.3");
         else if (version == 0x0303)
             printf(" TLS-1.2");
+        else if (hello_is_grease(version))
+            printf(" GREASE");
         else
             printf(" 0x%04x", version);
     }

@@ -2,6 +2,7 @@
 # 32-http-server [-s CERT KEY] [-m MAXCLIENTS] ROOT PORT: a web server.
 
 load ../lib/common
+load ../lib/browser
 
 server=$BUILD/32-http-server
 range=$BUILD/peers/range
@@ -236,6 +237,31 @@ END
     get 416 /empty bytes=0-
 }
 
+# RFC 9110, section 14.1.2, has these examples, for 10,000 bytes. Several ranges
+# may be answered by the whole file: section 14.2.
+@test "32-http-server sends the ranges that RFC 9110 has for examples" {
+    local wanted asked
+    make_site
+    head -c 10000 "$site/large" >"$site/10000"
+    serve
+    while read -r asked wanted; do
+        get 206 /10000 "$asked"
+        has_field "Content-Range: bytes $wanted/10000"
+        has_field "Content-Length: 500"
+        cmp <(tail -c +$((${wanted%-*} + 1)) "$site/10000" | head -c 500) "$body"
+    done <<'END'
+bytes=0-499 0-499
+bytes=500-999 500-999
+bytes=-500 9500-9999
+bytes=9500- 9500-9999
+END
+    for asked in bytes=0-0,-1 'bytes= 0-999, 4500-5499, -1000' \
+        bytes=500-600,601-999 bytes=500-700,601-999; do
+        get 200 /10000 "$asked"
+        cmp "$site/10000" "$body"
+    done
+}
+
 @test "32-http-server sends what lies behind 4 GiB" {
     make_site
     truncate -s 5000000000 "$site/film"
@@ -277,6 +303,12 @@ END
     get 200 -e 'Sun, 05 May 2024 05:05:06 GMT' /ten bytes=2-4
     echo more >>"$site/ten"
     get 200 -f "If-None-Match: $etag" /ten
+    # The three forms of a date in RFC 9110, section 5.6.7. We read one of them,
+    # and ignore the old ones.
+    touch -d '1994-11-06 08:49:37 UTC' "$site/ten"
+    get 304 -f 'If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT' /ten
+    get 200 -f 'If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT' /ten
+    get 200 -f 'If-Modified-Since: Sun Nov  6 08:49:37 1994' /ten
 }
 
 # Each of these paths is refused, or leads to nothing.
@@ -1048,4 +1080,98 @@ END
     serve
     wrk -t 1 -c 50 -d 1 "http://127.0.0.1:$PORT/1k" >"$OUT"
     run ! grep -E 'Socket errors|Non-2xx' "$OUT"
+}
+
+# make_page: a page with a style sheet, and one picture by twenty names. When all
+# of that has come, the page says so itself, in its title.
+make_page() {
+    mkdir -p "$site"
+    cat >"$site/index.html" <<'END'
+<!DOCTYPE html>
+<title>loading</title>
+<link rel="stylesheet" href="style.css">
+<p>a paragraph</p>
+<script>
+for (let i = 1; i <= 20; i++) {
+    const picture = new Image();
+    picture.src = "picture.svg?" + i;
+    document.body.append(picture);
+}
+addEventListener("load", () => {
+    const width = getComputedStyle(document.querySelector("p")).width;
+    let pictures = 0;
+    for (const picture of document.images)
+        if (picture.naturalWidth === 12 && picture.naturalHeight === 7)
+            pictures++;
+    document.title = pictures + " pictures, a paragraph of " + width;
+});
+</script>
+END
+    echo 'p { width: 37px }' >"$site/style.css"
+    echo '<svg xmlns="http://www.w3.org/2000/svg" width="12" height="7"/>' \
+        >"$site/picture.svg"
+}
+
+# shows_page STATUS [LOADS]: the browser has shown all of that page, for the first
+# time or the second (2), and our log has each of its requests with this status.
+shows_page() {
+    expect_end
+    expect_status 0
+    grep -qF '<title>20 pictures, a paragraph of 37px</title>' "$OUT" ||
+        fail "the page is not complete" --show "$(<"$OUT")"
+    expect_equal requests "$(requests_of_page "$1")" \
+        "$(log $((22 * ${2-1})) | tail -n 22 |
+            sed -E 's/^[^"]*"([^"]*)" ([0-9]*) .*/\1 \2/' | sort)"
+}
+
+requests_of_page() {
+    local path
+    for path in / /style.css /picture.svg\?{1..20}; do
+        echo "GET $path HTTP/1.1 $1"
+    done | sort
+}
+
+# closed: prints how many connections to our server have been closed, by the side
+# that was first to do so. They stay in TIME_WAIT (06) for a minute.
+closed() {
+    local port
+    printf -v port '%04X' "$PORT"
+    grep -cE ":( [0-9A-F]{8}:[0-9A-F]{4} 0100007F:$port| 0100007F:$port [0-9A-F]{8}:[0-9A-F]{4}) 06" \
+        /proc/net/tcp || true
+}
+
+@test "32-http-server serves Chromium a page, with style and pictures, and then 304" {
+    local before
+    need_browser
+    make_page
+    serve
+    before=$(closed)
+    browse one "http://127.0.0.1:$PORT/"
+    shows_page 200
+    # It has 6 connections at once, at most. Without keep-alive there would be
+    # 22 of them.
+    until_true closes_between $((before + 1)) $((before + 10))
+    # Another time it has all in its cache, and only asks whether that is new.
+    browse one "http://127.0.0.1:$PORT/"
+    shows_page 304 2
+    said_nothing
+}
+
+closes_between() {
+    local count
+    count=$(closed)
+    ((count >= $1 && count <= $2))
+}
+
+@test "32-http-server -s serves Chromium over TLS, if it trusts our root" {
+    need_browser
+    make_page
+    serve -s build/certs/good.pem build/certs/good.key
+    browse one "https://server.example:$PORT/"
+    expect_status 1
+    [[ $errors == *ERR_CERT_AUTHORITY_INVALID* ]]
+    trust_root
+    browse two "https://server.example:$PORT/"
+    shows_page 200
+    said_nothing
 }

@@ -4,6 +4,7 @@
 
 load ../lib/common
 load ../lib/clock
+load ../lib/browser
 
 program=$BUILD/34-tls-hello
 rude=$BUILD/peers/rude
@@ -164,7 +165,7 @@ numbers() {
 }
 
 @test "34-tls-hello -p says what is GREASE, and its fingerprint leaves it out" {
-    recorder whole -c 3
+    recorder whole -c 4
     serve -p
     hello "-s 7 -m 7" sorted
     send_hello
@@ -176,6 +177,11 @@ numbers() {
         "$(grep fingerprint "$BATS_TEST_TMPDIR/server.out" | sort -u | wc -l)"
     expect_equal GREASE 48 \
         "$(grep -o GREASE "$BATS_TEST_TMPDIR/server.out" | wc -l)"
+    # A version may be GREASE, too.
+    sed -i 's/\x00\x2b\x00\x05\x04\x03\x04\x03\x03/\x00\x2b\x00\x05\x04\x03\x04\xfa\xfa/' \
+        "$BATS_TEST_TMPDIR/hello"
+    send_hello
+    says_line "  versions     TLS-1.3 GREASE"
     # In another order it is another one. The exercise mends that.
     hello "-s 7 -m 8" shuffled
     send_hello
@@ -731,4 +737,65 @@ print("all is well")
     expect_served
     says_line "$NAME asks for server.example: passed on to 127.0.0.1:$ORIGIN"
     says_line "$NAME closed: *"
+}
+
+# ---- a stranger --------------------------------------------------------------
+
+@test "34-tls-hello passes Chromium on to a web server, and reads its ClientHello" {
+    local out=$BATS_TEST_TMPDIR/server.out
+    need_browser
+    trust_root
+    mkdir "$BATS_TEST_TMPDIR/site"
+    echo '<title>it has come</title>' >"$BATS_TEST_TMPDIR/site/index.html"
+    start_server origin "$BUILD/32-http-server" -s "$certs/good.pem" \
+        "$certs/good.key" "$BATS_TEST_TMPDIR/site" 0
+    ORIGIN=$PORT
+    serve -p
+    browse one "https://server.example:$PORT/"
+    expect_end
+    expect_status 0
+    grep -qF '<title>it has come</title>' "$OUT"
+    says_line "* asks for server.example: passed on to 127.0.0.1:$ORIGIN"
+    says_line "* closed: +([0-9]) bytes there, +([0-9]) back"
+    # It has no key for ECH here, and sends that extension nevertheless.
+    says_line "  name         server.example (the outer name: another one may be encrypted)"
+    says_line "  protocols    h2 http/1.1"
+    says_line "  versions     GREASE TLS-1.3 TLS-1.2"
+    says_line "  groups       GREASE 0x*"
+    says_line "  suites       GREASE 0x1301 *"
+    # It shuffles its extensions, but not the GREASE before and behind them.
+    says_line "  extensions   GREASE 0x*"
+    grep -qE '^ {15}.* GREASE$' "$out"
+    expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
+}
+
+# chromium_says_hello N: a new Chromium, through our program. The first bytes of
+# its connections, as they came out again, are in the file heard-N, and our
+# fingerprint of the first connection is in ours. The server behind us speaks no
+# TLS, so Chromium tries again, and gives up.
+chromium_says_hello() {
+    recorder whole -c 20
+    serve -p
+    browse "$1" "https://server.example:$PORT/"
+    expect_status 1
+    says_line "* closed: *"
+    stop_all
+    mv "$BATS_TEST_TMPDIR/heard" "$BATS_TEST_TMPDIR/heard-$1"
+    ours=$(sed -n 's/^  fingerprint  //p' "$BATS_TEST_TMPDIR/server.out" |
+        head -n 1)
+}
+
+@test "34-tls-hello has another fingerprint of Chromium each time, and the exercise has not" {
+    local ours first
+    need_browser
+    [[ -x $BUILD/solution/34-tls-hello ]] || skip "it is not built"
+    chromium_says_hello 1
+    first=$ours
+    chromium_says_hello 2
+    [[ $first && $ours && $first != "$ours" ]]
+    try "$BUILD/solution/34-tls-hello" "$BATS_TEST_TMPDIR"/heard-[12]
+    expect_result 0 ""
+    expect_equal lines 2 "$(wc -l <"$OUT")"
+    expect_equal "different lines" 1 "$(sort -u "$OUT" | wc -l)"
+    grep -qE '^[0-9a-f]{12} server.example$' "$OUT"
 }

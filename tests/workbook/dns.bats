@@ -36,7 +36,8 @@ _chat._tcp -> 055f63686174045f74637000 _chat._tcp.
 END
 }
 
-# RFC 4343, section 2.1: \065 and A are the same byte.
+# RFC 4343, section 2.1: \065 and A are the same byte. The names of its section
+# 2.2 are at the end.
 @test "dns_name_parse knows escapes, and dns_name_format writes those it needs" {
     expect_table "$tell" name <<'END'
 \a -> 016100 a.
@@ -48,6 +49,8 @@ a\000b -> 0361006200 a\000b.
 \"\(\)\;\@\$ -> 062228293b402400 \"\(\)\;\@\$.
 "();@$ -> 062228293b402400 \"\(\)\;\@\$.
 !#%&'*+,/:<=>?[]^`{|}~ -> 1621232526272a2b2c2f3a3c3d3e3f5b5d5e607b7c7d7e00 !#%&'*+,/:<=>?[]^`{|}~.
+Donald\032E\.\032Eastlake\0323rd.example -> 16446f6e616c6420452e20456173746c616b6520337264076578616d706c6500 Donald\032E\.\032Eastlake\0323rd.example.
+a\000\\\255z.example -> 0561005cff7a076578616d706c6500 a\000\\\255z.example.
 END
 }
 
@@ -106,6 +109,7 @@ a a the same
 a A the same
 www.EXAMPLE WWW.example. the same
 AZ az the same
+69.2.0.192.in-addr.arpa 69.2.0.192.in-ADDR.ARPA the same
 . . the same
 a b another
 a aa another
@@ -297,7 +301,7 @@ record() {
     record 0010 0008 "07 22 5c 20 00 7f ff 3b" 'TXT "\"\\ \000\127\255;"'
     # RFC 3597, section 5.
     record 02db 0006 abcdef012345 'TYPE731 \# 6 abcdef012345'
-    record f369 0000 "" 'TYPE62313 \# 0'
+    record f38b 0000 "" 'TYPE62347 \# 0'
     record 0029 0000 "" 'OPT \# 0'
 }
 

@@ -116,6 +116,38 @@ POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n -> [POST][/] 1
 END
 }
 
+# The examples of RFC 9112: the four forms of a target (section 3.2), and those
+# of section 11.2 by which a request is smuggled past a proxy. A proxy and a
+# server that find the end of such a request in different places take the bytes
+# behind it for something else.
+@test "http_parse_request reads the examples of RFC 9112 and RFC 9110" {
+    expect_table request <<'END'
+GET /where?q=now HTTP/1.1\r\nHost: www.example.org\r\n\r\n -> [GET][/where?q=now] 1.1 [Host][www.example.org], 0 left, no body
+GET http://www.example.org/pub/WWW/TheProject.html HTTP/1.1\r\n\r\n -> [GET][http://www.example.org/pub/WWW/TheProject.html] 1.1, 0 left, no body
+CONNECT www.example.com:80 HTTP/1.1\r\nHost: www.example.com\r\n\r\n -> [CONNECT][www.example.com:80] 1.1 [Host][www.example.com], 0 left, no body
+OPTIONS * HTTP/1.1\r\nHost: www.example.org:8001\r\n\r\n -> [OPTIONS][*] 1.1 [Host][www.example.org:8001], 0 left, no body
+GET /hello.txt HTTP/1.1\r\nUser-Agent: curl/7.64.1\r\nHost: www.example.com\r\nAccept-Language: en, mi\r\n\r\n -> [GET][/hello.txt] 1.1 [User-Agent][curl/7.64.1] [Host][www.example.com] [Accept-Language][en, mi], 0 left, no body
+END
+    expect_table request 'POST / HTTP/1.1\r\n' <<'END'
+Content-Length: 13\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /a -> [POST][/] 1.1 [Content-Length][13] [Transfer-Encoding][chunked], 11 left, confused: a length and chunks
+Content-Length: 42, 42\r\n\r\n -> [POST][/] 1.1 [Content-Length][42, 42], 0 left, 42 bytes
+Content-Length: 42, 43\r\n\r\n -> [POST][/] 1.1 [Content-Length][42, 43], 0 left, confused: two different lengths
+Content-Length: 5\r\nContent-Length: 5\r\n\r\n -> [POST][/] 1.1 [Content-Length][5] [Content-Length][5], 0 left, 5 bytes
+Content-Length: 0x5\r\n\r\n -> [POST][/] 1.1 [Content-Length][0x5], 0 left, confused: a Content-Length that is not a number
+Transfer-Encoding: gzip, chunked\r\n\r\n -> [POST][/] 1.1 [Transfer-Encoding][gzip, chunked], 0 left, confused: an unknown Transfer-Encoding
+Transfer-Encoding: chunked, gzip\r\n\r\n -> [POST][/] 1.1 [Transfer-Encoding][chunked, gzip], 0 left, confused: an unknown Transfer-Encoding
+Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n -> [POST][/] 1.1 [Transfer-Encoding][chunked] [Transfer-Encoding][identity], 0 left, confused: an unknown Transfer-Encoding
+Transfer-Encoding: xchunked\r\n\r\n -> [POST][/] 1.1 [Transfer-Encoding][xchunked], 0 left, confused: an unknown Transfer-Encoding
+Transfer-Encoding: \x0bchunked\r\n\r\n -> [POST][/] 1.1 [Transfer-Encoding][\0bchunked], 0 left, confused: an unknown Transfer-Encoding
+Transfer-Encoding : chunked\r\n\r\n -> a space before a colon
+X: y\r\n Transfer-Encoding: chunked\r\n\r\n -> a line that begins with a blank
+X: y\rTransfer-Encoding: chunked\r\n\r\n -> a CR that ends no line
+END
+    expect_table reply <<'END'
+HTTP/1.1 200 OK\r\nDate: Mon, 27 Jul 2009 12:28:53 GMT\r\nServer: Apache\r\nContent-Length: 51\r\n\r\nHello World! -> 200 [OK] 1.1 [Date][Mon, 27 Jul 2009 12:28:53 GMT] [Server][Apache] [Content-Length][51], 12 left, 51 bytes
+END
+}
+
 # framing_of STATUS FIELDS: sets framing to how the body of such a reply ends.
 framing_of() {
     framing=$(printf 'HTTP/1.1 %s x\r\n%b\r\n' "$1" "$2" | "$tell" "${3:-reply}")
