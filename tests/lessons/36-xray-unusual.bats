@@ -18,6 +18,20 @@ load ../lib/xray
     has 'another architecture'
 }
 
+@test "36-xray does not take calls of x32 for those of its own table" {
+    draw -l -c "$traced" x32 say hello x32
+    ((status != 77)) || skip "only x86-64 has x32"
+    expect_result 0 ""
+    lacks 'socket('
+    expect_equal notes 1 \
+        "$(grep -cxF $'program\tcalls of another architecture: not shown\t' "$OUT")"
+    has $'program\twrite(1, "hello\\n") = 6\t'
+    draw -a -l -c "$traced" x32
+    lacks 'socket('
+    lacks 'call 1073741865'
+    has 'another architecture'
+}
+
 # draw_without CALL ARGUMENT...: draws with these arguments where CALL is
 # forbidden; `-` is the scene on standard input.
 draw_without() {
