@@ -73,6 +73,10 @@ void scene_read(struct scene *scene, const char *path) {
         errx(1, "%s: nobody in it", path);
 }
 
+bool scene_needs_port(const struct scene_actor *actor) {
+    return strstr(actor->command, port_mark) != NULL;
+}
+
 /* A port is never longer than the mark, so the command does not grow. */
 void scene_fill_in(const struct scene_actor *actor, const char *port,
                    char *out) {

@@ -160,8 +160,72 @@ server: $traced hang
 client: $traced say hello
 END
     expect_result 124 "36-xray: the scene did not end in time, and was ended
-36-xray: client was not started: server has neither called listen nor printed \
-\"listening on\""
+36-xray: client was not started: server has not called listen, nor bound a \
+socket for datagrams, nor printed \"listening on\""
+}
+
+# datagrams [unix PATH | first PORT]: the line of an actor that binds a socket for
+# datagrams, prints "ready" and no port, and answers what it receives; with
+# "first" it is a client, which sends to PORT first.
+datagrams() {
+    cat >"$BATS_TEST_TMPDIR/ready.py" <<'END'
+import socket
+import sys
+
+if "unix" in sys.argv:
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(sys.argv[2])
+else:
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("127.0.0.1", 0))
+print("ready", flush=True)
+if "first" in sys.argv:
+    s.sendto(b"first", ("127.0.0.1", int(sys.argv[2])))
+data, peer = s.recvfrom(100)
+if peer and "first" not in sys.argv:
+    s.sendto(data, peer)
+END
+    echo "ready: $(python3 -c 'import sys; print(sys.executable)')" \
+        "$BATS_TEST_TMPDIR/ready.py $*"
+}
+
+@test "36-xray knows by bind(2) that a server of datagrams is ready, and where" {
+    skip_unless python3
+    draw -t 8 -l < <(
+        datagrams
+        echo "client: $BUILD/03-udp send 127.0.0.1 {port} hello"
+    )
+    expect_result 0 ""
+    has $'wire\tclient > ready\tUDP "hello"'
+    has $'wire\tready > client\tUDP "hello"'
+    draw -t 8 -l < <(
+        datagrams unix "$BATS_TEST_TMPDIR/socket"
+        echo "client: $traced say hello"
+    )
+    expect_result 0 ""
+    has $'client\twrite(1, "hello\\n") = 6'
+}
+
+@test "36-xray takes no client for a server because it binds its socket" {
+    skip_unless python3
+    # The first client waits for its answer, the second one asks the server.
+    draw -t 8 -l < <(
+        echo "server: $BUILD/03-udp serve 0"
+        datagrams first '{port}'
+        echo "client: $BUILD/03-udp send 127.0.0.1 {port} hello"
+    )
+    expect_result 0 ""
+    has $'wire\tclient > server\tUDP "hello"'
+}
+
+@test "36-xray says that no program has a port where one is wanted" {
+    draw -l <<<"client: $BUILD/01-tcp-client 127.0.0.1 {port} hello"
+    expect_result 1 "36-xray: client needs {port}, but no program above it has a port"
+    draw -l <<END
+server: $traced say ready
+client: $BUILD/01-tcp-client 127.0.0.1 {port} hello
+END
+    expect_result 1 "36-xray: client needs {port}, but no program above it has a port"
 }
 
 # is_image FILE: it is XML, and has no control characters.
