@@ -3,10 +3,11 @@
 #include "scene.h"
 
 #include <err.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "utf8.h"
 
 /* It stands before each command, so that the shell becomes the command. Without
  * it, the shell would be one more process. */
@@ -26,8 +27,11 @@ static void read_line(struct scene *scene, char *line, const char *path) {
         return;
     /* The colon becomes the end of the name, with which the line begins. */
     char *colon = strchr(line, ':');
-    if (colon == NULL || colon == line)
-        errx(1, "%s: no NAME: COMMAND: %s", path, line);
+    if (colon == NULL || colon == line) {
+        char shown[SCENE_COMMAND_BYTES];
+        (void)utf8_escape(line, shown, sizeof shown);
+        errx(1, "%s: no NAME: COMMAND: %s", path, shown);
+    }
     if (scene->count == SCENE_MOST_ACTORS)
         errx(1, "%s: more than %d actors", path, SCENE_MOST_ACTORS);
     *colon = '\0';
@@ -36,13 +40,13 @@ static void read_line(struct scene *scene, char *line, const char *path) {
     command += strspn(command, " \t");
     struct scene_actor *actor = &scene->actors[scene->count];
     size_t command_length = strlen(exec) + strlen(command);
-    if (strlen(name) >= sizeof actor->name)
+    size_t name_length = utf8_escape(name, actor->name, sizeof actor->name);
+    if (name_length >= sizeof actor->name)
         errx(1, "%s: an actor has a name of more than %zu bytes: %s", path,
-             sizeof actor->name - 1, name);
+             sizeof actor->name - 1, actor->name);
     if (command_length >= sizeof actor->command)
-        errx(1, "%s: the command of %s has more than %zu bytes", path, name,
-             sizeof actor->command - strlen(exec) - 1);
-    (void)snprintf(actor->name, sizeof actor->name, "%s", name);
+        errx(1, "%s: the command of %s has more than %zu bytes", path,
+             actor->name, sizeof actor->command - strlen(exec) - 1);
     (void)snprintf(actor->command, sizeof actor->command, "%s%s", exec,
                    command);
     scene->count++;

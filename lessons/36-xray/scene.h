@@ -16,7 +16,7 @@ enum {
 };
 
 struct scene_actor {
-    char name[SCENE_NAME_BYTES];
+    char name[SCENE_NAME_BYTES];       /* as utf8_escape writes it */
     char command[SCENE_COMMAND_BYTES]; /* for a shell; it may have {port} */
 };
 

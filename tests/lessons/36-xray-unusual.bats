@@ -253,9 +253,9 @@ socket.socket(socket.AF_UNIX).bind(b'$BATS_TEST_TMPDIR/\x1b')"
     expect_result 0 ""
     is_image "$svg"
     has '>sérveur</text>' "$svg"
-    has '>s?rveur</text>' "$svg"
-    has 's?rveur' "$BATS_TEST_TMPDIR/text"
-    has '?[1m' "$BATS_TEST_TMPDIR/text"
+    has '>s\xe9rveur</text>' "$svg"
+    has 's\xe9rveur' "$BATS_TEST_TMPDIR/text"
+    has '\x1b[1m' "$BATS_TEST_TMPDIR/text"
     LC_ALL=C.UTF-8 draw < <(hello $'s\xc3\xa9rveur' $'\xf0\x9f\x98\x80')
     has '─' || skip "this machine has no locale C.UTF-8"
     has 'sérveur '
@@ -267,6 +267,30 @@ names, line = open(sys.argv[1], encoding="utf-8").readlines()[:2]
 bars = [i for i, character in enumerate(line) if character == "\u2502"]
 assert names.index("\U0001f600") == bars[0], (names, line)
 assert names.index("s\u00e9rveur") == bars[1], (names, line)' "$OUT" >&2
+}
+
+@test "36-xray escapes what would change how a name is read, in all it writes" {
+    local svg=$BATS_TEST_TMPDIR/picture.svg name at=0 raw
+    # From right to left, an isolate, no width, a tag, C1, and no character.
+    local -a names=($'\xe2\x80\xae' $'\xe2\x81\xa7' $'\xe2\x80\x8b'
+        $'\xf3\xa0\x81\x81' $'\xc2\x85' $'\xef\xbf\xbf')
+    local -a shown=('\u202e' '\u2067' '\u200b' '\ue0041' '\u0085' '\uffff')
+    raw=$(printf '|%s' "${names[@]}")
+    for name in "${names[@]}"; do
+        LC_ALL=C.UTF-8 draw -t 0.3 -s "$svg" -o "$BATS_TEST_TMPDIR/text" <<END
+a${name}b: $traced hang
+c$name: $traced say hello
+END
+        ((status == 124))
+        is_image "$svg"
+        has ">a${shown[at]}b</text>" "$svg"
+        has "a${shown[at]}b" "$BATS_TEST_TMPDIR/text"
+        has "c${shown[at]} was not started: a${shown[at]}b" "$BATS_TEST_TMPDIR/err"
+        run ! grep -aE "${raw#|}" "$svg" "$BATS_TEST_TMPDIR/text" "$BATS_TEST_TMPDIR/err"
+        at=$((at + 1))
+    done
+    draw <<<$'no\xe2\x80\xae colon'
+    expect_result 1 "36-xray: $BATS_TEST_TMPDIR/scene: no NAME: COMMAND: no\\u202e colon"
 }
 
 @test "36-xray cuts between words, and keeps how many bytes there were" {
