@@ -40,13 +40,15 @@ static void read_line(struct scene *scene, char *line, const char *path) {
     command += strspn(command, " \t");
     struct scene_actor *actor = &scene->actors[scene->count];
     size_t command_length = strlen(exec) + strlen(command);
-    size_t name_length = utf8_escape(name, actor->name, sizeof actor->name);
+    char shown[SCENE_COMMAND_BYTES];
+    size_t name_length = utf8_escape(name, shown, sizeof shown);
     if (name_length >= sizeof actor->name)
         errx(1, "%s: an actor has a name of more than %zu bytes: %s", path,
-             sizeof actor->name - 1, actor->name);
+             sizeof actor->name - 1, shown);
     if (command_length >= sizeof actor->command)
-        errx(1, "%s: the command of %s has more than %zu bytes", path,
-             actor->name, sizeof actor->command - strlen(exec) - 1);
+        errx(1, "%s: the command of %s has more than %zu bytes", path, shown,
+             sizeof actor->command - strlen(exec) - 1);
+    memcpy(actor->name, shown, name_length + 1);
     (void)snprintf(actor->command, sizeof actor->command, "%s%s", exec,
                    command);
     scene->count++;

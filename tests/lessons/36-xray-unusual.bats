@@ -314,6 +314,53 @@ END
     done
 }
 
+# whole WORD: as many rows of text and of the image have it as calls in the list.
+whole() {
+    local calls
+    calls=$(grep -cF -- "$1" "$OUT")
+    expect_equal "calls with $1" yes "$( ((calls > 0)) && echo yes)"
+    expect_equal "rows of text with $1" "$calls" \
+        "$(grep -cF -- "$1" "$BATS_TEST_TMPDIR/text")"
+    expect_equal "rows of the image with $1" "$calls" \
+        "$(grep -cF -- "$1" "$BATS_TEST_TMPDIR/svg")"
+}
+
+@test "36-xray cuts no constant in a narrow column, and no escaped character" {
+    local word columns
+    local -a picture=(-s "$BATS_TEST_TMPDIR/svg" -o "$BATS_TEST_TMPDIR/text")
+    hello a b c d e >"$BATS_TEST_TMPDIR/six"
+    draw -l <"$BATS_TEST_TMPDIR/six"
+    cp "$OUT" "$BATS_TEST_TMPDIR/list"
+    for columns in 60 80 100; do
+        COLUMNS=$columns draw "${picture[@]}" <"$BATS_TEST_TMPDIR/six"
+        cp "$BATS_TEST_TMPDIR/list" "$OUT"
+        for word in 'SOCK_STREAM|' SOCK_CLOEXEC SO_REUSEADDR; do
+            whole "$word"
+        done
+        lacks 'more rows' "$BATS_TEST_TMPDIR/svg"
+    done
+    # A constant that needs a wider column gets one.
+    skip_unless python3
+    cat >"$BATS_TEST_TMPDIR/join.py" <<'END'
+import socket
+
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+             socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1"))
+s.sendto(b"\r\n\r\n\r\n.\1\r\n\r\n\r\n", ("127.0.0.1", 9))
+END
+    for word in a b c d e f; do
+        echo "$word: $(command -v python3) $BATS_TEST_TMPDIR/join.py"
+    done >"$BATS_TEST_TMPDIR/six"
+    draw -l <"$BATS_TEST_TMPDIR/six"
+    cp "$OUT" "$BATS_TEST_TMPDIR/list"
+    draw "${picture[@]}" <"$BATS_TEST_TMPDIR/six"
+    cp "$BATS_TEST_TMPDIR/list" "$OUT"
+    whole IP_ADD_MEMBERSHIP
+    run ! grep -E '[^\\]\\ *(\||$)|[^\\]\\<' "$BATS_TEST_TMPDIR/text" \
+        "$BATS_TEST_TMPDIR/svg"
+}
+
 @test "36-xray draws the state after a connect below the segments of it" {
     draw < <(hello | sed 's/01-tcp-client/07-timeouts/; s/ hello//')
     awk '/ SYN / && !/ACK/ { syn = NR } /= -1 EINPROGRESS/ { state = NR }
