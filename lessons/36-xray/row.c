@@ -517,9 +517,77 @@ static size_t find_acknowledgements(const char *label) {
     return blank;
 }
 
+/* How long the word for bytes is that the first length characters of a label
+ * end with, or 0. */
+static size_t unit_length(const char *label, size_t length) {
+    static const char *const units[] = {" bytes", " byte"};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        size_t unit = strlen(units[i]);
+        if (length >= unit &&
+            strncmp(label + length - unit, units[i], unit) == 0)
+            return unit;
+    }
+    return 0;
+}
+
+/* Whether a word that begins with a digit stands at a place of a label. */
+static bool is_number(const char *label, size_t at) {
+    bool begins_word = at == 0 || label[at - 1] == ' ';
+    return begins_word && isdigit((unsigned char)label[at]) != 0;
+}
+
+/* The end of a label that says how many bytes there were, and acknowledgements:
+ * "1460 bytes", "1203 encrypted bytes + ACK", "+ 2 ACK"; or "". */
+static const char *find_counts(const char *label) {
+    size_t end = find_acknowledgements(label);
+    size_t unit = unit_length(label, end);
+    if (unit == 0) {
+        if (label[end] == ' ')
+            end++; /* without the blank before the plus sign */
+        return label + end;
+    }
+    /* The number may be some words before the unit: "1203 encrypted bytes". */
+    size_t at = end - unit;
+    while (at > 0 && !is_number(label, at))
+        at--;
+    return label + at;
+}
+
+/* Whether a label fits into room characters, if need be without its middle. */
+static bool fits(const char *label, size_t room) {
+    size_t shortest =
+        LEAST_KEPT + strlen(dots) + 1 + strlen(find_counts(label));
+    return strlen(label) <= room || shortest <= room;
+}
+
+/* The counts at the end of a label that have room beside its beginning. */
+static const char *kept_counts(const char *label, size_t room) {
+    if (fits(label, room))
+        return find_counts(label);
+    return "";
+}
+
+/* How many characters of a label that is too long for room are kept before the
+ * dots, if the counts follow these. Returns 0 if that would cut a word. */
+static size_t kept_length(const char *label, size_t room, const char *counts) {
+    size_t left_room = room - strlen(dots) - strlen(counts);
+    if (counts[0] != '\0')
+        left_room--; /* for a blank */
+    size_t kept = find_break(label, left_room);
+    if (kept == 0 && is_in_quotes(label, left_room))
+        kept = last_whole_character(label, left_room);
+    return kept;
+}
+
+/* Whether a label that is too long for room has to be cut within a word. */
+static bool cuts_word(const char *label, size_t room) {
+    return strlen(label) > room &&
+           kept_length(label, room, kept_counts(label, room)) == 0;
+}
+
 /* How many characters of a label stand in its first row, which has room for
  * `room` of them: up to a colon, if there is one, and at the most up to the
- * number of acknowledgements. */
+ * numbers of bytes and of acknowledgements. */
 static size_t first_part_length(const char *label, size_t room) {
     if (strlen(label) <= room)
         return strlen(label);
@@ -527,16 +595,18 @@ static size_t first_part_length(const char *label, size_t room) {
     if (colon != NULL && (size_t)(colon - label) < room)
         return (size_t)(colon - label) + 1;
     size_t length = row_length(label, label, room);
-    size_t end = find_acknowledgements(label);
-    if (length > end)
-        return end;
+    const char *counts = find_counts(label);
+    bool has_counts = counts > label && counts[0] != '\0';
+    if (has_counts && label + length > counts)
+        return (size_t)(counts - label) - 1; /* without the blank before them */
     return length;
 }
 
 /* Finds out how much of an arrow's label stands in its row; what remains stands
  * in the row below. In a narrow column, few names have room in one row, so they
- * are parted, without their flags. All else stays in one row. Returns what
- * remains: "" if that is nothing. */
+ * are parted, without their flags; in a wider one, only a name that would be
+ * cut within a word. All else stays in one row. Returns what remains: "" if
+ * that is nothing. */
 static const char *part_label(const struct rows *rows,
                               const struct picture *picture,
                               const struct picture_event *event,
@@ -544,12 +614,15 @@ static const char *part_label(const struct rows *rows,
     size_t from = place_of(picture, event->column);
     size_t to = place_of(picture, event->to);
     *length = strlen(label);
-    if (from == to || rows->width >= PARTING)
+    if (from == to)
         return "";
     size_t room = arrow_room(rows, from, to);
     bool has_name = find_name(label) != NULL;
     if (has_name && *length > room)
         leave_out_flags(label);
+    *length = strlen(label);
+    if (rows->width >= PARTING && !cuts_word(label, room))
+        return "";
     if (has_name || event->both_ways)
         *length = first_part_length(label, room);
     char *rest = label + *length;
@@ -786,62 +859,17 @@ void row_format_state(const struct row *row, char *text, size_t size) {
         (void)snprintf(text, size, "%u unacked", row->unacknowledged);
 }
 
-/* How long the word for bytes is that the first length characters of a label
- * end with, or 0. */
-static size_t unit_length(const char *label, size_t length) {
-    static const char *const units[] = {" bytes", " byte"};
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        size_t unit = strlen(units[i]);
-        if (length >= unit &&
-            strncmp(label + length - unit, units[i], unit) == 0)
-            return unit;
-    }
-    return 0;
-}
-
-/* Whether a word that begins with a digit stands at a place of a label. */
-static bool is_number(const char *label, size_t at) {
-    bool begins_word = at == 0 || label[at - 1] == ' ';
-    return begins_word && isdigit((unsigned char)label[at]) != 0;
-}
-
-/* The end of a label that says how many bytes there were, and acknowledgements:
- * "1460 bytes", "1203 encrypted bytes + ACK", "+ 2 ACK"; or "". */
-static const char *find_counts(const char *label) {
-    size_t end = find_acknowledgements(label);
-    size_t unit = unit_length(label, end);
-    if (unit == 0) {
-        if (label[end] == ' ')
-            end++; /* without the blank before the plus sign */
-        return label + end;
-    }
-    /* The number may be some words before the unit: "1203 encrypted bytes". */
-    size_t at = end - unit;
-    while (at > 0 && !is_number(label, at))
-        at--;
-    return label + at;
-}
-
-/* Whether a label fits into room characters, if need be without its middle. */
-static bool fits(const char *label, size_t room) {
-    size_t shortest =
-        LEAST_KEPT + strlen(dots) + 1 + strlen(find_counts(label));
-    return strlen(label) <= room || shortest <= room;
-}
-
 /* Writes a label that is too long for room characters: its beginning, dots, and
  * its counts if there is room for them. */
 static void leave_out_middle(const char *label, size_t room, char *shown) {
-    const char *counts = "";
+    const char *counts = kept_counts(label, room);
     const char *blank = ""; /* before the counts */
     const char *middle = dots;
-    if (fits(label, room))
-        counts = find_counts(label);
     if (counts[0] != '\0')
         blank = " ";
+    size_t kept = kept_length(label, room, counts);
     size_t left_room = room - strlen(dots) - strlen(blank) - strlen(counts);
-    size_t kept = find_break(label, left_room);
-    if (kept == 0 && !is_in_quotes(label, left_room))
+    if (kept == 0)
         kept = find_joint(label, left_room);
     if (kept == 0)
         kept = last_whole_character(label, left_room);

@@ -150,6 +150,12 @@ END
         { cat "$OUT" >&2 && false; }
 }
 
+@test "36-xray cuts no word in the name of data: it goes on in the next row" {
+    draw -s "$svg" <lessons/09-ssl-server/scene
+    expect_equal cut "" "$(grep -oE '>[^<]*ChangeC[^<]*' "$svg" | grep -v 'CipherSpec,$')"
+    grep -A 1 '>ChangeCipherSpec,<' "$svg" | grep -qE '>[0-9]+ encrypted bytes<'
+}
+
 @test "36-xray takes an actor with a long name, and cuts its label" {
     local long
     printf -v long 'a%0254d' 7
