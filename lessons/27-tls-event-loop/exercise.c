@@ -124,7 +124,9 @@ static int connect_to(const char *host, const char *port) {
     int fd = -1;
     const struct addrinfo *where = list;
     while (where != NULL && fd < 0) {
-        fd = try_address(where, deadline);
+        /* Each address that is left gets an equal part of the time. */
+        struct deadline share = deadline_share(deadline, addr_count(where));
+        fd = try_address(where, share);
         where = where->ai_next;
     }
     freeaddrinfo(list);

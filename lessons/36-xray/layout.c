@@ -9,7 +9,6 @@
 #include "connection.h"
 #include "membership.h"
 #include "message.h"
-#include "utf8.h"
 
 enum {
     MOST_COLUMNS = 6,
@@ -301,7 +300,6 @@ static int add_named_column(struct picture *picture, const char *actor,
         (void)snprintf(counted, sizeof counted, " %d", number);
     if (asprintf(&whole, "%s%s%s", actor, counted, suffix) < 0)
         return PICTURE_NOBODY;
-    utf8_clean(whole);
     int column = (int)picture->columns;
     names[column] = whole;
     picture->columns++;

@@ -61,7 +61,7 @@ struct picture_event {
  */
 struct picture {
     size_t columns;
-    char **names; /* of the columns, in UTF-8 without control characters:
+    char **names; /* of the columns, in UTF-8, as utf8_escape writes it:
                      malloc(3)ed, as the array is */
     size_t count;
     struct picture_event *events; /* malloc(3)ed */

@@ -47,6 +47,9 @@ static pid_t start_command(struct play *play, const struct scene_actor *actor) {
         filter = NULL;
     if (play->command != NULL)
         return trace_start(play->command, -1, filter);
+    if (play->port[0] == '\0' && scene_needs_port(actor))
+        errx(1, "%s needs {port}, but no program above it has a port",
+             actor->name);
     scene_fill_in(actor, play->port, command);
     return trace_start(words, play->nothing, filter);
 }
@@ -135,6 +138,19 @@ static void read_said(struct play *play, const struct schedule_task *task,
     }
 }
 
+/* Whether a socket receives datagrams as soon as it is bound: one of UDP, or a
+ * UNIX socket. */
+static bool is_datagram_socket(const struct endpoint *endpoint) {
+    switch (endpoint->family) {
+    case AF_INET:
+    case AF_INET6:
+    case AF_UNIX:
+        return endpoint->type == SOCK_DGRAM;
+    default:
+        return false;
+    }
+}
+
 /* After listen(2): the actor is ready, whatever it says. If the actor has said
  * on which port it listens, we take that one: it may have several listeners. */
 static void read_listener(struct play *play, const struct schedule_task *task,
@@ -146,6 +162,7 @@ static void read_listener(struct play *play, const struct schedule_task *task,
     if (!call_is(call, "listen") || call->result != 0)
         return;
     actor->ready = true;
+    actor->listens = true;
     if (actor->said_port)
         return;
     if (endpoint_read(pid, fd, &listener) < 0)
@@ -153,6 +170,28 @@ static void read_listener(struct play *play, const struct schedule_task *task,
     if (listener.local.port != 0)
         (void)snprintf(play->port, sizeof play->port, "%u",
                        listener.local.port);
+}
+
+/* After bind(2) of a socket for datagrams: the actor waits for them, unless it
+ * sends on that socket first. A client does that, and some clients bind theirs.
+ */
+static void read_bound(struct play *play, const struct schedule_task *task,
+                       const struct trace_call *call) {
+    struct play_actor *actor = actor_of(play, task->process);
+    pid_t pid = play->record.processes[task->process].pid;
+    int fd = (int)call->arguments[0];
+    struct endpoint bound;
+    bool sends =
+        call_direction(call, fd) == CALL_SENDS || call_is(call, "sendmmsg");
+    if (sends && actor->is_bound && actor->bound == fd)
+        actor->is_bound = false;
+    if (!call_is(call, "bind") || call->result != 0)
+        return;
+    if (endpoint_read(pid, fd, &bound) < 0 || !is_datagram_socket(&bound))
+        return;
+    actor->is_bound = true;
+    actor->bound = fd;
+    actor->bound_port = bound.local.port;
 }
 
 static bool is_thread_of(pid_t task, pid_t process) {
@@ -243,6 +282,7 @@ static void handle_return(struct play *play, const struct trace_event *event,
         return;
     read_said(play, task, &event->call);
     read_listener(play, task, &event->call);
+    read_bound(play, task, &event->call);
 }
 
 /* An actor's process has become its command. */
@@ -331,8 +371,25 @@ static bool awaits_report(const struct play *play) {
            membership_is_awaited(&play->record, schedule_now());
 }
 
+/* Whether an actor is ready: it has a listener, or has said so, or has ended;
+ * or it waits for datagrams. */
+static bool is_ready(const struct play_actor *actor) {
+    return actor->ready || actor->is_bound;
+}
+
 static bool may_start_next(const struct play *play) {
-    return !has_started_all(play) && play->actors[play->started - 1].ready;
+    return !has_started_all(play) && is_ready(&play->actors[play->started - 1]);
+}
+
+/* Starts the actor after one that is ready. If that one has only a socket for
+ * datagrams, and has not said on which port, we take the port of this socket.
+ */
+static void start_next(struct play *play) {
+    const struct play_actor *last = &play->actors[play->started - 1];
+    bool has_port = last->said_port || last->listens;
+    if (!has_port && last->is_bound && last->bound_port != 0)
+        (void)snprintf(play->port, sizeof play->port, "%u", last->bound_port);
+    start_actor(play);
 }
 
 /* The last actor has ended: asks the others to end, in a shorter time. */
@@ -354,7 +411,7 @@ static void go_on(struct play *play, struct deadline *limit) {
     if (awaits_report(play))
         wait_a_while(play, 1);
     else if (may_start_next(play))
-        start_actor(play);
+        start_next(play);
     else if (play->actors[last_actor(play)].state == PLAY_ENDED)
         end_play(play, limit);
     else

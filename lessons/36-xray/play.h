@@ -29,7 +29,11 @@ struct play_actor {
     pid_t pid;
     bool ready;     /* the next actor may start */
     bool said_port; /* it has printed on which port it listens */
-    int status;     /* how it ended, as waitpid(2) has it */
+    bool is_bound; /* it has bound a socket for datagrams, and not sent on it */
+    int bound;     /* that socket's descriptor */
+    uint16_t bound_port; /* and its port, or 0 */
+    bool listens;        /* it has called listen(2) */
+    int status;          /* how it ended, as waitpid(2) has it */
 };
 
 /* Set it to zero, set the first four fields, and give it to play_free in the
@@ -57,11 +61,13 @@ struct play {
 
 /*
  * Starts the actors in their order, each one when the one before it is ready:
- * when it has called listen(2), when it says on standard output that it is
- * `listening on` an address or `capturing on` an interface, or when it has
- * ended. When the last
- * actor ends, the play is over, and the others get SIGTERM, and SIGKILL after
- * two seconds. If it is not over after so many milliseconds, all are killed.
+ * when it has called listen(2), or bind(2) on a socket for datagrams on which
+ * it does not send first; when it says on standard output that it is `listening
+ * on` an address or `capturing on` an interface; or when it has ended. When the
+ * last actor ends, the play is over, and the others get SIGTERM, and SIGKILL
+ * after two seconds. If it is not over after so many milliseconds, all are
+ * killed. If an actor needs {port}, and none before it has a port, says so and
+ * ends the program with status 1.
  *
  * SIGINT or SIGTERM ends the program, and the kernel kills all actors; but a
  * play's command gets that signal in our place.

@@ -300,8 +300,8 @@ static void update_process(struct record_process *process,
         process->uses_sockets = true;
 }
 
-/* Adds a note that a process makes calls of another architecture. Each
- * architecture has its own numbers of calls, and we know only those of ours. */
+/* Adds a note that a process makes calls of another architecture, or of x32.
+ * Each has its own numbers of calls, and we know only those of ours. */
 static void note_foreign(struct record *record,
                          const struct record_caller *caller) {
     struct record_process *process = &record->processes[caller->process];

@@ -10,6 +10,8 @@
 enum {
     MARGINS = 3,         /* the lifeline, a space before the text, one after */
     UNACKNOWLEDGED = 16, /* characters that ", N unacked" may take */
+    NARROWEST = 16,      /* characters of a column, at the least */
+    LONGEST_WORD = 26,   /* a longer one is cut: "IP_DROP_SOURCE_MEMBERSHIP," */
     NARROW = 24,         /* a column of fewer characters is narrow */
     PARTING = 30,        /* in one of fewer, a name may take two rows */
     FIRST_ROOM = 64,     /* rows */
@@ -122,16 +124,84 @@ static size_t find_break(const char *text, size_t room) {
     return 0;
 }
 
-/* How many characters of a text stand in its first row, which has room for
- * `room` of them. */
-static size_t first_row_length(const char *text, size_t room) {
-    size_t length = strlen(text);
+/* Whether the first length characters of a text end within quoted data. */
+static bool is_in_quotes(const char *text, size_t length) {
+    bool quoted = false;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\\')
+            i++; /* the next one is an escaped character */
+        else if (text[i] == '"')
+            quoted = !quoted;
+    }
+    return quoted;
+}
+
+/* How long the character is that a text begins with: an escaped one, as in
+ * quoted data, has two or four bytes. */
+static size_t character_length(const char *text) {
+    static const char hexadecimal[] = "\\x";
+    if (strncmp(text, hexadecimal, strlen(hexadecimal)) == 0)
+        return strlen("\\x1b");
+    if (text[0] == '\\' && text[1] != '\0')
+        return strlen("\\n");
+    return 1;
+}
+
+/* The last place within room characters of a longer text that is in no escaped
+ * character. */
+static size_t last_whole_character(const char *text, size_t room) {
+    size_t at = 0;
+    for (;;) {
+        size_t next = at + character_length(text + at);
+        if (next > room)
+            return at;
+        at = next;
+    }
+}
+
+/* The last place within room characters where a text that has no better one can
+ * be cut without cutting a word: before a blank, or behind a parenthesis or a
+ * bar; or if there is none, at a joint in an address, a path or a name; or if
+ * there is none either, at a joint in a constant. Returns 0 if there is no such
+ * place. */
+static size_t find_joint(const char *text, size_t room) {
+    static const char *const joints[] = {"(|", ":/", ".-@", "_"};
+    for (size_t at = room; at > 0; at--)
+        if (text[at] == ' ')
+            return at;
+    for (size_t i = 0; i < sizeof joints / sizeof joints[0]; i++)
+        for (size_t at = room; at > 0; at--)
+            if (strchr(joints[i], text[at - 1]) != NULL)
+                return at;
+    return 0;
+}
+
+/* How many characters of a text stand in a row that begins with its part
+ * `next`, and has room for `room` of them. Data can be cut anywhere. */
+static size_t row_length(const char *text, const char *next, size_t room) {
+    size_t length = strlen(next);
     if (length <= room)
         return length;
-    size_t at = find_break(text, room);
+    size_t at = find_break(next, room);
+    size_t end = (size_t)(next - text) + room;
+    if (at == 0 && !is_in_quotes(text, end))
+        at = find_joint(next, room);
     if (at == 0)
-        return room;
+        return last_whole_character(next, room);
     return at;
+}
+
+/* How long the word is that a text begins with, and what stands with it in a
+ * row: "SOCK_STREAM|", "SOCK_CLOEXEC)". */
+static size_t word_length(const char *text) {
+    size_t length = 0;
+    while (isalnum((unsigned char)text[length]) != 0 || text[length] == '_')
+        length++;
+    size_t word = length;
+    if (word == 0)
+        return 0;
+    length += strspn(text + length, ")],:|(");
+    return length;
 }
 
 /* Whether a row stands at the end of its event: it is all of it, or a call's
@@ -255,29 +325,74 @@ static const char *text_after(const char *text, size_t length) {
     return next;
 }
 
+/* What stands before a row that begins with `next`: nothing if the first word
+ * of that row has no room otherwise. */
+static const char *choose_indent(const struct rows *rows, const char *next) {
+    size_t room = rows->width - MARGINS;
+    if (rows->width >= NARROW)
+        return indent;
+    if (word_length(next) > room - strlen(narrow_indent))
+        return "";
+    return narrow_indent;
+}
+
 /* Adds a text on as many rows as it needs; text must not be empty. */
 static void add_text(struct rows *rows, const struct entry *entry,
                      const char *text) {
     size_t room = rows->width - MARGINS;
-    size_t length = first_row_length(text, room);
+    size_t length = row_length(text, text, room);
     struct row *first = add_text_row(rows, entry, "", text, length);
     if (first == NULL)
         return;
     first->has_time = true;
     first->part = entry->part;
     first->event = entry->event;
-    const char *before = indent;
-    if (rows->width < NARROW)
-        before = narrow_indent;
     const char *next = text_after(text, length);
     while (*next != '\0') {
-        length = first_row_length(next, room - strlen(before));
+        const char *before = choose_indent(rows, next);
+        length = row_length(text, next, room - strlen(before));
         if (add_text_row(rows, entry, before, next, length) == NULL)
             return;
         next = text_after(next, length);
     }
     if (entry->part != ROW_BEGINNING && entry->event->state[0] != '\0')
         add_state(rows, entry->place, entry->event);
+}
+
+/* The length of the longest word in the text of a call, with what stands with
+ * it in a row. Words in quoted data, paths and addresses do not count, because
+ * these can be cut. */
+static size_t longest_word(const char *text) {
+    size_t longest = 0;
+    for (size_t at = 0; text[at] != '\0'; at++) {
+        bool begins = at == 0 || strchr(" (|[", text[at - 1]) != NULL;
+        bool is_word = begins && isalpha((unsigned char)text[at]) != 0;
+        if (!is_word || is_in_quotes(text, at))
+            continue;
+        size_t length = word_length(text + at);
+        if (text[at + length] == '\0')
+            length++; /* for the parenthesis that ends the call */
+        if (length > longest)
+            longest = length;
+    }
+    return longest;
+}
+
+size_t row_least_width(const struct picture *picture) {
+    size_t longest = 0;
+    for (size_t i = 0; i < picture->count; i++) {
+        const struct picture_event *event = &picture->events[i];
+        if (event->kind != PICTURE_CALL)
+            continue;
+        size_t length = longest_word(event->text);
+        if (length > longest)
+            longest = length;
+    }
+    if (longest > LONGEST_WORD)
+        longest = LONGEST_WORD;
+    if (longest + MARGINS < NARROWEST)
+        return NARROWEST;
+    return longest + MARGINS;
 }
 
 /* Adds the row of an arrow between the columns of an event. Returns the row, or
@@ -302,16 +417,40 @@ static struct row *add_arrow(struct rows *rows, const struct picture *picture,
     return row;
 }
 
+/* How many characters of a label have room in an arrow between two places. */
+static size_t arrow_room(const struct rows *rows, size_t from, size_t to) {
+    size_t columns = to - from;
+    if (from > to)
+        columns = from - to;
+    return columns * rows->width - ARROW_MARGINS;
+}
+
 /* Adds what the extra of an event says: for a message, another arrow, because a
  * message can carry descriptors beside its bytes; for a segment, a label below
- * its arrow. */
+ * its arrow. What has no room stands in labels below that. */
 static void add_extra(struct rows *rows, const struct picture *picture,
                       const struct picture_event *event) {
-    if (event->extra == NULL || event->is_copy)
+    char part[ROW_TEXT_BYTES];
+    const char *next = event->extra;
+    if (next == NULL || event->is_copy)
         return;
-    struct row *row = add_arrow(rows, picture, event, event->extra);
-    if (row != NULL && row->kind == ROW_ARROW)
-        row->kind = ROW_LABEL;
+    bool is_first = true;
+    while (*next != '\0') {
+        size_t from = place_of(picture, event->column);
+        size_t to = place_of(picture, event->to);
+        size_t length = strlen(next);
+        if (from != to)
+            length = row_length(event->extra, next, arrow_room(rows, from, to));
+        (void)snprintf(part, sizeof part, "%.*s", (int)length, next);
+        struct row *row = add_arrow(rows, picture, event, part);
+        if (row == NULL)
+            return;
+        bool is_arrow = is_first && row->kind == ROW_MESSAGE;
+        if (row_is_arrow(row) && !is_arrow)
+            row->kind = ROW_LABEL;
+        is_first = false;
+        next = text_after(next, length);
+    }
 }
 
 /* Writes the label of an arrow: "A 6 bytes + 2 ACK". */
@@ -360,14 +499,6 @@ static void leave_out_flags(char *label) {
     memmove(begin, name, strlen(name) + 1);
 }
 
-/* How many characters of a label have room in an arrow between two places. */
-static size_t arrow_room(const struct rows *rows, size_t from, size_t to) {
-    size_t columns = to - from;
-    if (from > to)
-        columns = from - to;
-    return columns * rows->width - ARROW_MARGINS;
-}
-
 /* Where the number of acknowledgements at the end of a label begins, with the
  * blank before it: " + ACK", " + 2 ACK"; or where the label ends, if it has
  * none. */
@@ -386,26 +517,96 @@ static size_t find_acknowledgements(const char *label) {
     return blank;
 }
 
+/* How long the word for bytes is that the first length characters of a label
+ * end with, or 0. */
+static size_t unit_length(const char *label, size_t length) {
+    static const char *const units[] = {" bytes", " byte"};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        size_t unit = strlen(units[i]);
+        if (length >= unit &&
+            strncmp(label + length - unit, units[i], unit) == 0)
+            return unit;
+    }
+    return 0;
+}
+
+/* Whether a word that begins with a digit stands at a place of a label. */
+static bool is_number(const char *label, size_t at) {
+    bool begins_word = at == 0 || label[at - 1] == ' ';
+    return begins_word && isdigit((unsigned char)label[at]) != 0;
+}
+
+/* The end of a label that says how many bytes there were, and acknowledgements:
+ * "1460 bytes", "1203 encrypted bytes + ACK", "+ 2 ACK"; or "". */
+static const char *find_counts(const char *label) {
+    size_t end = find_acknowledgements(label);
+    size_t unit = unit_length(label, end);
+    if (unit == 0) {
+        if (label[end] == ' ')
+            end++; /* without the blank before the plus sign */
+        return label + end;
+    }
+    /* The number may be some words before the unit: "1203 encrypted bytes". */
+    size_t at = end - unit;
+    while (at > 0 && !is_number(label, at))
+        at--;
+    return label + at;
+}
+
+/* Whether a label fits into room characters, if need be without its middle. */
+static bool fits(const char *label, size_t room) {
+    size_t shortest =
+        LEAST_KEPT + strlen(dots) + 1 + strlen(find_counts(label));
+    return strlen(label) <= room || shortest <= room;
+}
+
+/* The counts at the end of a label that have room beside its beginning. */
+static const char *kept_counts(const char *label, size_t room) {
+    if (fits(label, room))
+        return find_counts(label);
+    return "";
+}
+
+/* How many characters of a label that is too long for room are kept before the
+ * dots, if the counts follow these. Returns 0 if that would cut a word. */
+static size_t kept_length(const char *label, size_t room, const char *counts) {
+    size_t left_room = room - strlen(dots) - strlen(counts);
+    if (counts[0] != '\0')
+        left_room--; /* for a blank */
+    size_t kept = find_break(label, left_room);
+    if (kept == 0 && is_in_quotes(label, left_room))
+        kept = last_whole_character(label, left_room);
+    return kept;
+}
+
+/* Whether a label that is too long for room has to be cut within a word. */
+static bool cuts_word(const char *label, size_t room) {
+    return strlen(label) > room &&
+           kept_length(label, room, kept_counts(label, room)) == 0;
+}
+
 /* How many characters of a label stand in its first row, which has room for
  * `room` of them: up to a colon, if there is one, and at the most up to the
- * number of acknowledgements. */
+ * numbers of bytes and of acknowledgements. */
 static size_t first_part_length(const char *label, size_t room) {
     if (strlen(label) <= room)
         return strlen(label);
     const char *colon = strstr(label, ": ");
     if (colon != NULL && (size_t)(colon - label) < room)
         return (size_t)(colon - label) + 1;
-    size_t length = first_row_length(label, room);
-    size_t end = find_acknowledgements(label);
-    if (length > end)
-        return end;
+    size_t length = row_length(label, label, room);
+    const char *counts = find_counts(label);
+    bool has_counts = counts > label && counts[0] != '\0';
+    if (has_counts && label + length > counts)
+        return (size_t)(counts - label) - 1; /* without the blank before them */
     return length;
 }
 
 /* Finds out how much of an arrow's label stands in its row; what remains stands
  * in the row below. In a narrow column, few names have room in one row, so they
- * are parted, without their flags. All else stays in one row. Returns what
- * remains: "" if that is nothing. */
+ * are parted, without their flags; in a wider one, only a name that would be
+ * cut within a word. All else stays in one row. Returns what remains: "" if
+ * that is nothing. */
 static const char *part_label(const struct rows *rows,
                               const struct picture *picture,
                               const struct picture_event *event,
@@ -413,12 +614,15 @@ static const char *part_label(const struct rows *rows,
     size_t from = place_of(picture, event->column);
     size_t to = place_of(picture, event->to);
     *length = strlen(label);
-    if (from == to || rows->width >= PARTING)
+    if (from == to)
         return "";
     size_t room = arrow_room(rows, from, to);
     bool has_name = find_name(label) != NULL;
     if (has_name && *length > room)
         leave_out_flags(label);
+    *length = strlen(label);
+    if (rows->width >= PARTING && !cuts_word(label, room))
+        return "";
     if (has_name || event->both_ways)
         *length = first_part_length(label, room);
     char *rest = label + *length;
@@ -655,75 +859,20 @@ void row_format_state(const struct row *row, char *text, size_t size) {
         (void)snprintf(text, size, "%u unacked", row->unacknowledged);
 }
 
-/* How long the word for bytes is that the first length characters of a label
- * end with, or 0. */
-static size_t unit_length(const char *label, size_t length) {
-    static const char *const units[] = {" bytes", " byte"};
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        size_t unit = strlen(units[i]);
-        if (length >= unit &&
-            strncmp(label + length - unit, units[i], unit) == 0)
-            return unit;
-    }
-    return 0;
-}
-
-/* Whether a word that begins with a digit stands at a place of a label. */
-static bool is_number(const char *label, size_t at) {
-    bool begins_word = at == 0 || label[at - 1] == ' ';
-    return begins_word && isdigit((unsigned char)label[at]) != 0;
-}
-
-/* The end of a label that says how many bytes there were, and acknowledgements:
- * "1460 bytes", "1203 encrypted bytes + ACK", "+ 2 ACK"; or "". */
-static const char *find_counts(const char *label) {
-    size_t end = find_acknowledgements(label);
-    size_t unit = unit_length(label, end);
-    if (unit == 0) {
-        if (label[end] == ' ')
-            end++; /* without the blank before the plus sign */
-        return label + end;
-    }
-    /* The number may be some words before the unit: "1203 encrypted bytes". */
-    size_t at = end - unit;
-    while (at > 0 && !is_number(label, at))
-        at--;
-    return label + at;
-}
-
-/* Whether the first length characters of a label end within quoted data. */
-static bool is_in_quotes(const char *label, size_t length) {
-    bool quoted = false;
-    for (size_t i = 0; i < length; i++) {
-        if (label[i] == '\\')
-            i++; /* the next one is an escaped character */
-        else if (label[i] == '"')
-            quoted = !quoted;
-    }
-    return quoted;
-}
-
-/* Whether a label fits into room characters, if need be without its middle. */
-static bool fits(const char *label, size_t room) {
-    size_t shortest =
-        LEAST_KEPT + strlen(dots) + 1 + strlen(find_counts(label));
-    return strlen(label) <= room || shortest <= room;
-}
-
 /* Writes a label that is too long for room characters: its beginning, dots, and
  * its counts if there is room for them. */
 static void leave_out_middle(const char *label, size_t room, char *shown) {
-    const char *counts = "";
+    const char *counts = kept_counts(label, room);
     const char *blank = ""; /* before the counts */
     const char *middle = dots;
-    if (fits(label, room))
-        counts = find_counts(label);
     if (counts[0] != '\0')
         blank = " ";
+    size_t kept = kept_length(label, room, counts);
     size_t left_room = room - strlen(dots) - strlen(blank) - strlen(counts);
-    size_t kept = find_break(label, left_room);
     if (kept == 0)
-        kept = left_room;
+        kept = find_joint(label, left_room);
+    if (kept == 0)
+        kept = last_whole_character(label, left_room);
     if (is_in_quotes(label, kept))
         middle = "\"..."; /* as long as the dots with their blank */
     (void)snprintf(shown, ROW_TEXT_BYTES, "%.*s%s%s%s", (int)kept, label,

@@ -78,6 +78,10 @@ const char *row_name_at(const struct picture *picture, size_t place);
 const char *row_format_name(const struct picture *picture, size_t place,
                             size_t room, char *text);
 
+/* How wide a column must be at the least so that no word in the text of a call
+ * is cut, such as SOCK_CLOEXEC: 16 characters or more. */
+size_t row_least_width(const struct picture *picture);
+
 /*
  * Makes the rows of a picture whose columns are width characters wide, 16 at
  * the least. Returns 0; or -1 and ENOMEM, and some rows are missing then. The

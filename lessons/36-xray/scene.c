@@ -3,10 +3,11 @@
 #include "scene.h"
 
 #include <err.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "utf8.h"
 
 /* It stands before each command, so that the shell becomes the command. Without
  * it, the shell would be one more process. */
@@ -26,8 +27,11 @@ static void read_line(struct scene *scene, char *line, const char *path) {
         return;
     /* The colon becomes the end of the name, with which the line begins. */
     char *colon = strchr(line, ':');
-    if (colon == NULL || colon == line)
-        errx(1, "%s: no NAME: COMMAND: %s", path, line);
+    if (colon == NULL || colon == line) {
+        char shown[SCENE_COMMAND_BYTES];
+        (void)utf8_escape(line, shown, sizeof shown);
+        errx(1, "%s: no NAME: COMMAND: %s", path, shown);
+    }
     if (scene->count == SCENE_MOST_ACTORS)
         errx(1, "%s: more than %d actors", path, SCENE_MOST_ACTORS);
     *colon = '\0';
@@ -36,13 +40,15 @@ static void read_line(struct scene *scene, char *line, const char *path) {
     command += strspn(command, " \t");
     struct scene_actor *actor = &scene->actors[scene->count];
     size_t command_length = strlen(exec) + strlen(command);
-    if (strlen(name) >= sizeof actor->name)
+    char shown[SCENE_COMMAND_BYTES];
+    size_t name_length = utf8_escape(name, shown, sizeof shown);
+    if (name_length >= sizeof actor->name)
         errx(1, "%s: an actor has a name of more than %zu bytes: %s", path,
-             sizeof actor->name - 1, name);
+             sizeof actor->name - 1, shown);
     if (command_length >= sizeof actor->command)
-        errx(1, "%s: the command of %s has more than %zu bytes", path, name,
+        errx(1, "%s: the command of %s has more than %zu bytes", path, shown,
              sizeof actor->command - strlen(exec) - 1);
-    (void)snprintf(actor->name, sizeof actor->name, "%s", name);
+    memcpy(actor->name, shown, name_length + 1);
     (void)snprintf(actor->command, sizeof actor->command, "%s%s", exec,
                    command);
     scene->count++;
@@ -71,6 +77,10 @@ void scene_read(struct scene *scene, const char *path) {
     }
     if (scene->count == 0)
         errx(1, "%s: nobody in it", path);
+}
+
+bool scene_needs_port(const struct scene_actor *actor) {
+    return strstr(actor->command, port_mark) != NULL;
 }
 
 /* A port is never longer than the mark, so the command does not grow. */

@@ -5,6 +5,7 @@
 #ifndef XRAY_SCENE_H
 #define XRAY_SCENE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -15,7 +16,7 @@ enum {
 };
 
 struct scene_actor {
-    char name[SCENE_NAME_BYTES];
+    char name[SCENE_NAME_BYTES];       /* as utf8_escape writes it */
     char command[SCENE_COMMAND_BYTES]; /* for a shell; it may have {port} */
 };
 
@@ -28,6 +29,9 @@ struct scene {
  * not a scene, or cannot be read, says why and ends the program with status 1.
  */
 void scene_read(struct scene *scene, const char *path);
+
+/* Whether {port} stands in an actor's command. */
+bool scene_needs_port(const struct scene_actor *actor);
 
 /* Writes an actor's command to out, which has SCENE_COMMAND_BYTES, with port in
  * the place of each {port}. port is at most SCENE_PORT_BYTES - 1 long. */

@@ -7,15 +7,15 @@
 #include "span.h"
 
 enum {
-    MOST_ROWS = 220, /* rows beyond are counted, not drawn */
-    LANES = 3,       /* of states, beside a lifeline */
+    MOST_ROWS = 1000, /* rows beyond are counted, not drawn. Six actors that
+                         say hello need about 370, if none is folded */
+    LANES = 3,        /* of states, beside a lifeline */
 };
 
 /* Widths in characters. */
 enum {
     TIME_WIDTH = 9,  /* before the first column */
     MOST_PITCH = 54, /* from a lifeline to the next one, at the most */
-    LEAST_TEXT = 17, /* of a column's text, at the least */
     ROOM = 108,      /* of all columns together: so much has its full size in a
                         page that is 830 pixels wide */
     MORE_ROOM = 120, /* of three and more columns together: it is drawn smaller,
@@ -547,8 +547,9 @@ static void measure_columns(struct image *image) {
     image->pitch = MOST_PITCH;
     if (image->places * MOST_PITCH > room)
         image->pitch = room / image->places;
-    if (image->pitch < LEAST_TEXT + image->gutter)
-        image->pitch = LEAST_TEXT + image->gutter;
+    size_t least = row_least_width(image->picture) + 1 + image->gutter;
+    if (image->pitch < least)
+        image->pitch = least;
 }
 
 /* Says below the last row that is drawn how many are missing. */

@@ -10,7 +10,7 @@
 
 enum {
     TIME_WIDTH = 9, /* of "12345.67 " before the first column */
-    NARROWEST = 16, /* of a column */
+    NARROWEST = 16, /* of a column in a picture that keeps to its width */
     ARROW_ENDS = 4, /* two dashes, or one and the head; two blanks */
 };
 
@@ -263,7 +263,7 @@ int text_draw(FILE *out, const struct picture *picture, size_t width,
         return 0;
     size_t column = (width - TIME_WIDTH) / places;
     if (column < NARROWEST)
-        column = NARROWEST;
+        column = row_least_width(picture);
     struct line line = {.length = TIME_WIDTH + column * places};
     line.characters = calloc(line.length + 1, sizeof *line.characters);
     if (line.characters == NULL)

@@ -16,7 +16,8 @@ enum text_characters {
 
 /*
  * Draws a picture, width characters wide, 40 at the least. If its columns would
- * be narrower than 16 characters, it becomes wider. Returns 0; or -1 and
+ * be narrower than 16 characters, it becomes wider: so wide that no word in the
+ * text of a call is cut. Returns 0; or -1 and
  * ENOMEM, and something is missing in it then.
  */
 int text_draw(FILE *out, const struct picture *picture, size_t width,

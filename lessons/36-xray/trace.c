@@ -53,6 +53,7 @@ struct program {
 enum {
     LOAD_WORD = 0x20, /* of struct seccomp_data, at offset `value` */
     JUMP_IF_EQUAL = 0x15,
+    JUMP_IF_ANY_BIT = 0x45, /* of `value` is set */
     RETURN = 0x06,
     ALLOW = 0x7fff0000, /* SECCOMP_RET_ALLOW */
     STOP = 0x7ff00000,  /* SECCOMP_RET_TRACE */
@@ -61,11 +62,12 @@ enum {
     ARCHITECTURE = 4,
 };
 
-/* Where the parts of our program stand: three instructions, one comparison for
+/* Where the parts of our program stand: four instructions, one comparison for
  * each call of the filter, and then ALLOW and STOP. */
 enum {
     CHECK_ARCHITECTURE = 1, /* after the architecture is loaded */
-    FIRST_COMPARISON = 3,   /* after the number of the call is loaded */
+    CHECK_X32 = 3,          /* after the number of the call is loaded */
+    FIRST_COMPARISON = 4,
     MOST_INSTRUCTIONS = FIRST_COMPARISON + TRACE_MOST_NUMBERS + 2,
 };
 
@@ -89,6 +91,17 @@ static const uint32_t our_architecture = 0x80000016;
 #error "add the number that linux/audit.h has for this architecture"
 #endif
 
+/* x86-64 has a second table of calls, x32, for programs with addresses of 32
+ * bits. Their architecture is the same, but their numbers have this bit
+ * (seccomp(2)). Elsewhere no call has it. */
+static const uint32_t x32_bit = 0x40000000;
+
+static bool is_foreign(uint32_t architecture, uint64_t number) {
+    /* A number that is negative is of no call at all. */
+    bool is_x32 = number <= INT32_MAX && (number & x32_bit) != 0;
+    return architecture != our_architecture || is_x32;
+}
+
 /* How many instructions a comparison at `from` skips so that the one at `to` is
  * next: those between the two. A program of ours is so short that the number
  * fits into a byte. */
@@ -97,7 +110,8 @@ static uint8_t skipped(size_t from, size_t to) {
 }
 
 /* Writes the program that the kernel runs at each call: it stops the process if
- * the call is of another architecture, or if its number is one of the filter.
+ * the call is of another architecture or of x32, or if its number is one of the
+ * filter.
  * Returns how many instructions it has. */
 static size_t write_program(const struct trace_filter *filter,
                             struct instruction *instructions) {
@@ -108,6 +122,8 @@ static size_t write_program(const struct trace_filter *filter,
     instructions[CHECK_ARCHITECTURE] =
         (struct instruction){JUMP_IF_EQUAL, 0, to_stop, our_architecture};
     instructions[2] = (struct instruction){LOAD_WORD, 0, 0, CALL_NUMBER};
+    instructions[CHECK_X32] = (struct instruction){
+        JUMP_IF_ANY_BIT, skipped(CHECK_X32, stop), 0, x32_bit};
     for (size_t i = 0; i < filter->count; i++) {
         size_t at = FIRST_COMPARISON + i;
         to_stop = skipped(at, stop);
@@ -245,7 +261,7 @@ static void read_call(struct trace_event *event) {
     case PTRACE_SYSCALL_INFO_ENTRY:
     case PTRACE_SYSCALL_INFO_SECCOMP: /* its fields lie in the same places */
         event->kind = TRACE_ENTER;
-        event->call.foreign = info.arch != our_architecture;
+        event->call.foreign = is_foreign(info.arch, info.entry.nr);
         event->call.number = info.entry.nr;
         memcpy(event->call.arguments, info.entry.args,
                sizeof event->call.arguments);

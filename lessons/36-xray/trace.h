@@ -13,7 +13,8 @@
 /* One system call, at its beginning or at its return. */
 struct trace_call {
     bool foreign;    /* it is a call of another architecture, as a 32-bit
-                        program makes them: there, numbers mean other calls */
+                        program makes them, or of x32: there, numbers mean
+                        other calls, or arguments have other forms */
     uint64_t number; /* SYS_connect and so on: syscall(2) */
     uint64_t arguments[6];
     int64_t result; /* at its return; a negative one is an errno */

@@ -1,16 +1,32 @@
 #include "utf8.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
-    FIRST_PRINTABLE = 0x20,
-    DELETE = 0x7f,
-    FIRST_C1 = 0x80, /* control characters beyond ASCII */
-    LAST_C1 = 0x9f,
+    FIRST_BEYOND_ASCII = 0x80,
     FIRST_SURROGATE = 0xd800, /* of UTF-16, no characters */
     LAST_SURROGATE = 0xdfff,
     LAST_CHARACTER = 0x10ffff,
+    ESCAPE_BYTES = 16, /* "\\u10ffff", and some to spare */
+};
+
+/* Characters that are not seen: those for control, and those that Unicode lets
+ * a font ignore (the property Default_Ignorable_Code_Point). Some of them make
+ * a reader see other characters in another order, or two different names as the
+ * same. The last two ranges are no characters (Unicode, section 23.7). */
+static const struct {
+    uint32_t first;
+    uint32_t last;
+} unseen[] = {
+    {0x0000, 0x001f},   {0x007f, 0x009f},   {0x00ad, 0x00ad},
+    {0x034f, 0x034f},   {0x061c, 0x061c},   {0x115f, 0x1160},
+    {0x17b4, 0x17b5},   {0x180b, 0x180f},   {0x200b, 0x200f},
+    {0x2028, 0x202e},   {0x2060, 0x206f},   {0x3164, 0x3164},
+    {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0},
+    {0xfff0, 0xfffb},   {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a},
+    {0xe0000, 0xe0fff}, {0xfffe, 0xffff},   {0xfdd0, 0xfdef},
 };
 
 enum { DOTS = 3 }; /* that stand for what is left out of a text */
@@ -49,7 +65,7 @@ static bool is_later_byte(uint8_t byte) {
 uint32_t utf8_next(const char **text) {
     const uint8_t *bytes = (const uint8_t *)*text;
     *text += 1;
-    if (bytes[0] < FIRST_C1)
+    if (bytes[0] < FIRST_BEYOND_ASCII)
         return bytes[0];
     const struct form *form = find_form(bytes[0]);
     if (form == NULL)
@@ -70,30 +86,44 @@ uint32_t utf8_next(const char **text) {
 }
 
 static bool is_drawable(uint32_t character) {
-    if (character == UTF8_INVALID || character == DELETE)
-        return false;
-    if (character >= FIRST_C1 && character <= LAST_C1)
-        return false;
-    return character >= FIRST_PRINTABLE;
+    for (size_t i = 0; i < sizeof unseen / sizeof unseen[0]; i++)
+        if (character >= unseen[i].first && character <= unseen[i].last)
+            return false;
+    return character != UTF8_INVALID;
 }
 
-void utf8_clean(char *text) {
-    /* We write into the text that we read. This is right, because what we have
-     * written is never longer than what we have read. */
-    const char *from = text;
-    char *to = text;
-    while (*from != '\0') {
-        const char *begin = from;
-        if (is_drawable(utf8_next(&from))) {
-            size_t length = (size_t)(from - begin);
-            memmove(to, begin, length);
-            to += length;
-        } else {
-            *to = '?';
-            to++;
+/* Writes what stands for the length bytes of a character that is not drawn, or
+ * for a single byte that is none. A control character of ASCII is one byte. */
+static void write_escape(const char *bytes, size_t length, uint32_t character,
+                         char escape[ESCAPE_BYTES]) {
+    if (length == 1)
+        (void)snprintf(escape, ESCAPE_BYTES, "\\x%02x", (uint8_t)bytes[0]);
+    else
+        (void)snprintf(escape, ESCAPE_BYTES, "\\u%04x", (unsigned)character);
+}
+
+size_t utf8_escape(const char *text, char *out, size_t size) {
+    size_t length = 0;
+    size_t written = 0;
+    while (*text != '\0') {
+        const char *begin = text;
+        char escape[ESCAPE_BYTES];
+        uint32_t character = utf8_next(&text);
+        const char *shown = begin;
+        size_t shown_length = (size_t)(text - begin);
+        if (!is_drawable(character)) {
+            write_escape(begin, shown_length, character, escape);
+            shown = escape;
+            shown_length = strlen(escape);
+        }
+        length += shown_length;
+        if (length < size) {
+            memcpy(out + written, shown, shown_length);
+            written = length;
         }
     }
-    *to = '\0';
+    out[written] = '\0';
+    return length;
 }
 
 static size_t count_characters(const char *text) {

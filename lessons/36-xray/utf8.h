@@ -17,9 +17,14 @@ enum { UTF8_INVALID = 0xfffd }; /* the character that Unicode has for it */
  */
 uint32_t utf8_next(const char **text);
 
-/* Replaces what cannot be drawn, that is control characters and bytes that are
- * not UTF-8, by question marks. The text does not become longer. */
-void utf8_clean(char *text);
+/*
+ * Copies a text with what cannot be drawn written in ASCII: a control character
+ * of ASCII and a byte that is not UTF-8 as \x1b; any other control character,
+ * and one that is not seen but changes how others are seen, as \u202e. Writes
+ * to out, which has size bytes, as much as has room there, and a final NUL.
+ * Returns the length of the whole copy, as snprintf(3) does.
+ */
+size_t utf8_escape(const char *text, char *out, size_t size);
 
 /*
  * Shortens a text in place to room characters, 3 at the least, if it has more:

@@ -161,9 +161,10 @@ static void report_end(const struct play *play) {
     size_t next = play->started;
     warnx("the scene did not end in time, and was ended");
     if (next < play->scene->count)
-        warnx("%s was not started: %s has neither called listen nor printed "
-              "\"listening on\"",
-              actors[next].name, actors[next - 1].name);
+        warnx(
+            "%s was not started: %s has not called listen, nor bound a socket "
+            "for datagrams, nor printed \"listening on\"",
+            actors[next].name, actors[next - 1].name);
 }
 
 /* An image is drawn instead of a text, unless options ask for both. */

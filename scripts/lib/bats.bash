@@ -1,10 +1,14 @@
-# shellcheck shell=bash disable=SC2154 # scripts/setup's variables
+# shellcheck shell=bash disable=SC2034,SC2154 # scripts/setup's variables
 # Whether bats is new enough. Some systems still ship one before 1.7, which has not
 # what the tests need.
 
-# is_old_bats: is there a bats, but one before 1.7?
+# is_old_bats: is there a bats, but one before 1.7? Sets bats_status to how bats
+# ended when it was asked.
 is_old_bats() {
-    [[ $(bats --version 2>/dev/null) =~ ^Bats\ (0|1\.[0-6])(\.|$) ]]
+    local version
+    bats_status=0
+    version=$(bats --version 2>/dev/null) || bats_status=$?
+    [[ $version =~ ^Bats\ (0|1\.[0-6])(\.|$) ]]
 }
 
 # renew_bats: puts a newer one into build/, by npm, or says how to. Status 1 if it

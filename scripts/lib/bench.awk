@@ -20,6 +20,7 @@ function print_case(    i, name, ratio, with) {
             show(median(name ",with"), "%.3f")
         printf "\n"
     }
+    fflush() # a case may take a minute
     split("", values); split("", seen); count = 0; idle = 0
 }
 function show(value, format) { return value == "-" ? value : sprintf(format, value) }

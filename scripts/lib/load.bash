@@ -11,15 +11,30 @@ say_failure() {
     failed=1
 }
 
+# say LINE: prints it, or ends the script if it cannot be written.
+say() {
+    printf '%s\n' "$1" 2>/dev/null || need_written $?
+}
+
+# write_out: prints the lines of its standard input as they come, likewise.
+write_out() {
+    local line
+    while IFS= read -r line; do
+        say "$line"
+    done
+}
+
 # start_idle SERVER COUNT: connects so many clients that say nothing.
 start_idle() {
-    : >"$here/idle"
+    { : >"$here/idle"; } 2>/dev/null || fail_without_room 1
     "${on_second[@]}" build/26-load-generator -c "$2" -r 1 -d 86400 \
         "${trust[@]}" 127.0.0.1 "$port" >>"$here/idle" 2>&1 &
     idle=$!
     until_true idle_or_ended
-    grep -q '^clients' "$here/idle" ||
+    grep -q '^clients' "$here/idle" || {
+        need_room
         fail 1 "$1, $2 idle clients: $(head -n 1 "$here/idle")"
+    }
 }
 
 # idle_or_ended: what start_idle waits for.
@@ -56,9 +71,13 @@ load() {
     else
         options+=(-p "$server")
     fi
-    "${on_second[@]}" build/26-load-generator "${options[@]}" 127.0.0.1 "$port" \
-        >"$here/load" 2>"$here/load.err" ||
+    {
+        "${on_second[@]}" build/26-load-generator "${options[@]}" 127.0.0.1 \
+            "$port" >"$here/load" 2>"$here/load.err"
+    } 2>/dev/null || {
+        need_room
         say_failure "$1, $2 clients of $3 bytes: $(head -n 1 "$here/load.err")"
+    }
     [[ $kind != many && $kind != few ]] || add_server_time "$before"
 }
 
@@ -77,9 +96,11 @@ spent() {
 
 # add_server_time BEFORE: adds the line that lesson 26 could not print.
 add_server_time() {
-    awk -v spent=$(($(spent) - $1)) -v seconds="$seconds" '$1 == "rate" && $2 > 0 {
-        printf "server %.2f us a reply\n", spent / ($2 * seconds) }' \
-        "$here/load" >"$here/time" && cat "$here/time" >>"$here/load"
+    local line
+    line=$(awk -v spent=$(($(spent) - $1)) -v seconds="$seconds" '
+        $1 == "rate" && $2 > 0 {
+            printf "server %.2f us a reply\n", spent / ($2 * seconds) }' "$here/load")
+    { echo "$line" >>"$here/load"; } 2>/dev/null || fail_without_room 1
 }
 
 # said KEY: what the last load said under that name, or "-".
@@ -93,6 +114,7 @@ measure() {
     local clients=${2%%x*} bytes=${2#*x} count=0 before=0 memory=- without=-
     [[ $2 != handshakes ]] || { measure_handshakes "$1" "$3" && return; }
     [[ $bytes != *+* ]] || { count=${bytes#*+} && bytes=${bytes%+*}; }
+    need_room
     start_server "$3"
     if ((count > 0)); then
         load "$3" "$clients" "$bytes"
@@ -102,7 +124,7 @@ measure() {
         memory=$((($(resident) - before) / count))
     fi
     load "$3" "$clients" "$bytes"
-    echo "$2,$3,$1,$(said rate),$(said server),$(said load),$(said p50),$(said p99),$(said errors),$memory,$without"
+    say "$2,$3,$1,$(said rate),$(said server),$(said load),$(said p50),$(said p99),$(said errors),$memory,$without"
     stop_idle
     stop_server
 }
@@ -115,7 +137,7 @@ measure_all() {
     local round case name
     trap clean_up EXIT
     trap 'exit 130' INT TERM
-    echo "$header"
+    say "$header"
     for case in $cases; do
         for ((round = 1; round <= rounds; round++)); do
             for name in "${chosen[@]}"; do

@@ -22,8 +22,20 @@ make_temporary_folder() {
     here=$(mktemp -d 2>/dev/null) &&
         printf '%65536s' '' 2>/dev/null >"$here/room" && rm "$here/room" && return
     [[ -z $here ]] || rm -rf "$here"
-    fail 3 "no room for temporary files in ${TMPDIR:-/tmp}: set TMPDIR to a folder \
+    fail_without_room 3
+}
+
+# fail_without_room STATUS: ends the script so, because files cannot be written.
+fail_without_room() {
+    fail "$1" "no room for temporary files in ${TMPDIR:-/tmp}: set TMPDIR to a folder \
 that can be written"
+}
+
+# need_room: ends the script with status 1 if nothing can be written to $here any
+# more. That explains why something has failed.
+need_room() {
+    { printf '%8192s' '' >"$here/room"; } 2>/dev/null || fail_without_room 1
+    rm "$here/room"
 }
 
 # list_cores: the numbers of the cores that this process may use, one a line; 0

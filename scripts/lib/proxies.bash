@@ -12,14 +12,18 @@ mib_a_second=500 # so many MiB go through the tunnel for each second of -d
 
 # measure_proxies: prints a header, then a line for each measurement.
 measure_proxies() {
-    local round name
+    local round name bulk tunnels
     trap clean_up EXIT
     trap 'exit 130' INT TERM
-    echo "$proxy_header"
+    say "$proxy_header"
     for ((round = 1; round <= rounds; round++)); do
         for name in "${chosen[@]}"; do
+            need_room
             start_server "$name"
-            echo "$name,$round,$(measure_bulk "$name"),$(measure_tunnels "$name")"
+            # If one of these ends, it has said why.
+            bulk=$(measure_bulk "$name") || exit 1
+            tunnels=$(measure_tunnels "$name") || exit 1
+            say "$name,$round,$bulk,$tunnels"
             stop_server
             say_failures
         done
@@ -48,8 +52,11 @@ socks() {
 # finds it.
 note_failure() {
     local reason
+    need_room
     reason=$(head -n 1 "$2")
-    echo "$1: ${reason:-no end after $proxy_patience seconds}" >>"$here/failed"
+    {
+        echo "$1: ${reason:-no end after $proxy_patience seconds}" >>"$here/failed"
+    } 2>/dev/null || fail_without_room 1
 }
 
 # measure_bulk PROXY: as much as it can through one tunnel.
@@ -58,7 +65,7 @@ measure_bulk() {
     count=$(awk -v seconds="$seconds" -v each="$mib_a_second" 'BEGIN {
         printf "%.0f", seconds * each + 0.5 }')
     before=$(ticks)
-    if ! socks -b "$count" >"$here/bulk" 2>"$here/bulk.err"; then
+    if ! { socks -b "$count" >"$here/bulk" 2>"$here/bulk.err"; } 2>/dev/null; then
         note_failure "$1, one tunnel" "$here/bulk.err"
         echo "-,-"
         return
@@ -78,6 +85,7 @@ ticks() {
 measure_tunnels() {
     local before client held=$proxy_tunnels each
     before=$(resident)
+    need_room
     mkfifo "$here/go"
     # microsocks ends both halves of a tunnel with one, so here none ends (-k).
     socks -k -c "$proxy_tunnels" <"$here/go" >"$here/tunnels" 2>"$here/tunnels.err" &

@@ -71,9 +71,10 @@ listens() {
 # until_true COMMAND...: waits until it succeeds, one minute at most.
 until_true() {
     local i
-    for ((i = 0; i < 6000; i++)); do
+    for ((i = 1; i <= 6000; i++)); do
         "$@" && return
         sleep 0.01
+        ((i % 100 != 0)) || need_room
     done
     fail 1 "waited a minute in vain for: $*"
 }
@@ -90,13 +91,16 @@ start_server() {
     until_true is_free # the last one's children may still be leaving
     command=${command//'{port}'/$port}
     command=${command//'{files}'/$here/files}
-    [[ $command != *'{conf}'* ]] || "write_${1}_conf" "$here/server.conf"
+    [[ $command != *'{conf}'* ]] ||
+        "write_${1}_conf" "$here/server.conf" 2>/dev/null || fail_without_room 1
     # shellcheck disable=SC2086 # the command and its arguments
     "${on_first[@]}" ${command//'{conf}'/$here/server.conf} >/dev/null 2>"$here/server.err" &
     server=$!
     until_true listens_or_ended
-    kill -0 "$server" 2>/dev/null ||
+    kill -0 "$server" 2>/dev/null || {
+        need_room
         fail 1 "$1 does not run: $(head -n 1 "$here/server.err")"
+    }
 }
 
 # listens_or_ended: what start_server waits for.

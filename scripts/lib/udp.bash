@@ -20,15 +20,16 @@ measure_senders() {
     local round name said
     trap clean_up EXIT
     trap 'exit 130' INT TERM
-    echo "$udp_header"
+    say "$udp_header"
     for ((round = 1; round <= rounds; round++)); do
         for name in "${chosen[@]}"; do
+            need_room
             if [[ $name == iperf3 ]]; then
                 measure_iperf3
             else
                 measure_mode "$name"
             fi
-            echo "$name,$round,$said"
+            say "$name,$round,$said"
         done
     done
 }
@@ -36,12 +37,18 @@ measure_senders() {
 # measure_mode MODE: lesson 29's server and client. Sets said to the rest of the
 # line.
 measure_mode() {
-    "${on_first[@]}" build/29-udp-batch serve -m "$1" 0 >"$here/server" &
+    # What the last server said must be gone before we wait for this one.
+    { : >"$here/server"; } 2>/dev/null || fail_without_room 1
+    "${on_first[@]}" build/29-udp-batch serve -m "$1" 0 >>"$here/server" \
+        2>"$here/server.err" &
     server=$!
     until_true grep -q listening "$here/server"
     "${on_second[@]}" build/29-udp-batch send -m "$1" -b "$udp_bytes" \
         -d "$seconds" 127.0.0.1 "$(sed -n '1s/.*://p' "$here/server")" \
-        >"$here/client" || fail 1 "$1: the sender has failed"
+        >"$here/client" 2>"$here/client.err" || {
+        need_room
+        fail 1 "$1: the sender has failed: $(head -n 1 "$here/client.err")"
+    }
     until_true grep -q cost "$here/server"
     stop_server
     said=$(awk '{ said[FILENAME, $1] = $2 }
@@ -64,7 +71,10 @@ measure_iperf3() {
     server=$!
     until_true listens_or_ended
     "${on_second[@]}" iperf3 -u -V -l "$udp_bytes" -b 0 -t "$whole" \
-        -c 127.0.0.1 -p "$port" >"$here/client" || fail 1 "iperf3 does not run"
+        -c 127.0.0.1 -p "$port" >"$here/client" || {
+        need_room
+        fail 1 "iperf3 does not run"
+    }
     wait "$server" || true
     server=
     said=$(awk '/ receiver$/ {

@@ -24,10 +24,11 @@ choose_web() {
 # make_files: a file of random bytes for each case.
 make_files() {
     local case
-    mkdir "$here/files"
+    mkdir "$here/files" 2>/dev/null || fail_without_room 1
     chmod a+rx "$here" "$here/files"
     for case in $cases; do
-        head -c "${case#*x}" /dev/urandom >"$here/files/${case#*x}"
+        { head -c "${case#*x}" /dev/urandom >"$here/files/${case#*x}"; } 2>/dev/null ||
+            fail_without_room 1
     done
 }
 

@@ -119,6 +119,50 @@ END
     lacks 'SOCKS'
 }
 
+@test "36-xray sees who says something of SOCKS, and after what" {
+    # A proxy that only chooses a method; and clients that send two things before
+    # it answers: a greeting and what only a proxy says, or a request twice.
+    cat >"$BATS_TEST_TMPDIR/talk.py" <<'END'
+import socket
+import sys
+
+greeting, choice = b"\5\1\0", b"\5\0"
+request = b"\5\1\0\1\x7f\0\0\1\0\x50"
+if sys.argv[1] == "proxy":
+    listener = socket.create_server(("127.0.0.1", 0))
+    s, _ = listener.accept()
+    s.recv(100)
+    s.sendall(choice)
+else:
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s.sendall(greeting)
+    if sys.argv[1] == "twice":
+        s.recv(100)
+        s.sendall(request)
+        s.sendall(request)
+    else:
+        s.sendall(choice)
+    s.shutdown(socket.SHUT_WR)
+while s.recv(100):
+    pass
+END
+    skip_unless python3
+    local manner
+    for manner in early twice; do
+        draw -l <<END
+proxy: $(command -v python3) $BATS_TEST_TMPDIR/talk.py proxy
+client: $(command -v python3) $BATS_TEST_TMPDIR/talk.py $manner {port}
+END
+        arrows | grep '^client' >"$BATS_TEST_TMPDIR/$manner"
+    done
+    expect_equal early "client > proxy: PSH ACK SOCKS greeting
+client > proxy: PSH ACK <0500>" "$(<"$BATS_TEST_TMPDIR/early")"
+    expect_equal twice "client > proxy: PSH ACK SOCKS greeting
+client > proxy: PSH ACK SOCKS request 127.0.0.1:80
+client > proxy: PSH ACK <050100017f0000010050>" "$(<"$BATS_TEST_TMPDIR/twice")"
+}
+
 @test "36-xray names HTTP over a UNIX socket" {
     skip_unless python3
     cat >"$BATS_TEST_TMPDIR/talk.py" <<'END'
@@ -148,6 +192,12 @@ END
     COLUMNS=90 LC_ALL=C draw < <(resolve www.example)
     grep -qE '^ +[0-9.]+ +[|#]-+ UDP DNS question www\.example A -+>[|#]$' "$OUT" ||
         { cat "$OUT" >&2 && false; }
+}
+
+@test "36-xray cuts no word in the name of data: it goes on in the next row" {
+    draw -s "$svg" <lessons/09-ssl-server/scene
+    expect_equal cut "" "$(grep -oE '>[^<]*ChangeC[^<]*' "$svg" | grep -v 'CipherSpec,$')"
+    grep -A 1 '>ChangeCipherSpec,<' "$svg" | grep -qE '>[0-9]+ encrypted bytes<'
 }
 
 @test "36-xray takes an actor with a long name, and cuts its label" {

@@ -18,6 +18,20 @@ load ../lib/xray
     has 'another architecture'
 }
 
+@test "36-xray does not take calls of x32 for those of its own table" {
+    draw -l -c "$traced" x32 say hello x32
+    ((status != 77)) || skip "only x86-64 has x32"
+    expect_result 0 ""
+    lacks 'socket('
+    expect_equal notes 1 \
+        "$(grep -cxF $'program\tcalls of another architecture: not shown\t' "$OUT")"
+    has $'program\twrite(1, "hello\\n") = 6\t'
+    draw -a -l -c "$traced" x32
+    lacks 'socket('
+    lacks 'call 1073741865'
+    has 'another architecture'
+}
+
 # draw_without CALL ARGUMENT...: draws with these arguments where CALL is
 # forbidden; `-` is the scene on standard input.
 draw_without() {
@@ -146,8 +160,72 @@ server: $traced hang
 client: $traced say hello
 END
     expect_result 124 "36-xray: the scene did not end in time, and was ended
-36-xray: client was not started: server has neither called listen nor printed \
-\"listening on\""
+36-xray: client was not started: server has not called listen, nor bound a \
+socket for datagrams, nor printed \"listening on\""
+}
+
+# datagrams [unix PATH | first PORT]: the line of an actor that binds a socket for
+# datagrams, prints "ready" and no port, and answers what it receives; with
+# "first" it is a client, which sends to PORT first.
+datagrams() {
+    cat >"$BATS_TEST_TMPDIR/ready.py" <<'END'
+import socket
+import sys
+
+if "unix" in sys.argv:
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(sys.argv[2])
+else:
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("127.0.0.1", 0))
+print("ready", flush=True)
+if "first" in sys.argv:
+    s.sendto(b"first", ("127.0.0.1", int(sys.argv[2])))
+data, peer = s.recvfrom(100)
+if peer and "first" not in sys.argv:
+    s.sendto(data, peer)
+END
+    echo "ready: $(python3 -c 'import sys; print(sys.executable)')" \
+        "$BATS_TEST_TMPDIR/ready.py $*"
+}
+
+@test "36-xray knows by bind(2) that a server of datagrams is ready, and where" {
+    skip_unless python3
+    draw -t 8 -l < <(
+        datagrams
+        echo "client: $BUILD/03-udp send 127.0.0.1 {port} hello"
+    )
+    expect_result 0 ""
+    has $'wire\tclient > ready\tUDP "hello"'
+    has $'wire\tready > client\tUDP "hello"'
+    draw -t 8 -l < <(
+        datagrams unix "$BATS_TEST_TMPDIR/socket"
+        echo "client: $traced say hello"
+    )
+    expect_result 0 ""
+    has $'client\twrite(1, "hello\\n") = 6'
+}
+
+@test "36-xray takes no client for a server because it binds its socket" {
+    skip_unless python3
+    # The first client waits for its answer, the second one asks the server.
+    draw -t 8 -l < <(
+        echo "server: $BUILD/03-udp serve 0"
+        datagrams first '{port}'
+        echo "client: $BUILD/03-udp send 127.0.0.1 {port} hello"
+    )
+    expect_result 0 ""
+    has $'wire\tclient > server\tUDP "hello"'
+}
+
+@test "36-xray says that no program has a port where one is wanted" {
+    draw -l <<<"client: $BUILD/01-tcp-client 127.0.0.1 {port} hello"
+    expect_result 1 "36-xray: client needs {port}, but no program above it has a port"
+    draw -l <<END
+server: $traced say ready
+client: $BUILD/01-tcp-client 127.0.0.1 {port} hello
+END
+    expect_result 1 "36-xray: client needs {port}, but no program above it has a port"
 }
 
 # is_image FILE: it is XML, and has no control characters.
@@ -175,9 +253,9 @@ socket.socket(socket.AF_UNIX).bind(b'$BATS_TEST_TMPDIR/\x1b')"
     expect_result 0 ""
     is_image "$svg"
     has '>sérveur</text>' "$svg"
-    has '>s?rveur</text>' "$svg"
-    has 's?rveur' "$BATS_TEST_TMPDIR/text"
-    has '?[1m' "$BATS_TEST_TMPDIR/text"
+    has '>s\xe9rveur</text>' "$svg"
+    has 's\xe9rveur' "$BATS_TEST_TMPDIR/text"
+    has '\x1b[1m' "$BATS_TEST_TMPDIR/text"
     LC_ALL=C.UTF-8 draw < <(hello $'s\xc3\xa9rveur' $'\xf0\x9f\x98\x80')
     has '─' || skip "this machine has no locale C.UTF-8"
     has 'sérveur '
@@ -189,6 +267,30 @@ names, line = open(sys.argv[1], encoding="utf-8").readlines()[:2]
 bars = [i for i, character in enumerate(line) if character == "\u2502"]
 assert names.index("\U0001f600") == bars[0], (names, line)
 assert names.index("s\u00e9rveur") == bars[1], (names, line)' "$OUT" >&2
+}
+
+@test "36-xray escapes what would change how a name is read, in all it writes" {
+    local svg=$BATS_TEST_TMPDIR/picture.svg name at=0 raw
+    # From right to left, an isolate, no width, a tag, C1, and no character.
+    local -a names=($'\xe2\x80\xae' $'\xe2\x81\xa7' $'\xe2\x80\x8b'
+        $'\xf3\xa0\x81\x81' $'\xc2\x85' $'\xef\xbf\xbf')
+    local -a shown=('\u202e' '\u2067' '\u200b' '\ue0041' '\u0085' '\uffff')
+    raw=$(printf '|%s' "${names[@]}")
+    for name in "${names[@]}"; do
+        LC_ALL=C.UTF-8 draw -t 0.3 -s "$svg" -o "$BATS_TEST_TMPDIR/text" <<END
+a${name}b: $traced hang
+c$name: $traced say hello
+END
+        ((status == 124))
+        is_image "$svg"
+        has ">a${shown[at]}b</text>" "$svg"
+        has "a${shown[at]}b" "$BATS_TEST_TMPDIR/text"
+        has "c${shown[at]} was not started: a${shown[at]}b" "$BATS_TEST_TMPDIR/err"
+        run ! grep -aE "${raw#|}" "$svg" "$BATS_TEST_TMPDIR/text" "$BATS_TEST_TMPDIR/err"
+        at=$((at + 1))
+    done
+    draw <<<$'no\xe2\x80\xae colon'
+    expect_result 1 "36-xray: $BATS_TEST_TMPDIR/scene: no NAME: COMMAND: no\\u202e colon"
 }
 
 @test "36-xray cuts between words, and keeps how many bytes there were" {
@@ -210,6 +312,53 @@ assert names.index("s\u00e9rveur") == bars[1], (names, line)' "$OUT" >&2
         expect_equal "whole constants" 4 "$(grep -c 'SOCK_CLOEXEC' "$OUT")"
         expect_equal "whole constants" 2 "$(grep -c 'SOCK_STREAM|' "$OUT")"
     done
+}
+
+# whole WORD: as many rows of text and of the image have it as calls in the list.
+whole() {
+    local calls
+    calls=$(grep -cF -- "$1" "$OUT")
+    expect_equal "calls with $1" yes "$( ((calls > 0)) && echo yes)"
+    expect_equal "rows of text with $1" "$calls" \
+        "$(grep -cF -- "$1" "$BATS_TEST_TMPDIR/text")"
+    expect_equal "rows of the image with $1" "$calls" \
+        "$(grep -cF -- "$1" "$BATS_TEST_TMPDIR/svg")"
+}
+
+@test "36-xray cuts no constant in a narrow column, and no escaped character" {
+    local word columns
+    local -a picture=(-s "$BATS_TEST_TMPDIR/svg" -o "$BATS_TEST_TMPDIR/text")
+    hello a b c d e >"$BATS_TEST_TMPDIR/six"
+    draw -l <"$BATS_TEST_TMPDIR/six"
+    cp "$OUT" "$BATS_TEST_TMPDIR/list"
+    for columns in 60 80 100; do
+        COLUMNS=$columns draw "${picture[@]}" <"$BATS_TEST_TMPDIR/six"
+        cp "$BATS_TEST_TMPDIR/list" "$OUT"
+        for word in 'SOCK_STREAM|' SOCK_CLOEXEC SO_REUSEADDR; do
+            whole "$word"
+        done
+        lacks 'more rows' "$BATS_TEST_TMPDIR/svg"
+    done
+    # A constant that needs a wider column gets one.
+    skip_unless python3
+    cat >"$BATS_TEST_TMPDIR/join.py" <<'END'
+import socket
+
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+             socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1"))
+s.sendto(b"\r\n\r\n\r\n.\1\r\n\r\n\r\n", ("127.0.0.1", 9))
+END
+    for word in a b c d e f; do
+        echo "$word: $(command -v python3) $BATS_TEST_TMPDIR/join.py"
+    done >"$BATS_TEST_TMPDIR/six"
+    draw -l <"$BATS_TEST_TMPDIR/six"
+    cp "$OUT" "$BATS_TEST_TMPDIR/list"
+    draw "${picture[@]}" <"$BATS_TEST_TMPDIR/six"
+    cp "$BATS_TEST_TMPDIR/list" "$OUT"
+    whole IP_ADD_MEMBERSHIP
+    run ! grep -E '[^\\]\\ *(\||$)|[^\\]\\<' "$BATS_TEST_TMPDIR/text" \
+        "$BATS_TEST_TMPDIR/svg"
 }
 
 @test "36-xray draws the state after a connect below the segments of it" {

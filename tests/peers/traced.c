@@ -22,6 +22,7 @@
  *     lures            makes calls that return the numbers of the calls above
  *     foreign          makes a call of 32-bit programs, dup, whose number means
  *                      socket here; exits with status 77 if it cannot
+ *     x32              makes a call of x32 programs, socket; it may fail
  *     doomed           a child waits in recvfrom, and is killed there
  *     stopped          four children stop, each by another signal, and are
  *                      continued; exits with status 99 if one does not stop, or
@@ -160,6 +161,17 @@ static void make_foreign_call(void) {
         return;
 #endif
     exit(IMPOSSIBLE);
+}
+
+/* A kernel without x32 refuses the call, but tells a tracer of it all the same.
+ */
+static void make_x32_call(void) {
+#ifdef __x86_64__
+    const long x32_bit = 0x40000000;
+    (void)syscall(x32_bit + SYS_socket, AF_INET, SOCK_STREAM, 0);
+#else
+    exit(IMPOSSIBLE);
+#endif
 }
 
 static void make_lures(void) {
@@ -429,6 +441,8 @@ static void do_word(const char *word) {
         make_lures();
     else if (strcmp(word, "foreign") == 0)
         make_foreign_call();
+    else if (strcmp(word, "x32") == 0)
+        make_x32_call();
     else if (strcmp(word, "doomed") == 0)
         kill_in_call();
     else if (strcmp(word, "stopped") == 0)

@@ -142,6 +142,49 @@ bench: failed: microsocks, 1000 tunnels: "?* ]]
     expect_equal "what it has measured" microsocks,1,-,-,-,- "${lines[1]}"
 }
 
+# on_disk_that_fills COMMAND...: runs it with a TMPDIR of its own, which is full
+# soon after the first measurement has begun.
+on_disk_that_fills() {
+    local disk=$BATS_TEST_TMPDIR/disk
+    mkdir -p "$disk"
+    # shellcheck disable=SC2016 # expanded by the shell that is started
+    run --separate-stderr bounded_for 60 unshare -rm bash -c '
+        disk=$1
+        mount -t tmpfs -o size=80k none "$disk" && shift || exit
+        {
+            until compgen -G "$disk/*/server*" || compgen -G "$disk/*/bulk"; do
+                sleep 0.02
+            done
+            while sleep 0.01; do
+                cat /dev/zero >>"$disk/full"
+            done
+        } >/dev/null 2>&1 &
+        filler=$!
+        trap "kill $filler" EXIT
+        TMPDIR=$disk "$@"' - "$disk" "$@"
+    expect_equal "status of $*" 1 "$status"
+    expect_equal "said by $*" "bench: no room for temporary files in $disk: set \
+TMPDIR to a folder that can be written" "$(grep -v 'not installed' <<<"$stderr")"
+}
+
+@test "scripts/bench says in one sentence that the disk is full, at any time" {
+    local option output_full="bench: standard output cannot be written"
+    unshare -rm true 2>/dev/null || skip "no private mounts here"
+    make --silent build/25-epoll-server build/22-fork-server \
+        build/33-socks-proxy build/peers/socks 3>&-
+    on_disk_that_fills scripts/bench -n 50 -d 0.2 -c 5x64 25-epoll-server
+    on_disk_that_fills scripts/bench -n 50 -d 0.2 -c 5x64 22-fork-server
+    on_disk_that_fills scripts/bench -n 50 -d 0.2 -c 5x64+20 25-epoll-server
+    on_disk_that_fills scripts/bench -u -n 50 -d 0.2
+    on_disk_that_fills scripts/bench -p -n 50 -d 0.05 33-socks-proxy
+    # So it is if the table, or a measurement, has no room.
+    for option in --csv -n1; do
+        run -1 --separate-stderr bounded_for 60 bash -c '"$@" >/dev/full' - \
+            scripts/bench -n 1 -d 0.05 -c 5x64 "$option" 25-epoll-server
+        expect_equal "said with $option" "$output_full" "$stderr"
+    done
+}
+
 @test "scripts/bench -u prints a table of packets, and says if there is no iperf3" {
     local name
     run -0 --separate-stderr bounded_for 60 scripts/bench -u -n 1 -d 0.05

@@ -130,6 +130,25 @@ a newer one, with npm: npm install "* ]]
     expect_equal "second time" "" "$output$stderr"
 }
 
+@test "setup says that a tool is there, but does not work" {
+    local tool asked line
+    for tool in python3 openssl cc make bats clang shellcheck; do
+        machine cc make bats openssl python3 patch clang clang-format clang-tidy \
+            cppcheck shellcheck
+        pretend "$tool" 'exit 1'
+        asked="$tool --version"
+        [[ $tool != openssl ]] || asked='openssl version'
+        setup_on_it doctor
+        expect_equal status 0 "$status"
+        printf -v line '  broken   %-16s It is there, but does not work: "%s" fails.' \
+            "$tool" "$asked"
+        expect_equal "$tool" "$line" "$(grep broken <<<"$output")"
+        setup_on_it lint
+        expect_equal status 1 "$status"
+        [[ $stderr == *"setup: $tool is there, but does not work: \"$asked\" fails ("* ]]
+    done
+}
+
 @test "setup says so when it knows no package manager" {
     machine cc make
     setup_on_it

@@ -69,3 +69,10 @@ expect_second() {
     expect_second "$BUILD/solution/11-ssl-errors" -t 2 "$certs/root.pem" \
         localhost localhost "$PORT"
 }
+
+@test "the solution of 27 has time for the second address, too" {
+    tls_server
+    SECONDS_ALLOWED=15
+    expect_second "$BUILD/solution/27-tls-event-loop" "$certs/root.pem" \
+        localhost localhost "$PORT"
+}

@@ -92,6 +92,23 @@ program() {
     expect_equal unserved unserved "$(verdict places x env=HOW=a/unserved)"
 }
 
+# peers KIND: the plan for each rude peer of a program of TCP.
+peers() {
+    local lesson=01-tcp-client run=1.1 options='' datagrams='' path='' tls=''
+    # shellcheck source=tests/torture/parts.bash
+    source tests/torture/parts.bash
+    plan_peers "$1"
+}
+
+@test "torture plans its peers without a word beside the plan" {
+    local kind
+    for kind in client server; do
+        run -0 --separate-stderr peers "$kind"
+        expect_equal "beside the plan" "" "$stderr"
+        [[ $output == *"peers/rude "* && $output != *rude-dns* ]]
+    done
+}
+
 @test "torture refuses wrong arguments" {
     run -2 scripts/torture --nothing
     [[ $output == "torture: no such option: --nothing"*usage:* ]]
