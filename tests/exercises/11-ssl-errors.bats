@@ -226,7 +226,9 @@ error it is; tls_explain, or ERR_reason_error_string of ERR_peek_error, has \
 the words."
     # Both in one file: which came first?
     server spoilt 300
-    by_hand "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT 2>&1 | head -n 3"
+    by_hand "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT 2>&1 | cat"
+    HAND=("printf 'one\\ntwo\\n' >$BUILD/answer"
+        "${HAND[@]/README.md/$BUILD/answer}")
     run_answer sh -c 'exec "$@" 2>&1' - "$PROGRAM" "$certs/root.pem" "$name" \
         127.0.0.1 "$PORT"
     stop_all
