@@ -31,7 +31,8 @@
  *    has joined that group, and has the same port.
  * 6. It pauses before it answers. Otherwise a thousand programs would answer
  *    at the same moment, and many answers would be lost. The pause is between
- *    0 and 200 milliseconds, and is drawn anew for each answer. During the
+ *    0 and 200 milliseconds, and is drawn anew for each answer. Two programs
+ *    that were started at the same moment draw different pauses. During the
  *    pause it need not receive anything, because the kernel keeps what comes.
  * 7. It stops offering at SIGINT or SIGTERM, with status 0.
  * 8. It asks once, with a TTL of 1. So the question does not leave the

@@ -93,6 +93,9 @@ your array: so many bytes recv may write into it, but often they are fewer."
     elif ends_with_a_line; then
         hint="A newline is a byte like any other here, and more lines may \
 follow. Only when recv returns 0 is everything there."
+    elif ((got > 0 && got % 1024 == 0)); then
+        hint+=" It also returns 0 if you give it room for 0 bytes, because your \
+array is full: print each piece, and then use the whole array again."
     fi
     expect_output "$PAYLOAD" --hint "$hint"
 }
@@ -177,6 +180,14 @@ errno has the reason, and err(3) prints it in words: err(1, \"connect \
 arrived before the reset is printed too."
     expect_stderr "*Connection reset by peer*" --hint "recv returned -1, and \
 errno has the reason: err(1, \"recv\") prints it in words."
+    # Both in one file: which came first?
+    next_run
+    peer rude "-n 60 -k 30" reset
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT 2>&1 | cat"
+    run_answer sh -c 'exec "$@" 2>&1' - "$PROGRAM" 127.0.0.1 "$PORT"
+    expect_true "the reason comes before what arrived" --hint "What you print \
+with fwrite stays in a buffer, and err writes at once. Call fflush(stdout) \
+after each piece, or before you say the reason." -- prints_more_than "$PAYLOAD"
 }
 
 @test "reports output that cannot be written, with status 1" {

@@ -313,6 +313,16 @@ it. A signal ends a sleep too early: sleep again until the point in time is \
 reached."
     expect_less_than 50 --hint "Pause 0.05 s after the first failed try, 0.1 s \
 after the second and 0.2 s after the third: that is 0.35 s in all."
+    # Two tries of 0.1 s, and pauses of 0.05 and 0.1 s.
+    stop_all
+    fault=
+    fetch_from "-d 100" "reset reset whole" -t 5 -n 3
+    expect_status 0 --hint "$next_hint"
+    HAND=("$BUILD/peers/rude -d 400 -p $HAND_PORT serve reset reset reset reset \
+reset whole" "$PROGRAM -t 9 -n 6 127.0.0.1 $HAND_PORT")
+    expect_at_least 34 --hint "Each of these tries lasts 0.1 s before it fails. \
+The pause begins when a try has failed, and not when it began: look at the clock \
+then."
 }
 
 @test "makes no more than TRIES tries, and no pause after the last" {

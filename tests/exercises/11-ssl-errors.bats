@@ -224,6 +224,17 @@ arrived before the error must be printed too."
 in OpenSSL's queue, and errno is about something else. Ask SSL_get_error which \
 error it is; tls_explain, or ERR_reason_error_string of ERR_peek_error, has \
 the words."
+    # Both in one file: which came first?
+    server spoilt 300
+    by_hand "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT 2>&1 | cat"
+    HAND=("printf 'one\\ntwo\\n' >$BUILD/answer"
+        "${HAND[@]/README.md/$BUILD/answer}")
+    run_answer sh -c 'exec "$@" 2>&1' - "$PROGRAM" "$certs/root.pem" "$name" \
+        127.0.0.1 "$PORT"
+    stop_all
+    expect_true "the reason comes before what arrived" --hint "What you print \
+with fwrite stays in a buffer, and errx writes at once. Call fflush(stdout) \
+after each piece, and not only before you wait." -- prints_more_than "$ANSWER"
 }
 
 @test "ends at the deadline" {

@@ -183,7 +183,10 @@ and what dlerror returns. $at_once_hint"
     local version reason_hint="Say which version it is: no zlib: and a \
 sentence with what zlibVersion returns."
     draw 100
-    for version in 1.2.10 1.2.9 1.1.4 0.95.12; do
+    for version in 1.2.10 1.2.9 1.1.4 0.95.12 1.1.1211; do
+        [[ $version != 1.1.1211 ]] || old_hint="1.1.1211 is older than 1.2.11, \
+because 1 is less than 2. A sum such as 10000 * first + 100 * second + third is \
+wrong if a number is 100 or more: compare number by number."
         zlib_is "$version"
         packs plain --hint "$old_hint"
         expect_reason "$version" --hint "$reason_hint"
@@ -255,7 +258,7 @@ reason."
 @test "refuses an invalid message, with status 1" {
     local bad
     zlib_is 1.2.13
-    for bad in 'plain 5\nhell' 'plain 5\nhello!' 'plain 5' 'plain \nhello' \
+    for bad in 'plain 5\nhell' 'plain 5\nhello!' 'plain 5' 'plain \nhello' 'plain \n' \
         'plain 5x\nhello' 'plain +5\nhello' 'plain 18446744073709551621\nhello' \
         'gzip 5\nhello' ''; do
         HAND=("${HAND[0]}")

@@ -149,14 +149,15 @@ as fread has returned, and call fread again until it returns 0."
     fetch 127.0.0.1 "$PORT"
     unset 'HAND[-1]'
     expect_fetched "$file" --hint "$hint"
-    by_hand "head -c 50000 /dev/urandom >$BUILD/printed"
+    by_hand "head -c 300000 /dev/urandom >$BUILD/printed"
     by_hand "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT' | cmp - \
 $BUILD/printed && echo the same"
-    head -c 50000 /dev/urandom >"$file"
+    head -c 300000 /dev/urandom >"$file"
     fetch 127.0.0.1 "$PORT"
     unset 'HAND[-1]'
     expect_fetched "$file" --hint "The command prints something else each \
-time. Call popen for each client, and fread until it returns 0."
+time, and as much as it likes. Call popen for each client, and send what fread \
+returns: call fread until it returns 0."
 }
 
 @test "goes on after clients that leave early" {
@@ -180,6 +181,7 @@ ECONNRESET or EPIPE. With MSG_NOSIGNAL, it returns -1, and no SIGPIPE comes. \
 Close the client and accept the next one."
         HAND=("${HAND[1]}")
     done
+    leaves_an_endless_command
     # For COMMAND it has to be as ever.
     next_run
     answer_serves 0 "kill -PIPE \$\$; echo it goes on" --hint "$own_hint"
@@ -189,6 +191,25 @@ Close the client and accept the next one."
 program ignores or blocks is so in COMMAND too. A command that prints without end \
 would then never end when its client has left. Do not call signal(SIGPIPE, \
 SIG_IGN): give send MSG_NOSIGNAL, as stream_write_all does."
+}
+
+# leaves_an_endless_command: for the first client COMMAND prints without end, and
+# this client leaves.
+leaves_an_endless_command() {
+    local word once=$BATS_TEST_TMPDIR/once
+    draw_word
+    next_run
+    answer_serves 0 "mkdir $once 2>/dev/null && exec yes; echo $word" \
+        --hint "$own_hint"
+    HAND=("$PROGRAM $HAND_PORT yes")
+    by_hand "bash -c 'head -n 3 </dev/tcp/127.0.0.1/$HAND_PORT'"
+    by_hand "bash -c 'head -n 3 </dev/tcp/127.0.0.1/$HAND_PORT'"
+    quick "$rude" -k 0 connect reset "$PORT"
+    fetch 127.0.0.1 "$PORT"
+    unset 'HAND[-1]'
+    expect_fetched --text "$word\n" --hint "The client has left, and COMMAND \
+prints without end, so fread never returns 0. When send fails, call pclose at \
+once: then nobody reads the pipe, and SIGPIPE ends COMMAND."
 }
 
 # quick COMMAND...: in a second, without its output.

@@ -36,6 +36,10 @@ ask() {
     by_hand "$pass" "$@" take "$path"
     start heir "$pass" "$@" take "$path" 6>&- 7>&-
     soon says_or_ended heir 'a listener*' || true
+    is_running server || says heir 'a listener at port *' || {
+        about=server
+        fail "it has ended" --hint "${end_hint_now-$give_hint}"
+    }
     says heir 'a listener at port *' ||
         fail "a process at PATH has not got the listener" \
             --show "$(sed 's/^/The process said: /' \
@@ -231,7 +235,10 @@ makes it non-blocking, for all processes that have it."
 }
 
 @test "closes everything that belongs to a new process that has gone" {
-    local before i
+    local before i end_hint_now gone_hint="A new process may have gone before \
+you send it the listener. Then sendmsg fails with EPIPE: close its connection in \
+that case too, and go on."
+    end_hint_now=$wait_hint
     serves
     before=$(descriptors "$server_pid")
     for i in 1 2 3; do
@@ -246,19 +253,23 @@ close that connection."
     # And of one that has gone before the listener is sent.
     HAND=("${HAND[0]}")
     by_hand "pkill -STOP $lesson"
-    for i in 1 2; do
-        by_hand "$BUILD/peers/rude-unix" connect "$path"
-        frozen try "$BUILD/peers/rude-unix" connect "$path"
-    done
+    by_hand "$BUILD/peers/rude-unix" connect "$path"
+    by_hand "$BUILD/peers/rude-unix" connect "$path"
+    frozen two_come_and_go
     by_hand "pkill -CONT $lesson"
+    end_hint_now=$gone_hint
     ask -n # after this, it has met both
     unset 'HAND[-1]'
     stop heir
     by_hand "ls -l /proc/\$(pgrep -of ^$PROGRAM)/fd"
     soon has_descriptors "$server_pid" "$before" ||
         fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
-            --hint "A new process may have gone before you send it the listener. \
-Then sendmsg fails with EPIPE: close its connection in that case too, and go on."
+            --hint "$gone_hint"
+}
+
+two_come_and_go() {
+    try "$BUILD/peers/rude-unix" connect "$path"
+    try "$BUILD/peers/rude-unix" connect "$path"
 }
 
 @test "accepts no more clients after the new process has confirmed" {

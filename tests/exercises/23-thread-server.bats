@@ -120,7 +120,8 @@ busy_hint="If all places of the queue are taken when you have accepted a client,
 send it the line \`busy\` and close it. Do not wait for a free place."
 end_hint="sigwait returns in main when the signal comes, if all threads block \
 it. Then wake up every thread: pthread_cond_broadcast for those that wait for a \
-client, shutdown for the sockets of those that are in recv or send."
+client, shutdown for the sockets of those that are in recv or send. A thread \
+that goes on then takes no other client from the queue."
 
 @test "listens, and says where" {
     serves 2 2
@@ -292,7 +293,16 @@ second" --hint "Take from the front of the queue what was put at its end."
 it is busy" --hint "A client that a thread has taken waits no more: count one \
 less in the queue."
     done
+    # More clients, one after another, than the largest queue has places.
+    next_run
+    serves 1 1000
+    crowd -c 1 -n 1 -k 1100
+    expect_true "it has ended" --hint "$ring_hint" -- is_running server
+    expect_served --hint "$ring_hint"
 }
+
+ring_hint="More than a thousand clients have come, one after another. If your \
+queue is an array, the place after its last one is the first one again."
 
 @test "serves the others while it tells a client that it is busy" {
     local took i

@@ -11,7 +11,8 @@
  * counts.
  *
  *     one      one answer
- *     several  six answers from six addresses, each of them twice
+ *     several  six answers from six addresses, each of them twice, and some
+ *              with zeros in front of the port the second time
  *     crowd    COUNT answers (-n), 150 if not set, the first 40 of them twice
  *     liar     one answer, and many datagrams that are none
  *     drip     an answer every 40 milliseconds, for a while
@@ -21,10 +22,10 @@
  * `ask` asks COUNT times (-n), 1 if not set, one question after the other. It
  * prints each answer, `got "chat 8080" from 127.0.0.1:54321 after 57 ms`, or
  * `got nothing`, after MILLISECONDS (-d). With -l it waits for more answers
- * until then. With -z there is a NUL behind the question, and then TAIL. In the
- * end it says whether all answers to several questions took the same time, or
- * nearly. It also joins the group, and says when something else than its
- * question is sent there.
+ * until then, with -m until it has MOST of them. With -z there is a NUL behind
+ * the question, and then TAIL. In the end it says whether all answers to
+ * several questions took the same time, or nearly. It also joins the group, and
+ * says when something else than its question is sent there.
  */
 #define _GNU_SOURCE
 
@@ -32,6 +33,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -59,7 +61,7 @@ struct options {
     int port;
     int count;
     int milliseconds;
-    int wants_all;    /* answers, and not only the first one */
+    int most;         /* answers that we wait for, after one question */
     const char *path; /* of the file for -a, or NULL */
     const char *tail; /* what stands behind a NUL in our question, or NULL */
 };
@@ -71,12 +73,11 @@ struct question {
 };
 
 static _Noreturn void usage(void) {
-    fputs(
-        "usage: discover [-s SEED] [-p PORT] [-n COUNT] [-d MILLISECONDS] "
-        "[-a FILE] offer FACE GROUP\n"
-        "       discover [-l] [-n COUNT] [-d MILLISECONDS] [-z TAIL] ask GROUP "
-        "PORT NAME\n",
-        stderr);
+    fputs("usage: discover [-s SEED] [-p PORT] [-n COUNT] [-d MILLISECONDS] "
+          "[-a FILE] offer FACE GROUP\n"
+          "       discover [-l] [-m MOST] [-n COUNT] [-d MILLISECONDS] [-z "
+          "TAIL] ask GROUP PORT NAME\n",
+          stderr);
     exit(2);
 }
 
@@ -163,15 +164,21 @@ static void print_wanted(const struct options *options, int last, int port) {
         err(1, "%s", options->path);
 }
 
-/* Answers from 127.0.0.LAST with a port, so many times. */
-static void answer(const struct question *question, int last, int port,
-                   int times) {
+/* Answers from 127.0.0.LAST with a port, which stands behind zeros, so many
+ * times. */
+static void answer_with_zeros(const struct question *question, int last,
+                              const char *zeros, int port, int times) {
     char text[DATAGRAM_BYTES + 16];
     int fd = sender_at(last);
-    (void)snprintf(text, sizeof text, "%s %d", question->name, port);
+    (void)snprintf(text, sizeof text, "%s %s%d", question->name, zeros, port);
     for (int i = 0; i < times; i++)
         send_text(fd, question, text);
     (void)close(fd);
+}
+
+static void answer(const struct question *question, int last, int port,
+                   int times) {
+    answer_with_zeros(question, last, "", port, times);
 }
 
 static void answer_one(const struct options *options,
@@ -193,7 +200,8 @@ static void answer_several(const struct options *options,
     for (int i = SEVERAL - 1; i >= 0; i--)
         answer(question, first + i, ports[i], 1);
     for (int i = 0; i < SEVERAL; i++)
-        answer(question, first + i, ports[i], 1);
+        answer_with_zeros(question, first + i, i % 2 == 0 ? "" : "00", ports[i],
+                          1);
 }
 
 static void answer_crowd(const struct options *options,
@@ -446,7 +454,7 @@ static int ask_main(const struct options *options, const char *address,
             longest = took;
         if (took < shortest)
             shortest = took;
-        while (options->wants_all && took >= 0)
+        for (int got = 1; got < options->most && took >= 0; got++)
             took = print_answer(fd, member, asked, begin, deadline);
         (void)close(fd);
     }
@@ -456,10 +464,10 @@ static int ask_main(const struct options *options, const char *address,
 }
 
 int main(int argc, char **argv) {
-    struct options options = {.milliseconds = 1000};
+    struct options options = {.milliseconds = 1000, .most = 1};
     srand48(1);
     for (;;) {
-        int option = getopt(argc, argv, "+a:d:ln:p:s:z:");
+        int option = getopt(argc, argv, "+a:d:lm:n:p:s:z:");
         if (option == -1)
             break;
         if (option == 'a')
@@ -467,7 +475,9 @@ int main(int argc, char **argv) {
         else if (option == 'd')
             options.milliseconds = (int)strtol(optarg, NULL, 10);
         else if (option == 'l')
-            options.wants_all = 1;
+            options.most = INT_MAX;
+        else if (option == 'm')
+            options.most = (int)strtol(optarg, NULL, 10);
         else if (option == 'n')
             options.count = (int)strtol(optarg, NULL, 10);
         else if (option == 'p')

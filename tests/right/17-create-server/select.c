@@ -1,4 +1,4 @@
-/* select, with all output of the command collected before any is sent. */
+/* select, with much output of the command collected before any is sent. */
 #define _GNU_SOURCE
 #include "listener.h"
 #include "number.h"
@@ -18,53 +18,48 @@ enum {
     FIRST_LISTENER = 3, /* sd_listen_fds(3) */
     MOST_LISTENERS = 16,
     LARGEST_PORT = 65535,
-    ROOM_STEP = 65536, /* so much room is added when the output needs more */
+    ROOM = 65536, /* so much of the output is sent at once */
 };
 
-/* All that a command has printed. */
-struct output {
-    char *bytes;
-    size_t length;
-    size_t room;
-};
-
-static void add_byte(struct output *output, char byte) {
-    if (output->length == output->room) {
-        output->room += ROOM_STEP;
-        output->bytes = realloc(output->bytes, output->room);
-        if (output->bytes == NULL)
-            err(1, NULL);
-    }
-    output->bytes[output->length] = byte;
-    output->length++;
-}
-
-/* Runs the command. The caller frees the bytes of the output. */
-static struct output collect(const char *command) {
-    struct output output = {0};
-    /* NOLINTNEXTLINE(cert-env33-c): that is the exercise */
-    FILE *from = popen(command, "r");
-    if (from == NULL)
-        return output;
-    for (;;) {
+/* Reads at most ROOM bytes, one at a time. Returns how many there were: fewer
+ * only at the end. */
+static size_t collect(FILE *from, char *bytes) {
+    size_t length = 0;
+    while (length < ROOM) {
         int byte = getc(from);
         if (byte == EOF)
             break;
-        add_byte(&output, (char)byte);
+        bytes[length] = (char)byte;
+        length++;
     }
-    pclose(from);
-    return output;
+    return length;
 }
 
-static void send_all(int fd, const struct output *output) {
+/* Returns 0, or -1 if the client has left. */
+static int send_all(int fd, const char *bytes, size_t length) {
     size_t done = 0;
-    while (done < output->length) {
-        ssize_t sent =
-            send(fd, output->bytes + done, output->length - done, MSG_NOSIGNAL);
+    while (done < length) {
+        ssize_t sent = send(fd, bytes + done, length - done, MSG_NOSIGNAL);
         if (sent < 0)
-            return; /* the client has left */
+            return -1;
         done += (size_t)sent;
     }
+    return 0;
+}
+
+static void send_output(int fd, const char *command) {
+    static char bytes[ROOM];
+    size_t length = ROOM;
+    /* NOLINTNEXTLINE(cert-env33-c): that is the exercise */
+    FILE *from = popen(command, "r");
+    if (from == NULL)
+        return;
+    while (length == ROOM) {
+        length = collect(from, bytes);
+        if (send_all(fd, bytes, length) < 0)
+            break;
+    }
+    pclose(from);
 }
 
 static void serve_client(int listener, const char *command) {
@@ -74,9 +69,7 @@ static void serve_client(int listener, const char *command) {
         return;
     }
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    struct output output = collect(command);
-    send_all(fd, &output);
-    free(output.bytes);
+    send_output(fd, command);
     close(fd);
 }
 
