@@ -260,7 +260,7 @@ static enum http_result parse_fields(struct http_head *head, char *bytes,
 /* Forgets what is in a head. Its fields need not be cleared, because none of
  * them is used. */
 static void clear_head(struct http_head *head) {
-    static const struct http_text none;
+    static const struct http_text none = {NULL, 0};
     head->length = 0;
     head->minor = 0;
     head->method = none;
