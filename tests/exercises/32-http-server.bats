@@ -194,7 +194,7 @@ starter does."
     expect_reply 206 --hint "$condition_hint"
     expect_bytes 2 3 --hint "$condition_hint"
     for value in '"other"' "W/$etag" "${etag%\"}" "${etag//\"/}" "${etag}x" \
-        'Sun, 06 Nov 1994 08:49:37 GMT'; do
+        "\"x${etag:2}" 'Sun, 06 Nov 1994 08:49:37 GMT'; do
         asks -e "$value" bytes=2-4
         expect_whole --hint "$condition_hint"
     done
