@@ -13,11 +13,11 @@ have() {
 
 # works NAME: does what is there end well when it is called? Sets asked to what was
 # called. is_old_bats has asked bats already. Headers cannot be called, and
-# busybox's patch does not say its version.
+# busybox's patch and pgrep do not say their versions.
 works() {
     asked="$1 --version"
     case $1 in
-    openssl-headers | patch) return 0 ;;
+    openssl-headers | patch | pgrep) return 0 ;;
     bats) return "$bats_status" ;;
     openssl) asked="openssl version" ;;
     esac

@@ -675,12 +675,14 @@ count_sockets() {
 # ---- the exercise -----------------------------------------------------------
 
 # systemd opens the listeners, and starts the server when the first client comes.
+# Newer ones also set LISTEN_PIDFDID, which our COMMAND may see.
 @test "17's solution is started by systemd-socket-activate" {
     skip_unless systemd-socket-activate
     [[ -x $BUILD/solution/17-create-server ]] || skip "it is not built"
     in_private 'cd "$1"
         systemd-socket-activate -l 127.0.0.1:8017 -l "[::1]:8018" \
-            "$2/solution/17-create-server" 8019 "env | grep LISTEN_; echo hello" \
+            "$2/solution/17-create-server" 8019 \
+            "env | grep -e LISTEN_FD -e LISTEN_PID=; echo hello" \
             >"$3" 2>"$3.err" & trap "kill $!" EXIT
         for i in {1..200}; do
             grep -q "as 4" "$3.err" && break

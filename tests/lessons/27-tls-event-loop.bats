@@ -339,15 +339,17 @@ together() {
         # shellcheck disable=SC2086,SC2248 # none or one
         serve $option
         before=$(memory)
-        start idle "$load_generator" -C "$certs/root.pem" -c 200 -r 1 -d 1000 \
+        # In OpenSSL 3.5 a client has no buffers before its first request.
+        start idle "$load_generator" -C "$certs/root.pem" -c 200 -r 400 -d 1000 \
             127.0.0.1 "$PORT"
         wait_for idle 'clients *'
-        until_true is_quiet
+        sleep 1.5
         taken[x$option]=$((($(memory) - before) * 1024 / 200))
         stop idle
         stop server
     done
-    ((taken[x] < 20000))
+    echo "${taken[x]} bytes for a client, with -k ${taken[x-k]}"
+    ((taken[x] < 27000)) # by OpenSSL 3.0 14000, by 3.5 22000
     ((taken[x] + 5000 < taken[x-k]))
 }
 

@@ -990,6 +990,9 @@ differs_from_curl() {
     version-1.9) ;;
     # A folded line counts as blanks, in every field: RFC 9112, section 5.2.
     folded-length) ;;
+    # An empty element of a list counts for nothing: RFC 9110, section 5.6.1.
+    # Curl 8.14 takes it so too, curl 8.22 does not.
+    length-comma) ;;
     *) return 1 ;;
     esac
 }

@@ -16,8 +16,9 @@
  *       61184        8  48307
  *
  * The listeners come first. Then come the sockets that a process has, in the
- * order in which they were made or accepted, because inodes count up. The
- * others are last, in the order of their peers' ports. TO SEND and TO READ are
+ * order of their inodes. As a rule this is the order in which they were made or
+ * accepted: each core counts up, with numbers of its own. The others are
+ * last, in the order of their peers' ports. TO SEND and TO READ are
  * numbers of bytes that wait in the kernel. For a listener, TO READ is the
  * number of connections that wait for accept(2). For UDP, TO READ is the memory
  * that the waiting datagrams take, and DROPPED is how many datagrams the kernel

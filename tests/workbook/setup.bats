@@ -109,7 +109,7 @@ a newer one, with npm: npm install "* ]]
 }
 
 @test "setup gets a newer bats by npm, which scripts then find" {
-    machine cc make openssl mkdir chmod
+    machine cc make openssl pgrep mkdir chmod
     pretend bats 'echo Bats 1.2.1'
     mkdir -p "$BATS_TEST_TMPDIR/scripts"
     cp -R scripts/lib scripts/setup "$BATS_TEST_TMPDIR/scripts/"
@@ -133,8 +133,8 @@ a newer one, with npm: npm install "* ]]
 @test "setup says that a tool is there, but does not work" {
     local tool asked line
     for tool in python3 openssl cc make bats clang shellcheck; do
-        machine cc make bats openssl python3 patch clang clang-format clang-tidy \
-            cppcheck shellcheck
+        machine cc make bats openssl pgrep python3 patch clang clang-format \
+            clang-tidy cppcheck shellcheck
         pretend "$tool" 'exit 1'
         asked="$tool --version"
         [[ $tool != openssl ]] || asked='openssl version'
