@@ -570,13 +570,13 @@ Operation not permitted"
 # serve_within BYTES [OPTION...]: its output may have so many bytes, and no more.
 # What it says on standard error goes through a pipe, which has no such limit.
 serve_within() {
-    local lines=$BATS_TEST_TMPDIR/lines
-    rm -f "$lines"
-    mkfifo "$lines"
-    cat <"$lines" >>"$BATS_TEST_TMPDIR/server.err" 3>&- &
+    local pipe=$BATS_TEST_TMPDIR/errors.pipe
+    rm -f "$pipe"
+    mkfifo "$pipe"
+    cat <"$pipe" >>"$BATS_TEST_TMPDIR/server.err" 3>&- &
     # shellcheck disable=SC2016 # for the other bash to expand
     start_server server bash -c 'trap "" XFSZ &&
-        exec prlimit --fsize="$@" 2>"$0"' "$lines" \
+        exec prlimit --fsize="$@" 2>"$0"' "$pipe" \
         "$1:" "$server" "${@:2}" 0
 }
 
