@@ -605,10 +605,10 @@ ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
 }
 
 /* A program that is built for files of more than 2 GiB on a machine of 32 bits
- * calls this one. In musl it is another name for sendfile. */
-#ifndef sendfile64
-ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
-    ssize_t (*real)(int, int, off64_t *, size_t);
+ * calls this one. musl has sendfile alone. */
+#ifdef __GLIBC__
+ssize_t sendfile64(int to, int from, loff_t *offset, size_t length) {
+    ssize_t (*real)(int, int, loff_t *, size_t);
     find("sendfile64", &real);
     if (fails("sendfile"))
         return -1;
@@ -616,9 +616,9 @@ ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
 }
 #endif
 
-ssize_t splice(int from, off64_t *offset_from, int to, off64_t *offset_to,
+ssize_t splice(int from, loff_t *offset_from, int to, loff_t *offset_to,
                size_t length, unsigned flags) {
-    ssize_t (*real)(int, off64_t *, int, off64_t *, size_t, unsigned);
+    ssize_t (*real)(int, loff_t *, int, loff_t *, size_t, unsigned);
     find("splice", &real);
     if (fails("splice"))
         return -1;

@@ -3,6 +3,7 @@
  * (MSG_PEEK), and sendfile is called until EAGAIN.
  */
 #define _GNU_SOURCE
+#define _LARGEFILE64_SOURCE /* for sendfile64, in musl */
 
 #include "deadline.h"
 #include "listener.h"
