@@ -36,7 +36,8 @@
  * 11. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. Only what your server
  *     receives from a client counts; what it sends to the client does not. So
- *     a client that never reads is closed in the end too.
+ *     a client that never reads is closed in the end too, also if it has ended
+ *     its half.
  * 12. It closes a silent client also while others send. Again, it is at most
  *     50 milliseconds late.
  * 13. It sleeps for ever while there is no client. It wakes up only when

@@ -362,6 +362,23 @@ bytes were still sent to it" --hint "Only what a client sends begins its time \
 anew. That your server sends something to it does not count."
 }
 
+# expect_half_closed: a client that has ended its half is silent too.
+expect_half_closed() {
+    local began took
+    by_hand "printf %0120d 1 | $BUILD/peers/talk $PORT"
+    for _ in 1 2 3; do
+        began=${EPOCHREALTIME/./}
+        printf '%0120d' "$RANDOM" | SECONDS_ALLOWED=1 bounded \
+            "$BUILD/peers/talk" "$PORT" >/dev/null 2>&1 || true
+        : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
+        took=$((${EPOCHREALTIME/./} - began))
+        ((took >= 700000)) || return 0
+    done
+    fail "a client that has ended its half was not closed in time, while bytes \
+were still sent to it" --hint "A client that has ended its half is silent too: \
+it stays in the list until you close it."
+}
+
 # be_told: a client that sends 120 bytes, and then waits for its end. Sets took
 # to the microseconds until then.
 be_told() {
@@ -385,6 +402,7 @@ be_told() {
     faulty+=(FAULT_CALL="send,write" FAULT_NONBLOCKING=1 FAULT_TRICKLE=20)
     serves 0.1
     expect_closed_while_told
+    expect_half_closed
 }
 
 @test "sleeps for ever while there is no client" {

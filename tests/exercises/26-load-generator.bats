@@ -98,6 +98,9 @@ middle between a rate that is good and one that is not, until they are \
 neighbours: that is about 20 runs, and a 41st run gets no reply here."
 top_hint="Doubling goes from 6400 to 12800, but the highest rate to try is \
 10000: try that, and then what lies between."
+one_deadline_hint="Each run takes 30 milliseconds here, and all of them \
+together take more than MILLISECONDS. Make one deadline at the start, and give \
+it to each run: do not begin it anew."
 deadline_hint="The server stopped answering in the third run. When -t \
 MILLISECONDS have passed since the start, say so and end with status 1."
 clock_hint="The clock was set forward while your program ran. time, \
@@ -190,6 +193,9 @@ standard error, and end with status 1."
     expect_none --hint "$deadline_hint"
     expect_true "it did not wait for that long" --hint "The deadline is 150 \
 milliseconds after the start: do not end before." -- test "$took" -ge 14
+    ask 50000 -s 2000 -t 30
+    expect_end --hint "$one_deadline_hint"
+    expect_none --hint "$one_deadline_hint"
     patience=5000
     fault=FAULT_CLOCK=60
     ask 50000 -s 2000

@@ -92,6 +92,9 @@ directions at once."
 retry_hint="SSL_write that has to wait must be called again with the same \
 bytes at the same address, and the same length. So do not read more input into \
 the array before SSL_write has taken all of it."
+server_ends_hint="The server has sent close_notify, and your input goes on: \
+nobody will read the rest of it. End with status 0 at once, and do not wait for \
+the end of the input."
 both_wait_hint="Do not wait in read while the server may have something, and \
 not in SSL_read or poll on the socket alone while there may be input. One poll \
 has both descriptors."
@@ -139,6 +142,17 @@ end, status 0. $notify_hint"
     stop_all
     expect_true "the server says: $(<"$BATS_TEST_TMPDIR/peer.err")" \
         --hint "$notify_hint" -- test ! -s "$BATS_TEST_TMPDIR/peer.err"
+    # The server ends first, and the input goes on.
+    next_run
+    server honest $((3000 + RANDOM % 300)) -n 6
+    start_ask
+    HAND[-1]="(echo hello; sleep 5) | ${HAND[-1]} | wc -c"
+    echo hello >&9
+    finish_answer
+    exec 9>&-
+    expect_end --hint "$server_ends_hint"
+    expect_output "$ANSWER" --hint "$server_ends_hint"
+    expect_status 0 --hint "$server_ends_hint"
 }
 
 @test "prints the answer to a line before its input has ended" {

@@ -225,6 +225,14 @@ before it. The last line may have no newline at its end."
     header=${header/id 43981/id 4660}
     expect_reply 0 "$c. class 1 A" "$c A $other_four" --hint "$a_hint"
     digs "$a" A "$four" "$other_four" --hint "$a_hint"
+    next_run
+    serves "  $four $a $b\r\n\r\n\t$other_four $c\r\n"
+    asks PORT "$b" A
+    expect_reply 0 "$b. class 1 A" "$b A $four" --hint "A line may end with \
+CR LF: take the carriage return for a blank, or it belongs to the last name."
+    asks PORT "$c" A
+    expect_reply 0 "$c. class 1 A" "$c A $other_four" --hint "A line may begin \
+with blanks, and the carriage return at its end is one."
 }
 
 @test "answers a question for type AAAA" {
@@ -327,6 +335,13 @@ before it. The last line may have no newline at its end."
         asks -b "$bits" PORT "$a" A
         expect_header 4 --hint "$operation_hint"
         expect_equal "the answers" "" "$answers" --hint "$operation_hint"
+    done
+    # Without a question, with two, and with one that is cut.
+    for bits in "0000 0000 0000 0000" "0002 0000 0000 0000 01 77 00 0001 0001" \
+        "0001 0000 0000 0000 03 7777"; do
+        asks -x "1234 2900 $bits" PORT
+        expect_header 4 --hint "Look at the operation before you look at the \
+questions: if it is not 0, it does not matter what follows."
     done
 }
 

@@ -109,8 +109,8 @@ field is Content-Range: bytes */ with the length of the file."
 ignore_hint="A Range that you do not understand does not count: send the whole \
 file. Look at what stands before, between and behind the two numbers."
 condition_hint="If-Range has the ETag of the file whose part the client has. \
-Compare all of it, with its quotes, with the ETag of the file. If they differ, \
-send the whole file."
+Compare all of it, with its quotes, with the ETag of the file, byte for byte: \
+http_text_is does not look at the case. If they differ, send the whole file."
 head_hint="A range is for GET only. The reply to HEAD has the head that GET \
 without a range would get, and no body."
 large_hint="Numbers of bytes do not fit into an int: use uint64_t for all of \
@@ -183,6 +183,10 @@ starter does."
         asks "$value"
         expect_whole --hint "$ignore_hint"
     done
+    asks "bytes=$((size + 50))-$((size + 20))"
+    expect_whole --hint "Look whether the last byte is before the first one \
+before you look at the size of the file: such a Range is not understood, and so \
+the status is not 416."
 }
 
 @test "looks at If-Range" {
@@ -194,7 +198,8 @@ starter does."
     expect_reply 206 --hint "$condition_hint"
     expect_bytes 2 3 --hint "$condition_hint"
     for value in '"other"' "W/$etag" "${etag%\"}" "${etag//\"/}" "${etag}x" \
-        "\"x${etag:2}" 'Sun, 06 Nov 1994 08:49:37 GMT'; do
+        "\"x${etag:2}" "${etag~~}" 'Sun, 06 Nov 1994 08:49:37 GMT'; do
+        [[ $value != "$etag" ]] || continue # it has no letters
         asks -e "$value" bytes=2-4
         expect_whole --hint "$condition_hint"
     done

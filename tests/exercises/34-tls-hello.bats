@@ -240,6 +240,11 @@ Begin anew for each file."
     hello "" full
     read_files
     expect_same full --hint "Is there room for 128 extensions?"
+    fresh
+    hello "" doubled
+    read_files
+    expect_same doubled --hint "A suite or a group comes twice in its list here: \
+write it twice. Sorting does not take one of two equal numbers away."
 }
 
 @test "reads a ClientHello that is divided into several records" {

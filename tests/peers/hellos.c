@@ -35,6 +35,7 @@ enum kind {
     SORTED,
     GREASE,
     NEAR_GREASE,
+    DOUBLED,
     RECORDS,
     TWO_RECORDS,
     LATE_RECORD,
@@ -94,6 +95,8 @@ static const struct {
     [GREASE] = {"grease", true},
     /* sorted, with numbers that look like GREASE, but are not */
     [NEAR_GREASE] = {"near-grease", true},
+    /* the first of its suites and of its groups come once more */
+    [DOUBLED] = {"doubled", true},
     /* one byte in each record */
     [RECORDS] = {"records", true},
     [TWO_RECORDS] = {"two-records", true},
@@ -365,6 +368,10 @@ static void change_lists(struct client *client) {
             append(&client->extensions, near_grease[i]);
         }
         sort_all(client);
+        break;
+    case DOUBLED:
+        append(&client->suites, client->suites.numbers[0]);
+        append(&client->groups, client->groups.numbers[0]);
         break;
     case NO_NAME:
         remove_number(&client->extensions, SERVER_NAME);

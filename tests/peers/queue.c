@@ -8,8 +8,8 @@
  * A client sends one line for each request: the time in microseconds at which
  * the request arrives, in order. For each line the server answers with the time
  * at which its reply is ready, and with `ok`, or with `busy` if it has refused
- * the request. No time really passes. So the server gives the same answers on
- * every machine, and at once.
+ * the request. No time really passes, except with -t. So the server gives the
+ * same answers on every machine, and at once.
  *
  * The server handles one request after another. The options say how:
  *
@@ -29,6 +29,7 @@
  *     -b RUN          in this run each reply comes before its request
  *     -a RUN          after this run the server sends one line more
  *     -w RUN          in this run the replies say `okay`
+ *     -t MS           each run really takes so many milliseconds more
  *     -P PORT         listens there
  *
  * `serve` listens on 127.0.0.1 and prints `listening on 127.0.0.1:PORT`. Each
@@ -72,6 +73,7 @@ enum {
 /* The options. Times are in microseconds. */
 struct model {
     long service;
+    long pause; /* before each run, in milliseconds that really pass */
     long cold;
     long queue;
     long each;
@@ -120,7 +122,7 @@ enum next { GO_ON, STOP_READING };
 static _Noreturn void usage(void) {
     fputs("usage: queue [-s US] [-c US] [-q COUNT] [-x COUNT] [-o NUMBER]\n"
           "             [-d US] [-r RUNS] [-m RUN] [-e RUN] [-n RUN] [-b RUN]\n"
-          "             [-a RUN] [-w RUN] [-P PORT]\n"
+          "             [-a RUN] [-w RUN] [-t MS] [-P PORT]\n"
           "             serve | p99 RATE... | best LIMIT\n",
           stderr);
     exit(2);
@@ -325,6 +327,7 @@ static void serve_run(const struct model *model, int fd, long number_of_run) {
     if (model->cut_run == number_of_run)
         talk.cut = 1;
     begin_run(&run, model, number_of_run);
+    (void)poll(NULL, 0, (int)model->pause);
     exchange(&run, &talk);
     if (model->mute_run == number_of_run)
         (void)pause(); /* until a signal ends us */
@@ -410,6 +413,9 @@ static void set_option(struct model *model, int option) {
     case 'w':
         model->wordy_run = number(optarg);
         break;
+    case 't':
+        model->pause = number(optarg);
+        break;
     case 'P':
         model->port = number(optarg);
         break;
@@ -422,7 +428,7 @@ int main(int argc, char **argv) {
     static struct model model = {
         .service = 1000, .each = 1, .queue = LONGEST_QUEUE, .runs = LARGEST};
     for (;;) {
-        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:n:b:a:w:P:");
+        int option = getopt(argc, argv, "s:c:q:x:o:d:r:m:e:n:b:a:w:t:P:");
         if (option == -1)
             break;
         set_option(&model, option);

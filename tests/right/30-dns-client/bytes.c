@@ -73,7 +73,7 @@ static void read_file(const char *path) {
         char *hash = strchr(line, '#');
         if (hash)
             *hash = 0;
-        char *word = strtok(line, " \t\n");
+        char *word = strtok(line, " \t\r\n");
         if (!word)
             continue;
         if (inet_pton(AF_INET, word, e.address) == 1)
@@ -83,7 +83,7 @@ static void read_file(const char *path) {
         else
             continue;
         make_reverse(&e);
-        while ((word = strtok(NULL, " \t\n")) != NULL) {
+        while ((word = strtok(NULL, " \t\r\n")) != NULL) {
             if (!make_name(&e.name, word))
                 continue;
             *last = malloc(sizeof e);

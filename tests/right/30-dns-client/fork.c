@@ -64,7 +64,7 @@ static void look(struct work *work) {
         err(1, "strdup");
     while ((line = strsep(&rest, "\n")) != NULL) {
         char *data = strsep(&line, "#"), *address = NULL, *word;
-        while ((word = strsep(&data, " \t")) != NULL) {
+        while ((word = strsep(&data, " \t\r")) != NULL) {
             if (*word == '\0')
                 continue;
             if (address == NULL)

@@ -144,7 +144,8 @@ static void reply_with_file(const struct client *client,
     char field[128] = "";
     char reply[512];
     if (is_get && value != NULL &&
-        (etag == NULL || http_text_is(etag, file->etag)))
+        (etag == NULL || (etag->length == strlen(file->etag) &&
+                          memcmp(etag->bytes, file->etag, etag->length) == 0)))
         is_part = read_part(value, file->size, &part);
     if (is_part && part.begin >= part.end) {
         sprintf(field, "Content-Range: bytes */%llu\r\n",
