@@ -7,7 +7,7 @@
 is_old_bats() {
     local version
     bats_status=0
-    version=$(bats --version 2>/dev/null) || bats_status=$?
+    version=$(env -u TMPDIR bats --version 2>/dev/null) || bats_status=$?
     [[ $version =~ ^Bats\ (0|1\.[0-6])(\.|$) ]]
 }
 
