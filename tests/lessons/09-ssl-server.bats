@@ -315,18 +315,6 @@ is $mode, not 600"
     expect_served
 }
 
-# odd_files: files of the wrong kind, in $BATS_TEST_TMPDIR.
-odd_files() {
-    local folder=$BATS_TEST_TMPDIR
-    openssl x509 -in "$certs/good.pem" -outform DER -out "$folder/cert.der"
-    openssl pkey -in "$certs/good.key" -outform DER -out "$folder/key.der"
-    openssl pkey -in "$certs/good.key" -pubout -out "$folder/public"
-    head -c 100 "$certs/good.pem" >"$folder/cut.pem"
-    head -c 100 "$certs/good.key" >"$folder/cut.key"
-    : >"$folder/empty"
-    chmod 600 "$folder"/*
-}
-
 @test "09-ssl-server names the file that is of the wrong kind" {
     local odd
     odd_files

@@ -137,18 +137,6 @@ $done_with_good"
 10-mutual-tls: connect 127.0.0.3:$PORT: Connection refused"
 }
 
-# odd_files: files of the wrong kind, in $BATS_TEST_TMPDIR.
-odd_files() {
-    local folder=$BATS_TEST_TMPDIR
-    openssl x509 -in "$certs/good.pem" -outform DER -out "$folder/cert.der"
-    openssl pkey -in "$certs/good.key" -outform DER -out "$folder/key.der"
-    openssl pkey -in "$certs/good.key" -pubout -out "$folder/public"
-    head -c 100 "$certs/good.pem" >"$folder/cut.pem"
-    head -c 100 "$certs/good.key" >"$folder/cut.key"
-    : >"$folder/empty"
-    chmod 600 "$folder"/*
-}
-
 @test "10-mutual-tls names the file that is of the wrong kind" {
     local odd useless="it holds nothing useful in PEM form"
     odd_files

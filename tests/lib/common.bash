@@ -513,3 +513,17 @@ need_faults() {
     # A relative path: LD_PRELOAD takes a blank in a name for the next name.
     faulty=(env LD_PRELOAD="$BUILD/tests/faults.so")
 }
+
+# odd_files: files that are no certificates and no keys in PEM form, or only parts
+# of them: cert.der, key.der, public, cut.pem, cut.key and empty, in
+# $BATS_TEST_TMPDIR.
+odd_files() {
+    local folder=$BATS_TEST_TMPDIR
+    openssl x509 -in "build/certs/good.pem" -outform DER -out "$folder/cert.der"
+    openssl pkey -in "build/certs/good.key" -outform DER -out "$folder/key.der"
+    openssl pkey -in "build/certs/good.key" -pubout -out "$folder/public"
+    head -c 100 "build/certs/good.pem" >"$folder/cut.pem"
+    head -c 100 "build/certs/good.key" >"$folder/cut.key"
+    : >"$folder/empty"
+    chmod 600 "$folder"/*
+}
