@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # lesson and work are tests/mutate's
+# shellcheck shell=bash disable=SC2154 # lesson, work and of_exercise are tests/mutate's
 # What each worker of tests/mutate does: builds a program that is broken, and runs
 # the tests of its lesson.
 
@@ -14,8 +14,18 @@ make_folder() {
         esac
     done
     ln -s "$PWD"/build/tests/* "$1/tests/"
-    cp "lessons/$lesson"/*.[ch] "$1/source/"
-    rm -f "$1/source/"{exercise,solution}.c
+    if [[ $of_exercise ]]; then
+        cp "lessons/$lesson/solution.c" "$1/source/"
+    else
+        cp "lessons/$lesson"/*.[ch] "$1/source/"
+        rm -f "$1/source/"{exercise,solution}.c
+    fi
+}
+
+# list_suites: sets suites to the files of tests that are to notice a mutant.
+list_suites() {
+    suites=(tests/lessons/"$lesson"*.bats)
+    [[ -z $of_exercise ]] || suites=("tests/exercises/$lesson.bats")
 }
 
 # build_program HERE FILE...: compiles these of its sources, and takes the rest
@@ -41,8 +51,10 @@ build_program() {
 
 # run_tests HERE FILE FILTER OUTPUT: whether these tests of the file pass.
 run_tests() {
-    FAIL_FAST=1 START_SECONDS=10 BUILD=$1 \
-        bats --timing --formatter tap -f "$3" "$2" >"$4" 2>&1 </dev/null
+    local program=
+    [[ -z $of_exercise ]] || program=$1/$lesson
+    FAIL_FAST=1 START_SECONDS=10 BUILD=$1 PROGRAM=$program \
+        build/tests/bounded 120 bats --timing --formatter tap -f "$3" "$2" >"$4" 2>&1 </dev/null
 }
 
 # filter_of: a filter for the tests whose names are read; nothing if none is.
@@ -75,8 +87,10 @@ fails_twice() {
 # judge_mutant HERE MUTANT: prints whether a test notices it.
 judge_mutant() {
     local part filter file name
+    local -a suites
+    list_suites
     for part in quick slow; do
-        for file in tests/lessons/"$lesson"*.bats; do
+        for file in "${suites[@]}"; do
             filter=$(<"$work/$part-${file##*/}")
             if [[ $filter ]] && fails_twice "$1" "$file" "$filter"; then
                 echo "noticed: $2: ${name:-bats}"
