@@ -30,6 +30,8 @@ enum {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 01-tcp-client ADDRESS PORT MESSAGE\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -45,6 +45,8 @@ static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 02-tcp-server PORT\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

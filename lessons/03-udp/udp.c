@@ -43,6 +43,8 @@ static volatile sig_atomic_t stopping;
 static _Noreturn void usage(FILE *out, int status) {
     fprintf(out, "usage: 03-udp serve [-b BYTES] PORT\n"
                  "       03-udp send ADDRESS PORT MESSAGE\n");
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -74,6 +74,8 @@ struct options {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 04-addresses [-4|-6] [-u] HOST [PORT]\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -48,6 +48,8 @@ static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 05-byte-streams [-s SEED] [-p PAUSE] serve PORT [SIZE]...\n"
           "       05-byte-streams read HOST PORT\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -138,6 +138,8 @@ static void record_sigpipe(int signal_number) {
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 06-closing in-turn|half-close|reset|unread|killed PORT\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

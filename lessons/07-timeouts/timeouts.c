@@ -36,6 +36,8 @@ enum {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 07-timeouts [-t SECONDS] HOST PORT\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -81,6 +81,8 @@ static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 08-ssl-wrap [-C CAFILE] [-R CRLFILE] [-n NAME] [-t SECONDS] "
           "HOST PORT\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

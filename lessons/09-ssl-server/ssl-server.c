@@ -49,6 +49,8 @@ static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 09-ssl-server [-t SECONDS] PORT CERTFILE KEYFILE\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -55,6 +55,8 @@ static _Noreturn void usage(FILE *out, int status) {
           "       10-mutual-tls [-2] [-t SECONDS] connect HOST PORT CA "
           "[CERT KEY]\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -51,6 +51,8 @@ struct outcome {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 11-ssl-errors [NAME]...\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

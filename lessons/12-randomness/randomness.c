@@ -65,6 +65,8 @@ static volatile sig_atomic_t listener;
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 12-randomness status|bytes N|egd serve PATH|egd get PATH N\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

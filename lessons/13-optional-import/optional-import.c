@@ -236,6 +236,8 @@ static wrapper *import_tls(const struct tls **functions) {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 13-optional-import [-s] [-t SECONDS] HOST PORT\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -32,6 +32,8 @@ enum { THREADS = 8 };
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 14-import-cycle\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

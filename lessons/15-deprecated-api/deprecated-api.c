@@ -40,6 +40,8 @@ static _Noreturn void usage(FILE *out, int status) {
           "       15-deprecated-api connect HOST PORT CAFILE "
           "[KEYFILE CERTFILE]\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

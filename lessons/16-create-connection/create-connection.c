@@ -43,6 +43,8 @@ static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 16-create-connection [-4|-6] [-d MILLISECONDS] [-t SECONDS] "
           "HOST PORT\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

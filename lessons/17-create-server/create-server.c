@@ -54,6 +54,8 @@ static volatile sig_atomic_t stopping;
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 17-create-server [-6] [-r] [-b BACKLOG] [ADDRESS] PORT\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

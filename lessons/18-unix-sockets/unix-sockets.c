@@ -57,6 +57,8 @@ static _Noreturn void usage(FILE *out, int status) {
           "       18-unix-sockets [-m] send PATH MESSAGE\n"
           "       18-unix-sockets [-m] pair\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

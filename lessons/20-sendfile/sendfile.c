@@ -79,6 +79,8 @@ static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 20-sendfile [-c] FILE PORT\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -59,6 +59,8 @@ static _Noreturn void usage(FILE *out, int status) {
             "usage: 21-multicast listen [-i INTERFACE] GROUP PORT\n"
             "       21-multicast say [-n] [-i INTERFACE] [-t TTL] GROUP PORT "
             "MESSAGE\n");
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -70,6 +70,8 @@ struct server {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 23-thread-server [-t THREADS] PORT\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -72,6 +72,8 @@ static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 25-epoll-server [-e] [-b BACKLOG] [-m MAXCLIENTS] "
           "[-r BYTES] PORT\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

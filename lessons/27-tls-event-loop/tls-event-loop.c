@@ -90,6 +90,8 @@ static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 27-tls-event-loop [-k] [-m MAXCLIENTS] [-t SECONDS] "
           "PORT CERT KEY\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -132,6 +132,8 @@ struct server {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 28-io-uring-server [-m MAXCLIENTS] PORT\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -90,6 +90,8 @@ static _Noreturn void usage(FILE *out, int status) {
           "PACKETS]"
           "\n                         HOST PORT\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

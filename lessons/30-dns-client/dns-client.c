@@ -63,6 +63,8 @@ struct settings {
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 30-dns-client [-s SERVER] [-p PORT] [-t TYPE] [-x] NAME\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

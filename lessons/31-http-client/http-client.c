@@ -99,6 +99,8 @@ static _Noreturn void usage(FILE *out, int status) {
           "[-o FILE]\n"
           "                      [-t SECONDS] URL\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -79,6 +79,8 @@ struct door {
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 32-http-server [-s CERT KEY] [-m MAXCLIENTS] ROOT PORT\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -147,6 +147,8 @@ struct proxy {
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 33-socks-proxy [-a NETWORK]... [-u FILE] PORT\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

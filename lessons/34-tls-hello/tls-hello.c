@@ -117,6 +117,8 @@ static volatile sig_atomic_t stopping;
 
 static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 34-tls-hello [-p] NAME=HOST:PORT... PORT\n", out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

@@ -113,6 +113,8 @@ static _Noreturn void usage(FILE *out, int status) {
     fputs("usage: 35-packet-sniffer [-i INTERFACE] [-c COUNT] [-w FILE]"
           " [-p PORT]\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

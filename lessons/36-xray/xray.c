@@ -62,6 +62,8 @@ static _Noreturn void usage(FILE *out, int status) {
           "       36-xray [-afl] [-s FILE.svg] [-o FILE] [-t SECONDS]"
           " -c COMMAND...\n",
           out);
+    if (fflush(out) == EOF || ferror(out))
+        err(1, "standard output");
     exit(status);
 }
 

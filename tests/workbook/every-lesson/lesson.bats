@@ -141,6 +141,9 @@ Break it|In socket.py|Exercise|Left out|Read on" \
     read -r line <"$OUT"
     [[ $line == "usage: $LESSON"* ]]
     grep -qF " * $line" "$program"
+    bash -c 'exec "$0" -h >/dev/full' "$BUILD/$LESSON" \
+        2>"$BATS_TEST_TMPDIR/full" && return 1
+    [[ $(<"$BATS_TEST_TMPDIR/full") == *": standard output: No space left on device" ]]
     try "$BUILD/$LESSON" --no-such-option and more words than it takes
     ((status == 1 || status == 2))
     [[ -n $errors ]]
