@@ -36,7 +36,7 @@
  * 9. It refuses another kind of work. When the message has an operation other
  *    than 0, the status is 4, whatever else the message has. The reply may
  *    have the same operation, or 0, and it may leave out the question. (If the
- *    message is a reply, 12 comes first.)
+ *    message is a reply, requirement 12 comes first.)
  * 10. It reports a message that it does not understand. When there is not
  *     exactly one question, or the question is cut, or its name has a pointer,
  *     the status is 1. (You need not look at what follows the question.) The
