@@ -4,8 +4,9 @@
  * Our server keeps a silent client for ever, as that of lesson 25 did. In this
  * exercise you write an echo server with an idle limit again: it closes a
  * client that has been silent for too long. But now the kernel has requests
- * for each client. So the ring must also tell us that the time is up, and a
- * client can only be closed when the kernel has no request for it.
+ * for each client. A client can only be closed when the kernel has no request
+ * for it. And the ring tells us when the time of a client is up: we ask it for
+ * a timer.
  *
  * It is called as `28-io-uring-server -i SECONDS PORT`. Everything else is as
  * in this lesson's server, but you may leave out some parts: the option `-m`
@@ -21,7 +22,9 @@
  * function that makes the request.) `len` is 1, because there is one such
  * struct. If `timeout_flags` is 0, the struct is a length of time. If it is
  * IORING_TIMEOUT_ABS, the struct is a point in time by CLOCK_MONOTONIC, the
- * clock of `struct deadline` (lesson 07). `off` stays 0, and `fd` is -1.
+ * clock of `struct deadline` (lesson 07). The member `nanoseconds` of a
+ * `struct deadline` counts all nanoseconds, those of whole seconds too. `off`
+ * stays 0, and `fd` is -1.
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that
@@ -61,10 +64,10 @@
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
  *     A client that does not read, so that we have stopped reading from it, is
- *     silent too, even if it tries to send. So is one that has ended its half
- *     and does not read. The time of 1500 clients may be up at the same
- *     moment. Then the submission queue has no place for all that you have to
- *     ask for.
+ *     silent too, even if it tries to send. A client that has ended its half
+ *     and does not read is silent too. The time of 1500 clients may be up at
+ *     the same moment. Then the submission queue has no place for all that you
+ *     have to ask for.
  * 16. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. You decide whether the
  *     time also begins anew when your server sends something to the client.
