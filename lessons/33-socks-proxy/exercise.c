@@ -21,9 +21,9 @@
  * 10. It refuses a bad request, with the status 400. Examples are a target
  *     without a port, a port that is not a number from 1 to 65535, a field
  *     without a colon, or another version than HTTP/1.0 and HTTP/1.1. A
- *     request without the field Host is good. If two refusals fit, each of
- *     them is right. (But for another method than CONNECT with a bad target,
- *     it is the 405 of 9.)
+ *     request without the field Host is good. If two refusals fit, you may
+ *     send either of them. There is one exception: if the method is not
+ *     CONNECT, a bad target does not matter. Send 405.
  * 11. It refuses a head of more than 8192 bytes, with the status 431. The
  *     empty line counts, and what is behind it does not.
  * 12. It says that a server cannot be reached, with the status 502. This is so
