@@ -34,8 +34,8 @@
  *    have only one byte.
  * 7. It ignores what stands behind the ClientHello.
  * 8. It reports a file without a ClientHello. On standard error it says which
- *    file that is, and why. It then goes on with the other files, and the
- *    status at the end is 1.
+ *    file that is, and why, in one line. It then goes on with the other files,
+ *    and the status at the end is 1.
  * 9. It reports a ClientHello that is cut or damaged. It does so as in 8: on
  *    standard error it says which file that is, and why. On standard output
  *    there is no line for such a file. Your program refuses what

@@ -6,6 +6,9 @@
 load ../lib/exercise
 load ../lib/clock
 
+# Before its name, if system calls are to fail.
+faulty=()
+
 # What the answer is called with: HOST and PORT of each server; and the same as
 # a learner types it, where the first server is at port 8016.
 targets=()
@@ -61,10 +64,10 @@ nobody() {
 # took, in hundredths of a second.
 fetch() {
     local start now
-    by_hand "$PROGRAM $* ${typed[*]}"
+    by_hand "${faulty[*]/"$PWD/"/}${faulty:+ }$PROGRAM $* ${typed[*]}"
     look_at_clock
     start=$now
-    run_answer "$PROGRAM" "$@" "${targets[@]}"
+    run_answer "${faulty[@]}" "$PROGRAM" "$@" "${targets[@]}"
     look_at_clock
     took=$((now - start))
 }
@@ -267,6 +270,27 @@ server that has failed. Say so, and go on with the next server."
 before it had failed, has MILLISECONDS of its own: set the time of the next \
 start anew. $start_hint"
     expect_less_than 22 --hint "$start_hint"
+    need_faults
+    faulty+=(FAULT_CALL=socket FAULT_ERRNO=97 FAULT_FAMILY=10 FAULT_TIMES=9)
+    within 40 past_no_ipv6
+    expect_end --hint "$socket_hint"
+    expect_output "$PAYLOAD" --hint "$socket_hint"
+    expect_status 0 --hint "$socket_hint"
+    expect_less_than 40 --hint "$socket_hint"
+    expect_stderr "*::1*" --hint "$socket_hint"
+}
+
+socket_hint="Here the system has no IPv6, so socket returns -1 for the first \
+server. That is one server that has failed: say so, and start the next one at \
+once. A poll with the descriptor -1 waits for nothing."
+
+# past_no_ipv6: there is no socket for the first server.
+past_no_ipv6() {
+    PORT=8080
+    targets+=(::1 "$PORT")
+    typed+=(::1 "$PORT")
+    mirror "" whole
+    fetch -d 600 -t 1.9
 }
 
 # past_a_new_start: six servers fail, the last of them after 30 milliseconds.

@@ -108,6 +108,14 @@ first."
     crowd -c 5 -n 1000
     expect_served --hint "When send fails with EAGAIN, it has taken nothing: \
 keep all that recv returned, and send it when epoll_wait reports EPOLLOUT."
+    # A kernel that has room for a few kilobytes only, and clients that read late.
+    next_run
+    need_faults
+    faulty+=(FAULT_SEND_BUFFER=1)
+    serves 9
+    crowd -c 3 -n 400000 -b 4096
+    expect_served --hint "What you kept may have to wait more than once: send \
+takes a part of it again. Then keep what is left, and begin there the next time."
 }
 
 @test "sends back all that came before a client ended its half" {

@@ -102,6 +102,11 @@ reason and return. err and errx end the program."
     expect_names "$NAME" "$NAME" --hint "$hint"
     expect_stderr "*${FILE##*/}*" --hint "Say on standard error which file it \
 is: warnx(\"%s: ...\", path)."
+    # An empty line, or one that names no file, may belong to another reason.
+    lines=$(grep -c "${FILE##*/}" "$BATS_TEST_TMPDIR/err")
+    ((lines == 1)) || fail "it gave $lines reasons for $(shown_file)" --hint "A \
+file has one reason: when you have given it, leave this file at once. A case of \
+a switch goes on into the next case if it does not end with break or return."
     expect_status 1 --hint "Remember that a file could not be read, and end \
 with status 1 when all files are done."
 }

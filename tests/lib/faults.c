@@ -11,6 +11,7 @@
  *                          was accepted
  *     FAULT_OPTION=35      a setsockopt counts only for this option, here
  *                          IP_ADD_MEMBERSHIP; or for several: 35,42
+ *     FAULT_FAMILY=10      a socket fails only for this family, here AF_INET6
  *     FAULT_NONBLOCKING=1  a write counts only if its descriptor has O_NONBLOCK
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
@@ -239,7 +240,10 @@ static void find(const char *name, void *function) {
 int socket(int domain, int type, int protocol) {
     int (*real)(int, int, int);
     find("socket", &real);
-    return fails("socket") ? -1 : real(domain, type, protocol);
+    int is_chosen_family = from_environment("FAULT_FAMILY", domain) == domain;
+    if (is_chosen_family && fails("socket"))
+        return -1;
+    return real(domain, type, protocol);
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t length) {

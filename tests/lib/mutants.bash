@@ -2,14 +2,18 @@
 # What each worker of tests/mutate does: builds a program that is broken, and runs
 # the tests of its lesson.
 
-# make_folder HERE: looks like build/, but has no program of the lesson. The
-# program's sources are in HERE/source.
+# make_folder HERE: looks like build/, but has no program of the lesson, if that
+# is what is broken. A broken solution has a folder of its own, HERE/broken,
+# since its check may need the lesson's program. The sources are in HERE/source.
 make_folder() {
     local part
-    mkdir -p "$1/source" "$1/tests"
+    mkdir -p "$1/source" "$1/tests" "$1/broken"
     for part in build/*; do
         case ${part#*/} in
-        "$lesson" | *.d | mutants | tests | source) ;;
+        "$lesson")
+            [[ ! $of_exercise ]] || ln -s "$PWD/$part" "$1/"
+            ;;
+        *.d | mutants | tests | source | broken) ;;
         *) ln -s "$PWD/$part" "$1/" ;;
         esac
     done
@@ -26,6 +30,11 @@ make_folder() {
 list_suites() {
     suites=(tests/lessons/"$lesson"*.bats)
     [[ -z $of_exercise ]] || suites=("tests/exercises/$lesson.bats")
+}
+
+# place_of HERE: where the program is that is broken.
+place_of() {
+    echo "$1/${of_exercise:+broken/}$lesson"
 }
 
 # build_program HERE FILE...: compiles these of its sources, and takes the rest
@@ -45,14 +54,17 @@ build_program() {
         [[ -e $file ]] || file=$object
         objects+=("$file")
     done
-    cc -o "$here/$lesson" "${objects[@]}" build/common.a -ldl -lpthread \
+    # A check may want to build it once more, in another way.
+    [[ ! $of_exercise ]] ||
+        echo "$here/source/solution.c" >"$(place_of "$here").d"
+    cc -o "$(place_of "$here")" "${objects[@]}" build/common.a -ldl -lpthread \
         -lssl -lcrypto 2>/dev/null
 }
 
 # run_tests HERE FILE FILTER OUTPUT: whether these tests of the file pass.
 run_tests() {
     local program=
-    [[ -z $of_exercise ]] || program=$1/$lesson
+    [[ -z $of_exercise ]] || program=$(place_of "$1")
     FAIL_FAST=1 START_SECONDS=10 BUILD=$1 PROGRAM=$program \
         build/tests/bounded 120 bats --timing --formatter tap -f "$3" "$2" >"$4" 2>&1 </dev/null
 }

@@ -90,8 +90,10 @@ static void fail_server(struct source *server, const char *call,
 
 static void begin_connect(struct source *server, const struct addrinfo *info) {
     server->fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (server->fd < 0)
-        err(1, "socket");
+    if (server->fd < 0) {
+        fail_server(server, "socket", strerror(errno));
+        return;
+    }
     open_count++;
     int result = connect(server->fd, info->ai_addr, info->ai_addrlen);
     if (result < 0 && errno != EINPROGRESS) {

@@ -64,10 +64,10 @@ static int connect_to(const char *host, const char *port, char *name) {
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s: %s", host, gai_strerror(error));
+    addr_format(list->ai_addr, list->ai_addrlen, name);
     int fd = socket(list->ai_family, SOCK_STREAM, 0);
     if (fd < 0)
-        err(1, "socket");
-    addr_format(list->ai_addr, list->ai_addrlen, name);
+        err(1, "socket %s", name);
     if (connect(fd, list->ai_addr, list->ai_addrlen) < 0)
         err(1, "connect %s", name);
     freeaddrinfo(list);
