@@ -140,5 +140,9 @@ at_desk() {
 
 # has_asked PID DESK N: the desk has asked for the Nth key; or has ended.
 has_asked() {
-    (($(grep -cE 'Enter check|\(y/n\)|watching work' "$2") >= $3)) || ! kill -0 "$1" 2>/dev/null
+    local line count=0
+    while IFS= read -r line || [[ -n $line ]]; do
+        [[ $line != *@('Enter check'|'(y/n)'|'watching work')* ]] || count=$((count + 1))
+    done <"$2"
+    ((count >= $3)) || ! kill -0 "$1" 2>/dev/null
 }
