@@ -18,11 +18,13 @@ label_output() {
 run_scene() {
     local name command port='' here
     local -a actors=()
-    need_build_folder
-    build all >&2 || fail 3 "the lessons do not build"
-    if [[ -z ${SCENE_IS_PRIVATE-} ]] && build/tests/private true 2>/dev/null; then
-        SCENE_IS_PRIVATE=1 build/tests/private scripts/learn run "$1"
-        return
+    if [[ -z ${SCENE_IS_PRIVATE-} ]]; then
+        need_build_folder
+        build all >&2 || fail 3 "the lessons do not build"
+        if build/tests/private true 2>/dev/null; then
+            SCENE_IS_PRIVATE=1 build/tests/private scripts/learn run "$1"
+            return
+        fi
     fi
     make_temporary_folder
     # shellcheck disable=SC2064 # as it is now

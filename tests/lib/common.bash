@@ -209,9 +209,10 @@ pid_of() {
 
 # has_child PID: sets child to its first; or PID has gone.
 has_child() {
-    child=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || return 0
-    child=${child%% *}
-    [[ $child ]]
+    local file=/proc/$1/task/$1/children
+    child=
+    [[ -e $file ]] || return 0
+    read -r child _ 2>/dev/null <"$file" || [[ $child ]] # it ends without newline
 }
 
 # frozen COMMAND...: while the one that was started as `server` is not looking;

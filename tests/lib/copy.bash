@@ -6,32 +6,69 @@ load ../lib/common
 # make_copy [LESSON...]: a copy with everything built is in $COPY; of these
 # lessons only, if any are named.
 make_copy() {
-    local lesson
-    local -a built=()
+    local name
+    local -a files=(Makefile README.md common scripts lessons/README.md)
+    local -a built=(certs common common.a flags peers tests)
     COPY="$BATS_FILE_TMPDIR/a copy"
     export COPY
     mkdir -p "$COPY/build"
-    cp -R Makefile README.md common lessons scripts tests "$COPY/"
-    if (($# > 0)); then
-        for lesson in "$COPY"/lessons/[0-9]*; do
-            [[ " $* " != *" ${lesson##*/} "* ]] || continue
-            rm -r "$lesson"
-            # The tests' tools that include one of its modules go with it.
-            (cd "$COPY" && grep -l "/lessons/${lesson##*/}/" tests/*/*.c |
-                xargs -r rm)
-        done
-    fi
+    # shellcheck disable=SC2046 # names without blanks
+    (($# > 0)) || set -- $(basename -a lessons/[0-9]*/)
+    for name in tests/*; do
+        [[ $name == tests/@(right|wrong) ]] || files+=("$name")
+    done
+    for name; do
+        files+=("lessons/$name" "tests/right/$name" "tests/wrong/$name")
+        built+=({,exercise/,lessons/,solution/}"$name"{,.d} "${name%%-*}-tls.so")
+    done
+    copy_there . "${files[@]}"
     # What is built stays built: with its times, so that make believes it.
-    mapfile -t built < <(find "$BUILD" -mindepth 1 -maxdepth 1 ! -name asan \
-        ! -name fuzz ! -name torture ! -name wrong)
-    cp -a "${built[@]}" "$COPY/build/"
-    find "$COPY/lessons" "$COPY/tests" "$COPY/common" "$COPY/scripts" \
-        "$COPY/Makefile" -exec touch -d '2020-01-01' {} +
+    find "$COPY" -exec touch -d '2020-01-01' {} +
+    copy_there "$BUILD" "${built[@]}"
+    remove_tools_of_others
+}
+
+# copy_there FOLDER NAME...: copies these, as far as they are there, from FOLDER
+# (or from its like, build/) to the same place in the copy.
+copy_there() {
+    local there=$COPY name
+    local -a names=()
+    [[ $1 == . ]] || there+=/build
+    for name in "${@:2}"; do
+        [[ ! -e $1/$name ]] || names+=("$name")
+    done
+    (cd "$1" && cp -a --parents "${names[@]}" "$there/")
+}
+
+# remove_tools_of_others: those of the tests' tools that include a module of a
+# lesson which is not in the copy.
+remove_tools_of_others() {
+    local file lesson
+    while IFS=: read -r file lesson; do
+        [[ -e $COPY$lesson ]] || rm -f "$COPY/$file"
+    done < <(cd "$COPY" && grep -o '/lessons/[0-9][^/]*' tests/*/*.c)
 }
 
 in_copy() {
     cd "$COPY" || return 1
     rm -rf work
+}
+
+# keep_requirements LESSON PATTERN: in the copy, that lesson's check has only the
+# requirements whose names match PATTERN, until this is called again. For tests
+# of what is done with a check, whatever it asks for.
+keep_requirements() {
+    awk -v pattern="^@test \"($2)" '
+        /^@test / { left_out = $0 !~ pattern }
+        !left_out { print }
+        /^}/ { left_out = 0 }' \
+        "$BATS_TEST_DIRNAME/../exercises/$1.bats" >"tests/exercises/$1.bats"
+}
+
+# keep_few_requirements: some of lessons 01 and 02 that most tests can do with.
+keep_few_requirements() {
+    keep_requirements 01-tcp-client "connects to the|ends with|copies NUL|refuses a wrong"
+    keep_requirements 02-tcp-server "says where|serves one|refuses a wrong"
 }
 
 # learn ARGUMENT...: as from a script: no terminal; sets status, out, errors.
@@ -103,5 +140,9 @@ at_desk() {
 
 # has_asked PID DESK N: the desk has asked for the Nth key; or has ended.
 has_asked() {
-    (($(grep -cE 'Enter check|\(y/n\)|watching work' "$2") >= $3)) || ! kill -0 "$1" 2>/dev/null
+    local line count=0
+    while IFS= read -r line || [[ -n $line ]]; do
+        [[ $line != *@('Enter check'|'(y/n)'|'watching work')* ]] || count=$((count + 1))
+    done <"$2"
+    ((count >= $3)) || ! kill -0 "$1" 2>/dev/null
 }

@@ -7,6 +7,7 @@ load ../lib/copy
 setup_file() {
     make_copy 01-tcp-client
     cp .gitattributes "$COPY/"
+    cp -R tests/right tests/wrong "$COPY/tests/"
 }
 
 setup() {

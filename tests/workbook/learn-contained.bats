@@ -9,6 +9,7 @@ setup_file() {
 
 setup() {
     in_copy
+    keep_few_requirements
     first=01-tcp-client
 }
 
@@ -52,6 +53,7 @@ start_more() {
 
 @test "endless output ends, is told as that, and fills no disk" {
     local begin=$SECONDS
+    keep_requirements "$first" "ends with|refuses a wrong" # each run takes its time
     answer_with '    size_t total' '    static char much[1 << 20];
     for (;;) (void)!write(1, much, sizeof much);
     size_t total'
@@ -66,6 +68,7 @@ start_more() {
 
 @test "a loop in every run is told within seconds" {
     local begin=$SECONDS
+    keep_requirements "$first" . # all of them
     start_more 'for (;;) { }'
     learn check 1
     expect_equal status 1 "$status"
@@ -74,6 +77,7 @@ start_more() {
 }
 
 @test "control characters of an answer are shown, and not obeyed" {
+    keep_requirements "$first" "says on standard error"
     answer_with '    size_t total' '    fputs("\033]0;title\007\033[31mred\302\233\177\n", stderr);
     size_t total'
     learn check 1

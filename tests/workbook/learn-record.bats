@@ -9,6 +9,8 @@ setup_file() {
 
 setup() {
     in_copy
+    keep_few_requirements
+    keep_requirements 05-byte-streams "prints each|refuses a wrong"
     first=01-tcp-client
 }
 

@@ -5,7 +5,7 @@
 load ../lib/copy
 
 setup_file() {
-    make_copy 01-tcp-client 02-tcp-server 05-byte-streams
+    make_copy 01-tcp-client 02-tcp-server 05-byte-streams 36-xray
 }
 
 setup() {
@@ -59,7 +59,7 @@ tell_all() {
             setup; do
             status=0
             # shellcheck disable=SC2086 # a command and its arguments
-            env "$@" scripts/$command </dev/null || status=$?
+            build/tests/bounded 30 env "$@" scripts/$command </dev/null || status=$?
             echo "status $status"
         done
     } 2>&1 3>&- | sed -E 's/[0-9]{4,}/N/g' | sort
@@ -67,7 +67,8 @@ tell_all() {
 
 # shellcheck disable=SC2016 # the functions are not ours
 @test "what the caller has set for other programs changes nothing" {
-    local setting
+    local group
+    local -a settings
     mkdir work
     cp lessons/01-tcp-client/solution.c work/01-tcp-client.c
     # Where CDPATH leads.
@@ -81,13 +82,23 @@ tell_all() {
     PATH=$folder:$PATH
     tell_all >"$BATS_TEST_TMPDIR/usual"
     grep -q '^ok 01-tcp-client: all' "$BATS_TEST_TMPDIR/usual"
-    for setting in "CDPATH=$folder:." "BASH_ENV=$folder/env" POSIXLY_CORRECT=1 \
-        GREP_OPTIONS=-v "BUILD=$folder/build" MAKEFLAGS=n MAKEFILES=/dev/zero \
-        SHELLOPTS=noglob:noclobber BASHOPTS=failglob:nocaseglob \
-        'BASH_FUNC_cd%%=() { echo here; builtin cd "$@"; }' \
-        'BASH_FUNC_sed%%=() { echo mine; }' 'BASH_FUNC_echo%%=() { :; }'; do
-        tell_all "$setting" >"$BATS_TEST_TMPDIR/now"
-        echo "with $setting:" >&2
+    # What makes a script start bash anew is set alone: that undoes more than it.
+    for group in "BASH_ENV=$folder/env" POSIXLY_CORRECT=1 \
+        SHELLOPTS=noglob:noclobber BASHOPTS=failglob:nocaseglob variables \
+        functions; do
+        settings=("$group")
+        case $group in
+        variables)
+            settings=("CDPATH=$folder:." GREP_OPTIONS=-v "BUILD=$folder/build"
+                MAKEFLAGS=n MAKEFILES=/dev/zero)
+            ;;
+        functions)
+            settings=('BASH_FUNC_cd%%=() { printf "here\n"; builtin cd "$@"; }'
+                'BASH_FUNC_sed%%=() { printf "mine\n"; }' 'BASH_FUNC_echo%%=() { :; }')
+            ;;
+        esac
+        tell_all "${settings[@]}" >"$BATS_TEST_TMPDIR/now"
+        echo "with ${settings[*]}:" >&2
         diff "$BATS_TEST_TMPDIR/usual" "$BATS_TEST_TMPDIR/now" >&2
     done
 }
@@ -159,6 +170,7 @@ expect_sentence() {
 
 @test "a script says that its output is closed, or cannot be written" {
     local verb script
+    keep_few_requirements
     mkdir work
     cp lessons/01-tcp-client/solution.c work/01-tcp-client.c
     for verb in '' list 'read 1' 'predict 1' 'find EPIPE' 'find nowhere' \

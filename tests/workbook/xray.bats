@@ -9,6 +9,7 @@ setup_file() {
 
 setup() {
     in_copy
+    keep_few_requirements
     first=01-tcp-client
     build/tests/private -e tests/lib/etc true 2>/dev/null ||
         skip "this machine allows no private network"
@@ -151,6 +152,7 @@ them all"
 }
 
 @test "learn offers the X-ray of what failed, and x at the desk draws it" {
+    keep_requirements "$first" "says on standard error"
     answer "return total;" "return 1;"
     run -1 scripts/learn check 1
     [[ $output == *"What it did: scripts/learn xray work 01" ]]
