@@ -223,6 +223,14 @@ ok. Compare the whole word, up to the end of the line."
     ask 50000 -s 2000 -b 2
     expect_none --hint "No reply can come before its request is due. Here each \
 reply of the second run does. Such a server makes no sense: end with status 1."
+    # Nobody listens at another HOST.
+    start_server peer "$queue" -s 2000 serve ||
+        environment "$queue cannot listen on 127.0.0.1"
+    HAND=()
+    by_hand "$queue" -P "$PORT" -s 2000 serve
+    answer -l 50000 -t 1000 127.0.0.2 "$PORT"
+    expect_none --hint "The server listens at 127.0.0.1, but HOST is 127.0.0.2: \
+give HOST and PORT to addr_resolve, and connect to the address that it finds."
     ask 50000 -s 2000 -a 2
     expect_none --hint "After the last reply of the second run, the server sent \
 one line more. When you have read a reply for each request, recv has to return \

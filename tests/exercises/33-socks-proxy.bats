@@ -114,6 +114,14 @@ server=
     through 127.0.0.2 9 "$text"
     [[ $(<"$OUT") == *"05 02 00 01 "* ]] || fail "a client of SOCKS 5 may go where \
 it is not allowed to" --hint "Do not change is_allowed and connect_to."
+    next_run
+    need_faults
+    faulty=("${faulty[@]/faults/names}" NAMES=fine.example=127.0.0.1)
+    serves 127.0.0.1
+    through -k fine.example own "$text"
+    expect_passed --hint "A client of SOCKS 5 may name its target by a name, too: \
+the kind of address is 3, and the first byte is the length of the name. The \
+starter reads that."
 }
 
 @test "connects a client to the target of its CONNECT" {
