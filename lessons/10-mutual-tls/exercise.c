@@ -37,14 +37,15 @@
  *    with its CN does not count, and neither does a URI or a mail address.
  * 8. It compares a name to its end, even if there is a NUL or a comma in it.
  * 9. It compares all the DNS names of a certificate. The one that is on the
- *    list may be the last of many.
+ *    list may be the last of many, and names of other kinds may stand before
+ *    it.
  * 10. It ignores the case of letters. For `Alice.EXAMPLE` in a certificate and
- *    `alice.example` on the list, it says `welcome alice.example`: as it is on
- *    the list.
+ *     `alice.example` on the list, it says `welcome alice.example`: as it is
+ *     on the list.
  * 11. It refuses to start if a NAME is empty or begins with a dot. It looks at
- *    each NAME. It says why on standard error, with status 1.
+ *     each NAME. It says why on standard error, with status 1.
  * 12. It refuses to start if it cannot read CLIENT_CA. It says why on standard
- *    error, with status 1.
+ *     error, with status 1.
  *
  * What is here compiles and serves. But it asks for no certificate, does not
  * look into CLIENT_CA, and takes each client for the first NAME. Your parts are

@@ -69,9 +69,7 @@ failed: return 0 from main."
     peer rude "-n 300" whole
     by_hand "${faulty[@]}" "$PROGRAM" 127.0.0.1 "$PORT"
     run_answer "${faulty[@]}" "$PROGRAM" 127.0.0.1 "$PORT"
-    expect_output "$PAYLOAD" --hint "write may take only a part of what you \
-give it, as it does here, and on a disk that is nearly full. It returns how \
-many bytes it took: call it again with the rest. fwrite does that for you."
+    expect_output "$PAYLOAD" --hint "$short_write_hint"
     expect_status 0 --hint "A write that took a part is no error: write the \
 rest, and end with status 0."
 }
@@ -198,6 +196,11 @@ err(1, \"standard output\") prints it in words."
     run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
     expect_status 1 --hint "$output_hint"
     expect_stderr "*No space left on device*" --hint "$words_hint"
+    next_run
+    peer rude "-n 4096" whole # as much as a buffer of fwrite holds
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
+    expect_status 1 --hint "$fwrite_hint"
     next_run
     peer rude "" whole
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT | true"

@@ -77,8 +77,9 @@ time_t first."
 are leap years, but 1900 is not. Or do your days count from 0?"
     else
         date_hint="Print one line such as 2026-11-22 14:05:09 UTC: gmtime_r, \
-then strftime with %Y-%m-%d %H:%M:%S. If you use a struct tm yourself, its \
-years count from 1900 and its months from 0."
+then strftime with %Y-%m-%d %H:%M:%S. (%G is another year in some days around \
+New Year.) If you use a struct tm yourself, its years count from 1900 and its \
+months from 0."
         for offset in {1..11}; do
             ! is_date "$2" $((n + offset * 3600 + 1800)) ||
                 date_hint="localtime, mktime and ctime use the time zone of \
@@ -142,7 +143,7 @@ first second of 1900."
 }
 
 @test "refuses an answer that is not four bytes long, with status 1" {
-    local length length_hint
+    local length length_hint end_hint
     for length in $((1 + RANDOM % 3)) $((5 + RANDOM % 1000)) 0; do
         server "-s $((RANDOM + 2)) -n $length" garbage
         answer 127.0.0.1 "$PORT"
@@ -153,8 +154,12 @@ not four, print no date, say so on standard error, and end with status 1."
 and recv does not say so. Give the buffer room for one more byte than four: \
 then recv returns 5."
         fi
-        expect_end --hint "A server that answers like this is no time server. \
-Say so on standard error, and end with status 1."
+        end_hint="A server that answers like this is no time server. Say so on \
+standard error, and end with status 1."
+        ((length > 0)) || end_hint="This answer has no bytes, so recv returns 0. \
+It is an answer all the same, and not \"nothing has come\": say that it is wrong, \
+and end with status 1."
+        expect_end --hint "$end_hint"
         ((status != 0)) ||
             fail "it took $length bytes for an answer" --hint "$length_hint"
         expect_status 1 --hint "$length_hint"

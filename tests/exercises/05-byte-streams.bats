@@ -260,13 +260,27 @@ does this: err(3) prints the reason from errno."
 }
 
 @test "reports output that cannot be written, with status 1" {
-    local WORD NETSTRING
-    peers whole 1
+    local WORD NETSTRING long
+    peers whole 3
     word
     will_say whole "$NETSTRING"
     by_hand "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
     run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
     expect_status 1 --hint "$output_hint"
+    # With its newline it is as long as a buffer of fwrite.
+    printf -v long '%04095d' 0
+    will_say whole "4095:$long,"
+    HAND[0]="printf '4095:%04095d,' 0 >$BUILD/said"
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
+    expect_status 1 --hint "$fwrite_hint"
+    [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
+    need_faults
+    will_say whole "$NETSTRING"
+    by_hand "${faulty[@]/"$PWD/"/}" FAULT_SHORT=write "$PROGRAM" 127.0.0.1 "$PORT"
+    run_answer "${faulty[@]}" FAULT_SHORT=write "$PROGRAM" 127.0.0.1 "$PORT"
+    echo "$WORD" >"$BATS_TEST_TMPDIR/wanted"
+    expect_no_loss "$BATS_TEST_TMPDIR/wanted"
 }
 
 @test "refuses a wrong number of arguments, with status 2" {

@@ -228,7 +228,14 @@ do not call shutdown."
     expect_status 1 --hint "$output_hint"
     expect_stderr "?*" --hint "When fwrite or fflush fails, errno has the \
 reason: err(1, \"standard output\") prints it in words."
-    stop_all
+    next_run
+    input 0
+    peer rude "-w -n 4096" whole # as much as a buffer of fwrite holds
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT </dev/null >/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" 127.0.0.1 "$PORT"
+    expect_status 1 --hint "$fwrite_hint"
+    next_run
+    input 10
     peer rude "-w" whole
     HAND=("$PROGRAM 127.0.0.1 $HAND_PORT <$BUILD/input | true")
     open_unread_pipe
@@ -243,8 +250,7 @@ EPIPE. Check what fwrite and fflush return."
     need_faults
     faulty+=(FAULT_SHORT=write)
     talk
-    expect_output "$PAYLOAD" --hint "write may take a part of the bytes that you \
-give it. Call it again with the rest, or use fwrite, which does so."
+    expect_output "$PAYLOAD" --hint "$short_write_hint"
     faulty=()
 }
 

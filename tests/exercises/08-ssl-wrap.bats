@@ -358,6 +358,22 @@ SSL_ERROR_WANT_READ is no failure while there is time: wait, and call again."
         "$PORT"
     expect_status 1 --hint "$output_hint"
     stop_all
+    size=4096 server honest good # as much as a buffer of fwrite holds
+    HAND[0]="head -c 4096 /dev/zero >$BUILD/answer; ${HAND[0]/ -p/ -f $BUILD/answer -p}"
+    by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT </dev/null \
+>/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 \
+        "$PORT"
+    expect_status 1 --hint "$fwrite_hint"
+    stop_all
+    if [[ $BUILD != *asan* ]]; then # no faults under the sanitizers
+        faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=write)
+        server honest good
+        ask
+        expect_no_loss "$ANSWER"
+        faulty=()
+        stop_all
+    fi
     server honest good
     by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT </; echo \$?"
     INPUT=/ run_answer "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 "$PORT"

@@ -155,12 +155,19 @@ be for all clients that come later."
     # No certificate here is for the longest that there may be.
     long+=.$(printf 'x%.0s' {1..60}).$(printf 'y%.0s' {1..60})
     long+=.$(printf 'z%.0s' $(seq $((252 - ${#long}))))
-    rudely honest -b 268 -n "$long" # that is how long the line is
-    expect_true "a client that asks for a name of 253 letters is not told the \
-whole name" --hint "$long_hint" -- says rude "got 268 bytes, *"
+    TOLD=$BATS_TEST_TMPDIR/told
+    rudely honest -b 268 -n "$long" -o "$TOLD" # that is how long the line is
+    by_hand "cat -v $TOLD"
+    printf 'you asked for %s\n' "$long" >"$BATS_TEST_TMPDIR/wanted"
+    cmp -s "$BATS_TEST_TMPDIR/wanted" "$TOLD" ||
+        fail "a client that asks for a name of 253 letters is not told the whole \
+name" --show "$(show_difference "$BATS_TEST_TMPDIR/wanted" "$TOLD")" \
+            --hint "$long_hint"
 }
 
-long_hint="A name may have up to 253 letters. Is there room for it in your line?"
+long_hint="A name may have up to 253 letters. Is there room for it in your line? \
+If not, snprintf cuts the line, but returns how long it would have been: with \
+that as its length, the client gets bytes from behind your array."
 
 # show_loop FILES: the 33 names with these files are in what to try by hand as a
 # loop.

@@ -211,6 +211,9 @@ all of them with the list."
     is_welcome client-many-names alice.example --hint "This certificate has 35 \
 names, and alice.example is the last one. A certificate may have any number of \
 names: sk_GENERAL_NAME_num says how many, and X509_check_host compares all."
+    is_welcome client-mixed-names alice.example --hint "Before alice.example, this \
+certificate has names of other kinds: a mail address, a URI and an IP address. \
+Pass over what is not GEN_DNS, and go on with the next name."
 }
 
 @test "ignores the case of letters" {

@@ -351,6 +351,15 @@ echo \$?"
     run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 \
         "$PORT"
     expect_status 1 --hint "$output_hint"
+    [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
+    stop_all
+    need_faults
+    server honest 300
+    by_hand env "LD_PRELOAD=$BUILD/tests/faults.so" FAULT_SHORT=write \
+        "$PROGRAM" "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
+    run_answer "${faulty[@]}" FAULT_SHORT=write "$PROGRAM" \
+        "$certs/root.pem" "$name" 127.0.0.1 "$PORT"
+    expect_no_loss "$ANSWER"
 }
 
 @test "refuses wrong arguments" {

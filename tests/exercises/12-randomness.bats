@@ -219,6 +219,21 @@ the four bytes of the next roll, or at most what all rolls need."
     expect_end --hint "$hint"
     expect_status 0 --hint "$hint"
     expect_output "$BATS_TEST_TMPDIR/wanted" --hint "$hint"
+    needs_no_more
+}
+
+# needs_no_more: the bytes of its rolls come, and then neither more nor an end.
+needs_no_more() {
+    local hint="The bytes for both rolls were there, and your program waited for \
+more. fread waits until it has as many as you ask for: ask for four at a time. \
+read returns what is there."
+    HAND=("(printf '\\0\\0\\0\\7\\0\\0\\0\\2'; sleep 3) | timeout 2 $PROGRAM 6 2")
+    exec 7<>"$endless"
+    printf '\0\0\0\7\0\0\0\2' >&7
+    roll_from "$endless" 6 2
+    exec 7>&-
+    expect_end --hint "$hint"
+    expect_rolls 2 3 --hint "$hint"
 }
 
 @test "says why standard input cannot be read, with status 1" {
@@ -238,12 +253,20 @@ was. err(1, \"standard input\") prints the reason."
     expect_status 1 --hint "$output_hint"
     expect_stderr "*No space left on device*" --hint "When printf or fflush \
 fails, errno has the reason: err(1, \"standard output\") prints it in words."
+    [[ $BUILD != *asan* ]] || return 0 # no faults under the sanitizers
+    need_faults
+    faulty+=(FAULT_SHORT=write)
+    come 999999 1
+    roll 1000003 2
+    printf '%s\n' 1000000 2 >"$BATS_TEST_TMPDIR/wanted"
+    expect_no_loss "$BATS_TEST_TMPDIR/wanted"
 }
 
 @test "refuses numbers that are out of range or invalid, with status 1, before the first roll" {
     local wrong hint="SIDES is 1 to 4294967296 and ROLLS 1 to 100000, in \
 digits and nothing else. atoi takes 6x for 6, and six for 0. strtoull takes -6 \
-for a huge number, and reports a number that is too large only in errno."
+for a huge number, and reports a number that is too large only in errno. Compare \
+a number with its limits before you put it into a type of 32 bits."
     head -c 400020 /dev/zero >"$BATS_TEST_TMPDIR/zeros"
     for wrong in '0 1' '4294967297 1' '18446744073709551622 1' '-6 1' '6x 1' \
         '+6 1' 'six 1' '6 0' '6 100001' '6 3x' '6 -1' '6 18446744073709551617'; do

@@ -345,6 +345,13 @@ prints_more_than() {
     ((got > wanted)) && cmp -sn "$wanted" "$1" "$OUT"
 }
 
+# expect_no_loss FILE: write has taken only a part, and all that FILE holds was
+# printed, or else it was said that something was not.
+expect_no_loss() {
+    [[ $status == 1 && -n $errors ]] ||
+        expect_output "$1" --hint "$short_write_hint"
+}
+
 # ---- hints that many exercises give ---------------------------------------
 
 usage_hint="argc counts the program's own name too. If the number of arguments \
@@ -355,6 +362,12 @@ number loses its top bits in the 16 bits of a port."
 output_hint="printf, fwrite and fflush return whether the bytes could be \
 written: check that. Call fflush before the end, because until then the bytes \
 may still be in a buffer."
+fwrite_hint="Check what each fwrite returns. Where it has written a piece at \
+once and failed, nothing of that is left in its buffer, so the last fflush knows \
+nothing of it and returns 0."
+short_write_hint="write may take only a part of what you give it, as it does \
+here, and on a disk that is nearly full. It returns how many bytes it took: call \
+it again with the rest. fwrite does that for you."
 reset_hint="recv returns the number of bytes, or 0 at the end, or -1 for an \
 error. A reset is an error: print what came before it, then the reason on \
 standard error, and end with status 1."

@@ -73,6 +73,7 @@ struct options {
     long pause;       /* milliseconds, for dribble */
     int newest;       /* protocol version; 0: any */
     uint64_t seed;
+    FILE *heard; /* keeps what came back; NULL: nobody does */
 };
 
 static _Noreturn void usage(void) {
@@ -84,7 +85,8 @@ static _Noreturn void usage(void) {
           "  -s SEED   which ones (1)\n"
           "  -2        offers nothing newer than TLS 1.2\n"
           "  -c COUNT  connections at once, all open before any goes on (1)\n"
-          "  -d MILLISECONDS  pauses after each byte of dribble (5)\n",
+          "  -d MILLISECONDS  pauses after each byte of dribble (5)\n"
+          "  -o FILE   keeps what came back\n",
           stderr);
     exit(2);
 }
@@ -215,6 +217,7 @@ static void send_hello(int fd, SSL *ssl, enum manner manner, long pause) {
 /* How a conversation over TLS goes. */
 struct talk {
     SSL *ssl;
+    FILE *heard;
     size_t received;
     int is_over;
     const char *reason; /* why it is over */
@@ -245,6 +248,8 @@ static void read_all(struct talk *talk, char *bytes, int wanted) {
                 end_talk(talk, "a reset");
             return;
         }
+        if (talk->heard != NULL)
+            (void)fwrite(bytes + had, 1, (size_t)got, talk->heard);
         talk->received += (size_t)got;
         had += got;
     }
@@ -297,7 +302,7 @@ static int send_payload(struct talk *talk, const struct options *options) {
 /* Does what the manner does after the handshake, and prints how it went. */
 static void converse(SSL *ssl, enum manner manner,
                      const struct options *options) {
-    struct talk talk = {.ssl = ssl, .reason = "left"};
+    struct talk talk = {.ssl = ssl, .heard = options->heard, .reason = "left"};
     char byte;
     int is_same = 1;
     if (manner == DEAF)
@@ -403,6 +408,11 @@ static void set_option(struct options *options, int option) {
     case 'd':
         options->pause = number(optarg);
         break;
+    case 'o':
+        options->heard = fopen(optarg, "w");
+        if (options->heard == NULL)
+            err(1, "%s", optarg);
+        break;
     case '2':
         options->newest = TLS1_2_VERSION;
         break;
@@ -437,7 +447,7 @@ int main(int argc, char **argv) {
     struct options options = {
         .bytes = 40, .connections = 1, .pause = 5, .seed = 1};
     for (;;) {
-        int option = getopt(argc, argv, "+2n:b:s:c:d:");
+        int option = getopt(argc, argv, "+2n:b:s:c:d:o:");
         if (option == -1)
             break;
         set_option(&options, option);
