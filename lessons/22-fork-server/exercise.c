@@ -39,12 +39,13 @@
  *    the process, and the number of the signal that ended it.
  * 9. It waits before it replaces a worker that died at once. Between the start
  *    of a worker and the start of the one that replaces it, there are at least
- *    0.3 seconds.
+ *    0.3 seconds. Your program sleeps meanwhile, and while all workers live.
  * 10. It lets each worker finish its client when it is told to end. SIGTERM
  *     tells it so. A worker without a client ends within a second. A worker
  *     with a client goes on until this client has left, however long that
  *     takes. Then it ends, also if other clients are in the queue. When all
- *     workers have ended, your program ends with status 0.
+ *     workers have ended, your program ends with status 0. It tells no other
+ *     process to end, also if a worker has just died and was not replaced yet.
  * 11. It does the same on SIGINT. With Ctrl-C, the terminal sends SIGINT to
  *     the workers as well.
  * 12. It leaves no worker when it is killed. If SIGKILL ends your program, its

@@ -292,19 +292,26 @@ start_of() {
     started=${fields[21]}
 }
 
+# cpu_time: sets used to the nanoseconds of a processor that the parent has had.
+cpu_time() {
+    read -r used _ <"/proc/$server_pid/schedstat"
+}
+
 @test "waits before it replaces a worker that died at once" {
-    local before started which
-    serves 1
-    expect_workers 1 --hint "$workers_hint"
-    start_of "${workers[0]}"
+    local before started which used begin
+    serves 2
+    expect_workers 2 --hint "$workers_hint"
+    start_of "${workers[-1]}"
     try_alone 1 "for i in \$(seq 300); do \
 kill -KILL \$(cat /proc/\$p/task/*/children); sleep 0.001; done"
+    cpu_time
+    begin=$used
     for which in "" "second "; do
         before=$started
-        kill_workers "${workers[0]}"
-        expect_workers 1 --hint "waitpid says which worker has ended. Start \
+        kill_workers "${workers[-1]}" # the one that was started last
+        expect_workers 2 --hint "waitpid says which worker has ended. Start \
 another one in its place."
-        start_of "${workers[0]}"
+        start_of "${workers[-1]}"
         # The kernel rounds both times down, so 0.3 seconds are 29 at least.
         expect_true "a ${which}worker was replaced \
 $(((started - before) * 10)) milliseconds after its start" --hint "Keep when a \
@@ -312,6 +319,14 @@ worker was started, also one that has replaced another. Start the one that \
 replaces it at the earliest 0.3 seconds after that." \
             -- [ "$((started - before))" -ge 29 ]
     done
+    cpu_time
+    try_alone 2 "read -r a b </proc/\$p/task/\$p/children; kill -KILL \$a; \
+sleep 2; cut -d ' ' -f 14,15 /proc/\$p/stat"
+    ((used - begin < 30000000)) || fail "in 0.6 seconds, the parent used a \
+processor for $(((used - begin) / 1000000)) milliseconds" --hint "The parent \
+sleeps until a worker ends, or until the time of an empty place has come. Only \
+empty places count for that: the time of a place with a worker has passed long \
+ago, so ppoll would return at once, again and again."
 }
 
 # one_left: all workers but one have ended.
@@ -380,6 +395,25 @@ tell_all() {
 
 @test "lets each worker finish its client when it is told to end" {
     ends_politely "kill \$p" tell
+    next_run
+    serves_below_shell 2
+    expect_workers 2 --hint "$workers_hint"
+    # A worker has died, and its place is still empty.
+    kill_workers "${workers[0]}"
+    soon reported "${workers[0]}" 9 || true
+    tell
+    HAND=("bash -c '$PROGRAM 2 $HAND_PORT & sleep 0.1; read -r a b \
+</proc/\$!/task/\$!/children; kill -KILL \$a; sleep 0.1; kill \$!; wait \$!; \
+echo status \$?'")
+    soon says_or_ended server 'status *' || true
+    about= # a signal that ended the shell came from it, so this is no crash
+    says server 'status *' || fail "it was told to end when a worker had just \
+died, and it has ended the shell from which it was started" --hint "Where the \
+process number of a worker has been 0 since it died, kill would send the signal \
+to all processes of your group: leave out empty places."
+    says server 'status 0' || fail "it was told to end when a worker had just \
+died, and its exit status was not 0" --hint "$parent_hint Leave out a worker \
+that has ended already."
 }
 
 @test "does the same on SIGINT" {
@@ -404,7 +438,8 @@ serves_below_shell() {
     local child=''
     by_hand "$PROGRAM" "$1" "$HAND_PORT"
     about=server
-    start server bash -c '"$@" & wait; sleep 9' "$lesson" "$PROGRAM" "$1" 0
+    start server bash -c '"$@" & wait "$!"; echo "status $?"; sleep 9' \
+        "$lesson" "$PROGRAM" "$1" 0
     soon says_or_ended server 'listening on *' || true
     says server 'listening on *' ||
         fail "it does not say what it listens on" --hint "$begin_hint"
