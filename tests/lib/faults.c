@@ -16,8 +16,8 @@
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
  *     FAULT_SLOW=500       the call does not fail, but takes 500 ms longer
- *     FAULT_SHORT=1        send, recv, read, write, sendfile, splice and
- *                          getrandom move one byte
+ *     FAULT_SHORT=1        send, recv, read, pread, write, sendfile, splice
+ *                          and getrandom move one byte
  *     FAULT_SHORT=send     only this call does; or several: send,write
  *     FAULT_SEED=7         not one byte, but a random number of bytes, drawn
  *                          from this seed
@@ -84,6 +84,9 @@ static unsigned char is_own_pipe[1024]; /* descriptors from pipe2 */
 #define SYS_io_uring_setup 425
 #define SYS_io_uring_enter 426
 #define SYS_io_uring_register 427
+#endif
+#ifndef SYS_openat2
+#define SYS_openat2 437
 #endif
 
 static long from_environment(const char *name, long otherwise) {
@@ -363,6 +366,8 @@ static const char *name_without_function(long number) {
         return "io_uring_enter";
     case SYS_io_uring_register:
         return "io_uring_register";
+    case SYS_openat2:
+        return "openat2";
     default:
         return NULL;
     }
@@ -553,6 +558,20 @@ ssize_t read(int fd, void *bytes, size_t length) {
     if (!is_whole(fd, length))
         length = shortened("read", length);
     return fails("read") ? -1 : real(fd, bytes, length);
+}
+
+ssize_t pread(int fd, void *bytes, size_t length, off_t at) {
+    ssize_t (*real)(int, void *, size_t, off_t);
+    find("pread", &real);
+    if (fails("pread"))
+        return -1;
+    return real(fd, bytes, shortened("pread", length), at);
+}
+
+int fstat(int fd, struct stat *status) {
+    int (*real)(int, struct stat *);
+    find("fstat", &real);
+    return fails("fstat") ? -1 : real(fd, status);
 }
 
 /* What recv, recvfrom and read are called where glibc knows the size of the
