@@ -54,7 +54,7 @@ in_copy() {
     rm -rf work
 }
 
-# keep_requirements LESSON PATTERN: in the copy, that lesson's check has only the
+# keep_requirements LESSON PATTERN: in the copy, its check has only the
 # requirements whose names match PATTERN, until this is called again. For tests
 # of what is done with a check, whatever it asks for.
 keep_requirements() {
