@@ -46,9 +46,10 @@
  * 8. It makes the part the whole file if a 416 says that the file is exactly
  *    as long. The 416 says how long the file is in its Content-Range, behind
  *    the slash. The status is 0.
- * 9. It begins anew at any other 416. It asks once more, without Range. (A 416
- *    to a request that already had no Range is an error, as in 10.)  (After
- *    the second 416, the part may be gone or still there.)
+ * 9. It begins anew at any other 416. It asks once more, without Range. If the
+ *    second reply is a 416 too, that is an error with status 1. Then the part
+ *    may be gone or still there. A 416 to a first request without Range is an
+ *    error, as in 10.
  * 10. It keeps the part when the server fails. If there is no reply, or one
  *     that is not HTTP, or one with any other status, such as 503, 404 or 301,
  *     it says so on standard error, with status 1. The part and the ETag stay,
