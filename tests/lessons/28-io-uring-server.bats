@@ -268,7 +268,9 @@ serve_with() {
 
 @test "28-io-uring-server loses nothing when the completion queue is full" {
     serve_with REQUESTS=4 COMPLETIONS=4
-    crowd -c 200 -n 64 -r 10
+    frozen gathered # so that 200 are accepted at once
+    finish gathered
+    expect_equal "status of the crowd" 0 "$ended"
     crowd -c 20 -n 300000
     stop server
     expect_equal "status" 0 "$ended"
@@ -279,6 +281,19 @@ serve_with() {
     grep -q '^completion queue too small: [1-9][0-9]* times$' \
         "$BATS_TEST_TMPDIR/server.out"
     said ""
+}
+
+# gathered: a crowd, when all its clients wait to be accepted.
+gathered() {
+    start gathered "$many" -s 7 -c 200 -n 64 -r 10 "$PORT"
+    until_true waiting 200
+}
+
+# waiting COUNT: so many connections have come to the server.
+waiting() {
+    local port
+    printf -v port '%04X' "$PORT"
+    (($(grep -c "[0-9]: 0100007F:$port [0-9A-F:]* 01 " /proc/net/tcp) == $1))
 }
 
 @test "28-io-uring-server waits for a buffer when none is free" {
