@@ -211,7 +211,31 @@ SSL_get_servername returns NULL: check for that in the callback and after it."
     ask 127.0.0.1
     expect_shown good --hint "$hint"
     expect_told nobody --hint "$hint"
+    next_run
+    sends_much
+    [[ $(<"$TOLD") == "you asked for nobody" ]] ||
+        fail "a client that was still sending lost its line" --hint \
+            "$much_hint"
 }
+
+# sends_much: a client sends 12 MB, and only then reads what it is told.
+sends_much() {
+    local rude_tls=$BUILD/peers/rude-tls
+    serves good
+    by_hand "head -c 12000000 /dev/zero >$BUILD/much; $rude_tls -j $HAND_PORT \
+-f $BUILD/much cut"
+    TOLD=$BATS_TEST_TMPDIR/told
+    : >"$TOLD"
+    head -c 12000000 /dev/zero >"$BATS_TEST_TMPDIR/much"
+    bounded "$rude_tls" -j "$PORT" -f "$BATS_TEST_TMPDIR/much" -o "$TOLD" cut \
+        </dev/null >"$BATS_TEST_TMPDIR/client" 2>&1 3>&- || true
+    : >"$BATS_TEST_TMPDIR/ending" # that was the client's
+}
+
+much_hint="This client sends 12 megabytes, and then reads. If you call close \
+while some of them are unread, the kernel sends a reset, and the client never \
+comes to your line. First read until the client closes too, or its time is over: \
+linger does that, in the file that you began with."
 
 # rudely MANNER [OPTION...]: a client like that, which is over then.
 rudely() {
