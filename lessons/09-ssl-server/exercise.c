@@ -7,12 +7,12 @@
  * three functions for this:
  *
  * - `SSL_CTX_set_tlsext_servername_callback(context, choose)` gives a context
- * a function of your own. OpenSSL calls it when the ClientHello has come. -
- * `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, or
- * NULL if the client asks for none. You can call it in your function, and
- * again later, when you write the line. - `SSL_set_SSL_CTX(ssl, context)`
- * gives the connection another context. Call it in your function. If you
- * don't, the first context stays.
+ *   a function of your own. OpenSSL calls it when the ClientHello has come.
+ * - `SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)` returns the name, or
+ *   NULL if the client asks for none. You can call it in your function, and
+ *   again later, when you write the line.
+ * - `SSL_set_SSL_CTX(ssl, context)` gives the connection another context. Call
+ *   it in your function. If you don't, the first context stays.
  *
  * Your function is `int choose(SSL *ssl, int *alert, void *unused)`, and it
  * always returns SSL_TLSEXT_ERR_OK. You do not use `alert` and `unused`. The
@@ -54,8 +54,8 @@
  * 9. It refuses a private key that others may read or write, with status 1. It
  *    says why.
  * 10. It refuses a key that is not the key of its certificate, with status 1.
- *     It does so for keys of every kind. It also refuses files that it cannot
- *     use.
+ *    It does so for keys of every kind. It also refuses files that it cannot
+ *    use.
  *
  * What is here compiles, listens, and ends each connection at once. Your
  * parts are A to C.

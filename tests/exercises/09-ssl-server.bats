@@ -268,10 +268,10 @@ has_no_more_than() {
     # One descriptor may still be open, when the last client has just gone.
     before=$(descriptors)
     rudely vanish -c 20
-    rudely honest -c 20 -b 0
+    rudely honest -b 0
     ask other.example
     by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
-    expect_true "it has more descriptors open than before, after 40 clients that \
+    expect_true "it has more descriptors open than before, after 21 clients that \
 have gone" --hint "Each client has a descriptor, which stays yours until you \
 call close: also when its handshake has failed. Else accept fails after a \
 thousand clients." -- soon has_no_more_than "$before"

@@ -342,6 +342,15 @@ goes_on_or_has_ended() {
     ask -k "$missing"
     expect_status 0 --hint "$queue_hint"
     expect_output "$ANSWER" --hint "$queue_hint"
+    # That is no reason to save nothing.
+    local file=$BATS_TEST_TMPDIR/saved
+    server honest 100
+    ask -k "$file"
+    by_hand "openssl x509 -noout -subject <$file"
+    cmp -s <(openssl x509 -in "$certs/good.pem") "$file" ||
+        fail "FILE has not the certificate of the server" --hint "With -k, the \
+certificate is saved after the handshake. Do not leave save_certificate out, \
+because it may fail: empty the queue before the next call."
 }
 
 @test "reports output that cannot be written" {

@@ -482,6 +482,7 @@ had their last completion."
 }
 
 @test "sleeps while nothing happens" {
+    local before end woken
     serves 30
     by_hand "bash -c 'sleep 9 </dev/tcp/127.0.0.1/$HAND_PORT' &"
     by_hand "sleep 3; grep ^voluntary /proc/\$(pgrep $lesson)/status"
@@ -492,6 +493,20 @@ had their last completion."
         fail "nobody answers" --hint "$begin_hint"
     expect_sleep "while its client is silent"
     exec 7>&-
+    next_run
+    serves 0.2
+    crowd -c 1 -n 1 -r 1000
+    HAND+=("sleep 1; grep ^voluntary /proc/\$(pgrep $lesson)/status")
+    before=$(switches)
+    end=$((${EPOCHREALTIME/./} + 250000)) # when the time of all is up
+    while ((${EPOCHREALTIME/./} < end)); do
+        pause
+    done
+    woken=$(($(switches) - before))
+    ((woken <= 10)) || fail "a client sent 1000 messages and left, and 0.2 seconds \
+later it woke $woken times" --hint "For each message you ask for a timer, and \
+each of them ends. Ask for a timer only if there is none yet: one that ends before \
+the first client's time is up does no harm, for then you ask for the next."
 }
 
 # expect_sleep WHEN: it wakes at most once within a tenth of a second.
