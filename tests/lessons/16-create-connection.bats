@@ -509,8 +509,8 @@ END
     expect_result 1 "peer closed before the end of the line"
 }
 
-# The kernel sends a SYN again after a second. If it is refused then, the first
-# attempt has failed, but the second has not had its time.
+# The kernel sends a SYN again, for one after three seconds. If it is refused then,
+# the first attempt has failed, but the second has not had its time.
 @test "16-create-connection starts none when an attempt before the last fails" {
     local named port step time
     names 127.0.0.1+127.0.0.2+127.0.0.3
@@ -519,8 +519,8 @@ END
     start second "$rude" -b 127.0.0.2 -p "$port" swallow
     wait_for second '* on *'
     start_server peer "$rude" -b 127.0.0.3 -p "$port" serve whole
-    start client "${named[@]}" "$client" -d 700 host "$port"
-    until_true has_told "*127.0.0.1:$port: trying"
+    start client "${named[@]}" "$client" -d 2400 host "$port"
+    until_true has_told "*127.0.0.2:$port: trying"
     stop nobody
     finish client
     expect_equal status 0 "$ended"
@@ -531,7 +531,7 @@ END
 127.0.0.3:$port: trying
 127.0.0.3:$port: connected
 127.0.0.2:$port: given up" "$(printf '%s\n' "${step[@]}")"
-    expect_apart 1 3 700
+    expect_apart 1 3 2400
 }
 
 @test "16-create-connection goes on with the first attempt, which may still win" {

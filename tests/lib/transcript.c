@@ -16,8 +16,8 @@
  *                    a line of only ... for any number of lines
  *
  * The last command of a block may go on running, unless the next block of its
- * terminal begins with a command. Everything must have ended when the text
- * ends.
+ * terminal begins with a command, or there is none and ^C was typed. Everything
+ * must have ended when the text ends.
  *
  * -n looks at the form of the text only, and types nothing. -s is a slow
  * reader, who waits that long before each line that she types. LIMIT_SECONDS in
@@ -875,9 +875,18 @@ static bool reach_program(struct desk *desk, struct terminal *terminal,
     return false;
 }
 
+/* Whether the last thing that is typed in the block is ^C. */
+static bool is_interrupted(const struct step *end) {
+    do
+        end--; /* at the latest, the block before ends there */
+    while (end->kind == OUTPUT);
+    return end->kind == KEY && (end->text[1] & 31) == CTRL_C;
+}
+
 /* Says what must be reached at the end of a block: the prompt, if the next
  * block of this terminal begins with a command. After its last block, what runs
- * has time until the end of the text. */
+ * has time until the end of the text; but what was interrupted ends at once, as
+ * another terminal may show next that it has gone. */
 static enum goal goal_of_block(const struct script *script,
                                const struct step *end) {
     const struct step *last = script->steps + script->count;
@@ -885,7 +894,7 @@ static enum goal goal_of_block(const struct script *script,
         if (step->terminal == end->terminal)
             return step->kind == COMMAND ? COMMAND_ENDED : SAID_SO_FAR;
     }
-    return SAID_SO_FAR;
+    return is_interrupted(end) ? COMMAND_ENDED : SAID_SO_FAR;
 }
 
 static struct terminal *find_terminal(struct desk *desk, int number) {

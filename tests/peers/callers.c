@@ -6,8 +6,9 @@
  * Eight clients connect at once to 127.0.0.1. Each reads a line, sends one of
  * its own, and wants exactly this line back. Then they leave, and the next
  * eight come, until SIGINT or SIGTERM says stop, or COUNT of them have come.
- * Says how many were served, or what happened to the first that was not, with
- * status 1. With -e it also says so each time that EVERY more were served.
+ * Says so when the first eight were served, and in the end how many were; or
+ * what happened to the first that was not, with status 1. With -e it also says
+ * so each time that EVERY more were served.
  */
 #define _GNU_SOURCE
 
@@ -149,6 +150,8 @@ int main(int argc, char **argv) {
     (void)sigaction(SIGTERM, &action, NULL);
     while (!stopping && done < count) {
         call_together(port, done);
+        if (done == 0)
+            puts("the first clients were served");
         done += AT_ONCE;
         if (done >= next_report) {
             printf("%ld clients so far\n", next_report);

@@ -143,6 +143,12 @@ but said:
     accept 1
 }
 
+@test "what ^C ends has ended when another terminal is used" {
+    text T1 "\$ bash -c 'trap \"sleep 0.3; touch gone; exit\" INT; echo on; sleep 9'" \
+        on END T1 ^C END T2 '$ ls gone' gone END
+    accept 2
+}
+
 @test "a command goes on while other terminals are used" {
     mkfifo pipe
     text T1 '$ cat pipe; echo end' END T2 '$ echo one >pipe' END T1 one end END
