@@ -166,8 +166,6 @@ static void handle_encrypted_input(struct client *client) {
             close_client(client);
         return;
     }
-    if (client->state == SHAKING_HANDS)
-        set_state(client, IDLE);
     handle_input(client, server->plain, length);
 }
 

@@ -179,8 +179,7 @@ static enum files_result result_of(int error) {
     case EAGAIN:
         return FILES_NONE;
     default:
-        errno = error;
-        return FILES_FAILED;
+        return FILES_FAILED; /* errno is still that error */
     }
 }
 
