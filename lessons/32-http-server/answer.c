@@ -145,19 +145,18 @@ static bool add_file(struct client *client, struct answer *answer,
 static void add_list(struct client *client, struct answer *answer,
                      const struct file *folder) {
     char title[FILES_PATH_BYTES + 1] = "/";
-    size_t length;
+    struct output page = {0};
     if (strcmp(folder->path, ".") != 0)
         (void)snprintf(title, sizeof title, "/%s", folder->path);
-    char *page = files_list(folder, title, &length);
-    if (page == NULL) {
+    if (files_list(folder, title, &page) < 0) {
         warn("a list of %s", title);
         answer_with_status(client, answer, 500);
         return;
     }
     answer->status = 200;
     answer->type = "text/html; charset=utf-8";
-    add_page(client, answer, page, length);
-    free(page);
+    add_page(client, answer, page.bytes, page.length);
+    free(page.bytes);
 }
 
 /* A folder must have a slash at the end, or the links in its page would lead to
