@@ -70,7 +70,7 @@ count() {
 }
 
 # What a status is called: RFC 9110, section 15.
-declare -A reason=([200]="OK" [206]="Partial Content" [301]="Moved Permanently"
+declare -gA reason=([200]="OK" [206]="Partial Content" [301]="Moved Permanently"
     [304]="Not Modified" [404]="Not Found" [405]="Method Not Allowed"
     [412]="Precondition Failed" [416]="Range Not Satisfiable")
 
@@ -1214,7 +1214,8 @@ serves() {
 }
 
 @test "32-http-server says which call failed when it cannot start" {
-    local call name options
+    local call name more
+    local -a options
     need_faults
     make_site
     for call in socket bind listen epoll_create1 getsockname \
@@ -1222,9 +1223,9 @@ serves() {
         "epoll_ctl epoll_ctl FAULT_AT=1" "epoll_ctl epoll_ctl FAULT_AT=2" \
         "fcntl fcntl FAULT_AT=4"; do
         # shellcheck disable=SC2162 # a backslash keeps a blank
-        read call name options <<<"$call"
-        # shellcheck disable=SC2086 # options may be none
-        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=12 $options \
+        read call name more <<<"$call"
+        # shellcheck disable=SC2086 # there may be no more
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=12 $more \
             "$server" "$site" 0
         expect_status 1
         expect_stderr "32-http-server: ${name:-$call}*: Cannot allocate memory"
@@ -1235,6 +1236,15 @@ serves() {
             "$server" "$site" 0
         expect_result 1 "32-http-server: ${call#*:}: Cannot allocate memory"
     done
+    # With TLS, OpenSSL has many in between, and the last realloc is the wire's.
+    options=(-s build/certs/good.pem build/certs/good.key "$site" 0)
+    faulty+=(MEMORY_LOG="$BATS_TEST_TMPDIR/allocations")
+    faulty[1]=LD_PRELOAD=$BUILD/tests/memory.so
+    serve "${options[@]:0:3}"
+    stop server
+    call=$(grep -n 'realloc 32-http-server' "$BATS_TEST_TMPDIR/allocations" | tail -n 1)
+    try "${faulty[@]}" MEMORY_AT="${call%%:*}" "$server" "${options[@]}"
+    expect_result 1 "32-http-server: wire_open: Cannot allocate memory"
 }
 
 @test "32-http-server sends no part of a file that becomes shorter" {
@@ -1305,18 +1315,19 @@ asks_for_memory() {
             stop server
             expect_equal "status without allocation $i" 0 "$ended"
         fi
-        echo "$(count 'HTTP/1.1 200') of 2 $(<"$BATS_TEST_TMPDIR/server.err")" \
+        echo "$(grep -ao 'HTTP/1.1 [0-9]*' "$heard" | cut -c 10- | paste -sd ' ')" \
+            "$(<"$BATS_TEST_TMPDIR/server.err")" \
             >>"$BATS_TEST_TMPDIR/all"
     done
     # libc can go on without some of its own.
-    expect_equal "what is served and said" "\
-0 of 2 32-http-server: calloc: Cannot allocate memory
-0 of 2 32-http-server: realloc: Cannot allocate memory
-1 of 2 32-http-server: a list of /folder/: Cannot allocate memory
-1 of 2 32-http-server: malloc: Cannot allocate memory
-1 of 2 32-http-server: open folder/: Cannot allocate memory
-1 of 2 32-http-server: open ten: Cannot allocate memory
-2 of 2 " "$(LC_ALL=C sort -u "$BATS_TEST_TMPDIR/all")"
+    expect_equal "what is replied and said" "\
+ 32-http-server: calloc: Cannot allocate memory
+ 32-http-server: realloc: Cannot allocate memory
+200 200 
+200 32-http-server: malloc: Cannot allocate memory
+200 500 32-http-server: open ten: Cannot allocate memory
+500 200 32-http-server: a list of /folder/: Cannot allocate memory
+500 200 32-http-server: open folder/: Cannot allocate memory" "$(LC_ALL=C sort -u "$BATS_TEST_TMPDIR/all")"
 }
 
 @test "32-http-server sends all in pieces, when the kernel takes little" {
