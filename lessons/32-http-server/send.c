@@ -183,8 +183,6 @@ bool send_is_pending(const struct client *client) {
 bool send_more(struct client *client) {
     if (client->unsent != NULL)
         return send_unsent(client);
-    if (client->file == NULL)
-        return true;
     bool is_good;
     if (client->ssl == NULL)
         is_good = send_file(client);

@@ -1264,6 +1264,19 @@ serves() {
     expect_equal replies 1 "$(count HTTP/1.1)"
 }
 
+@test "32-http-server -s sends no part of a file that becomes shorter" {
+    need_faults
+    skip_unless curl
+    make_site
+    faulty+=(FAULT_SHORT=pread)
+    serve -s build/certs/good.pem build/certs/good.key
+    run ! curl -sS --cacert build/certs/root.pem -o "$body" \
+        --resolve "localhost:$PORT:127.0.0.1" "https://localhost:$PORT/large"
+    [[ ! -s $body ]]
+    until_true says server '32-http-server: a file became shorter while we sent it' err
+    expect_equal "lines" 1 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
+}
+
 # allocations: those that the server, and not OpenSSL, has made: N:made NAME FILE.
 allocations() {
     grep -nv 'libcrypto\|libssl' "$BATS_TEST_TMPDIR/allocations"
