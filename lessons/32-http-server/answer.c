@@ -145,25 +145,24 @@ static bool add_file(struct client *client, struct answer *answer,
 static void add_list(struct client *client, struct answer *answer,
                      const struct file *folder) {
     char title[FILES_PATH_BYTES + 1] = "/";
-    size_t length;
+    struct output page = {0};
     if (strcmp(folder->path, ".") != 0)
         (void)snprintf(title, sizeof title, "/%s", folder->path);
-    char *page = files_list(folder, title, &length);
-    if (page == NULL) {
+    if (files_list(folder, title, &page) < 0) {
         warn("a list of %s", title);
         answer_with_status(client, answer, 500);
         return;
     }
     answer->status = 200;
     answer->type = "text/html; charset=utf-8";
-    add_page(client, answer, page, length);
-    free(page);
+    add_page(client, answer, page.bytes, page.length);
+    free(page.bytes);
 }
 
 /* A folder must have a slash at the end, or the links in its page would lead to
  * the folder around it. */
 static void add_move(struct client *client, struct answer *answer) {
-    char fields[HEAD_BYTES];
+    char fields[HEAD_BYTES + 16]; /* a target is shorter than a head */
     struct http_text target = answer->head->target;
     const char *query = memchr(target.bytes, '?', target.length);
     size_t path = target.length;
@@ -175,13 +174,9 @@ static void add_move(struct client *client, struct answer *answer) {
         target.length--;
         path--;
     }
-    int length = snprintf(fields, sizeof fields, "Location: %.*s/%.*s\r\n",
-                          (int)path, target.bytes, (int)(target.length - path),
-                          target.bytes + path);
-    if ((size_t)length >= sizeof fields) {
-        answer_with_status(client, answer, 404);
-        return;
-    }
+    (void)snprintf(fields, sizeof fields, "Location: %.*s/%.*s\r\n", (int)path,
+                   target.bytes, (int)(target.length - path),
+                   target.bytes + path);
     answer->fields = fields;
     answer_with_status(client, answer, 301);
     answer->fields = ""; /* ours are gone when we return */

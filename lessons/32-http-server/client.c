@@ -39,8 +39,10 @@ static void close_client(struct client *client) {
     (void)loop_watch(&server->loop, &client->watcher, 0);
     loop_stop_timer(&client->timer);
     send_close_file(client);
-    SSL_free(client->ssl);
-    ERR_clear_error(); /* as in begin_leaving */
+    if (client->ssl != NULL) {
+        SSL_free(client->ssl);
+        ERR_clear_error(); /* the queue is to be empty for the next client */
+    }
     (void)close(client->watcher.fd);
     free(client->unread);
     free(client->unsent);
@@ -65,7 +67,6 @@ static void watch_client(struct client *client, uint32_t events) {
 static void begin_leaving(struct client *client) {
     if (client->ssl != NULL)
         (void)SSL_shutdown(client->ssl); /* adds a record to the output */
-    ERR_clear_error(); /* the queue is to be empty for the next client */
     if (!send_output(client)) {
         close_client(client);
         return;
@@ -166,8 +167,6 @@ static void handle_encrypted_input(struct client *client) {
             close_client(client);
         return;
     }
-    if (client->state == SHAKING_HANDS)
-        set_state(client, IDLE);
     handle_input(client, server->plain, length);
 }
 

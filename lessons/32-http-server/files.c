@@ -179,8 +179,7 @@ static enum files_result result_of(int error) {
     case EAGAIN:
         return FILES_NONE;
     default:
-        errno = error;
-        return FILES_FAILED;
+        return FILES_FAILED; /* errno is still that error */
     }
 }
 
@@ -282,83 +281,75 @@ const char *files_type(const char *path) {
 
 /* Writes a text into HTML. What would be HTML itself is escaped: a name of a
  * file may have any character in it. */
-static void write_html(FILE *page, const char *text) {
+static void write_html(struct output *page, const char *text) {
     for (; *text != '\0'; text++) {
         switch (*text) {
         case '&':
-            fputs("&amp;", page);
+            output_add_text(page, "&amp;");
             break;
         case '<':
-            fputs("&lt;", page);
+            output_add_text(page, "&lt;");
             break;
         case '>':
-            fputs("&gt;", page);
+            output_add_text(page, "&gt;");
             break;
         case '"':
-            fputs("&quot;", page);
+            output_add_text(page, "&quot;");
             break;
         default:
-            fputc(*text, page);
+            output_add_bytes(page, text, 1);
         }
     }
 }
 
 /* Writes a name into a URL. */
-static void write_url(FILE *page, const char *name) {
+static void write_url(struct output *page, const char *name) {
     for (; *name != '\0'; name++) {
         unsigned char byte = (unsigned char)*name;
+        char escape[sizeof "%00"];
         bool is_plain = byte < 128 && (isalnum(byte) || strchr("-._~", byte));
-        if (is_plain)
-            fputc(byte, page);
-        else
-            fprintf(page, "%%%02X", byte);
+        if (is_plain) {
+            output_add_bytes(page, name, 1);
+        } else {
+            (void)snprintf(escape, sizeof escape, "%%%02X", byte);
+            output_add_text(page, escape);
+        }
     }
 }
 
-static void write_entry(FILE *page, const struct dirent *entry) {
+static void write_entry(struct output *page, const struct dirent *entry) {
     const char *slash = "";
     if (entry->d_type == DT_DIR)
         slash = "/";
-    fputs("<li><a href=\"", page);
+    output_add_text(page, "<li><a href=\"");
     write_url(page, entry->d_name);
-    fprintf(page, "%s\">", slash);
+    output_add_text(page, slash);
+    output_add_text(page, "\">");
     write_html(page, entry->d_name);
-    fprintf(page, "%s</a></li>\n", slash);
+    output_add_text(page, slash);
+    output_add_text(page, "</a></li>\n");
 }
 
 static int is_visible(const struct dirent *entry) {
     return entry->d_name[0] != '.';
 }
 
-static void write_page(FILE *page, const char *title, struct dirent **entries,
-                       int count) {
-    fputs("<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<title>", page);
-    write_html(page, title);
-    fputs("</title>\n<h1>", page);
-    write_html(page, title);
-    fputs("</h1>\n<ul>\n<li><a href=\"../\">../</a></li>\n", page);
-    for (int i = 0; i < count; i++)
-        write_entry(page, entries[i]);
-    fputs("</ul>\n", page);
-}
-
-char *files_list(const struct file *folder, const char *title, size_t *length) {
+int files_list(const struct file *folder, const char *title,
+               struct output *page) {
     struct dirent **entries;
-    char *bytes = NULL;
     int count = scandirat(folder->fd, ".", &entries, is_visible, alphasort);
     if (count < 0)
-        return NULL;
-    FILE *page = open_memstream(&bytes, length);
-    if (page != NULL) {
-        write_page(page, title, entries, count);
-        bool is_whole = ferror(page) == 0;
-        if (fclose(page) == EOF || !is_whole) {
-            free(bytes);
-            bytes = NULL;
-        }
-    }
-    for (int i = 0; i < count; i++)
+        return -1;
+    output_add_text(page, "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<title>");
+    write_html(page, title);
+    output_add_text(page, "</title>\n<h1>");
+    write_html(page, title);
+    output_add_text(page, "</h1>\n<ul>\n<li><a href=\"../\">../</a></li>\n");
+    for (int i = 0; i < count; i++) {
+        write_entry(page, entries[i]);
         free(entries[i]);
+    }
+    output_add_text(page, "</ul>\n");
     free(entries);
-    return bytes;
+    return 0;
 }

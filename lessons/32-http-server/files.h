@@ -6,6 +6,7 @@
 #define HTTP_SERVER_FILES_H
 
 #include "http.h"
+#include "output.h"
 
 #include <stddef.h>
 #include <sys/stat.h>
@@ -65,12 +66,13 @@ void files_release(struct file *file);
 const char *files_type(const char *path);
 
 /*
- * Makes a page that lists a folder, as HTML. title is its path, as people read
+ * Adds a page that lists a folder, as HTML. title is its path, as people read
  * it. Names that begin with a dot are left out.
  *
- * Returns the page, which the caller frees, and its length in *length. Returns
- * NULL with errno when it cannot be made.
+ * Returns 0, or -1 with errno when the folder cannot be read. Then nothing has
+ * been added.
  */
-char *files_list(const struct file *folder, const char *title, size_t *length);
+int files_list(const struct file *folder, const char *title,
+               struct output *page);
 
 #endif

@@ -42,11 +42,11 @@ static bool store_unsent(struct client *client, const char *bytes,
 }
 
 /* Sends bytes, and stores what the kernel does not take. */
-static bool send_bytes(struct client *client, const char *bytes,
-                       size_t length) {
+static bool send_bytes(struct client *client, const char *bytes, size_t length,
+                       int flags) {
     if (length == 0)
         return true;
-    ssize_t sent = send(client->watcher.fd, bytes, length, 0);
+    ssize_t sent = send(client->watcher.fd, bytes, length, flags);
     if (sent < 0 && !send_is_worth_another_try(errno)) {
         warn("send");
         return false;
@@ -69,16 +69,19 @@ static bool send_encrypted(struct client *client) {
     output->length = 0;
     if (result <= 0)
         return false;
-    bool is_good = send_bytes(client, wire->output, wire->output_length);
+    bool is_good = send_bytes(client, wire->output, wire->output_length, 0);
     wire_empty_output(wire);
     return is_good;
 }
 
 bool send_output(struct client *client) {
     struct output *output = &client->server->output;
+    int flags = 0;
     if (client->ssl != NULL)
         return send_encrypted(client);
-    bool is_good = send_bytes(client, output->bytes, output->length);
+    if (client->file != NULL)
+        flags = MSG_MORE; /* the file leaves together with its head */
+    bool is_good = send_bytes(client, output->bytes, output->length, flags);
     output->length = 0;
     return is_good;
 }
@@ -180,8 +183,6 @@ bool send_is_pending(const struct client *client) {
 bool send_more(struct client *client) {
     if (client->unsent != NULL)
         return send_unsent(client);
-    if (client->file == NULL)
-        return true;
     bool is_good;
     if (client->ssl == NULL)
         is_good = send_file(client);

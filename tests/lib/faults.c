@@ -16,9 +16,10 @@
  *     FAULT_SIGNAL=15      the call does not fail, but this signal arrives just
  *                          before it
  *     FAULT_SLOW=500       the call does not fail, but takes 500 ms longer
- *     FAULT_SHORT=1        send, recv, read, pread, write, sendfile, splice
- *                          and getrandom move one byte
- *     FAULT_SHORT=send     only this call does; or several: send,write
+ *     FAULT_SHORT=1        send, recv, read, write, sendfile, splice and
+ *                          getrandom move one byte
+ *     FAULT_SHORT=send     only this call does; or several: send,write. So
+ *                          can pread, as if its file had become shorter
  *     FAULT_SEED=7         not one byte, but a random number of bytes, drawn
  *                          from this seed
  *     FAULT_HASTE=10       SO_RCVTIMEO, poll and select wait a tenth as long
@@ -565,7 +566,9 @@ ssize_t pread(int fd, void *bytes, size_t length, off_t at) {
     find("pread", &real);
     if (fails("pread"))
         return -1;
-    return real(fd, bytes, shortened("pread", length), at);
+    if (is_chosen("FAULT_SHORT", "pread"))
+        length = shortened("pread", length);
+    return real(fd, bytes, length, at);
 }
 
 int fstat(int fd, struct stat *status) {
