@@ -242,6 +242,15 @@ static void lie(const struct options *options,
     (void)snprintf(text, sizeof text, "%.*s 80",
                    (int)strlen(question->name) - 1, question->name);
     send_text(fd, question, text);
+    /* Other names of the same length: they end, or begin, with another letter.
+     */
+    size_t last = strlen(question->name) - 1;
+    (void)snprintf(text, sizeof text, "%s 80", question->name);
+    text[last] = text[last] == 'x' ? 'y' : 'x';
+    send_text(fd, question, text);
+    (void)snprintf(text, sizeof text, "%s 80", question->name);
+    text[0] = text[0] == 'x' ? 'y' : 'x';
+    send_text(fd, question, text);
     /* An answer that is far too long. */
     memset(text, '9', sizeof text - 1);
     memcpy(text, question->name, strlen(question->name));
