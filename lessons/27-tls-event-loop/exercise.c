@@ -30,7 +30,7 @@
  *    megabytes of input. The server sends everything back, and while the
  *    server cannot send, it does not read. OpenSSL calls `write` for the
  *    socket, and the check also lets one such `write` fail with EAGAIN, as if
- *    the socket had no room.
+ *    the socket had no room. This may be the one for close_notify, too.
  * 6. It prints while the server does not read. In the check, a server sends
  *    all the time and reads nothing, and the input has no end. Your program
  *    still prints.

@@ -77,8 +77,9 @@
  *     confuse the two. A new client comes just when the time of another is up,
  *     and is served.
  * 19. It sleeps while nothing happens. There is no clock that ticks, neither
- *     without a client nor while a client is silent. (One timer that ends
- *     after its client has left does no harm.)
+ *     without a client nor while a client is silent. This is so for a client
+ *     that has sent many messages before, too. (One timer that ends too early,
+ *     or after its client has left, does no harm.)
  * 20. It does not work more for a message when 2500 clients are silent. A
  *     message costs as much as when there are no silent clients.
  * 21. It says so if there is no io_uring, with status 1. The message on

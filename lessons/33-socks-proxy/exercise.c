@@ -20,10 +20,11 @@
  *    field `Allow: CONNECT`. It does not matter what the target is.
  * 10. It refuses a bad request, with the status 400. Examples are a target
  *     without a port, a port that is not a number from 1 to 65535, a field
- *     without a colon, or another version than HTTP/1.0 and HTTP/1.1. A
- *     request without the field Host is good. If two refusals fit, you may
- *     send either of them. There is one exception: if the method is not
- *     CONNECT, a bad target does not matter. Send 405.
+ *     without a colon, or a version such as HTTP/2.0. (You decide whether
+ *     HTTP/1.2 is good.) For a host that is longer than any name can be, the
+ *     status is 400 or 502. A request without the field Host is good. If two
+ *     refusals fit, you may send either of them. There is one exception: if
+ *     the method is not CONNECT, a bad target does not matter. Send 405.
  * 11. It refuses a head of more than 8192 bytes, with the status 431. The
  *     empty line counts, and what is behind it does not.
  * 12. It says that a server cannot be reached, with the status 502. This is so

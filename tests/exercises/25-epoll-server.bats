@@ -70,7 +70,11 @@ the time of the first client is up. When it returns, close the clients whose \
 time is up."
 renew_hint="A client's time begins anew with each byte that it sends."
 early_hint="Round milliseconds up; if epoll_wait returns too early, call it \
-again."
+again. Count a client's time from when its bytes have come: look at the clock \
+after epoll_wait, and not before it."
+day_hint="SECONDS may be up to a day. Counted in microseconds or nanoseconds, \
+such a time does not fit into 32 bits: use int64_t, and make it one before you \
+multiply."
 number_hint="deadline_parse knows what is a number of seconds, and \
 number_parse what is a number, such as a port. Both return -1 if it is none: check that."
 list_hint="Look for clients whose time is up after each epoll_wait, also when \
@@ -353,10 +357,17 @@ did not take, also when you close a client because its time is up."
     serves 0.08
     lives -c 1 -n 1 -r 50 -d 2
     [[ $spoke ]] || expect_served --hint "$renew_hint"
+    ((spoke < 60)) || renew_hint=$early_hint
     expect_true "a client was closed after $spoke milliseconds, not 80" \
         --hint "$renew_hint" -- [ "$spoke" -ge 79 ]
     expect_true "a client was closed after ${silent:-0} milliseconds, not 80" \
         --hint "$early_hint" -- [ "${silent:-80}" -ge 79 ]
+    # Of these microseconds, 32 bits hold only the last 33 milliseconds.
+    next_run
+    serves 4295
+    crowd -c 1 -n 1 -r 2 -d 50
+    ((status == 0)) || fail "a client was closed although it may be silent for \
+4295 seconds" --hint "$day_hint"
 }
 
 # expect_closed_while_told: it closes a client that is silent, even while it

@@ -85,6 +85,12 @@ for POLLIN, for WANT_WRITE for POLLOUT. Then make the same call again."
 notify_hint="When read returns 0, call SSL_shutdown once: it sends \
 close_notify. shutdown(2) sends only a FIN, which anybody on the way could send \
 too, and without either of them the server waits for more input."
+goodbye_hint="close_notify needs room in the socket, too. If SSL_shutdown \
+returns -1 because there is none, SSL_get_error says WANT_WRITE: wait for \
+POLLOUT, and call it again."
+error_hint="POLLERR and POLLHUP say that something has happened to the \
+connection, not that nothing is left to read. Call SSL_read in any case: it \
+returns what came before the end, and then says why there is no more."
 both_hint="Do not send all of the input before you read the answer. When the \
 server has no more room for its answer, it stops reading, so SSL_write has to \
 wait for the server, and the server waits for you. Let poll wait for both \
@@ -214,6 +220,15 @@ $certs/root.pem $name 127.0.0.1 $HAND_PORT | wc -c"
     expect_status 0 --hint "$retry_hint $want_hint"
     expect_output "$INPUT" --hint "Each byte has to be sent once and in order. \
 $retry_hint"
+    next_run
+    # There is no room for close_notify, which is all that is to be sent.
+    echo_server
+    by_hand "${faulty[*]} $PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT \
+</dev/null"
+    INPUT=/dev/null run_answer "${faulty[@]}" "$PROGRAM" "$certs/root.pem" \
+        "$name" 127.0.0.1 "$PORT"
+    expect_end --hint "$goodbye_hint"
+    expect_status 0 --hint "$goodbye_hint"
     next_run
 }
 
@@ -389,6 +404,42 @@ came before the error is to be printed, too."
             -- test -n "$errors"
         next_run
     done
+    is_reset_unseen
+    finish_answer
+    exec 9>&-
+    expect_end --hint "$cut_hint"
+    expect_output "$ANSWER" --hint "$error_hint"
+    expect_status 1 --hint "$cut_hint"
+}
+
+# is_reset_unseen: it is not looking while the answer comes and, behind it, the
+# reset.
+is_reset_unseen() {
+    local pid peer
+    server broken-off 300 -n 1
+    start_ask
+    HAND[-1]="(sleep 1; echo hello; sleep 9) | ${HAND[-1]} | wc -c"
+    by_hand "sleep 0.5; pkill -n -STOP rude-tls; sleep 1; pkill -STOP \
+$lesson; pkill -n -CONT rude-tls; sleep 1; pkill -CONT $lesson"
+    pid=$(pid_of answer)
+    peer=$(pid_of peer)
+    soon is_idle || true
+    kill -s STOP "$peer"
+    until_true is_stopped "$peer"
+    echo hello >&9
+    soon is_idle || true # the line has been sent
+    kill -s STOP "$pid" 2>/dev/null || true
+    kill -s CONT "$peer"
+    soon says peer 'got *' || true
+    kill -s CONT "$pid" 2>/dev/null || true
+}
+
+# is_idle: it sleeps, and has not been awake for a moment.
+is_idle() {
+    local before
+    is_running answer || return 0
+    before=$(work)
+    is_asleep && pause && pause && is_asleep && (($(work) == before))
 }
 
 @test "reports output that cannot be written, and input that cannot be read" {

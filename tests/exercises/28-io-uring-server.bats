@@ -90,6 +90,9 @@ may end before the first client's time is up, because that client has spoken: \
 then close nobody, and ask for another timer."
 early_hint="Round milliseconds up. A timer may end before the first client's \
 time is up: look at the clock before you close a client."
+day_hint="SECONDS may be up to a day. Counted in microseconds or nanoseconds, \
+such a time does not fit into 32 bits: use int64_t, and make it one before you \
+multiply."
 number_hint="deadline_parse knows what is a number of seconds, and \
 number_parse what is a number, such as a port. Both return -1 if it is none: \
 check that."
@@ -442,6 +445,12 @@ has_ended() {
         --hint "$renew_hint" -- [ "$spoke" -ge 79 ]
     expect_true "a client was closed after ${silent:-0} milliseconds, not 80" \
         --hint "$early_hint" -- [ "${silent:-80}" -ge 79 ]
+    # Of these microseconds, 32 bits hold only the last 33 milliseconds.
+    next_run
+    serves 4295
+    crowd -c 1 -n 1 -r 2 -d 50
+    ((status == 0)) || fail "a client was closed although it may be silent for \
+4295 seconds" --hint "$day_hint"
 }
 
 @test "closes a silent client also while others send" {
@@ -511,9 +520,17 @@ the first client's time is up does no harm, for then you ask for the next."
 
 # expect_sleep WHEN: it wakes at most once within a tenth of a second.
 expect_sleep() {
-    local i try before
+    local i try before begin
+    cpu_time
+    begin=$used
     for try in 1 2 3; do
         soon is_quiet || true
+        cpu_time
+        ((used - begin < 300000000)) ||
+            fail "it keeps a processor busy $1" --hint "Let \
+io_uring_enter wait for a completion. And look at the result of the timer: \
+-ETIME is right. -EINVAL says that its time makes no sense, for example because \
+it is negative. $day_hint"
         before=$(switches)
         for ((i = 0; i < 40; i++)); do
             pause

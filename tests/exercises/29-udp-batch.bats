@@ -82,6 +82,9 @@ than 1000 places."
 wrap_hint="Let the difference tell what is ahead: (int32_t)(number - highest), \
 with both as uint32_t, is positive if number is ahead, also when it has begun \
 again at 0. A size of the array that is a power of two suits this."
+skipped_hint="Numbers were skipped while the numbers began again at 0. Empty \
+the places of all of them: a loop that goes on while n < number does nothing \
+then. Let it go on until n is the number."
 bad_hint="Look at the length first. If it is less than 4 or more than 1400, \
 count the datagram as bad, and do nothing else. With a buffer of only 1400 bytes \
 you would not see that a longer one was cut: MSG_TRUNC."
@@ -169,6 +172,17 @@ getsockname says which one the kernel has chosen." \
     station
     sends "" 4294966670-4294966674 4294966680 0 4294966676 4294966676 end
     expect_report 9 619 1 1 0 --hint "$wrap_hint"
+    # Numbers that are powers of two behind 100 and 4294967290 have come. These
+    # two have not.
+    local power
+    local -a old=()
+    for power in 65536 32768 16384 8192 4096 2048 1024; do
+        old+=($((4294967290 - power)) $((4294967396 - power)))
+    done
+    next_run
+    station
+    sends "" "${old[@]}" 500 100 4294967290 end
+    expect_report 17 66026 0 2 0 --hint "$skipped_hint"
     # Where an int32_t would turn negative.
     next_run
     station

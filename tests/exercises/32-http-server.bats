@@ -111,6 +111,9 @@ file. Look at what stands before, between and behind the two numbers."
 condition_hint="If-Range has the ETag of the file whose part the client has. \
 Compare all of it, with its quotes, with the ETag of the file, byte for byte: \
 http_text_is does not look at the case. If they differ, send the whole file."
+condition_first_hint="Look at If-Range before the range. If the ETag differs, \
+the range counts for nothing, even if there are no such bytes: send the whole \
+file, and no 416."
 head_hint="A range is for GET only. The reply to HEAD has the head that GET \
 without a range would get, and no body."
 large_hint="Numbers of bytes do not fit into an int: use uint64_t for all of \
@@ -203,6 +206,12 @@ the status is not 416."
         asks -e "$value" bytes=2-4
         expect_whole --hint "$condition_hint"
     done
+    # The client's part is of another file: whether this file has such bytes does
+    # not matter.
+    asks -e '"other"' "bytes=$size-"
+    expect_whole --hint "$condition_first_hint"
+    asks -e '"other"' bytes=-0
+    expect_whole --hint "$condition_first_hint"
     # The file has changed.
     by_hand "echo more >>$FILE"
     shared=${#HAND[@]}

@@ -15,6 +15,8 @@ Then take its target apart with addr_split, call connect_to, send a reply that \
 ends with an empty line, and call pass_on."
 refuse_hint="Send the status line, the fields and an empty line, each with \
 \\r\\n at its end. Then return: serve_client's caller closes the connection."
+long_host_hint="A host may be longer than your array for it. Compare the two \
+before you copy it: such a host is a bad request."
 port_of_target_hint="addr_split and addr_parse_port return -1 if the target is \
 not HOST:PORT, or the port is not a number. Give 1 as the smallest port. Then \
 the status is 400."
@@ -291,6 +293,28 @@ there are: RFC 9110, section 15.5.6."
 letters. http_text_is does not look at the case, so compare head.method with memcmp."
 }
 
+# long_host: a client asks for a host that is longer than a name can be.
+long_host() {
+    local line long
+    printf -v long '%0400d' 0
+    asks "CONNECT $long:80 HTTP/1.1\r\nHost: a\r\n\r\n"
+    exec 7>&-
+    HAND[-1]="printf 'CONNECT %0400d:80 HTTP/1.1\\r\\n\\r\\n' 0 | \
+$BUILD/peers/talk $HAND_PORT"
+    [[ $line == "HTTP/1."[01]" "[45]0[02]* ]] || {
+        [[ $line ]] || SECONDS_ALLOWED=2 soon has_ended || true
+        end_background
+        # Here a crash has most often this reason.
+        ! has_crashed || report "it crashed" '' "$long_host_hint"
+        fail "a client that asks for a host of 400 bytes is not told 400 or 502" \
+            --show "It is told: $line" --hint "$long_host_hint"
+    }
+}
+
+has_ended() {
+    ! is_running server
+}
+
 @test "refuses a bad request, with the status 400" {
     local face
     serves 127.0.0.1
@@ -298,6 +322,7 @@ letters. http_text_is does not look at the case, so compare head.method with mem
         http-port-65537 http-port-letters http-port-sign http-port-name; do
         expect_reply 400 "$face" --hint "$port_of_target_hint"
     done
+    long_host
     for face in http-no-colon http-version-2 http-version-letters \
         http-no-version; do
         expect_reply 400 "$face" --hint "http_parse_request returns HTTP_BAD for \

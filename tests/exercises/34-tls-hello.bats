@@ -193,6 +193,14 @@ but then fread fails: ferror says so. warn prints the reason in words."
     hello "" sorted
     read_files
     expect_names "a$long.z" --hint "$name_hint"
+    # Longer than the name of a host can be.
+    fresh
+    printf -v long '%01500d' "$RANDOM"
+    NAME=$long
+    hello "" sorted
+    read_files
+    expect_names "$long" --hint "The name may be longer than that of any host. \
+Print all hello.name.length bytes of it, one by one."
     fresh
     hello "" no-name
     read_files
