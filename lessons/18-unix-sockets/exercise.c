@@ -27,9 +27,9 @@
  *    blank is a request for the status too, and what stands behind the blank
  *    does not matter.
  * 4. It answers every other line with two words. They are `unknown request`,
- *    in one line. A line has at most 100 bytes, with its newline. If 100 bytes
- *    have come without a newline, then this is such an other line, and it need
- *    not read the rest.
+ *    in one line. Any byte may be in a line, NUL too. A line has at most 100
+ *    bytes, with its newline. If 100 bytes have come without a newline, then
+ *    this is such an other line, and it need not read the rest.
  * 5. It goes on after clients that leave. Some leave before they have sent a
  *    whole line, and some do not wait for the reply.
  * 6. It answers only its own user. It asks the kernel for the client's user,

@@ -46,30 +46,31 @@
  * 10. It sends bytes that are behind the first 4 GiB.
  * 11. It announces a range of more than 4 GiB.
  * 12. It resets the connection when sendfile fails for another reason. So the
- *    client cannot take a part for the whole. (EINTR is no such reason: then
- *    it calls `sendfile` again.)
+ *     client cannot take a part for the whole. (EINTR is no such reason: then
+ *     it calls `sendfile` again.)
  * 13. It serves the others while fifty clients send nothing. Some of them may
- *    have sent a part of their line.
+ *     have sent a part of their line. It does so with 99 of them, too.
  * 14. It serves the others while a client reads nothing. When this client
- *    reads again, it gets all its bytes.
+ *     reads again, it gets all its bytes.
  * 15. It serves fifty clients at once, each with its own range.
  * 16. It uses no processor while clients send nothing.
  * 17. It uses no processor while a client reads nothing. This client may have
- *    ended its half.
+ *     ended its half.
  * 18. It resets the connection when the file has become shorter. This is so if
- *    the client has been promised bytes that are not there any more. It then
- *    goes on with the other clients, and for them the file has its new length.
+ *     the client has been promised bytes that are not there any more. It then
+ *     goes on with the other clients, and for them the file has its new
+ *     length.
  * 19. It sends what it has announced when the file has become longer. Clients
- *    that come later can get the new bytes.
+ *     that come later can get the new bytes.
  * 20. It goes on when clients reset the connection.
  * 21. It closes the descriptor of each client. It does so also when the client
- *    was refused, or has left.
+ *     was refused, or has left.
  * 22. It says why it cannot open the file or listen, with status 1. The reason
- *    is in words, on standard error.
+ *     is in words, on standard error.
  * 23. It refuses an invalid port, with status 1. A port is a number from 0 to
- *    65535, in digits alone.
+ *     65535, in digits alone.
  * 24. It refuses a wrong number of arguments, with status 2. It then prints a
- *    line that begins with `usage:` on standard error.
+ *     line that begins with `usage:` on standard error.
  *
  * What is here compiles, checks its arguments, opens the file and listens. It
  * accepts nobody. Your part begins in main.

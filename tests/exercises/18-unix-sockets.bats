@@ -70,11 +70,16 @@ hex() {
 # its process number, REPLY to the bytes that it was told, and ending to how
 # that ended, which is empty if it did not.
 ask() {
-    ASKER='' REPLY='' ending=closed
     hex "$1"
+    ask_hex "$HEX"
+}
+
+# ask_hex HEX: the same with these bytes.
+ask_hex() {
+    ASKER='' REPLY='' ending=closed
     # shellcheck disable=SC2016 # for the other bash to expand
     start client bash -c 'echo $$ && exec "$@"' - "$rude" connect "$SOCKET" \
-        "$HEX" end
+        "$1" end
     soon has_ended client || {
         ending=
         end_background # while the client is there, so that it is seen waiting
@@ -190,6 +195,12 @@ for the status. Reply to every other line with \"unknown request\" and a newline
         ask "$line"$'\n'
         expect_reply $'unknown request\n' --hint "$hint"
     done
+    HAND=("${HAND[0]}")
+    by_hand "$rude" connect "$SOCKET" 73746174757300780a end
+    ask_hex 73746174757300780a
+    expect_reply $'unknown request\n' --hint "This line is the word status, a \
+NUL and an x. strcmp looks no further than the NUL: look at the byte behind the \
+word, which has to be the newline or a blank."
     printf -v long '%04000d' 0
     HAND=("${HAND[0]}")
     by_hand "$client send $SOCKET \$(printf %04000d 0)"
@@ -344,7 +355,9 @@ whole one."
     start server bash -c 'cd "$1" && shift && exec "$@"' - "$folder" "$program" \
         serve "$path"
     soon says_or_ended server '*' || true
-    expect_true "it does not listen at a path of 107 bytes" --hint "$hint" \
+    expect_true "it does not listen at a path of 107 bytes" --hint "$hint Has \
+your lock a name? It is longer than the path, so it needs an array with more \
+room." \
         -- says server "listening on $path"
     expect_true "there is no socket at its path of 107 bytes" --hint "$hint" \
         -- test -S "$folder/$path"

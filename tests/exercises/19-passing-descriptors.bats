@@ -135,6 +135,8 @@ SCM_RIGHTS."
 wait_hint="That you have sent the listener does not mean that the other process \
 has it and works. Go on accepting until recv on its connection returns 1. If \
 it returns 0, close that connection and go on."
+unread_hint="A new process has ended before it read your message. Then recv \
+on its connection returns -1, with ECONNRESET, and not 0. Only a byte confirms."
 stop_hint="After the confirmation, close the listener. What is in its queue is \
 not lost: the new process has the same open socket."
 finish_hint="Only the listener and the socket at PATH are closed after the \
@@ -231,6 +233,17 @@ makes it non-blocking, for all processes that have it."
     call --hint "$wait_hint"
     expect_echo 7 --hint "$wait_hint"
     ask -n
+    stop heir
+    # And one that ends before it has read what it was sent.
+    HAND=("${HAND[0]}")
+    by_hand "$pass" -u take "$path"
+    by_hand "$talk" "$PORT"
+    try "$pass" -u take "$path"
+    : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
+    call --hint "$unread_hint"
+    ask -n # after this, it has met the end of that process
+    call --hint "$unread_hint"
+    expect_echo 7 --hint "$unread_hint"
     stop heir
 }
 

@@ -271,6 +271,16 @@ right behind the first blank."
         expect_refused "$request" --hint "$hint"
         hint=$number_hint
     done
+    local line=
+    HAND=("${HAND[@]:0:2}")
+    by_hand "printf '5 9\\0x\\n' | build/peers/talk $HAND_PORT"
+    connect
+    { printf '5 9\0x\n' >&7; } 2>/dev/null || true
+    read_line
+    exec 7>&-
+    expect_equal "answer to \"5 9\", a NUL and an x" "bad range" "$line" \
+        --hint "A line may have a NUL in it, and a function for strings looks no \
+further. The second number ends where the line ends: compare the two places."
 }
 
 @test "sends a range of many megabytes whole" {
@@ -377,6 +387,14 @@ was sent. Treat it like EAGAIN: wait for POLLOUT, and call sendfile again."
     done
     HAND=("${HAND[@]:0:4}")
     expect_range 5 700 --hint "$silent_hint"
+    # With the one that wants its bytes there are a hundred.
+    HAND=("${HAND[@]:0:2}")
+    by_hand "$rude -k 0 -c 99 connect stall $HAND_PORT"
+    for client in {1..49}; do
+        exec {client}<>"/dev/tcp/127.0.0.1/$PORT" || break
+    done
+    expect_range 5 700 --hint "There are a hundred clients now, and each has a \
+place in the array of poll. The listener has one too, so the array needs 101."
     exec 7>&-
 }
 

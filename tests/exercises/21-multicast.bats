@@ -402,6 +402,12 @@ print it, with those that you have."
 time is over. Then sort them with qsort and strcmp, and print them."
 }
 
+# long_name: sets NAME to as many letters as a name may have.
+long_name() {
+    draw_name
+    printf -v NAME '%s%055d' "$name" 0
+}
+
 @test "takes nothing else for an answer" {
     offered liar
     answer_in_time prints_wanted -- "$GROUP" "$PORT" "$NAME"
@@ -410,6 +416,14 @@ time is over. Then sort them with qsort and strcmp, and print them."
 datagram: your name, one blank, then digits alone up to its end, and these are \
 a number from 1 to 65535, perhaps with zeros in front. Ignore everything else, \
 your own question too."
+    next_run
+    long_name
+    offered liar
+    answer_in_time prints_wanted -- "$GROUP" "$PORT" "$NAME"
+    expect_end --hint "$deadline_hint"
+    expect_output "$BATS_TEST_TMPDIR/sorted" --hint "This name has 63 letters, \
+and recvfrom cuts off what does not fit into your array. What is left of 123456 \
+may then look like a port. So give the array more room than an answer needs."
 }
 
 @test "prints up to a hundred answers" {

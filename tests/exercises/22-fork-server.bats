@@ -396,6 +396,19 @@ tell_all() {
 @test "lets each worker finish its client when it is told to end" {
     ends_politely "kill \$p" tell
     next_run
+    serves 2
+    expect_workers 2 --hint "$workers_hint"
+    try_alone 2 "kill -KILL \$(cat /proc/\$p/task/*/children); sleep 0.1; \
+kill -KILL \$(cat /proc/\$p/task/*/children); kill \$p; sleep 1; kill -0 \$p"
+    # It was started just now, so unless this machine is slow it is not replaced
+    # before the end.
+    kill_workers "${workers[0]}"
+    tell
+    expect_clean_end --hint "A worker had died just before, and its place was \
+empty when your program was told to end. It waits for the workers that there \
+are, so it ends when waitpid says that there is no child any more (ECHILD), or \
+when all places are empty. It does not count the ends of WORKERS workers."
+    next_run
     serves_below_shell 2
     expect_workers 2 --hint "$workers_hint"
     # A worker has died, and its place is still empty.

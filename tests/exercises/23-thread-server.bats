@@ -262,6 +262,30 @@ second" --hint "Take from the front of the queue what was put at its end."
     hears "$third" three || fail "the last of those that waited is not served" \
         --hint "If the queue is a ring, the place after the last is the first: \
 (place + 1) % PLACES."
+    next_run
+    many_wait
+}
+
+# many_wait: with one thread, 150 clients connect, say something, and are served
+# one after another.
+many_wait() {
+    local fd i
+    local -a all=()
+    serves 1 1000
+    by_hand "timeout 2 $rude -k 0 connect stall $HAND_PORT & sleep 1; \
+for i in \$(seq 150); do timeout 5 $rude -n 9 connect whole $HAND_PORT & done | \
+grep -c 'got 9'"
+    for ((i = 0; i < 150; i++)); do
+        exec {fd}<>"/dev/tcp/127.0.0.1/$PORT" || break
+        all+=("$fd")
+        { echo "$i" >&"$fd"; } 2>/dev/null || true
+    done
+    for ((i = 0; i < ${#all[@]}; i++)); do
+        hears "${all[i]}" "$i" || fail "150 clients came at once for one \
+thread, and number $((i + 1)) is not served when it is its turn" --hint "PLACES may \
+be up to 1000: has your queue room for so many?"
+        leave "${all[i]}"
+    done
 }
 
 @test "tells the next client that it is busy, and closes the connection" {

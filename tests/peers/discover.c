@@ -224,7 +224,7 @@ static void lie(const struct options *options,
         {"", "x 80"},   {" ", " 80"},        {"", " 80\n"},
         {"", " 80 81"}, {"ask ", ""},        {"", "\t80"},
         {"", ":80"},    {"", " 4294967376"}, {"chat", " 80"},
-        {"", " 0x50"},
+        {"", " 0x50"},  {"", " 123456"},
     };
     char text[2 * DATAGRAM_BYTES];
     int fd = sender_at(1);

@@ -3,7 +3,7 @@
  *
  *     pass [-q] [-b BYTES] [-r ROOM] [-l] loop COUNT
  *     pass [-b BYTES] give PATH COUNT
- *     pass [-n] take PATH
+ *     pass [-n] [-u] take PATH
  *
  * loop: makes COUNT pipes, and sends their ends for writing to itself, in one
  * message. It closes its own copies, and then receives the message. At the end
@@ -21,7 +21,8 @@
  *
  * take: plays the server that replaces another. It asks the one at PATH for its
  * listener, says what it has received, and confirms. With -n it does not
- * confirm. Then it waits to be stopped.
+ * confirm. Then it waits to be stopped. With -u it ends as soon as a message
+ * has come, and leaves that unread.
  */
 #define _GNU_SOURCE
 
@@ -52,6 +53,7 @@ struct options {
     int room;
     int is_exact; /* the buffer has CMSG_LEN, and not CMSG_SPACE */
     int is_silent;
+    int leaves_unread;
 };
 
 struct control {
@@ -61,7 +63,7 @@ struct control {
 static _Noreturn void usage(void) {
     fputs("usage: pass [-q] [-b BYTES] [-r ROOM] [-l] loop COUNT\n"
           "       pass [-b BYTES] give PATH COUNT\n"
-          "       pass [-n] take PATH\n",
+          "       pass [-n] [-u] take PATH\n",
           stderr);
     exit(2);
 }
@@ -263,7 +265,7 @@ static void give(const char *path, int bytes, int count) {
              : "it keeps more than the first descriptor");
 }
 
-static void take(const char *path, int is_silent) {
+static void take(const char *path, const struct options *options) {
     struct sockaddr_un peer = parse_path(path);
     int fds[MOST];
     int other = make_socket(AF_UNIX);
@@ -271,11 +273,15 @@ static void take(const char *path, int is_silent) {
         err(1, "connect %s", path);
     if (!is_ready(other, WAIT_MS))
         errx(1, "nothing comes");
+    if (options->leaves_unread) {
+        puts("a message has come");
+        return;
+    }
     int count =
         receive_descriptors(other, 0, CMSG_SPACE(MOST * sizeof(int)), fds);
     if (count > 0)
         describe(fds[0]);
-    if (!is_silent) {
+    if (!options->is_silent) {
         if (send(other, "", 1, MSG_NOSIGNAL) < 0)
             err(1, "send");
         puts("confirmed");
@@ -287,7 +293,7 @@ static void take(const char *path, int is_silent) {
 int main(int argc, char **argv) {
     struct options options = {.type = SOCK_STREAM, .bytes = 1, .room = -1};
     for (;;) {
-        int option = getopt(argc, argv, "+qlnb:r:");
+        int option = getopt(argc, argv, "+qlnub:r:");
         if (option == -1)
             break;
         if (option == 'q')
@@ -296,6 +302,8 @@ int main(int argc, char **argv) {
             options.is_exact = 1;
         else if (option == 'n')
             options.is_silent = 1;
+        else if (option == 'u')
+            options.leaves_unread = 1;
         else if (option == 'b')
             options.bytes = parse_number(optarg, MOST_BYTES);
         else if (option == 'r')
@@ -311,7 +319,7 @@ int main(int argc, char **argv) {
     else if (argc == 3 && strcmp(argv[0], "give") == 0)
         give(argv[1], options.bytes, parse_number(argv[2], MOST));
     else if (argc == 2 && strcmp(argv[0], "take") == 0)
-        take(argv[1], options.is_silent);
+        take(argv[1], &options);
     else
         usage();
     return 0;

@@ -61,12 +61,15 @@ static int is_our_user(const struct ucred *peer) {
 }
 
 static void answer(FILE *in, int fd, pid_t client) {
-    char line[LINE_BYTES + 1]; /* fgets puts a NUL behind the line */
-    if (fgets(line, sizeof line, in) == NULL)
-        return;
-    int is_whole = strchr(line, '\n') != NULL;
-    if (!is_whole && strlen(line) < LINE_BYTES)
-        return; /* the client has left in the middle of the line */
+    char line[LINE_BYTES] = "";
+    int is_whole = 0;
+    for (int i = 0; i < LINE_BYTES && !is_whole; i++) {
+        int byte = getc(in);
+        if (byte == EOF)
+            return; /* the client has left in the middle of the line */
+        line[i] = (char)byte;
+        is_whole = byte == '\n';
+    }
 
     int is_status =
         strncmp(line, "status\n", 7) == 0 || strncmp(line, "status ", 7) == 0;
