@@ -306,11 +306,11 @@ static void write_html(struct output *page, const char *text) {
 static void write_url(struct output *page, const char *name) {
     for (; *name != '\0'; name++) {
         unsigned char byte = (unsigned char)*name;
-        char escape[sizeof "%00"];
         bool is_plain = byte < 128 && (isalnum(byte) || strchr("-._~", byte));
         if (is_plain) {
             output_add_bytes(page, name, 1);
         } else {
+            char escape[sizeof "%00"];
             (void)snprintf(escape, sizeof escape, "%%%02X", byte);
             output_add_text(page, escape);
         }

@@ -21,7 +21,8 @@ bool send_output(struct client *client);
 /* Sends the output, and as much of the client's file as the client takes. */
 bool send_reply(struct client *client);
 
-/* Sends more of what the client has not taken yet: of that there is some. */
+/* Sends more of what the client has not taken yet. Call it only when there is
+ * something. */
 bool send_more(struct client *client);
 
 /* Returns whether there is something that the client has not taken yet. */

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # lesson, work and of_exercise are tests/mutate's
+# shellcheck shell=bash disable=SC2154 # its variables are tests/mutate's
 # What each worker of tests/mutate does: builds a program that is broken, and runs
 # the tests of its lesson.
 
@@ -66,7 +66,8 @@ run_tests() {
     local program=
     [[ -z $of_exercise ]] || program=$(place_of "$1")
     FAIL_FAST=1 START_SECONDS=10 BUILD=$1 PROGRAM=$program \
-        build/tests/bounded 120 bats --timing --formatter tap -f "$3" "$2" >"$4" 2>&1 </dev/null
+        build/tests/bounded 120 bats --timing --formatter tap -f "$3" "$2" \
+        >"$4" 2>&1 </dev/null
 }
 
 # filter_of: a filter for the tests whose names are read; nothing if none is.
