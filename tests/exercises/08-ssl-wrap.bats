@@ -350,22 +350,22 @@ SSL_ERROR_WANT_READ is no failure while there is time: wait, and call again."
     expect_output "$ANSWER" --hint "$hint"
 }
 
+# ask_on_full_disk HINT: its answer cannot be written, and it has to say so.
+ask_on_full_disk() {
+    by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT </dev/null \
+>/dev/full; echo \$?"
+    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 \
+        "$PORT"
+    expect_status 1 --hint "$1"
+    stop_all
+}
+
 @test "reports output that cannot be written, and input that cannot be read" {
     server honest good
-    by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT </dev/null \
->/dev/full; echo \$?"
-    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 \
-        "$PORT"
-    expect_status 1 --hint "$output_hint"
-    stop_all
+    ask_on_full_disk "$output_hint"
     size=4096 server honest good # as much as a buffer of fwrite holds
     HAND[0]="head -c 4096 /dev/zero >$BUILD/answer; ${HAND[0]/ -p/ -f $BUILD/answer -p}"
-    by_hand "$PROGRAM $certs/root.pem $taken 127.0.0.1 $HAND_PORT </dev/null \
->/dev/full; echo \$?"
-    run_answer_to /dev/full "$PROGRAM" "$certs/root.pem" "$taken" 127.0.0.1 \
-        "$PORT"
-    expect_status 1 --hint "$fwrite_hint"
-    stop_all
+    ask_on_full_disk "$fwrite_hint"
     if [[ $BUILD != *asan* ]]; then # no faults under the sanitizers
         faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=write)
         server honest good
