@@ -63,11 +63,11 @@
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
- *     A client that does not read, so that we have stopped reading from it, is
- *     silent too, even if it tries to send. A client that has ended its half
- *     and does not read is silent too. The time of 1500 clients may be up at
- *     the same moment. Then the submission queue has no place for all that you
- *     have to ask for.
+ *     If a client does not read, your program stops reading from it. From then
+ *     on it is silent, even if it tries to send. A client that has ended its
+ *     half and does not read is silent too. The time of 1500 clients may be up
+ *     at the same moment. Then the submission queue has no place for all that
+ *     you have to ask for.
  * 16. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. You decide whether the
  *     time also begins anew when your server sends something to the client.

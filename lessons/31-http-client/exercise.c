@@ -22,7 +22,8 @@
  *    Then there is no `FILE.part` and no `FILE.etag`.
  * 2. It reads a body with a Content-Length, one in chunks, and one that ends
  *    with the connection. The head may come in any pieces. Before it there may
- *    be another head, with a status from 100 to 199. (101 does not come.)
+ *    be another head, with a status from 100 to 199. Such a head is passed
+ *    over. (101 does not come.)
  * 3. It reports a body that is cut, with status 1. The bytes that have come
  *    stay in `FILE.part`, and the ETag in `FILE.etag`. If there was a FILE
  *    before, it stays as it was. If there was none, there is none now. The
@@ -46,10 +47,11 @@
  * 8. It makes the part the whole file if a 416 says that the file is exactly
  *    as long. The 416 says how long the file is in its Content-Range, behind
  *    the slash. The status is 0.
- * 9. It begins anew at any other 416. It asks once more, without Range. If the
- *    second reply is a 416 too, that is an error with status 1. Then the part
- *    may be gone or still there. A 416 to a first request without Range is an
- *    error, as in 10.
+ * 9. It begins anew at any other 416. It asks once more, without Range, and
+ *    treats the second reply as a first one. The old part may go before that.
+ *    If the second reply is a 416 too, that is an error with status 1. Then
+ *    the part may be gone or still there. A 416 to a first request without
+ *    Range is an error, as in 10.
  * 10. It keeps the part when the server fails. If there is no reply, or one
  *     that is not HTTP, or one with any other status, such as 503, 404 or 301,
  *     it says so on standard error, with status 1. The part and the ETag stay,

@@ -286,7 +286,7 @@ does this: err(3) prints the reason from errno."
 @test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
     answer 127.0.0.1 80 more
     expect_status 2 --hint "$usage_hint"
 }

@@ -268,7 +268,7 @@ errno has the reason. The file that you began with prints it."
 @test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
     answer 127.0.0.1
     expect_status 2 --hint "$usage_hint"
     answer 127.0.0.1 80 more

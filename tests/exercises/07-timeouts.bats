@@ -404,7 +404,7 @@ mentions() {
 if there are too few arguments or too many, or an option is missing or unknown."
     answer -t 1 -n 1 127.0.0.1
     expect_status 2 --hint "$hint"
-    expect_stderr "*usage: *" --hint "$hint"
+    expect_stderr "*usage:*" --hint "$hint"
     for bad in "-t 1" "-n 1" "-t 1 -n 1 -x" "-t 1 -n 1 more"; do
         read -ra bad <<<"$bad"
         answer "${bad[@]}" 127.0.0.1 80

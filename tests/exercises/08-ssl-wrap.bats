@@ -385,7 +385,7 @@ with status 1."
 @test "refuses wrong arguments" {
     answer "$certs/root.pem" server.example 127.0.0.1
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "*usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
     answer -x "$certs/root.pem" server.example 127.0.0.1 80
     expect_status 2 --hint "Print the usage and end with status 2, if there is \
 an option that you do not know: getopt returns '?' for it."

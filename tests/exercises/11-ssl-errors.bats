@@ -374,5 +374,5 @@ echo \$?"
 @test "refuses wrong arguments" {
     answer "$certs/root.pem" "$name" 127.0.0.1
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "*usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
 }

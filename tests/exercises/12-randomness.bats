@@ -290,7 +290,7 @@ number."
 @test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
     answer 6
     expect_status 2 --hint "$usage_hint"
     answer 6 1 more

@@ -348,7 +348,7 @@ says nothing about libz.so.1 when it runs. Call dlopen in any case."
     answer -x
     expect_status 2 --hint "Print the usage and end with status 2, if there is \
 an option that you do not know: getopt returns '?' for it."
-    expect_stderr "*usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
     answer -d more
     expect_status 2 --hint "$usage_hint"
 }

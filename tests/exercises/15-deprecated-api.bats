@@ -335,7 +335,7 @@ them. For any other number of arguments print the usage on standard error, and \
 end with status 2."
     answer
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
     answer 127.0.0.1
     expect_status 2 --hint "$usage_hint"
     answer_named 127.0.0.1 "$HOST" 80 "$HOST"

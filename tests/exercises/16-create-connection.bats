@@ -481,7 +481,7 @@ missing or unknown."
     local -a words
     answer -d 50 -t 1 127.0.0.1
     expect_status 2 --hint "$hint"
-    expect_stderr "*usage: *" --hint "$hint"
+    expect_stderr "*usage:*" --hint "$hint"
     for bad in "-d 50 -t 1" "-d 50 127.0.0.1 80" "-t 1 127.0.0.1 80" \
         "-x -d 50 -t 1 127.0.0.1 80" "-d 50 -t 1 127.0.0.1 80 127.0.0.1"; do
         HAND=()

@@ -585,6 +585,6 @@ the limits. Check that."
         answer $arguments
         expect_end --hint "$usage_hint"
         expect_status 2 --hint "$usage_hint"
-        expect_stderr "usage:*" --hint "$usage_hint"
+        expect_stderr "*usage:*" --hint "$usage_hint"
     done
 }

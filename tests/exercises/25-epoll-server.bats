@@ -594,6 +594,6 @@ the first client of your list."
         answer $arguments
         expect_end --hint "$usage_hint"
         expect_status 2 --hint "$usage_hint"
-        expect_stderr "usage: *" --hint "$usage_hint"
+        expect_stderr "*usage:*" --hint "$usage_hint"
     done
 }

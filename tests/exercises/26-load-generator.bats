@@ -264,7 +264,7 @@ are there."
 if there are too few arguments or too many, or an option is missing or unknown."
     answer -l 1 -t 1 127.0.0.1
     expect_status 2 --hint "$hint"
-    expect_stderr "*usage: *" --hint "$hint"
+    expect_stderr "*usage:*" --hint "$hint"
     for bad in "-l 1" "-t 1" "-l 1 -t 1 -x" "-l 1 -t 1 more"; do
         read -ra bad <<<"$bad"
         answer "${bad[@]}" 127.0.0.1 80

@@ -604,6 +604,6 @@ failed: io_uring_setup."
         answer $arguments
         expect_end --hint "$usage_hint"
         expect_status 2 --hint "$usage_hint"
-        expect_stderr "usage: *" --hint "$usage_hint"
+        expect_stderr "*usage:*" --hint "$usage_hint"
     done
 }

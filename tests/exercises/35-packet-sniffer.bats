@@ -211,7 +211,7 @@ has the reason: err(3) prints it in words."
 @test "refuses a wrong number of arguments, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
     answer one two
     expect_status 2 --hint "$usage_hint"
 }

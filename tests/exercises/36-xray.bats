@@ -273,5 +273,5 @@ with 126 then, but your program ends with 127 for any reason."
 @test "refuses to run without COMMAND, with status 2" {
     answer
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage: *" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
 }

@@ -326,7 +326,7 @@ holds_sockets() {
 expect_usage() {
     expect_end --hint "$usage_hint"
     expect_status 2 --hint "$usage_hint"
-    expect_stderr "usage:*" --hint "$usage_hint"
+    expect_stderr "*usage:*" --hint "$usage_hint"
     HAND=()
 }
 
