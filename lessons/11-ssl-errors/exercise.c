@@ -36,8 +36,8 @@
  *    may be silent, send a byte now and then, or send without end. The program
  *    then says "deadline passed" on standard error, and the status is 1.
  * 9. It does not take an old error for a new one. If FILE cannot be written,
- *    that changes nothing about what follows. Otherwise FILE has the
- *    certificate at the end.
+ *    that changes nothing about what follows. If FILE can be written, it
+ *    contains the certificate when the program ends.
  * 10. It reports output that cannot be written. It says so on standard error,
  *    and the status is 1. An example is a full disk.
  * 11. It refuses wrong arguments. It then prints a line that begins with

@@ -34,8 +34,8 @@
  *    What it says on standard error contains the word "end". Fewer than four
  *    bytes make no roll.
  * 8. It makes 100000 rolls, and does not wait for the end of standard input.
- *    There may be no end. When it has the bytes for all rolls, it needs no
- *    more.
+ *    There may be no end. When the bytes for all rolls have come, it does not
+ *    wait for more bytes.
  * 9. It says why standard input cannot be read, with status 1. The reason is
  *    in words, such as "Is a directory".
  * 10. It reports output that cannot be written, with status 1. An example is a

@@ -28,9 +28,9 @@
  * 5. It starts the next server at once when the one before it has failed. A
  *    server has failed if HOST cannot be looked up, if no connection to it can
  *    be made, or if its connection ends or breaks before its first line is
- *    complete. (Without IPv6, `socket` itself fails for an IPv6 address.) The
- *    program goes on with the other servers. For the one after that,
- *    MILLISECONDS count from this start.
+ *    complete. (On a machine without IPv6, `socket` fails for an IPv6 address.
+ *    Then that server has failed, too.) The program goes on with the other
+ *    servers. For the one after that, MILLISECONDS count from this start.
  * 6. It says on standard error which server has failed, in which call, and
  *    why. This is one line, such as `connect 127.0.0.1:8018: Connection
  *    refused`, `recv 127.0.0.1:8016: closed before the end of the line` or

@@ -49,7 +49,7 @@
  *     client cannot take a part for the whole. (EINTR is no such reason: then
  *     it calls `sendfile` again.)
  * 13. It serves the others while fifty clients send nothing. Some of them may
- *     have sent a part of their line. It does so with 99 of them, too.
+ *     have sent a part of their line. There may also be 99 such clients.
  * 14. It serves the others while a client reads nothing. When this client
  *     reads again, it gets all its bytes.
  * 15. It serves fifty clients at once, each with its own range.

@@ -23,8 +23,8 @@
  * struct. If `timeout_flags` is 0, the struct is a length of time. If it is
  * IORING_TIMEOUT_ABS, the struct is a point in time by CLOCK_MONOTONIC, the
  * clock of `struct deadline` (lesson 07). The member `nanoseconds` of a
- * `struct deadline` counts all nanoseconds, those of whole seconds too. `off`
- * stays 0, and `fd` is -1.
+ * `struct deadline` counts all nanoseconds, those of whole seconds too. In the
+ * request, `off` stays 0, and `fd` is -1.
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that
