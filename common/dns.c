@@ -349,7 +349,8 @@ static int read_pointer(struct dns_message *message, unsigned first,
  * say where in the message the rest of the name stands. A pointer may lead to
  * another pointer, so a wrong message could send us round for ever. We follow a
  * pointer only to a place before the one where we began to read. Then every
- * pointer leads further to the front, and some time there is no more front.
+ * pointer leads further to the front, and in the end no place is left for
+ * another pointer.
  */
 int dns_read_name(struct dns_message *message, struct dns_name *name) {
     struct dns_message part = *message; /* where we read labels */

@@ -18,16 +18,18 @@
  * 3. It answers a question for type AAAA. There is a record for each IPv6
  *    address of the name.
  * 4. It answers a question for type PTR. The question is for a name such as
- *    `1.2.0.192.in-addr.arpa`, or one that ends with `ip6.arpa`. There is a
- *    record for each name that has this address.
+ *    `1.2.0.192.in-addr.arpa`, or one that ends with `ip6.arpa`. Such a name
+ *    stands for an address, here 192.0.2.1. There is a record for each name
+ *    that has this address in the file.
  * 5. It compares names without regard to case. `PRINTER` and `printer` are the
  *    same name. But the reply has the question exactly as it was asked. The
  *    records of the reply may have the name as it was asked, or as the file
  *    has it.
  * 6. It says that there is no record of this type when the name exists. The
- *    type is one of the three, the status is 0, and there are no answers. A
- *    name exists if it stands in the file, or if it is the `in-addr.arpa` or
- *    `ip6.arpa` name of an address in the file.
+ *    name has no record of the type that was asked for, which is A, AAAA or
+ *    PTR. The status is then 0, and there are no answers. A name exists if it
+ *    stands in the file, or if it is the `in-addr.arpa` or `ip6.arpa` name of
+ *    an address in the file.
  * 7. It says that there is no such name when the name does not exist. The
  *    status is 3, and the reply has the question.
  * 8. It refuses a question for another class than IN, or for another type than
@@ -40,9 +42,8 @@
  * 10. It reports a message that it does not understand. When there is not
  *     exactly one question, or the question is cut, or its name has a pointer,
  *     the status is 1. (You need not look at what follows the question.) The
- *     reply then has the id, and may leave out the question. In a reply with
- *     the status 1, 4 or 5, it does not matter whether it says that it is
- *     authoritative.
+ *     reply then has the id, and may leave out the question. A reply with the
+ *     status 1, 4 or 5 may say that it is authoritative, or not.
  * 11. It sets the bit TC when the reply would have more than 512 bytes.
  *     (`dns_write_record` writes each name in full. If you write names as
  *     pointers, more answers fit, which is right, too.) This reply has the
@@ -62,7 +63,9 @@
  *     0 to 65535, in digits alone.
  *
  * You may use `common/dns.h`, which also writes messages. Its comments say
- * how.
+ * how. The header comes first, but it says how many answers follow. So you may
+ * write the header twice: at the end once more, with a second `struct
+ * dns_writer` for the same bytes.
  *
  * What is here compiles, checks its arguments, and answers nothing. Your part
  * begins in main.
