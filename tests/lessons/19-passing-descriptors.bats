@@ -532,6 +532,7 @@ data, fds, flags, address = socket.recv_fds(old, 10, 10)
 listener = socket.socket(fileno=fds[0])
 print(len(data), len(fds), flags, listener.getsockname()[1])
 old.sendall(b"x")
+old.recv(1) # until the old process has gone, it may accept the client itself
 client = socket.create_connection(listener.getsockname())
 connection, peer = listener.accept()
 print(peer == client.getsockname())' "$path"
