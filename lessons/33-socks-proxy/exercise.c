@@ -24,7 +24,8 @@
  *     HTTP/1.2 is good.) For a host that is longer than any name can be, the
  *     status is 400 or 502. A request without the field Host is good. If two
  *     refusals fit, you may send either of them. There is one exception: if
- *     the method is not CONNECT, a bad target does not matter. Send 405.
+ *     the method is not CONNECT, a bad target does not matter. Send 405. (If
+ *     the first line cannot be read at all, send 400 or 405.)
  * 11. It refuses a head of more than 8192 bytes, with the status 431. The
  *     empty line counts, and what is behind it does not.
  * 12. It says that a server cannot be reached, with the status 502. This is so

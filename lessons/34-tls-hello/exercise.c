@@ -48,8 +48,8 @@
  * 10. It reports a file that it cannot read, in the same way. The reason is in
  *     words, such as "No such file or directory" or "Is a directory".
  * 11. It reports output that cannot be written, with status 1. The reason is
- *     in words, such as "No space left on device" for a full disk. It may end
- *     at once.
+ *     in words, such as "No space left on device" for a full disk. Your
+ *     program may then end at once, without the other files.
  * 12. It refuses to run without arguments, with status 2. The first line on
  *     standard error then begins with `usage:`.
  *
