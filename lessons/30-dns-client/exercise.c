@@ -2,9 +2,9 @@
  * 30 exercise: a name server for the hosts file.
  *
  * Your machine knows some names without any name server: those in
- * `/etc/hosts`. But a program that asks a name server itself, as ours does,
- * never looks into that file. You write a name server that answers from such a
- * file.
+ * `/etc/hosts`. But our program does not use `getaddrinfo`, and asks a name
+ * server on its own. So it never looks into that file. You write a name server
+ * that answers from such a file.
  *
  * 1. It says where it listens. It prints the line `listening on
  *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the
@@ -25,11 +25,10 @@
  *    same name. But the reply has the question exactly as it was asked. The
  *    records of the reply may have the name as it was asked, or as the file
  *    has it.
- * 6. It says that there is no record of this type when the name exists. The
- *    name has no record of the type that was asked for, which is A, AAAA or
- *    PTR. The status is then 0, and there are no answers. A name exists if it
- *    stands in the file, or if it is the `in-addr.arpa` or `ip6.arpa` name of
- *    an address in the file.
+ * 6. It says so when a name has no record of the type that was asked for. The
+ *    type is A, AAAA or PTR, and the name exists. The status is then 0, and
+ *    there are no answers. A name exists if it stands in the file, or if it is
+ *    the `in-addr.arpa` or `ip6.arpa` name of an address in the file.
  * 7. It says that there is no such name when the name does not exist. The
  *    status is 3, and the reply has the question.
  * 8. It refuses a question for another class than IN, or for another type than
@@ -64,8 +63,9 @@
  *
  * You may use `common/dns.h`, which also writes messages. Its comments say
  * how. The header comes first, but it says how many answers follow. So you may
- * write the header twice: at the end once more, with a second `struct
- * dns_writer` for the same bytes.
+ * write the header twice. When all answers are written, write it over the
+ * first one: use a second `struct dns_writer` whose `bytes` are the same and
+ * whose `length` is 0.
  *
  * What is here compiles, checks its arguments, and answers nothing. Your part
  * begins in main.

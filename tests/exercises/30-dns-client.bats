@@ -281,7 +281,7 @@ with blanks, and the carriage return at its end is one."
         --hint "$case_hint"
 }
 
-@test "says that there is no record of this type when the name exists" {
+@test "says so when a name has no record of the type that was asked for" {
     draw_hosts
     serves "$six $a\n$four $b\n"
     asks PORT "$a" A
