@@ -46,9 +46,10 @@
  *    any other server: it sends that server nothing of its input, and prints
  *    nothing on standard output.
  * 10. It reports an end without close_notify as an error. It prints what came
- *     before that end. A reset is such an end, also if a close_notify has come
- *     before it that your program has not read yet. If a send fails because of
- *     the reset, your program need not print what it has not read yet.
+ *     before that end. A reset is such an end, too. It also removes a
+ *     close_notify that your program has not read yet, so `SSL_read` fails
+ *     then. If a send fails because of the reset, your program need not print
+ *     what it has not read yet.
  * 11. It reports output that cannot be written, and input that cannot be read.
  *     Examples are a full disk, and a folder as standard input.
  * 12. It refuses wrong arguments. If their number is wrong, it prints a line

@@ -39,10 +39,11 @@
  *    have the same operation, or 0, and it may leave out the question. (If the
  *    message is a reply, requirement 12 comes first.)
  * 10. It reports a message that it does not understand. When there is not
- *     exactly one question, or the question is cut, or its name has a pointer,
- *     the status is 1. (You need not look at what follows the question.) The
- *     reply then has the id, and may leave out the question. A reply with the
- *     status 1, 4 or 5 may say that it is authoritative, or not.
+ *     exactly one question, or the question is cut, or its name has a pointer
+ *     (`dns_read_question` refuses such a name), the status is 1. (You need
+ *     not look at what follows the question.) The reply then has the id, and
+ *     may leave out the question. A reply with the status 1, 4 or 5 may say
+ *     that it is authoritative, or not.
  * 11. It sets the bit TC when the reply would have more than 512 bytes.
  *     (`dns_write_record` writes each name in full. If you write names as
  *     pointers, more answers fit, which is right, too.) This reply has the

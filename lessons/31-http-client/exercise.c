@@ -40,7 +40,7 @@
  *    part ends, and end where the file ends. Otherwise, or without this field,
  *    it is an error with status 1. The part and the ETag stay as they were. A
  *    206 to a request without Range is an error, as in 10. You need not
- *    compare the ETag of a 206, and its body will not be longer than its
+ *    compare the ETag of a 206. The body of a 206 is never longer than its
  *    Content-Range says.
  * 7. It begins anew at a 200. The old part is thrown away, and the new ETag is
  *    kept.
@@ -48,10 +48,11 @@
  *    as long. The 416 says how long the file is in its Content-Range, behind
  *    the slash. The status is 0.
  * 9. It begins anew at any other 416. It asks once more, without Range, and
- *    treats the second reply as a first one. The old part may go before that.
- *    If the second reply is a 416 too, that is an error with status 1. Then
- *    the part may be gone or still there. A 416 to a first request without
- *    Range is an error, as in 10.
+ *    treats the second reply as a first one. You may delete the old part
+ *    before that. The second request may use a new connection. If the second
+ *    reply is a 416 too, that is an error with status 1. Then the part may be
+ *    gone or still there. A 416 to a first request without Range is an error,
+ *    as in 10.
  * 10. It keeps the part when the server fails. If there is no reply, or one
  *     that is not HTTP, or one with any other status, such as 503, 404 or 301,
  *     it says so on standard error, with status 1. The part and the ETag stay,
