@@ -57,8 +57,9 @@
  *     for clients again.)
  * 13. It leaves its clients to the ring. Your server does not itself call
  *     `accept`, `recv` or `send`.
- * 14. It makes at most one system call for two messages. This is the average
- *     when 50 clients send at the same time. Only `io_uring_enter` is counted.
+ * 14. It makes at most half as many system calls as there are messages. This
+ *     is the average when 50 clients send at the same time. Only
+ *     `io_uring_enter` is counted.
  * 15. It closes a client that is silent for SECONDS. SECONDS is a number such
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For

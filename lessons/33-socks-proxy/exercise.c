@@ -27,7 +27,7 @@
  *     the method is not CONNECT, a bad target does not matter. Send 405. (If
  *     the first line cannot be read at all, send 400 or 405.)
  * 11. It refuses a head of more than 8192 bytes, with the status 431. The
- *     empty line counts, and what is behind it does not.
+ *     empty line is part of the 8192 bytes, and what comes behind it is not.
  * 12. It says that a server cannot be reached, with the status 502. This is so
  *     for a name that does not exist, too. For a server that does not answer
  *     in time, the status is 502 or 504.

@@ -23,8 +23,8 @@
  *    The lines come in the order of the arguments.
  * 2. It prints the name in small letters. In place of a byte that is not a
  *    letter, a digit, a dot or a hyphen, it prints `?`. (`tls-hello.c` also
- *    allows `_`. Your program does not.) If the client sends no name, it
- *    prints `-`. The name may be longer than the name of a host can be. Your
+ *    allows `_` and `/`. Your program does not.) If the client sends no name,
+ *    it prints `-`. The client may send a name of thousands of bytes. Your
  *    program prints all of it.
  * 3. It makes the fingerprint as the text above says.
  * 4. It leaves out GREASE. These are the 16 numbers 0x0a0a, 0x1a1a, 0x2a2a,
