@@ -180,6 +180,11 @@ address of this machine is one of IPv6, but for ::1, it leaves out all of IPv6."
         hint="Write an IPv6 address in brackets, [::1]:80. In ::1:80 nobody \
 can tell which colon separates the port (RFC 3986, section 3.2.2)."
     fi
+    if [[ $errors == *"[::1]:"* && $errors == *"${ADDRESSES#*+}:"* &&
+        $errors != *"$mapped"* ]]; then
+        hint="Is there room for this address? As text, an IPv6 address may be \
+longer than any IPv4 address: INET6_ADDRSTRLEN and NI_MAXHOST are enough."
+    fi
     expect_failures "[::1]=$refused_by_6" "${ADDRESSES%+*}" \
         "[$mapped]=$refused_by_mapped" \
         "${ADDRESSES#*+}" --hint "$hint"

@@ -61,6 +61,11 @@ expect_wrong() {
 as if all was well. Whoever called it sees only the status: end with status 1."
     fi
     expect_status 1 "${@:3}"
+    if [[ $1 == end && $errors == *comma* ]]; then
+        fail "it takes the end for a wrong byte" --hint "Nothing came in the \
+place of the comma: recv returned 0, or getc returned EOF. Ask for the end \
+first, and then whether the byte is a comma."
+    fi
     expect_stderr "*$1*" --hint "Say on standard error what was wrong; the \
 sentence has to have the word: $1."
 }

@@ -159,6 +159,12 @@ callback."
 }
 
 @test "compares whole names" {
+    local letter long=''
+    for letter in a b c; do
+        printf -v long '%s%63s.' "$long" ''
+        long=${long// /$letter}
+    done
+    long+=alice.example # the one name in client-long-name
     invite alice.guests.example alice.example
     is_refused client-name-and-more --hint "$whole_hint"
     is_refused client-more-and-name --hint "$whole_hint"
@@ -171,6 +177,16 @@ too. Use strncasecmp, or tolower."
 but your list has one client, alice.guests.example. Give X509_check_host the \
 flag X509_CHECK_FLAG_NO_WILDCARDS."
     goes_on
+    next_run
+    invite "${long%?}x" "$long.example"
+    is_refused client-long-name --hint "The name in this certificate has \
+${#long} bytes, and the two on the list differ from it only at the end. A name \
+may have up to 253 bytes: compare all of them."
+    next_run
+    invite "$long"
+    is_welcome client-long-name "$long" --hint "The name in this certificate is \
+on the list. It has ${#long} bytes, and a name may have up to 253: is there room \
+for all of them?"
 }
 
 @test "compares only the DNS names among the alternative names" {
@@ -186,7 +202,7 @@ compare only GEN_DNS."
     is_refused client-name-as-uri --hint "$kind_hint"
     is_refused client-name-as-mail --hint "$kind_hint"
     goes_on
-    stop_all
+    next_run
     invite alice.example a.bc
     is_refused client-name-as-address --hint "This certificate has the address \
 97.46.98.99 and no name. These four bytes would be a.bc as text, but an address \
@@ -221,7 +237,7 @@ Pass over what is not GEN_DNS, and go on with the next name."
 same name (RFC 4343). Send the one that is on your list."
     invite alice.example
     is_welcome client-capitals alice.example --hint "$hint"
-    stop_all
+    next_run
     invite BOB.Example
     is_welcome client-bob BOB.Example --hint "$hint"
 }
