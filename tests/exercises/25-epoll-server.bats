@@ -104,10 +104,10 @@ first."
 # nothing reports that there is room again after a send has failed that the kernel
 # did not refuse.
 is_edge_triggered() {
-    local byte result=0
+    local result=0
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" || return
     printf x >&7
-    read -rt "$SECONDS_ALLOWED" -N 1 -u 7 byte || true
+    read -rt "$SECONDS_ALLOWED" -N 1 -u 7 || true
     grep -Eqs '^tfd:.* events: *[89a-f][0-9a-f]{7} ' \
         "/proc/$(pid_of server)/fdinfo"/* || result=$?
     exec 7>&-
