@@ -355,8 +355,9 @@ static long long draw_inexact(struct file *file) {
     }
 }
 
-/* The handshake goes over the turn of a second, and its times have zeros after
- * the point, such as 0.000042 and 1.000007. */
+/* The handshake takes more nanoseconds than 32 bits count. It goes over the
+ * turn of a second, and its times have zeros after the point, such as 0.000042
+ * and 5.000007. */
 static void make_slow(struct file *file) {
     struct pair pair = draw_pair(file);
     file->clock -= file->clock % NS_PER_SECOND + 2750;
@@ -366,7 +367,7 @@ static void make_slow(struct file *file) {
     file->clock += draw_inexact(file) * NS_PER_US;
     store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, &pair);
-    wait_ns(file, (1LL + draw(file, 9)) * NS_PER_SECOND, 9 * NS_PER_US);
+    wait_ns(file, (5LL + draw(file, 5)) * NS_PER_SECOND, 9 * NS_PER_US);
     store_time(file, STEP_ACK);
     put_ack(file, &pair, 0);
 }
