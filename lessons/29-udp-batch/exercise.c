@@ -27,7 +27,7 @@
  *    is how many packets came, with those that came twice or late, but without
  *    bad ones.
  * 3. It counts the lost packets. These are the numbers between the first and
- *    the highest that did not come.
+ *    the highest that did not come. They may be more than 4294967295.
  * 4. It counts a packet as doubled when its number has come before. This is so
  *    each time that it comes again.
  * 5. It counts a packet as late when its number is lower than the highest, and

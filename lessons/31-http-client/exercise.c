@@ -24,10 +24,11 @@
  *    with the connection. The head may come in any pieces. Before it there may
  *    be another head, with a status from 100 to 199. Such a head is passed
  *    over. (101 does not come.)
- * 3. It reports a body that is cut, with status 1. The bytes that have come
- *    stay in `FILE.part`, and the ETag in `FILE.etag`. If there was a FILE
- *    before, it stays as it was. If there was none, there is none now. The
- *    reason is on standard error.
+ * 3. It reports a body that is cut, with status 1. If the connection is reset,
+ *    the body is cut, also one that ends with the connection. The bytes that
+ *    have come stay in `FILE.part`, and the ETag in `FILE.etag`. If there was
+ *    a FILE before, it stays as it was. If there was none, there is none now.
+ *    The reason is on standard error.
  * 4. It asks for the rest when there is a part and an ETag. The request then
  *    has the fields Range and If-Range. Without an ETag, or if the part is
  *    empty, it begins anew.

@@ -100,18 +100,34 @@ first."
     expect_served --hint "$begin_hint"
 }
 
+# is_edge_triggered: clients are on the list in the kernel with EPOLLET. Then
+# nothing reports that there is room again after a send has failed that the kernel
+# did not refuse.
+is_edge_triggered() {
+    local result=0
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" || return
+    printf x >&7
+    read -rt "$SECONDS_ALLOWED" -N 1 -u 7 || true
+    grep -Eqs '^tfd:.* events: *[89a-f][0-9a-f]{7} ' \
+        "/proc/$(pid_of server)/fdinfo"/* || result=$?
+    exec 7>&-
+    return "$result"
+}
+
 @test "sends back large amounts" {
     serves 9
     crowd -c 5 -n 300000
     expect_served --hint "$edge_hint"
     # A kernel that has no room for a while.
-    next_run
-    need_faults
-    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=3)
-    serves 9
-    crowd -c 5 -n 1000
-    expect_served --hint "When send fails with EAGAIN, it has taken nothing: \
+    if ! is_edge_triggered; then
+        next_run
+        need_faults
+        faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_TIMES=3)
+        serves 9
+        crowd -c 5 -n 1000
+        expect_served --hint "When send fails with EAGAIN, it has taken nothing: \
 keep all that recv returned, and send it when epoll_wait reports EPOLLOUT."
+    fi
     # A kernel that has room for a few kilobytes only, and clients that read late.
     next_run
     need_faults
@@ -437,6 +453,18 @@ the next one: give epoll_wait a timeout of -1."
     expect_served --hint "$begin_hint"
     expect_sleep -1 --hint "When the last client has left, there is nothing to \
 wait for but the next one: give epoll_wait a timeout of -1."
+    # Also one that sleeps in epoll_pwait2 is seen to wake up.
+    next_run
+    serves 0.02
+    server_pid=$(pid_of server)
+    by_hand "cat </dev/tcp/127.0.0.1/$HAND_PORT"
+    by_hand "$wakes"
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+        fail "nobody answers" --hint "$begin_hint"
+    read -rt "$SECONDS_ALLOWED" -u 7 || true # until it is closed
+    exec 7>&-
+    expect_sleep -1 --hint "When the last client has left, there is nothing to \
+wait for but the next one: sleep without a limit."
 }
 
 @test "sleeps until the first moment at which a client's time is up" {

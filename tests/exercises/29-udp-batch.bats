@@ -72,6 +72,10 @@ count_hint="Count each datagram of 4 to 1400 bytes. Its number is in network \
 order: ntohl. The first number may be any: none before it is lost."
 lost_hint="When a number is ahead of the highest one by n, then n - 1 numbers \
 were skipped, and count as lost."
+many_lost_hint="Numbers have 32 bits, but more of them may be lost than 32 bits \
+can count, because they begin again at 0. Count in 64 bits, and add what was \
+skipped at each packet: the highest number less the first one is too small when \
+the numbers have gone around."
 doubled_hint="Remember for each number whether its packet has come, also after \
 it has come twice. came counts these packets too."
 late_hint="A lower number whose packet has not come is late: count it as late, \
@@ -129,6 +133,11 @@ getsockname says which one the kernel has chosen." \
     sends "" "$base-$((base + 9))" $((base + 10 + gap)) \
         $((base + 12 + gap)) end
     expect_report 12 $((gap + 1)) 0 0 0 --hint "$lost_hint"
+    # The numbers go around once.
+    next_run
+    station
+    sends "" "${base}x4400+1000000" end
+    expect_report 4400 $((4399 * 999999)) 0 0 0 --hint "$many_lost_hint"
 }
 
 @test "counts a packet as doubled when its number has come before" {

@@ -366,6 +366,29 @@ questions: if it is not 0, it does not matter what follows."
     done
 }
 
+# expect_full_with_pointers: the learner's program writes names as pointers. 12
+# for the header, 20 for the question, and 30 records of 16 are 512 bytes, too.
+expect_full_with_pointers() {
+    local i name text=''
+    local -a wanted=()
+    name=$(printf 'y%.0s' {1..14})
+    for ((i = 1; i <= 30; i++)); do
+        text+="192.0.2.$i $name\n"
+        wanted+=("$name A 192.0.2.$i")
+    done
+    next_run
+    serves "$text"
+    asks PORT "$name" A
+    expect_reply 0 "$name. class 1 A" "${wanted[@]}" --hint "$cut_hint"
+    expect_true "it set the bit TC although all fits into 512 bytes" \
+        --hint "$cut_hint" -- test "${header/ cut/}" = "$header"
+    next_run
+    serves "${text}192.0.2.31 $name\n"
+    asks PORT "$name" A
+    expect_true "it did not set the bit TC, and sent $size bytes" \
+        --hint "$cut_hint" -- test "${header/ cut/}" != "$header"
+}
+
 @test "sets the bit TC when the reply would have more than 512 bytes" {
     local i name=exactly.20bytes-ok text='' option
     local -a wanted=()
@@ -381,6 +404,7 @@ questions: if it is not 0, it does not matter what follows."
     expect_reply 0 "$name. class 1 A" "${wanted[@]}" --hint "$cut_hint"
     expect_true "it set the bit TC although all fits into 512 bytes" \
         --hint "$cut_hint" -- test "${header/ cut/}" = "$header"
+    ((size == 512)) || expect_full_with_pointers
     next_run
     # It is too long also for those who write names as pointers.
     for ((i = 1; i <= 40 + RANDOM % 150; i++)); do

@@ -115,6 +115,8 @@ host_hint="In HTTP/1.1, a request is a line such as GET /file HTTP/1.1, then a \
 line Host: HOST:PORT, then an empty line. Each line ends with \\r\\n."
 body_hint="The first bytes of the body may have come together with the head. \
 Write them first: they begin behind the empty line."
+end_reset_hint="A body without a length ends where recv returns 0. When recv \
+returns -1, the body has not ended: it is cut."
 cut_hint="Count the bytes of the body. If the connection ends before there are \
 as many as Content-Length says, or before the chunk of size 0, it is a cut: \
 status 1."
@@ -163,7 +165,8 @@ yet: read another one."
 
 @test "reports a body that is cut, with status 1" {
     local face
-    for face in length chunks reset; do
+    for face in length chunks reset end-reset; do
+        [[ $face != end-reset ]] || cut_hint=$end_reset_hint
         serve_anew -f "$face"
         echo old >"$FILE"
         by_hand "echo old >$FILE"
@@ -329,6 +332,10 @@ own beginning. deadline_recv with deadline_after does that."
     expect_end --hint "$hint"
     expect_status 1 --hint "$hint"
     expect_part "$cut" --hint "$keep_hint"
+    serve_anew -f end-stall
+    fetch -t 0.2
+    expect_end --hint "$hint"
+    expect_status 1 --hint "$end_reset_hint"
     # The whole download takes longer than that, but no wait does.
     serve_anew -c 0 -f dribble -n 1800
     fetch -t 0.2

@@ -101,6 +101,8 @@ open_hint="When nothing stands behind the hyphen, the part ends with the last \
 byte of the file."
 last_hint="In bytes=-100 there is no first byte: 100 is how many bytes the \
 client wants of the end. If the file has fewer, it gets all of them."
+many_last_hint="A number of bytes may have more digits than fit into 64 bits. It \
+is larger than any file then, so send the whole file, with the status 206."
 beyond_hint="If the last byte is beyond the end of the file, the part ends \
 with the file. Look before each digit whether the number becomes too large, and \
 take the largest number then."
@@ -156,6 +158,11 @@ starter does."
     expect_part bytes=-1 $((size - 1)) $((size - 1)) --hint "$last_hint"
     expect_part "bytes=-$size" 0 $((size - 1)) --hint "$last_hint"
     expect_part bytes=-5000 0 $((size - 1)) --hint "$last_hint"
+    # As numbers of 64 bits, these two would be 4, and less than the size.
+    expect_part bytes=-18446744073709551620 0 $((size - 1)) \
+        --hint "$many_last_hint"
+    expect_part bytes=-36893488147419103236 0 $((size - 1)) \
+        --hint "$many_last_hint"
 }
 
 @test "ends a part at the end of the file" {

@@ -271,7 +271,7 @@ connects."
 }
 
 @test "refuses another method than CONNECT, with the status 405" {
-    local face said
+    local face said method
     serves 127.0.0.1
     for face in http-get http-get-url; do
         expect_reply 405 "$face" --hint "Compare head.method: only CONNECT is \
@@ -286,6 +286,13 @@ served. Look at it before the target: that of GET is not HOST:PORT."
     [[ $found ]] || fail "the reply has no field Allow: CONNECT" \
         --hint "A reply with the status 405 says in the field Allow which methods \
 there are: RFC 9110, section 15.5.6."
+    for method in CONNECTED CONNEC; do
+        asks "$method 127.0.0.1:9 HTTP/1.1\r\nHost: a\r\n\r\n"
+        exec 7>&-
+        [[ $line == "HTTP/1."[01]" 405"* ]] || fail "$method is not told 405" \
+            --hint "The method has no NUL behind it. Compare its length, too, \
+and not only its first bytes."
+    done
     asks "Connect 127.0.0.1:9 HTTP/1.1\r\nHost: a\r\n\r\n"
     exec 7>&-
     [[ $line == "HTTP/1."[01]" 405"* ]] ||

@@ -254,6 +254,12 @@ Begin anew for each file."
     read_files
     expect_same full --hint "Is there room for 128 extensions?"
     fresh
+    hello "" many
+    read_files
+    expect_same many --hint "A list may have thousands of numbers. The message \
+has at most HELLO_MESSAGE_BYTES, so a list has fewer than half as many numbers. \
+The text may be much longer than the message."
+    fresh
     hello "" doubled
     read_files
     expect_same doubled --hint "A suite or a group comes twice in its list here: \

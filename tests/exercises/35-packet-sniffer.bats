@@ -51,7 +51,7 @@ packet_format_end writes the brackets. Compare all 16 bytes of an address."
 slow_hint="1 second and 7 microseconds are 1.000007: six digits, with zeros \
 before the 7. The later time may have the smaller fraction, so subtract the \
 times and not their parts. Use integers: in a double, 0.001001 may be a little \
-less than that."
+less than that. Several seconds in nanoseconds need 64 bits."
 fine_hint="The first number of the file tells the unit of its fractions: \
 a1b2c3d4 is microseconds, a1b23c4d is nanoseconds. First take the \
 difference of the two times, and then cut off what is less than a microsecond."

@@ -236,13 +236,25 @@ static struct pair draw_pair(struct file *file) {
     return pair;
 }
 
+/* A SYN with more flags. */
+static void put_syn_with(struct file *file, const struct pair *pair,
+                         unsigned more) {
+    put_segment(file, pair, TO_SERVER, SYN | more, pair->client_number, 0, 0);
+}
+
 static void put_syn(struct file *file, const struct pair *pair) {
-    put_segment(file, pair, TO_SERVER, SYN, pair->client_number, 0, 0);
+    put_syn_with(file, pair, 0);
+}
+
+/* A SYN ACK with more flags. */
+static void put_syn_ack_with(struct file *file, const struct pair *pair,
+                             unsigned more) {
+    put_segment(file, pair, TO_CLIENT, SYN | ACK | more, pair->server_number,
+                pair->client_number + 1, 0);
 }
 
 static void put_syn_ack(struct file *file, const struct pair *pair) {
-    put_segment(file, pair, TO_CLIENT, SYN | ACK, pair->server_number,
-                pair->client_number + 1, 0);
+    put_syn_ack_with(file, pair, 0);
 }
 
 static void put_ack(struct file *file, const struct pair *pair, size_t length) {
@@ -297,15 +309,18 @@ static void store_ends(struct file *file, const struct pair *pair) {
 }
 
 /* Puts the handshake that a sniffer has to find. Its ACK carries so many bytes.
- */
+ * If it carries any, all three have PSH. */
 static void put_handshake_with(struct file *file, const struct pair *pair,
                                size_t length) {
+    unsigned more = 0;
+    if (length > 0)
+        more = PSH;
     store_ends(file, pair);
     store_time(file, STEP_SYN);
-    put_syn(file, pair);
+    put_syn_with(file, pair, more);
     wait_a_moment(file);
     store_time(file, STEP_SYN_ACK);
-    put_syn_ack(file, pair);
+    put_syn_ack_with(file, pair, more);
     wait_a_moment(file);
     store_time(file, STEP_ACK);
     put_ack(file, pair, length);
@@ -319,7 +334,7 @@ static void put_handshake(struct file *file, const struct pair *pair) {
 static void make_plain(struct file *file) {
     struct pair pair = draw_pair(file);
     put_noise(file);
-    put_handshake_with(file, &pair, 20); /* its ACK has PSH too */
+    put_handshake_with(file, &pair, 20); /* its segments have PSH too */
     put_ack(file, &pair, 20);
     put_noise(file);
     pair = draw_pair(file);
@@ -340,8 +355,9 @@ static long long draw_inexact(struct file *file) {
     }
 }
 
-/* The handshake goes over the turn of a second, and its times have zeros after
- * the point, such as 0.000042 and 1.000007. */
+/* The handshake takes more nanoseconds than 32 bits count. It goes over the
+ * turn of a second, and its times have zeros after the point, such as 0.000042
+ * and 5.000007. */
 static void make_slow(struct file *file) {
     struct pair pair = draw_pair(file);
     file->clock -= file->clock % NS_PER_SECOND + 2750;
@@ -351,7 +367,7 @@ static void make_slow(struct file *file) {
     file->clock += draw_inexact(file) * NS_PER_US;
     store_time(file, STEP_SYN_ACK);
     put_syn_ack(file, &pair);
-    wait_ns(file, (1LL + draw(file, 9)) * NS_PER_SECOND, 9 * NS_PER_US);
+    wait_ns(file, (5LL + draw(file, 5)) * NS_PER_SECOND, 9 * NS_PER_US);
     store_time(file, STEP_ACK);
     put_ack(file, &pair, 0);
 }

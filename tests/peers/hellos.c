@@ -44,6 +44,7 @@ enum kind {
     NO_EXTENSIONS,
     FULL,
     FULL_RECORDS,
+    MANY,
     LONGEST,
     BEHIND,
     BEHIND_IN_RECORD,
@@ -110,6 +111,8 @@ static const struct {
     [FULL] = {"full", true},
     /* the same, with one byte in each record */
     [FULL_RECORDS] = {"full-records", true},
+    /* has thousands of suites and of groups */
+    [MANY] = {"many", true},
     /* the message has 16,384 bytes */
     [LONGEST] = {"longest", true},
     /* other records follow */
@@ -173,7 +176,8 @@ enum {
     RANDOM_BYTES = 32,
     LONGEST_MESSAGE = 16384, /* that common/hello reads */
     FULL_EXTENSIONS = 128,   /* the most that it reads */
-    MOST_NUMBERS = 200,      /* in a list */
+    MOST_NUMBERS = 4000,     /* in a list */
+    MANY_NUMBERS = 3500,     /* in two lists of MANY */
     GREASES = 16,
     NAME_BYTES = 60000,
     BUFFER_BYTES = 1 << 17,
@@ -187,7 +191,7 @@ enum {
     PADDING = 21,
     VERSIONS = 43,
     ECH_TYPE = 0xfe0d,
-    FIRST_UNKNOWN = 30000, /* the types of FULL and TOO_MANY begin here */
+    FIRST_UNKNOWN = 30000, /* of FULL, MANY and TOO_MANY */
 };
 
 /* Numbers to draw from. */
@@ -302,12 +306,12 @@ static void remove_number(struct list *list, unsigned number) {
     list->count = kept;
 }
 
-/* Adds so many extensions that there are `count`. */
-static void add_unknown(struct list *extensions, size_t count) {
-    unsigned type = FIRST_UNKNOWN;
-    while (extensions->count < count) {
-        append(extensions, type);
-        type++;
+/* Adds so many numbers to a list that there are `count`. */
+static void add_unknown(struct list *list, size_t count) {
+    unsigned number = FIRST_UNKNOWN;
+    while (list->count < count) {
+        append(list, number);
+        number++;
     }
 }
 
@@ -386,6 +390,10 @@ static void change_lists(struct client *client) {
     case FULL:
     case FULL_RECORDS:
         add_unknown(&client->extensions, FULL_EXTENSIONS);
+        break;
+    case MANY:
+        add_unknown(&client->suites, MANY_NUMBERS);
+        add_unknown(&client->groups, MANY_NUMBERS);
         break;
     case TOO_MANY:
         add_unknown(&client->extensions, FULL_EXTENSIONS + 1);

@@ -8,6 +8,7 @@
  *     7        the packet with number 7; it has BYTES bytes (64)
  *     7-9      the packets 7, 8 and 9; 4294967295-1 are three packets
  *     7:5      the packet with number 7, of 5 bytes
+ *     7x3+10   the packets 7, 17 and 27; the receiver reads them meanwhile
  *     +3       3 bytes of a packet that is too short to have a number
  *     end      an empty datagram, when the receiver has read all before it
  *
@@ -44,8 +45,8 @@ enum {
     BATCH = 64,
     LINE_BYTES = 512, /* of /proc/net/udp */
     HEXADECIMAL = 16,
-    PATIENCE = 2000, /* looks at the receiver's buffer, 5 ms apart */
-    LOOK_NS = 5 * 1000 * 1000,
+    PATIENCE = 10000, /* looks at the receiver's buffer, 1 ms apart */
+    LOOK_NS = 1 * 1000 * 1000,
 };
 
 enum mode { ONE, MANY, SEGMENT };
@@ -162,12 +163,17 @@ static unsigned long unread(unsigned port) {
     return result;
 }
 
-/* An empty datagram that found no room would leave the receiver waiting. */
-static void send_end(struct sender *sender) {
+/* Waits until the receiver has read all. */
+static void wait_for_receiver(struct sender *sender) {
     const struct timespec look = {.tv_nsec = LOOK_NS};
     flush_packets(sender);
     for (int i = 0; i < PATIENCE && unread(sender->port) > 0; i++)
         (void)nanosleep(&look, NULL);
+}
+
+/* An empty datagram that found no room would leave the receiver waiting. */
+static void send_end(struct sender *sender) {
+    wait_for_receiver(sender);
     if (send(sender->fd, "", 0, 0) < 0)
         err(1, "send");
 }
@@ -179,6 +185,18 @@ static unsigned long parse_number(const char *text, char **end) {
     if (number > UINT32_MAX)
         usage();
     return number;
+}
+
+/* Adds so many packets, whose numbers are that far apart. So many would not all
+ * find room in the receive buffer. */
+static void add_steps(struct sender *sender, uint32_t number,
+                      unsigned long count, uint32_t step) {
+    for (unsigned long i = 0; i < count; i++) {
+        if (i % BATCH == 0)
+            wait_for_receiver(sender);
+        add_number(sender, number, sender->bytes);
+        number += step;
+    }
 }
 
 static void add_word(struct sender *sender, const char *word) {
@@ -200,6 +218,16 @@ static void add_word(struct sender *sender, const char *word) {
         if (*end != '\0' || length < NUMBER_BYTES || length > LARGEST_DATAGRAM)
             usage();
         add_number(sender, number, length);
+        return;
+    }
+    if (*end == 'x') {
+        unsigned long count = parse_number(end + 1, &end);
+        if (*end != '+')
+            usage();
+        uint32_t step = (uint32_t)parse_number(end + 1, &end);
+        if (*end != '\0')
+            usage();
+        add_steps(sender, number, count, step);
         return;
     }
     uint32_t last = number;

@@ -51,28 +51,31 @@ enum {
 
 /* How it answers. */
 enum face {
-    LENGTH,  /* the body has a Content-Length */
-    CHUNKS,  /* it comes in chunks */
-    END,     /* it ends with the connection */
-    DRIBBLE, /* the reply comes a few bytes at a time */
-    BUSY,    /* a head with status 100 comes before that of the reply */
-    IGNORE,  /* the server knows no ranges */
-    EARLY,   /* a range begins one byte too early */
-    LATE,    /* a range begins one byte too late */
-    SHORT,   /* a range ends one byte before the file does */
-    BARE,    /* a range has no Content-Range */
-    FEW,     /* a range has fewer bytes than its Content-Range says */
-    FAIL,    /* there is a 503 for each range */
-    ABSENT,  /* there is a 404 for everything */
-    SILENT,  /* the connection ends without a reply */
-    STALL,   /* instead of a cut, the rest does not come */
-    RESET,   /* instead of a cut, there is a reset */
+    LENGTH,    /* the body has a Content-Length */
+    CHUNKS,    /* it comes in chunks */
+    END,       /* it ends with the connection */
+    DRIBBLE,   /* the reply comes a few bytes at a time */
+    BUSY,      /* a head with status 100 comes before that of the reply */
+    IGNORE,    /* the server knows no ranges */
+    EARLY,     /* a range begins one byte too early */
+    LATE,      /* a range begins one byte too late */
+    SHORT,     /* a range ends one byte before the file does */
+    BARE,      /* a range has no Content-Range */
+    FEW,       /* a range has fewer bytes than its Content-Range says */
+    FAIL,      /* there is a 503 for each range */
+    ABSENT,    /* there is a 404 for everything */
+    SILENT,    /* the connection ends without a reply */
+    STALL,     /* instead of a cut, the rest does not come */
+    RESET,     /* instead of a cut, there is a reset */
+    END_STALL, /* STALL, for a body that ends with the connection */
+    END_RESET, /* RESET, for such a body */
     FACES,
 };
 
 static const char *const face_names[FACES] = {
-    "length", "chunks", "end", "dribble", "busy",   "ignore", "early", "late",
-    "short",  "bare",   "few", "fail",    "absent", "silent", "stall", "reset",
+    "length", "chunks", "end",   "dribble", "busy",      "ignore",
+    "early",  "late",   "short", "bare",    "few",       "fail",
+    "absent", "silent", "stall", "reset",   "end-stall", "end-reset",
 };
 
 struct server {
@@ -270,12 +273,18 @@ static void send_message(const struct server *server, int fd,
 static void end_early(const struct server *server, int fd) {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     char byte;
-    if (server->face == STALL) /* until the client gives up */
+    if (server->face == STALL ||
+        server->face == END_STALL) /* until the client gives up */
         (void)deadline_recv(deadline_after(PATIENCE_MS), fd, &byte, 1);
-    if (server->face == RESET) {
+    if (server->face == RESET || server->face == END_RESET) {
         deadline_pause(BEFORE_RESET_MS);
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
+}
+
+/* Returns whether a body has no length, and no chunks. */
+static bool ends_with_connection(enum face face) {
+    return face == END || face == END_STALL || face == END_RESET;
 }
 
 static void send_reply(struct server *server, int fd,
@@ -301,7 +310,7 @@ static void send_reply(struct server *server, int fd,
     bool is_chunked = has_body && server->face == CHUNKS;
     if (is_chunked)
         append_text(&message, "Transfer-Encoding: chunked\r\n");
-    else if (!has_body || server->face != END)
+    else if (!has_body || !ends_with_connection(server->face))
         append_text(&message, length);
     append_text(&message, "\r\n");
     append_body(&message, reply, kept, is_chunked);

@@ -228,6 +228,9 @@ int main(int argc, char **argv) {
     }
     int whole = cut_body(&head, reply.bytes, reply.length, &body);
     spit(part, O_APPEND, body.bytes, body.length);
+    uint64_t length;
+    if (why && http_reply_framing(&head, 0, &length, &flaw) == HTTP_UNTIL_END)
+        whole = 0;
     if (!whole && why)
         errx(1, "recv: %s", strerror(why));
     if (!whole || (total > 0 && old.length + body.length != total))
