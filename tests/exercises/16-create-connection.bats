@@ -81,8 +81,7 @@ start_with() {
 # within LIMIT COMMAND...: what COMMAND does; again, while it takes LIMIT
 # hundredths of a second or more.
 within() {
-    local i
-    for i in {1..5}; do
+    for _ in {1..10}; do
         forget_servers
         "${@:2}"
         ((took >= $1 && status != 124)) || break
@@ -452,6 +451,16 @@ that is silent may still send its line, until the deadline." \
         -- is_running answer
     HAND[-1]="time -p ${HAND[-1]/-t 60/-t 2}"
     expect_true "it does not sleep" --hint "$hint" -- soon sleeps_on
+    stop answer || true
+    forget_servers
+    mirror "-k 99" stall
+    start_with -d 10 -t 60
+    soon is_copied || true
+    HAND[-1]="time -p ${HAND[-1]/-t 60/-t 2}"
+    expect_true "it has taken a server, which is silent now, and it does not \
+sleep" --hint "The socket is non-blocking, so recv fails with EAGAIN while \
+nothing comes. Wait with deadline_recv, or with poll, before you call it again." \
+        -- soon sleeps_on
 }
 
 # sleeps_on: it has used no processor between two looks, and sleeps.

@@ -160,6 +160,10 @@ accept again, in a loop."
     ask $'status\nmore'
     expect_status_reply --hint "The newline need not be the last byte that has \
 come: look for it with memchr in all of them. What is behind it does not matter."
+    by_hand_ask status
+    ask $'status\n'
+    expect_status_reply --hint "What the client before this one has sent behind \
+its line is no part of this request. Begin with an empty array for each client."
     next_run
     [[ $BUILD != *asan* ]] || return 0 # there are no faults
     need_faults

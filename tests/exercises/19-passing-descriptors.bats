@@ -263,6 +263,21 @@ that case too, and go on."
         fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
             --hint "When recv on the connection of a new process returns 0, \
 close that connection."
+    # And of one that was there when another one came.
+    HAND=("${HAND[0]}")
+    ask -n
+    by_hand "$BUILD/peers/rude-unix" connect "$path"
+    try "$BUILD/peers/rude-unix" connect "$path"
+    by_hand "$talk" "$PORT"
+    call --hint "$wait_hint" # after this, it has met the second one
+    exec 7>&-
+    stop heir
+    by_hand "ls -l /proc/\$(pgrep -of ^$PROGRAM)/fd"
+    soon has_descriptors "$server_pid" "$before" ||
+        fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
+            --hint "A second process has connected to PATH while the first one \
+was there. Close the connection of the first one before you put the second one in \
+its place, or leave the second one in the queue until the first one has gone."
     # And of one that has gone before the listener is sent.
     HAND=("${HAND[0]}")
     by_hand "pkill -STOP $lesson"

@@ -419,6 +419,7 @@ place in the array of poll. The listener has one too, so the array needs 101."
 }
 
 @test "uses no processor while clients send nothing" {
+    local client
     serves 1000
     by_hand "time -p bash -c 'sleep 2 </dev/tcp/127.0.0.1/$HAND_PORT'"
     HAND[1]="time -p ${HAND[1]}"
@@ -426,6 +427,17 @@ place in the array of poll. The listener has one too, so the array needs 101."
     expect_range 1 2 --hint "$begin_hint"
     expect_true "a client says nothing, and it keeps a processor busy" \
         --hint "$spin_hint" -- soon rests
+    # The last of these waits in the queue.
+    by_hand "$rude -k 0 -c 101 connect stall $HAND_PORT"
+    unset 'HAND[1]'
+    for client in {1..100}; do
+        exec {client}<>"/dev/tcp/127.0.0.1/$PORT" || break
+    done
+    expect_true "a hundred clients say nothing, one more waits in the queue, and \
+it keeps a processor busy" --hint "While a hundred clients are there, you do not \
+accept the next one. The listener stays readable, so poll returns at once. Leave \
+it out of the array, or set its events to 0, until a client has left." \
+        -- soon rests
     exec 7>&-
 }
 

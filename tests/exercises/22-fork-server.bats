@@ -393,17 +393,48 @@ tell_all() {
     kill -INT "$server_pid" "${workers[@]}"
 }
 
+# idle_worker: prints the one of two workers that has no client, and so fewer
+# descriptors.
+idle_worker() {
+    local -a first=("/proc/${workers[0]}/fd"/*) second=("/proc/${workers[1]}/fd"/*)
+    if ((${#first[@]} <= ${#second[@]})); then
+        echo "${workers[0]}"
+    else
+        echo "${workers[1]}"
+    fi
+}
+
 @test "lets each worker finish its client when it is told to end" {
+    local until killed
     ends_politely "kill \$p" tell
     next_run
     serves 2
     expect_workers 2 --hint "$workers_hint"
     try_alone 2 "kill -KILL \$(cat /proc/\$p/task/*/children); sleep 0.1; \
 kill -KILL \$(cat /proc/\$p/task/*/children); kill \$p; sleep 1; kill -0 \$p"
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+        fail "nobody answers" --hint "$begin_hint"
+    says_back 7 --hint "$serve_hint"
+    kill_workers "$(idle_worker)"
+    expect_workers 2 --hint "waitpid says which worker has ended. Start another \
+one in its place."
     # It was started just now, so unless this machine is slow it is not replaced
     # before the end.
-    kill_workers "${workers[0]}"
+    killed=$(idle_worker)
+    kill_workers "$killed"
+    soon reported "$killed" 9 || true
     tell
+    # The other worker has a client until the place could be filled.
+    until=$((${EPOCHREALTIME/./} + 400000))
+    while ((${EPOCHREALTIME/./} < until)); do
+        pause
+    done
+    look_at_workers
+    ((${#workers[@]} < 2)) || fail "it was told to end when a worker had just \
+died, and it has started another one in its place" --hint "When your program has \
+been told to end, it starts no worker any more, also not in a place that has been \
+empty since before."
+    exec 7>&-
     expect_clean_end --hint "A worker had died just before, and its place was \
 empty when your program was told to end. It waits for the workers that there \
 are, so it ends when waitpid says that there is no child any more (ECHILD), or \

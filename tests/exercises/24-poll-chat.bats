@@ -586,6 +586,8 @@ still read. Close it only when its queue is empty."
                 "$BATS_TEST_TMPDIR/heard")" --hint "$half_hint"
     next_run
     has_left_and_not_read
+    next_run
+    resets_after_its_end
 }
 
 # has_left_and_not_read: bob has ended his half, and something in his queue
@@ -614,6 +616,39 @@ at once, also when his queue is not empty."
     come another
     say another 'bob\n'
     hears alice "bob joined" --hint "$free_hint"
+}
+
+# resets_after_its_end: bob has ended his half, and is there no more before his
+# queue is empty. What he has not read makes his kernel reset the connection.
+resets_after_its_end() {
+    local before
+    need_faults # anew, without those from before
+    faulty+=("${full[@]}" FAULT_TRICKLE=100 FAULT_CLIENT=2)
+    serves
+    show_faulty FAULT_TRICKLE=100 FAULT_CLIENT=1
+    by_hand "printf 'bob\\n/to x y\\n' >$BUILD/said"
+    by_hand "timeout 0.3 $rude -f $BUILD/said -e connect deaf $HAND_PORT"
+    printf 'bob\n/to x y\n' >"$BATS_TEST_TMPDIR/said"
+    join alice
+    before=$(descriptors)
+    start client "$rude" -f "$BATS_TEST_TMPDIR/said" -e connect deaf "$PORT"
+    hears alice "bob joined" --hint "$join_hint"
+    hears alice "bob left" --hint "$left_hint"
+    until_true has_unread || true
+    stop client || true
+    soon has_descriptors "$before" || true
+    say alice '/to alice later\n'
+    hears alice "alice (private): later" --hint "bob has left when he ended his \
+half, and the others know it. When his connection breaks after that, or his \
+second is over, only close it."
+}
+
+# has_unread: a client has ended its half, and not read what it was sent.
+has_unread() {
+    local port
+    printf -v port '%04X' "$PORT"
+    grep -q "[0-9A-F]*:[0-9A-F]* 0100007F:$port 0[45] [0-9A-F]*:0*[1-9A-F]" \
+        /proc/net/tcp
 }
 
 # has_taken_an_end: a client has ended its half, and the server has received all
