@@ -77,18 +77,19 @@ static void begin_leaving(struct client *client) {
     watch_client(client, EPOLLIN);
 }
 
-/* Waits for the next request, or for the rest of one that has begun. The time
- * for a request does not begin anew with each of its bytes, or a client could
- * send one byte from time to time, and stay for ever. */
+/* Waits for the next request, or for the rest of one that has begun. No time
+ * begins anew with each byte that comes, or a client could send one byte from
+ * time to time, and stay for ever. (Not all bytes begin a request: there are
+ * empty lines, and parts of a TLS record.) */
 static void wait_for_request(struct client *client) {
     struct server *server = client->server;
     bool has_begun = client->unread != NULL || client->to_skip > 0;
-    if (!has_begun) {
-        set_state(client, IDLE);
-        loop_start_timer(&server->idle_time, &client->timer);
-    } else if (client->state != READING) {
+    if (has_begun && client->state != READING) {
         set_state(client, READING);
         loop_start_timer(&server->head_time, &client->timer);
+    } else if (!has_begun && client->state != IDLE) {
+        set_state(client, IDLE);
+        loop_start_timer(&server->idle_time, &client->timer);
     }
     watch_client(client, EPOLLIN);
 }

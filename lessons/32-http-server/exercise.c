@@ -42,8 +42,9 @@
  *    file has only 10 bytes.
  * 8. It looks at If-Range. If the text of this field is not the ETag of the
  *    file, byte for byte, the whole file is sent, with the status 200. This is
- *    so for a weak ETag and for a date, too. It is also so if Range asks for a
- *    part that the file does not have.
+ *    so for a weak ETag and for a date, too. With such an If-Range there is no
+ *    416 either: the whole file is sent, also if Range asks for a part that
+ *    the file does not have.
  * 9. It ignores Range in a HEAD request. (HEAD asks for the head of the reply
  *    only.) The reply has the status 200, the length of the whole file, and no
  *    body.

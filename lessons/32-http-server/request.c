@@ -216,8 +216,10 @@ static bool handle_head(struct client *client, const struct http_head *head,
         struct http_text line = first_line(requests->bytes, requests->length);
         bool is_good = answer_request(client, head, line);
         skip_bytes(requests, head->length);
-        if (client->state == READING)
+        if (client->state != WRITING) {
             client->state = IDLE; /* the next one has not begun */
+            loop_start_timer(&client->server->idle_time, &client->timer);
+        }
         return is_good;
     }
     unsigned status = 400;
