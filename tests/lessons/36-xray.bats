@@ -288,6 +288,17 @@ Operation not permitted"
     lacks wire
 }
 
+@test "36-xray says so when the wire can no longer be read" {
+    need_tracing
+    need_faults
+    hello | sed 's/: /&env -u LD_PRELOAD /' >"$BATS_TEST_TMPDIR/scene"
+    try "$BUILD/tests/private" "${faulty[@]}" FAULT_CALL=recvmsg FAULT_ERRNO=1 \
+        "$xray" -l "$BATS_TEST_TMPDIR/scene"
+    expect_result 0 "36-xray: no more segments will be seen: recvmsg AF_PACKET: \
+Operation not permitted"
+    has $'server\taccept4(3 listener, SOCK_CLOEXEC) = 4 127.0.0.1:'
+}
+
 @test "36-xray says so where it may not trace" {
     draw -o "$BATS_TEST_TMPDIR/picture" -c "$xray" -c true
     expect_result 1 "36-xray: ptrace program: Operation not permitted"
