@@ -359,6 +359,12 @@ is_gone() {
     none_runs "$xray"
 }
 
+@test "36-xray reads a scene with the ends of lines of another system" {
+    draw -l < <(hello | sed 's/$/\r/')
+    expect_result 0 ""
+    has $'client\tends, status 0'
+}
+
 # refuses MESSAGE SCENE: that is what it says of the scene.
 refuses() {
     printf '%b' "$2" >"$BATS_TEST_TMPDIR/scene"
@@ -371,6 +377,8 @@ refuses() {
     printf -v long '%01020d' 0
     refuses "nobody in it" ""
     refuses "nobody in it" '# a: remark\n\n  \n'
+    refuses "it has a NUL byte, so it is not a text" 'a\0b: true\n'
+    refuses "a line has more than 65535 bytes" "a: $(printf '%65536s' x)\n"
     refuses "no NAME: COMMAND: hello" 'a: true\nhello\n'
     refuses "no NAME: COMMAND: : true" ': true\n'
     refuses "more than 16 actors" "$(printf 'a: true\\n%.0s' {1..17})"
