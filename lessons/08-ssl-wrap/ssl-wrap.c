@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -135,6 +136,13 @@ static int connect_to(const char *host, const char *port,
     return fd;
 }
 
+/* OpenSSL opens a folder as if it were an empty file. So we look first. */
+static void refuse_folder(const char *what, const char *file) {
+    struct stat status;
+    if (stat(file, &status) == 0 && S_ISDIR(status.st_mode))
+        errx(1, "%s %s: it is a folder", what, file);
+}
+
 /* Says whose signatures we trust. */
 static void load_roots(SSL_CTX *context, const char *ca_file) {
     if (ca_file == NULL) {
@@ -143,6 +151,7 @@ static void load_roots(SSL_CTX *context, const char *ca_file) {
         (void)SSL_CTX_set_default_verify_paths(context);
         return;
     }
+    refuse_folder("trust", ca_file);
     if (SSL_CTX_load_verify_file(context, ca_file) != 1)
         fail("trust", ca_file, NULL);
 }
@@ -150,6 +159,7 @@ static void load_roots(SSL_CTX *context, const char *ca_file) {
 /* Loads the lists of certificates that were revoked. From then on every
  * authority in a chain must have a list, not only the last one. */
 static void load_revoked(SSL_CTX *context, const char *crl_file) {
+    refuse_folder("revoked", crl_file);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     X509_LOOKUP *lists = X509_STORE_add_lookup(store, X509_LOOKUP_file());
     if (lists == NULL)

@@ -20,6 +20,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -384,6 +385,15 @@ static int parse_seconds(const char *text) {
     return milliseconds;
 }
 
+/* If descriptor 1 or 2 were closed, a socket would get that number: see lesson
+ * 01. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
 int main(int argc, char **argv) {
     int milliseconds = DEFAULT_MS;
     for (;;) {
@@ -406,6 +416,7 @@ int main(int argc, char **argv) {
     if (addr_parse_port(port_text, strlen(port_text), 0, &port) < 0)
         errx(1, "%s is not a port: 0 to 65535", port_text);
 
+    require_output();
     catch_signals();
     SSL_CTX *context = make_context();
     load_identity(context, chain_file, key_file);

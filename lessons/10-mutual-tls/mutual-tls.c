@@ -141,11 +141,20 @@ static void catch_signals(void) {
     (void)signal(SIGCHLD, SIG_DFL);
 }
 
+/* OpenSSL opens a folder as if it were an empty file. So we look first. */
+static void refuse_folder(const char *what, const char *file) {
+    struct stat status;
+    if (stat(file, &status) == 0 && S_ISDIR(status.st_mode))
+        errx(1, "%s %s: it is a folder", what, file);
+}
+
 /* Makes what all connections share: our own certificate, and what we demand of
  * a client's certificate. client_ca is a file with the roots that we trust. */
 static SSL_CTX *make_server_context(const char *cert, const char *key,
                                     const char *client_ca) {
     require_private_key(key);
+    refuse_folder("show", cert);
+    refuse_folder("trust", client_ca);
     SSL_CTX *context = tls_server_context(cert, key);
     if (context == NULL)
         fail("show", cert, NULL);

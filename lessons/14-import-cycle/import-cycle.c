@@ -20,6 +20,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -73,11 +74,21 @@ static int join_threads(const pthread_t *threads) {
     return count;
 }
 
+/* If descriptor 1 or 2 were closed, a socket would get that number: see lesson
+ * 01. */
+static void require_output(void) {
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            err(1, "descriptor %d", fd);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 1)
         usage(stderr, 2);
+    require_output();
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     struct socket plain;

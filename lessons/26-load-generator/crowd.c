@@ -50,8 +50,9 @@ static int bind_source(int fd, size_t number, const char **call) {
 /* Sends one byte and receives it back. When the byte is back, the server has
  * accepted this client. Without this, our clients could fill the server's
  * queue. Then the kernel would ignore the next client, which tries again only
- * after a second. */
-static int exchange_byte(struct deadline deadline, int fd, const char **call) {
+ * after a second. What is wrong with the answer is in crowd->why. */
+static int exchange_byte(struct crowd *crowd, struct deadline deadline, int fd,
+                         const char **call) {
     size_t sent;
     char byte;
     *call = "send first byte";
@@ -62,11 +63,12 @@ static int exchange_byte(struct deadline deadline, int fd, const char **call) {
     if (received < 0)
         return -1;
     if (received == 0) {
-        errno = ENODATA;
+        (void)snprintf(crowd->why, sizeof crowd->why, "closed by the server");
         return -1;
     }
     if (byte != '?') {
-        errno = EPROTO;
+        (void)snprintf(crowd->why, sizeof crowd->why,
+                       "this byte was not sent, so this is no echo server");
         return -1;
     }
     return 0;
@@ -96,7 +98,8 @@ static int receive_first_reply(struct crowd *crowd, struct crowd_client *client,
         if (received < 0)
             return -1;
         if (received == 0) {
-            errno = ENODATA;
+            (void)snprintf(crowd->why, sizeof crowd->why,
+                           "closed by the server");
             return -1;
         }
         result =
@@ -141,7 +144,7 @@ static int set_up(struct crowd *crowd, struct crowd_client *client,
     if (setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         return -1;
     if (crowd->secure.context == NULL && crowd->responses == NULL)
-        return exchange_byte(deadline, client->fd, call);
+        return exchange_byte(crowd, deadline, client->fd, call);
     if (crowd->secure.context == NULL)
         return exchange_request(crowd, client, deadline, call);
     *call = "handshake";

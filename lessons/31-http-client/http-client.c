@@ -123,13 +123,22 @@ static void warn_of_tls(const char *call, const struct connection *connection) {
           tls_explain(connection->ssl, reason));
 }
 
+/* Reports why the certificates that we trust could not be loaded. */
+static void warn_of_trust(const char *ca_file) {
+    char reason[TLS_REASON_BYTES];
+    const char *whose = "this system's certificates";
+    if (ca_file != NULL)
+        whose = ca_file;
+    warnx("trust %s: %s", whose, tls_explain(NULL, reason));
+}
+
 /* Makes the handshake, in which the server proves who it is: lesson 08. */
 static int start_tls(struct connection *connection,
                      const struct options *options) {
     if (connection->context == NULL)
         connection->context = tls_client_context(options->ca_file, NULL);
     if (connection->context == NULL) {
-        warn_of_tls("SSL_CTX_new", connection);
+        warn_of_trust(options->ca_file);
         return -1;
     }
     connection->ssl = tls_client(connection->context, connection->fd,

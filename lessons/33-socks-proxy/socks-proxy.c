@@ -259,7 +259,12 @@ static bool is_user(const struct options *options, const char *name,
     bool found = false;
     while (*line != '\0') {
         size_t line_length = strcspn(line, "\n");
-        if (line_length == length && is_same(line, wanted, length))
+        size_t user_length = line_length;
+        /* Where another system has written the file, a line ends with a
+         * carriage return, too. */
+        if (user_length > 0 && line[user_length - 1] == '\r')
+            user_length--;
+        if (user_length == length && is_same(line, wanted, length))
             found = true;
         line += line_length;
         if (*line == '\n')

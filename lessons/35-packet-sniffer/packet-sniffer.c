@@ -219,12 +219,14 @@ static void ask_for_control_messages(int fd) {
  * until it is bound, and those of all ports until it has its filter. So it gets
  * its protocol in a second bind, when everything is ready. */
 static int open_socket(const char *interface, in_port_t port) {
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        err(1, "socket AF_PACKET");
+    /* if_nametoindex needs a descriptor for a moment. Without a free one, it
+     * would not say so, and blame the interface. So it comes first. */
     unsigned index = if_nametoindex(interface);
     if (index == 0)
         err(1, "if_nametoindex %s", interface);
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(1, "socket AF_PACKET");
     bind_to(fd, interface, index, 0);
     unsigned hardware = hardware_of(fd);
     if (hardware != ARPHRD_LOOPBACK && hardware != ARPHRD_ETHER)

@@ -2,6 +2,10 @@
 
 #include "memory.h"
 
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -41,13 +45,22 @@ static size_t read_array(struct memory memory, void *array, uint64_t count,
     return read_bytes(memory, array, wanted * size) / size;
 }
 
+/* Writes where something is that cannot be read. Without that, it would look as
+ * if the program had given nothing. */
+static void write_place(FILE *out, struct memory memory) {
+    (void)fprintf(out, "0x%" PRIx64, memory.address);
+}
+
 void memory_write_bytes(FILE *out, struct memory memory, size_t length) {
     uint8_t bytes[BYTES_AS_TEXT];
     size_t wanted = sizeof bytes;
     if (length < sizeof bytes)
         wanted = length;
     size_t got = read_bytes(memory, bytes, wanted);
-    bytes_write(out, bytes, got, length);
+    if (got == 0 && wanted > 0)
+        write_place(out, memory);
+    else
+        bytes_write(out, bytes, got, length);
 }
 
 void memory_write_text(FILE *out, struct memory memory) {
@@ -65,10 +78,27 @@ void memory_write_text(FILE *out, struct memory memory) {
 
 /* ---- addresses ------------------------------------------------------------*/
 
+/* Writes "[fe80::1%lo]:80": an address that means something only on one
+ * interface. */
+static void write_scoped_address(FILE *out, const struct sockaddr_in6 *in) {
+    char address[INET6_ADDRSTRLEN] = "";
+    char name[IF_NAMESIZE];
+    (void)inet_ntop(AF_INET6, &in->sin6_addr, address, sizeof address);
+    if (if_indextoname(in->sin6_scope_id, name) == NULL)
+        (void)snprintf(name, sizeof name, "%u", (unsigned)in->sin6_scope_id);
+    (void)fprintf(out, "[%s%%%s]:%u", address, name, ntohs(in->sin6_port));
+}
+
 static void write_internet_address(FILE *out,
                                    const struct sockaddr_storage *address) {
     struct packet_end end = {{0}, 0};
     char text[ENDPOINT_TEXT_BYTES];
+    struct sockaddr_in6 in;
+    memcpy(&in, address, sizeof in);
+    if (address->ss_family == AF_INET6 && in.sin6_scope_id != 0) {
+        write_scoped_address(out, &in);
+        return;
+    }
     endpoint_copy(address, &end);
     (void)fputs(endpoint_format(address->ss_family, &end, ENDPOINT_WHOLE, text),
                 out);
@@ -97,8 +127,12 @@ void memory_write_address(FILE *out, struct memory memory, uint64_t length) {
         wanted = (size_t)length;
     if (memory.address == 0)
         return;
-    if (read_bytes(memory, &address, wanted) < FAMILY_BYTES)
+    if (wanted < FAMILY_BYTES)
         return;
+    if (read_bytes(memory, &address, wanted) < FAMILY_BYTES) {
+        write_place(out, memory);
+        return;
+    }
     switch (address.ss_family) {
     case AF_INET:
     case AF_INET6:
@@ -123,6 +157,10 @@ void memory_write_buffers(FILE *out, struct memory memory, uint64_t count,
     size_t length = 0;            /* of the buffers together */
     size_t known =
         read_array(memory, buffers, count, MOST_BUFFERS, sizeof buffers[0]);
+    if (known == 0 && count > 0) {
+        write_place(out, memory);
+        return;
+    }
     for (size_t i = 0; i < known && length < most; i++) {
         struct memory buffer = {memory.task, (uintptr_t)buffers[i].iov_base};
         size_t wanted = sizeof bytes - got;
@@ -164,8 +202,10 @@ void memory_write_message_flags(FILE *out, struct memory memory) {
 void memory_write_message(FILE *out, struct memory memory, size_t most) {
     struct msghdr message = {0};
     struct control control;
-    if (read_bytes(memory, &message, sizeof message) != sizeof message)
+    if (read_bytes(memory, &message, sizeof message) != sizeof message) {
+        write_place(out, memory);
         return;
+    }
     struct memory buffers = {memory.task, (uintptr_t)message.msg_iov};
     struct memory name = {memory.task, (uintptr_t)message.msg_name};
     memory_write_buffers(out, buffers, (uint64_t)message.msg_iovlen, most);
@@ -181,11 +221,13 @@ void memory_write_message(FILE *out, struct memory memory, size_t most) {
 
 void memory_write_time(FILE *out, struct memory memory, long per_millisecond) {
     long value[2] = {0};
-    if (memory.address == 0)
+    if (memory.address == 0) {
         (void)fputs("for ever", out);
-    else if (read_bytes(memory, value, sizeof value) == sizeof value) {
+    } else if (read_bytes(memory, value, sizeof value) == sizeof value) {
         long milliseconds = value[0] * 1000 + value[1] / per_millisecond;
         (void)fprintf(out, "%ld ms", milliseconds);
+    } else {
+        write_place(out, memory);
     }
 }
 
@@ -194,6 +236,10 @@ void memory_write_polled(FILE *out, struct memory memory, uint64_t count,
     struct pollfd all[MOST_EVENTS] = {0};
     const char *separator = "";
     size_t known = read_array(memory, all, count, MOST_EVENTS, sizeof all[0]);
+    if (known == 0 && count > 0) {
+        write_place(out, memory);
+        return;
+    }
     (void)fputc('[', out);
     for (size_t i = 0; i < known; i++) {
         short shown = all[i].events;
@@ -214,6 +260,10 @@ void memory_write_epoll(FILE *out, struct memory memory, uint64_t count) {
     struct epoll_event all[MOST_EVENTS] = {0};
     const char *separator = "";
     size_t known = read_array(memory, all, count, MOST_EVENTS, sizeof all[0]);
+    if (known == 0 && count > 0 && memory.address != 0) {
+        write_place(out, memory);
+        return;
+    }
     (void)fputc('[', out);
     for (size_t i = 0; i < known; i++) {
         constant_write_flags(out, CONSTANT_EPOLL_EVENT, all[i].events,
@@ -238,9 +288,12 @@ bool memory_write_set(FILE *out, struct memory memory, const char *separator,
     unsigned long set[FD_SETSIZE / WORD_BITS] = {0};
     if (memory.address == 0)
         return false;
-    if (read_bytes(memory, set, sizeof set) == 0)
-        return false;
     (void)fprintf(out, "%s%s", separator, name);
+    if (read_bytes(memory, set, sizeof set) == 0) {
+        (void)fputc(' ', out);
+        write_place(out, memory);
+        return true;
+    }
     for (unsigned fd = 0; fd < count && fd < FD_SETSIZE; fd++)
         if (is_in_set(set, fd))
             (void)fprintf(out, " %u", fd);

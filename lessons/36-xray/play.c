@@ -418,6 +418,17 @@ static void go_on(struct play *play, struct deadline *limit) {
         wait_a_while(play, deadline_left(*limit));
 }
 
+/* Reads the frames that have come. What fails once, such as a recvmsg(2) that
+ * is forbidden, would fail again. So we say it, and look at the wire no more.
+ */
+static void read_wire(struct play *play, struct record *record) {
+    if (wire_read(play->wire, record) == 0)
+        return;
+    warn("no more segments will be seen: recvmsg AF_PACKET");
+    (void)close(play->wire);
+    play->wire = -1;
+}
+
 /* Lets the next thing happen, and records it. Returns whether the play goes on.
  */
 static bool step(struct play *play, struct deadline *limit) {
@@ -428,7 +439,7 @@ static bool step(struct play *play, struct deadline *limit) {
     if (play->over)
         record = NULL;
     if (play->wire >= 0)
-        wire_read(play->wire, record);
+        read_wire(play, record);
     switch (result) {
     case SCHEDULE_EVENT:
         handle_event(play, &event, task);

@@ -294,6 +294,16 @@ int proc_read(pid_t process, int fd, struct endpoint *endpoint) {
     return 0;
 }
 
+bool proc_is_hidden(pid_t process) {
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)process);
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return errno == EACCES || errno == EPERM;
+    (void)closedir(folder);
+    return false;
+}
+
 const char *proc_describe(pid_t process, int fd) {
     char path[PATH_BYTES];
     struct stat status;

@@ -25,6 +25,11 @@ uint64_t proc_inode(pid_t process, int fd);
  * or -1 and errno. */
 int proc_try(void);
 
+/* Whether the kernel does not let us see a process's descriptors. It hides
+ * those of a program whose file we may not read, and of one that has asked for
+ * that (PR_SET_DUMPABLE in prctl(2)), and its memory as well. */
+bool proc_is_hidden(pid_t process);
+
 /* What a descriptor of a process is that is not of a socket, in a word: "file"
  * or "pipe", or "" for anything else. */
 const char *proc_describe(pid_t process, int fd);

@@ -313,6 +313,23 @@ static void note_foreign(struct record *record,
                 "calls of another architecture: not shown");
 }
 
+/* Adds a note if a call may be on a socket, but the kernel hides the
+ * descriptors of its process from us. The calls on its sockets are not in the
+ * picture. */
+static void note_hidden(struct record *record,
+                        const struct record_caller *caller,
+                        const struct trace_call *call) {
+    struct record_process *process = &record->processes[caller->process];
+    if (process->is_hidden || used_descriptor(call, process->pid) < 0)
+        return;
+    if (!proc_is_hidden(process->pid))
+        return;
+    process->is_hidden = true;
+    process->uses_sockets = true;
+    record_note(record, caller->process, caller->at, RECORD_GOES_ON,
+                "its sockets are hidden: not shown");
+}
+
 /* Adds the use of a socket by a call that begins, and hides the data of the
  * call if they are secret. */
 static void begin_use(struct record *record, struct record_event *event,
@@ -344,6 +361,8 @@ int record_begin(struct record *record, const struct record_caller *caller,
     event.drawn.slept = !ends_process;
     bool on_socket = is_on_socket(call, process->pid, &use);
     update_process(process, caller, call, on_socket);
+    if (!on_socket)
+        note_hidden(record, caller, call);
     if (!is_kept(call, on_socket, choice))
         return -1;
     if (record->event_count >= MOST_EVENTS) {

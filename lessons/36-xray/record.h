@@ -45,6 +45,7 @@ struct record_process {
     const char *actor; /* the caller's; it must live longer than the record */
     bool uses_sockets; /* also true where we cannot know */
     bool is_foreign;   /* it has made calls of another architecture */
+    bool is_hidden;    /* the kernel does not tell us its sockets */
     int columns[RECORD_SIDES]; /* of the picture, or PICTURE_NOBODY */
     bool is_chosen;            /* to have columns of its own */
     bool shares_column;        /* its columns are those of another process */

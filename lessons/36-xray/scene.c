@@ -4,7 +4,6 @@
 
 #include <err.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "utf8.h"
@@ -15,14 +14,15 @@ static const char exec[] = "exec ";
 
 static const char port_mark[] = "{port}";
 
+enum { LINE_BYTES = 65536 }; /* room for a line and its NUL */
+
 static bool is_blank_or_comment(const char *line) {
     size_t blanks = strspn(line, " \t");
     return line[blanks] == '\0' || line[0] == '#';
 }
 
-/* Adds the actor of a line, which loses its newline and its colon. */
-static void read_line(struct scene *scene, char *line, const char *path) {
-    line[strcspn(line, "\n")] = '\0';
+/* Adds the actor of a line, which loses its colon. */
+static void add_actor(struct scene *scene, char *line, const char *path) {
     if (is_blank_or_comment(line))
         return;
     /* The colon becomes the end of the name, with which the line begins. */
@@ -54,14 +54,36 @@ static void read_line(struct scene *scene, char *line, const char *path) {
     scene->count++;
 }
 
+/* Reads a line without its end, which is a newline, or a carriage return and a
+ * newline where another system has written the file. A file that is not text,
+ * such as /dev/zero, may have no newline, and no end. Returns whether there was
+ * a line. */
+static bool read_line(FILE *file, char *line, const char *path) {
+    size_t length = 0;
+    int byte = getc(file);
+    if (byte == EOF)
+        return false;
+    while (byte != EOF && byte != '\n') {
+        if (byte == '\0')
+            errx(1, "%s: it has a NUL byte, so it is not a text", path);
+        if (length == LINE_BYTES - 1)
+            errx(1, "%s: a line has more than %d bytes", path, LINE_BYTES - 1);
+        line[length] = (char)byte;
+        length++;
+        byte = getc(file);
+    }
+    if (length > 0 && line[length - 1] == '\r')
+        length--;
+    line[length] = '\0';
+    return true;
+}
+
 static void read_lines(struct scene *scene, FILE *file, const char *path) {
-    char *line = NULL;
-    size_t size = 0;
-    while (getline(&line, &size, file) >= 0)
-        read_line(scene, line, path);
-    if (!feof(file)) /* an error of the file, or no memory for a line */
+    char line[LINE_BYTES];
+    while (read_line(file, line, path))
+        add_actor(scene, line, path);
+    if (ferror(file))
         err(1, "%s", path);
-    free(line);
 }
 
 void scene_read(struct scene *scene, const char *path) {

@@ -107,10 +107,14 @@ static ssize_t read_frame(int wire, struct record *record) {
     return length;
 }
 
-void wire_read(int wire, struct record *record) {
+int wire_read(int wire, struct record *record) {
     for (;;) {
         ssize_t length = read_frame(wire, record);
-        if (length < 0)
-            return;
+        if (length >= 0)
+            continue;
+        if (errno == EAGAIN)
+            return 0; /* no frame is left */
+        if (errno != EINTR)
+            return -1;
     }
 }

@@ -12,7 +12,8 @@
 int wire_open(void);
 
 /* Reads, without waiting, all frames that have come, and records each one once.
- * With record NULL they are forgotten. */
-void wire_read(int wire, struct record *record);
+ * With record NULL they are forgotten. Returns 0; or -1 and errno if frames may
+ * have come that cannot be read. */
+int wire_read(int wire, struct record *record);
 
 #endif

@@ -146,8 +146,20 @@ static void write_image(const struct options *options, struct play *play,
         err(1, "%s", options->image);
 }
 
-/* Says what is missing in the picture: messages, and actors. */
+/* Says of which processes no call on a socket is in the picture. */
+static void report_hidden(const struct record *record) {
+    for (size_t i = 0; i < record->process_count; i++) {
+        const struct record_process *process = &record->processes[i];
+        if (process->is_hidden)
+            warnx("no calls on sockets of process %d (%s) will be seen: "
+                  "/proc/%d/fd: Permission denied",
+                  (int)process->pid, process->actor, (int)process->pid);
+    }
+}
+
+/* Says what is missing in the picture: calls, messages, and actors. */
 static void report_missing(const struct play *play) {
+    report_hidden(&play->record);
     if (play->record.no_peers)
         warnx("no messages on UNIX sockets will be seen: the kernel does not "
               "tell their peers (sock_diag)");

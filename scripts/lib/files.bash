@@ -64,6 +64,8 @@ announce_build() {
 need_build_folder() {
     { mkdir -p build/work && : >>build/lock && [[ -w build/work ]]; } 2>/dev/null ||
         fail 3 "build/ cannot be written: is it another user's, or read-only?"
+    may_run_in build/work ||
+        fail 3 "programs in build/ may not be run: is it mounted with noexec?"
 }
 
 # build TARGET...: as make does, but not while another script builds.

@@ -2,17 +2,24 @@
 # Where checks and certificates are made, so that they are made quickly, and which
 # python3 is run.
 
+# may_run_in FOLDER: programs may be run from there. Where none can be made, that
+# is for others to say.
+may_run_in() {
+    local probe status=0
+    probe=$(mktemp "$1/probe.XXXXXX" 2>/dev/null) || return 0
+    printf '#!/bin/sh\n' >"$probe"
+    chmod +x "$probe"
+    "$probe" 2>/dev/null || status=$?
+    rm -f "$probe"
+    return "$status"
+}
+
 # put_files_in_memory: temporary files go to /dev/shm, if it has room and if
 # programs may run from it. TMPDIR of the caller is kept.
 put_files_in_memory() {
-    local probe free=0
+    local free=0
     [[ -z ${TMPDIR-} && -w /dev/shm ]] || return 0
-    probe=$(mktemp -d /dev/shm/probe.XXXXXX 2>/dev/null) || return 0
-    printf '#!/bin/sh\n' >"$probe/run"
-    chmod +x "$probe/run"
-    ! "$probe/run" 2>/dev/null ||
-        free=$(df -Pm /dev/shm | awk 'END { print $4 }')
-    rm -r "$probe"
+    ! may_run_in /dev/shm || free=$(df -Pm /dev/shm | awk 'END { print $4 }')
     ((free < 500)) || export TMPDIR=/dev/shm
 }
 

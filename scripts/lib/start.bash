@@ -40,6 +40,13 @@ fail() {
 # opened next would get its number.
 { : 3>&1; } 2>/dev/null || fail 1 "standard output is closed"
 
+# need_proc: bash reads the output of a command as a file in /dev/fd, and that is
+# in /proc. Most scripts here do so; without it they end with a sentence.
+need_proc() {
+    [[ -d /dev/fd/ ]] ||
+        fail 3 "there is no /dev/fd, which this needs: is /proc mounted?"
+}
+
 # print_all COMMAND...: prints what COMMAND prints, when that has ended; the status
 # is that of COMMAND. If it cannot be written, for example on a full disk, says so
 # and ends the script.

@@ -242,6 +242,7 @@ unable to get local issuer certificate"
     PORT=1
     for file in "$BATS_TEST_TMPDIR/none:No such file or directory" \
         "/dev/null:it holds nothing useful in PEM form" \
+        "$BATS_TEST_TMPDIR:it is a folder" \
         "$certs/good.key:it holds nothing useful in PEM form"; do
         ask -C "${file%:*}"
         expect_result 1 "08-ssl-wrap: trust ${file%:*}: ${file#*:}"

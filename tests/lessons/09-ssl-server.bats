@@ -502,3 +502,12 @@ print("all is well")
         expect_output --text 'you asked for server.example\n'
     done
 }
+
+@test "09-ssl-server refuses to start if standard output or error is closed" {
+    local identity=("$certs/good.pem" "$certs/good.key")
+    run -1 --separate-stderr bounded bash -c 'exec "$@" >&-' - \
+        "$program" 0 "${identity[@]}"
+    expect_equal closed "09-ssl-server: descriptor 1: Bad file descriptor" \
+        "$stderr"
+    run -1 bounded bash -c 'exec "$@" 2>&-' - "$program" 0 "${identity[@]}"
+}

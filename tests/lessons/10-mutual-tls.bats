@@ -169,6 +169,14 @@ passphrase"
     try "$program" serve 0 "$certs/good.pem" "$BATS_TEST_TMPDIR/folder" \
         "$certs/root.pem"
     expect_result 1 "10-mutual-tls: key $BATS_TEST_TMPDIR/folder: it is a folder"
+    try "$program" serve 0 "$BATS_TEST_TMPDIR/folder" "$certs/good.key" \
+        "$certs/root.pem"
+    expect_result 1 \
+        "10-mutual-tls: show $BATS_TEST_TMPDIR/folder: it is a folder"
+    try "$program" serve 0 "$certs/good.pem" "$certs/good.key" \
+        "$BATS_TEST_TMPDIR/folder"
+    expect_result 1 \
+        "10-mutual-tls: trust $BATS_TEST_TMPDIR/folder: it is a folder"
 }
 
 @test "10-mutual-tls refuses what is no name, before it sends anything" {

@@ -314,7 +314,12 @@ known"
     start_server other "$BUILD/peers/rude" serve whole
     try "$program" 127.0.0.1 "$PORT"
     expect_result 1 "26-load-generator: recv first byte 127.0.0.1 port $PORT: \
-Protocol error"
+this byte was not sent, so this is no echo server"
+    # One who takes us, and hangs up.
+    start_server other "$BUILD/peers/echo" -k 1 close
+    try "$program" 127.0.0.1 "$PORT"
+    expect_result 1 "26-load-generator: recv first byte 127.0.0.1 port $PORT: \
+closed by the server"
 }
 
 @test "26-load-generator names the call that failed, and why" {
@@ -621,8 +626,8 @@ END
         expect_output --text ''
         stop_all
     done <<'END'
-nothing No data available
-cut-body No data available
+nothing closed by the server
+cut-body closed by the server
 not-found status 404
 no-http this is not HTTP/1
 chunks a body in chunks, which we do not read

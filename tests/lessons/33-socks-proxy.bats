@@ -380,6 +380,13 @@ user-colon: 05 02 01 01" "$(asks good password-only password-version \
     run ! grep -qE 'onee|0007' "$BATS_TEST_TMPDIR/server.err"
 }
 
+@test "33-socks-proxy reads a file of users that another system has written" {
+    printf 'ann:one\r\nbob:two\r\n' >"$BATS_TEST_TMPDIR/users"
+    serve -u "$BATS_TEST_TMPDIR/users"
+    passes -u ann:one
+    passes -u bob:two
+}
+
 @test "33-socks-proxy reads a file of users up to its limit" {
     local users=$BATS_TEST_TMPDIR/users
     { printf '%065520d\n' 0 && printf 'ann:one\n1234567'; } >"$users"

@@ -648,7 +648,27 @@ a= 0|a= is not NAME=HOST:PORT
 a=b 0|a=b is not NAME=HOST:PORT
 a=:1 0|a=:1 is not NAME=HOST:PORT
 a=b:1 c 0|c is not NAME=HOST:PORT
+*=b:1 0|* is not a name that a client can ask for
+.=b:1 0|. is not a name that a client can ask for
+a..b=b:1 0|a..b is not a name that a client can ask for
+.a=b:1 0|.a is not a name that a client can ask for
+127.0.0.1=b:1 0|127.0.0.1 is not a name that a client can ask for
+[::1]=b:1 0|[::1] is not a name that a client can ask for
+a/b=b:1 0|a/b is not a name that a client can ask for
+a.example=b:1 A.Example.=b:2 0|A.Example stands there twice
 END
+}
+
+@test "34-tls-hello takes names as long as a client can ask for" {
+    local label
+    printf -v label '%063d' 1
+    start_server server "$program" "$label.$label.$label.${label:3}a.=b:1" 0
+    stop server
+    try "$program" "$label.$label.$label.${label:3}ab=b:1" 0
+    expect_equal status 1 "$status"
+    try "$program" "${label}1.a=b:1" 0
+    expect_result 1 "34-tls-hello: ${label}1.a is not a name that a client can \
+ask for"
 }
 
 @test "34-tls-hello takes 64 names, and hosts of 255 bytes" {

@@ -494,6 +494,14 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
 @test "35-packet-sniffer names what it cannot use" {
     in_private '"$program" -i nowhere'
     expect_result 1 "35-packet-sniffer: if_nametoindex nowhere: No such device"
+    # There is room for one descriptor, which if_nametoindex needs, too.
+    in_private 'ulimit -n 4 && "$program" -p 9 -c 1 &
+        for i in 1 2 3 4 5 6 7 8 9; do
+            sleep 0.1
+            echo >/dev/udp/127.0.0.1/9
+        done
+        wait $!'
+    expect_result 0 ""
     # Where the system has such an interface, and lets us make one.
     in_private '
         ip tuntap add dev tunnel mode tun 2>/dev/null || exit 0

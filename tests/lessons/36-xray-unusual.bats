@@ -369,3 +369,37 @@ END
         false
     }
 }
+
+@test "36-xray says whose calls it leaves out because the kernel hides them" {
+    local user=()
+    need_tracing
+    if ((EUID == 0)); then
+        skip_unless setpriv
+        user=(setpriv --reuid 65534 --clear-groups)
+        "${user[@]}" test -x "$traced" || skip "another user cannot come here"
+    fi
+    try "${user[@]}" "$xray" -l -c "$traced" hidden say hello
+    expect_equal status 0 "$status"
+    has $'program\tits sockets are hidden: not shown'
+    lacks shutdown
+    grep -qE '^36-xray: no calls on sockets of process [0-9]+ \(program\) will be seen: /proc/[0-9]+/fd: Permission denied$' \
+        "$BATS_TEST_TMPDIR/err"
+}
+
+@test "36-xray shows an address of memory that cannot be read" {
+    draw -l -c "$traced" astray
+    expect_result 0 ""
+    has 'bind(3 tcp, 0x1) = -1 EFAULT'
+    has 'sendto(3 tcp, 0x2, 0x3) = -1'
+    has 'sendmsg(3 tcp, 0x4) = -1 EFAULT'
+    has 'writev(3 tcp, 0x5) = -1 EFAULT'
+    has 'ppoll(0x6, for ever) = -1 EFAULT'
+    has 'epoll_ctl(-1, EPOLL_CTL_ADD, 3, 0x7) = -1'
+    has 'socket(AF_INET, SOCK_STREAM, 17) = -1 EPROTONOSUPPORT'
+}
+
+@test "36-xray names the interface that an address lies on" {
+    draw -l -c "$traced" scoped
+    expect_result 0 ""
+    has 'connect(3 udp, [fe80::1%lo]:9) = '
+}

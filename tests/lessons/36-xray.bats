@@ -288,6 +288,17 @@ Operation not permitted"
     lacks wire
 }
 
+@test "36-xray says so when the wire can no longer be read" {
+    need_tracing
+    need_faults
+    hello | sed 's/: /&env -u LD_PRELOAD /' >"$BATS_TEST_TMPDIR/scene"
+    try "$BUILD/tests/private" "${faulty[@]}" FAULT_CALL=recvmsg FAULT_ERRNO=1 \
+        "$xray" -l "$BATS_TEST_TMPDIR/scene"
+    expect_result 0 "36-xray: no more segments will be seen: recvmsg AF_PACKET: \
+Operation not permitted"
+    has $'server\taccept4(3 listener, SOCK_CLOEXEC) = 4 127.0.0.1:'
+}
+
 @test "36-xray says so where it may not trace" {
     draw -o "$BATS_TEST_TMPDIR/picture" -c "$xray" -c true
     expect_result 1 "36-xray: ptrace program: Operation not permitted"
@@ -348,6 +359,12 @@ is_gone() {
     none_runs "$xray"
 }
 
+@test "36-xray reads a scene with the ends of lines of another system" {
+    draw -l < <(hello | sed 's/$/\r/')
+    expect_result 0 ""
+    has $'client\tends, status 0'
+}
+
 # refuses MESSAGE SCENE: that is what it says of the scene.
 refuses() {
     printf '%b' "$2" >"$BATS_TEST_TMPDIR/scene"
@@ -360,6 +377,8 @@ refuses() {
     printf -v long '%01020d' 0
     refuses "nobody in it" ""
     refuses "nobody in it" '# a: remark\n\n  \n'
+    refuses "it has a NUL byte, so it is not a text" 'a\0b: true\n'
+    refuses "a line has more than 65535 bytes" "a: $(printf '%65536s' x)\n"
     refuses "no NAME: COMMAND: hello" 'a: true\nhello\n'
     refuses "no NAME: COMMAND: : true" ': true\n'
     refuses "more than 16 actors" "$(printf 'a: true\\n%.0s' {1..17})"

@@ -21,6 +21,10 @@
  * call is in /proc/PID/syscall. On every system the parent of a process may
  * read that file, and we are the parent.
  * A command that writes more than 256 MiB into a file is ended by SIGXFSZ.
+ *
+ * Whoever starts the tests may have blocked or ignored any signal, and a
+ * program inherits that. So the command starts with no signal blocked and none
+ * ignored.
  */
 #define _GNU_SOURCE
 
@@ -259,9 +263,6 @@ static _Noreturn void run_command(char **command, pid_t parent) {
     /* If the parent died before prctl, the kernel will not signal us. */
     if (getppid() != parent)
         _exit(CANNOT_RUN);
-    /* A shell starts its background commands with SIGINT ignored. */
-    (void)signal(SIGINT, SIG_DFL);
-    (void)signal(SIGPIPE, SIG_DFL);
     /* What prints without end does not fill the disk. A test that needs a file
      * with a large hole may raise its own limit again. */
     struct rlimit limit;
@@ -273,20 +274,32 @@ static _Noreturn void run_command(char **command, pid_t parent) {
     err(CANNOT_RUN, "%s", command[0]);
 }
 
+/* Each signal does again what it does by default: a shell starts its background
+ * commands with SIGINT ignored, and another caller may have ignored others.
+ * With SIGCHLD ignored, waitid would not tell us how the command has ended. */
+static void reset_signals(void) {
+    for (int number = 1; number <= SIGRTMAX; number++)
+        /* It fails for SIGKILL and SIGSTOP, and for signals of the C library;
+         * nobody can ignore those. */
+        (void)signal(number, SIG_DFL);
+}
+
 /* Starts the command in a child, and sets our handlers. */
 static pid_t start_command(char **command) {
     sigset_t all;
-    sigset_t before;
+    sigset_t none;
     pid_t parent = getpid();
     /* A signal could arrive right after fork, before the handlers are set. So
      * we block all signals until then. */
     (void)sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_BLOCK, &all, NULL);
+    reset_signals();
     pid_t pid = fork();
     if (pid < 0)
         err(CANNOT_RUN, "fork");
     if (pid == 0) {
-        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
         run_command(command, parent);
     }
     (void)setpgid(pid, pid); /* the child does the same; one is first */
@@ -295,7 +308,7 @@ static pid_t start_command(char **command) {
     set_handler(SIGTERM, forward_signal);
     set_handler(SIGALRM, set_time_is_up);
     set_handler(SIGUSR1, set_time_is_up);
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     return pid;
 }
 

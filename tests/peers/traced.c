@@ -23,6 +23,10 @@
  *     foreign          makes a call of 32-bit programs, dup, whose number means
  *                      socket here; exits with status 77 if it cannot
  *     x32              makes a call of x32 programs, socket; it may fail
+ *     hidden           has the kernel hide its memory and its descriptors
+ *     astray           makes calls with addresses where nothing is, and one for
+ *                      a socket that does not exist
+ *     scoped           connects to an address that lies on one interface only
  *     doomed           a child waits in recvfrom, and is killed there
  *     stopped          four children stop, each by another signal, and are
  *                      continued; exits with status 99 if one does not stop, or
@@ -46,6 +50,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -147,16 +152,26 @@ static void pause_a_little(void) {
     (void)poll(NULL, 0, 1);
 }
 
+#ifdef __x86_64__
+static void give_up(int signal_number) {
+    (void)signal_number;
+    _exit(IMPOSSIBLE);
+}
+#endif
+
 /* A 64-bit program can make the calls of 32-bit ones by the instruction that
- * they use, if the kernel has been built for it. */
+ * they use, if the kernel has been built for it, and was started with it. To a
+ * kernel without it, the instruction is an error. */
 static void make_foreign_call(void) {
 #ifdef __x86_64__
     enum { DUP = 41 };
     long result = DUP;
+    (void)signal(SIGSEGV, give_up);
     __asm__ volatile("int $0x80"
                      : "+a"(result)
                      : "b"(-1L)
                      : "memory", "r8", "r9", "r10", "r11");
+    (void)signal(SIGSEGV, SIG_DFL);
     if (result == -EBADF)
         return;
 #endif
@@ -417,6 +432,45 @@ static bool do_number(const char *word, int number) {
     return true;
 }
 
+static void hide(void) {
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        err(1, "prctl");
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0)
+        err(1, "socket");
+    (void)shutdown(fd, SHUT_RD);
+    (void)close(fd);
+}
+
+/* No program has memory in its first page. What the calls return is of no
+ * interest; glibc's own functions would look at some of the addresses. */
+static void call_astray(void) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0)
+        err(1, "socket");
+    (void)syscall(SYS_bind, fd, 1L, 16L);
+    (void)syscall(SYS_sendto, fd, 2L, 5L, 0L, 3L, 16L);
+    (void)syscall(SYS_sendmsg, fd, 4L, 0L);
+    (void)syscall(SYS_writev, fd, 5L, 1L);
+    (void)syscall(SYS_ppoll, 6L, 1L, 0L, 0L, 0L);
+    (void)syscall(SYS_epoll_ctl, -1L, 1L, (long)fd, 7L);
+    (void)socket(AF_INET, SOCK_STREAM, IPPROTO_UDP);
+    (void)close(fd);
+}
+
+static void connect_in_scope(void) {
+    struct sockaddr_in6 there = {
+        .sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_scope_id = 1};
+    there.sin6_addr.s6_addr[0] = 0xfe;
+    there.sin6_addr.s6_addr[1] = 0x80;
+    there.sin6_addr.s6_addr[15] = 1;
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    if (fd < 0)
+        err(1, "socket");
+    (void)connect(fd, (struct sockaddr *)&there, sizeof there);
+    (void)close(fd);
+}
+
 static _Noreturn void spin(void) {
     volatile unsigned long spins = 0;
     for (;;)
@@ -443,6 +497,12 @@ static void do_word(const char *word) {
         make_foreign_call();
     else if (strcmp(word, "x32") == 0)
         make_x32_call();
+    else if (strcmp(word, "hidden") == 0)
+        hide();
+    else if (strcmp(word, "astray") == 0)
+        call_astray();
+    else if (strcmp(word, "scoped") == 0)
+        connect_in_scope();
     else if (strcmp(word, "doomed") == 0)
         kill_in_call();
     else if (strcmp(word, "stopped") == 0)

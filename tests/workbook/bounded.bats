@@ -58,3 +58,15 @@ has_ended() {
     rm "$file"
     grep -q 'it printed more than 256 MiB' "$BATS_TEST_TMPDIR/report"
 }
+
+@test "bounded starts its command with all signals as a new program expects them" {
+    # Another caller than a shell may have blocked or ignored any of them.
+    env --ignore-signal=CHLD true 2>/dev/null ||
+        skip "this env knows no --ignore-signal"
+    run -7 env --ignore-signal=CHLD "$bounded" 5 sh -c 'exit 7'
+    run -124 env --block-signal "$bounded" 0.5 sleep 9
+    run -0 env --block-signal --ignore-signal "$bounded" 5 \
+        grep -E 'Sig(Blk|Ign)' /proc/self/status
+    expect_equal signals $'SigBlk:\t0000000000000000
+SigIgn:\t0000000000000000' "$output"
+}

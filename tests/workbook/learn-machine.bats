@@ -207,3 +207,41 @@ $BATS_TEST_TMPDIR/full: set TMPDIR to a folder that can be written" "$output"
     TMPDIR=$BATS_TEST_TMPDIR/full learn check 1
     expect_equal status 0 "$status"
 }
+
+# in_mounts MOUNT COMMAND...: where MOUNT, words of a shell, has been done; sets
+# status, and said.
+in_mounts() {
+    status=0
+    # shellcheck disable=SC2016 # expanded by the shell that is started
+    unshare -rm bash -c 'eval "$1" && cd "$PWD" && shift && exec "$@"' bash "$@" \
+        >"$BATS_TEST_TMPDIR/said" 2>&1 </dev/null 3>&- || status=$?
+    said=$(<"$BATS_TEST_TMPDIR/said")
+}
+
+@test "a script says in one sentence that programs in build/ may not be run" {
+    local command said
+    local mount='mount --bind build build && mount -o remount,bind,noexec build'
+    unshare -rm bash -c "$mount" 2>/dev/null || skip "no such mounts here"
+    answer_well
+    for command in "learn check 1" "learn run 1" "xray 1" "test 01"; do
+        # shellcheck disable=SC2086 # a command and its arguments
+        in_mounts "$mount" scripts/$command
+        expect_equal "status of $command" 3 "$status"
+        expect_equal "what $command said" "${command%% *}: programs in build/ may \
+not be run: is it mounted with noexec?" "$said"
+    done
+}
+
+@test "a script says in one sentence that there is no /proc" {
+    local command said
+    local mount='mount -t tmpfs none /proc'
+    unshare -rm bash -c "$mount" 2>/dev/null || skip "no such mounts here"
+    answer_well
+    for command in "learn check 1" "learn list" learn "xray 1" "test 01"; do
+        # shellcheck disable=SC2086 # a command and its arguments
+        in_mounts "$mount" scripts/$command
+        expect_equal "status of $command" 3 "$status"
+        expect_equal "what $command said" "${command%% *}: there is no /dev/fd, \
+which this needs: is /proc mounted?" "$said"
+    done
+}
