@@ -25,7 +25,7 @@
  *    length of the whole file.
  * 3. It sends a part up to the end. An example is `bytes=900-`.
  * 4. It sends the last bytes. An example is `bytes=-100`. If the file has
- *    fewer bytes, it sends the whole file. The status is 206.
+ *    fewer bytes, the part is the whole file. The status is 206 then, too.
  * 5. It ends a part at the end of the file. The request may ask for bytes
  *    behind the end of the file. Then the last byte of the part is the last
  *    one of the file. This is so for `bytes=900-5000`, and for any number of

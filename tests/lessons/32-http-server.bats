@@ -730,6 +730,7 @@ lasted() {
         8<>"/dev/tcp/127.0.0.1/$PORT"
     # Empty lines are no request, though one comes from time to time. To send all
     # of them takes longer than the server may wait.
+    # shellcheck disable=SC2016 # for the other bash to expand
     start empty bash -c 'for i in {1..60}; do echo || exit; sleep 0.05; done >&8
         : >"$1"' - "$BATS_TEST_TMPDIR/all-taken"
     # A head that does not become whole, though a byte comes from time to time.
