@@ -204,6 +204,22 @@ come_deaf() {
     until_true is_quiet
 }
 
+@test "27-tls-event-loop gives a client's last bytes their time, and no more" {
+    local begin
+    need_faults
+    # The first send is for the handshake, and the second for close_notify. The
+    # kernel takes no more bytes from then on.
+    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_AT=2 FAULT_TIMES=1000000000)
+    serve -t 1
+    look_at_clock
+    begin=$now
+    call honest -b 0
+    look_at_clock
+    ((now - begin >= 100))
+    grep -q ' good, a chain of 2$' "$OUT"
+    said "27-tls-event-loop: send: deadline passed"
+}
+
 beside_the_slow() {
     serve
     come_halfway slow -c "$1"
