@@ -321,12 +321,24 @@ together() {
     expect_served
 }
 
+@test "27-tls-event-loop takes as many descriptors as it may have" {
+    # Eight clients are in the queue before the first makes its handshake. With
+    # nine descriptors the server would have none left for the fourth.
+    # shellcheck disable=SC2016 # for the other bash to expand
+    start_server server bash -c 'ulimit -Sn 9 && exec "$@"' - "$server" 0 \
+        "$certs/good.pem" "$certs/good.key"
+    call honest -c 8
+    said ""
+}
+
 @test "27-tls-event-loop says goodbye when it is told to end" {
     local signal
     for signal in TERM INT; do
-        serve
+        # The server is full. When these two are gone, it accepts no others.
+        serve -m 2
         come idle
         come_halfway half
+        wait_for server "full with 2 clients"
         stop server "$signal"
         expect_equal "status after SIG$signal" 0 "$ended"
         finish idle
