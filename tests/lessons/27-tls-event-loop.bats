@@ -420,7 +420,7 @@ together() {
 }
 
 @test "27-tls-event-loop lets one client go when a call fails, and no other" {
-    local call
+    local call number
     need_faults
     for call in recv send; do
         faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL="$call"
@@ -432,12 +432,66 @@ together() {
         expect_equal "status" 0 "$ended"
         said "27-tls-event-loop: $call: Connection reset by peer"
     done
-    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL=epoll_ctl
-        FAULT_ERRNO=28 FAULT_AT=3)
+    # One byte is sent at a time, so the second send is for the rest.
+    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=send
+        FAULT_CALL=send FAULT_ERRNO=104 FAULT_AT=2)
     serve
     try "$rude" honest "$PORT"
     expect_served
-    said "27-tls-event-loop: epoll_ctl: No space left on device"
+    said "27-tls-event-loop: send: Connection reset by peer"
+    stop server
+    # The signals and the listener are watched first. Then come the client's
+    # input, the room for what send did not take, and the input again.
+    for number in 3 4 5; do
+        faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=send
+            FAULT_CALL=epoll_ctl FAULT_ERRNO=28 FAULT_AT="$number")
+        serve
+        try "$rude" honest "$PORT"
+        expect_served
+        said "27-tls-event-loop: epoll_ctl: No space left on device"
+        stop server
+    done
+}
+
+@test "27-tls-event-loop says for what there was no memory" {
+    local log=$BATS_TEST_TMPDIR/allocations own count which said
+    need_faults
+    # The first send takes nothing, so a copy of the alert has to be kept.
+    faulty=(env LD_PRELOAD="$BUILD/tests/memory.so:$BUILD/tests/faults.so"
+        FAULT_CALL=send FAULT_ERRNO=11)
+    faulty+=(MEMORY_LOG="$log")
+    serve
+    call tls-1.1
+    stop server
+    # What the server itself allocates, and not OpenSSL: two buffers, the output
+    # of the wire, a client, and the copy. Just before the first, OpenSSL stores
+    # the list of ciphers. Just after the client, it makes its own object.
+    mapfile -t own < <(grep -n ' 27-tls-event-loop$' "$log")
+    own=("${own[@]%%:*}")
+    expect_equal "allocations" 5 "${#own[@]}"
+    unset 'faulty[-1]'
+    while read -r which said; do
+        try "${faulty[@]}" MEMORY_AT="$which" "$server" 0 "$certs/good.pem" \
+            "$certs/good.key"
+        expect_status 1
+        expect_stderr "27-tls-event-loop: $said"
+    done <<<"$((own[0] - 1)) SSL_CTX_set_ciphersuites: ?*
+${own[0]} malloc: Cannot allocate memory
+${own[1]} malloc: Cannot allocate memory
+${own[2]} wire_open: Cannot allocate memory"
+    while read -r which said; do
+        faulty[4]=MEMORY_AT=$which
+        serve
+        count=$(descriptors)
+        call tls-1.1
+        complains "$said"
+        expect_served
+        until_true holds "$count"
+        stop server
+        expect_equal "status without allocation $which" 0 "$ended"
+    done <<<"${own[3]} calloc: Cannot allocate memory
+$((own[3] + 1)) SSL_new: ?*
+${own[4]} malloc: Cannot allocate memory"
 }
 
 @test "27-tls-event-loop tries again when its listener cannot be watched" {
