@@ -527,26 +527,53 @@ ${own[4]} malloc: Cannot allocate memory"
 }
 
 @test "27-tls-event-loop names the call that failed, and why" {
-    local call shown
+    local call which shown
     need_faults
-    for call in socket setsockopt bind listen getsockname epoll_ctl fcntl; do
-        case $call in
-        setsockopt) shown="setsockopt SO_REUSEADDR 127.0.0.1:0" ;;
-        getsockname | epoll_ctl) shown=$call ;;
-        fcntl) continue ;;
-        *) shown="$call 127.0.0.1:0" ;;
-        esac
-        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$server" 0 \
-            "$certs/good.pem" "$certs/good.key"
+    while read -r call which shown; do
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$which" \
+            "$server" 0 "$certs/good.pem" "$certs/good.key"
         expect_result 1 "27-tls-event-loop: $shown: No buffer space available"
         expect_output --text ''
-    done
+    done <<'END'
+fcntl FAULT_AT=1 descriptor 1
+fcntl FAULT_AT=2 descriptor 2
+epoll_create1 FAULT_AT=1 epoll_create1
+epoll_ctl FAULT_AT=1 epoll_ctl
+socket FAULT_AT=1 socket 127.0.0.1:0
+setsockopt FAULT_OPTION=2 setsockopt SO_REUSEADDR 127.0.0.1:0
+bind FAULT_AT=1 bind 127.0.0.1:0
+listen FAULT_AT=1 listen 127.0.0.1:0
+setsockopt FAULT_OPTION=1 setsockopt TCP_NODELAY
+fcntl FAULT_AT=3 fcntl
+epoll_ctl FAULT_AT=2 epoll_ctl
+getsockname FAULT_AT=1 getsockname
+END
+}
+
+# has_complaints COUNT: the server has printed so many lines on standard error.
+has_complaints() {
+    (($(wc -l <"$BATS_TEST_TMPDIR/server.err") >= $1))
+}
+
+@test "27-tls-event-loop pauses when it cannot wait, and then goes on" {
+    local begin count
+    need_faults
     faulty+=(FAULT_CALL=epoll_wait FAULT_ERRNO=105)
     serve
     expect_served
     said "27-tls-event-loop: epoll_wait: No buffer space available"
     stop server
     expect_equal "status" 0 "$ended"
+    # Now it fails again and again, with a pause of 20 milliseconds each time.
+    faulty+=(FAULT_TIMES=1000000000)
+    begin=${EPOCHREALTIME/./}
+    serve
+    until_true has_complaints 20
+    count=$(wc -l <"$BATS_TEST_TMPDIR/server.err")
+    (((count - 1) * 20000 <= ${EPOCHREALTIME/./} - begin))
+    # No signal can end it, because it would have to wait for that.
+    kill -s KILL "$server_pid"
+    finish server
 }
 
 @test "27-tls-event-loop refuses a certificate or a key that is of no use" {
