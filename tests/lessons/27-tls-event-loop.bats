@@ -598,7 +598,14 @@ $certs/good.key: No such file or directory"
     expect_result 1 "27-tls-event-loop: standard output: No space left on device"
     # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$@" >&-' - "$server" 0 "$certs/good.pem" "$certs/good.key"
-    expect_equal "status" 1 "$status"
+    expect_result 1 "27-tls-event-loop: descriptor 1: Bad file descriptor"
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$@" 2>&-' - "$server" 0 "$certs/good.pem" "$certs/good.key"
+    expect_result 1 ""
+    expect_output --text ''
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$@" -h >/dev/full' - "$server"
+    expect_result 1 "27-tls-event-loop: standard output: No space left on device"
     start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$server" \
         -m 1 0 "$certs/good.pem" "$certs/good.key"
     come one
