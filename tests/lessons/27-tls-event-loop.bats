@@ -204,6 +204,22 @@ come_deaf() {
     until_true is_quiet
 }
 
+@test "27-tls-event-loop gives a client's last bytes their time, and no more" {
+    local begin
+    need_faults
+    # The first send is for the handshake, and the second for close_notify. The
+    # kernel takes no more bytes from then on.
+    faulty+=(FAULT_CALL=send FAULT_ERRNO=11 FAULT_AT=2 FAULT_TIMES=1000000000)
+    serve -t 1
+    look_at_clock
+    begin=$now
+    call honest -b 0
+    look_at_clock
+    ((now - begin >= 100))
+    grep -q ' good, a chain of 2$' "$OUT"
+    said "27-tls-event-loop: send: deadline passed"
+}
+
 beside_the_slow() {
     serve
     come_halfway slow -c "$1"
@@ -305,12 +321,24 @@ together() {
     expect_served
 }
 
+@test "27-tls-event-loop takes as many descriptors as it may have" {
+    # Eight clients are in the queue before the first makes its handshake. With
+    # nine descriptors the server would have none left for the fourth.
+    # shellcheck disable=SC2016 # for the other bash to expand
+    start_server server bash -c 'ulimit -Sn 9 && exec "$@"' - "$server" 0 \
+        "$certs/good.pem" "$certs/good.key"
+    call honest -c 8
+    said ""
+}
+
 @test "27-tls-event-loop says goodbye when it is told to end" {
     local signal
     for signal in TERM INT; do
-        serve
+        # The server is full. When these two are gone, it accepts no others.
+        serve -m 2
         come idle
         come_halfway half
+        wait_for server "full with 2 clients"
         stop server "$signal"
         expect_equal "status after SIG$signal" 0 "$ended"
         finish idle
@@ -392,7 +420,7 @@ together() {
 }
 
 @test "27-tls-event-loop lets one client go when a call fails, and no other" {
-    local call
+    local call number
     need_faults
     for call in recv send; do
         faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL="$call"
@@ -404,12 +432,66 @@ together() {
         expect_equal "status" 0 "$ended"
         said "27-tls-event-loop: $call: Connection reset by peer"
     done
-    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL=epoll_ctl
-        FAULT_ERRNO=28 FAULT_AT=3)
+    # One byte is sent at a time, so the second send is for the rest.
+    faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=send
+        FAULT_CALL=send FAULT_ERRNO=104 FAULT_AT=2)
     serve
     try "$rude" honest "$PORT"
     expect_served
-    said "27-tls-event-loop: epoll_ctl: No space left on device"
+    said "27-tls-event-loop: send: Connection reset by peer"
+    stop server
+    # The signals and the listener are watched first. Then come the client's
+    # input, the room for what send did not take, and the input again.
+    for number in 3 4 5; do
+        faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=send
+            FAULT_CALL=epoll_ctl FAULT_ERRNO=28 FAULT_AT="$number")
+        serve
+        try "$rude" honest "$PORT"
+        expect_served
+        said "27-tls-event-loop: epoll_ctl: No space left on device"
+        stop server
+    done
+}
+
+@test "27-tls-event-loop says for what there was no memory" {
+    local log=$BATS_TEST_TMPDIR/allocations own count which said
+    need_faults
+    # The first send takes nothing, so a copy of the alert has to be kept.
+    faulty=(env LD_PRELOAD="$BUILD/tests/memory.so:$BUILD/tests/faults.so"
+        FAULT_CALL=send FAULT_ERRNO=11)
+    faulty+=(MEMORY_LOG="$log")
+    serve
+    call tls-1.1
+    stop server
+    # What the server itself allocates, and not OpenSSL: two buffers, the output
+    # of the wire, a client, and the copy. Just before the first, OpenSSL stores
+    # the list of ciphers. Just after the client, it makes its own object.
+    mapfile -t own < <(grep -n ' 27-tls-event-loop$' "$log")
+    own=("${own[@]%%:*}")
+    expect_equal "allocations" 5 "${#own[@]}"
+    unset 'faulty[-1]'
+    while read -r which said; do
+        try "${faulty[@]}" MEMORY_AT="$which" "$server" 0 "$certs/good.pem" \
+            "$certs/good.key"
+        expect_status 1
+        expect_stderr "27-tls-event-loop: $said"
+    done <<<"$((own[0] - 1)) SSL_CTX_set_ciphersuites: ?*
+${own[0]} malloc: Cannot allocate memory
+${own[1]} malloc: Cannot allocate memory
+${own[2]} wire_open: Cannot allocate memory"
+    while read -r which said; do
+        faulty[4]=MEMORY_AT=$which
+        serve
+        count=$(descriptors)
+        call tls-1.1
+        complains "$said"
+        expect_served
+        until_true holds "$count"
+        stop server
+        expect_equal "status without allocation $which" 0 "$ended"
+    done <<<"${own[3]} calloc: Cannot allocate memory
+$((own[3] + 1)) SSL_new: ?*
+${own[4]} malloc: Cannot allocate memory"
 }
 
 @test "27-tls-event-loop tries again when its listener cannot be watched" {
@@ -445,26 +527,53 @@ together() {
 }
 
 @test "27-tls-event-loop names the call that failed, and why" {
-    local call shown
+    local call which shown
     need_faults
-    for call in socket setsockopt bind listen getsockname epoll_ctl fcntl; do
-        case $call in
-        setsockopt) shown="setsockopt SO_REUSEADDR 127.0.0.1:0" ;;
-        getsockname | epoll_ctl) shown=$call ;;
-        fcntl) continue ;;
-        *) shown="$call 127.0.0.1:0" ;;
-        esac
-        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$server" 0 \
-            "$certs/good.pem" "$certs/good.key"
+    while read -r call which shown; do
+        try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$which" \
+            "$server" 0 "$certs/good.pem" "$certs/good.key"
         expect_result 1 "27-tls-event-loop: $shown: No buffer space available"
         expect_output --text ''
-    done
+    done <<'END'
+fcntl FAULT_AT=1 descriptor 1
+fcntl FAULT_AT=2 descriptor 2
+epoll_create1 FAULT_AT=1 epoll_create1
+epoll_ctl FAULT_AT=1 epoll_ctl
+socket FAULT_AT=1 socket 127.0.0.1:0
+setsockopt FAULT_OPTION=2 setsockopt SO_REUSEADDR 127.0.0.1:0
+bind FAULT_AT=1 bind 127.0.0.1:0
+listen FAULT_AT=1 listen 127.0.0.1:0
+setsockopt FAULT_OPTION=1 setsockopt TCP_NODELAY
+fcntl FAULT_AT=3 fcntl
+epoll_ctl FAULT_AT=2 epoll_ctl
+getsockname FAULT_AT=1 getsockname
+END
+}
+
+# has_complaints COUNT: the server has printed so many lines on standard error.
+has_complaints() {
+    (($(wc -l <"$BATS_TEST_TMPDIR/server.err") >= $1))
+}
+
+@test "27-tls-event-loop pauses when it cannot wait, and then goes on" {
+    local begin count
+    need_faults
     faulty+=(FAULT_CALL=epoll_wait FAULT_ERRNO=105)
     serve
     expect_served
     said "27-tls-event-loop: epoll_wait: No buffer space available"
     stop server
     expect_equal "status" 0 "$ended"
+    # Now it fails again and again, with a pause of 20 milliseconds each time.
+    faulty+=(FAULT_TIMES=1000000000)
+    begin=${EPOCHREALTIME/./}
+    serve
+    until_true has_complaints 20
+    count=$(wc -l <"$BATS_TEST_TMPDIR/server.err")
+    (((count - 1) * 20000 <= ${EPOCHREALTIME/./} - begin))
+    # No signal can end it, because it would have to wait for that.
+    kill -s KILL "$server_pid"
+    finish server
 }
 
 @test "27-tls-event-loop refuses a certificate or a key that is of no use" {
@@ -489,7 +598,14 @@ $certs/good.key: No such file or directory"
     expect_result 1 "27-tls-event-loop: standard output: No space left on device"
     # shellcheck disable=SC2016 # for the other bash to expand
     try bash -c 'exec "$@" >&-' - "$server" 0 "$certs/good.pem" "$certs/good.key"
-    expect_equal "status" 1 "$status"
+    expect_result 1 "27-tls-event-loop: descriptor 1: Bad file descriptor"
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$@" 2>&-' - "$server" 0 "$certs/good.pem" "$certs/good.key"
+    expect_result 1 ""
+    expect_output --text ''
+    # shellcheck disable=SC2016 # for the other bash to expand
+    try bash -c 'exec "$@" -h >/dev/full' - "$server"
+    expect_result 1 "27-tls-event-loop: standard output: No space left on device"
     start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$server" \
         -m 1 0 "$certs/good.pem" "$certs/good.key"
     come one
