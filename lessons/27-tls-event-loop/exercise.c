@@ -14,8 +14,10 @@
  * makes the object of OpenSSL. You write the handshake and the conversation.
  * (`SSL_get_fd` returns the descriptor of a connection: lesson 08.) There is
  * no time limit, and your program may wait until its standard output takes
- * something. Empty OpenSSL's queue of errors before each of its calls (lesson
- * 11), although the check does not test this.
+ * something. While an `SSL_write` waits, you may call `SSL_read`. Later you
+ * call the same `SSL_write` again, as in lesson 11. Empty OpenSSL's queue of
+ * errors before each of its calls (lesson 11), although the check does not
+ * test this.
  *
  * 1. It sends its input, tells the server that the input has ended, and prints
  *    the answer. It tells the server by close_notify. When the server has sent
@@ -46,7 +48,7 @@
  *    any other server: it sends that server nothing of its input, and prints
  *    nothing on standard output.
  * 10. It reports an end without close_notify as an error. It prints what came
- *     before that end. A reset is such an end, too. It also removes a
+ *     before that end. A reset is such an end, too. A reset also removes a
  *     close_notify that your program has not read yet, so `SSL_read` fails
  *     then. If a send fails because of the reset, your program need not print
  *     what it has not read yet.
