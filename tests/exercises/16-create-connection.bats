@@ -196,7 +196,7 @@ past_two() {
     HAND[0]=${HAND[0]/stall/reset}
     look_at_clock
     start=$now
-    START_SECONDS=$SECONDS_ALLOWED start_with -d 150 -t 1.5
+    START_SECONDS=$SECONDS_ALLOWED start_with -d 250 -t 1.5
     HAND[-1]="$PROGRAM -d 1000 -t 5 ${typed[*]}"
     soon second_begins || true
     stop server0 || true
@@ -211,17 +211,23 @@ second_begins() {
 
 @test "starts the next server MILLISECONDS after the one before it" {
     local hint=$delay_hint
-    within 56 past_two
+    within 95 past_two
+    # A calm machine needs little more than 0.5 seconds. If it took much longer,
+    # the third server may have been started too early, and nobody would notice.
+    if ((took >= 64 && took < 95)); then
+        within 64 past_two
+        ((took < 95)) || within 95 past_two
+    fi
     expect_end --hint "$block_hint"
     [[ -z $errors ]] || hint="A server that has failed does not end the program: \
 go on with the others."
     expect_output "$PAYLOAD" --hint "$hint"
     expect_status 0 --hint "$hint"
-    expect_at_least 15 --hint "Do not start all servers together. $delay_hint"
-    expect_at_least 30 --hint "The first server has failed while the second was \
+    expect_at_least 25 --hint "Do not start all servers together. $delay_hint"
+    expect_at_least 50 --hint "The first server has failed while the second was \
 still trying, and so the third was started too early. Only when the server that \
 you started last has failed is the next one started at once."
-    expect_less_than 56 --hint "$delay_hint"
+    expect_less_than 95 --hint "$delay_hint"
 }
 
 @test "does not give up a server when it starts the next one" {
