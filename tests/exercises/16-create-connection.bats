@@ -269,13 +269,13 @@ server that has failed. Say so, and go on with the next server."
     expect_output "$PAYLOAD" --hint "$hint"
     expect_status 0 --hint "$hint"
     expect_less_than 40 --hint "$next_hint"
-    within 22 past_a_new_start
+    within 44 past_a_new_start
     expect_end --hint "$start_hint"
     expect_output "$PAYLOAD" --hint "$start_hint"
-    expect_at_least 6 --hint "A server that was started early, because the one \
+    expect_at_least 12 --hint "A server that was started early, because the one \
 before it had failed, has MILLISECONDS of its own: set the time of the next \
 start anew. $start_hint"
-    expect_less_than 22 --hint "$start_hint"
+    expect_less_than 44 --hint "$start_hint"
     need_faults
     faulty+=(FAULT_CALL=socket FAULT_ERRNO=97 FAULT_FAMILY=10 FAULT_TIMES=9)
     within 40 past_no_ipv6
@@ -305,11 +305,11 @@ past_a_new_start() {
     for _ in {1..5}; do
         add_unknown
     done
-    mirror "-d 30" reset
-    HAND[-1]=${HAND[-1]/-d 30/-d 400}
+    mirror "-d 60" reset
+    HAND[-1]=${HAND[-1]/-d 60/-d 400}
     mirror "-k 5" stall
     mirror "" whole
-    fetch -d 40 -t 1
+    fetch -d 80 -t 2
     HAND[-1]="$PROGRAM -d 500 -t 9 ${typed[*]}"
 }
 
