@@ -50,6 +50,9 @@ expect_said() {
     expect_output "$BATS_TEST_TMPDIR/wanted" "${@:2}"
 }
 
+end_hint="Nothing came in the place of the comma: recv returned 0, or getc \
+returned EOF. Ask for the end first, and then whether the byte is a comma."
+
 # expect_wrong WORD TEXT --hint TEXT: it printed TEXT, and ended with status 1
 # and a sentence that has WORD. The hint is about noticing what is wrong.
 expect_wrong() {
@@ -61,10 +64,8 @@ expect_wrong() {
 as if all was well. Whoever called it sees only the status: end with status 1."
     fi
     expect_status 1 "${@:3}"
-    if [[ $1 == end && $errors == *comma* ]]; then
-        fail "it takes the end for a wrong byte" --hint "Nothing came in the \
-place of the comma: recv returned 0, or getc returned EOF. Ask for the end \
-first, and then whether the byte is a comma."
+    if [[ $1 == end && $errors == *comma* && $errors != *end* ]]; then
+        fail "it takes the end for a wrong byte" --hint "$end_hint"
     fi
     expect_stderr "*$1*" --hint "Say on standard error what was wrong; the \
 sentence has to have the word: $1."
@@ -207,9 +208,11 @@ with status 1."
 }
 
 @test "reports an end in the middle of a netstring, with status 1" {
-    local WORD NETSTRING cut
-    peers whole 5 reset 4
+    local WORD NETSTRING cut said_of_comma
+    peers whole 6 reset 4
     word
+    hear whole "${NETSTRING}12:twelve bytes;"
+    said_of_comma=$errors
     hear whole ""
     expect_said "" --hint "There was no message, so print nothing."
     expect_status 0 --hint "If the stream ends between two messages, or before \
@@ -220,6 +223,8 @@ the first one, that is the end: status 0."
 you have used all bytes. A message that has begun and has not ended was cut \
 short: say so, and end with status 1."
     done
+    [[ $errors != "$said_of_comma" ]] ||
+        fail "it takes the end for a wrong byte" --hint "$end_hint"
     for cut in '' 1 12:tw '12:twelve bytes'; do
         hear reset "$NETSTRING$cut"
         expect_reset

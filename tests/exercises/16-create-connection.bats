@@ -195,7 +195,7 @@ past_two() {
     HAND[0]=${HAND[0]/stall/reset}
     look_at_clock
     start=$now
-    START_SECONDS=$SECONDS_ALLOWED start_with -d 150 -t 1.5
+    START_SECONDS=$SECONDS_ALLOWED start_with -d 250 -t 1.5
     HAND[-1]="$PROGRAM -d 1000 -t 5 ${typed[*]}"
     soon second_begins || true
     stop server0 || true
@@ -210,17 +210,23 @@ second_begins() {
 
 @test "starts the next server MILLISECONDS after the one before it" {
     local hint=$delay_hint
-    within 56 past_two
+    within 95 past_two
+    # A calm machine needs little more than 0.5 seconds. If it took much longer,
+    # the third server may have been started too early, and nobody would notice.
+    if ((took >= 64 && took < 95)); then
+        within 64 past_two
+        ((took < 95)) || within 95 past_two
+    fi
     expect_end --hint "$block_hint"
     [[ -z $errors ]] || hint="A server that has failed does not end the program: \
 go on with the others."
     expect_output "$PAYLOAD" --hint "$hint"
     expect_status 0 --hint "$hint"
-    expect_at_least 15 --hint "Do not start all servers together. $delay_hint"
-    expect_at_least 30 --hint "The first server has failed while the second was \
+    expect_at_least 25 --hint "Do not start all servers together. $delay_hint"
+    expect_at_least 50 --hint "The first server has failed while the second was \
 still trying, and so the third was started too early. Only when the server that \
 you started last has failed is the next one started at once."
-    expect_less_than 56 --hint "$delay_hint"
+    expect_less_than 95 --hint "$delay_hint"
 }
 
 @test "does not give up a server when it starts the next one" {
@@ -262,13 +268,13 @@ server that has failed. Say so, and go on with the next server."
     expect_output "$PAYLOAD" --hint "$hint"
     expect_status 0 --hint "$hint"
     expect_less_than 40 --hint "$next_hint"
-    within 22 past_a_new_start
+    within 44 past_a_new_start
     expect_end --hint "$start_hint"
     expect_output "$PAYLOAD" --hint "$start_hint"
-    expect_at_least 6 --hint "A server that was started early, because the one \
+    expect_at_least 12 --hint "A server that was started early, because the one \
 before it had failed, has MILLISECONDS of its own: set the time of the next \
 start anew. $start_hint"
-    expect_less_than 22 --hint "$start_hint"
+    expect_less_than 44 --hint "$start_hint"
     need_faults
     faulty+=(FAULT_CALL=socket FAULT_ERRNO=97 FAULT_FAMILY=10 FAULT_TIMES=9)
     within 40 past_no_ipv6
@@ -298,11 +304,11 @@ past_a_new_start() {
     for _ in {1..5}; do
         add_unknown
     done
-    mirror "-d 30" reset
-    HAND[-1]=${HAND[-1]/-d 30/-d 400}
+    mirror "-d 60" reset
+    HAND[-1]=${HAND[-1]/-d 60/-d 400}
     mirror "-k 5" stall
     mirror "" whole
-    fetch -d 40 -t 1
+    fetch -d 80 -t 2
     HAND[-1]="$PROGRAM -d 500 -t 9 ${typed[*]}"
 }
 

@@ -22,10 +22,10 @@ static _Noreturn void give_up(const char *what) {
 
 /* Ends the program after a getc that has returned EOF. Says why: the connection
  * has failed, or the peer has ended it. */
-static _Noreturn void give_up_at_end(FILE *in) {
+static _Noreturn void give_up_at_end(FILE *in, const char *what) {
     if (ferror(in))
         give_up(strerror(errno));
-    give_up("the end came too early");
+    give_up(what);
 }
 
 /* Returns a socket that is connected to this address, or -1 and errno. */
@@ -74,7 +74,7 @@ static long read_length(FILE *in, int first) {
     for (;;) {
         int byte = getc(in);
         if (byte == EOF)
-            give_up_at_end(in);
+            give_up_at_end(in, "the end came too early");
         if (byte == ':')
             return length;
         int digit = parse_digit(byte);
@@ -92,7 +92,7 @@ static void print_message(FILE *in, size_t length) {
     for (size_t i = 0; i <= length; i++) {
         int byte = getc(in);
         if (byte == EOF)
-            give_up_at_end(in);
+            give_up_at_end(in, "the end came before the comma");
         message[i] = (char)byte;
     }
     if (message[length] != ',')
@@ -120,6 +120,6 @@ int main(int argc, char **argv) {
         first = getc(in);
     }
     if (ferror(in))
-        give_up_at_end(in);
+        give_up_at_end(in, "the end came too early");
     return 0;
 }
