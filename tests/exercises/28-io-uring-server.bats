@@ -410,7 +410,24 @@ expect_closed() {
 $grown KiB of memory more than before them" --hint "Free the bytes that have not \
 been sent, also when you close a client because its time is up."
     next_run
+    serves_tightly 0.3
+    expect_half_closed
+    next_run
     expire_together
+}
+
+# expect_half_closed: a client that has ended its half, and does not read, is silent
+# too. Most of what it has sent is still unsent, so its end is not the reason why it
+# is closed.
+expect_half_closed() {
+    by_hand "$rude" -e -n 30000 connect deaf "$PORT"
+    start deaf "$rude" -e -n 30000 connect deaf "$PORT"
+    wait_for deaf 'connected from *' || environment "$rude does not run"
+    soon holds_sockets "$server_pid" 2 || true # until it is accepted
+    expect_true "a client has ended its half and does not read, and it is not \
+closed" --hint "A client that has ended its half is silent too: it stays in the \
+list until you close it." -- soon holds_sockets "$server_pid" 1
+    ! is_running deaf || stop deaf # a server that has not read all resets it
 }
 
 # has_accepted COUNT: the server has descriptors for so many clients, or has ended.

@@ -196,7 +196,7 @@ into the order of the network."
     for ((i = 0; i < 70; i++)); do
         long+=" $i.$a.in.the.same.line"
     done
-    serves "# names\n$four\t$a  $b#$c\n\nnowhere $a\n300.1.1.1 $a\n1.2.3 $a\n\
+    serves "# names\n$four\t$a  $a..x $b#$c\n\nnowhere $a\n300.1.1.1 $a\n1.2.3 $a\n\
 192.0.2.9\n192.0.2.1$long\n$other_six $a\n$other_four $c $a\n192.0.2.5 $b"
     asks PORT "$a" A
     expect_reply 0 "$a. class 1 A" "$a A $four" "$a A $other_four" \
@@ -216,7 +216,9 @@ into the order of the network."
     asks PORT "$b" A
     expect_reply 0 "$b. class 1 A" "$b A $four" "$b A 192.0.2.5" \
         --hint "What comes after a # is a comment, also if there is no blank \
-before it. The last line may have no newline at its end."
+before it. The last line may have no newline at its end. When dns_name_parse \
+refuses a name, pass over this name alone, and go on with the next one of the \
+line."
     asks PORT "69.$a.in.the.same.line" A
     expect_reply 0 "69.$a.in.the.same.line. class 1 A" \
         "69.$a.in.the.same.line A 192.0.2.1" \
@@ -298,7 +300,7 @@ with blanks, and the carriage return at its end is one."
 
 @test "says that there is no such name when the name does not exist" {
     draw_hosts
-    serves "$four $a # $c\n# $six $b\n$other_six\nx$four $b\n"
+    serves "$four $a # $c\n# $six $b\n$other_six\nx$four $b\n$other_four $c..x\n"
     local name
     for name in "$b" "$c" "x$a" "${a}x" "$a.x" "x.$a" "${a%?}" \
         "${reverse/7/8}" "$reverse_six" "$four"; do
@@ -309,6 +311,10 @@ with blanks, and the carriage return at its end is one."
     expect_reply 3 "${reverse/7/8}. class 1 PTR" --hint "$no_name_hint"
     asks PORT . AAAA
     expect_reply 3 ". class 1 AAAA" --hint "$no_name_hint"
+    asks PORT "${reverse/7/70}" PTR
+    expect_reply 3 "${reverse/7/70}. class 1 PTR" --hint "dns_name_parse refuses \
+the only name in the line of this address. Then the line is ignored, and its \
+address too."
 }
 
 @test "refuses a question for another class than IN, or for another type than the three" {

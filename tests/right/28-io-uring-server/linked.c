@@ -126,12 +126,18 @@ static void handle(int kind, int fd, int result) {
     case RECEIVED:
         c->have = result > 0 ? (unsigned)result : 0;
         c->sent = 0;
-        c->leaves = result <= 0 && result != -EINTR;
+        if (result <= 0 && result != -EINTR)
+            c->leaves = 1;
         break;
     case SENT:
         if (result > 0)
             c->sent += (unsigned)result;
         else if (result != -EINTR)
+            c->leaves = 1;
+        break;
+    case TIME: /* ECANCELED: the request that it limits was faster. Otherwise
+                * that one is cancelled, and may say EINTR, as for a signal. */
+        if (result != -ECANCELED)
             c->leaves = 1;
         break;
     }
