@@ -373,7 +373,9 @@ and ${#workers[@]} go on" --hint "$idle_hint"
     { exec 8<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || true
     exec 7>&-
     expect_clean_end --hint "$parent_hint When a worker has been told to end and \
-its client has left, it ends: it does not accept the next client from the queue."
+its client has left, it ends: it does not accept the next client from the queue. \
+(While a client is in the queue, ppoll lets no signal in: unblock the signals for a \
+moment after each client.)"
     exec 8>&-
 }
 
