@@ -237,7 +237,7 @@ reason: err(1, \"standard output\") prints it in words."
     next_run
     input 10
     peer rude "-w" whole
-    HAND=("$PROGRAM 127.0.0.1 $HAND_PORT <$BUILD/input | true")
+    by_hand "$PROGRAM 127.0.0.1 $HAND_PORT <$BUILD/input | true"
     open_unread_pipe
     run_answer_to - "$PROGRAM" 127.0.0.1 "$PORT" >&7
     exec 7>&-

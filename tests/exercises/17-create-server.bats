@@ -73,7 +73,7 @@ by_hand_activated() {
 # fetch HOST PORT: a client that sends nothing. What it got is in the file $GOT;
 # how that ended is in fetched, which is 0 if the server has closed.
 fetch() {
-    GOT=$BATS_TEST_TMPDIR/got
+    GOT="$BATS_TEST_TMPDIR/what the client got"
     fetched=0
     by_hand "bash -c 'cat </dev/tcp/$1/$HAND_PORT'"
     # shellcheck disable=SC2016 # for the other bash to expand
