@@ -197,7 +197,8 @@ a thread that nobody waits for, call pthread_detach."
     [[ -z $race || -z $is_of_descriptor ]] ||
         fail "ThreadSanitizer says: $race, on a descriptor" --hint "One thread \
 closes a descriptor that another one uses. To wake up a thread in recv, call \
-shutdown, and let the thread itself close the descriptor."
+shutdown, and let the thread itself close the descriptor. Or two threads have \
+taken the same descriptor from the queue: pthread_cond_wait belongs into a loop."
     [[ -z $race ]] || fail "ThreadSanitizer says: $race" --hint "Two threads use \
 the same variable at the same time, and one of them changes it. Lock the mutex \
 around each use of a variable that threads share. What belongs to one thread \

@@ -321,6 +321,14 @@ FILE.etag at a 206."
     fetch
     expect_whole --hint "$append_hint"
     expect_request 5 'range: *bytes=600-' "$range_hint"
+    serve_anew -c 1 -f tagless
+    have 150
+    fetch
+    expect_end --hint "$end_hint"
+    expect_status 1 --hint "$cut_hint"
+    expect_true "a 206 had no ETag, and FILE.etag has changed" --hint "A 206 need \
+not have an ETag. Write or delete FILE.etag only at a 200." \
+        -- is_text "$etag\n" "$FILE.etag"
 }
 
 @test "waits at most SECONDS for the server to send something" {

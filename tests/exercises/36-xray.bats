@@ -69,7 +69,8 @@ reports the execve with a SIGTRAP, which kills it if you pass it on. With \
 PTRACE_O_TRACEEXEC the stop is an event and no signal."
 child_hint="A child is another process, and it is traced only with \
 PTRACE_O_TRACEFORK. Its stops come from the same waitpid, so call that for -1 \
-and not for COMMAND alone."
+and not for COMMAND alone. What you remember of a process (such as whether it is in \
+a call) must be kept for each of them."
 ways_hint="There are three ways to make a process, each with its option: fork, \
 vfork (posix_spawn uses it), and clone."
 many_hint="Many processes may run and stop at the same time. What you remember \

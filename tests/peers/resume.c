@@ -69,13 +69,14 @@ enum face {
     RESET,     /* instead of a cut, there is a reset */
     END_STALL, /* STALL, for a body that ends with the connection */
     END_RESET, /* RESET, for such a body */
+    TAGLESS,   /* a range has no ETag */
     FACES,
 };
 
 static const char *const face_names[FACES] = {
-    "length", "chunks", "end",   "dribble", "busy",      "ignore",
-    "early",  "late",   "short", "bare",    "few",       "fail",
-    "absent", "silent", "stall", "reset",   "end-stall", "end-reset",
+    "length", "chunks", "end",       "dribble",   "busy",    "ignore", "early",
+    "late",   "short",  "bare",      "few",       "fail",    "absent", "silent",
+    "stall",  "reset",  "end-stall", "end-reset", "tagless",
 };
 
 struct server {
@@ -188,7 +189,10 @@ static void choose_reply(const struct server *server, struct reply *reply,
     unsigned long long first;
     char range[HEAD_BYTES];
     bool is_part = wants_part(server, request, &first);
-    if (server->etag[0] != '\0')
+    bool has_tag = server->etag[0] != '\0';
+    if (is_part && server->face == TAGLESS)
+        has_tag = false;
+    if (has_tag)
         add_field(reply, "ETag", server->etag);
     if (server->face == ABSENT) {
         say_status(reply, "404 Not Found");
