@@ -256,7 +256,7 @@ Begin anew for each file."
     fresh
     hello "" many
     read_files
-    expect_same many --hint "A list may have thousands of numbers. The message \
+    expect_same many --hint "A list may have 1500 numbers, or more. The message \
 has at most HELLO_MESSAGE_BYTES, so a list has fewer than half as many numbers. \
 The text may be much longer than the message."
     fresh
