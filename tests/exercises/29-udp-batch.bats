@@ -133,11 +133,6 @@ getsockname says which one the kernel has chosen." \
     sends "" "$base-$((base + 9))" $((base + 10 + gap)) \
         $((base + 12 + gap)) end
     expect_report 12 $((gap + 1)) 0 0 0 --hint "$lost_hint"
-    # The numbers go around once.
-    next_run
-    station
-    sends "" "${base}x4400+1000000" end
-    expect_report 4400 $((4399 * 999999)) 0 0 0 --hint "$many_lost_hint"
 }
 
 @test "counts a packet as doubled when its number has come before" {
@@ -197,6 +192,12 @@ getsockname says which one the kernel has chosen." \
     station
     sends "" 2147483640-2147483647 2147483649-2147483655 2147483648 end
     expect_report 16 0 0 1 0 --hint "$wrap_hint"
+    # More packets are lost than 32 bits count.
+    next_run
+    station
+    draw_base
+    sends "" "${base}x4400+1000000" end
+    expect_report 4400 $((4399 * 999999)) 0 0 0 --hint "$many_lost_hint"
 }
 
 @test "counts a datagram with 1 to 3 bytes, or with more than 1400, as bad" {
