@@ -97,11 +97,12 @@ run_jobs() {
     report_finished
 }
 
-# run_failed_again: each job that failed is run once more, when nothing else runs.
-# Where a machine is busy a test can come too late for its own deadlines; alone it
-# does not. What failed only beside others is named, and counted apart.
+# run_failed_again: each job that failed is run again, when nothing else runs, and
+# if it fails, once more. Where a machine is busy a test can come too late for its
+# own deadlines; alone it does not. What failed only beside others is named, and
+# counted apart.
 run_failed_again() {
-    local file number
+    local file number try
     trap 'end_jobs; exit 130' INT TERM
     for file in "$results"/*.tap; do
         if [[ ! -e ${file%.tap}.done ]] || ! has_failed "$file"; then
@@ -110,10 +111,13 @@ run_failed_again() {
         mv "$file" "${file%.tap}.before"
         number=${file##*/}
         number=${number%.tap}
-        run_job_alone "$(<"$results/$number.done")" "$number"
-        mv "$results/$number.job" "$results/$number.done"
+        for try in "again, alone" "once more, alone"; do
+            run_job_alone "$(<"$results/$number.done")" "$number"
+            mv "$results/$number.job" "$results/$number.done"
+            report_job "$(<"$results/$number.done")" "$file" "$try: "
+            has_failed "$file" || break
+        done
         has_failed "$file" || alone=$((alone + 1))
-        report_job "$(<"$results/$number.done")" "$file" "again, alone: "
     done
 }
 

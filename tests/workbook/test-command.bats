@@ -70,10 +70,11 @@ cases = x.parse(sys.argv[1]).getElementsByTagName("testcase")
 assert len(cases) == 4, len(cases)' "$BATS_TEST_TMPDIR/junit.xml"
 }
 
-@test "with AGAIN=1 scripts/test runs what failed once more, and counts it apart" {
+@test "with AGAIN=1 scripts/test runs what failed again, and counts it apart" {
     AGAIN_HERE=1
     run -1 test_command tests/lessons
     [[ $output == *"FAIL again, alone: tests/lessons/02-tcp-server.bats: 0 of 2"* ]]
+    [[ $output == *"FAIL once more, alone: tests/lessons/02-tcp-server.bats: 0 of 2"* ]]
     expect_equal "closing line" "2 passed, 1 failed, 1 skipped" "${lines[-1]}"
     mkdir "$BATS_TEST_TMPDIR/not-run-yet"
     printf '@test "fails once" {\n    %s\n}\n' \
