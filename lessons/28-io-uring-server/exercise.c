@@ -47,7 +47,7 @@
  * 9. It uses no processor while a client does not read. When no more bytes fit
  *    anywhere, your server sleeps.
  * 10. It uses little memory for a client that does not read. The whole process
- *     uses less than 6 MB more than before.
+ *     uses less than 6 MB more than before this client came.
  * 11. It uses no processor when all has been sent back.
  * 12. It accepts clients again after accept has failed. In this test your
  *     server may have only 40 descriptors, and 60 clients come. You decide
@@ -64,11 +64,12 @@
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
- *     If a client does not read, your program stops reading from it. From then
- *     on it is silent, even if it tries to send. A client that has ended its
- *     half and does not read is silent too. The time of 1500 clients may be up
- *     at the same moment. Then the submission queue has no place for all that
- *     you have to ask for.
+ *     When your program has stopped reading from a client that does not read,
+ *     this client is silent, even if it still tries to send. Its time begins
+ *     with the last bytes that your program has received from it. A client
+ *     that has ended its half and does not read is silent too. The time of
+ *     1500 clients may be up at the same moment. Then the submission queue has
+ *     no place for all that you have to ask for.
  * 16. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. You decide whether the
  *     time also begins anew when your server sends something to the client.

@@ -30,7 +30,8 @@
  *    there are no answers. A name exists if it stands in the file, or if it is
  *    the `in-addr.arpa` or `ip6.arpa` name of an address in the file.
  * 7. It says that there is no such name when the name does not exist. The
- *    status is 3, and the reply has the question.
+ *    status is 3, and the reply has the question. It says that it is
+ *    authoritative, as every reply does whose status is 0 or 3.
  * 8. It refuses a question for another class than IN, or for another type than
  *    the three. The status is 5, also when the name does not exist, and the
  *    reply has the question.
