@@ -222,6 +222,9 @@ unguarded := $(peers) $(helpers) $(torments) $(libraries) $(exercises) $(solutio
     $(filter-out %/fd-setsize,$(mistakes))
 $(unguarded): private CFLAGS := -O0
 $(unguarded): private GUARDS := $(if $(SANITIZE),$(SANITIZERS),-fPIE)
+# Nearly each command of a test is run by one of these, so they have to be quick.
+launchers := $(patsubst %,$(BUILD)/tests/%,bounded forbid inject private)
+$(launchers): private GUARDS := -fPIE
 # It makes many megabytes.
 $(BUILD)/peers/rude: private CFLAGS := -O1
 endif
