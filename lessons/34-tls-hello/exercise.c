@@ -5,7 +5,7 @@
  * colleague has saved the first bytes of some connections, each in a file. You
  * write a program that prints a fingerprint for each file. It must be the same
  * for each connection of a browser. Chrome shuffles only its extensions, but
- * we sort all three lists.
+ * we sort all three lists: the cipher suites, the extensions and the groups.
  *
  * It is called as `34-tls-hello FILE...`. A file has the bytes that a client
  * has sent, from the first one on: TLS records, and perhaps more behind the
