@@ -24,8 +24,8 @@
  *    with the connection. The head may come in any pieces. Before it there may
  *    be another head, with a status from 100 to 199. Such a head is passed
  *    over. (101 does not come.)
- * 3. It reports a body that is cut, with status 1. If the connection is reset,
- *    the body is cut, also one that ends with the connection. The bytes that
+ * 3. It reports a body that is cut, with status 1. A reset always means that
+ *    the body is cut, even if it has no length and no chunks. The bytes that
  *    have come stay in `FILE.part`, and the ETag in `FILE.etag`. If there was
  *    a FILE before, it stays as it was. If there was none, there is none now.
  *    The reason is on standard error.
@@ -45,9 +45,9 @@
  *    Content-Range says.
  * 7. It begins anew at a 200. The old part is thrown away, and the new ETag is
  *    kept.
- * 8. It makes the part the whole file if a 416 says that the file is exactly
- *    as long. The 416 says how long the file is in its Content-Range, behind
- *    the slash. The status is 0.
+ * 8. It turns the part into FILE if a 416 says that the file is as long as the
+ *    part. The 416 says how long the file is in its Content-Range, behind the
+ *    slash. The status is 0.
  * 9. It begins anew at any other 416. It asks once more, without Range, and
  *    treats the second reply as a first one. You may delete the old part
  *    before that. The second request may use a new connection. If the second

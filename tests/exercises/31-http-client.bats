@@ -248,7 +248,7 @@ another file, with another ETag: write that into FILE.etag." \
         -- is_text "$etag\n" "$FILE.etag"
 }
 
-@test "makes the part the whole file if a 416 says that the file is exactly as long" {
+@test "turns the part into FILE if a 416 says that the file is as long as the part" {
     draw
     serve -c 0
     have "$size"
