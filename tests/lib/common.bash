@@ -5,7 +5,9 @@ bats_require_minimum_version 1.5.0
 
 cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
 BUILD=${BUILD:-build}
-SECONDS_ALLOWED=${SECONDS_ALLOWED:-5}
+# Under the sanitizers, a program takes many times as long to start and to end.
+[[ $BUILD != *asan* ]] || SECONDS_ALLOWED=${SECONDS_ALLOWED:-30}
+SECONDS_ALLOWED=${SECONDS_ALLOWED:-10}
 # The folder of the lesson's sources. tests/mutate has some of its own.
 SOURCE=${BATS_TEST_FILENAME##*/}
 SOURCE=lessons/${SOURCE%.bats}

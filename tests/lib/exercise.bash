@@ -13,6 +13,7 @@ PROGRAM=${PROGRAM:-$BUILD/solution/$lesson}
 HAND_PORT=80${lesson%%-*}
 FAIL_FAST=${FAIL_FAST-1}
 SECONDS_ALLOWED=2
+[[ $BUILD != *asan* ]] || SECONDS_ALLOWED=10
 HAND=()
 # The name of the learner's program in the background that a failure is about;
 # empty for the one that ran last in the foreground.
