@@ -39,18 +39,20 @@
  *    the process, and the number of the signal that ended it.
  * 9. It waits before it replaces a worker that died at once. Between the start
  *    of a worker and the start of the one that replaces it, there are at least
- *    0.3 seconds. Your program sleeps meanwhile, and while all workers live.
- * 10. It lets each worker finish its client when it is told to end. SIGTERM
- *     tells it so. A worker without a client ends within a second. A worker
- *     with a client goes on until this client has left, however long that
- *     takes. Then it ends, also if other clients are in the queue. When all
- *     workers have ended, your program ends with status 0. It sends no signal
- *     to a process that is not its worker. (The number of a worker that has
- *     died may belong to another process by now.)
+ *    0.3 seconds. In this time your program sleeps. It also sleeps as long as
+ *    all workers live.
+ * 10. It lets each worker finish its client when it is told to end. It is told
+ *     so by SIGTERM. A worker without a client then ends within a second. A
+ *     worker with a client goes on until this client has left, however long
+ *     that takes. Then it ends, also if other clients are in the queue. When
+ *     all workers have ended, your program ends with status 0. It sends no
+ *     signal to a process that is not its worker. (The number of a worker that
+ *     has died may belong to another process by now.)
  * 11. It does the same on SIGINT. With Ctrl-C, the terminal sends SIGINT to
  *     the workers as well.
  * 12. It leaves no worker when it is killed. If SIGKILL ends your program, its
- *     workers end too. A worker with a client may finish first.
+ *     workers end too. A worker that has a client may finish with it before it
+ *     ends.
  * 13. It refuses an invalid number of workers or an invalid port, with status
  *     1. A port is a number from 0 to 65535. Both are digits alone.
  * 14. It refuses a wrong number of arguments, with status 2. It then prints a
