@@ -48,6 +48,19 @@ static int check_characters(const char *text, size_t length,
     return 0;
 }
 
+/* DNS has a name with other letters in ASCII, such as xn--bcher-kva.example. An
+ * escape in a host is allowed, but hardly used: we do not undo it. */
+static int check_host(const char *text, size_t length, const char **flaw) {
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)text[i] > 126)
+            return fail(flaw,
+                        "its host is not in ASCII (DNS has it as xn--...)");
+        if (text[i] == '%')
+            return fail(flaw, "its host has a %");
+    }
+    return 0;
+}
+
 /* Copies length bytes into place, and puts a NUL behind them. */
 static int copy(char *place, size_t size, const char *text, size_t length,
                 const char **flaw) {
@@ -117,8 +130,6 @@ static int read_target(struct url *url, const char *text, size_t length,
 int url_parse(struct url *url, const char *text, size_t length,
               const char **flaw) {
     memset(url, 0, sizeof *url);
-    if (check_characters(text, length, flaw) < 0)
-        return -1;
     if (begins_with(text, length, secure_scheme)) {
         url->is_secure = true;
         text += strlen(secure_scheme);
@@ -127,13 +138,17 @@ int url_parse(struct url *url, const char *text, size_t length,
         text += strlen(plain_scheme);
         length -= strlen(plain_scheme);
     } else {
+        if (check_characters(text, length, flaw) < 0)
+            return -1;
         return fail(flaw, "it does not begin with http:// or https://");
     }
     /* The server ends where the path, the query or the fragment begins. */
     size_t server_length = 0;
     while (server_length < length && strchr("/?#", text[server_length]) == NULL)
         server_length++;
-    if (read_server(url, text, server_length, flaw) < 0)
+    if (check_host(text, server_length, flaw) < 0 ||
+        check_characters(text, length, flaw) < 0 ||
+        read_server(url, text, server_length, flaw) < 0)
         return -1;
     return read_target(url, text + server_length, length - server_length, flaw);
 }

@@ -21,6 +21,7 @@
 #include "number.h"
 #include "packet.h"
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -310,6 +311,10 @@ static bool receive_frame(int fd, struct frame *frame) {
     /* With MSG_TRUNC it returns the length that the frame had, even if only a
      * part of it fits into our buffer. */
     ssize_t length = recvmsg(fd, &message, MSG_TRUNC);
+    while (length < 0 && errno == ENETDOWN && !stopping) {
+        warn("recvmsg"); /* the interface may come up again */
+        length = recvmsg(fd, &message, MSG_TRUNC);
+    }
     if (length < 0 && stopping)
         return false;
     if (length < 0)

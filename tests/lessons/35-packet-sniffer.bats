@@ -491,6 +491,23 @@ ffff 0000 0000" >"$BATS_TEST_TMPDIR/frames"
     expect_equal "close-on-exec" 2 "$(grep -c '2......$' "$OUT")"
 }
 
+@test "35-packet-sniffer goes on when its interface has been down" {
+    skip_unless ip
+    in_private '
+        sniff
+        ip link set lo down
+        until grep -q "Network is down" "$BATS_TEST_TMPDIR/sniffer.err"; do
+            pause
+        done
+        ip link set lo up
+        converse
+        quit'
+    expect_result 0 ""
+    expect_equal "standard error" "35-packet-sniffer: recvmsg: Network is down" \
+        "$(<"$BATS_TEST_TMPDIR/sniffer.err")"
+    grep -q " FIN " "$said"
+}
+
 @test "35-packet-sniffer names what it cannot use" {
     in_private '"$program" -i nowhere'
     expect_result 1 "35-packet-sniffer: if_nametoindex nowhere: No such device"

@@ -348,7 +348,9 @@ http://a/\nEvil: yes -> it has a control character
 http://a/\r\nEvil:yes -> it has a control character
 http://a/\x7f -> it has a control character
 http://a/ü -> it has a character that must be escaped
-http://ü/ -> it has a character that must be escaped
+http://ü/ -> its host is not in ASCII (DNS has it as xn--...)
+http://%6cocalhost/ -> its host has a %
+http://[fe80::1%25lo]/ -> its host has a %
 http://a/% -> it has a % without two digits behind it
 http://a/%2 -> it has a % without two digits behind it
 http://a/%2g -> it has a % without two digits behind it
