@@ -58,7 +58,7 @@ static _Noreturn void usage(FILE *out, int status) {
 static unsigned parse_number(const char *text) {
     unsigned long long number;
     if (number_parse(text, 0, LARGEST_NUMBER, &number) < 0)
-        errx(1, "%s is not a number: 0 to %d", text, LARGEST_NUMBER);
+        errx(1, "%s is not a number from 0 to %d", text, LARGEST_NUMBER);
     return (unsigned)number;
 }
 

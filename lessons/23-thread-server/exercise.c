@@ -104,7 +104,7 @@ static _Noreturn void usage(FILE *out, int status) {
 static int parse_number(const char *text, int smallest, int largest) {
     unsigned long long number;
     if (number_parse(text, (unsigned)smallest, (unsigned)largest, &number) < 0)
-        errx(1, "%s is not a number: %d to %d", text, smallest, largest);
+        errx(1, "%s is not a number from %d to %d", text, smallest, largest);
     return (int)number;
 }
 

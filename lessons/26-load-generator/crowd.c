@@ -465,6 +465,11 @@ static enum crowd_news receive(struct crowd *crowd,
     ssize_t count = receive_bytes(client, piece, sizeof piece);
     if (count < 0 && is_worth_another_try(errno))
         return CROWD_NOTHING;
+    /* Did the last reply say so? If our request has crossed the server's end,
+     * the connection is reset. */
+    if (count <= 0 && client->response != NULL && client->response->closes)
+        return lose(crowd, client, "recv",
+                    "the server closes the connection after each reply");
     if (count < 0)
         return lose(crowd, client, "recv", strerror(errno));
     if (count == 0)

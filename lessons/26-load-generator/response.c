@@ -69,6 +69,8 @@ static const char *read_status_line(struct response *response) {
     next += strlen(version);
     if (!is_digit(next[0]) || next[1] != ' ')
         return no_status_line;
+    response->closes =
+        next[0] == '0'; /* HTTP/1.0 closes, unless its head says otherwise */
     next += 2;
     response->status = 0;
     for (int i = 0; i < STATUS_DIGITS; i++) {
@@ -103,11 +105,20 @@ static const char *read_length(struct response *response, char *value) {
     return NULL;
 }
 
+/* Reads what stands behind "Connection:": section 9.6. */
+static void read_connection(struct response *response, const char *value) {
+    if (strcasestr(value, "close") != NULL)
+        response->closes = 1;
+    else if (strcasestr(value, "keep-alive") != NULL)
+        response->closes = 0;
+}
+
 /* Reads a line such as "Content-Length: 5": section 5. Large and small letters
  * make no difference in the name. */
 static const char *read_field(struct response *response) {
     static const char length[] = "Content-Length:";
     static const char coding[] = "Transfer-Encoding:";
+    static const char connection[] = "Connection:";
     char *line = response->line;
     const char *behind_name = line + strcspn(line, ": \t");
     if (behind_name == line || *behind_name != ':')
@@ -116,6 +127,8 @@ static const char *read_field(struct response *response) {
         return "a body in chunks, which we do not read";
     if (strncasecmp(line, length, strlen(length)) == 0)
         return read_length(response, line + strlen(length));
+    if (strncasecmp(line, connection, strlen(connection)) == 0)
+        read_connection(response, line + strlen(connection));
     return NULL;
 }
 

@@ -29,6 +29,7 @@ struct response {
     enum response_part part;
     unsigned status;  /* 200 to 999, once the status line has come */
     int has_length;   /* whether the field Content-Length has come */
+    int closes;       /* whether the last reply said that the server closes */
     size_t body_left; /* so many bytes of the body are still to come */
     size_t head_length;
     size_t line_length;

@@ -117,7 +117,7 @@ static struct options parse_options(int argc, char **argv) {
 }
 
 /* Adds the server with this address in numbers. Returns 0, or -1 if it is no
- * address. */
+ * address, or if this machine does not have the interface behind its %. */
 static int add_server(struct settings *settings, const char *address,
                       const char *port) {
     if (query_server_set(&settings->servers[settings->count], address, port) <
@@ -156,7 +156,8 @@ static void read_settings_line(struct settings *settings, char *line,
         if (address == NULL || settings->count == SERVERS)
             return;
         if (add_server(settings, address, port) < 0)
-            warnx("%s: %s is not an address", settings_path, address);
+            warnx("%s: %s is not an address that can be used here",
+                  settings_path, address);
     }
     if (strcmp(word, "options") == 0) {
         for (;;) {
@@ -202,7 +203,7 @@ static void choose_servers(struct settings *settings,
     if (options->server == NULL)
         read_settings(settings, options);
     else if (add_server(settings, options->server, options->port) < 0)
-        errx(1, "%s is not an address", options->server);
+        errx(1, "%s is not an address that can be used here", options->server);
 }
 
 /* ---- Asking ----------------------------------------------------------------

@@ -40,7 +40,8 @@ enum {
                           * unless BIG TCP is switched on: ip-link(8) */
     TAG_BYTES = 4,       /* the tag of a virtual network: IEEE 802.1Q */
     TYPE_AT = 12,        /* where a frame has its Ethernet type, or a tag */
-    LARGEST_NUMBER = 65535,
+    LARGEST_PORT = 65535,
+    LARGEST_COUNT = 1000 * 1000 * 1000,
     CONTROL_BYTES = 256, /* more than recvmsg needs beside a frame */
     NS_PER_SECOND = 1000 * 1000 * 1000,
     NS_PER_US = 1000,
@@ -119,12 +120,18 @@ static _Noreturn void usage(FILE *out, int status) {
     exit(status);
 }
 
-/* Neither a port nor our count of packets needs to be larger. */
-static unsigned parse_number(const char *text) {
+static unsigned parse_number(const char *text, int largest) {
     unsigned long long number;
-    if (number_parse(text, 1, LARGEST_NUMBER, &number) < 0)
-        errx(1, "%s is not a number: 1 to %d", text, LARGEST_NUMBER);
+    if (number_parse(text, 1, (unsigned)largest, &number) < 0)
+        errx(1, "%s is not a number from 1 to %d", text, largest);
     return (unsigned)number;
+}
+
+/* Elsewhere, - may mean standard output. Here that has the text. */
+static const char *parse_path(const char *text) {
+    if (strcmp(text, "-") == 0)
+        errx(1, "-w needs a file: standard output has the text");
+    return text;
 }
 
 static struct options parse_options(int argc, char **argv) {
@@ -138,11 +145,11 @@ static struct options parse_options(int argc, char **argv) {
         else if (option == 'i')
             options.interface = optarg;
         else if (option == 'c')
-            options.count = parse_number(optarg);
+            options.count = parse_number(optarg, LARGEST_COUNT);
         else if (option == 'w')
-            options.path = optarg;
+            options.path = parse_path(optarg);
         else if (option == 'p')
-            options.port = (in_port_t)parse_number(optarg);
+            options.port = (in_port_t)parse_number(optarg, LARGEST_PORT);
         else
             usage(stderr, 2);
     }

@@ -109,6 +109,14 @@ static void write_ioctl(FILE *out, const struct argument *argument) {
         (void)fprintf(out, ", %d", value);
 }
 
+static void write_epoll_flags(FILE *out, const struct argument *argument) {
+    unsigned flags = (unsigned)argument->values[0];
+    if (flags == 0)
+        (void)fputs("0", out);
+    else
+        constant_write_flags(out, CONSTANT_EPOLL_FLAG, flags, "");
+}
+
 static void write_epoll_command(FILE *out, const struct argument *argument) {
     constant_write(out, CONSTANT_EPOLL_COMMAND, (unsigned)argument->values[0]);
 }
@@ -463,6 +471,7 @@ static const struct form {
     [ARG_POLLED] = {2, SHOWN, write_wanted, FILLED_IF_POSITIVE, write_returned},
     [ARG_SELECTED] = {4, SHOWN, write_selected, FILLED_IF_POSITIVE,
                       write_selected},
+    [ARG_EPOLL_FLAGS] = {1, SHOWN, write_epoll_flags, NOT_FILLED, NULL},
     [ARG_EPOLL_COMMAND] = {1, SHOWN, write_epoll_command, NOT_FILLED, NULL},
     [ARG_EPOLL_EVENT] = {1, SHOWN, write_epoll_event, NOT_FILLED, NULL},
     [ARG_EPOLL_FILLED] = {2, SHOWN, write_room, FILLED_IF_POSITIVE,

@@ -47,6 +47,7 @@ enum argument_kind {
     ARG_IOCTL,          /* the request of ioctl(2), its argument */
     ARG_POLLED,         /* address of an array of pollfd, how many */
     ARG_SELECTED,       /* how many descriptors, three sets of them */
+    ARG_EPOLL_FLAGS,    /* EPOLL_CLOEXEC */
     ARG_EPOLL_COMMAND,  /* EPOLL_CTL_ADD */
     ARG_EPOLL_EVENT,    /* address of one event */
     ARG_EPOLL_FILLED,   /* address of an array of events, its room */

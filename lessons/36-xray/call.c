@@ -105,7 +105,7 @@ static const struct call {
 #ifdef SYS_epoll_create
     {SYS_epoll_create, "epoll_create", CALL_ALWAYS, {ARG_NUMBER}},
 #endif
-    {SYS_epoll_create1, "epoll_create1", CALL_ALWAYS, {ARG_HEX}},
+    {SYS_epoll_create1, "epoll_create1", CALL_ALWAYS, {ARG_EPOLL_FLAGS}},
     {SYS_epoll_ctl,
      "epoll_ctl",
      CALL_ALWAYS,

@@ -50,6 +50,8 @@ static const struct constant message_flags[] = {
     {MSG_CTRUNC, "MSG_CTRUNC"},
     {MSG_CMSG_CLOEXEC, "MSG_CMSG_CLOEXEC"},
     {MSG_ERRQUEUE, "MSG_ERRQUEUE"},
+    {MSG_FASTOPEN, "MSG_FASTOPEN"},
+    {MSG_ZEROCOPY, "MSG_ZEROCOPY"},
     {0, NULL},
 };
 
@@ -144,6 +146,7 @@ static const struct constant ipv6_options[] = {
 static const struct constant packet_options[] = {
     {PACKET_STATISTICS, "PACKET_STATISTICS"},
     {PACKET_ADD_MEMBERSHIP, "PACKET_ADD_MEMBERSHIP"},
+    {PACKET_AUXDATA, "PACKET_AUXDATA"},
     {0, NULL},
 };
 
@@ -159,6 +162,11 @@ static const struct constant epoll_events[] = {
     {EPOLLERR, "EPOLLERR"},         {EPOLLHUP, "EPOLLHUP"},
     {EPOLLRDHUP, "EPOLLRDHUP"},     {EPOLLET, "EPOLLET"},
     {EPOLLONESHOT, "EPOLLONESHOT"}, {0, NULL},
+};
+
+static const struct constant epoll_flags[] = {
+    {EPOLL_CLOEXEC, "EPOLL_CLOEXEC"},
+    {0, NULL},
 };
 
 static const struct constant epoll_commands[] = {
@@ -274,6 +282,7 @@ static const struct constant *const groups[] = {
     [CONSTANT_PACKET_OPTION] = packet_options,
     [CONSTANT_POLL_EVENT] = poll_events,
     [CONSTANT_EPOLL_EVENT] = epoll_events,
+    [CONSTANT_EPOLL_FLAG] = epoll_flags,
     [CONSTANT_EPOLL_COMMAND] = epoll_commands,
     [CONSTANT_FCNTL_COMMAND] = fcntl_commands,
     [CONSTANT_FILE_FLAG] = file_flags,

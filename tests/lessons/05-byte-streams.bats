@@ -540,12 +540,12 @@ shell() {
     local number arguments
     for number in -1 65536 '' x 1x ' 1' 18446744073709551617; do
         try "$program" serve "$number"
-        expect_result 1 "05-byte-streams: $number is not a number: 0 to 65535"
+        expect_result 1 "05-byte-streams: $number is not a number from 0 to 65535"
     done
     for arguments in '-s x serve 0' '-p x serve 0' 'serve 0 4 x'; do
         # shellcheck disable=SC2086 # words
         try "$program" $arguments
-        expect_result 1 "05-byte-streams: x is not a number: 0 to 65535"
+        expect_result 1 "05-byte-streams: x is not a number from 0 to 65535"
         expect_output --text ''
     done
 }

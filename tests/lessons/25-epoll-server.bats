@@ -525,14 +525,14 @@ crowded() {
     done
     for number in 65536 -1 80x '' 18446744073709551617; do
         try "$server" -- "$number"
-        expect_result 1 "25-epoll-server: $number is not a number: 0 to 65535"
+        expect_result 1 "25-epoll-server: $number is not a number from 0 to 65535"
         try "$server" -m "$number" 0
-        expect_result 1 "25-epoll-server: $number is not a number: 1 to 65535"
+        expect_result 1 "25-epoll-server: $number is not a number from 1 to 65535"
     done
     try "$server" -b 0 0
-    expect_result 1 "25-epoll-server: 0 is not a number: 1 to 65535"
+    expect_result 1 "25-epoll-server: 0 is not a number from 1 to 65535"
     try "$server" -r 0 0
-    expect_result 1 "25-epoll-server: 0 is not a number: 1 to 65535"
+    expect_result 1 "25-epoll-server: 0 is not a number from 1 to 65535"
     serve
     try "$server" "$PORT"
     [[ $errors == "25-epoll-server: bind 127.0.0.1:$PORT: Address "*"in use" ]]

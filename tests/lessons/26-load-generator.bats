@@ -598,6 +598,11 @@ chunks a body in chunks, which we do not read
 more-than-length more bytes than Content-Length says
 second-reply more bytes than Content-Length says
 END
+    # The server closes behind a good reply, and has said so, as all of HTTP/1.0 do.
+    asked "-k 1" version-1.0 -d 0.1
+    expect_result 1 "26-load-generator: recv: the server closes the connection \
+after each reply"
+    stop_all
     # The server closes behind a good reply. Only the next one is an error.
     asked "-k 31" good -r 500 -d 0.1
     expect_result 1 "26-load-generator: recv: closed by the server"

@@ -628,9 +628,9 @@ $certs/good.key: No such file or directory"
     done
     for number in 65536 80x ''; do
         try "$server" -- "$number" "$certs/good.pem" "$certs/good.key"
-        expect_result 1 "27-tls-event-loop: $number is not a number: 0 to 65535"
+        expect_result 1 "27-tls-event-loop: $number is not a number from 0 to 65535"
         try "$server" -m "$number" 0 "$certs/good.pem" "$certs/good.key"
-        expect_result 1 "27-tls-event-loop: $number is not a number: 1 to 65535"
+        expect_result 1 "27-tls-event-loop: $number is not a number from 1 to 65535"
         try "$server" -t "x$number" 0 "$certs/good.pem" "$certs/good.key"
         expect_result 1 \
             "27-tls-event-loop: x$number is not a number of seconds up to a day"

@@ -634,12 +634,12 @@ said_at_last() {
     done
     for number in 65536 -1 80x '' 18446744073709551617; do
         try "$server" -- "$number"
-        expect_result 1 "28-io-uring-server: $number is not a number: 0 to 65535"
+        expect_result 1 "28-io-uring-server: $number is not a number from 0 to 65535"
         try "$server" -m "$number" 0
-        expect_result 1 "28-io-uring-server: $number is not a number: 1 to 65535"
+        expect_result 1 "28-io-uring-server: $number is not a number from 1 to 65535"
     done
     try "$server" -m 0 0
-    expect_result 1 "28-io-uring-server: 0 is not a number: 1 to 65535"
+    expect_result 1 "28-io-uring-server: 0 is not a number from 1 to 65535"
     serve
     try "$server" "$PORT"
     [[ $errors == "28-io-uring-server: bind 127.0.0.1:$PORT: Address "*"in use" ]]

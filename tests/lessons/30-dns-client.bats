@@ -382,7 +382,7 @@ $no_server"
     done
     in_private 'nameserver dns.example\n' "$script" "$zone"
     expect_result 0 \
-        "30-dns-client: /etc/resolv.conf: dns.example is not an address"
+        "30-dns-client: /etc/resolv.conf: dns.example is not an address that can be used here"
 }
 
 @test "30-dns-client asks each time with another id and from another port" {
@@ -572,8 +572,9 @@ END
         try "$program" "${words[@]}"
         expect_result 1 "30-dns-client: $what"
     done <<'END'
--s localhost www.example|localhost is not an address
--s 127.0.0.256 www.example|127.0.0.256 is not an address
+-s localhost www.example|localhost is not an address that can be used here
+-s 127.0.0.256 www.example|127.0.0.256 is not an address that can be used here
+-s fe80::1%nowhere www.example|fe80::1%nowhere is not an address that can be used here
 -s 127.0.0.1 -p 0 www.example|0 is not a port: 1 to 65535
 -s 127.0.0.1 -p 65536 www.example|65536 is not a port: 1 to 65535
 -s 127.0.0.1 -p 53x www.example|53x is not a port: 1 to 65535

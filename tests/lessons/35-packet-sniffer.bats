@@ -613,15 +613,20 @@ END
     done
 }
 
-@test "35-packet-sniffer takes numbers from 1 to 65535, and says what is wrong" {
-    local number option
+@test "35-packet-sniffer takes numbers from 1 on, and says what is wrong" {
+    local number
     for number in 0 65536 -1 '' x 1x ' 1' 18446744073709551617; do
-        for option in c p; do
-            try "$program" "-$option" "$number"
-            expect_result 1 \
-                "35-packet-sniffer: $number is not a number: 1 to 65535"
-        done
+        try "$program" -p "$number"
+        expect_result 1 \
+            "35-packet-sniffer: $number is not a number from 1 to 65535"
     done
+    for number in 0 1000000001 -1 '' x 1x ' 1' 18446744073709551617; do
+        try "$program" -c "$number"
+        expect_result 1 \
+            "35-packet-sniffer: $number is not a number from 1 to 1000000000"
+    done
+    try "$program" -w -
+    expect_result 1 "35-packet-sniffer: -w needs a file: standard output has the text"
 }
 
 # Its twin prints less than the program: compared here.
