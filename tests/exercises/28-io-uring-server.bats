@@ -194,6 +194,7 @@ you close it."
     next_run
     serves_tightly 9
     HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
+    use_all_buffers
     find_growth come_and_leave
     ((grown < 16)) ||
         fail "clients have left while bytes for them were unsent, and it has \
@@ -212,14 +213,19 @@ on." -- is_running server
 send fail. Close this client, and go on with the others."
 }
 
-# find_growth COMMAND: sets grown to how many KiB of memory more it has with each
-# of the clients that COMMAND brings. Before that a crowd makes it use all of its
-# buffers. libc may keep the memory of the first clients for the next ones, so only
-# memory that grows each time is lost. A sanitizer keeps what is freed.
-find_growth() {
-    local before i
+# use_all_buffers: a crowd makes it use all of its buffers, so that this memory
+# does not grow later.
+use_all_buffers() {
     "$many" -s "$((RANDOM + 1))" -c 20 -n 150000 "$PORT" >/dev/null 2>&1 || true
     no_sockets_left
+}
+
+# find_growth COMMAND: sets grown to how many KiB of memory more it has with each
+# of the clients that COMMAND brings. libc may keep the memory of so many for the
+# next ones, so only memory that grows each time is lost. A sanitizer keeps what is
+# freed.
+find_growth() {
+    local before i
     for i in 1 2 3 4 5 6; do
         before=$(memory)
         "$@"
@@ -406,6 +412,7 @@ expect_closed() {
     local grown
     serves_tightly 0.1
     HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
+    use_all_buffers
     find_growth come_and_wait
     ((grown < 16)) ||
         fail "clients were closed while bytes for them were unsent, and it has \
