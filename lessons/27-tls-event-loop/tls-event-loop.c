@@ -100,7 +100,8 @@ static _Noreturn void usage(FILE *out, int status) {
 static int parse_number(const char *text, unsigned smallest) {
     unsigned long long number;
     if (number_parse(text, smallest, LARGEST_NUMBER, &number) < 0)
-        errx(1, "%s is not a number from %u to %d", text, smallest, LARGEST_NUMBER);
+        errx(1, "%s is not a number from %u to %d", text, smallest,
+             LARGEST_NUMBER);
     return (int)number;
 }
 

@@ -29,8 +29,8 @@ struct url {
  *
  * Returns 0. Otherwise it returns -1, and *flaw is a constant text such as "it
  * has a user name". A URL must not have a blank, a control character, a byte
- * above 126, or an escape without two hexadecimal digits. Its host must not have
- * any escape.
+ * above 126, or an escape without two hexadecimal digits. Its host must not
+ * have any escape.
  */
 int url_parse(struct url *url, const char *text, size_t length,
               const char **flaw);
