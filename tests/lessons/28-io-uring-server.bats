@@ -137,16 +137,16 @@ memory() {
     numbers send 220 220
 }
 
+# It is busy for a millisecond after each call, so that messages gather. Without
+# that, it depends on the machine how many are there at once.
 @test "28-io-uring-server makes fewer system calls than there are messages" {
-    local i
-    for i in 1 2 3 4 5; do # a busy machine has smaller batches
-        serve
-        crowd -c 50 -n 64 -r 100
-        stop server
-        calls
-        ((number * 2 > 5000)) || break
-    done
-    ((number * 2 <= 5000))
+    need_faults
+    faulty+=(FAULT_LATE=1)
+    serve
+    crowd -c 50 -n 64 -r 100
+    stop server
+    calls
+    ((number * 5 <= 5000))
 }
 
 @test "28-io-uring-server makes no other call for its clients" {
