@@ -366,7 +366,7 @@ IORING_OP_RECV, IORING_OP_SEND."
     faulty+=(FAULT_COUNT="$BATS_TEST_TMPDIR/count" FAULT_LATE=1)
     serves 9
     faulty=()
-    HAND[0]="strace -fc ${HAND[0]#env }"
+    HAND=("strace -fc $PROGRAM -i 9 $HAND_PORT")
     for i in 1 2 3 4 5; do # a slow machine has smaller batches
         : >"$BATS_TEST_TMPDIR/count"
         HAND=("${HAND[0]}")
