@@ -17,7 +17,8 @@
  * has had its rounds, it closes its connections, and the next crowd connects.
  *
  * With -p we print before that how much processor time process PID, the server,
- * used for one request, in nanoseconds. The first round does not count.
+ * used for one request, in nanoseconds. We begin when the server has accepted
+ * all clients, and the first round does not count.
  *
  * With -t we tell process PID, the server, to end (SIGTERM) after we have
  * printed `nothing more fits`, and before the clients read. With -g they do not
@@ -409,6 +410,19 @@ static void connect_crowd(const struct options *options, int first, int count,
     }
 }
 
+/* Returns when the server has accepted all clients that have connected. It
+ * accepts in the order in which they came, so we come last, and are served. */
+static void wait_until_accepted(in_port_t port, int number) {
+    char byte = '.';
+    int fd = connect_to(port, number, 0);
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    if (send(fd, &byte, 1, MSG_NOSIGNAL) < 0)
+        err(1, "send");
+    if (poll(&entry, 1, PATIENCE_MS) <= 0 || recv(fd, &byte, 1, 0) != 1)
+        errx(1, "the last client waits in vain");
+    (void)close(fd);
+}
+
 static void close_crowd(const struct pollfd *fds, int count) {
     for (int i = 0; i < count; i++)
         (void)close(fds[i].fd);
@@ -430,6 +444,8 @@ int main(int argc, char **argv) {
         if (i > 0)
             close_crowd(fds, all);
         connect_crowd(&options, i * all, all, fds, clients);
+        if (options.pid != 0)
+            wait_until_accepted(options.port, all);
         play_rounds(&options, fds, clients, bytes);
     }
     (void)printf("all is well\n");
