@@ -137,12 +137,10 @@ goes_on() {
 # rests: the server sleeps: for a while it neither uses a processor to speak of,
 # nor waits for its turn.
 rests() {
-    local before i wanted
+    local before wanted
     wanted_processor
     before=$wanted
-    for ((i = 0; i < 9; i++)); do
-        pause
-    done
+    pause_for 20
     wanted_processor
     ((wanted - before < 1000000))
 }

@@ -42,14 +42,12 @@ cpu_time() {
     read -r used _ <"/proc/$server_pid/schedstat"
 }
 
-# is_quiet: for a twentieth of a second it needs no processor to speak of.
+# is_quiet: for 40 milliseconds it needs no processor to speak of.
 is_quiet() {
-    local begin i
+    local begin
     cpu_time
     begin=$used
-    for ((i = 0; i < 18; i++)); do
-        pause
-    done
+    pause_for 40
     cpu_time
     # On a busy machine, one that spins may get no processor for so long; but it
     # does not sleep.
@@ -523,12 +521,10 @@ switches() {
     awk '/^voluntary/ { print $2 }' "/proc/$server_pid/status"
 }
 
-# soon_wakes: more than once within some hundredths of a second.
+# soon_wakes: more than once within some hundredths of a second. A tick of 20
+# milliseconds is seen three times, or once less on a busy machine.
 soon_wakes() {
-    local i
-    for ((i = 0; i < 12; i++)); do
-        pause
-    done
+    pause_for 70
     (($(switches) > switches + 1))
 }
 

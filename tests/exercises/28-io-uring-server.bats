@@ -53,14 +53,12 @@ cpu_time() {
     read -r used _ <"/proc/$server_pid/schedstat"
 }
 
-# is_quiet: for a twentieth of a second it needs no processor to speak of.
+# is_quiet: for 40 milliseconds it needs no processor to speak of.
 is_quiet() {
-    local begin i
+    local begin
     cpu_time
     begin=$used
-    for ((i = 0; i < 18; i++)); do
-        pause
-    done
+    pause_for 40
     cpu_time
     # On a busy machine, one that spins may get no processor for so long; but it
     # does not sleep.
@@ -531,7 +529,7 @@ had their last completion."
 }
 
 @test "sleeps while nothing happens" {
-    local before end woken
+    local before woken
     serves 30
     by_hand "bash -c 'sleep 9 </dev/tcp/127.0.0.1/$HAND_PORT' &"
     by_hand "sleep 3; grep ^voluntary /proc/\$(pgrep $lesson)/status"
@@ -544,15 +542,12 @@ had their last completion."
     exec 7>&-
     next_run
     serves 0.2
-    crowd -c 1 -n 1 -r 1000
+    crowd -c 1 -n 1 -r 60 -d 2
     HAND+=("sleep 1; grep ^voluntary /proc/\$(pgrep $lesson)/status")
     before=$(switches)
-    end=$((${EPOCHREALTIME/./} + 250000)) # when the time of all is up
-    while ((${EPOCHREALTIME/./} < end)); do
-        pause
-    done
+    pause_for 250 # until the time of all is up
     woken=$(($(switches) - before))
-    ((woken <= 10)) || fail "a client sent 1000 messages and left, and 0.2 seconds \
+    ((woken <= 10)) || fail "a client sent 60 messages and left, and 0.2 seconds \
 later it woke $woken times" --hint "For each message you ask for a timer, and \
 each of them ends. Ask for a timer only if there is none yet: one that ends before \
 the first client's time is up does no harm, for then you ask for the next."
@@ -560,7 +555,7 @@ the first client's time is up does no harm, for then you ask for the next."
 
 # expect_sleep WHEN: it wakes at most once within a tenth of a second.
 expect_sleep() {
-    local i try before begin
+    local try before begin
     cpu_time
     begin=$used
     for try in 1 2 3; do
@@ -572,9 +567,7 @@ io_uring_enter wait for a completion. And look at the result of the timer: \
 -ETIME is right. -EINVAL says that its time makes no sense, for example because \
 it is negative. $day_hint"
         before=$(switches)
-        for ((i = 0; i < 40; i++)); do
-            pause
-        done
+        pause_for 100
         (($(switches) > before + 1)) || return 0
     done
     fail "it wakes $1, and nothing has happened" --hint "Do not let a timer \

@@ -25,6 +25,14 @@ pause() {
     read -rt 0.002 <>"$BATS_RUN_TMPDIR/never" || true
 }
 
+# pause_for MS: so many milliseconds, by the clock.
+pause_for() {
+    local end=$((${EPOCHREALTIME/./} + $1 * 1000))
+    while ((${EPOCHREALTIME/./} < end)); do
+        pause
+    done
+}
+
 # With XRAY set, each run of the learner's program is X-rayed; the picture of a
 # test's last one is in $XRAY.N, where N is the number of the test. What ends a
 # program that hangs is then the X-ray, which takes its time to draw; and as it
