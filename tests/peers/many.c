@@ -17,8 +17,9 @@
  * has had its rounds, it closes its connections, and the next crowd connects.
  *
  * With -p we print before that how much processor time process PID, the server,
- * used for one request, in nanoseconds. We begin when the server has accepted
- * all clients, and the first round does not count.
+ * used for one request, in nanoseconds. Then the IDLE clients connect first,
+ * and the first round does not count: when it is over, the server has accepted
+ * all.
  *
  * With -t we tell process PID, the server, to end (SIGTERM) after we have
  * printed `nothing more fits`, and before the clients read. With -g they do not
@@ -373,13 +374,14 @@ static void fill_with_random(char *bytes, size_t length) {
     }
 }
 
+/* The silent ones stand first in fds and clients. */
 static void play_rounds(const struct options *options, struct pollfd *fds,
                         struct client *clients, const char *bytes) {
     unsigned long long before = 0;
     for (int i = 0; i < options->rounds; i++) {
         struct round round = {
-            .fds = fds,
-            .clients = clients,
+            .fds = fds + options->idle,
+            .clients = clients + options->idle,
             .count = options->clients,
             .length = options->length,
             .reads = options->buffer <= 0,
@@ -387,8 +389,7 @@ static void play_rounds(const struct options *options, struct pollfd *fds,
             .waits_for_key = options->waits_for_key,
         };
         if (i > 0)
-            pause_and_watch(fds + options->clients, clients + options->clients,
-                            options->idle, options->pause_ms);
+            pause_and_watch(fds, clients, options->idle, options->pause_ms);
         if (i == 1 && options->pid != 0)
             before = processor_ns(options->pid);
         play_round(&round, bytes + i % PARTS);
@@ -401,26 +402,24 @@ static void play_rounds(const struct options *options, struct pollfd *fds,
     }
 }
 
-/* Connects all clients of one crowd. FIRST is the number of the first one. */
-static void connect_crowd(const struct options *options, int first, int count,
-                          struct pollfd *fds, struct client *clients) {
+/* Connects COUNT clients of one crowd. NUMBER is the number of the first. */
+static void connect_some(const struct options *options, int number, int count,
+                         struct pollfd *fds, struct client *clients) {
     for (int i = 0; i < count; i++) {
         clients[i].last = now_ms();
-        fds[i].fd = connect_to(options->port, first + i, options->buffer);
+        fds[i].fd = connect_to(options->port, number + i, options->buffer);
     }
 }
 
-/* Returns when the server has accepted all clients that have connected. It
- * accepts in the order in which they came, so we come last, and are served. */
-static void wait_until_accepted(in_port_t port, int number) {
-    char byte = '.';
-    int fd = connect_to(port, number, 0);
-    struct pollfd entry = {.fd = fd, .events = POLLIN};
-    if (send(fd, &byte, 1, MSG_NOSIGNAL) < 0)
-        err(1, "send");
-    if (poll(&entry, 1, PATIENCE_MS) <= 0 || recv(fd, &byte, 1, 0) != 1)
-        errx(1, "the last client waits in vain");
-    (void)close(fd);
+static void connect_crowd(const struct options *options, int number,
+                          struct pollfd *fds, struct client *clients) {
+    int idle = options->idle;
+    if (options->pid != 0)
+        connect_some(options, number, idle, fds, clients);
+    connect_some(options, number + idle, options->clients, fds + idle,
+                 clients + idle);
+    if (options->pid == 0)
+        connect_some(options, number, idle, fds, clients);
 }
 
 static void close_crowd(const struct pollfd *fds, int count) {
@@ -443,17 +442,15 @@ int main(int argc, char **argv) {
     for (int i = 0; i < options.crowds; i++) {
         if (i > 0)
             close_crowd(fds, all);
-        connect_crowd(&options, i * all, all, fds, clients);
-        if (options.pid != 0)
-            wait_until_accepted(options.port, all);
+        connect_crowd(&options, i * all, fds, clients);
         play_rounds(&options, fds, clients, bytes);
     }
     (void)printf("all is well\n");
     (void)fflush(stdout);
     if (options.waits_for_end)
         wait_until_closed(fds, clients, all);
-    report_closed("spoke", clients, options.clients);
-    report_closed("silent", clients + options.clients, options.idle);
+    report_closed("spoke", clients + options.idle, options.clients);
+    report_closed("silent", clients, options.idle);
     free(clients);
     free(fds);
     return 0;
