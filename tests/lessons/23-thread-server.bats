@@ -550,7 +550,7 @@ cost() {
 cost_of_visits() {
     local -a stat
     start_server server "$@" 0
-    try "$rude" -c 1500 connect whole "$PORT"
+    SECONDS_ALLOWED=100 try "$rude" -c 1500 connect whole "$PORT"
     expect_result 0 ""
     read -ra stat <"/proc/$(pid_of server)/stat"
     took=$((stat[13] + stat[14]))
