@@ -331,6 +331,10 @@ static ssize_t receive_bytes(const struct crowd_client *client, char *bytes,
     return recv(client->fd, bytes, length, 0);
 }
 
+static bool has_more(const struct crowd_client *client) {
+    return client->ssl != NULL && secure_has_more(client->ssl);
+}
+
 /* Remembers that this call failed, and ends the connection. The next epoll_wait
  * reports the end of a connection, and then crowd_wait tells its caller. */
 static void mark_failed(struct crowd_client *client, const char *call) {
@@ -458,13 +462,11 @@ static enum crowd_news handle_response(struct crowd *crowd,
     return CROWD_REFUSAL;
 }
 
-/* Receives a reply, or a part of it. */
-static enum crowd_news receive(struct crowd *crowd,
-                               struct crowd_client *client) {
-    static char piece[PIECE_BYTES];
-    ssize_t count = receive_bytes(client, piece, sizeof piece);
-    if (count < 0 && is_worth_another_try(errno))
-        return CROWD_NOTHING;
+/* Handles the result of recv: so many bytes of a piece of a reply, the end, or
+ * an error. */
+static enum crowd_news handle_piece(struct crowd *crowd,
+                                    struct crowd_client *client,
+                                    const char *piece, ssize_t count) {
     /* Did the last reply say so? If our request has crossed the server's end,
      * the connection is reset. */
     if (count <= 0 && client->response != NULL && client->response->closes)
@@ -477,6 +479,21 @@ static enum crowd_news receive(struct crowd *crowd,
     if (client->response != NULL)
         return handle_response(crowd, client, piece, (size_t)count);
     return handle_echo(crowd, client, piece, (size_t)count);
+}
+
+/* Receives a reply, or a part of it. What OpenSSL has already read from the
+ * socket belongs to that: epoll would not report it. */
+static enum crowd_news receive(struct crowd *crowd,
+                               struct crowd_client *client) {
+    static char piece[PIECE_BYTES];
+    for (;;) {
+        ssize_t count = receive_bytes(client, piece, sizeof piece);
+        if (count < 0 && is_worth_another_try(errno))
+            return CROWD_NOTHING;
+        enum crowd_news news = handle_piece(crowd, client, piece, count);
+        if (news != CROWD_NOTHING || !has_more(client))
+            return news;
+    }
 }
 
 /* Handles what epoll_wait has reported of this client. */

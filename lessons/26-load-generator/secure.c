@@ -20,9 +20,10 @@
 #include <openssl/err.h>
 
 /* A client of a crowd is silent most of the time, and there may be thousands of
- * them, so OpenSSL gives its buffers back when they are empty. And secure_send
- * is told of each record that has left, as the reply to it may be here before
- * the next one has left. */
+ * them, so OpenSSL gives its buffers back when they are empty. secure_send is
+ * told of each record that has left, as the reply to it may be here before the
+ * next one has left. And OpenSSL reads as much as has come: otherwise it first
+ * reads the five bytes before a record, and then the record. */
 int secure_open(struct secure *secure, const char *ca_file, const char *name,
                 char *reason) {
     secure->name = name;
@@ -33,6 +34,7 @@ int secure_open(struct secure *secure, const char *ca_file, const char *name,
     }
     (void)SSL_CTX_set_mode(secure->context, SSL_MODE_RELEASE_BUFFERS |
                                                 SSL_MODE_ENABLE_PARTIAL_WRITE);
+    SSL_CTX_set_read_ahead(secure->context, 1);
     return 0;
 }
 
@@ -91,6 +93,10 @@ ssize_t secure_recv(struct ssl_st *ssl, char *bytes, size_t length) {
     return explain(ssl, result);
 }
 
+bool secure_has_more(const struct ssl_st *ssl) {
+    return SSL_has_pending(ssl);
+}
+
 void secure_end(struct ssl_st *ssl, bool is_healthy) {
     if (ssl == NULL)
         return;
@@ -142,6 +148,11 @@ ssize_t secure_recv(struct ssl_st *ssl, char *bytes, size_t length) {
     (void)length;
     errno = EPROTO;
     return -1;
+}
+
+bool secure_has_more(const struct ssl_st *ssl) {
+    (void)ssl;
+    return false;
 }
 
 void secure_end(struct ssl_st *ssl, bool is_healthy) {

@@ -53,14 +53,19 @@ struct ssl_st *secure_connect(const struct secure *secure, int fd,
 ssize_t secure_send(struct ssl_st *ssl, const char *bytes, size_t length);
 
 /*
- * Receives at most length bytes, which must be at least 16384, as recv(2) does.
- * Then nothing is left in OpenSSL that epoll(7) would not see. Returns how many
- * it has received, or 0 when the server has sent close_notify. Otherwise it
- * returns -1 with errno: EAGAIN when nothing has come, EPROTO when TLS has
- * failed or the server has closed without close_notify, or an error of the
- * socket.
+ * Receives at most length bytes, as recv(2) does. Returns how many it has
+ * received, or 0 when the server has sent close_notify. Otherwise it returns -1
+ * with errno: EAGAIN when nothing has come, EPROTO when TLS has failed or the
+ * server has closed without close_notify, or an error of the socket.
  */
 ssize_t secure_recv(struct ssl_st *ssl, char *bytes, size_t length);
+
+/*
+ * Returns whether OpenSSL has bytes which it has read from the socket, and
+ * which secure_recv has not returned yet. epoll(7) does not see them. They may
+ * also be a part of a record: then the next secure_recv fails with EAGAIN.
+ */
+bool secure_has_more(const struct ssl_st *ssl);
 
 /* Frees a connection. If it is healthy, which means that no call for it has
  * failed, the server is first told that no more bytes will come. NULL is no

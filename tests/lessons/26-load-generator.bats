@@ -738,6 +738,35 @@ status 404"
     expect_result 1 "26-load-generator: status 404"
 }
 
+# OpenSSL reads all three from the socket at once, and epoll reports none of them
+# again.
+@test "26-load-generator -u takes a reply in three records of TLS" {
+    need_tls
+    skip_unless python3
+    start_server peer python3 -c '
+import socket, ssl, threading
+
+def serve(client):
+    with context.wrap_socket(client, server_side=True) as client:
+        while client.recv(4096):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+            client.send(b"abc")
+            client.send(b"def")
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("build/certs/good.pem", "build/certs/good.key")
+listener = socket.create_server(("127.0.0.1", 0))
+print("listening on 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
+while True:
+    client, _ = listener.accept()
+    threading.Thread(target=serve, args=[client], daemon=True).start()'
+    try "$program" -C build/certs/root.pem -u / -c 2 -d 0.1 127.0.0.1 "$PORT"
+    expect_result 0 ""
+    expect_said errors 0 0
+}
+
 @test "26-load-generator's twin in Python measures an open loop" {
     skip_unless python3
     start_server peer "$BUILD/peers/echo" honest
