@@ -54,21 +54,30 @@ run_check() {
     read_outcomes "$here"/part-*.tap
 }
 
-# start_parts LESSON: starts the tests of its check, in parts that run side by side:
-# two, or three if most of its tests wait.
+# list_part LESSON PART: the requirements of a part, one a line. In part 2 are those
+# whose test waits for long, so has the tag `waits`; the others take turns.
+list_part() {
+    awk -v part="$2" '
+        /^# bats test_tags=waits$/ { waits = 1 }
+        /^@test "/ {
+            if ((waits ? 2 : turn++ % 2) == part) print
+            waits = 0
+        }' "tests/exercises/$1.bats" | sed 's/^@test "\(.*\)" {$/\1/'
+}
+
+# start_parts LESSON: starts the tests of its check, in parts that run side by side.
 start_parts() {
-    local part parts=2
+    local part names
     local -a cores
     mapfile -t cores < <(list_cores | tail -n 2)
-    ! grep -qx '# bats file_tags=waits' "tests/exercises/$1.bats" || parts=3
-    for ((part = 0; part < parts; part++)); do
+    for part in 0 1 2; do
+        names=$(list_part "$1" "$part")
+        [[ -n $names ]] || continue
         # It is read before the tests in the background may have made it.
         : >"$here/part-$part.tap"
         start_tests "$1" "build/work/$1" "$here/part-$part.tap" \
             "${cores[part % ${#cores[@]}]}" \
-            "$(printf '%s\n' "${requirements[@]}" |
-                awk -v part="$part" -v parts="$parts" 'NR % parts == part' |
-                filter_for)"
+            "$(filter_for <<<"$names")"
     done
 }
 

@@ -306,6 +306,7 @@ is_asleep() {
     [[ $(<"/proc/$pid/stat") == *') S '* ]]
 }
 
+# bats test_tags=waits
 @test "pauses for 50 milliseconds after the first try, and twice as long after each next one" {
     fault=FAULT_SIGNALS=1000
     [[ $BUILD != *asan* ]] || fault=

@@ -304,6 +304,7 @@ its answer. Call deadline_after once, at the start: both have the same deadline.
 status 1."
 }
 
+# bats test_tags=waits
 @test "ends when SECONDS are over, whatever the server or standard input does" {
     local seconds
     gives_up silent --hint "This server accepts and says nothing, and on a \

@@ -277,6 +277,7 @@ call close: also when its handshake has failed. Else accept fails after a \
 thousand clients." -- soon has_no_more_than "$before"
 }
 
+# bats test_tags=waits
 @test "gives each client one second, and not more" {
     local i took
     for i in 1 2 3; do # what was late on a busy machine is tried again

@@ -237,6 +237,7 @@ with fwrite stays in a buffer, and errx writes at once. Call fflush(stdout) \
 after each piece, and not only before you wait." -- prints_more_than "$ANSWER"
 }
 
+# bats test_tags=waits
 @test "ends at the deadline" {
     local manner poll_hint hint="deadline_wait returns -1 when the deadline has passed, in \
 the handshake too. Then say deadline passed on standard error, and end with \

@@ -208,6 +208,7 @@ second_begins() {
     says server1 connected || ! is_running answer
 }
 
+# bats test_tags=waits
 @test "starts the next server MILLISECONDS after the one before it" {
     local hint=$delay_hint
     within 95 past_two
@@ -409,6 +410,7 @@ past_the_line() {
     HAND=("(echo; date; date) >$BUILD/mirror" "${HAND[@]}")
 }
 
+# bats test_tags=waits
 @test "has one deadline for everything, SECONDS after its start" {
     within 50 past_nobody
     expect_end --hint "$deadline_hint"

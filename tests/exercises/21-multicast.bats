@@ -3,8 +3,6 @@
 # INTERFACE] GROUP PORT NAME SERVICE` and `21-multicast ask [-i INTERFACE] -t
 # SECONDS GROUP PORT NAME`. Each test's name is a requirement, as a learner
 # reads it.
-#
-# bats file_tags=waits
 
 load ../lib/exercise
 load ../lib/clock
@@ -154,6 +152,7 @@ IP_ADD_MEMBERSHIP, at the interface whose number if_nametoindex tells."
 print the line after that: a question that comes before you have joined is lost."
 }
 
+# bats test_tags=waits
 @test "answers a question for its name" {
     draw_port
     starts_offer answer "$SERVICE"
@@ -169,6 +168,7 @@ the program that asked: sendto, with the address that recvfrom wrote."
         -- test "$(grep -c "^got \"$NAME $SERVICE\" from" "$HEARD")" -eq 1
 }
 
+# bats test_tags=waits
 @test "ignores every other datagram" {
     local asked count=0 hint ignore_hint="Answer only if the whole datagram is \
 ask, a blank and your name: compare its length too. recvfrom cuts off what does \
@@ -211,6 +211,7 @@ the length of the question, and then all bytes with memcmp."
         -- is_answered
 }
 
+# bats test_tags=waits
 @test "shares its port with others that offer something" {
     local share_hint="Set SO_REUSEADDR before bind. Without it, bind fails \
 with \"Address already in use\" if another program has this port."
@@ -251,6 +252,7 @@ that a program on this machine has joined."
         --hint "$answer_hint" -- is_answered
 }
 
+# bats test_tags=waits
 @test "pauses before it answers" {
     local round pause_hint="Draw a number from 0 to 200 with getrandom for \
 each answer, and wait so many milliseconds before you call sendto."

@@ -406,6 +406,7 @@ idle_worker() {
     fi
 }
 
+# bats test_tags=waits
 @test "lets each worker finish its client when it is told to end" {
     local until killed
     ends_politely "kill \$p" tell
@@ -460,6 +461,24 @@ to all processes of your group: leave out empty places."
     says server 'status 0' || fail "it was told to end when a worker had just \
 died, and its exit status was not 0" --hint "$parent_hint Leave out a worker \
 that has ended already."
+    ends_after_a_race
+}
+
+# ends_after_a_race: many workers wake up for one client, and one gets it. The
+# others must not wait in accept4, where they are not told that it is time to end.
+ends_after_a_race() {
+    next_run
+    serves 16
+    expect_workers 16 --hint "$workers_hint"
+    try_alone 16 "$many -c 1 -k 200 $HAND_PORT; kill \$p; sleep 1; kill -0 \$p"
+    crowd -c 1 -k 200
+    expect_true "clients wait for their bytes, and none come" --hint "$serve_hint" \
+        -- [ "$status" -eq 0 ]
+    tell
+    expect_clean_end --hint "When a client comes, all workers wake up that wait for \
+one, and only one of them gets it. For the others accept4 must fail with EAGAIN, and \
+not wait for the next client: make the listener non-blocking, with fcntl, F_SETFL and \
+O_NONBLOCK."
 }
 
 @test "does the same on SIGINT" {

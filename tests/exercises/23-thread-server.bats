@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=waits
 # The exercise of 23-thread-server: echo with a pool of threads that says when it
 # is busy, `23-thread-server -t THREADS -q PLACES PORT`. Each test's name is a
 # requirement, as a learner reads it.
@@ -301,6 +300,7 @@ be up to 1000: has your queue room for so many?"
         --hint "Only the client that finds no place is closed."
 }
 
+# bats test_tags=waits
 @test "takes clients again when there is a place" {
     local served waiting i
     serves 1 1
@@ -469,6 +469,7 @@ call it again."
 name of the call, and the reason." -- soon says server "*Too many open files*" err
 }
 
+# bats test_tags=waits
 @test "ends within a second of SIGTERM or SIGINT, with status 0" {
     local i took
     end_idle

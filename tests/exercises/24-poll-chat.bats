@@ -1,8 +1,6 @@
 #!/usr/bin/env bats
 # The exercise of 24-poll-chat: a chat with private messages, `24-poll-chat
 # PORT`. Each test's name is a requirement, as a learner reads it.
-#
-# bats file_tags=waits
 
 load ../lib/exercise
 
@@ -659,6 +657,7 @@ has_taken_an_end() {
     grep -q ": 0100007F:$port [0-9A-F:]* 08 [0-9A-F]*:00000000 " /proc/net/tcp
 }
 
+# bats test_tags=waits
 @test "gives a client that has ended its half one second to read" {
     local began took
     # A kernel that takes a byte now and then, as for a client that reads slowly.

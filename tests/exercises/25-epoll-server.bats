@@ -445,6 +445,7 @@ be_told() {
     exec 7>&-
 }
 
+# bats test_tags=waits
 @test "closes a silent client also while others send" {
     serves 0.08
     expect_closed "$list_hint" -c 1 -n 1 -r 50 -d 2

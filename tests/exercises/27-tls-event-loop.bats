@@ -238,6 +238,7 @@ big_input() {
     head -c 30000000 /dev/urandom >"$INPUT"
 }
 
+# bats test_tags=waits
 @test "sends and receives at the same time" {
     local SECONDS_ALLOWED=10 typed='head -c 30000000 /dev/urandom'
     [[ $BUILD == *asan* ]] || waits_for_room
@@ -308,6 +309,7 @@ expect_sleep() {
         fail "it keeps waking up $1" --hint "$sleep_hint"
 }
 
+# bats test_tags=waits
 @test "sleeps while it waits" {
     [[ -p $BATS_RUN_TMPDIR/never ]] || mkfifo "$BATS_RUN_TMPDIR/never"
     server silent 1

@@ -2,8 +2,6 @@
 # The exercise of 31-http-client: a download that goes on where it was cut,
 # `31-http-client [-t SECONDS] HOST PORT PATH FILE`. Each test's name is a
 # requirement, as a learner reads it.
-#
-# bats file_tags=waits
 
 load ../lib/exercise
 
@@ -144,6 +142,7 @@ the new reply has none, or a weak one: without an ETag, ask for the whole file."
     expect_no_range 1 "Without FILE.part and FILE.etag, ask for the whole file."
 }
 
+# bats test_tags=waits
 @test "reads a body with a Content-Length, one in chunks, and one that ends with the connection" {
     local face hint="The size of a chunk is in hexadecimal digits, and its line \
 ends with CR LF. Behind its bytes there is another CR LF. http_chunks_read can \
@@ -331,6 +330,7 @@ not have an ETag. Write or delete FILE.etag only at a 200." \
         -- is_text "$etag\n" "$FILE.etag"
 }
 
+# bats test_tags=waits
 @test "waits at most SECONDS for the server to send something" {
     local hint="Give each wait for the server the time that -t says, from its \
 own beginning. deadline_recv with deadline_after does that."

@@ -463,6 +463,7 @@ is_prompt() {
     return 1
 }
 
+# bats test_tags=waits
 @test "gives up on a client that has not sent its whole head after one second" {
     local took result fd
     serves 127.0.0.1
