@@ -134,6 +134,18 @@ commands() {
     [[ $out == *"ends, status 0"* ]]
 }
 
+# Under the X-ray its workers have another parent: that is not held against it.
+@test "xray work says what an answer meets when nobody traces it" {
+    local second=22-fork-server
+    keep_requirements "$second" "has WORKERS workers"
+    cp -r "$BATS_TEST_DIRNAME/../../lessons/$second" lessons/
+    mkdir -p work
+    cp "lessons/$second/solution.c" "work/$second.c"
+    xray work 22
+    expect_result 0 ""
+    [[ $out == "It has WORKERS workers before the first client comes: yes"* ]]
+}
+
 @test "xray says how it is called, and what it lacks" {
     xray --help
     expect_result 0 ""
