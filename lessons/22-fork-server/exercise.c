@@ -31,8 +31,8 @@
  *    served when a worker has finished with another client.
  * 5. It serves all clients with the same workers. A worker does not end when
  *    its client has left, also if the client resets the connection.
- * 6. It keeps no descriptor of a client that has gone. Then each of its
- *    processes has as many descriptors as before the client came.
+ * 6. It keeps no descriptor of a client that has gone. When all clients have
+ *    gone, each of its processes has as many descriptors as before they came.
  * 7. It replaces each worker that has died. It does so too if several die at
  *    the same moment. This takes at most one second, and no zombie stays.
  * 8. It says how a worker ended. The line on standard error has the number of
