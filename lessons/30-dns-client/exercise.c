@@ -25,8 +25,8 @@
  *    same name. But the reply has the question exactly as it was asked. The
  *    records of the reply may have the name as it was asked, or as the file
  *    has it.
- * 6. It says so when a name has no record of the type that was asked for. The
- *    type is A, AAAA or PTR, and the name exists. The status is then 0, and
+ * 6. It says so when a name has no record of the type that was asked for. If
+ *    the type is A, AAAA or PTR, and the name exists, the status is 0, and
  *    there are no answers. A name exists if it stands in the file, or if it is
  *    the `in-addr.arpa` or `ip6.arpa` name of an address in the file.
  * 7. It says that there is no such name when the name does not exist. The

@@ -54,7 +54,7 @@
  *     standard error then begins with `usage:`.
  *
  * What is here compiles, and says of each file whether there is a ClientHello
- * in it. Your part begins in print_file.
+ * in it. Your part begins in print_file; for 8 to 11, main changes too.
  */
 #define _GNU_SOURCE
 
