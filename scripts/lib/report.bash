@@ -105,8 +105,12 @@ print_block() {
 
 # show_block: the lines of such a block, for a person.
 show_block() {
-    local line tries='' said=''
-    while IFS= read -r line; do
+    local line tries='' said='' by_hand='See it by hand'
+    local -a lines
+    mapfile -t lines
+    (($(printf '%s\n' "${lines[@]}" | grep -c '^Try: ') < 2)) ||
+        by_hand+=' (each in its own terminal)'
+    for line in "${lines[@]}"; do
         case $line in
         'But: '*) echo "  But ${line#*: }." | wrap ;;
         'Ended: '*) echo "  It ${line#*: it }." | wrap ;;
@@ -116,8 +120,7 @@ show_block() {
             echo "    ${line#*: }"
             ;;
         'Try: '*)
-            [[ -n $tries ]] || echo "  See it by hand (each in its own terminal):" |
-                wrap
+            [[ -n $tries ]] || echo "  $by_hand:" | wrap
             tries=1
             echo "    ${line#*: }"
             ;;

@@ -40,7 +40,8 @@ fold_details() {
          /<\/details>/ { folded = 0 }'
 }
 
-# print_plain: Markdown as plain text. What is in a block of code stays as it is.
+# print_plain: Markdown as plain text. What is in a block of code stays as it is, and
+# so do the backquotes around words of a program: they say where these end.
 print_plain() {
     awk -v bold="$bold" -v plain="$plain" '
         /^```/ { code = !code; next }
@@ -58,7 +59,7 @@ print_plain() {
             }
             gsub(/!\[/, "[")
             gsub(/\]\([^)]*\)/, "]")
-            gsub(/`|\*\*/, "")
+            gsub(/\*\*/, "")
             if (sub(/^#+ /, "")) $0 = bold $0 plain
             print
         }'

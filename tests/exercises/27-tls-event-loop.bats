@@ -82,8 +82,8 @@ expect_printed() {
 want_hint="The socket is non-blocking, so SSL_connect, SSL_read and SSL_write \
 may return -1 because they have to wait. Ask SSL_get_error: for WANT_READ wait \
 for POLLIN, for WANT_WRITE for POLLOUT. Then make the same call again."
-notify_hint="When read returns 0, call SSL_shutdown once: it sends \
-close_notify. shutdown(2) sends only a FIN, which anybody on the way could send \
+notify_hint="When read returns 0, call SSL_shutdown: it sends close_notify, and \
+returns 0 or 1 (0 is no failure: the server has not sent its own yet). shutdown(2) sends only a FIN, which anybody on the way could send \
 too, and without either of them the server waits for more input."
 goodbye_hint="close_notify needs room in the socket, too. If SSL_shutdown \
 returns -1 because there is none, SSL_get_error says WANT_WRITE: wait for \
@@ -106,15 +106,16 @@ not in SSL_read or poll on the socket alone while there may be input. One poll \
 has both descriptors."
 pending_hint="OpenSSL takes a whole record off the socket, up to 16384 bytes, \
 and poll does not see what OpenSSL still holds (SSL_pending). Call SSL_read \
-again until SSL_get_error says WANT_READ, and only then wait."
+again until SSL_get_error says WANT_READ, and only then wait. If you want to see in \
+between whether there is input, call poll with a timeout of 0."
 flush_hint="What you print stays in a buffer of your program until the buffer \
 is full. Call fflush(stdout) after each piece."
 end_of_input_hint="The end of the input ends only your direction. Go on with \
 SSL_read until SSL_get_error says SSL_ERROR_ZERO_RETURN."
 sleep_hint="Give poll only what you wait for at this moment. POLLOUT is nearly \
 always ready: wait for it only after WANT_WRITE. An input that has ended is \
-always ready, so take it out of poll (fd = -1). And use no timeout: nothing has \
-to be done at a fixed time."
+always ready, so take it out of poll (fd = -1). And let poll wait for ever (-1), but \
+when OpenSSL may have more bytes for you: nothing has to be done at a fixed time."
 cut_hint="When SSL_read returns 0 or less, ask SSL_get_error. Only \
 SSL_ERROR_ZERO_RETURN, close_notify, is the end. Any other end can be made by \
 anybody on the way, so say why, and end with status 1."
@@ -134,7 +135,7 @@ read before. One array of a fixed size is enough."
     ask
     HAND=("${HAND[0]}" "printf 'one\\0two\\n' >$BUILD/typed"
         "$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT <$BUILD/typed | wc -c")
-    expect_end --hint "$notify_hint $both_wait_hint"
+    expect_end --hint "$notify_hint $both_wait_hint $pending_hint"
     expect_true "it printed nothing" --hint "$want_hint $end_of_input_hint" \
         -- test -s "$OUT"
     expect_output "$INPUT" --hint "Send what read returns with SSL_write, and \

@@ -80,7 +80,8 @@ that wait for room may overtake each other. What comes in the meantime has to \
 wait in memory of its own: the kernel still reads the memory of a send that has \
 no completion yet."
 timeout_hint="Ask for a timer by IORING_OP_TIMEOUT. Its timespec must still be \
-there when io_uring_enter reads it. When the timer is over, cancel the requests \
+there when io_uring_enter reads it. (If it has the point in time of a deadline, set \
+IORING_TIMEOUT_ABS in timeout_flags.) When the timer is over, cancel the requests \
 of the clients whose time is up, and close each of them after the last of its \
 completions. Then ask for the next timer."
 renew_hint="A client's time begins anew with each byte that it sends. A timer \

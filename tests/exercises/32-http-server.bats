@@ -50,7 +50,7 @@ expect_reply() {
     ((status != 124)) || fail "a client waits for a reply, and it does not come" \
         --hint "${3-}"
     ((status == 0)) || fail "a client did not get a whole reply" \
-        --show "It said: $errors" "${@:2}"
+        ${errors:+--show "It said: $errors"} "${@:2}"
     [[ $(head -n 1 "$OUT") == "HTTP/1.1 $1 "* ]] ||
         fail "the reply does not have the status $1" \
             --show "     Got: $(head -n 1 "$OUT")" "${@:2}"
@@ -107,7 +107,8 @@ beyond_hint="If the last byte is beyond the end of the file, the part ends \
 with the file. Look before each digit whether the number becomes too large, and \
 take the largest number then."
 none_hint="If the first byte is not in the file, the status is 416, and the \
-field is Content-Range: bytes */ with the length of the file."
+field is Content-Range: bytes */ with the length of the file. bytes=-0 asks for \
+the last 0 bytes: there is no such part either."
 ignore_hint="A Range that you do not understand does not count: send the whole \
 file. Look at what stands before, between and behind the two numbers."
 condition_hint="If-Range has the ETag of the file whose part the client has. \
@@ -254,6 +255,9 @@ the status is not 416."
     expect_part bytes=5368709115-5368709123 5368709115 5368709123 \
         --hint "$large_hint"
     expect_part bytes=-9 $((size - 9)) $((size - 1)) --hint "$large_hint"
+    asks -H
+    expect_reply 200 --hint "$large_hint"
+    expect_field "Content-Length: $size" --hint "$large_hint"
 }
 
 @test "serves others while a client takes nothing" {

@@ -68,8 +68,9 @@ expect_names() {
     take_options + "$@" || return
     expect_end --hint "$hint"
     printf -v text '%s\\n' "${arguments[@]}"
-    sed 's/^[^ ]* //' "$OUT" >"$BATS_TEST_TMPDIR/the list of names"
-    expect_output --text "$text" --in "$BATS_TEST_TMPDIR/the list of names" --hint "$hint"
+    local list="$BATS_TEST_TMPDIR/the list of names"
+    sed 's/^[^ ]* //' "$OUT" >"$list"
+    expect_output --text "$text" --in "$list" --hint "$hint"
 }
 
 # expect_same KIND [--hint TEXT]: it prints the same line for each file: the
