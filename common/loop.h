@@ -25,8 +25,8 @@ enum { LOOP_EVENTS = 256 }; /* that one epoll_wait(2) reports at most */
  * freed while the loop watches it.
  */
 struct loop_watcher {
-    /* Called with owner, and with those of the events that have come: EPOLLIN,
-     * EPOLLOUT, and always also EPOLLERR and EPOLLHUP. */
+    /* Called with owner, and with the events that have come: EPOLLIN or
+     * EPOLLOUT if we wait for them, and EPOLLERR or EPOLLHUP in any case. */
     void (*handle)(void *owner, uint32_t events);
     void *owner;
     int fd;

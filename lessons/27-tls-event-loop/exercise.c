@@ -11,13 +11,13 @@
  * from HOST: the program connects to HOST, and the certificate must be for
  * NAME. It sends standard input to the server, and prints what comes from the
  * server. The starter already has everything up to the connected socket, and
- * makes the object of OpenSSL. You write the handshake and the conversation.
- * (`SSL_get_fd` returns the descriptor of a connection: lesson 08.) There is
- * no time limit, and your program may wait until its standard output takes
- * something. While an `SSL_write` waits, you may call `SSL_read`. Later you
- * call the same `SSL_write` again, as in lesson 11. Empty OpenSSL's queue of
- * errors before each of its calls (lesson 11), although the check does not
- * test this.
+ * makes the `SSL`, OpenSSL's object for the connection. You write the
+ * handshake and the conversation. (`SSL_get_fd` returns the descriptor of a
+ * connection: lesson 08.) There is no time limit, and your program may wait in
+ * `fwrite` while nobody reads its standard output. While an `SSL_write` waits,
+ * you may call `SSL_read`. Later you call the same `SSL_write` again, as in
+ * lesson 11. Empty OpenSSL's queue of errors with `ERR_clear_error` before
+ * each of its calls (lesson 11), although the check does not test this.
  *
  * 1. It sends its input, tells the server that the input has ended, and prints
  *    the answer. It tells the server by close_notify. When the server has sent
@@ -29,10 +29,10 @@
  *    send first, and it may send whole records, of up to 16384 bytes each.
  * 4. It goes on with the answer when its input has ended.
  * 5. It sends and receives at the same time. The check gives your program 30
- *    megabytes of input. The server sends everything back, and while the
- *    server cannot send, it does not read. OpenSSL calls `write` for the
- *    socket, and the check also lets one such `write` fail with EAGAIN, as if
- *    the socket had no room. This may be the one for close_notify, too.
+ *    megabytes of input. The server sends everything back, and while the server
+ *    cannot send, it does not read. OpenSSL calls `write` for the socket. The
+ *    check lets one such `write` fail with EAGAIN, as if the socket had no
+ *    room. This may also be the `write` that would send close_notify.
  * 6. It prints while the server does not read. In the check, a server sends
  *    all the time and reads nothing, and the input has no end. Your program
  *    still prints.
