@@ -13,8 +13,9 @@
  * 6. It reads a head that comes in many pieces.
  * 7. It ends each way by itself. When the client ends its side, the server is
  *    told, and may still send.
- * 8. It refuses a target that has another address than ALLOWED, with the
- *    status 403. A name is looked up first: it is the address that counts.
+ * 8. It refuses a target that has another address than ALLOWED, with the status
+ *    403. A name is looked up first: it is the address that counts. (If the
+ *    name has several addresses, only ALLOWED may be connected to.)
  * 9. It refuses another method than CONNECT, with the status 405. Large and
  *    small letters differ: `Connect` is another method. This reply has the
  *    field `Allow: CONNECT`. It does not matter what the target is.
@@ -22,10 +23,10 @@
  *     without a port, a port that is not a number from 1 to 65535, a field
  *     without a colon, or a version such as HTTP/2.0. (You decide whether
  *     HTTP/1.2 is good.) For a host that is longer than any name can be, the
- *     status is 400 or 502. A request without the field Host is good. If two
- *     refusals fit, you may send either of them. There is one exception: if
- *     the method is not CONNECT, a bad target does not matter. Send 405. (If
- *     the first line cannot be read at all, send 400 or 405.)
+ *     status is 400 or 502. A request without the field Host is good. If the
+ *     method is not CONNECT, requirement 9 comes first: send 405, however bad
+ *     the target is. If two other refusals fit, you may send either of them.
+ *     (If the first line cannot be read at all, send 400 or 405.)
  * 11. It refuses a head of more than 8192 bytes, with the status 431. The
  *     empty line is part of the 8192 bytes, and what comes behind it is not.
  * 12. It says that a server cannot be reached, with the status 502. This is so
