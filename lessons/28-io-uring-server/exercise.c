@@ -1,12 +1,12 @@
 /*
  * 28 exercise: echo by io_uring, with an idle limit for each client.
  *
- * Our server keeps a silent client for ever, as that of lesson 25 did. In this
- * exercise you write an echo server with an idle limit again: it closes a
- * client that has been silent for too long. But now the kernel has requests
- * for each client. A client can only be closed when the kernel has no request
- * for it. And the ring tells us when the time of a client is up: we ask it for
- * a timer.
+ * Our server keeps a silent client for ever, as that of lesson 25 did. As in
+ * the exercise of lesson 25, you write an echo server with an idle limit:
+ * it closes a client that has been silent for too long. But now the kernel has
+ * requests for each client. A client can only be closed when the kernel has no
+ * request for it. And the ring tells us when the time of a client is up: we
+ * ask it for a timer.
  *
  * It is called as `28-io-uring-server -i SECONDS PORT`. Everything else is as
  * in this lesson's server, but you may leave out some parts: the option `-m`
@@ -64,20 +64,21 @@
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
- *     When your program has stopped reading from a client that does not read,
- *     this client is silent, even if it still tries to send. Its time begins
- *     with the last bytes that your program has received from it. A client
- *     that has ended its half and does not read is silent too. The time of
- *     1500 clients may be up at the same moment. Then the submission queue has
- *     no place for all that you have to ask for.
+ *     A client that does not read is silent from the moment at which your
+ *     program stops receiving from it, even if it still tries to send. Its time
+ *     begins with the last bytes that your program has received from it. A
+ *     client that has ended its half and does not read is silent too. The time
+ *     of 1500 clients may be up at the same moment. Then the submission queue
+ *     has no place for all that you have to ask for.
  * 16. It gives a client its time anew when it sends something. No client is
  *     closed before it has been silent for SECONDS. You decide whether the
  *     time also begins anew when your server sends something to the client.
  * 17. It closes a silent client also while others send. Again, it is at most
  *     50 milliseconds late.
- * 18. It does not take a new client for one that it has closed. It must not
- *     confuse the two. A new client comes just when the time of another is up,
- *     and is served.
+ * 18. It does not take a new client for one that it has closed. A new client
+ *     comes just when the time of another is up, and may get the same
+ *     descriptor. It is served all the same. So do not close or use a
+ *     descriptor that belongs to another client by now.
  * 19. It sleeps while nothing happens. There is no clock that ticks, neither
  *     without a client nor while a client is silent. This is so for a client
  *     that has sent many messages before, too. (One timer that ends too early,
