@@ -234,29 +234,35 @@ static size_t kept_length(const struct url *base, const char *reference,
     return path;
 }
 
+/* Parses what a server has sent: without "." and ".." in its path. */
+static int parse_reference(struct url *url, const char *text, size_t length,
+                           const char **flaw) {
+    if (url_parse(url, text, length, flaw) < 0)
+        return -1;
+    remove_dots(url->target);
+    return 0;
+}
+
 int url_resolve(struct url *url, const struct url *base, const char *reference,
                 size_t length, const char **flaw) {
     char text[2 * URL_BYTES + URL_HOST_BYTES + sizeof "https://[]:65535"];
     if (length >= URL_BYTES)
         return fail(flaw, "it is too long");
     if (has_scheme(reference, length))
-        return url_parse(url, reference, length, flaw);
+        return parse_reference(url, reference, length, flaw);
     if (begins_with(reference, length, "//")) {
         const char *scheme = "http:";
         if (base->is_secure)
             scheme = "https:";
         int all = snprintf(text, sizeof text, "%s%.*s", scheme, (int)length,
                            reference);
-        return url_parse(url, text, (size_t)all, flaw);
+        return parse_reference(url, text, (size_t)all, flaw);
     }
     size_t server = write_server(text, sizeof text, base);
     size_t kept = kept_length(base, reference, length);
     memcpy(text + server, base->target, kept);
     memcpy(text + server + kept, reference, length);
-    if (url_parse(url, text, server + kept + length, flaw) < 0)
-        return -1;
-    remove_dots(url->target);
-    return 0;
+    return parse_reference(url, text, server + kept + length, flaw);
 }
 
 bool url_has_same_server(const struct url *a, const struct url *b) {

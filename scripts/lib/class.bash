@@ -7,6 +7,7 @@ check_all() {
     local name state result worst=0 passed=0 begun=0 separator='['
     local outcomes_file said here
     local -a names
+    [[ -d work || (! -e work && ! -L work) ]] || fail 3 "work/ is not a folder"
     make_temporary_folder
     outcomes_file=$here/outcomes
     said=$here/said
@@ -14,7 +15,7 @@ check_all() {
     for name in "${names[@]}"; do
         result=0
         : >"$outcomes_file"
-        if [[ ! -e work/$name.c ]]; then
+        if [[ ! -e work/$name.c && ! -L work/$name.c ]]; then
             state=absent
         elif [[ -f work/$name.c ]] && cmp -s "work/$name.c" "lessons/$name/exercise.c"; then
             state=starter

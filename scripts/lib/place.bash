@@ -24,10 +24,10 @@ put_files_in_memory() {
 }
 
 # make_temporary_folder: sets here to the path of a new folder. Ends the script if
-# nothing can be written there.
+# a million bytes cannot be written there: an answer would be blamed for that.
 make_temporary_folder() {
     here=$(mktemp -d 2>/dev/null) &&
-        printf '%65536s' '' 2>/dev/null >"$here/room" && rm "$here/room" && return
+        printf '%1048576s' '' 2>/dev/null >"$here/room" && rm "$here/room" && return
     [[ -z $here ]] || rm -rf "$here"
     fail_without_room 3
 }

@@ -35,7 +35,13 @@ show_stale() {
     local name
     for name in "${all_lessons[@]}"; do
         case ${state[$name]} in
-        edited) echo "$name: edited since it passed; check it again" | wrap ;;
+        edited)
+            if cmp -s "work/$name.c" "lessons/$name/exercise.c"; then
+                echo "$name: passed before, and is now the starter again" | wrap
+            else
+                echo "$name: edited since it passed; check it again" | wrap
+            fi
+            ;;
         newer) echo "$name: its check got better; check it again" | wrap ;;
         esac
     done

@@ -26,9 +26,10 @@ run_scene() {
             return
         fi
     fi
+    need_programs <"lessons/$1/scene"
     make_temporary_folder
     # shellcheck disable=SC2064 # as it is now
-    trap "kill \$(jobs -p) 2>/dev/null; rm -rf '$here'" EXIT
+    trap "kill \$(jobs -p) 2>/dev/null; rm -rf ${here@Q}" EXIT
     while IFS=': ' read -r name command; do
         [[ -n $name ]] || continue
         rm -f "$here/port" "$here/ready"

@@ -125,8 +125,8 @@ expect_only() {
     local code url
     for code in 301 302 303 307 308; do
         serve_pages
-        for url in /hello hello ./a/../hello "//127.0.0.1:$PORT/hello" \
-            "http://127.0.0.1:$PORT/hello#there"; do
+        for url in /hello hello ./a/../hello "//127.0.0.1:$PORT/./hello" \
+            "http://127.0.0.1:$PORT/a/../hello#there"; do
             get "/$code?$url"
             expect_page 'hello\n'
         done

@@ -54,6 +54,18 @@ assert second["state"] == "starter" and second["of"] == 0, second
 assert third["state"] == "absent", third' <<<"$out"
 }
 
+@test "learn check --all says that it could not check a link to nothing" {
+    mkdir -p work
+    ln -s /nowhere work/02-tcp-server.c
+    learn check --all
+    expect_result 3 ""
+    [[ $out == *"work/02-tcp-server.c is a link to a file that is not there"* ]]
+    rm -r work
+    ln -s /nowhere work
+    learn check --all
+    expect_result 3 "learn: work/ is not a folder"
+}
+
 @test "learn check --all takes no other option" {
     learn check --all --xml
     expect_equal status 2 "$status"

@@ -84,6 +84,17 @@ setup() {
     expect_equal files "work/$first.c" "$(find work -name '*.c*')"
 }
 
+@test "learn run and xray say that a program of the scene is not built" {
+    local command
+    for command in "learn run" xray; do
+        rm -f build/01-tcp-client
+        sed -i 's/^all: /all: ; @true\nnothing: /' Makefile
+        # shellcheck disable=SC2086 # two words
+        run -3 scripts/$command 1
+        [[ $output == *": build/01-tcp-client is not built, for want of something: "* ]]
+    done
+}
+
 # quickly ARGUMENT...: as learn, but for a minute at the most.
 quickly() {
     local file=$BATS_TEST_TMPDIR/learn

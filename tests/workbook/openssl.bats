@@ -30,6 +30,17 @@ plain_make() {
 exercise)/08-|-lssl|scripts/certs' <<<"$output" | grep -v 'left out')"
 }
 
+@test "README and doctor name the lessons that need OpenSSL" {
+    local left
+    run -0 plain_make -s left-out have_openssl= BUILD="$BATS_TEST_TMPDIR/build"
+    left=$(grep -oE '[0-9]{2}-[a-z]' <<<"$output" | cut -d- -f1 | paste -sd ' ')
+    # 08 to 12 are five; the others are named one by one.
+    expect_equal "what make leaves out" "08 09 10 11 12 27 31 32 34" "$left"
+    run -0 scripts/setup doctor
+    [[ $output == *"without OpenSSL 3: "*" all lessons but 08 to 12, 27, 31, 32 and 34"* ]]
+    [[ $(tr '\n' ' ' <README.md) == *"Lessons 08 to 12, 27, 31, 32 and 34 also need OpenSSL 3"* ]]
+}
+
 @test "make links OpenSSL to who needs it, and to nobody else" {
     local program
     skip_unless ldd

@@ -132,6 +132,11 @@ commands() {
     expect_result 0 ""
     [[ $out == "It connects to the address and port it is given: yes"* ]]
     [[ $out == *"ends, status 0"* ]]
+    # The folder of somebody called O'Brien.
+    mkdir "$BATS_TEST_TMPDIR/o'b"
+    TMPDIR="$BATS_TEST_TMPDIR/o'b" xray work 1
+    expect_result 0 ""
+    expect_equal "what is left there" "" "$(ls "$BATS_TEST_TMPDIR/o'b")"
 }
 
 # Under the X-ray its workers have another parent: that is not held against it.
