@@ -164,6 +164,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
         options->bytes = DEFAULT_BYTES;
     options->host = argv[optind];
     options->port = argv[optind + 1];
+    in_port_t number; /* addr_resolve takes the text */
+    if (addr_parse_port(options->port, strlen(options->port), 1, &number) < 0)
+        errx(1, "%s is not a port: 1 to 65535", options->port);
 }
 
 /* If 1 or 2 were closed, a socket would get that number: see lesson 01. */
