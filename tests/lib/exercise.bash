@@ -328,6 +328,7 @@ soon() {
 holds_sockets() {
     # One process for all of them: a server may hold hundreds. (busybox's readlink
     # takes only one name.)
+    # shellcheck disable=SC2010 # all names are numbers
     (($(ls -l "/proc/$1/fd" | grep -c -e '-> socket:') == $2))
 }
 
