@@ -504,9 +504,9 @@ static enum http_chunk_result read_size(struct http_chunks *chunks, char byte,
                                         const char **flaw) {
     int digit = digit_value(byte);
     if (digit >= 0) {
-        if (chunks->left > UINT64_MAX >> 4)
+        if (chunks->left > (UINT64_MAX >> 4))
             return bad_chunk(flaw, "a chunk size that is too large");
-        chunks->left = chunks->left << 4 | (unsigned)digit;
+        chunks->left = (chunks->left << 4) | (unsigned)digit;
         return HTTP_CHUNK_MORE;
     }
     if (chunks->line_length == 1) /* this byte is the first one */

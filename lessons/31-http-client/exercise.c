@@ -35,8 +35,8 @@
  * 5. It appends the body of a 206 to the part. When the part is as long as the
  *    whole file, it becomes FILE. (The length of the whole file is the number
  *    behind the slash of the Content-Range.) If the body ends before that, it
- *    was cut, as in requirement 3. A chunk that breaks the rules is like a
- *    cut.
+ *    was cut, as in requirement 3. A chunk that breaks the rules is like a cut,
+ *    at a 200 too.
  * 6. It looks at the Content-Range of a 206. The bytes must begin where the
  *    part ends, and end where the file ends. Otherwise, or without this field,
  *    it is an error with status 1. The part and the ETag stay as they were. A
@@ -47,19 +47,20 @@
  *    kept.
  * 8. It turns the part into FILE if a 416 says that the file is as long as the
  *    part. The 416 says how long the file is in its Content-Range, behind the
- *    slash. The status is 0.
+ *    slash. Your program sends no second request, and the status is 0.
  * 9. It begins anew at any other 416. It asks once more, without Range, and
- *    treats the second reply as a first one. You may delete the old part
- *    before that. The second request may use a new connection. If the second
- *    reply is a 416 too, that is an error with status 1. Then the part may be
- *    gone or still there. A 416 to a first request without Range is an error,
- *    as in 10.
+ *    treats the second reply as the reply to a first request. You may delete
+ *    the old part before that. The second request may use a new connection. If
+ *    the second reply is a 416 too, that is an error with status 1. In that
+ *    case you decide whether the part is deleted. A 416 to a first request
+ *    without Range is an error, as in 10.
  * 10. It keeps the part when the server fails. If there is no reply, or one
  *     that is not HTTP, or one with any other status, such as 503, 404 or 301,
  *     it says so on standard error, with status 1. The part and the ETag stay,
  *     so the next run goes on there.
- * 11. It does not keep a weak ETag. If a 200 has a weak one, or none, and the
- *     download is cut, the next run begins anew, without Range.
+ * 11. It does not keep a weak ETag. Afterwards there is none in `FILE.etag`. If
+ *     a 200 has a weak one, or none, and the download is cut, the next run
+ *     begins anew, without Range.
  * 12. It can be cut again and again. Each run goes on where the last one
  *     ended. If a 206 has no ETag, `FILE.etag` stays as it was.
  * 13. It waits at most SECONDS for the server to send something. Then it ends

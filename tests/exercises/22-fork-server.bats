@@ -464,16 +464,27 @@ that has ended already."
     ends_after_a_race
 }
 
-# ends_after_a_race: many workers wake up for one client, and one gets it. The
+# ends_after_a_race: several workers wake up for one client, and one gets it. The
 # others must not wait in accept4, where they are not told that it is time to end.
+# Here accept4 begins late, so all three have woken up before one calls it.
 ends_after_a_race() {
+    local slow
+    [[ $BUILD != *asan* ]] || return 0
     next_run
-    serves 16
-    expect_workers 16 --hint "$workers_hint"
-    try_alone 16 "$many -c 1 -k 200 $HAND_PORT; kill \$p; sleep 1; kill -0 \$p"
-    crowd -c 1 -k 200
-    expect_true "clients wait for their bytes, and none come" --hint "$serve_hint" \
-        -- [ "$status" -eq 0 ]
+    need_faults
+    faulty+=(FAULT_CALL=accept,accept4 FAULT_TIMES=100 FAULT_SLOW=30)
+    slow=${faulty[*]}
+    serves 3
+    faulty=()
+    expect_workers 3 --hint "$workers_hint"
+    try_alone 3 "$many -c 1 $HAND_PORT; sleep 1; kill \$p; sleep 1; kill -0 \$p; \
+pkill -KILL -P \$p"
+    HAND[0]="$slow ${HAND[0]}"
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" ||
+        fail "nobody answers" --hint "$begin_hint"
+    says_back 7 --hint "$serve_hint"
+    exec 7>&-
+    pause_for 50
     tell
     expect_clean_end --hint "When a client comes, all workers wake up that wait for \
 one, and only one of them gets it. For the others accept4 must fail with EAGAIN, and \

@@ -107,6 +107,11 @@ expect_part() {
     expect_output "$BATS_TEST_TMPDIR/wanted" --in "$FILE.part" "${@:2}"
 }
 
+# not_in TEXT FILE: FILE, if there is one, does not have this text.
+not_in() {
+    ! grep -qF -e "$1" "$2" 2>/dev/null
+}
+
 left_hint="When the download is whole, rename FILE.part to FILE, and delete \
 FILE.etag with unlink."
 host_hint="In HTTP/1.1, a request is a line such as GET /file HTTP/1.1, then a \
@@ -252,8 +257,11 @@ another file, with another ETag: write that into FILE.etag." \
     serve -c 0
     have "$size"
     fetch
-    expect_whole --hint "At a 416 with Content-Range: bytes */N, where N is \
-the length of the part, you have had it all: rename FILE.part to FILE."
+    local hint="At a 416 with Content-Range: bytes */N, where N is the length of \
+the part, you have had it all: rename FILE.part to FILE."
+    expect_whole --hint "$hint"
+    expect_true "it has asked for the whole file once more" --hint "$hint" \
+        -- test -z "$(request 2)"
 }
 
 @test "begins anew at any other 416" {
@@ -298,6 +306,8 @@ part only when you know what the body is."
         fetch
         expect_status 1 --hint "$cut_hint"
         expect_part "$cut" --hint "$anew_hint"
+        expect_true "it has kept the weak ETag in FILE.etag" --hint "$weak_hint" \
+            -- not_in W/ "$FILE.etag"
         fetch
         expect_no_range 2 "$weak_hint"
         expect_whole --hint "$weak_hint"
