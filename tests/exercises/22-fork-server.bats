@@ -472,7 +472,7 @@ ends_after_a_race() {
     [[ $BUILD != *asan* ]] || return 0
     next_run
     need_faults
-    faulty+=(FAULT_CALL=accept,accept4 FAULT_TIMES=100 FAULT_SLOW=30)
+    faulty+=(FAULT_CALL="accept,accept4" FAULT_TIMES=100 FAULT_SLOW=30)
     slow=${faulty[*]}
     serves 3
     faulty=()
