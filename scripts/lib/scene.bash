@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # the desk's files share variables
-# Plays a lesson's scene; lessons/README.md says how a scene is written.
+# Plays a lesson's scene, or makes one of any commands; lessons/README.md says how a
+# scene is written.
 
 # label_output NAME FOLDER: prints each line of its input with NAME before it. A
 # file FOLDER/ready says that the actor is ready, and FOLDER/port on which port it
@@ -50,4 +51,42 @@ run_scene() {
     wait
     rm -rf "$here"
     trap - EXIT
+}
+
+# print_commands WORD...: a scene of the commands that -- separates, in which each
+# has the name of its program. A shell reads a command, so its words are quoted.
+print_commands() {
+    local word name='' command='' number quote="'\\''"
+    local -A count=()
+    for word in "$@" --; do
+        if [[ $word != -- ]]; then
+            [[ -n $command ]] || name=$(name_program "$word")
+            command+=" '${word//\'/$quote}'"
+        elif [[ -n $command ]]; then
+            number=$((${count["$name"]-0} + 1))
+            count["$name"]=$number
+            ((number == 1)) || name+=" $number"
+            printf '%s:%s\n' "$name" "$command"
+            command=
+        fi
+    done
+}
+
+# name_program PATH: its name, as a scene can have it. There # begins a remark, and
+# a colon ends the name.
+name_program() {
+    local name=${1##*/}
+    [[ -n $name && $name != "#"* ]] || name=./$name
+    printf '%s\n' "${name//:/ }"
+}
+
+# need_commands WORD...: the words are commands that a scene can have: a line each.
+need_commands() {
+    local word last=--
+    for word; do
+        [[ $word != *$'\n'* ]] || fail_usage "a command with a newline in it"
+        [[ $last != -- || -n $word ]] || fail_usage "a command without a name"
+        last=$word
+    done
+    [[ -n ${last#--} ]] || fail_usage "which commands?"
 }

@@ -151,7 +151,7 @@ on_disk_that_fills() {
     # shellcheck disable=SC2016 # expanded by the shell that is started
     run --separate-stderr bounded_for 60 unshare -rm bash -c '
         disk=$1
-        mount -t tmpfs -o size=80k none "$disk" && shift || exit
+        mount -t tmpfs -o size=2m none "$disk" && shift || exit
         {
             until compgen -G "$disk/*/server*" || compgen -G "$disk/*/bulk"; do
                 sleep 0.02
