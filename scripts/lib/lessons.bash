@@ -28,14 +28,3 @@ need_lesson() {
     find_lesson "$1" ||
         fail 2 "no lesson is called $1; scripts/learn list shows them all"
 }
-
-# need_programs: the programs of the scene on standard input are built.
-need_programs() {
-    local command
-    while IFS=': ' read -r _ command; do
-        command=${command%% *}
-        [[ $command != build/* || -x $command ]] ||
-            fail 3 "$command is not built, for want of something: scripts/learn doctor \
-says what is missing"
-    done
-}

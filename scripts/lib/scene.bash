@@ -14,6 +14,17 @@ label_output() {
     done
 }
 
+# need_programs: the programs of the scene on standard input are built.
+need_programs() {
+    local command
+    while IFS=': ' read -r _ command; do
+        command=${command%% *}
+        [[ $command != build/* || -x $command ]] ||
+            fail 3 "$command is not built, for want of something: scripts/learn doctor \
+says what is missing"
+    done
+}
+
 # run_scene LESSON: in a network of its own where the machine allows one, because
 # a program may also capture there.
 run_scene() {

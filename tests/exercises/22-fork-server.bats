@@ -408,7 +408,7 @@ idle_worker() {
 
 # bats test_tags=waits
 @test "lets each worker finish its client when it is told to end" {
-    local until killed
+    local killed
     ends_politely "kill \$p" tell
     next_run
     serves 2
@@ -428,10 +428,7 @@ one in its place."
     soon reported "$killed" 9 || true
     tell
     # The other worker has a client until the place could be filled.
-    until=$((${EPOCHREALTIME/./} + 400000))
-    while ((${EPOCHREALTIME/./} < until)); do
-        pause
-    done
+    pause_for 400
     look_at_workers
     ((${#workers[@]} < 2)) || fail "it was told to end when a worker had just \
 died, and it has started another one in its place" --hint "When your program has \
@@ -484,7 +481,6 @@ pkill -KILL -P \$p"
         fail "nobody answers" --hint "$begin_hint"
     says_back 7 --hint "$serve_hint"
     exec 7>&-
-    pause_for 50
     tell
     expect_clean_end --hint "When a client comes, all workers wake up that wait for \
 one, and only one of them gets it. For the others accept4 must fail with EAGAIN, and \

@@ -700,7 +700,7 @@ ended_its_half() {
     for i in {1..8}; do
         wanted_processor
         began=$wanted
-        pause_for 120000
+        pause_for 120
         ! wanted_little || break
     done
     expect_true "it took the processor all the time" --hint "accept fails \
@@ -717,13 +717,6 @@ a client leaves." \
     say m 'm\n'
     hears l "m joined" --hint "A client that came while no descriptor was left \
 waits in the kernel. Call accept again when a client has left."
-}
-
-pause_for() {
-    local end=$((${EPOCHREALTIME/./} + $1))
-    while ((${EPOCHREALTIME/./} < end)); do
-        pause
-    done
 }
 
 wanted_little() {

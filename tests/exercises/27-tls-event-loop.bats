@@ -83,8 +83,9 @@ want_hint="The socket is non-blocking, so SSL_connect, SSL_read and SSL_write \
 may return -1 because they have to wait. Ask SSL_get_error: for WANT_READ wait \
 for POLLIN, for WANT_WRITE for POLLOUT. Then make the same call again."
 notify_hint="When read returns 0, call SSL_shutdown: it sends close_notify, and \
-returns 0 or 1 (0 is no failure: the server has not sent its own yet). shutdown(2) sends only a FIN, which anybody on the way could send \
-too, and without either of them the server waits for more input."
+returns 0 or 1 (0 is no failure: the server has not sent its own yet). \
+shutdown(2) sends only a FIN, which anybody on the way could send too, and without \
+either of them the server waits for more input."
 goodbye_hint="close_notify needs room in the socket, too. If SSL_shutdown \
 returns -1 because there is none, SSL_get_error says WANT_WRITE: wait for \
 POLLOUT, and call it again."

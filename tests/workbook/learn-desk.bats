@@ -37,10 +37,10 @@ setup() {
 
 @test "learn's desk: p shows the questions first, and then our answers" {
     at_desk pnq
-    [[ $out == *"Does "?connect?" wait"* && $out != *"Lesson 02 shows that queue"* &&
-        $out != *"recv"?" returns the 6"* ]]
+    [[ $out == *'Does `connect` wait'* && $out != *"Lesson 02 shows that queue"* &&
+        $out != *'`recv` returns the 6'* ]]
     at_desk pyq
-    [[ $out == *"Does "?connect?" wait"*"recv"?" returns the 6"* ]]
+    [[ $out == *'Does `connect` wait'*'`recv` returns the 6'* ]]
 }
 
 @test "learn's desk: e opens the editor" {

@@ -25,6 +25,9 @@ setup() {
     echo '# better' >>"tests/exercises/$first.bats"
     learn
     [[ $out == *"$first: its check got better; check it again"* ]]
+    scripts/learn reset 1 >/dev/null
+    learn
+    [[ $out == *"$first: passed before, and is now the starter again"* ]]
 }
 
 # make_older FILE: as if it had been written before anything else.

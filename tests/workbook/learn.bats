@@ -111,7 +111,7 @@ setup() {
 @test "learn predict shows the questions, and then our answers" {
     learn predict 1
     expect_result 0 ""
-    [[ $out == *"Does "?connect?" wait"*"[Our answers]"*"recv"?" returns the 6"* ]]
+    [[ $out == *'Does `connect` wait'*"[Our answers]"*'`recv` returns the 6'* ]]
 }
 
 @test "learn find tells where a call, an error or a message is explained" {
