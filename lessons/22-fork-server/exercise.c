@@ -30,7 +30,7 @@
  * 4. It serves WORKERS clients at the same time. The next client waits, and is
  *    served when a worker has finished with another client.
  * 5. It serves all clients with the same workers. A worker does not end when
- *    its client has left, also if the client resets the connection.
+ *    its client has left, not even if the client has reset the connection.
  * 6. It keeps no descriptor of a client that has gone. When all clients have
  *    gone, each of its processes has as many descriptors as before they came.
  * 7. It replaces each worker that has died. It does so too if several die at

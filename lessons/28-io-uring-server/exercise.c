@@ -64,8 +64,8 @@
  *     as 2 or 0.25, up to a day. The client is closed at most 50 milliseconds
  *     late. Its descriptor is closed and its memory is freed too, as in 7. For
  *     a client that never sends anything, the time begins when it is accepted.
- *     A client that does not read is silent from the moment at which your
- *     program stops receiving from it, even if it still tries to send. Its time
+ *     When your program has stopped receiving from a client that does not read,
+ *     this client counts as silent, even if it still tries to send. Its time
  *     begins with the last bytes that your program has received from it. A
  *     client that has ended its half and does not read is silent too. The time
  *     of 1500 clients may be up at the same moment. Then the submission queue
@@ -75,10 +75,10 @@
  *     time also begins anew when your server sends something to the client.
  * 17. It closes a silent client also while others send. Again, it is at most
  *     50 milliseconds late.
- * 18. It does not take a new client for one that it has closed. A new client
- *     comes just when the time of another is up, and may get the same
- *     descriptor. It is served all the same. So do not close or use a
- *     descriptor that belongs to another client by now.
+ * 18. It does not take a new client for one that it has closed. The two must
+ *     not be confused: a new client comes just when the time of another is up,
+ *     and may get the same descriptor. It is served all the same. So do not
+ *     close or use a descriptor that belongs to another client by now.
  * 19. It sleeps while nothing happens. There is no clock that ticks, neither
  *     without a client nor while a client is silent. This is so for a client
  *     that has sent many messages before, too. (One timer that ends too early,

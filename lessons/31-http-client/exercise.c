@@ -58,8 +58,8 @@
  *     that is not HTTP, or one with any other status, such as 503, 404 or 301,
  *     it says so on standard error, with status 1. The part and the ETag stay,
  *     so the next run goes on there.
- * 11. It does not keep a weak ETag. Afterwards there is none in `FILE.etag`. If
- *     a 200 has a weak one, or none, and the download is cut, the next run
+ * 11. It does not keep a weak ETag. Afterwards no weak ETag is in `FILE.etag`.
+ *     If a 200 has a weak one, or none, and the download is cut, the next run
  *     begins anew, without Range.
  * 12. It can be cut again and again. Each run goes on where the last one
  *     ended. If a 206 has no ETag, `FILE.etag` stays as it was.

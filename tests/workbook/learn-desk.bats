@@ -37,9 +37,11 @@ setup() {
 
 @test "learn's desk: p shows the questions first, and then our answers" {
     at_desk pnq
+    # shellcheck disable=SC2016 # these backquotes are the text's
     [[ $out == *'Does `connect` wait'* && $out != *"Lesson 02 shows that queue"* &&
         $out != *'`recv` returns the 6'* ]]
     at_desk pyq
+    # shellcheck disable=SC2016 # these backquotes are the text's
     [[ $out == *'Does `connect` wait'*'`recv` returns the 6'* ]]
 }
 

@@ -111,6 +111,7 @@ setup() {
 @test "learn predict shows the questions, and then our answers" {
     learn predict 1
     expect_result 0 ""
+    # shellcheck disable=SC2016 # these backquotes are the text's
     [[ $out == *'Does `connect` wait'*"[Our answers]"*'`recv` returns the 6'* ]]
 }
 
