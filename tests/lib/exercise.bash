@@ -14,6 +14,8 @@ HAND_PORT=80${lesson%%-*}
 FAIL_FAST=${FAIL_FAST-1}
 SECONDS_ALLOWED=2
 [[ $BUILD != *asan* ]] || SECONDS_ALLOWED=10
+# What prints more bytes than this, and does not end, is in a loop that prints.
+most_printed=1100000
 HAND=()
 # The name of the learner's program in the background that a failure is about;
 # empty for the one that ran last in the foreground.
@@ -136,7 +138,7 @@ report_ending() {
         report_crash
         return
     fi
-    if [[ -n $(find "$OUT" "$BATS_TEST_TMPDIR/err" -size +1100000c \
+    if [[ -n $(find "$OUT" "$BATS_TEST_TMPDIR/err" -size "+${most_printed}c" \
         2>/dev/null) ]]; then
         report_endless_output
         return
