@@ -54,13 +54,18 @@ run_check() {
     read_outcomes "$here"/part-*.tap
 }
 
-# list_part LESSON PART: the requirements of a part, one a line. In part 2 are those
-# whose test waits for long, so has the tag `waits`; the others take turns.
+# list_part LESSON PART: the requirements of a part, one a line. Those whose test
+# waits for long, so has the tag `waits`, are in parts 2 to 4, in turn; the others
+# are in parts 0 and 1, in turn.
 list_part() {
     awk -v part="$2" '
         /^# bats test_tags=waits$/ { waits = 1 }
         /^@test "/ {
-            if ((waits ? 2 : turn++ % 2) == part) print
+            if (waits)
+                belongs_to = 2 + waiting++ % 3
+            else
+                belongs_to = working++ % 2
+            if (belongs_to == part) print
             waits = 0
         }' "tests/exercises/$1.bats" | sed 's/^@test "\(.*\)" {$/\1/'
 }
@@ -70,7 +75,7 @@ start_parts() {
     local part names
     local -a cores
     mapfile -t cores < <(list_cores | tail -n 2)
-    for part in 0 1 2; do
+    for part in 0 1 2 3 4; do
         names=$(list_part "$1" "$part")
         [[ -n $names ]] || continue
         # It is read before the tests in the background may have made it.

@@ -295,13 +295,13 @@ stops_reading() {
 has something and your program never waits. Look at the clock before each SSL_read too: \
 deadline_left returns 0 when the deadline has passed."
     server flood 1
-    start_ask -t 0.5
+    start_ask -t 0.3
     HAND[-1]+=" >/dev/null"
     soon has_printed_or_ended || true
     pid=$(pid_of answer)
     kill -s STOP "$pid" 2>/dev/null || true
     before=$(wc -c <"$OUT")
-    read -rt 0.6 <>"$BATS_RUN_TMPDIR/never" || true
+    read -rt 0.35 <>"$BATS_RUN_TMPDIR/never" || true
     kill -s CONT "$pid" 2>/dev/null || true
     soon goes_on_or_has_ended || true
     ! goes_on || fail "it goes on after the deadline" --hint "$hint"

@@ -403,6 +403,7 @@ expect_closed() {
         --hint "$1"
 }
 
+# bats test_tags=waits
 @test "closes a client that is silent for SECONDS" {
     serves 0.08
     expect_closed "$timeout_hint"
@@ -418,7 +419,7 @@ expect_closed() {
 $grown KiB of memory more than before them" --hint "Free the bytes that have not \
 been sent, also when you close a client because its time is up."
     next_run
-    serves_tightly 0.3
+    serves_tightly 0.2
     expect_half_closed
     next_run
     expire_together
