@@ -41,6 +41,7 @@ using_uring = $(shell grep -ls '^.include <linux/io_uring.h>' $1)
 needs_uring := $(call using_uring,lessons/*/*.c tests/*/*.c $(answers))
 kernel_headers := $(if $(filter musl-gcc,$(notdir $(CC))),-idirafter /usr/include \
     $(addprefix -idirafter ,$(wildcard /usr/include/$(shell uname -m)-linux-gnu)))
+headers_for = $(if $(kernel_headers),$(if $(call using_uring,$1),$(kernel_headers)))
 uring_header := $(firstword $(wildcard /usr/include/linux/io_uring.h))
 have_uring := $(if $(uring_header),$(shell grep -ls IORING_SETUP_DEFER_TASKRUN $(uring_header)))
 without_openssl := $(if $(have_openssl),,$(needs_openssl))
@@ -53,7 +54,7 @@ left_out := $(without_openssl) $(without_uring)
 define BUILD_PROGRAM
 @mkdir -p $(@D)
 $(COMPILE) $(LINKING) -Icommon -MMD -MP -MF $@.d -MT $@ -o $@ $(source) \
-    $(if $(kernel_headers),$(if $(call using_uring,$(source)),$(kernel_headers))) \
+    $(call headers_for,$(source)) \
     $(filter %.o,$^) $(filter %.a,$^) $(LIBRARIES) -ldl -lpthread \
     $(if $(filter $(source),$(needs_openssl)),-lssl -lcrypto)
 endef
@@ -90,7 +91,7 @@ $(BUILD)/work/% $(BUILD)/right/%: private LIBRARIES := -lm
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -Icommon -MMD -MP -c -o $@ $<
+	$(COMPILE) -Icommon -MMD -MP -c -o $@ $< $(call headers_for,$<)
 
 $(BUILD)/common.a: $(modules)
 	@rm -f $@
@@ -215,7 +216,8 @@ $(mistakes): private needs_openssl = $(if $(filter $(notdir $(@D)),$(with_openss
 ifeq ($(origin CFLAGS),file)
 # In these lessons speed is the subject.
 fast := $(foreach lesson,24 25 26 27 28 32 33,$(filter $(BUILD)/$(lesson)-%,$(programs)))
-$(fast) $(call modules_of,32-http-server): private CFLAGS := -O2 -g
+fast += $(foreach lesson,28-io-uring-server 32-http-server,$(call modules_of,$(lesson)))
+$(fast): private CFLAGS := -O2 -g
 # These are built fast, and without guards. One wrong answer needs its guards:
 # nothing else is sure to notice its mistake.
 unguarded := $(peers) $(helpers) $(torments) $(libraries) $(exercises) $(solutions) \

@@ -94,7 +94,7 @@
  *
  * What is here compiles, listens, and accepts nobody. The two rings are made.
  * Your part begins in handle_completions, which is called again and again.
- * Copy from io-uring-server.c what you like.
+ * Copy from this lesson's program what you like.
  */
 #define _GNU_SOURCE
 

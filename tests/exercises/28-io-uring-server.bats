@@ -66,7 +66,7 @@ is_quiet() {
 
 begin_hint="Ask for clients by IORING_OP_ACCEPT with \
 IORING_ACCEPT_MULTISHOT, for each client's input by IORING_OP_RECV with \
-IORING_RECV_MULTISHOT, and send by IORING_OP_SEND, as in io-uring-server.c."
+IORING_RECV_MULTISHOT, and send by IORING_OP_SEND, as in accept.c and client.c."
 buffer_hint="Each completion of recv has a buffer of yours. When you have \
 copied or sent what is in it, give it back: write it into the buffer ring, and \
 then move the ring's tail."

@@ -260,9 +260,11 @@ serve_with() {
         changes+=(-e "s/ ${change%=*} = [0-9]*/ ${change%=*} = ${change#*=}/")
     done
     program=$BATS_TEST_TMPDIR/other
-    sed "${changes[@]}" "$SOURCE/io-uring-server.c" \
-        >"$program.c"
-    cc -Icommon -o "$program" "$program.c" common/deadline.c common/number.c
+    mkdir "$program.source"
+    cp "$SOURCE"/{io-uring-server,accept,buffers,client,ring}.[ch] \
+        "$SOURCE/server.h" "$program.source"
+    sed -i "${changes[@]}" "$program.source"/*.c
+    cc -Icommon -o "$program" "$program.source"/*.c common/deadline.c common/number.c
     serve
 }
 
