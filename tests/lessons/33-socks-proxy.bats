@@ -11,13 +11,19 @@ proxy=$BUILD/33-socks-proxy
 socks=$BUILD/peers/socks
 rude_socks=$BUILD/peers/rude-socks
 rude=$BUILD/peers/rude
+sources=("$SOURCE"/{network,socks-proxy,socks5,target,tunnel,users}.c)
 
-# with_limits FILE SED...: the program with other limits, which its source has.
+# with_limits FILE SED...: the program with other limits, which its sources have.
 with_limits() {
-    sed "${@:2}" "$SOURCE/socks-proxy.c" >"$1.c"
-    ! cmp -s "$1.c" "$SOURCE/socks-proxy.c"
-    "${CC:-cc}" -std=gnu17 -g -w -Icommon -I"$SOURCE" -o "$1" \
-        "$1.c" "$SOURCE/network.c" \
+    local source copy is_changed=
+    mkdir "$1.sources"
+    for source in "${sources[@]}"; do
+        copy=$1.sources/${source##*/}
+        sed "${@:2}" "$source" >"$copy"
+        cmp -s "$source" "$copy" || is_changed=1
+    done
+    [[ $is_changed ]]
+    "${CC:-cc}" -std=gnu17 -g -w -Icommon -I"$SOURCE" -o "$1" "$1.sources"/*.c \
         common/{addr,deadline,dial,listener,loop,number}.c -lpthread
 }
 
@@ -798,8 +804,7 @@ END
 
 @test "33-socks-proxy has no data race" {
     local races=$BATS_TEST_TMPDIR/33-socks-proxy
-    build_for_races "$races" "$SOURCE"/{socks-proxy,network}.c \
-        common/{dial,loop}.c
+    build_for_races "$races" "${sources[@]}" common/{dial,loop}.c
     proxy=$races serve
     through -q -c 20 127.0.0.1 own hello </dev/null
     expect_result 0 ""

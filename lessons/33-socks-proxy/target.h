@@ -1,0 +1,45 @@
+/*
+ * target: connects to the server that a client asks for, if it is allowed.
+ * Built by lesson 33.
+ */
+#ifndef SOCKS_PROXY_TARGET_H
+#define SOCKS_PROXY_TARGET_H
+
+#include "tunnel.h"
+
+enum {
+    SHORT_TEXT_BYTES = 256, /* one byte says how long a text is; and a NUL */
+};
+
+/* What the reply to a request says: RFC 1928, section 6. */
+enum reply {
+    SUCCEEDED = 0,
+    GENERAL_FAILURE = 1,
+    NOT_ALLOWED = 2,
+    NETWORK_UNREACHABLE = 3,
+    HOST_UNREACHABLE = 4,
+    CONNECTION_REFUSED = 5,
+    TIME_IS_UP = 6,
+    UNKNOWN_COMMAND = 7,
+    UNKNOWN_ADDRESS = 8,
+};
+
+/* What a client asks for. */
+struct request {
+    char host[SHORT_TEXT_BYTES]; /* a name, or an address in numbers */
+    char port[sizeof "65535"];
+};
+
+/*
+ * Looks up the host of a request, and connects to it, within ten seconds. An
+ * address that leads into this machine or into a private network is refused,
+ * unless it belongs to one of the networks of the proxy's options.
+ *
+ * With SUCCEEDED, tunnel->server is the connection, a non-blocking socket,
+ * which is the tunnel's. With all other results, which are for the client, it
+ * is -1, and a line on standard error says why. Threads may call this at the
+ * same time, each with a tunnel of its own.
+ */
+enum reply target_connect(struct tunnel *tunnel, const struct request *request);
+
+#endif
