@@ -1,6 +1,6 @@
 /*
  * row: a picture as rows of text and arrows, which text and svg both draw.
- * Built by lesson 36.
+ * Built by lesson 36. The module timeline makes the rows of a picture.
  *
  * The columns of a picture stand at places, which are numbered from the left. A
  * text that is too long for its column takes several rows.
@@ -70,6 +70,10 @@ struct rows {
  * has segments to or from a process that we do not watch. */
 size_t row_places(const struct picture *picture);
 
+/* The place of a column, or of PICTURE_NOBODY. The last column stands at the
+ * left, and those that we do not watch at the right of all columns. */
+size_t row_place_of(const struct picture *picture, int column);
+
 /* The name of the column at a place. */
 const char *row_name_at(const struct picture *picture, size_t place);
 
@@ -78,17 +82,10 @@ const char *row_name_at(const struct picture *picture, size_t place);
 const char *row_format_name(const struct picture *picture, size_t place,
                             size_t room, char *text);
 
-/* How wide a column must be at the least so that no word in the text of a call
- * is cut, such as SOCK_CLOEXEC: 16 characters or more. */
-size_t row_least_width(const struct picture *picture);
-
-/*
- * Makes the rows of a picture whose columns are width characters wide, 16 at
- * the least. Returns 0; or -1 and ENOMEM, and some rows are missing then. The
- * caller gives them to row_free in either case, before it frees the picture.
- */
-int row_make(struct rows *rows, const struct picture *picture, size_t width,
-             enum row_states states);
+/* Adds a row at the end: a ROW_CALL in which all else is 0, with the state "".
+ * Returns the row, which is good until the next one is added; or NULL and
+ * ENOMEM, and then rows->lacks_some says so. */
+struct row *row_add(struct rows *rows);
 
 /* Writes the row's time in milliseconds, 7 characters wide at the least, or
  * nothing if it has none. */
@@ -98,20 +95,10 @@ void row_format_time(const struct row *row, char *text, size_t size);
  * state is told further above, or nothing. */
 void row_format_state(const struct row *row, char *text, size_t size);
 
-/*
- * Shortens the label of an arrow to room characters, 11 at the least, if it is
- * longer. Of a label with a name, the flags are left out first: "GET /
- * HTTP/1.1" is left of "PSH ACK GET / HTTP/1.1"; and then the number of
- * acknowledgements. If that is not enough, the label is cut between two words,
- * and three dots stand for what is left out. If it ends with a number of bytes
- * or of acknowledgements, that is kept where there is room. Writes to shown,
- * which has ROW_TEXT_BYTES; returns how long that is.
- */
-size_t row_shorten(const char *label, size_t room, char *shown);
-
 /* Whether it is drawn as an arrow. */
 bool row_is_arrow(const struct row *row);
 
+/* Frees all rows, and leaves none. */
 void row_free(struct rows *rows);
 
 #endif

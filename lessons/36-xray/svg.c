@@ -3,8 +3,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "arrow.h"
+#include "entry.h"
 #include "row.h"
 #include "span.h"
+#include "timeline.h"
 
 enum {
     MOST_ROWS = 1000, /* rows beyond are counted, not drawn. Six actors that
@@ -293,7 +296,7 @@ static struct arrow measure_arrow(const struct image *image,
     }
     size_t free_pixels = arrow.right - arrow.left - states;
     size_t room = free_pixels / CHARACTER - ARROW_ENDS;
-    size_t length = row_shorten(row->text, room, label);
+    size_t length = arrow_shorten_label(row->text, room, label);
     arrow.middle = (arrow.left + arrow.right + states) / 2;
     arrow.gap = length * CHARACTER / 2 + MARGIN;
     arrow.head_at_left = to < from || row->both_ways;
@@ -547,7 +550,7 @@ static void measure_columns(struct image *image) {
     image->pitch = MOST_PITCH;
     if (image->places * MOST_PITCH > room)
         image->pitch = room / image->places;
-    size_t least = row_least_width(image->picture) + 1 + image->gutter;
+    size_t least = entry_least_width(image->picture) + 1 + image->gutter;
     if (image->pitch < least)
         image->pitch = least;
 }
@@ -592,7 +595,7 @@ int svg_draw(FILE *out, const struct picture *picture) {
     /* One character of the pitch is the lifeline's, and some are the states'.
      */
     size_t width = image.pitch - 1 - image.gutter;
-    int result = row_make(&image.rows, picture, width, ROW_STATE_CHANGES);
+    int result = timeline_make(&image.rows, picture, width, ROW_STATE_CHANGES);
     if (span_find_sleeps(&image.sleeps, &image.rows) < 0)
         result = -1;
     if (span_find_states(&image.states, &image.rows, LANES) < 0)

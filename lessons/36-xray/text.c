@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrow.h"
+#include "entry.h"
 #include "row.h"
 #include "span.h"
+#include "timeline.h"
 #include "utf8.h"
 
 enum {
@@ -135,7 +138,7 @@ static void put_label(struct line *line, size_t left, size_t right,
                       const char *label) {
     size_t between = right - left - 1;
     char shown[ROW_TEXT_BYTES];
-    size_t length = row_shorten(label, between - ARROW_ENDS, shown);
+    size_t length = arrow_shorten_label(label, between - ARROW_ENDS, shown);
     size_t at = left + 1 + (between - length) / 2;
     line->characters[at - 1] = ' ';
     line->characters[at + length] = ' ';
@@ -263,12 +266,12 @@ int text_draw(FILE *out, const struct picture *picture, size_t width,
         return 0;
     size_t column = (width - TIME_WIDTH) / places;
     if (column < NARROWEST)
-        column = row_least_width(picture);
+        column = entry_least_width(picture);
     struct line line = {.length = TIME_WIDTH + column * places};
     line.characters = calloc(line.length + 1, sizeof *line.characters);
     if (line.characters == NULL)
         return -1;
-    int result = row_make(&rows, picture, column, ROW_ALL_STATES);
+    int result = timeline_make(&rows, picture, column, ROW_ALL_STATES);
     if (span_find_sleeps(&sleeps, &rows) < 0)
         result = -1;
     write_rows(out, &line, picture, &rows, &sleeps, characters);
