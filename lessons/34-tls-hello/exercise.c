@@ -22,7 +22,7 @@
  * 1. It prints a line for each file: the fingerprint, a blank, and the name.
  *    The lines come in the order of the arguments.
  * 2. It prints the name in small letters. In place of a byte that is not a
- *    letter, a digit, a dot or a hyphen, it prints `?`. (`tls-hello.c` also
+ *    letter, a digit, a dot or a hyphen, it prints `?`. (`report.c` also
  *    allows `_` and `/`. Your program does not.) If the client sends no name,
  *    it prints `-`. The client may send a name of thousands of bytes. Your
  *    program prints all of it.
@@ -87,7 +87,7 @@ static void print_file(const char *path) {
     (void)fclose(file);
 
     /* Your part: the fingerprint and the name. EVP_sha256 is used as in
-     * print_fingerprint of tls-hello.c. */
+     * print_fingerprint of report.c. */
     if (hello_collect(bytes, length, message, &message_length) == HELLO_WHOLE)
         printf("%s: a ClientHello of %zu bytes\n", path, message_length);
     else
