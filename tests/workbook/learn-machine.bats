@@ -4,7 +4,7 @@
 load ../lib/copy
 
 setup_file() {
-    make_copy 01-tcp-client 02-tcp-server 05-byte-streams
+    make_copy 01-tcp-client 02-tcp-server 05-byte-streams 32-http-server
 }
 
 setup() {
@@ -66,6 +66,9 @@ setup() {
     PATH=$tools:$PATH learn check 2
     expect_equal "status of the starter" 1 "$status"
     expect_equal "errors of the starter" "" "$errors"
+    cp lessons/32-http-server/solution.c work/32-http-server.c # it has a large file
+    PATH=$tools:$PATH learn check 32
+    expect_equal "status of check 32" 0 "$status"
     rm -rf build/wrong
     PATH=$tools:$PATH run -0 make -s build/wrong/01-tcp-client/always-loopback
 }
