@@ -36,6 +36,10 @@ fail() {
     exit "$1"
 }
 
+# The scripts start each other, which needs a bit that a copy can lose.
+[[ -x scripts/setup ]] ||
+    fail 3 "the scripts may not be run: type  chmod +x scripts/*"
+
 # If it were closed, bash would report each line that it cannot print, and what is
 # opened next would get its number.
 { : 3>&1; } 2>/dev/null || fail 1 "standard output is closed"

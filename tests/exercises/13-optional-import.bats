@@ -12,11 +12,22 @@ standing=
 shelf=$BATS_TEST_TMPDIR/shelf
 hand_shelf=build/z
 
+# make_shelf: the folder. A library that is loaded from it has to be executable.
+make_shelf() {
+    local probe=$shelf/probe
+    [[ ! -d $shelf ]] || return 0
+    mkdir "$shelf"
+    printf '#!/bin/sh\n' >"$probe"
+    chmod +x "$probe"
+    "$probe" 2>/dev/null || environment "no library may be loaded from TMPDIR: is \
+it mounted with noexec?"
+}
+
 # zlib_is VERSION [SED]: there is one, of that version, which adds $key to each
 # byte. SED is what is done to it before.
 zlib_is() {
     key=$((RANDOM % 200 + 20))
-    [[ -d $shelf ]] || mkdir "$shelf"
+    make_shelf
     if [[ $standing != "it ${2-}" ]]; then
         sed "${2-}" "$standin" >"$shelf/libz.so.1" ||
             environment "$standin is missing: make tools"
@@ -37,7 +48,7 @@ rename() {
 
 # no_zlib: what is found is none, whatever this machine has.
 no_zlib() {
-    [[ -d $shelf ]] || mkdir "$shelf"
+    make_shelf
     : >"$shelf/libz.so.1"
     standing=
     unset ZLIB_IS ZLIB_KEY

@@ -4,7 +4,8 @@
 load ../lib/copy
 
 setup_file() {
-    make_copy 01-tcp-client 02-tcp-server 05-byte-streams 32-http-server
+    make_copy 01-tcp-client 02-tcp-server 05-byte-streams 13-optional-import \
+        32-http-server
 }
 
 setup() {
@@ -247,6 +248,33 @@ in_mounts() {
         expect_equal "what $command said" "${command%% *}: programs in build/ may \
 not be run: is it mounted with noexec?" "$said"
     done
+}
+
+@test "learn check says that nothing may be loaded from the temporary folder" {
+    local said mount='mount -t tmpfs -o noexec none tmp'
+    mkdir tmp
+    unshare -rm bash -c "$mount" 2>/dev/null || skip "no such mounts here"
+    mkdir work
+    cp lessons/13-optional-import/solution.c work/13-optional-import.c
+    in_mounts "$mount" env TMPDIR="$PWD/tmp" scripts/learn check 13
+    expect_equal status 3 "$status"
+    said=${said//$'\n'/ } # it is folded
+    [[ $said == *"no library may be loaded from TMPDIR: is it mounted with noexec?"* ]]
+}
+
+@test "a script says in one sentence that the scripts are no programs any more" {
+    local name
+    answer_well
+    find scripts -type f -exec chmod -x {} +
+    for name in "learn check 1" "xray 1" "test 01"; do
+        # shellcheck disable=SC2086 # a command and its arguments
+        run -3 bash scripts/$name
+        expect_equal "what $name said" \
+            "${name%% *}: the scripts may not be run: type  chmod +x scripts/*" "$output"
+    done
+    chmod +x scripts/*
+    learn check 1
+    expect_equal status 0 "$status"
 }
 
 @test "a script says in one sentence that there is no /proc" {
