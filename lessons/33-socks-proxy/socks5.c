@@ -147,22 +147,22 @@ static enum reply receive_host(const struct tunnel *tunnel,
     switch (kind) {
     case ADDRESS_NAME:
         if (!receive_text(tunnel, deadline, request->host))
-            return GENERAL_FAILURE;
+            return REPLY_GENERAL_FAILURE;
         if (request->host[0] == '\0' || !is_printable(request->host))
-            return GENERAL_FAILURE;
-        return SUCCEEDED;
+            return REPLY_GENERAL_FAILURE;
+        return REPLY_SUCCEEDED;
     case ADDRESS_IPV4:
         if (!receive_bytes(tunnel, deadline, address, sizeof(struct in_addr)))
-            return GENERAL_FAILURE;
+            return REPLY_GENERAL_FAILURE;
         (void)inet_ntop(AF_INET, address, request->host, sizeof request->host);
-        return SUCCEEDED;
+        return REPLY_SUCCEEDED;
     case ADDRESS_IPV6:
         if (!receive_bytes(tunnel, deadline, address, sizeof(struct in6_addr)))
-            return GENERAL_FAILURE;
+            return REPLY_GENERAL_FAILURE;
         (void)inet_ntop(AF_INET6, address, request->host, sizeof request->host);
-        return SUCCEEDED;
+        return REPLY_SUCCEEDED;
     default:
-        return UNKNOWN_ADDRESS;
+        return REPLY_UNKNOWN_ADDRESS;
     }
 }
 
@@ -172,21 +172,21 @@ static enum reply receive_request(struct tunnel *tunnel,
     uint8_t head[4]; /* version, command, a zero, kind of address */
     uint8_t port[2];
     if (!receive_bytes(tunnel, deadline, head, sizeof head))
-        return GENERAL_FAILURE;
+        return REPLY_GENERAL_FAILURE;
     if (head[0] != SOCKS_VERSION)
-        return GENERAL_FAILURE;
+        return REPLY_GENERAL_FAILURE;
     enum reply reply = receive_host(tunnel, deadline, head[3], request);
-    if (reply != SUCCEEDED)
+    if (reply != REPLY_SUCCEEDED)
         return reply;
     if (!receive_bytes(tunnel, deadline, port, sizeof port))
-        return GENERAL_FAILURE;
+        return REPLY_GENERAL_FAILURE;
     (void)snprintf(request->port, sizeof request->port, "%d",
                    port[0] << 8 | port[1]);
     (void)snprintf(tunnel->target, sizeof tunnel->target, "%s port %s",
                    request->host, request->port);
     if (head[1] != CONNECT)
-        return UNKNOWN_COMMAND;
-    return SUCCEEDED;
+        return REPLY_UNKNOWN_COMMAND;
+    return REPLY_SUCCEEDED;
 }
 
 /* Tells the client what came of its request. A reply has an address, too: our
@@ -220,7 +220,7 @@ void socks5_shake_hands(struct tunnel *tunnel) {
         return;
     }
     enum reply reply = receive_request(tunnel, deadline, &request);
-    if (reply == SUCCEEDED)
+    if (reply == REPLY_SUCCEEDED)
         reply = target_connect(tunnel, &request);
     else
         warnx("%s: a request that we do not understand", tunnel->client_name);

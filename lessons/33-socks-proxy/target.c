@@ -48,20 +48,20 @@ static bool is_allowed(void *context, const struct sockaddr *address) {
 /* Returns the reply that fits an error. */
 static enum reply reply_of(const struct dial *dial, int error) {
     if (dial->lookup_error != 0)
-        return HOST_UNREACHABLE;
+        return REPLY_HOST_UNREACHABLE;
     switch (error) {
     case EACCES:
-        return NOT_ALLOWED;
+        return REPLY_NOT_ALLOWED;
     case ENETUNREACH:
-        return NETWORK_UNREACHABLE;
+        return REPLY_NETWORK_UNREACHABLE;
     case EHOSTUNREACH:
-        return HOST_UNREACHABLE;
+        return REPLY_HOST_UNREACHABLE;
     case ECONNREFUSED:
-        return CONNECTION_REFUSED;
+        return REPLY_CONNECTION_REFUSED;
     case ETIMEDOUT:
-        return TIME_IS_UP;
+        return REPLY_TIME_IS_UP;
     default:
-        return GENERAL_FAILURE;
+        return REPLY_GENERAL_FAILURE;
     }
 }
 
@@ -78,7 +78,7 @@ enum reply target_connect(struct tunnel *tunnel,
     };
     tunnel->server = dial_connect(&dial);
     if (tunnel->server >= 0)
-        return SUCCEEDED;
+        return REPLY_SUCCEEDED;
     int error = errno;
     if (dial.lookup_error != 0)
         warnx("%s to %s: %s", tunnel->client_name, tunnel->target,

@@ -13,15 +13,15 @@ enum {
 
 /* What the reply to a request says: RFC 1928, section 6. */
 enum reply {
-    SUCCEEDED = 0,
-    GENERAL_FAILURE = 1,
-    NOT_ALLOWED = 2,
-    NETWORK_UNREACHABLE = 3,
-    HOST_UNREACHABLE = 4,
-    CONNECTION_REFUSED = 5,
-    TIME_IS_UP = 6,
-    UNKNOWN_COMMAND = 7,
-    UNKNOWN_ADDRESS = 8,
+    REPLY_SUCCEEDED = 0,
+    REPLY_GENERAL_FAILURE = 1,
+    REPLY_NOT_ALLOWED = 2,
+    REPLY_NETWORK_UNREACHABLE = 3,
+    REPLY_HOST_UNREACHABLE = 4,
+    REPLY_CONNECTION_REFUSED = 5,
+    REPLY_TIME_IS_UP = 6,
+    REPLY_UNKNOWN_COMMAND = 7,
+    REPLY_UNKNOWN_ADDRESS = 8,
 };
 
 /* What a client asks for. */
@@ -35,10 +35,10 @@ struct request {
  * address that leads into this machine or into a private network is refused,
  * unless it belongs to one of the networks of the proxy's options.
  *
- * With SUCCEEDED, tunnel->server is the connection, a non-blocking socket,
- * which is the tunnel's. With all other results, which are for the client, it
- * is -1, and a line on standard error says why. Threads may call this at the
- * same time, each with a tunnel of its own.
+ * With REPLY_SUCCEEDED, tunnel->server is the connection, a non-blocking
+ * socket, which is the tunnel's. With all other results, which are for the
+ * client, it is -1, and a line on standard error says why. Threads may call
+ * this at the same time, each with a tunnel of its own.
  */
 enum reply target_connect(struct tunnel *tunnel, const struct request *request);
 

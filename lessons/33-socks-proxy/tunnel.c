@@ -102,6 +102,16 @@ static int empty_pipe(struct direction *direction) {
     return 0;
 }
 
+/* Tells the other side that no more bytes come. If it has sent its own end, and
+ * then a reset, the connection is over, and there is nobody to tell: ENOTCONN.
+ * Returns -1 with errno. */
+static int end_direction(struct direction *direction) {
+    direction->is_closed = true;
+    if (shutdown(direction->to, SHUT_WR) < 0 && errno != ENOTCONN)
+        return -1;
+    return 0;
+}
+
 /* Moves bytes on, as far as both sides are ready. When the end has come and all
  * bytes before it have been sent, the other side is told. Returns -1 with
  * errno and the name of the call that failed.
@@ -115,9 +125,8 @@ static int move_bytes(struct direction *direction, const char **failed) {
         return -1;
     bool is_empty = direction->in_pipe == 0;
     if (direction->has_ended && is_empty && !direction->is_closed) {
-        direction->is_closed = true;
         *failed = "shutdown";
-        return shutdown(direction->to, SHUT_WR);
+        return end_direction(direction);
     }
     return 0;
 }
