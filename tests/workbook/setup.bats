@@ -30,12 +30,12 @@ setup_on_it() {
 
 # As somebody who is not root: the script looks at EUID, which bash sets.
 setup_as_user() {
-    sed 's/EUID/1000/g' scripts/setup >"$BATS_TEST_TMPDIR/setup"
-    mkdir -p "$BATS_TEST_TMPDIR/scripts"
-    cp -R scripts/lib "$BATS_TEST_TMPDIR/scripts/"
-    mv "$BATS_TEST_TMPDIR/setup" "$BATS_TEST_TMPDIR/scripts/setup"
-    run --separate-stderr env PATH="$BIN" bash \
-        "$BATS_TEST_TMPDIR/scripts/setup" "$@" </dev/null
+    local copy=$BATS_TEST_TMPDIR/scripts
+    mkdir -p "$copy"
+    cp -R scripts/lib "$copy/"
+    sed 's/EUID/1000/g' scripts/setup >"$copy/setup"
+    chmod +x "$copy/setup"
+    run --separate-stderr env PATH="$BIN" bash "$copy/setup" "$@" </dev/null
 }
 
 @test "setup says nothing where nothing is missing" {
