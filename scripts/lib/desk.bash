@@ -27,7 +27,9 @@ watch_lesson() {
             sleep 0.2
             continue
         fi
+        trap show_watched CONT
         read_key 0.2
+        trap - CONT
         case $key in
         h)
             show_hint "$lesson"
@@ -113,12 +115,21 @@ offer_solution() {
     page <"lessons/$1/solution.c"
 }
 
-# stay: one key, one action, on one lesson until n is pressed.
+# show_keys: the lesson, and the first keys.
+show_keys() {
+    printf '\n%s\n' "${lesson%%-*}: Enter check, ? all keys, q end"
+}
+
+# stay: one key, one action, on one lesson until n is pressed. After Ctrl-Z and fg,
+# which sends SIGCONT, the keys are shown again: the shell has printed lines of its
+# own below them.
 stay() {
     local key='' failed='' lesson=${next:-${all_lessons[-1]}}
     while [[ $key != q ]]; do
-        printf '\n%s\n' "${lesson%%-*}: Enter check, ? all keys, q end"
+        show_keys
+        trap show_keys CONT
         read_key
+        trap - CONT
         case $key in
         enter)
             failed=work

@@ -228,9 +228,10 @@ has_prompted() {
     until_true grep -q Stopped "$desk"
     printf 'fg\n' >&7
     until_true is_back "$desk"
+    until_true has_asked $! "$desk" 2
     printf '?' >&7
     until_true grep -q 'go on to the next lesson' "$desk"
-    until_true has_asked $! "$desk" 2
+    until_true has_asked $! "$desk" 3
     printf q >&7
     until_true has_prompted "$desk" 3
     printf 'exit\n' >&7
