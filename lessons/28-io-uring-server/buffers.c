@@ -12,11 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* So many the kernel may fill. It is a power of two, and divides 65536. */
+/* How many buffers there are: a power of two, which divides 65536. */
 enum { BUFFERS = 128 };
 
-/* The tail is in the same memory as the last member of the first struct, resv;
- * so we must not write to that. */
+/* The tail is in the same memory as resv, a member of bufs[0]. So we must not
+ * write to resv. */
 void buffers_give(struct buffers *buffers, unsigned id) {
     struct io_uring_buf *place =
         &buffers->free_buffers->bufs[buffers->free_tail % BUFFERS];

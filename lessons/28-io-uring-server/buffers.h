@@ -13,14 +13,15 @@ enum {
     BUFFER_GROUP = 1 /* our number for these buffers */
 };
 
-/* We add those that are free, and the kernel takes one when bytes have come. */
+/* We add buffers that are free. The kernel takes one when bytes have come. */
 struct buffers {
     struct io_uring_buf_ring *free_buffers;
     uint16_t free_tail;
     char *bytes; /* buffer N begins at N * BUFFER_BYTES */
 };
 
-/* Makes the buffers, and the ring by which the kernel gets them. ring_fd is the
+/* Makes the buffers, and the ring by which the kernel gets them, in a struct
+ * that is all zero. ring_fd is the
  * descriptor of the ring whose requests will use them: io_uring_register(2).
  * They last as long as the program, which ends with status 1 if this fails. */
 void buffers_open(struct buffers *buffers, int ring_fd);

@@ -29,13 +29,13 @@ struct client {
                         */
     unsigned sending_bytes;
     unsigned sent; /* so many of these have been sent */
-    char *waiting; /* what has come since then, to be sent next, or NULL */
+    char *waiting; /* what has come while the kernel was sending, or NULL */
     unsigned waiting_bytes;
     unsigned waiting_room; /* so many bytes fit into it */
 };
 
-/* Begins to serve the client that has been accepted as fd, which is closed here
- * when the client leaves or is given up. */
+/* Begins to serve the client that has been accepted as fd. When the client
+ * leaves or is given up, this module closes fd. */
 void client_serve(struct server *server, int fd);
 
 /* The client has sent something (result bytes), or nothing more will come (0),

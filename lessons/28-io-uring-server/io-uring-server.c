@@ -188,6 +188,8 @@ static int handle_completions(struct server *server, int milliseconds) {
  * come for QUIET_MS and every send has its completion; or for STOP_MS. What is
  * still open then, the kernel closes. */
 static void finish(struct server *server) {
+    if (!ring_has_places(&server->ring, 1))
+        ring_submit_and_wait(&server->ring, 0); /* the kernel takes them all */
     ring_cancel(&server->ring, ACCEPT, server->listener);
     (void)close(server->listener);
     (void)close(server->signals);

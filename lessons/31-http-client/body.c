@@ -152,7 +152,10 @@ void body_skip(struct connection *connection, const struct http_head *head) {
     const char *flaw;
     enum http_framing framing = http_reply_framing(head, false, &length, &flaw);
     bool is_short = framing == HTTP_LENGTH && length <= LONGEST_REDIRECT_BODY;
-    if (is_short && is_reusable(head) && skip_bytes(connection, length))
+    if (!is_short || !is_reusable(head)) {
+        connection_close(connection, true);
         return;
-    connection_close(connection, true);
+    }
+    if (!skip_bytes(connection, length))
+        connection_close(connection, false);
 }

@@ -49,23 +49,26 @@ struct connection {
 int connection_open(struct connection *connection, const struct url *url,
                     const struct connection_options *options);
 
-/* Closes the connection, if there is one. If it is healthy, which means that no
- * call has failed, the server is told by TLS that no more will come. */
+/* Closes the connection, if there is one. If is_healthy is true, the server is
+ * told by TLS that no more will come. After a call has failed, it must be
+ * false: SSL_shutdown(3). */
 void connection_close(struct connection *connection, bool is_healthy);
 
 /* Sends all bytes, of which there are length. Returns 0, or -1 with errno, or
- * with errors of OpenSSL: connection_warn_of_call can report them. */
+ * with errors of OpenSSL: connection_warn_of_call can report them. If the
+ * deadline has passed, errno is ETIMEDOUT, also with TLS. */
 int connection_send(struct connection *connection, const char *bytes,
                     size_t length);
 
 /* Receives more bytes into the buffer, in which there must be room for one.
  * Returns how many, 0 at the end, or -1 with errno, or with errors of OpenSSL:
- * connection_warn_of_receive can report them. With TLS, an end without
- * close_notify is an error: lesson 08. */
+ * connection_warn_of_receive can report them. If the deadline has passed, errno
+ * is ETIMEDOUT, also with TLS. With TLS, an end without close_notify is an
+ * error: lesson 08. */
 ssize_t connection_fill(struct connection *connection);
 
-/* Reports why a call has failed. It is named call without TLS, and tls_call
- * with TLS: "send to" and "SSL_write". */
+/* Reports why a call has failed. call is its name without TLS, such as "send
+ * to", and tls_call its name with TLS, such as "SSL_write". */
 void connection_warn_of_call(const struct connection *connection,
                              const char *call, const char *tls_call);
 

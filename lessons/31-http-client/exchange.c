@@ -16,7 +16,7 @@ enum { REQUEST_BYTES = URL_BYTES + URL_HOST_BYTES + 256 };
 enum outcome {
     DONE,
     FAILED,     /* which has been reported */
-    NOT_A_BYTE, /* the connection has ended before the reply */
+    NOT_A_BYTE, /* the connection has ended, and no byte of a head has come */
 };
 
 /* ---- The request -----------------------------------------------------------

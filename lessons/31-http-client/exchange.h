@@ -12,8 +12,8 @@
 /*
  * Asks for what the URL names, with GET, and reads the head of the reply. Heads
  * with a status from 100 to 199 are passed over. The connection is used again
- * if it leads to the right server. Otherwise it is closed, and a new one is
- * opened, with the options of connection_open.
+ * if it leads to the right server. Otherwise it is closed, and
+ * connection_open opens a new one, with these options.
  *
  * Returns 0, and then the next unread byte is the first one behind the head.
  * The texts in *head lie in the buffer of the connection, so they are good

@@ -21,7 +21,7 @@
  * The body goes to standard output, or to FILE. FILE appears only when the body
  * has come whole. -i prints the head of the reply first. -C is a file with the
  * certificates of those whom we trust. All of it takes SECONDS at most (300
- * unless given).
+ * unless given); only getaddrinfo may take longer, because nothing can end it.
  *
  * With -d, we ask the name server SERVER for addresses, and not getaddrinfo.
  * SERVER is an address, or an address and a port: 127.0.0.1:5300. With -x, we
@@ -102,7 +102,7 @@ static void print_head(const struct connection *connection,
     const char *bytes = connection->buffer + connection->begin - head->length;
     for (size_t i = 0; i < head->length; i++) {
         if (bytes[i] == '\n')
-            (void)putchar('\n'); /* output_finish looks whether it could */
+            (void)putchar('\n'); /* main looks whether it could */
         else if (bytes[i] != '\r')
             (void)putchar(visible(bytes[i]));
     }
@@ -149,21 +149,18 @@ static bool is_success(const struct http_head *head) {
 static int write_reply(struct connection *connection, const struct url *url,
                        const struct http_head *head,
                        const struct options *options) {
-    struct output output = {0};
+    struct output output = {0}; /* the bytes go nowhere */
     int status = 0;
     if (options->prints_head)
         print_head(connection, head);
-    /* What is not what we wanted is shown, but becomes no file. */
-    const char *path = options->path;
     if (!is_success(head)) {
         warn_of_status(url, head);
-        path = NULL;
         status = 1;
     }
-    if (output_open(&output, path) < 0)
+    /* What is not what we wanted becomes no file. */
+    bool goes_nowhere = !is_success(head) && options->path != NULL;
+    if (!goes_nowhere && output_open(&output, options->path) < 0)
         return 1;
-    if (!is_success(head) && options->path != NULL)
-        output.file = NULL;
     if (body_copy(connection, head, &output) < 0) {
         (void)fflush(stdout); /* what has come is shown */
         output_discard(&output);
@@ -174,8 +171,8 @@ static int write_reply(struct connection *connection, const struct url *url,
     return status;
 }
 
-/* Follows redirects up to the reply that is none. Returns the program's status.
- */
+/* Follows redirects until a reply is no redirect, and writes that reply.
+ * Returns the program's status. */
 static int fetch(struct connection *connection, struct url *url,
                  const struct options *options) {
     static struct http_head head;
@@ -277,5 +274,9 @@ int main(int argc, char **argv) {
     int status = fetch(&connection, &url, &options);
     connection_close(&connection, status == 0);
     SSL_CTX_free(connection.context); /* NULL is allowed */
+    if (status == 0 && fflush(stdout) == EOF)
+        err(1, "standard output");
+    if (status == 0 && ferror(stdout))
+        errx(1, "standard output: not every byte could be written");
     return status;
 }

@@ -12,8 +12,9 @@
 
 enum { USUAL_MODE = 0666 }; /* of a new file, without what umask(2) forbids */
 
-/* Returns whether a file that we replace would be lost for others: a folder, or
- * a device such as /dev/null. */
+/* Returns whether there is something that is not a regular file. rename(2)
+ * would replace a device such as /dev/null, and then others could not use it.
+ */
 static bool is_special(const char *path) {
     struct stat file;
     return stat(path, &file) == 0 && !S_ISREG(file.st_mode);
@@ -59,7 +60,8 @@ int output_write(struct output *output, const char *bytes, size_t length) {
     return -1;
 }
 
-/* Gives the file the mode that it would have had without us. */
+/* Gives the file the mode that open(2) would have given it. mkostemp(3) lets
+ * only its owner read it. */
 static int set_mode(int fd) {
     mode_t forbidden = umask(0);
     (void)umask(forbidden);
@@ -67,6 +69,8 @@ static int set_mode(int fd) {
 }
 
 int output_finish(struct output *output) {
+    if (output->file == NULL)
+        return 0;
     if (output->path == NULL) {
         if (fflush(stdout) == 0)
             return 0;

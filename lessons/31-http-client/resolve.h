@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 enum {
-    RESOLVE_ADDRESSES = 64, /* of each type, half as many */
+    RESOLVE_ADDRESSES = 64, /* and at most half of them IPv6 */
 };
 
 /* There is nothing to free. It may be used again. */

@@ -1,6 +1,6 @@
 /*
- * url: takes a URL of HTTP apart, and follows a redirect from one to the next:
- * RFC 3986. Built by lesson 31.
+ * url: takes a URL of HTTP apart, and works out where a redirect leads: RFC
+ * 3986. Built by lesson 31.
  */
 #ifndef HTTP_CLIENT_URL_H
 #define HTTP_CLIENT_URL_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 enum {
-    URL_BYTES = 8192, /* the longest URL, with the NUL behind it */
+    URL_BYTES = 8192, /* the longest path with its query, and a NUL */
     URL_HOST_BYTES = 256,
     URL_PORT_BYTES = sizeof "65535",
 };

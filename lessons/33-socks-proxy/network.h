@@ -1,5 +1,6 @@
 /*
- * network: which addresses a proxy may connect to. Built by lesson 33.
+ * network: which addresses belong to a network, and which of them no outsider
+ * can reach. Built by lesson 33.
  */
 #ifndef SOCKS_PROXY_NETWORK_H
 #define SOCKS_PROXY_NETWORK_H
@@ -34,9 +35,10 @@ bool network_is_same(const struct sockaddr *a, const struct sockaddr *b);
 /*
  * Returns whether an address leads into this machine, or into networks that
  * nobody outside can reach: loopback, private and link-local addresses,
- * multicast, and those that stand for no machine. An IPv6 address that has an
- * IPv4 address in it is judged by that one: RFC 4291, section 2.5.5, and RFC
- * 6052. It does not know the public addresses of this machine itself.
+ * multicast, and those that stand for no machine. An IPv6 address whose
+ * last four bytes are an IPv4 address is judged by that one: RFC 4291,
+ * section 2.5.5, and RFC 6052. It does not know the public addresses of this
+ * machine itself.
  */
 bool network_is_inside(const struct sockaddr *address);
 

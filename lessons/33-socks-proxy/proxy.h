@@ -31,7 +31,7 @@ struct proxy {
     struct loop_timeout idle_time;
     struct loop_timeout accept_pause_time;
     struct loop_timer accept_pause; /* runs while we accept nobody */
-    struct tunnel *finished; /* freed when no event can mean them any more */
+    struct tunnel *finished;        /* a list: see tunnel_free_finished */
     pthread_attr_t detached;
 };
 

@@ -138,7 +138,7 @@ static void handle_accept_pause(void *owner) {
 
 /* What each thread does. A handshake waits for its client, and looking up a
  * name waits for name servers. So it has a thread of its own. Afterwards, the
- * tunnel goes to the first thread: a pipe passes on a pointer whole, because it
+ * tunnel goes to the loop: a pipe passes on a pointer whole, because it
  * has fewer bytes than PIPE_BUF: pipe(7). */
 static void *run_handshake(void *argument) {
     const struct result result = {.tunnel = argument};

@@ -45,7 +45,7 @@ static bool receive_bytes(const struct tunnel *tunnel, struct deadline deadline,
                           uint8_t *bytes, size_t length) {
     if (deadline_recv_all(deadline, tunnel->client, bytes, length) == 0)
         return true;
-    if (errno != EPROTO) /* that is a client that has ended */
+    if (errno != EPROTO) /* EPROTO: the client has ended, as it may */
         warn("%s: recv", tunnel->client_name);
     return false;
 }
@@ -223,7 +223,7 @@ void socks5_shake_hands(struct tunnel *tunnel) {
     if (reply == REPLY_SUCCEEDED)
         reply = target_connect(tunnel, &request);
     else
-        warnx("%s: a request that we do not understand", tunnel->client_name);
+        warnx("%s: no request that we understand", tunnel->client_name);
     /* Looking up and connecting has taken time of its own. */
     deadline = deadline_after(HANDSHAKE_MS);
     bool is_sent = send_reply(tunnel, deadline, reply);

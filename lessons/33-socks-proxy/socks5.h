@@ -15,8 +15,8 @@
  * If all goes well, tunnel->server becomes the connection to the server, and
  * tunnel->target is set. What the client sends behind the handshake has not
  * been received. If the handshake fails, tunnel->server stays -1, or is -1
- * again. To a client that has sent a request, a reply has then been sent that
- * says why. tunnel->client is never closed here.
+ * again. A client that has sent a request has then been told why, unless it
+ * could not be reached any more. tunnel->client is never closed here.
  */
 void socks5_shake_hands(struct tunnel *tunnel);
 

@@ -8,7 +8,7 @@
 #include "tunnel.h"
 
 enum {
-    SHORT_TEXT_BYTES = 256, /* one byte says how long a text is; and a NUL */
+    SHORT_TEXT_BYTES = 256, /* a text of up to 255 bytes, and a NUL */
 };
 
 /* What the reply to a request says: RFC 1928, section 6. */
@@ -31,7 +31,8 @@ struct request {
 };
 
 /*
- * Looks up the host of a request, and connects to it, within ten seconds. An
+ * Looks up the host of a request, and connects to it. This takes ten seconds at
+ * most, unless the lookup takes longer: nothing can end getaddrinfo(3). An
  * address that leads into this machine or into a private network is refused,
  * unless it belongs to one of the networks of the proxy's options.
  *

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    USERS_BYTES = 65536, /* the file is no longer */
+    USERS_BYTES = 65536, /* the longest file */
     TEXT_BYTES = 256,    /* a name, or a password, with a NUL behind it */
 };
 

@@ -15,7 +15,7 @@ char *users_read(const char *path);
 
 /* Looks whether "NAME:PASSWORD" is one of the lines of users, which users_read
  * has returned. name and password are C strings of at most 255 bytes: RFC 1929.
- * All lines are compared, also behind the one that is right. */
+ * It goes through all lines, also those behind the right one. */
 bool users_have(const char *users, const char *name, const char *password);
 
 #endif

@@ -15,7 +15,9 @@
 #include <stdint.h>
 
 enum {
-    PEEK_BYTES = 2 * HELLO_MESSAGE_BYTES, /* the message, in short records */
+    PEEK_BYTES =
+        2 *
+        HELLO_MESSAGE_BYTES, /* the message, and the headers of its records */
 };
 
 /* What the command line says: tls-hello.c. */

@@ -14,12 +14,12 @@ enum {
     HELLO_MS = 5 * 1000, /* for the whole first message */
 };
 
-/* Waits until more than length bytes are in the socket, or the client ends.
+/* Waits until more than seen bytes are in the socket, or the client ends.
  * Usually poll(2) says that a socket is ready as soon as it has one byte, and
  * those at which we have looked are still there. SO_RCVLOWAT makes it wait for
  * more of them: socket(7). */
-static int wait_for_more(int fd, struct deadline deadline, size_t length) {
-    int wanted = (int)length + 1;
+static int wait_for_more(int fd, struct deadline deadline, size_t seen) {
+    int wanted = (int)seen + 1;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted) < 0)
         return -1;
     return deadline_wait(deadline, fd, POLLIN);
@@ -32,7 +32,9 @@ static const char *kind_text(enum hello_kind kind) {
     return "the ClientHello is too long";
 }
 
-bool peek_hello(struct client *client) {
+/* Looks until there is a whole ClientHello. Returns false after it has said why
+ * there is none. */
+static bool wait_for_hello(struct client *client) {
     struct deadline deadline = deadline_after(HELLO_MS);
     size_t before = 0; /* so many bytes were there when we last looked */
     for (;;) {
@@ -63,4 +65,15 @@ bool peek_hello(struct client *client) {
         }
         before = length;
     }
+}
+
+bool peek_hello(struct client *client) {
+    const int one = 1; /* from now on, any byte is enough */
+    if (!wait_for_hello(client))
+        return false;
+    if (setsockopt(client->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one) < 0) {
+        warn("setsockopt SO_RCVLOWAT");
+        return false;
+    }
+    return true;
 }

@@ -16,8 +16,7 @@
  * client->message_length. Its fields have not been read yet.
  *
  * Returns false when there is no ClientHello, or not all of it in time. Then it
- * has said why on standard error. In all cases the caller has to set the
- * socket's SO_RCVLOWAT (socket(7)) to 1 before anything else waits for bytes.
+ * has said why on standard error, and the client has to be closed.
  */
 bool peek_hello(struct client *client);
 

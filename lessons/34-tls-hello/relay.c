@@ -46,7 +46,7 @@ struct direction {
     char bytes[PIECE_BYTES];
 };
 
-/* ---- The server ------------------------------------------------------------
+/* ---- Connect, or refuse ----------------------------------------------------
  */
 
 /* Tells the client in TLS why we cannot pass it on: a record (type 21) with an

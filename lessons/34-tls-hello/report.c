@@ -136,8 +136,8 @@ static void hash_list(EVP_MD_CTX *hash, const struct hello_list *list) {
         errx(1, "EVP_DigestUpdate");
 }
 
-/* Prints the beginning of a hash of what programs do not change from one
- * connection to the next: the cipher suites, the extensions and the groups. */
+/* Prints the beginning of a hash of lists that most programs send in each
+ * connection: the cipher suites, the extensions and the groups. */
 static void print_fingerprint(const struct hello *hello) {
     uint8_t digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *hash = EVP_MD_CTX_new();

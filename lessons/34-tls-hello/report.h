@@ -25,11 +25,11 @@ void report_end(void);
 void report_print_text(const uint8_t *bytes, size_t length);
 
 /*
- * Prints all that the client's ClientHello says, as one report. hello_parse has
- * read client->hello before. The last line is a fingerprint: the beginning of a
- * SHA-256 of what programs do not change from one connection to the next. If
- * there is no memory for that, the line says "unknown". If OpenSSL fails later,
- * this function ends the program.
+ * Prints what the client's ClientHello says, as one report. hello_parse must
+ * have filled in client->hello. The last line is a fingerprint: the beginning
+ * of a SHA-256 of lists that most programs send in each connection. If there is
+ * no memory for that, the line says "unknown". If OpenSSL fails later, this
+ * function ends the program.
  */
 void report_hello(const struct client *client);
 

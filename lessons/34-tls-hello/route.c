@@ -28,8 +28,8 @@ static void copy_part(char *place, size_t size, const char *text, size_t length,
     place[length] = '\0';
 }
 
-/* How many characters at the beginning of a text, which ends behind length
- * bytes, may stand in a label of a host name. */
+/* Returns how many characters at the beginning of a text may stand in a label
+ * of a host name. The text has length bytes. */
 static size_t label_length(const char *text, size_t length) {
     size_t count = 0;
     while (count < length) {
@@ -42,8 +42,9 @@ static size_t label_length(const char *text, size_t length) {
     return count;
 }
 
-/* Whether a client can ask for a name: labels with dots between them, and the
- * last one is no number, as it is in an address (RFC 6066, section 3). */
+/* Returns whether a client can ask for a name: it consists of labels with dots
+ * between them. If the last one were a number, it would be an address, which is
+ * not allowed: RFC 6066, section 3. */
 static bool is_host_name(const char *name, size_t length) {
     const char *end = name + length;
     const char *label = name;

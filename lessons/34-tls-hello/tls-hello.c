@@ -18,8 +18,8 @@
  *
  * usage: 34-tls-hello [-p] NAME=HOST:PORT... PORT
  *
- * A client that asks for NAME is connected to HOST:PORT. With -p, everything
- * that the message says is printed. SIGINT or SIGTERM ends the program, and all
+ * A client that asks for NAME is connected to HOST:PORT. With -p, what the
+ * message says is printed. SIGINT or SIGTERM ends the program, and all
  * connections with it.
  *
  * Left out: the server does not learn the address of the client, because the
@@ -105,11 +105,6 @@ static void parse_options(struct options *options, int argc, char **argv) {
 static void serve_client(struct client *client) {
     if (!peek_hello(client))
         return;
-    const int one = 1; /* from now on, any byte is enough */
-    if (setsockopt(client->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one) < 0) {
-        warn("setsockopt SO_RCVLOWAT");
-        return;
-    }
     if (hello_parse(&client->hello, client->message, client->message_length) <
         0) {
         warnx("%s: the ClientHello is damaged", client->name);
@@ -160,7 +155,7 @@ static bool start_thread(struct client *client,
 }
 
 /* Takes a client out of the queue, and gives it to a thread. Returns false when
- * there was none; then the place is still free. */
+ * no thread was started. Then the caller gives its place back. */
 static bool accept_client(int listener, const struct options *options,
                           sem_t *places, const pthread_attr_t *detached) {
     struct sockaddr_in peer = {0};
@@ -254,7 +249,7 @@ int main(int argc, char **argv) {
     static struct options options;
     parse_options(&options, argc, argv);
     require_output();
-    /* Without memory for what this sets up, EVP_DigestInit_ex would crash. */
+    /* EVP_DigestInit_ex needs what this sets up: without it, it would crash. */
     if (OSSL_LIB_CTX_get0_global_default() == NULL)
         errx(1, "OSSL_LIB_CTX_get0_global_default: no memory");
     handle_signals();

@@ -281,6 +281,11 @@ regular file"
         "$client" "http://127.0.0.1:$PORT/bytes?900000"
     expect_equal full "31-http-client: standard output: No space left on device" \
         "$stderr"
+    # The head goes there also when the body goes into a file.
+    run -1 --separate-stderr bash -c '"$@" >/dev/full' - "$client" -i \
+        -o "$BATS_TEST_TMPDIR/page" "http://127.0.0.1:$PORT/hello"
+    expect_equal full "31-http-client: standard output: No space left on device" \
+        "$stderr"
     run -1 --separate-stderr bash -c '
         exec 7> >(:)
         wait $!
