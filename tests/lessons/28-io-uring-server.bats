@@ -255,11 +255,18 @@ came() {
 serve_with() {
     local change
     local -a changes=()
-    skip_unless cc
     for change; do
         changes+=(-e "s/ ${change%=*} = [0-9]*/ ${change%=*} = ${change#*=}/")
     done
+    serve_changed "${changes[@]}"
+}
+
+# serve_changed SED...: the server, after sed has changed its source so.
+serve_changed() {
+    local -a changes=("$@")
+    skip_unless cc
     program=$BATS_TEST_TMPDIR/other
+    rm -rf "$program.source"
     mkdir "$program.source"
     cp "$SOURCE"/{io-uring-server,accept,buffers,client,ring}.[ch] \
         "$SOURCE/server.h" "$program.source"
@@ -526,6 +533,7 @@ older than 6.1: Invalid argument"
     try "${faulty[@]}" FAULT_ERRNO=1 "$server" 0
     expect_result 1 "28-io-uring-server: io_uring_setup: a filter forbids it: \
 Operation not permitted"
+    say_disabled 2
     "$BUILD/tests/forbid" io_uring_setup true 2>/dev/null ||
         skip "this system forbids no calls"
     try "$BUILD/tests/forbid" io_uring_setup "$server" 0
@@ -534,9 +542,25 @@ Operation not permitted"
     expect_output --text ''
 }
 
+# say_disabled SETTING: where we may mount, the file in /proc says that the
+# administrator has forbidden io_uring so.
+say_disabled() {
+    local file=/proc/sys/kernel/io_uring_disabled
+    local mount="mount --bind '$BATS_TEST_TMPDIR/setting' $file"
+    echo "$1" >"$BATS_TEST_TMPDIR/setting"
+    unshare -rm bash -c "$mount" 2>/dev/null || return 0
+    # shellcheck disable=SC2016 # expanded by the shell that is started
+    try unshare -rm bash -c 'eval "$0" && exec "$@"' "$mount" \
+        "${faulty[@]}" FAULT_ERRNO=1 "$server" 0
+    expect_result 1 "28-io-uring-server: io_uring_setup: kernel.io_uring_disabled \
+is $1: Operation not permitted"
+}
+
 @test "28-io-uring-server names the call that failed, and why" {
     local call errno
     need_faults
+    try "${faulty[@]}" FAULT_CALL=setsockopt FAULT_OPTION=1 FAULT_ERRNO=105 "$server" 0
+    expect_result 1 "28-io-uring-server: setsockopt TCP_NODELAY: No buffer space available"
     for call in io_uring_register socket setsockopt bind listen getsockname; do
         try "${faulty[@]}" FAULT_CALL="$call" FAULT_ERRNO=105 "$server" 0
         case $call in
@@ -553,6 +577,35 @@ Operation not permitted"
     expect_equal "status" 0 "$ended"
     expect_equal "lines" 3 "$(grep -cx '28-io-uring-server: io_uring_enter: Cannot allocate memory' \
         "$BATS_TEST_TMPDIR/server.err")"
+}
+
+# lose_clients ERRNO: the first 25 clients are lost by this error of accept, and then
+# one is served. Sets took to the milliseconds until then.
+lose_clients() {
+    local i begin
+    serve_changed -e "s/^void accept_handle(.* {\$/& static int failures; \
+        if (failures++ < 25) { (void)close(result); result = -$1; }/"
+    begin=${EPOCHREALTIME/./}
+    for i in {1..25}; do
+        : <>"/dev/tcp/127.0.0.1/$PORT"
+    done
+    call whole
+    took=$(((${EPOCHREALTIME/./} - begin) / 1000))
+    stop server
+    expect_equal "status" 0 "$ended"
+    expect_equal "lines" 25 "$(grep -c '^other: accept: ' \
+        "$BATS_TEST_TMPDIR/server.err")"
+}
+
+@test "28-io-uring-server pauses when accept has failed, but not when a client is lost" {
+    local try took
+    lose_clients ENOMEM
+    ((took >= 400)) # 25 pauses
+    for try in 1 2 3 4 5; do # what was late on a busy machine is tried again
+        lose_clients ECONNABORTED
+        ((took >= 400)) || break
+    done
+    ((took < 400))
 }
 
 @test "28-io-uring-server makes a call again that was not for now" {
