@@ -511,6 +511,10 @@ const char *tls_explain(const SSL *ssl, char *reason) {
     } else if (is_alert(code)) {
         prefix = "refused by the other side: ";
         words = queued_reason(code);
+    } else if (ERR_GET_LIB(code) == ERR_LIB_ASN1) {
+        /* What is wrong stands within a certificate or a key. */
+        prefix = "damaged: ";
+        words = queued_reason(code);
     } else if (code != 0) {
         words = queued_reason(code);
     }

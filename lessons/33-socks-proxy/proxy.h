@@ -31,7 +31,6 @@ struct proxy {
     struct loop_timeout idle_time;
     struct loop_timeout accept_pause_time;
     struct loop_timer accept_pause; /* runs while we accept nobody */
-    struct tunnel *finished;        /* a list: see tunnel_free_finished */
     pthread_attr_t detached;
 };
 

@@ -301,7 +301,6 @@ int main(int argc, char **argv) {
             warn("epoll_wait");
             deadline_pause(PAUSE_MS); /* the next call may fail, too */
         }
-        tunnel_free_finished(&proxy);
     }
     return 0; /* this ends all threads and connections */
 }

@@ -28,8 +28,8 @@ static void close_pipe(const struct direction *direction) {
         (void)close(direction->pipe_out);
 }
 
-/* Ends a tunnel. Its memory is freed later, because events that have been
- * reported together with this one may still mean it. */
+/* Ends a tunnel, and frees it. The loop sees to it that no event of it is
+ * handled after that. */
 static void end_tunnel(struct tunnel *tunnel) {
     struct proxy *proxy = tunnel->proxy;
     loop_stop_timer(&tunnel->idle);
@@ -43,8 +43,7 @@ static void end_tunnel(struct tunnel *tunnel) {
                tunnel->client_name, tunnel->target, tunnel->there.total,
                tunnel->back.total) < 0)
         warn("standard output");
-    tunnel->next_finished = proxy->finished;
-    proxy->finished = tunnel;
+    free(tunnel);
 }
 
 /* Ends a tunnel in which something has failed. With SO_LINGER and a time of 0,
@@ -57,14 +56,6 @@ static void abort_tunnel(struct tunnel *tunnel) {
     (void)setsockopt(tunnel->server, SOL_SOCKET, SO_LINGER, &at_once,
                      sizeof at_once);
     end_tunnel(tunnel);
-}
-
-void tunnel_free_finished(struct proxy *proxy) {
-    while (proxy->finished != NULL) {
-        struct tunnel *tunnel = proxy->finished;
-        proxy->finished = tunnel->next_finished;
-        free(tunnel);
-    }
 }
 
 /* Moves bytes from the socket into the pipe. Returns -1 with errno. */

@@ -45,20 +45,14 @@ struct tunnel {
     struct loop_watcher client_watcher;
     struct loop_watcher server_watcher;
     struct loop_timer idle;
-    struct tunnel *next_finished;
 };
 
 /* Begins to pass on bytes between tunnel->client and tunnel->server, connected
  * sockets that do not block, after socks5_shake_hands. From now on the tunnel,
  * which is from malloc(3), belongs to the loop. It ends when both sides have
  * ended, when a call fails, or when nothing has come for five minutes. Then its
- * sockets are closed, a line on standard output says so, and it is one of those
- * that have finished. */
+ * sockets are closed, a line on standard output says so, and it is freed. */
 void tunnel_start(struct tunnel *tunnel);
-
-/* Frees the tunnels that have ended. Call this after each turn of the loop,
- * when no event can mean them any more. */
-void tunnel_free_finished(struct proxy *proxy);
 
 /* Adds the timeout of tunnels to the proxy's loop: lesson 27. */
 void tunnel_add_timeout(struct proxy *proxy);

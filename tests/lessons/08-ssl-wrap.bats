@@ -247,6 +247,11 @@ unable to get local issuer certificate"
         ask -C "${file%:*}"
         expect_result 1 "08-ssl-wrap: trust ${file%:*}: ${file#*:}"
     done
+    file=$BATS_TEST_TMPDIR/cut.pem # a line is missing in it
+    sed 4d "$certs/root.pem" >"$file"
+    ask -C "$file"
+    expect_equal status 1 "$status"
+    [[ $errors == "08-ssl-wrap: trust $file: damaged: "* ]]
     ask -R "$BATS_TEST_TMPDIR/none"
     expect_result 1 "08-ssl-wrap: revoked $BATS_TEST_TMPDIR/none: No such file \
 or directory"

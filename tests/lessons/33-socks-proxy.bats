@@ -558,8 +558,12 @@ knock_own() {
     done
     run -1 read -rt 5 line <&7 # a reset
     exec 7>&-
+    knock 127.0.0.1 "$server" # this one says nothing at all
+    run -1 read -rt 5 line <&7
+    exec 7>&-
     until_true holds "$before"
-    said "CLIENT to 127.0.0.1 port $server: nothing came for 0 minutes"
+    said "CLIENT to 127.0.0.1 port $server: nothing came for 0 minutes" \
+        "CLIENT to 127.0.0.1 port $server: nothing came for 0 minutes"
 }
 
 @test "33-socks-proxy has only so many handshakes at once, and any number of tunnels" {
