@@ -69,8 +69,6 @@ static int set_mode(int fd) {
 }
 
 int output_finish(struct output *output) {
-    if (output->file == NULL)
-        return 0;
     if (output->path == NULL) {
         if (fflush(stdout) == 0)
             return 0;

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
     FINGERPRINT_BYTES = 6, /* we print so many of SHA-256's 32 */
@@ -118,12 +119,17 @@ static void print_extensions(const struct hello *hello) {
     printf("\n");
 }
 
-/* Adds a number to what the fingerprint is made of, as decimal digits. */
+/* Adds a text to what the fingerprint is made of. */
+static void hash_text(EVP_MD_CTX *hash, const char *text) {
+    if (EVP_DigestUpdate(hash, text, strlen(text)) != 1)
+        errx(1, "EVP_DigestUpdate");
+}
+
+/* Adds a number, as decimal digits. */
 static void hash_number(EVP_MD_CTX *hash, unsigned number) {
     char text[sizeof "65535-"];
-    int length = snprintf(text, sizeof text, "%u-", number);
-    if (EVP_DigestUpdate(hash, text, (size_t)length) != 1)
-        errx(1, "EVP_DigestUpdate");
+    (void)snprintf(text, sizeof text, "%u-", number);
+    hash_text(hash, text);
 }
 
 static void hash_list(EVP_MD_CTX *hash, const struct hello_list *list) {
@@ -132,8 +138,7 @@ static void hash_list(EVP_MD_CTX *hash, const struct hello_list *list) {
         if (!hello_is_grease(number))
             hash_number(hash, number);
     }
-    if (EVP_DigestUpdate(hash, ",", 1) != 1)
-        errx(1, "EVP_DigestUpdate");
+    hash_text(hash, ",");
 }
 
 /* Prints the beginning of a hash of lists that most programs send in each
@@ -152,8 +157,7 @@ static void print_fingerprint(const struct hello *hello) {
         if (!hello_is_grease(hello->extensions[i]))
             hash_number(hash, hello->extensions[i]);
     }
-    if (EVP_DigestUpdate(hash, ",", 1) != 1)
-        errx(1, "EVP_DigestUpdate");
+    hash_text(hash, ",");
     hash_list(hash, &hello->groups);
     if (EVP_DigestFinal_ex(hash, digest, NULL) != 1)
         errx(1, "EVP_DigestFinal_ex");

@@ -244,6 +244,19 @@ END
     expect_equal "bytes shown" 400 "$(wc -c <"$OUT")"
 }
 
+@test "31-http-client -o leaves the old file when the new one gets no name" {
+    page=$BATS_TEST_TMPDIR/files/page
+    need_faults
+    serve_pages
+    mkdir "$BATS_TEST_TMPDIR/files"
+    echo old >"$page"
+    try "${faulty[@]}" FAULT_CALL=rename FAULT_ERRNO=5 "$client" -o "$page" \
+        "http://127.0.0.1:$PORT/hello"
+    expect_result 1 "31-http-client: $page: Input/output error"
+    expect_output --text 'old\n' --in "$page"
+    expect_only page
+}
+
 @test "31-http-client -o says when it cannot write the file" {
     local long
     mkdir "$BATS_TEST_TMPDIR/files"
@@ -412,6 +425,9 @@ Input/output error"
     try "${faulty[@]}" FAULT_CALL=send FAULT_AT=2 FAULT_ERRNO=32 \
         "$client" "http://127.0.0.1:$PORT/old"
     expect_page 'hello\n'
+    try "${faulty[@]}" FAULT_CALL=send,connect FAULT_AT=3 FAULT_TIMES=2 FAULT_ERRNO=32 \
+        "$client" "http://127.0.0.1:$PORT/old"
+    expect_result 1 "31-http-client: connect 127.0.0.1 port $PORT: Broken pipe"
     try "${faulty[@]}" FAULT_CALL=poll FAULT_ERRNO=4 \
         "$client" "http://127.0.0.1:$PORT/old"
     expect_page 'hello\n'

@@ -521,10 +521,11 @@ is_stuck() {
     local call errno text
     while read -r call errno text; do
         need_faults
-        faulty+=(FAULT_CALL="$call" FAULT_ERRNO="$errno")
+        faulty+=(FAULT_CALL="${call%-again}" FAULT_ERRNO="$errno")
         # The first socket is the listener.
         [[ $call != socket ]] || faulty+=(FAULT_AT=2)
-        [[ $call != setsockopt ]] || faulty+=(FAULT_OPTION=18) # SO_RCVLOWAT
+        [[ $call != setsockopt* ]] || faulty+=(FAULT_OPTION=18) # SO_RCVLOWAT
+        [[ $call != setsockopt-again ]] || faulty+=(FAULT_AT=2)
         origin
         serve
         try "$tls_client" -n server.example honest "$PORT"
@@ -535,6 +536,7 @@ is_stuck() {
 accept4 24 accept: Too many open files
 accept4 103 accept: Software caused connection abort
 setsockopt 105 recv from 127.0.0.1:*: No buffer space available
+setsockopt-again 105 setsockopt SO_RCVLOWAT: No buffer space available
 poll 12 recv from 127.0.0.1:*: Cannot allocate memory
 recv 12 recv from 127.0.0.1:*: Cannot allocate memory
 send 32 send to 127.0.0.1:*: Broken pipe
