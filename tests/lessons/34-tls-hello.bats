@@ -425,6 +425,35 @@ peer|Broken pipe)"
     done
 }
 
+# stays: a server that accepts one client, and never does anything more.
+stays() {
+    start_server origin python3 -c '
+import socket, time
+listener = socket.create_server(("127.0.0.1", 0))
+print("listening on 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
+client, _ = listener.accept()
+time.sleep(60)'
+    ORIGIN=$PORT
+}
+
+@test "34-tls-hello uses no processor when a client has gone and its server says nothing" {
+    hello "" plain
+    stays
+    serve
+    # It ends its half, and then resets.
+    send_hello reset -e -k "$(wc -c <"$BATS_TEST_TMPDIR/hello")"
+    says_line "* asks for server.example: passed on to *"
+    wanted_processor
+    before=$wanted
+    for _ in {1..20}; do
+        pause
+    done
+    wanted_processor
+    ((wanted - before < 100000000))
+    expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
+    run ! grep closed "$BATS_TEST_TMPDIR/server.out"
+}
+
 @test "34-tls-hello reads no more from a client while the server does not read" {
     local most
     recorder deaf

@@ -243,12 +243,14 @@ in_state() {
     grep -q "[0-9]: 0100007F:$port [0-9A-F:]* $1 " /proc/net/tcp
 }
 
-# wanted_processor: sets wanted to the nanoseconds in which `server` ran or, on
-# a busy machine, waited for its turn to.
+# wanted_processor: sets wanted to the nanoseconds in which `server`, with all its
+# threads, ran or, on a busy machine, waited for its turn to.
 wanted_processor() {
     local ran waited
-    read -r ran waited _ <"/proc/$(pid_of server)/schedstat"
-    wanted=$((ran + waited))
+    wanted=0
+    while read -r ran waited _; do
+        wanted=$((wanted + ran + waited))
+    done < <(cat "/proc/$(pid_of server)/task"/*/schedstat)
 }
 
 # try COMMAND...: runs it, bounded, with an empty standard input; sets status
