@@ -664,6 +664,15 @@ knock_own() {
     said "CLIENT: send: Connection reset by peer"
     expect_lines server "listening on *"
     passes
+    stop server
+    # Nor is a client served that has not been told that its password is right.
+    printf 'ann:one' >"$BATS_TEST_TMPDIR/users"
+    serve -u "$BATS_TEST_TMPDIR/users"
+    through -q -u ann:one 127.0.0.1 own hello
+    expect_equal "status" 1 "$status"
+    until_true says server "*send: Connection reset by peer" err
+    said "CLIENT: send: Connection reset by peer"
+    passes -u ann:one
 }
 
 @test "33-socks-proxy tries again when its listener cannot be watched" {

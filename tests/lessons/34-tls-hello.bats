@@ -605,6 +605,13 @@ accept_again() {
         expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
     done
     need_faults
+    faulty+=(FAULT_CALL=poll FAULT_ERRNO=4 FAULT_AT=4) # while it passes on
+    origin
+    serve
+    expect_served
+    stop_all
+    expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
+    need_faults
     faulty+=(FAULT_SHORT="send" FAULT_SEED=7)
     origin
     serve
