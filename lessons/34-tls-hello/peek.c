@@ -14,12 +14,12 @@ enum {
     HELLO_MS = 5 * 1000, /* for the whole first message */
 };
 
-/* Waits until more than seen bytes are in the socket, or the client ends.
- * Usually poll(2) says that a socket is ready as soon as it has one byte, and
- * those at which we have looked are still there. SO_RCVLOWAT makes it wait for
- * more of them: socket(7). */
-static int wait_for_more(int fd, struct deadline deadline, size_t seen) {
-    int wanted = (int)seen + 1;
+/* Waits until there are more bytes in the socket than before, or the client
+ * ends. Usually poll(2) says that a socket is ready as soon as it has one byte,
+ * and those at which we have looked are still there. SO_RCVLOWAT makes it wait
+ * for more of them: socket(7). */
+static int wait_for_more(int fd, struct deadline deadline, size_t before) {
+    int wanted = (int)before + 1;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted) < 0)
         return -1;
     return deadline_wait(deadline, fd, POLLIN);
