@@ -652,6 +652,21 @@ knock_own() {
     done
 }
 
+@test "33-socks-proxy says nothing when a server ends, and then resets" {
+    local server
+    for _ in 1 2 3; do
+        start_server origin "$rude" -e -k 0 serve reset
+        server=$PORT
+        serve
+        knock 127.0.0.1 "$server"
+        run -1 read -rt 5 line <&7 # the end
+        exec 7>&-
+        until_true says server "*closed*"
+        said ""
+        stop_all
+    done
+}
+
 @test "33-socks-proxy closes both ends when its reply cannot be sent" {
     local before
     need_faults
