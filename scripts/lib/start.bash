@@ -36,9 +36,13 @@ fail() {
     exit "$1"
 }
 
-# The scripts start each other, which needs a bit that a copy can lose.
-[[ -x scripts/setup ]] ||
+# The scripts start each other, which needs a bit that a copy can lose. On a file
+# system that runs no programs, the bit does not help.
+if [[ ! -x scripts/setup ]]; then
+    [[ -z $(find scripts/setup -perm -u+x) ]] ||
+        fail 3 "no programs may be run from here: is it mounted with noexec?"
     fail 3 "the scripts may not be run: type  chmod +x scripts/*"
+fi
 
 # If it were closed, bash would report each line that it cannot print, and what is
 # opened next would get its number.

@@ -67,9 +67,11 @@ setup() {
     PATH=$tools:$PATH learn check 2
     expect_equal "status of the starter" 1 "$status"
     expect_equal "errors of the starter" "" "$errors"
-    cp lessons/32-http-server/solution.c work/32-http-server.c # it has a large file
-    PATH=$tools:$PATH learn check 32
-    expect_equal "status of check 32" 0 "$status"
+    if [[ -e build/solution/32-http-server ]]; then # its check has a large file
+        cp lessons/32-http-server/solution.c work/32-http-server.c
+        PATH=$tools:$PATH learn check 32
+        expect_equal "status of check 32" 0 "$status"
+    fi
     rm -rf build/wrong
     PATH=$tools:$PATH run -0 make -s build/wrong/01-tcp-client/always-loopback
 }
@@ -275,6 +277,12 @@ not be run: is it mounted with noexec?" "$said"
     chmod +x scripts/*
     learn check 1
     expect_equal status 0 "$status"
+    local said mount='mount --bind . . && mount -o remount,bind,noexec .'
+    unshare -rm bash -c "$mount" 2>/dev/null || skip "no such mounts here"
+    in_mounts "$mount" bash scripts/learn check 1
+    expect_equal status 3 "$status"
+    expect_equal "what learn said" "learn: no programs may be run from here: is it \
+mounted with noexec?" "$said"
 }
 
 @test "a script says in one sentence that there is no /proc" {
