@@ -317,7 +317,7 @@ deadline is for its answer, too."
     # By single bytes it takes longer than the server: no read has to wait.
     [[ $BUILD == *asan* ]] ||
         faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_SHORT=read)
-    most_printed=256000000 # all that it reads till then
+    most_printed=256000000 # it prints what the server sends, until it ends
     for seconds in 0.05 0.3 1; do # or it was busy with shaking hands till then
         gives_up flood "$seconds" --hint "$flood_hint"
         [[ ! -s $OUT ]] || break

@@ -4,6 +4,7 @@
 # reads it.
 
 load ../lib/exercise
+. scripts/lib/place.bash
 
 standin=$BUILD/tests/zlib.so
 faulty=()
@@ -14,12 +15,9 @@ hand_shelf=build/z
 
 # make_shelf: the folder. A library that is loaded from it has to be executable.
 make_shelf() {
-    local probe=$shelf/probe
     [[ ! -d $shelf ]] || return 0
     mkdir "$shelf"
-    printf '#!/bin/sh\n' >"$probe"
-    chmod +x "$probe"
-    "$probe" 2>/dev/null || environment "no library may be loaded from TMPDIR: is \
+    may_run_in "$shelf" || environment "no library may be loaded from TMPDIR: is \
 it mounted with noexec?"
 }
 
