@@ -31,10 +31,6 @@ call() {
     [[ -z $hung ]] || ending=
 }
 
-has_ended() {
-    ! is_running "$1"
-}
-
 # expect_told --hint TEXT: each of these clients was told who it is, and nothing
 # else, and then the server closed. What a client was told instead may show a
 # mistake that has a hint of its own.
@@ -101,18 +97,11 @@ quick() {
     SECONDS_ALLOWED=1 bounded "$@" >/dev/null
 }
 
-# count_descriptors: sets descriptors to how many the server has.
-count_descriptors() {
-    local -a open
-    open=("/proc/$(pid_of server)/fd"/*)
-    descriptors=${#open[@]}
-}
-
 # loses_descriptors COUNT: it has more than that, and not only for a moment.
 loses_descriptors() {
     local i
     for ((i = 0; i < 100; i++)); do
-        count_descriptors
+        descriptors=$(descriptors "$(pid_of server)")
         ((descriptors > $1)) || return 1
         pause
     done
@@ -222,8 +211,7 @@ close its descriptor, and accept the next client."
     local before
     answer_serves 0 --hint "$serve_hint"
     call
-    count_descriptors
-    before=$descriptors
+    before=$(descriptors "$(pid_of server)")
     by_hand_read 127.0.0.1
     by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
     call -c 5

@@ -278,7 +278,7 @@ next try." -- holds_sockets "$pid" 1
         "time -p $PROGRAM -t 2 -n 1 127.0.0.1 $HAND_PORT")
     expect_true "it does not sleep" --hint "recv on a socket with O_NONBLOCK \
 returns EAGAIN at once, so a loop around it keeps a processor busy. Call poll \
-first: it sleeps until something comes." -- soon is_asleep
+first: it sleeps until something comes." -- soon is_asleep "$pid"
     stop_all
     peers "-n 5000 -k 3" whole stall
     start_answer -t 60 -n 2 127.0.0.1 "$PORT"
@@ -300,10 +300,6 @@ has_met_both() {
 
 holds_or_ended() {
     holds_sockets "$pid" "$1" || ! is_running answer
-}
-
-is_asleep() {
-    [[ $(<"/proc/$pid/stat") == *') S '* ]]
 }
 
 # bats test_tags=waits

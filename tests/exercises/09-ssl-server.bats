@@ -244,16 +244,6 @@ rudely() {
         >"$BATS_TEST_TMPDIR/rude.out" 2>&1 3>&- || true
 }
 
-# descriptors: how many the server has open.
-descriptors() {
-    local -a open=("/proc/$(pid_of server)/fd"/*)
-    echo "${#open[@]}"
-}
-
-has_no_more_than() {
-    (($(descriptors) <= $1))
-}
-
 @test "goes on after clients that vanish, or that send nonsense" {
     local manner before
     serves good other.example good-other
@@ -266,7 +256,7 @@ has_no_more_than() {
     expect_shown good-other --hint "$handshake_hint"
     expect_told other.example --hint "$handshake_hint"
     # One descriptor may still be open, when the last client has just gone.
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     rudely vanish -c 20
     rudely honest -b 0
     ask other.example
@@ -274,7 +264,7 @@ has_no_more_than() {
     expect_true "it has more descriptors open than before, after 21 clients that \
 have gone" --hint "Each client has a descriptor, which stays yours until you \
 call close: also when its handshake has failed. Else accept fails after a \
-thousand clients." -- soon has_no_more_than "$before"
+thousand clients." -- soon holds_at_most "$(pid_of server)" "$before"
 }
 
 # bats test_tags=waits

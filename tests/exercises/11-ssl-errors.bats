@@ -154,12 +154,8 @@ is_printed_or_ended() {
         fail "it keeps waking up" --show "$(tell_work)" --hint "$sleep_hint"
 }
 
-is_asleep() {
-    [[ -e /proc/$pid/stat && $(<"/proc/$pid/stat") == *') S '* ]]
-}
-
 is_asleep_or_ended() {
-    is_asleep || ! is_running answer
+    is_asleep "$pid" || ! is_running answer
 }
 
 # How often it has gone to sleep, or been made to let others work; and how many
@@ -333,7 +329,7 @@ goes_on_or_has_ended() {
     pid=$(pid_of answer)
     soon is_asleep_or_ended || true
     expect_true "it did not wait for more" --hint "$queue_hint" \
-        -- is_asleep
+        -- is_asleep "$pid"
     stop_all
     server cut 100
     ask -k "$missing"

@@ -223,20 +223,11 @@ quick() {
     activated "$address:0" "echo $word" --hint "$take_hint"
     fetch "$address" "${PORTS[0]}"
     expect_fetched --text "$word\n" --hint "$take_hint"
-    sockets=$(count_sockets)
+    sockets_of "$(pid_of server)"
     by_hand "ls -l /proc/\$(pgrep -f $lesson)/fd"
-    expect_true "it has $sockets sockets, and was given one listener" \
+    expect_true "it has ${#sockets[@]} sockets, and was given one listener" \
         --hint "If there are listeners for your program, take them and open \
-none: PORT is not used then." -- [ "$sockets" = 1 ]
-}
-
-# count_sockets: how many descriptors of the server are sockets.
-count_sockets() {
-    local fd count=0
-    for fd in "/proc/$(pid_of server)/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
-    done
-    echo "$count"
+none: PORT is not used then." -- [ "${#sockets[@]}" = 1 ]
 }
 
 @test "takes listeners of IPv4 and of IPv6" {

@@ -89,10 +89,6 @@ ask_hex() {
     REPLY=${REPLY%end}
 }
 
-has_ended() {
-    ! is_running "$1"
-}
-
 # expect_reply TEXT --hint HINT: the last `ask` was told exactly that, and then
 # the server closed.
 expect_reply() {
@@ -572,13 +568,6 @@ one_has_ended() {
     ! is_running first || ! is_running second
 }
 
-# is_asleep NAME: it waits for something.
-is_asleep() {
-    local state
-    read -r _ _ state _ <"/proc/$(pid_of "$1")/stat"
-    [[ $state == S ]]
-}
-
 @test "removes its socket when it is told to end, with status 0" {
     local signal
     for signal in TERM INT; do
@@ -588,7 +577,7 @@ is_asleep() {
 echo \$?; ls $SOCKET"
         ask $'status\n'
         expect_status_reply --hint "$reply_hint"
-        soon is_asleep server || true
+        soon is_asleep "$(pid_of server)" || true
         kill -s "$signal" "$(pid_of server)"
         soon has_ended server ||
             fail "it did not end after SIG$signal" --hint "With SA_RESTART, as \

@@ -78,17 +78,6 @@ expect_echo() {
      Got: $line" "${@:2}"
 }
 
-# descriptors PID: how many the process has.
-descriptors() {
-    local -a all
-    all=("/proc/$1/fd"/*)
-    echo "${#all[@]}"
-}
-
-has_descriptors() {
-    [[ $(descriptors "$1") == "$2" ]]
-}
-
 # holds_listener: the first process still has the socket that `heir` has, too.
 # (-ef compares what two names lead to.)
 holds_listener() {
@@ -111,10 +100,6 @@ closes_listener() {
     local heir_pid
     heir_pid=$(pid_of heir)
     soon has_lost_listener
-}
-
-has_ended() {
-    ! is_running "$1"
 }
 
 # expect_end_of NAME [--hint TEXT]: this process ends soon, with status 0.
@@ -259,7 +244,7 @@ that case too, and go on."
         stop heir
     done
     by_hand "ls -l /proc/\$(pgrep -of ^$PROGRAM)/fd"
-    soon has_descriptors "$server_pid" "$before" ||
+    soon holds_descriptors "$server_pid" "$before" ||
         fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
             --hint "When recv on the connection of a new process returns 0, \
 close that connection."
@@ -267,13 +252,16 @@ close that connection."
     HAND=("${HAND[0]}")
     ask -n
     by_hand "$BUILD/peers/rude-unix" connect "$path"
-    try "$BUILD/peers/rude-unix" connect "$path"
+    # It stays until it was met: of one that has gone, more is asked below.
+    start second "$BUILD/peers/rude-unix" connect "$path" stall
+    soon is_asleep "$(pid_of second)" || environment "rude-unix does not run"
     by_hand "$talk" "$PORT"
     call --hint "$wait_hint" # after this, it has met the second one
     exec 7>&-
     stop heir
+    stop second
     by_hand "ls -l /proc/\$(pgrep -of ^$PROGRAM)/fd"
-    soon has_descriptors "$server_pid" "$before" ||
+    soon holds_descriptors "$server_pid" "$before" ||
         fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
             --hint "A second process has connected to PATH while the first one \
 was there. Close the connection of the first one before you put the second one in \
@@ -290,7 +278,7 @@ its place, or leave the second one in the queue until the first one has gone."
     unset 'HAND[-1]'
     stop heir
     by_hand "ls -l /proc/\$(pgrep -of ^$PROGRAM)/fd"
-    soon has_descriptors "$server_pid" "$before" ||
+    soon holds_descriptors "$server_pid" "$before" ||
         fail "it has $before descriptors, and then $(descriptors "$server_pid")" \
             --hint "$gone_hint"
 }
@@ -430,7 +418,7 @@ more than the first" --hint "$more_hint"
         previous=next$i
     done
     by_hand "ls -l /proc/\$(pgrep -nf ^$PROGRAM)/fd"
-    soon has_descriptors "$(pid_of next3)" "$before" ||
+    soon holds_descriptors "$(pid_of next3)" "$before" ||
         fail "it had $before descriptors, and has \
 $(descriptors "$(pid_of next3)") after three restarts" --hint "$leak_hint"
 }

@@ -138,21 +138,11 @@ goes_on() {
 # nor waits for its turn.
 rests() {
     local before wanted
-    wanted_processor
+    times_of "$(pid_of server)"
     before=$wanted
     pause_for 20
-    wanted_processor
+    times_of "$(pid_of server)"
     ((wanted - before < 1000000))
-}
-
-descriptors() {
-    local -a all
-    all=("/proc/$(pid_of server)/fd"/*)
-    echo "${#all[@]}"
-}
-
-has_descriptors() {
-    (($(descriptors) <= $1))
 }
 
 serve_hint="listen_on prints the line. After it comes a loop around poll that \
@@ -503,7 +493,7 @@ file each time a line comes."
     local before
     serves_large
     expect_range 5 700 --hint "$begin_hint"
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     fetched -s "$RANDOM" -r 5 -q "0 9"
     fetched -q "bad"
     try "$rude" -c 5 -n 9 connect reset "$PORT"
@@ -517,7 +507,7 @@ file each time a line comes."
     by_hand "$rude -c 5 -n 9 connect reset $HAND_PORT"
     by_hand "ls /proc/\$(pgrep $lesson)/fd"
     expect_true "it had $before descriptors, and has more after some clients" \
-        --hint "$close_hint" -- soon has_descriptors "$before"
+        --hint "$close_hint" -- soon holds_at_most "$(pid_of server)" "$before"
 }
 
 @test "says why it cannot open the file or listen, with status 1" {

@@ -102,40 +102,22 @@ says_back() {
         fail "a client sent a line, and did not get it back" "$@"
 }
 
-# descriptors: prints how many the parent has, and each worker.
-descriptors() {
+# all_descriptors: prints how many the parent has, and each worker.
+all_descriptors() {
     local pid
-    local -a all
     for pid in "$server_pid" "${workers[@]}"; do
-        all=("/proc/$pid/fd"/*)
-        echo "${#all[@]}"
+        descriptors "$pid"
     done
 }
 
-has_descriptors() {
-    [[ $(descriptors) == "$1" ]]
-}
-
-is_over() {
-    local state
-    read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || return 0
-    [[ $state == Z ]]
-}
-
-are_over() {
-    local pid
-    for pid; do
-        is_over "$pid" || return
-    done
-}
-
-has_ended() {
-    ! is_running server
+hold_descriptors() {
+    [[ $(all_descriptors) == "$1" ]]
 }
 
 # expect_clean_end [--hint TEXT]: the program ends soon, with status 0.
 expect_clean_end() {
-    soon has_ended || fail "all its clients have left, and it has not ended" "$@"
+    soon has_ended server ||
+        fail "all its clients have left, and it has not ended" "$@"
     finish server
     expect_equal "exit status" 0 "$ended" "$@"
 }
@@ -148,7 +130,8 @@ expect_clean_end() {
     exec 7>&-
     HAND[0]+=" | cat"
     kill "$server_pid" || true
-    soon has_ended || kill -KILL "$server_pid" || true # how it ends comes later
+    # How it ends comes later.
+    soon has_ended server || kill -KILL "$server_pid" || true
     lines=$(grep -c '^listening' "$BATS_TEST_TMPDIR/server.out")
     ((lines == 1)) || fail "it said $lines times where it listens" --hint "What \
 printf has in its buffer is copied by fork, too. Call fflush before fork, and \
@@ -224,7 +207,7 @@ $see_processes"
     local before
     serves 2
     expect_workers 2 --hint "$workers_hint"
-    before=$(descriptors)
+    before=$(all_descriptors)
     crowd -c 2 -k 10
     expect_served --hint "$serve_hint"
     bounded "$rude" -s "$RANDOM" -c 20 -n 3000 connect reset "$PORT" \
@@ -235,7 +218,7 @@ $see_processes"
         --hint "Call close for each client when you have finished with it, also \
 if recv or send has failed. A descriptor that accept4 returned in the parent is \
 copied into each worker." \
-        -- soon has_descriptors "$before"
+        -- soon hold_descriptors "$before"
 }
 
 # kill_workers PID...: ends them, and waits until they are zombies.
@@ -292,20 +275,15 @@ start_of() {
     started=${fields[21]}
 }
 
-# cpu_time: sets used to the nanoseconds of a processor that the parent has had.
-cpu_time() {
-    read -r used _ <"/proc/$server_pid/schedstat"
-}
-
 @test "waits before it replaces a worker that died at once" {
-    local before started which used begin
+    local before started which ran wanted begin
     serves 2
     expect_workers 2 --hint "$workers_hint"
     start_of "${workers[-1]}"
     try_alone 1 "for i in \$(seq 300); do \
 kill -KILL \$(cat /proc/\$p/task/*/children); sleep 0.001; done"
-    cpu_time
-    begin=$used
+    times_of "$server_pid"
+    begin=$ran
     for which in "" "second "; do
         before=$started
         kill_workers "${workers[-1]}" # the one that was started last
@@ -319,11 +297,11 @@ worker was started, also one that has replaced another. Start the one that \
 replaces it at the earliest 0.3 seconds after that." \
             -- [ "$((started - before))" -ge 29 ]
     done
-    cpu_time
+    times_of "$server_pid"
     try_alone 2 "read -r a b </proc/\$p/task/\$p/children; kill -KILL \$a; \
 sleep 2; cut -d ' ' -f 14,15 /proc/\$p/stat"
-    ((used - begin < 30000000)) || fail "in 0.6 seconds, the parent used a \
-processor for $(((used - begin) / 1000000)) milliseconds" --hint "The parent \
+    ((ran - begin < 30000000)) || fail "in 0.6 seconds, the parent used a \
+processor for $(((ran - begin) / 1000000)) milliseconds" --hint "The parent \
 sleeps until a worker ends, or until the time of an empty place has come. Only \
 empty places count for that: the time of a place with a worker has passed long \
 ago, so ppoll would return at once, again and again."
@@ -336,7 +314,7 @@ one_left() {
 }
 
 one_left_or_ended() {
-    one_left || has_ended
+    one_left || has_ended server
 }
 
 # ends_politely BY-HAND COMMAND...: COMMAND tells a server to end that has a
@@ -356,7 +334,7 @@ kill -0 \$p"
     says_back 7 --hint "$serve_hint"
     "${@:2}"
     soon one_left_or_ended || true
-    if has_ended; then
+    if has_ended server; then
         about= # the signal that ended it was ours, so this is no crash
         fail "a client is still there, and your program has ended" \
             --hint "$finish_hint"
@@ -377,13 +355,6 @@ its client has left, it ends: it does not accept the next client from the queue.
 (While a client is in the queue, ppoll lets no signal in: unblock the signals for a \
 moment after each client.)"
     exec 8>&-
-}
-
-# is_asleep PID: it waits in a call, so it has told all its workers.
-is_asleep() {
-    local state
-    read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || return 0
-    [[ $state == S ]]
 }
 
 tell() {

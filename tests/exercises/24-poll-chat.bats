@@ -517,7 +517,7 @@ reset_some() {
     serves
     join alice
     join bob alice
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     # A client with the longest name, and lines with longer ones.
     local long=abcdefghijklmnop
     join "$long" alice bob
@@ -534,9 +534,9 @@ reset_some() {
     go carol
     hears alice "carol left" --hint "$left_hint"
     reset_some
-    SECONDS_ALLOWED=1 soon has_descriptors "$before" ||
-        fail "it had $before descriptors, and $(descriptors) when others had \
-come and gone" --hint "close the descriptor of each client that has left."
+    SECONDS_ALLOWED=1 soon holds_descriptors "$(pid_of server)" "$before" ||
+        fail "it had $before descriptors, and \
+$(descriptors "$(pid_of server)") when others had come and gone" --hint "close the descriptor of each client that has left."
 }
 
 # hears_at_last NAME LINE: after some words about rex, perhaps.
@@ -550,16 +550,6 @@ hears_at_last() {
     [[ $heard == "$2" ]] ||
         fail "$1 was not told what it should be when another had reset" \
             --show "Expected: $2" --hint "$reset_left_hint"
-}
-
-descriptors() {
-    local -a all
-    all=("/proc/$(pid_of server)/fd"/*)
-    echo "${#all[@]}"
-}
-
-has_descriptors() {
-    [[ $(descriptors) == "$1" ]]
 }
 
 @test "sends what is queued to a client that has ended its half" {
@@ -628,13 +618,13 @@ resets_after_its_end() {
     by_hand "timeout 0.3 $rude -f $BUILD/said -e connect deaf $HAND_PORT"
     printf 'bob\n/to x y\n' >"$BATS_TEST_TMPDIR/said"
     join alice
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     start client "$rude" -f "$BATS_TEST_TMPDIR/said" -e connect deaf "$PORT"
     hears alice "bob joined" --hint "$join_hint"
     hears alice "bob left" --hint "$left_hint"
     until_true has_unread || true
     stop client || true
-    soon has_descriptors "$before" || true
+    soon holds_descriptors "$(pid_of server)" "$before" || true
     say alice '/to alice later\n'
     hears alice "alice (private): later" --hint "bob has left when he ended his \
 half, and the others know it. When his connection breaks after that, or his \
@@ -698,7 +688,7 @@ ended_its_half() {
     # That it waited for its turn on a busy machine counts too, so it has more
     # than one chance.
     for i in {1..8}; do
-        wanted_processor
+        times_of "$(pid_of server)"
         began=$wanted
         pause_for 120
         ! wanted_little || break
@@ -720,6 +710,6 @@ waits in the kernel. Call accept again when a client has left."
 }
 
 wanted_little() {
-    wanted_processor
+    times_of "$(pid_of server)"
     ((wanted - began < 60000000))
 }

@@ -37,23 +37,6 @@ expect_served() {
         --show "$(sed 's/^/They said: /' "$BATS_TEST_TMPDIR/crowd" "$OUT")" "$@"
 }
 
-# cpu_time: sets used to the nanoseconds of a processor that the server has had.
-cpu_time() {
-    read -r used _ <"/proc/$server_pid/schedstat"
-}
-
-# is_quiet: for 40 milliseconds it needs no processor to speak of.
-is_quiet() {
-    local begin
-    cpu_time
-    begin=$used
-    pause_for 40
-    cpu_time
-    # On a busy machine, one that spins may get no processor for so long; but it
-    # does not sleep.
-    ((used - begin < 1000000)) && [[ $(<"/proc/$server_pid/stat") == *') S '* ]]
-}
-
 begin_hint="Call accept4 until it fails with EAGAIN, add each client with \
 epoll_ctl and EPOLL_CTL_ADD, then epoll_wait, recv and send, as in \
 epoll-server.c."
@@ -179,10 +162,10 @@ send fail. Close this client, and go on with the others."
         expect_true "all clients have gone, and it still has sockets of theirs" \
             --hint "Call close for each client that has gone: also when recv or \
 send has failed." -- soon holds_sockets "$server_pid" 1
-        ((i > 1)) || before=$(memory)
+        ((i > 1)) || before=$(memory "$server_pid")
     done
     [[ $BUILD != *asan* ]] || return 0 # a sanitizer keeps what is freed
-    after=$(memory)
+    after=$(memory "$server_pid")
     expect_true "1500 clients have come and gone, and it has $((after - before)) \
 KiB of memory more than before them" --hint "Free what you have allocated for a \
 client when you close it." -- [ "$((after - before))" -lt 64 ]
@@ -226,13 +209,13 @@ grows() {
     local before i
     local -a waiting=()
     for i in 1 2 3 4; do
-        before=$(memory)
+        before=$(memory "$server_pid")
         "$1"
         soon has_accepted_all || true
         expect_true "all clients have gone, and it still has sockets of theirs" \
             --hint "Call close for each client that has gone: also when recv or \
 send has failed." -- soon holds_sockets "$server_pid" 1
-        grown=$(($(memory) - before))
+        grown=$(($(memory "$server_pid") - before))
         leave
         ((grown >= 64)) || return 1
     done
@@ -305,18 +288,18 @@ start_deaf() {
     expect_true "this client can take no more, and keeps a processor busy" \
         --hint "This client always has something to send, so with EPOLLIN on \
 epoll_wait returns at once, again and again. Turn it off while you still have \
-bytes to send to the client." -- soon is_quiet
+bytes to send to the client." -- soon is_quiet "$server_pid"
 }
 
 @test "uses little memory for a client that does not read" {
     local before after
     serves 9
     server_pid=$(pid_of server)
-    before=$(memory)
+    before=$(memory "$server_pid")
     start_deaf
     soon owes || true
-    soon is_quiet || true
-    after=$(memory)
+    soon is_quiet "$server_pid" || true
+    after=$(memory "$server_pid")
     expect_true "it took $((after - before)) KiB of memory for one client" \
         --hint "A client that sends and never reads would fill your memory. \
 Read nothing more from it before it has taken what you have for it." \
@@ -337,7 +320,7 @@ then."
         --hint "There is nearly always room to send, so with EPOLLOUT on \
 epoll_wait returns at once, again and again. Turn it off when nothing is left \
 to send." \
-        -- soon is_quiet
+        -- soon is_quiet "$server_pid"
 }
 
 # owes: something of the server's waits for a client that does not read, and more
@@ -346,10 +329,6 @@ owes() {
     local port waits='0*[1-9A-F][0-9A-F]*'
     printf -v port '%04X' "$PORT"
     grep -qE "[0-9]: 0100007F:$port [0-9A-F:]* 01 $waits:$waits " /proc/net/tcp
-}
-
-memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
 }
 
 # lives OPTION...: a crowd with a limit of 0.08 seconds, of whom one is silent.
@@ -506,14 +485,14 @@ time that is left until the first client's time is up."
 # long; -1: for ever. Whoever has another clock (timerfd) sleeps for ever, too.
 expect_sleep() {
     local number timeout switches later
-    soon is_asleep "$1" ||
+    soon sleeps_for "$1" ||
         fail "it wakes after $timeout milliseconds, and nothing has happened" \
             "${@:2}"
-    switches=$(switches)
+    switches=$(switches "$server_pid")
     ! soon_wakes || fail "it wakes, and nothing has happened" "${@:2}"
 }
 
-is_asleep() {
+sleeps_for() {
     local call
     read -ra call <"/proc/$server_pid/syscall" || return 0
     case ${call[0]} in
@@ -526,15 +505,11 @@ is_asleep() {
     ((timeout == -1 || ($1 > 0 && timeout > $1 - 5000 && timeout <= $1 + 1000)))
 }
 
-switches() {
-    awk '/^voluntary/ { print $2 }' "/proc/$server_pid/status"
-}
-
 # soon_wakes: more than once within some hundredths of a second. A tick of 20
 # milliseconds is seen three times, or once less on a busy machine.
 soon_wakes() {
     pause_for 70
-    (($(switches) > switches + 1))
+    (($(switches "$server_pid") > switches + 1))
 }
 
 @test "does not work more for a request when 2500 clients are silent" {

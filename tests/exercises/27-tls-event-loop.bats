@@ -279,12 +279,8 @@ has_printed() {
     (($(stat -c %s "$OUT") > $1))
 }
 
-is_asleep() {
-    [[ -e /proc/$pid/stat && $(<"/proc/$pid/stat") == *') S '* ]]
-}
-
 is_asleep_or_ended() {
-    is_asleep || ! is_running answer
+    is_asleep "$pid" || ! is_running answer
 }
 
 # work: how often it has gone to sleep, or been made to let others work; and how
@@ -328,10 +324,6 @@ expect_sleep() {
     stop_all
 }
 
-memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$pid/status" 2>/dev/null || echo 0
-}
-
 @test "reads no more input while the server does not read" {
     local pid before more=0
     [[ -p $BATS_RUN_TMPDIR/never ]] || mkfifo "$BATS_RUN_TMPDIR/never"
@@ -340,7 +332,7 @@ memory() {
     soon is_printed_or_ended "$ANSWER" || true
     expect_output "$ANSWER" --hint "$both_wait_hint"
     pid=$(pid_of answer)
-    before=$(memory)
+    before=$(memory "$pid")
     kill -s STOP "$(pid_of peer)"
     HAND=("${HAND[0]}" "${HAND[1]} </dev/zero" "pkill -n -STOP rude-tls"
         "grep RssAnon /proc/\$(pgrep -n $lesson)/status")
@@ -348,7 +340,7 @@ memory() {
     start zeros bash -c 'exec cat /dev/zero >"$0"' "/proc/$$/fd/9"
     soon feeder_is_blocked || true
     expect_true "it keeps all of the input in memory" --hint "$memory_hint" \
-        -- test $(($(memory) - before)) -lt 6000
+        -- test $(($(memory "$pid") - before)) -lt 6000
     expect_sleep "while the server does not read"
     before=$(read_so_far)
     kill -s CONT "$(pid_of peer)"
@@ -379,10 +371,8 @@ has_read() {
 # The one that writes zeros has to wait, since nobody reads them; or the program
 # has taken too many.
 feeder_is_blocked() {
-    local stat
-    stat=$(<"/proc/$(pid_of zeros)/stat") || return 0
-    (($(memory) - before > 6000)) ||
-        { [[ $stat == *') S '* ]] && is_asleep && pause && is_asleep; }
+    (($(memory "$pid") - before <= 6000)) || return 0
+    is_asleep "$(pid_of zeros)" && is_asleep "$pid" && pause && is_asleep "$pid"
 }
 
 @test "accepts only a server with a valid certificate for NAME" {
@@ -451,7 +441,8 @@ is_idle() {
     local before
     is_running answer || return 0
     before=$(work)
-    is_asleep && pause && pause && is_asleep && (($(work) == before))
+    is_asleep "$pid" && pause && pause && is_asleep "$pid" &&
+        (($(work) == before))
 }
 
 @test "reports output that cannot be written, and input that cannot be read" {

@@ -47,23 +47,6 @@ expect_right() {
         fail "clients got back other bytes than they said" "$@"
 }
 
-# cpu_time: sets used to the nanoseconds of a processor that the server has had.
-cpu_time() {
-    read -r used _ <"/proc/$server_pid/schedstat"
-}
-
-# is_quiet: for 40 milliseconds it needs no processor to speak of.
-is_quiet() {
-    local begin
-    cpu_time
-    begin=$used
-    pause_for 40
-    cpu_time
-    # On a busy machine, one that spins may get no processor for so long; but it
-    # does not sleep.
-    ((used - begin < 1000000)) && [[ $(<"/proc/$server_pid/stat") == *') S '* ]]
-}
-
 begin_hint="Ask for clients by IORING_OP_ACCEPT with \
 IORING_ACCEPT_MULTISHOT, for each client's input by IORING_OP_RECV with \
 IORING_RECV_MULTISHOT, and send by IORING_OP_SEND, as in accept.c and client.c."
@@ -225,10 +208,10 @@ use_all_buffers() {
 find_growth() {
     local before i
     for i in 1 2 3 4 5 6; do
-        before=$(memory)
+        before=$(memory "$server_pid")
         "$@"
         no_sockets_left
-        grown=$(($(memory) - before))
+        grown=$(($(memory "$server_pid") - before))
         [[ ! -e $BATS_TEST_TMPDIR/deaf.pid ]] || ! is_running deaf || stop deaf
         [[ $BUILD != *asan* ]] || grown=0
         ((grown >= 16 || i == 1)) || break
@@ -275,7 +258,7 @@ completion, and not for that of one send."
         --hint "Let io_uring_enter wait for at least one completion, with \
 IORING_ENTER_GETEVENTS. If it does, look for a request that completes at once, \
 and that you ask for again each time: a send with MSG_DONTWAIT, or a recv while \
-no buffer is free." -- soon is_quiet
+no buffer is free." -- soon is_quiet "$server_pid"
 }
 
 @test "uses little memory for a client that does not read" {
@@ -284,10 +267,10 @@ no buffer is free." -- soon is_quiet
     crowd -c 20 -n 300000 # now it has used all of its buffers
     expect_served --hint "$again_hint"
     HAND=("${HAND[0]}")
-    before=$(memory)
+    before=$(memory "$server_pid")
     start_deaf 1
-    soon is_quiet || true
-    after=$(memory)
+    soon is_quiet "$server_pid" || true
+    after=$(memory "$server_pid")
     expect_true "it took $((after - before)) KiB of memory for one client" \
         --hint "A client that sends and never reads would fill your memory. \
 When much of it is unsent, cancel its recv by IORING_OP_ASYNC_CANCEL, and ask \
@@ -305,12 +288,7 @@ anew when it has taken what you have for it." \
     expect_true "its clients say nothing, and it keeps a processor busy" \
         --hint "io_uring_enter should wait for at least one completion, with \
 IORING_ENTER_GETEVENTS, and you should take all of them out of the queue." \
-        -- soon is_quiet
-}
-
-memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status" 2>/dev/null ||
-        echo 0 # it has ended
+        -- soon is_quiet "$server_pid"
 }
 
 @test "accepts clients again after accept has failed" {
@@ -470,10 +448,6 @@ expire_together() {
 a place. If not, close the other clients after the next io_uring_enter."
 }
 
-has_ended() {
-    ! is_running "$1"
-}
-
 @test "gives a client its time anew when it sends something" {
     local spoke silent
     serves 0.08
@@ -568,9 +542,9 @@ already the new client's. $last_hint"
     serves 0.2
     crowd -c 1 -n 1 -r 60 -d 2
     HAND+=("sleep 1; grep ^voluntary /proc/\$(pgrep $lesson)/status")
-    before=$(switches)
+    before=$(switches "$server_pid")
     pause_for 250 # until the time of all is up
-    woken=$(($(switches) - before))
+    woken=$(($(switches "$server_pid") - before))
     ((woken <= 10)) || fail "a client sent 60 messages and left, and 0.2 seconds \
 later it woke $woken times" --hint "For each message you ask for a timer, and \
 each of them ends. Ask for a timer only if there is none yet: one that ends before \
@@ -580,27 +554,23 @@ the first client's time is up does no harm, for then you ask for the next."
 # expect_sleep WHEN: it wakes at most once within a tenth of a second.
 expect_sleep() {
     local try before begin
-    cpu_time
-    begin=$used
+    times_of "$server_pid"
+    begin=$ran
     for try in 1 2 3; do
-        soon is_quiet || true
-        cpu_time
-        ((used - begin < 300000000)) ||
+        soon is_quiet "$server_pid" || true
+        times_of "$server_pid"
+        ((ran - begin < 300000000)) ||
             fail "it keeps a processor busy $1" --hint "Let \
 io_uring_enter wait for a completion. And look at the result of the timer: \
 -ETIME is right. -EINVAL says that its time makes no sense, for example because \
 it is negative. $day_hint"
-        before=$(switches)
+        before=$(switches "$server_pid")
         pause_for 100
-        (($(switches) > before + 1)) || return 0
+        (($(switches "$server_pid") > before + 1)) || return 0
     done
     fail "it wakes $1, and nothing has happened" --hint "Do not let a timer \
 tick: ask for one that ends when the first client's time is up, and for none \
 while there is no client."
-}
-
-switches() {
-    awk '/^voluntary/ { print $2 }' "/proc/$server_pid/status"
 }
 
 @test "does not work more for a message when 2500 clients are silent" {

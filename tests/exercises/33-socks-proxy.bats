@@ -309,17 +309,13 @@ long_host() {
     HAND[-1]="printf 'CONNECT %0400d:80 HTTP/1.1\\r\\n\\r\\n' 0 | \
 $BUILD/peers/talk $HAND_PORT"
     [[ $line == "HTTP/1."[01]" "[45]0[02]* ]] || {
-        [[ $line ]] || SECONDS_ALLOWED=2 soon has_ended || true
+        [[ $line ]] || SECONDS_ALLOWED=2 soon has_ended server || true
         end_background
         # Here a crash has most often this reason.
         ! has_crashed || report "it crashed" '' "$long_host_hint"
         fail "a client that asks for a host of 400 bytes is not told 400 or 502" \
             --show "It is told: $line" --hint "$long_host_hint"
     }
-}
-
-has_ended() {
-    ! is_running server
 }
 
 @test "refuses a bad request, with the status 400" {

@@ -237,19 +237,12 @@ process becomes COMMAND." -- says answer '[1-9]*'
     tracer=$(awk '/^TracerPid:/ && $2 > 0 || /^PPid:/ { print $2 }' \
         "/proc/$pid/status" | tail -n 1)
     kill -KILL "$tracer"
-    if ! soon is_gone "$pid"; then
+    if ! soon is_over "$pid"; then
         kill -KILL "$pid"
         fail "it was killed, and COMMAND runs on" --hint "Set \
 PTRACE_O_EXITKILL: then the kernel kills what is traced when its tracer ends, \
 in whatever way. Without it COMMAND goes on."
     fi
-}
-
-# It may wait for somebody to ask for its status: that is no life.
-is_gone() {
-    local line
-    { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 0
-    [[ $line == *') Z '* ]]
 }
 
 @test "says why COMMAND cannot be run, with status 127" {

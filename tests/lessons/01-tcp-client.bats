@@ -217,18 +217,7 @@ c.sendall(c.makefile("rb").readline())'
     start_server peer "$rude" serve stall
     start client "$client" 127.0.0.1 "$PORT" hello
     wait_for peer connected
-    # O_CLOEXEC is 02000000 in what fdinfo shows.
-    local socket
-    until_true socket_of client
-    [[ $(grep flags "/proc/$(pid_of client)/fdinfo/$socket") == *2??????* ]]
-}
-
-socket_of() {
-    local fd
-    for fd in "/proc/$(pid_of "$1")/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || socket=${fd##*/}
-    done
-    [[ -n ${socket-} ]]
+    all_cloexec "$(pid_of client)" 1
 }
 
 @test "01-tcp-client takes addresses in numbers, and says what is wrong" {

@@ -98,12 +98,6 @@ waiting() {
     [[ $(sockets "$PORT" 0A) == *":$(printf %08X "$1") "* ]]
 }
 
-descriptors() {
-    local -a all
-    all=("/proc/$(pid_of server)/fd"/*)
-    echo "${#all[@]}"
-}
-
 @test "02-tcp-server says what it hears, and reports each client's turn" {
     serve
     call whole
@@ -172,7 +166,7 @@ descriptors() {
     serve
     call whole
     until_true says server "$NAME closed after 40 bytes"
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     try "$rude" -s 7 -c 200 -o "$BATS_TEST_TMPDIR/heard" connect whole "$PORT"
     expect_result 0 ""
     expect_equal "answers" 200 \
@@ -180,7 +174,7 @@ descriptors() {
     try "$rude" -c 20 connect reset "$PORT"
     expect_result 0 ""
     expect_served
-    until_true eval "[[ \$(descriptors) == $before ]]"
+    until_true holds_descriptors "$(pid_of server)" "$before"
 }
 
 @test "02-tcp-server serves strangers: 200 in turn, 50 at once, 10 that reset" {
@@ -464,17 +458,10 @@ stranger_ncat() {
 }
 
 @test "02-tcp-server's descriptors are close-on-exec" {
-    local fd count=0
     serve
     come first stall -k 0
     wait_for server "$NAME connected"
-    # O_CLOEXEC is 02000000 in what fdinfo shows.
-    for fd in "/proc/$(pid_of server)/fd"/*; do
-        [[ $(readlink "$fd") == socket:* ]] || continue
-        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2??????* ]]
-        count=$((count + 1))
-    done
-    expect_equal "sockets" 2 "$count"
+    all_cloexec "$(pid_of server)" 2
 }
 
 @test "02-tcp-server names the call that failed, and why" {

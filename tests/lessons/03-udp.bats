@@ -620,20 +620,12 @@ while True:
 }
 
 @test "03-udp's sockets are close-on-exec" {
-    local name fd count=0
     serve
     start_server peer "$rude" serve mute
     start client "$udp" send 127.0.0.1 "$PORT" hello
     wait_for peer 'got 5 bytes *'
-    # O_CLOEXEC is 02000000 in what fdinfo shows.
-    for name in server client; do
-        for fd in "/proc/$(pid_of "$name")/fd"/*; do
-            [[ $(readlink "$fd") == socket:* ]] || continue
-            [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2??????* ]]
-            count=$((count + 1))
-        done
-    done
-    expect_equal "sockets" 2 "$count"
+    all_cloexec "$(pid_of server)" 1
+    all_cloexec "$(pid_of client)" 1
 }
 
 @test "03-udp send takes addresses in numbers, and says what is wrong" {

@@ -181,7 +181,7 @@ has_said() {
 @test "05-byte-streams serve lives through every face of the rude peer" {
     local face before
     serve -p 1 1
-    before=$(descriptors server)
+    before=$(descriptors "$(pid_of server)")
     for face in $("$rude" faces); do
         try "$rude" -s 5 connect "$face" "$PORT"
         expect_equal "status against $face" 0 "$status"
@@ -189,19 +189,9 @@ has_said() {
     try "$program" read 127.0.0.1 "$PORT"
     expect_result 0 ""
     # The last one is closed a moment after its last piece.
-    until_true same_descriptors server "$before"
+    until_true holds_descriptors "$(pid_of server)" "$before"
     stop server
     expect_equal status 0 "$ended"
-}
-
-descriptors() {
-    local -a open
-    open=("/proc/$(pid_of "$1")/fd"/*)
-    echo "${#open[@]}"
-}
-
-same_descriptors() {
-    [[ $(descriptors "$1") == "$2" ]]
 }
 
 @test "05-byte-streams serve goes on after a client that resets in the middle" {
@@ -289,19 +279,14 @@ same_descriptors() {
 }
 
 @test "05-byte-streams serve is for this machine only, its sockets for itself" {
-    local fd flags sockets=0
+    local port
     serve -p 60000 12
     start client "$program" read 127.0.0.1 "$PORT"
     wait_for client '1 recv: one'
     printf -v port %04X "$PORT"
     grep -q " 0100007F:$port 00000000:0000 0A " /proc/net/tcp
-    for fd in "/proc/$(pid_of server)/fd"/* "/proc/$(pid_of client)/fd"/*; do
-        [[ $(readlink "$fd") == socket:* ]] || continue
-        flags=$(grep flags "${fd%/fd/*}/fdinfo/${fd##*/}")
-        [[ $flags == *2??????* ]] # O_CLOEXEC is 02000000 there
-        sockets=$((sockets + 1))
-    done
-    expect_equal "sockets" 3 "$sockets"
+    all_cloexec "$(pid_of server)" 2
+    all_cloexec "$(pid_of client)" 1
 }
 
 @test "05-byte-streams reads from every face of the rude peer" {

@@ -229,26 +229,14 @@ names() {
     expect_result 1 "07-timeouts: nobody: Name or service not known"
 }
 
-# sockets_of NAME: sets sockets to the descriptors that it has open.
-sockets_of() {
-    local fd
-    sockets=()
-    for fd in "/proc/$(pid_of "$1")/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || sockets+=("${fd##*/}")
-    done
-    ((${#sockets[@]} > 0))
-}
-
 @test "07-timeouts has one socket, which is non-blocking and close-on-exec" {
     local named sockets flags
     names 127.0.0.3+127.0.0.2+127.0.0.1
     start_server peer "$rude" serve stall
     start client "${named[@]}" "$client" host "$PORT"
     wait_for peer connected
-    until_true sockets_of client
-    expect_equal sockets 1 "${#sockets[@]}"
-    # O_CLOEXEC is 02000000, O_NONBLOCK 04000 in what fdinfo shows.
-    read -r _ flags < <(grep flags "/proc/$(pid_of client)/fdinfo/${sockets[0]}")
+    until_true holds_sockets "$(pid_of client)" 1
+    flags_of "$(pid_of client)" "${sockets[0]}"
     expect_equal flags 02004002 "$flags"
 }
 
@@ -256,11 +244,7 @@ sockets_of() {
     start_server peer "$rude" serve stall
     start client "$client" 127.0.0.1 "$PORT"
     wait_for peer connected
-    until_true is_asleep client
-}
-
-is_asleep() {
-    [[ $(<"/proc/$(pid_of "$1")/stat") == *') S '* ]]
+    until_true is_asleep "$(pid_of client)"
 }
 
 @test "07-timeouts names the call that failed, and why" {

@@ -404,15 +404,6 @@ peer" ]]
     [[ $errors == "08-ssl-wrap: connect 127.0.0.2:$PORT: Connection refused"* ]]
 }
 
-sockets_of() {
-    local fd
-    sockets=()
-    for fd in "/proc/$(pid_of "$1")/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || sockets+=("${fd##*/}")
-    done
-    ((${#sockets[@]} > 0))
-}
-
 @test "08-ssl-wrap has one socket, close-on-exec, and sleeps while it waits" {
     local sockets flags named
     need_faults
@@ -421,15 +412,10 @@ sockets_of() {
     start client "${named[@]}" NAMES=host=127.0.0.2+127.0.0.1 "$client" \
         -C "$certs/root.pem" -n server.example host "$PORT"
     wait_for client 'TLSv1.3 *' err
-    sockets_of client
-    expect_equal sockets 1 "${#sockets[@]}"
-    read -r _ flags < <(grep flags "/proc/$(pid_of client)/fdinfo/${sockets[0]}")
+    holds_sockets "$(pid_of client)" 1
+    flags_of "$(pid_of client)" "${sockets[0]}"
     expect_equal flags 02004002 "$flags"
-    until_true is_asleep client
-}
-
-is_asleep() {
-    [[ $(<"/proc/$(pid_of "$1")/stat") == *') S '* ]]
+    until_true is_asleep "$(pid_of client)"
 }
 
 @test "08-ssl-wrap names the call that failed, and why" {

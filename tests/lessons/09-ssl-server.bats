@@ -49,21 +49,6 @@ complains() {
     wait_for server "09-ssl-server: $1" err
 }
 
-has_children() {
-    [[ $(<"/proc/$(pid_of server)/task/$(pid_of server)/children") ]]
-}
-
-has_none() {
-    ! has_children
-}
-
-# is_over PID: it has ended, whether anybody has asked how or not.
-is_over() {
-    local state
-    read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || return 0
-    [[ $state == Z ]]
-}
-
 @test "09-ssl-server echoes, and reports protocol, cipher and end" {
     local bytes
     serve
@@ -116,7 +101,7 @@ ECDHE-ECDSA-AES256-GCM-SHA384 good, a chain of 2\ngot 40 bytes, the same, then c
     call broken-off
     complains "SSL_read $NAME: Connection reset by peer"
     expect_served
-    until_true has_none
+    until_true has_children "$(pid_of server)" 0
 }
 
 @test "09-ssl-server gives a handshake its time, and no more" {
@@ -140,7 +125,7 @@ ECDHE-ECDSA-AES256-GCM-SHA384 good, a chain of 2\ngot 40 bytes, the same, then c
     done
     # It does not end the conversation properly, since the client has not.
     run ! says mute '*close_notify'
-    until_true has_none
+    until_true has_children "$(pid_of server)" 0
 }
 
 # slowly NAME: a client that sends on, as we write to the descriptor $to.
@@ -195,7 +180,7 @@ slowly() {
         complains "SSL_read $NAME: *"
         wait_for server "$NAME closed after 40 bytes"
     done
-    until_true has_none
+    until_true has_children "$(pid_of server)" 0
     expect_equal "complaints" 3 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
 }
 
@@ -235,12 +220,11 @@ beside_the_slow() {
 }
 
 @test "09-ssl-server ends with status 0, and its children with it" {
-    local signal child
+    local signal
     for signal in INT TERM KILL; do
         serve
         come slow half
-        until_true has_children
-        child=$(<"/proc/$(pid_of server)/task/$(pid_of server)/children")
+        until_true has_children "$(pid_of server)" 1
         if [[ $signal == KILL ]]; then
             kill -KILL "$(pid_of server)"
             finish server
@@ -248,7 +232,7 @@ beside_the_slow() {
             stop server "$signal"
             expect_equal "status after SIG$signal" 0 "$ended"
         fi
-        until_true is_over "${child% }"
+        until_true is_over "${children[0]}"
         finish slow
         expect_lines slow "*" "*" "got 0 bytes in the clear, then the end"
     done
@@ -256,36 +240,26 @@ beside_the_slow() {
     serve
     start mute "$rude" mute "$PORT"
     wait_for server '* TLSv1.3 *'
-    child=$(<"/proc/$(pid_of server)/task/$(pid_of server)/children")
-    kill -INT "${child% }"
+    children_of "$(pid_of server)"
+    kill -INT "${children[0]}"
     expect_served
-    kill -0 "${child% }"
-}
-
-# has_one_socket: the child that was made last.
-has_one_socket() {
-    local -a all
-    read -ra all <"/proc/$(pid_of server)/task/$(pid_of server)/children" || true
-    [[ $(readlink "/proc/${all[-1]}/fd"/* | grep -c socket) == 1 ]]
+    kill -0 "${children[0]}"
 }
 
 @test "09-ssl-server keeps no descriptor and no process of who has gone" {
     local before
-    local -a all
     serve
     expect_served
-    until_true has_none
-    all=("/proc/$(pid_of server)/fd"/*)
-    before=${#all[@]}
+    until_true has_children "$(pid_of server)" 0
+    before=$(descriptors "$(pid_of server)")
     try "$rude" -c 20 honest "$PORT"
     try "$rude" -c 20 vanish "$PORT"
-    until_true has_none
-    all=("/proc/$(pid_of server)/fd"/*)
-    expect_equal "descriptors" "$before" "${#all[@]}"
+    until_true has_children "$(pid_of server)" 0
+    expect_equal "descriptors" "$before" "$(descriptors "$(pid_of server)")"
     # A child has neither the listener nor the others' connections.
     come slow half -c 3
-    until_true has_children
-    until_true has_one_socket
+    until_true has_children "$(pid_of server)" 3
+    until_true holds_sockets "${children[2]}" 1
 }
 
 @test "09-ssl-server refuses a key that is not its own, or not its own alone" {

@@ -357,11 +357,12 @@ server.wrap_socket(raw, server_side=True).close()"
     says client 'got 18 bytes, then close_notify'
     accepts client
     accepts client
-    until_true eval "((\$(children) <= 1))"
+    until_true has_at_most_one_child
 }
 
-children() {
-    wc -w <"/proc/$(pid_of server)/task/$(pid_of server)/children"
+has_at_most_one_child() {
+    children_of "$(pid_of server)"
+    ((${#children[@]} <= 1))
 }
 
 # stall COUNT: so many come, say nothing, and stay until let_go.
@@ -375,7 +376,7 @@ stall() {
 
 # all_have_gone: and have complained. Who has gone is looked for at an accept.
 all_have_gone() {
-    ask client && (($(children) < 2))
+    ask client && has_at_most_one_child
 }
 
 let_go() {
@@ -399,7 +400,7 @@ let_go() {
     [[ $BUILD == *asan* ]] || ((took < 1000000))
     # There may be 512 of them: another one waits until one has gone.
     stall 212
-    until_true eval "((\$(children) == 512))"
+    until_true has_children "$(pid_of server)" 512
     try "$program" -t 0.1 connect 127.0.0.1 "$PORT" "$certs/root.pem"
     expect_result 1 "10-mutual-tls: SSL_connect 127.0.0.1: deadline passed"
     let_go
@@ -431,7 +432,7 @@ let_go() {
         until_true has_child "$pid"
         stop bare "$signal"
         expect_equal "status after SIG$signal" 0 "$ended"
-        until_true has_ended "$child"
+        until_true is_over "$child"
         stop_all
     done
     need_faults
@@ -439,13 +440,6 @@ let_go() {
     serve
     finish server
     expect_equal "status" 0 "$ended"
-}
-
-# Whoever has to look after it then may not have looked yet.
-has_ended() {
-    local state
-    state=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-    [[ $state == *') Z '* ]]
 }
 
 # stalled MANNER: until a client's time is over.
@@ -600,20 +594,13 @@ ${name#*:}"
 }
 
 @test "10-mutual-tls has sockets that no other program inherits" {
-    local fd
     serve
     rude half
-    until_true eval "((\$(children) == 1))"
+    until_true has_children "$(pid_of server)" 1
     accepts client
-    for fd in "/proc/$(pid_of server)/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] ||
-            sockets+=("$(sed -n 's/^flags:\t//p' "${fd/\/fd\///fdinfo/}")")
-    done
-    expect_equal "sockets, of the server itself" 02000002 "${sockets[*]}"
-    pid=$(pid_of server)
-    child=$(cat "/proc/$pid/task/$pid/children")
-    expect_equal "sockets of a client's process" 1 \
-        "$(readlink "/proc/${child%% *}/fd"/* | grep -c socket:)"
+    all_cloexec "$(pid_of server)" 1
+    children_of "$(pid_of server)"
+    holds_sockets "${children[0]}" 1
 }
 
 @test "10-mutual-tls says so when its output is full, gone or closed" {

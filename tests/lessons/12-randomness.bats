@@ -233,17 +233,13 @@ matches() {
         "$(grep -c command "$BATS_TEST_TMPDIR/server.out")"
 }
 
-descriptors() {
-    find "/proc/$(pid_of server)/fd" -type l | wc -l
-}
-
 # One says half a request, another asks and never reads; each has a daemon of
 # its own, where a third client waits for its turn.
 two_who_stall() {
     local requests before start now
     serve
     talk 00 -4
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     start deafened "$program" egd serve "$socket.2"
     wait_for deafened "listening on *"
     printf -v requests '01ff%.0s' {1..2000}
@@ -259,7 +255,7 @@ two_who_stall() {
     expect_output --text '00000100\n' --in "$BATS_TEST_TMPDIR/third.out"
     look_at_clock
     took=$((now - start))
-    expect_equal "descriptors" "$before" "$(descriptors)"
+    expect_equal "descriptors" "$before" "$(descriptors "$(pid_of server)")"
     says server "12-randomness: recv: Connection timed out" err
     says deafened "12-randomness: send: Connection timed out" err
 }
@@ -279,8 +275,7 @@ at_least_waiting() {
     for signal in INT TERM; do
         serve
         [[ -S $socket ]]
-        # O_CLOEXEC is 02000000 in what fdinfo shows.
-        [[ $(grep flags "/proc/$(pid_of server)/fdinfo/3") == *2??????* ]]
+        all_cloexec "$(pid_of server)" 1
         stop server "$signal"
         expect_equal status 0 "$ended"
         [[ ! -e $socket ]]

@@ -286,21 +286,13 @@ $plain
     wait_for peer connected
     # It says so of the first; and has one socket, which is close-on-exec.
     wait_for client "*connect 127.0.0.2:$PORT: Connection refused" err
-    until_true has_one_socket
+    until_true holds_sockets "$(pid_of client)" 1
     expect_output --text 'given\ngiven back\n' --in "$BATS_TEST_TMPDIR/log"
-    read -r _ flags < <(grep flags "/proc/$(pid_of client)/fdinfo/3")
+    flags_of "$(pid_of client)" 3
     expect_equal flags 02004002 "$flags"
     try "${named[@]}" "${program[@]}" nobody 80
     expect_said 1 "*
 13-optional-import: nobody: Name or service not known"
-}
-
-has_one_socket() {
-    local fd count=0
-    for fd in "/proc/$(pid_of client)/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
-    done
-    ((count == 1))
 }
 
 @test "13-optional-import names the call that failed, and why" {

@@ -220,16 +220,6 @@ order() {
     expect_result 1 "16-create-connection: host: Name or service not known"
 }
 
-# sockets_of NAME: sets sockets to the descriptors that it has open.
-sockets_of() {
-    local fd
-    sockets=()
-    for fd in "/proc/$(pid_of "$1")/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || sockets+=("${fd##*/}")
-    done
-    ((${#sockets[@]} > 0))
-}
-
 @test "16-create-connection has one socket as soon as one attempt has won" {
     local named sockets flags port
     names 127.0.0.1+127.0.0.1+127.0.0.2
@@ -238,19 +228,9 @@ sockets_of() {
     start_server peer "$rude" -b 127.0.0.2 -p "$port" serve stall
     start client "${named[@]}" "$client" -d 20 -t 60 host "$port"
     until_true has_told "*127.0.0.1:$port: given up"
-    until_true sockets_of client
-    until_true one_socket
-    # O_CLOEXEC is 02000000, O_NONBLOCK 04000 in what fdinfo shows.
-    read -r _ flags < <(grep flags "/proc/$(pid_of client)/fdinfo/${sockets[0]}")
+    until_true holds_sockets "$(pid_of client)" 1
+    flags_of "$(pid_of client)" "${sockets[0]}"
     expect_equal flags 02004002 "$flags"
-}
-
-one_socket() {
-    sockets_of client && ((${#sockets[@]} == 1))
-}
-
-is_asleep() {
-    [[ $(<"/proc/$(pid_of "$1")/stat") == *') S '* ]]
 }
 
 @test "16-create-connection sleeps while it waits" {
@@ -258,12 +238,12 @@ is_asleep() {
     nobody swallow
     start client "$client" -t 60 127.0.0.1 "$PORT"
     until_true has_told "*trying"
-    until_true is_asleep client
+    until_true is_asleep "$(pid_of client)"
     stop client
     start_server peer "$rude" serve stall
     start client "$client" -t 60 127.0.0.1 "$PORT"
     wait_for peer connected
-    until_true is_asleep client
+    until_true is_asleep "$(pid_of client)"
 }
 
 # knock [COMMAND...] HOST: where no address answers.

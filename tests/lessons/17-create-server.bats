@@ -568,30 +568,16 @@ END
 @test "17-create-server keeps no descriptor of a client, or of its question" {
     local before after
     serve
-    before=$(count_descriptors)
+    before=$(descriptors "$(pid_of server)")
     try "$waiters" -q 50 "$PORT"
     expect_result 0 ""
     try "$rude" -c 20 -k 0 connect reset "$PORT"
     greeted 127.0.0.1
-    after=$(count_descriptors)
+    after=$(descriptors "$(pid_of server)")
     expect_equal "descriptors" "$before" "$after"
     # Standard input, output and error, and the listener; and what the machine
     # that runs the tests has left open for everybody.
-    expect_equal "sockets" 1 "$(count_sockets)"
-}
-
-count_descriptors() {
-    local -a all
-    all=("/proc/$(pid_of server)/fd"/*)
-    echo "${#all[@]}"
-}
-
-count_sockets() {
-    local fd count=0
-    for fd in "/proc/$(pid_of server)/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
-    done
-    echo "$count"
+    holds_sockets "$(pid_of server)" 1
 }
 
 @test "17-create-server ends with status 0 when it is told to" {

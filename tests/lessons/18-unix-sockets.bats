@@ -40,10 +40,6 @@ expect_served() {
     expect_echo hello
 }
 
-descriptors() {
-    find "/proc/$(pid_of server)/fd" -type l | wc -l
-}
-
 # said TEXT: that is all that the server has printed on standard error.
 said() {
     until_true is_said "$1"
@@ -129,13 +125,13 @@ os.wait()
     local before i
     serve
     expect_served
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     for ((i = 0; i < 100; i++)); do
         "$rude" connect "$socket" 00ff0a -3 >>"$BATS_TEST_TMPDIR/heard"
     done
     expect_equal "answers" 100 "$(grep -cx 00ff0a "$BATS_TEST_TMPDIR/heard")"
     expect_served
-    until_true eval "[[ \$(descriptors) == $before ]]"
+    until_true holds_descriptors "$(pid_of server)" "$before"
     said ''
 }
 
@@ -205,8 +201,7 @@ get_from_who_stalls() {
     for signal in INT TERM; do
         serve
         [[ -S $socket ]]
-        # O_CLOEXEC is 02000000 in what fdinfo shows.
-        [[ $(grep flags "/proc/$SERVER/fdinfo/3") == *2??????* ]]
+        all_cloexec "$SERVER" 1
         stop server "$signal"
         expect_equal status 0 "$ended"
         [[ ! -e $socket ]]

@@ -44,16 +44,6 @@ said() {
     expect_equal "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
-descriptors() {
-    local -a all
-    all=("/proc/$1/fd"/*)
-    echo "${#all[@]}"
-}
-
-holds() {
-    [[ $(descriptors "$1") == "$2" ]]
-}
-
 gone() {
     ! kill -0 "$1" 2>/dev/null
 }
@@ -83,7 +73,7 @@ gone() {
     come first
     until_true reported 1 "worker 1"
     inode=$("$BUILD/peers/sockets" "$PORT" | awk '$1 == "ESTABLISHED" { print $4 }')
-    until_true parent_has_sent
+    until_true holds_sockets "$server_pid" 2 # a channel, the listener
     for fd in "/proc/${workers[0]}/fd"/*; do
         [[ $(readlink "$fd") != "socket:[$inode]" ]] || found=$fd
     done
@@ -128,8 +118,8 @@ gone() {
     done
     "$rude" -c 20 connect reset "$PORT"
     greeted
-    until_true holds "$server_pid" "$parent"
-    until_true holds "${workers[0]}" "$worker_count"
+    until_true holds_descriptors "$server_pid" "$parent"
+    until_true holds_descriptors "${workers[0]}" "$worker_count"
     expect_equal "workers" "${workers[0]}" \
         "$(xargs <"/proc/$server_pid/task/$server_pid/children")"
 }
@@ -145,10 +135,9 @@ gone() {
     until_true reported 1 "worker 1"
     start second "$client" 127.0.0.1 "$PORT" hello
     until_true reported 2 "the parent"
-    until_true parent_has_sent
+    until_true holds_sockets "$server_pid" 2 # a channel, the listener
     # Neither process has it now: it is in the message.
-    expect_equal "sockets of the worker" 2 \
-        "$(find "/proc/${workers[0]}/fd" -lname 'socket:*' | wc -l)"
+    holds_sockets "${workers[0]}" 2
     kill -KILL "$server_pid"
     until_true gone "$server_pid"
     stop first
@@ -158,11 +147,6 @@ gone() {
     finish server # the worker has come to the end of its channel
 }
 
-# parent_has_sent: the parent has only the channel and the listener.
-parent_has_sent() {
-    (($(find "/proc/$server_pid/fd" -lname 'socket:*' | wc -l) == 2))
-}
-
 @test "19-passing-descriptors closes what was on its way to a dead worker" {
     serve -w 1
     workers
@@ -170,9 +154,9 @@ parent_has_sent() {
     until_true reported 1 "worker 1"
     come second
     until_true reported 2 "the parent"
-    until_true parent_has_sent
+    until_true holds_sockets "$server_pid" 2 # a channel, the listener
     kill -KILL "${workers[0]}"
-    until_true gone_or_zombie "${workers[0]}"
+    until_true is_over "${workers[0]}"
     finish first
     finish second
     expect_lines first "*" "got 20 bytes, then end of stream"
@@ -201,18 +185,12 @@ parent_has_sent() {
     serve -w 1
     workers
     kill -KILL "${workers[0]}"
-    until_true gone_or_zombie "${workers[0]}"
+    until_true is_over "${workers[0]}"
     try "$rude" -k 0 connect stall "$PORT"
     finish server
     expect_equal "status" 1 "$ended"
     said "19-passing-descriptors: sendmsg: Broken pipe
 19-passing-descriptors: no worker is left"
-}
-
-gone_or_zombie() {
-    local state
-    { read -r _ _ state _ <"/proc/$1/stat"; } 2>/dev/null || return 0
-    [[ $state == Z ]]
 }
 
 @test "19-passing-descriptors says when no number was free for a descriptor" {
@@ -250,19 +228,12 @@ gone_or_zombie() {
 }
 
 @test "19-passing-descriptors's descriptors are close-on-exec, and few" {
-    local process fd count=0
     serve -w 1
     workers
     come first
     until_true reported 1 "worker 1"
-    for process in "$server_pid" "${workers[0]}"; do
-        for fd in "/proc/$process/fd"/*; do
-            [[ $(readlink "$fd") == socket:* ]] || continue
-            [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
-            count=$((count + 1))
-        done
-    done
-    expect_equal "two ends, the listener and the client" 4 "$count"
+    all_cloexec "$server_pid" 2   # an end of the channel, and the listener
+    all_cloexec "${workers[0]}" 2 # the other end, and the client
 }
 
 @test "19-passing-descriptors outlives what a call may fail with" {
@@ -310,12 +281,12 @@ gone_or_zombie() {
         serve -w 1
         come first
         until_true says server "19-passing-descriptors: *: Cannot allocate *" err
-        wanted_processor
+        times_of "$server_pid"
         before=$wanted
         for _ in {1..30}; do
             pause
         done
-        wanted_processor
+        times_of "$server_pid"
         ((wanted - before < 100000000)) # a third of the time it slept
         (($(wc -l <"$BATS_TEST_TMPDIR/server.err") < 100))
         stop server
@@ -380,7 +351,7 @@ gone_or_zombie() {
 # worker_has_ended: the worker has ended, and its parent has not asked for it.
 worker_has_ended() {
     workers
-    gone_or_zombie "${workers[0]}"
+    is_over "${workers[0]}"
 }
 
 @test "19-passing-descriptors goes on after EINTR in each of its calls" {

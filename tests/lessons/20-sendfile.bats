@@ -65,23 +65,13 @@ goes_on() {
 # rests: the server sleeps, in the middle of a file.
 rests() {
     local before i wanted
-    wanted_processor
+    times_of "$(pid_of server)"
     before=$wanted
     for i in 1 2 3; do
         pause
     done
-    wanted_processor
+    times_of "$(pid_of server)"
     ((wanted - before < 500000))
-}
-
-descriptors() {
-    local -a all
-    all=("/proc/$(pid_of server)/fd"/*)
-    echo "${#all[@]}"
-}
-
-has_descriptors() {
-    [[ $(descriptors) == "$1" ]]
 }
 
 # errors_of_server: all that it has said on standard error.
@@ -352,7 +342,7 @@ overwrite() {
     local before i
     has 20000000
     serve
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     for i in 1 2 3; do
         try "$rude" -k 0 connect reset "$PORT"
     done
@@ -362,7 +352,7 @@ overwrite() {
     goes_on
     wait_for server "20-sendfile: sendfile $FILE to 127.0.0.1:*: Broken pipe" err
     expect_fetched 20000000
-    until_true has_descriptors "$before"
+    until_true holds_descriptors "$(pid_of server)" "$before"
 }
 
 @test "20-sendfile goes on after accept has failed, and does not spin" {
@@ -435,16 +425,11 @@ overwrite() {
 }
 
 @test "20-sendfile's descriptors are close-on-exec, and few" {
-    local fd count=0
     has 20000000
     serve
     pauses
-    for fd in "/proc/$(pid_of server)/fd"/*; do
-        [[ $(readlink "$fd") == @(socket:*|"$FILE") ]] || continue
-        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
-        count=$((count + 1))
-    done
-    expect_equal "the file, the listener and a client" 3 "$count"
+    # The file, the listener and a client.
+    all_cloexec "$(pid_of server)" 3 "@(socket:*|$FILE)"
 }
 
 # cost OPTION TIMES: sets took to the nanoseconds of processor time that a client

@@ -70,51 +70,6 @@ said() {
     expect_equal "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
-# children: sets children to their numbers, zombies among them.
-children() {
-    children=()
-    read -ra children <"/proc/$server_pid/task/$server_pid/children" || true
-}
-
-has_children() {
-    children
-    ((${#children[@]} == $1))
-}
-
-# state_of PID: sets state to its letter; X if it has gone.
-state_of() {
-    state=X
-    read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || true
-}
-
-is_over() {
-    local state
-    state_of "$1"
-    [[ $state == [XZ] ]]
-}
-
-are_over() {
-    local pid
-    for pid; do
-        is_over "$pid" || return
-    done
-}
-
-descriptors() {
-    local -a all
-    all=("/proc/$1/fd"/*)
-    echo "${#all[@]}"
-}
-
-# sockets_of PID: how many of its descriptors are sockets.
-sockets_of() {
-    local fd count=0
-    for fd in "/proc/$1/fd"/*; do
-        [[ $(readlink "$fd") != socket:* ]] || count=$((count + 1))
-    done
-    echo "$count"
-}
-
 # ---- a process for each client --------------------------------------------
 
 @test "22-fork-server echoes, and says which process served whom" {
@@ -122,7 +77,7 @@ sockets_of() {
     serve
     start first "$rude" -k 0 connect stall "$PORT"
     wait_for server "* connected: process *"
-    children
+    children_of "$server_pid"
     try "$client" 127.0.0.1 "$PORT" 'me too'
     expect_result 0 ""
     expect_output --text 'me too\n'
@@ -167,43 +122,36 @@ sockets_of() {
     before=$(descriptors "$server_pid")
     SECONDS_ALLOWED=300 crowd -c 50 -k "$times"
     # Without another client or signal, all zombies go.
-    until_true has_children 0
+    until_true has_children "$server_pid" 0
     expect_equal "descriptors" "$before" "$(descriptors "$server_pid")"
     expect_equal "processes" $((50 * times)) "$(count_lines '* connected: *')"
     # Fifty clients reset, and the server still serves and keeps nothing.
     try "$rude" -c 50 connect reset "$PORT"
     crowd -c 1
-    until_true has_children 0
+    until_true has_children "$server_pid" 0
     expect_equal "descriptors" "$before" "$(descriptors "$server_pid")"
 }
 
 @test "22-fork-server's parent has the listener, and each child its connection" {
     local child
     serve
-    expect_equal "sockets of the parent" 1 "$(sockets_of "$server_pid")"
+    holds_sockets "$server_pid" 1
     stay clients 3
-    until_true has_children 3
-    expect_equal "sockets of the parent" 1 "$(sockets_of "$server_pid")"
+    until_true has_children "$server_pid" 3
+    holds_sockets "$server_pid" 1
     for child in "${children[@]}"; do
-        expect_equal "sockets of a child" 1 "$(sockets_of "$child")"
+        holds_sockets "$child" 1
         [[ $(readlink "/proc/$child/fd"/*) != \
             *"$(readlink "/proc/$server_pid/fd"/* | grep socket)"* ]]
     done
 }
 
 @test "22-fork-server's descriptors are close-on-exec" {
-    local pid fd count=0
     serve
     stay clients 1
-    children
-    for pid in "$server_pid" "${children[0]}"; do
-        for fd in "/proc/$pid/fd"/*; do
-            [[ $(readlink "$fd") == socket:* ]] || continue
-            [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
-            count=$((count + 1))
-        done
-    done
-    expect_equal "a listener and a client" 2 "$count"
+    all_cloexec "$server_pid" 1 # the listener
+    has_children "$server_pid" 1
+    all_cloexec "${children[0]}" 1 # its client
 }
 
 @test "22-fork-server ends a connection when the client has ended its half" {
@@ -221,7 +169,7 @@ sockets_of() {
             >/dev/null 2>&1 </dev/null || true
     done
     crowd -c 5
-    until_true has_children 0
+    until_true has_children "$server_pid" 0
     run ! grep -q 'ended by signal' "$BATS_TEST_TMPDIR/server.err"
 }
 
@@ -230,7 +178,7 @@ sockets_of() {
 leave_while_stopped() {
     stop clients
     until_true are_over "${children[@]}"
-    has_children 3
+    has_children "$server_pid" 3
     # One SIGCHLD waits, or none; it is not counted.
     pending=$(awk '/^(SigPnd|ShdPnd)/ { print $2 }' "/proc/$server_pid/status")
 }
@@ -239,10 +187,10 @@ leave_while_stopped() {
     local pending
     serve
     stay clients 3
-    until_true has_children 3
+    until_true has_children "$server_pid" 3
     frozen leave_while_stopped
     [[ $pending == *1???? ]] # bit 16: SIGCHLD is signal 17
-    until_true has_children 0
+    until_true has_children "$server_pid" 0
 }
 
 # ---- the limit ---------------------------------------------------------------
@@ -258,7 +206,7 @@ leave_while_stopped() {
         pause
         expect_lines third
     done
-    expect_equal "children" 2 "$(children && echo "${#children[@]}")"
+    has_children "$server_pid" 2
     stop first
     wait_for third 'all is well'
     # Full, and it is told to end.
@@ -278,18 +226,7 @@ third_waits() {
     stay first 1
     start second "$many" -i 1 -w "$PORT"
     wait_for second 'all is well'
-    until_true is_quiet
-}
-
-# is_quiet: for a while the parent needs no processor to speak of.
-is_quiet() {
-    local before after i
-    read -r before _ <"/proc/$server_pid/schedstat"
-    for i in 1 2 3 4; do
-        pause
-    done
-    read -r after _ <"/proc/$server_pid/schedstat"
-    ((after - before < 1000000))
+    until_true is_quiet "$server_pid"
 }
 
 @test "22-fork-server has 512 clients at once, unless -m says otherwise" {
@@ -298,7 +235,7 @@ is_quiet() {
     START_SECONDS=60 stay clients 512
     start last "$many" -i 1 -w "$PORT"
     wait_for last 'all is well'
-    expect_equal "children" 512 "$(children && echo "${#children[@]}")"
+    has_children "$server_pid" 512
     stop server
     expect_equal "status" 0 "$ended"
 }
@@ -310,7 +247,7 @@ is_quiet() {
     for signal in INT TERM; do
         serve
         stay clients 3
-        children
+        children_of "$server_pid"
         stop server "$signal"
         expect_equal "status after SIG$signal" 0 "$ended"
         until_true are_over "${children[@]}"
@@ -343,7 +280,7 @@ is_quiet() {
     need_faults
     serve_below_shell "${faulty[@]}" FAULT_CALL=kill FAULT_ERRNO=1 "$server"
     stay clients 2
-    children
+    children_of "$server_pid"
     kill "$server_pid"
     wait_for server "22-fork-server: kill: Operation not permitted" err
     until_true are_over "$server_pid" "${children[@]}"
@@ -364,7 +301,7 @@ is_quiet() {
 @test "22-fork-server waits for its children when it ends" {
     serve_below_shell
     stay clients 2
-    children
+    children_of "$server_pid"
     kill -STOP "${children[@]}"
     until_true is_stopped "${children[0]}"
     kill "$server_pid"
@@ -377,7 +314,7 @@ is_quiet() {
 }
 
 has_no_listener() {
-    [[ $(sockets_of "$server_pid") == 0 ]]
+    holds_sockets "$server_pid" 0
 }
 
 @test "22-fork-server's child ends when its parent has ended just before it asks" {
@@ -386,7 +323,7 @@ has_no_listener() {
     # The child stops before it asks for a signal at its parent's end.
     serve_below_shell "${faulty[@]}" FAULT_CALL=prctl FAULT_SIGNAL=19 "$server"
     exec 7<>"/dev/tcp/127.0.0.1/$PORT"
-    until_true has_children 1
+    until_true has_children "$server_pid" 1
     until_true is_stopped "${children[0]}"
     kill -KILL "$server_pid"
     until_true is_over "$server_pid"
@@ -400,7 +337,7 @@ has_no_listener() {
 @test "22-fork-server's children end when it is killed" {
     serve_below_shell
     stay clients 3
-    children
+    children_of "$server_pid"
     kill -KILL "$server_pid"
     until_true are_over "${children[@]}"
     finish clients
@@ -410,7 +347,7 @@ has_no_listener() {
     serve
     exec 7<>"/dev/tcp/127.0.0.1/$PORT"
     wait_for server '* connected: *'
-    children
+    children_of "$server_pid"
     kill -INT "${children[0]}"
     echo hello >&7
     read -rt 5 line <&7
@@ -447,7 +384,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$server" 0
         server_pid=$(pid_of server)
         stay clients 1
         stop clients
-        until_true has_children 0
+        until_true has_children "$server_pid" 0
         stay clients 1
         stop server "$signal"
         expect_equal "status" 0 "$ended"
@@ -462,11 +399,11 @@ os.execv(sys.argv[1], sys.argv[1:])' "$server" 0
     [[ $BUILD != *asan* ]] || { signal=KILL && words="9 (Killed)"; }
     serve
     stay clients 2
-    children
+    children_of "$server_pid"
     kill "-$signal" "${children[0]}"
     wait_for server "22-fork-server: process ${children[0]}, for 127.1.0.1:*: \
 ended by signal $words" err
-    until_true has_children 1
+    until_true has_children "$server_pid" 1
     crowd -c 3
 }
 
@@ -478,7 +415,7 @@ ended by signal $words" err
     said "22-fork-server: fork: Resource temporarily unavailable
 22-fork-server: fork: Resource temporarily unavailable
 22-fork-server: fork: Resource temporarily unavailable"
-    expect_equal "sockets" 1 "$(sockets_of "$server_pid")"
+    holds_sockets "$server_pid" 1
 }
 
 # three_times_in_vain: sets took to the time until a client is served.
@@ -546,13 +483,10 @@ served_late() {
 }
 
 @test "22-fork-server has a listener that does not block" {
-    local fd
     serve
-    for fd in "/proc/$server_pid/fd"/*; do
-        [[ $(readlink "$fd") == socket:* ]] || continue
-        # 04000 is O_NONBLOCK.
-        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *4??? ]]
-    done
+    holds_sockets "$server_pid" 1
+    flags_of "$server_pid" "${sockets[0]}"
+    (((8#$flags & 8#4000) != 0)) # O_NONBLOCK
 }
 
 @test "22-fork-server's child says what failed, and no other client notices" {
@@ -564,7 +498,7 @@ served_late() {
 available" err
     wait_for server "127.0.0.1:* closed after 0 bytes"
     exec 7>&-
-    until_true has_children 0
+    until_true has_children "$server_pid" 0
     stop server
     faulty=("${faulty[@]:0:2}" FAULT_CALL=send FAULT_ERRNO=105)
     serve
@@ -627,10 +561,10 @@ count_complaints() {
     server_pid=$(pid_of server)
     crowd -c 2
     wait_for server "22-fork-server: standard output: Broken pipe" err
-    until_true has_children 0
+    until_true has_children "$server_pid" 0
     before=$(count_complaints)
     crowd -c 2
-    until_true has_children 0
+    until_true has_children "$server_pid" 0
     expect_equal "lines that were lost" 4 $(($(count_complaints) - before))
     stop server
     expect_equal "status" 0 "$ended"
@@ -685,10 +619,10 @@ own_memory() {
     stop server
     start_server server "$BUILD/24-poll-chat" 0
     server_pid=$(pid_of server)
-    before=$(awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status")
+    before=$(memory "$server_pid")
     start clients "$many" -i 900 -w "$PORT"
     until_true has_lines 900 '* connected'
-    after=$(awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status")
+    after=$(memory "$server_pid")
     expect_true "$((after - before)) KiB for 900 entries" -- \
         test "$((after - before))" -ge 3000 -a "$((after - before))" -le 6000
 }
@@ -770,8 +704,8 @@ print(issubclass(s.ForkingTCPServer, s.TCPServer))'
     # Its child keeps the listener, and goes on when its parent is killed.
     serve_below_shell python3 lessons/22-fork-server/twin.py
     stay clients 1
-    children
-    expect_equal "sockets of a child" 2 "$(sockets_of "${children[0]}")"
+    children_of "$server_pid"
+    holds_sockets "${children[0]}" 2
     kill -KILL "$server_pid"
     until_true is_over "$server_pid"
     run ! is_over "${children[0]}"
@@ -784,7 +718,7 @@ print(issubclass(s.ForkingTCPServer, s.TCPServer))'
     skip_unless python3
     serve_below_shell python3 lessons/22-fork-server/twin.py
     stay clients 1
-    children
+    children_of "$server_pid"
     kill "$server_pid"
     until_true has_no_listener
     run ! is_over "$server_pid"
@@ -801,10 +735,10 @@ print(issubclass(s.ForkingTCPServer, s.TCPServer))'
     [[ $BUILD != *asan* ]] || skip "takes too long there"
     start_server server "$BUILD/solution/22-fork-server" 2 0
     server_pid=$(pid_of server)
-    until_true has_children 2
+    until_true has_children "$server_pid" 2
     before=${children[*]}
     SECONDS_ALLOWED=300 crowd -c 2 -k 5000
-    children
+    children_of "$server_pid"
     expect_equal "workers" "$before" "${children[*]}"
 }
 
@@ -815,7 +749,7 @@ print(issubclass(s.ForkingTCPServer, s.TCPServer))'
     start_server server "${faulty[@]}" "$BUILD/solution/22-fork-server" 2 0
     server_pid=$(pid_of server)
     wait_for server "22-fork-server: fork: Resource temporarily unavailable" err
-    until_true has_children 2
+    until_true has_children "$server_pid" 2
     stop server
     expect_equal "status" 0 "$ended"
 }

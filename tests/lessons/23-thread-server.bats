@@ -63,17 +63,6 @@ said() {
     expect_equal "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
-# sockets COUNT: so many descriptors of the server are sockets.
-sockets() {
-    (($(readlink "/proc/$server_pid/fd"/* | grep -c '^socket:') == $1))
-}
-
-# threads COUNT: the server has so many.
-threads() {
-    local -a all=("/proc/$server_pid/task"/*)
-    ((${#all[@]} == $1))
-}
-
 # is_stuck: a client of the server does not read, and the server sleeps in send: the
 # kernel has nothing under way to that client, but asks it for room (timer 04);
 # bytes of the client wait to be received, and yet all threads sleep.
@@ -93,11 +82,6 @@ sleeps() {
         read -r line <"$line" || return
         [[ $line == *") S "* ]] || return
     done
-}
-
-# status KEY: the number that the kernel has of the server under that name.
-status() {
-    awk -v key="$1:" '$1 == key { print $2 }' "/proc/$server_pid/status"
 }
 
 # expect_totals CLIENTS BYTES: the server ends well, and has counted that.
@@ -121,7 +105,7 @@ expect_totals() {
         for bytes in 0 1 16383 16384 16385; do
             call whole -n "$bytes"
         done
-        until_true sockets 1
+        until_true holds_sockets "$server_pid" 1
         expect_totals 10 $((40 + 40 + 80 + 17 + 4096 + 1 + 3 * 16384))
         said ""
     done
@@ -129,29 +113,29 @@ expect_totals() {
 
 @test "23-thread-server has a thread for each of a thousand clients" {
     serve
-    threads 2
+    has_threads "$server_pid" 2
     start crowd "$many" -c 1000 -n 64 -w "$PORT"
     wait_for crowd 'all is well'
-    threads 1002
+    has_threads "$server_pid" 1002
     stop crowd
-    until_true threads 2
-    until_true sockets 1
+    until_true has_threads "$server_pid" 2
+    until_true holds_sockets "$server_pid" 1
     crowd -c 1000 -r 3
     crowd -c 50 -n 16384 -r 3
     crowd -c 3 -n 300000
-    until_true sockets 1
+    until_true holds_sockets "$server_pid" 1
     expect_totals 2053 $((64000 + 192000 + 50 * 16384 * 3 + 900000))
     said ""
 }
 
 @test "23-thread-server's pool has its threads from the start, and no more" {
     serve -t 8
-    threads 10
+    has_threads "$server_pid" 10
     crowd -c 8 -r 20
-    threads 10
+    has_threads "$server_pid" 10
     try "$rude" -c 50 connect whole "$PORT"
-    threads 10
-    until_true sockets 1
+    has_threads "$server_pid" 10
+    until_true holds_sockets "$server_pid" 1
     expect_totals 58 $((8 * 20 * 64 + 2000))
 }
 
@@ -172,7 +156,7 @@ expect_totals() {
     read -rt 5 line <&"$third"
     expect_equal "echo" third "$line"
     leave "$third"
-    until_true sockets 1
+    until_true holds_sockets "$server_pid" 1
     expect_totals 3 19
 }
 
@@ -187,14 +171,14 @@ expect_totals() {
         waiting+=("$fd")
     done
     # The listener, the first, 64 in the queue, and one that waits for a place.
-    until_true sockets 67
+    until_true holds_sockets "$server_pid" 67
     leave "$first"
     for i in {1..70}; do
         read -rt 5 line <&"${waiting[i - 1]}"
         expect_equal "echo" "$i" "$line"
         leave "${waiting[i - 1]}"
     done
-    until_true sockets 1
+    until_true holds_sockets "$server_pid" 1
     expect_totals 71 $((6 + 9 * 2 + 61 * 3))
 }
 
@@ -213,7 +197,7 @@ end_full() {
         echo "$i" >&"$fd"
         waiting+=("$fd")
     done
-    until_true sockets 67
+    until_true holds_sockets "$server_pid" 67
     look_at_clock
     start=$now
     stop server
@@ -258,7 +242,7 @@ end_silent() {
     serve $1
     come one stall -k 0
     come other stall -k 0
-    until_true sockets 3
+    until_true holds_sockets "$server_pid" 3
     look_at_clock
     start=$now
     stop server "$2"
@@ -319,7 +303,7 @@ end_deaf() {
         # shellcheck disable=SC2086 # none or two words
         serve $option
         try "$rude" -c 20 connect reset "$PORT"
-        until_true sockets 1
+        until_true holds_sockets "$server_pid" 1
         call whole
         stop server
         expect_equal "status" 0 "$ended"
@@ -341,10 +325,10 @@ end_deaf() {
     read -rt 5 line <&"$first"
     expect_equal "echo" more "$line"
     stop crowd
-    until_true sockets 2
+    until_true holds_sockets "$server_pid" 2
     call whole
     leave "$first"
-    until_true sockets 1
+    until_true holds_sockets "$server_pid" 1
     stop server
     expect_equal "status" 0 "$ended"
 }
@@ -366,21 +350,9 @@ end_deaf() {
     faulty+=(FAULT_CALL=accept4 FAULT_ERRNO=24 FAULT_TIMES=1000000)
     serve
     until_true says server '23-thread-server: accept: Too many open files' err
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     stop server
     expect_equal "status" 0 "$ended"
-}
-
-# is_quiet: it asks again every 50 ms, and this looks at its processor time for
-# about 40.
-is_quiet() {
-    local before after i
-    before=$(cat "/proc/$server_pid/task"/*/schedstat | awk '{ n += $1 } END { print n }')
-    for i in 1 2 3 4; do
-        pause
-    done
-    after=$(cat "/proc/$server_pid/task"/*/schedstat | awk '{ n += $1 } END { print n }')
-    ((after - before < 2000000))
 }
 
 @test "23-thread-server has places for the descriptors below 8192" {
@@ -395,7 +367,7 @@ is_quiet() {
     [[ $(<"$OUT") == *"got 0 bytes, then end of stream" ]]
     said "23-thread-server: accept: Too many open files"
     leave "$one"
-    until_true sockets 1
+    until_true holds_sockets "$server_pid" 1
     # accept chooses the descriptor before it waits. If it waited again before the
     # first client had left, it has chosen 8192, and one client more gets no place.
     call whole 2>/dev/null || call whole
@@ -423,7 +395,7 @@ blocked() {
         serve
         try "$rude" connect whole "$PORT"
         call whole
-        until_true sockets 1
+        until_true holds_sockets "$server_pid" 1
         stop server
         expect_equal "status" 0 "$ended"
         said "23-thread-server: $call: Connection reset by peer"
@@ -450,7 +422,7 @@ blocked() {
     serve -t 3
     crowd -c 3 -r 5
     crowd -c 3 -r 5
-    until_true sockets 1
+    until_true holds_sockets "$server_pid" 1
     expect_totals 6 1920
 }
 
@@ -464,7 +436,7 @@ blocked() {
         server_pid=$(pid_of server)
         crowd -c 8 -n 20000 -r 3
         try "$rude" -c 10 connect reset "$PORT"
-        until_true sockets 1
+        until_true holds_sockets "$server_pid" 1
         come silent stall -k 0
         come deaf deaf -n 20000000
         until_true is_stuck
@@ -509,12 +481,12 @@ blocked() {
 crowded() {
     start_server server "$1" 0
     server_pid=$(pid_of server)
-    size=$(status VmSize)
-    memory=$(status VmRSS)
+    size=$(status_of "$server_pid" VmSize)
+    memory=$(status_of "$server_pid" VmRSS)
     start crowd "$many" -c 1000 -w "$PORT"
     wait_for crowd 'all is well'
-    size=$(($(status VmSize) - size))
-    memory=$(($(status VmRSS) - memory))
+    size=$(($(status_of "$server_pid" VmSize) - size))
+    memory=$(($(status_of "$server_pid" VmRSS) - memory))
     stop crowd
     stop server
 }
@@ -599,15 +571,9 @@ compare() {
 }
 
 @test "23-thread-server's descriptors are close-on-exec" {
-    local fd count=0
     serve
     client one
-    for fd in "/proc/$server_pid/fd"/*; do
-        [[ $(readlink "$fd") == socket:* ]] || continue
-        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
-        count=$((count + 1))
-    done
-    expect_equal "listener and client" 2 "$count"
+    all_cloexec "$server_pid" 2 # the listener, and the client
 }
 
 @test "23-thread-server names the call that failed, and why" {
@@ -639,19 +605,10 @@ compare() {
     start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$server" 0
     # Only when head has gone is its pipe closed.
     server_pid=$(pid_of server)
-    until_true has_no_children "$server_pid"
+    until_true children_are_over "$server_pid"
     stop server
     expect_equal "status" 1 "$ended"
     said "23-thread-server: standard output: Broken pipe"
-}
-
-# has_no_children PID: all of its children have ended.
-has_no_children() {
-    local pid state
-    for pid in $(<"/proc/$1/task/$1/children"); do
-        read -r _ _ state _ <"/proc/$pid/stat" || continue
-        [[ $state == Z ]] || return 1
-    done
 }
 
 @test "23-thread-server refuses what is no port and no number of threads" {

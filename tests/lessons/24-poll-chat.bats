@@ -280,7 +280,7 @@ alive() {
 @test "24-poll-chat lives through each of the rude peer's faces" {
     local face before
     serve
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     join alice
     for face in $("$rude" faces); do
         case $face in
@@ -300,17 +300,7 @@ alive() {
     stop stall
     stop deaf
     go alice
-    until_true has_descriptors "$before"
-}
-
-descriptors() {
-    local -a all
-    all=("/proc/$(pid_of server)/fd"/*)
-    echo "${#all[@]}"
-}
-
-has_descriptors() {
-    [[ $(descriptors) == "$1" ]]
+    until_true holds_descriptors "$(pid_of server)" "$before"
 }
 
 is_past() {
@@ -332,10 +322,10 @@ have_connected() {
     say carol 'carol\n'
     wait_for server '24-poll-chat: accept: *' err
     begin=$((${EPOCHREALTIME/./}))
-    wanted_processor
+    times_of "$(pid_of server)"
     before=$wanted
     until_true is_past "$((begin + 300000))"
-    wanted_processor
+    times_of "$(pid_of server)"
     said=$(wc -l <"$BATS_TEST_TMPDIR/server.err")
     ((wanted - before < 100000000))
     ((said <= 2 + (${EPOCHREALTIME/./} - begin) / 100000))
@@ -350,7 +340,7 @@ have_connected() {
     [[ $BUILD != *asan* ]] || skip "so many are too much there"
     local i before
     serve
-    before=$(descriptors)
+    before=$(descriptors "$(pid_of server)")
     START_SECONDS=60 start crowd "$BUILD/tests/crowd" silent 999 "$PORT"
     wait_for crowd 'waiting on *'
     until_true have_connected 999
@@ -364,7 +354,7 @@ have_connected() {
     done
     stop crowd
     hears alice "bob joined"
-    until_true has_descriptors "$((before + 2))"
+    until_true holds_descriptors "$(pid_of server)" "$((before + 2))"
 }
 
 @test "24-poll-chat goes on where a call fails for once" {

@@ -40,32 +40,6 @@ said() {
     expect_equal "standard error" "$1" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
-descriptors() {
-    local -a all
-    all=("/proc/$server_pid/fd"/*)
-    echo "${#all[@]}"
-}
-
-holds() {
-    [[ $(descriptors) == "$1" ]]
-}
-
-# is_quiet: for a while it needs no processor to speak of.
-is_quiet() {
-    local before after i
-    read -r before _ <"/proc/$server_pid/schedstat"
-    for i in 1 2 3 4; do
-        pause
-    done
-    read -r after _ <"/proc/$server_pid/schedstat"
-    ((after - before < 1000000))
-}
-
-# memory: KiB that are the server's own.
-memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
-}
-
 # connections STATE: how many of the server's port are in it, and have bytes
 # that nobody has taken yet, if QUEUE says `tx` or `rx`.
 connections() {
@@ -104,14 +78,14 @@ has() {
 @test "25-epoll-server serves a thousand clients at once, and keeps nothing" {
     local before
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     crowd -c 1000 -n 64 -r 3
     crowd -c 50 -n 16384 -r 3
     crowd -c 3 -n 300000
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     try "$rude" -c 20 connect reset "$PORT"
-    until_true holds "$before"
-    until_true is_quiet
+    until_true holds_descriptors "$server_pid" "$before"
+    until_true is_quiet "$server_pid"
     expect_equal "resets" 20 \
         "$(grep -cE '^25-epoll-server: (recv|send): (Connection reset by peer|Broken pipe)$' \
             "$BATS_TEST_TMPDIR/server.err")"
@@ -133,17 +107,17 @@ came() {
 @test "25-epoll-server does not read from who does not read, and serves on" {
     local before count
     serve
-    before=$(memory)
-    count=$(descriptors)
+    before=$(memory "$server_pid")
+    count=$(descriptors "$server_pid")
     come deaf deaf -n 20000000
     crowd -c 20 -n 1000 -r 20
     QUEUE=tx until_true has 1 01
-    until_true is_quiet
-    (($(memory) - before < 2000))
+    until_true is_quiet "$server_pid"
+    (($(memory "$server_pid") - before < 2000))
     stop deaf
-    until_true holds "$count"
+    until_true holds_descriptors "$server_pid" "$count"
     crowd -c 2 -n 8000000 -b 4096
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     said "25-epoll-server: send: Connection reset by peer"
 }
 
@@ -158,26 +132,26 @@ came() {
 @test "25-epoll-server takes no more than -m allows, and then others again" {
     local count
     serve -m 3
-    count=$(descriptors)
+    count=$(descriptors "$server_pid")
     exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT" \
         7<>"/dev/tcp/127.0.0.1/$PORT"
     for i in 1 2; do
         call_away
     done
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     expect_lines server "listening on *" "full with 3 clients"
     echo hello >&5
     read -r line <&5
     expect_equal "echo" hello "$line"
     exec 5>&-
-    until_true holds $((count + 2))
+    until_true holds_descriptors "$server_pid" $((count + 2))
     call whole
     exec 5<>"/dev/tcp/127.0.0.1/$PORT"
     call_away
     expect_lines server "listening on *" "full with 3 clients" \
         "full with 3 clients"
     exec 5>&- 6>&- 7>&-
-    until_true holds "$count"
+    until_true holds_descriptors "$server_pid" "$count"
     call whole
 }
 
@@ -193,9 +167,9 @@ call_away() {
         exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
     done
     wait_for server "25-epoll-server: accept: *" err
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     call_away
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     expect_lines server "listening on *"
     expect_equal "lines" 1 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
 }
@@ -239,7 +213,7 @@ serve_with() {
     come first stall
     until_true says server '25-epoll-server: accept: *' err
     # It asks again every 20 ms; is_quiet looks for twice that time.
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
 }
 
 @test "25-epoll-server does not pause when accept has lost one connection" {
@@ -408,11 +382,11 @@ serve_with() {
     [[ $BUILD != *asan* ]] || skip "a sanitizer has memory of its own"
     serve
     crowd -c 1
-    before=$(memory)
+    before=$(memory "$server_pid")
     start crowd "$many" -i 10000 -c 50 -w "$PORT"
     wait_for crowd 'all is well'
     # Some pages are touched that have been nobody's: hence the 64 KiB.
-    (($(memory) - before <= 10000 * 12 / 1024 + 64))
+    (($(memory "$server_pid") - before <= 10000 * 12 / 1024 + 64))
     stop crowd
 }
 
@@ -452,17 +426,12 @@ crowded() {
 }
 
 @test "25-epoll-server's descriptors are close-on-exec, and few" {
-    local fd count=0
     serve
     exec 5<>"/dev/tcp/127.0.0.1/$PORT"
     until_true has 1 01
     call whole
-    for fd in "/proc/$server_pid/fd"/*; do
-        [[ $(readlink "$fd") == @(socket:*|anon_inode:*) ]] || continue
-        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
-        count=$((count + 1))
-    done
-    expect_equal "epoll, signals, listener and a client" 4 "$count"
+    # Epoll, signals, listener and a client.
+    all_cloexec "$server_pid" 4 "@(socket:*|anon_inode:*)"
 }
 
 @test "25-epoll-server names the call that failed, and why" {

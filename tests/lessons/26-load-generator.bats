@@ -279,17 +279,11 @@ expect_given_up() {
 }
 
 @test "26-load-generator has a descriptor for each client, close-on-exec" {
-    local fd flags count=0
     start_server peer "$BUILD/peers/echo" honest
     start load "$program" -c 5 -r 1 -d 30 127.0.0.1 "$PORT"
     wait_for load 'clients *'
-    for fd in "/proc/$(pid_of load)/fd"/*; do
-        [[ $(readlink "$fd") == @(socket|anon_inode):* ]] || continue
-        count=$((count + 1))
-        read -r _ flags < <(grep flags "/proc/$(pid_of load)/fdinfo/${fd##*/}")
-        (((8#$flags & 8#2000000) != 0))
-    done
-    expect_equal "sockets, epoll and timer" 7 "$count"
+    # Sockets, epoll and timer.
+    all_cloexec "$(pid_of load)" 7 "@(socket|anon_inode):*"
 }
 
 @test "26-load-generator says who refused it, and tries all addresses of a name" {

@@ -63,34 +63,6 @@ complains() {
     wait_for server "27-tls-event-loop: $1" err
 }
 
-holds() {
-    local -a all
-    all=("/proc/$server_pid/fd"/*)
-    ((${#all[@]} == $1))
-}
-
-descriptors() {
-    local -a all
-    all=("/proc/$server_pid/fd"/*)
-    echo "${#all[@]}"
-}
-
-# is_quiet: for a while it needs no processor to speak of.
-is_quiet() {
-    local before after i
-    read -r before _ <"/proc/$server_pid/schedstat"
-    for i in 1 2 3 4; do
-        pause
-    done
-    read -r after _ <"/proc/$server_pid/schedstat"
-    ((after - before < 1000000))
-}
-
-# memory: KiB that are the server's own.
-memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
-}
-
 # has_unread QUEUE: a connection of the server's port has bytes that nobody has
 # taken yet: tx, those that it has sent; rx, those that it should receive.
 has_unread() {
@@ -110,7 +82,7 @@ come_deaf() {
     start deaf "$BUILD/peers/rude-tls" -j "$PORT" flood
     deaf_pid=$(pid_of deaf)
     until_true has_unread tx
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
 }
 
 @test "27-tls-event-loop says back what it hears, and nothing of ordinary days" {
@@ -137,7 +109,7 @@ come_deaf() {
 @test "27-tls-event-loop goes on after whatever a client does, and says what" {
     local before
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     call vanish
     complains "recv: $cut"
     call reset
@@ -157,7 +129,7 @@ come_deaf() {
     try "$BUILD/peers/rude-tls" -j "$PORT" spoilt
     complains "SSL_read: decryption failed or bad record mac"
     expect_served
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     is_running server
     # The queue of errors was left empty: a client that has to wait waits.
     try "$BUILD/peers/rude-tls" -j "$PORT" -d 0 dribble
@@ -167,12 +139,12 @@ come_deaf() {
 @test "27-tls-event-loop serves a crowd, and keeps nothing of it" {
     local before
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     crowd -c 300 -s 64 -d 0.2
     crowd -c 20 -s 16384 -d 0.2
     crowd -c 3 -s 300000 -d 0.2
-    until_true holds "$before"
-    until_true is_quiet
+    until_true holds_descriptors "$server_pid" "$before"
+    until_true is_quiet "$server_pid"
     said ""
     expect_lines server "listening on *"
 }
@@ -201,7 +173,7 @@ come_deaf() {
         pause
     done
     is_running mute
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
 }
 
 @test "27-tls-event-loop gives a client's last bytes their time, and no more" {
@@ -234,16 +206,16 @@ beside_the_slow() {
 @test "27-tls-event-loop does not read from a client that does not read" {
     local before count
     serve
-    count=$(descriptors)
+    count=$(descriptors "$server_pid")
     come_deaf
-    [[ $BUILD == *asan* ]] || (($(memory) < 8000))
-    before=$(memory)
+    [[ $BUILD == *asan* ]] || (($(memory "$server_pid") < 8000))
+    before=$(memory "$server_pid")
     crowd -c 10 -d 0.2
-    until_true is_quiet
-    [[ $BUILD == *asan* ]] || (($(memory) - before < 2000))
+    until_true is_quiet "$server_pid"
+    [[ $BUILD == *asan* ]] || (($(memory "$server_pid") - before < 2000))
     # Its memory is freed with it.
     kill -s KILL "$deaf_pid"
-    until_true holds "$count"
+    until_true holds_descriptors "$server_pid" "$count"
     expect_served
 }
 
@@ -292,11 +264,11 @@ together() {
     come first
     come second
     wait_for server "full with 2 clients"
-    count=$(descriptors)
+    count=$(descriptors "$server_pid")
     start late "$rude" honest "$PORT"
     wait_for late 'connected from *'
-    until_true is_quiet
-    holds "$count"
+    until_true is_quiet "$server_pid"
+    holds_descriptors "$server_pid" "$count"
     expect_lines late 'connected from *'
     stop first
     finish late
@@ -314,7 +286,7 @@ together() {
         start "client$i" "$rude" mute "$PORT"
     done
     complains "accept: Too many open files"
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     for i in {1..8}; do
         stop "client$i"
     done
@@ -366,13 +338,13 @@ together() {
     for option in "" -k; do
         # shellcheck disable=SC2086,SC2248 # none or one
         serve $option
-        before=$(memory)
+        before=$(memory "$server_pid")
         # In OpenSSL 3.5 a client has no buffers before its first request.
         start idle "$load_generator" -C "$certs/root.pem" -c 200 -r 400 -d 1000 \
             127.0.0.1 "$PORT"
         wait_for idle 'clients *'
         sleep 1.5
-        taken[x$option]=$((($(memory) - before) * 1024 / 200))
+        taken[x$option]=$((($(memory "$server_pid") - before) * 1024 / 200))
         stop idle
         stop server
     done
@@ -387,16 +359,16 @@ together() {
     (($(ulimit -Hn) >= 10100)) || skip "this system allows no 10100 descriptors"
     [[ $BUILD != *asan* ]] || skip "a sanitizer is too slow"
     serve
-    count=$(descriptors)
+    count=$(descriptors "$server_pid")
     start idle "$load_generator" -C "$certs/root.pem" -c 10000 -r 1 -d 1000 \
         127.0.0.1 "$PORT"
     for i in {1..5}; do
         wait_for idle 'clients *' && break
     done
-    holds $((count + 10000))
+    holds_descriptors "$server_pid" $((count + 10000))
     crowd -c 50 -d 0.5
     stop idle
-    until_true holds "$count"
+    until_true holds_descriptors "$server_pid" "$count"
 }
 
 @test "27-tls-event-loop makes a call again that was not for now" {
@@ -482,11 +454,11 @@ ${own[2]} wire_open: Cannot allocate memory"
     while read -r which said; do
         faulty[4]=MEMORY_AT=$which
         serve
-        count=$(descriptors)
+        count=$(descriptors "$server_pid")
         call tls-1.1
         complains "$said"
         expect_served
-        until_true holds "$count"
+        until_true holds_descriptors "$server_pid" "$count"
         stop server
         expect_equal "status without allocation $which" 0 "$ended"
     done <<<"${own[3]} calloc: Cannot allocate memory
@@ -523,7 +495,7 @@ ${own[4]} malloc: Cannot allocate memory"
     serve
     start first "$rude" honest "$PORT"
     until_true says server '27-tls-event-loop: accept: *' err
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
 }
 
 @test "27-tls-event-loop names the call that failed, and why" {

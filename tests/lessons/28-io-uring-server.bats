@@ -75,32 +75,6 @@ numbers() {
     expect_equal "completions of $1" "$3" "$number"
 }
 
-descriptors() {
-    local -a all
-    all=("/proc/$server_pid/fd"/*)
-    echo "${#all[@]}"
-}
-
-holds() {
-    [[ $(descriptors) == "$1" ]]
-}
-
-# is_quiet: for a while it needs no processor to speak of.
-is_quiet() {
-    local before after i
-    read -r before _ <"/proc/$server_pid/schedstat"
-    for i in 1 2 3 4; do
-        pause
-    done
-    read -r after _ <"/proc/$server_pid/schedstat"
-    ((after - before < 1000000))
-}
-
-# memory: KiB that are the server's own.
-memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
-}
-
 @test "28-io-uring-server says back what it hears, and nothing of ordinary days" {
     serve
     call whole
@@ -162,14 +136,14 @@ memory() {
 @test "28-io-uring-server serves a thousand clients at once, and keeps nothing" {
     local before
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     crowd -c 1000 -n 64 -r 3
     crowd -c 50 -n 16384 -r 3
     crowd -c 3 -n 300000
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     try "$rude" -c 20 connect reset "$PORT"
-    until_true holds "$before"
-    until_true is_quiet
+    until_true holds_descriptors "$server_pid" "$before"
+    until_true is_quiet "$server_pid"
     expect_equal "resets" 20 \
         "$(grep -cE '^28-io-uring-server: (recv|send): (Connection reset by peer|Broken pipe)$' \
             "$BATS_TEST_TMPDIR/server.err")"
@@ -184,8 +158,8 @@ memory() {
     for i in 1 2 3 4 5; do
         crowd -c 100 -n 20000 -r 2
         try "$rude" -c 20 -n 3000 connect reset "$PORT"
-        until_true is_quiet
-        after=$(memory)
+        until_true is_quiet "$server_pid"
+        after=$(memory "$server_pid")
         ((i == 1 || after > before)) || break
         before=$after
     done
@@ -210,24 +184,24 @@ came() {
     faulty+=(FAULT_SEND_BUFFER=1) # so little of it is in the kernel
     serve
     crowd -c 20 -n 300000 # now it has used all of its buffers
-    before=$(memory)
+    before=$(memory "$server_pid")
     # One client alone, so that there is always a buffer for what it sends.
     come_deaf 1
-    until_true is_quiet
-    (($(memory) - before < 5000))
+    until_true is_quiet "$server_pid"
+    (($(memory "$server_pid") - before < 5000))
 }
 
 @test "28-io-uring-server serves on while twenty clients do not read" {
     local count
     serve
-    count=$(descriptors)
+    count=$(descriptors "$server_pid")
     come_deaf 20
     crowd -c 20 -n 1000 -r 20
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     stop deaf
-    until_true holds "$count"
+    until_true holds_descriptors "$server_pid" "$count"
     crowd -c 2 -n 8000000 -b 4096
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     stop server
     # Their requests for input ended early, and the last two's were asked anew.
     number recv 2
@@ -326,26 +300,26 @@ waiting() {
 @test "28-io-uring-server takes no more than -m allows, and then others again" {
     local count
     serve -m 3
-    count=$(descriptors)
+    count=$(descriptors "$server_pid")
     exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT" \
         7<>"/dev/tcp/127.0.0.1/$PORT"
     for i in 1 2; do
         call_away
     done
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     expect_lines server "listening on *" "full with 3 clients"
     echo hello >&5
     read -r line <&5
     expect_equal "echo" hello "$line"
     exec 5>&-
-    until_true holds $((count + 2))
+    until_true holds_descriptors "$server_pid" $((count + 2))
     call whole
     exec 5<>"/dev/tcp/127.0.0.1/$PORT"
     call_away
     expect_lines server "listening on *" "full with 3 clients" \
         "full with 3 clients"
     exec 5>&- 6>&- 7>&-
-    until_true holds "$count"
+    until_true holds_descriptors "$server_pid" "$count"
     call whole
 }
 
@@ -361,9 +335,9 @@ call_away() {
         exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
     done
     wait_for server "28-io-uring-server: accept: Too many open files" err
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     call_away
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     expect_lines server "listening on *"
     expect_equal "lines" 1 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
 }
@@ -387,7 +361,7 @@ limited() {
     for fd in "${all[@]}"; do
         exec {fd}>&-
     done
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     for i in 1 2 3; do
         call whole
     done
@@ -474,12 +448,12 @@ is_refused() {
     [[ $BUILD != *asan* ]] || skip "a sanitizer has memory of its own"
     serve
     crowd -c 1000 -n 8000
-    before=$(memory)
+    before=$(memory "$server_pid")
     start crowd "$many" -i 10000 -c 50 -w "$PORT"
     wait_for crowd 'all is well'
     # struct client has 48 bytes. Some pages are touched that have been nobody's:
     # hence the 128 KiB.
-    (($(memory) - before <= 10000 * 48 / 1024 + 128))
+    (($(memory "$server_pid") - before <= 10000 * 48 / 1024 + 128))
     stop crowd
 }
 
@@ -503,17 +477,12 @@ cost() {
 }
 
 @test "28-io-uring-server's descriptors are close-on-exec, and few" {
-    local fd count=0
     serve
     exec 5<>"/dev/tcp/127.0.0.1/$PORT"
     until_true in_state 01
     call whole
-    for fd in "/proc/$server_pid/fd"/*; do
-        [[ $(readlink "$fd") == @(socket:*|anon_inode:*) ]] || continue
-        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
-        count=$((count + 1))
-    done
-    expect_equal "ring, signals, listener and a client" 4 "$count"
+    # Ring, signals, listener and a client.
+    all_cloexec "$server_pid" 4 "@(socket:*|anon_inode:*)"
 }
 
 @test "28-io-uring-server says why there is no io_uring" {

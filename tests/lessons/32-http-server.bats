@@ -122,20 +122,6 @@ is_well() {
     is_body 'hello\n'
 }
 
-descriptors() {
-    local -a all
-    all=("/proc/$server_pid/fd"/*)
-    echo "${#all[@]}"
-}
-
-holds() {
-    [[ $(descriptors) == "$1" ]]
-}
-
-holds_at_most() {
-    (($(descriptors) <= $1))
-}
-
 said_nothing() {
     expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
@@ -233,12 +219,12 @@ said_nothing() {
     run ! grep -F .git "$body"
     # A folder is no index either. Nothing stays open.
     mkdir -p "$site/odd/index.html"
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     get 200 /odd/
     grep -qF '<a href="index.html/">' "$body"
     get 301 /odd
     get 200 /indexed/
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     # An index that leads out of the folder is no index.
     ln -s ../../secret "$site/folder/index.html"
     get 200 /folder/
@@ -445,9 +431,9 @@ serves_no_bad_path() {
     local before
     make_site
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     serves_no_bad_path
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     is_well
     # What is no path ends the connection, and what leads to nothing does not.
     say 'GET /%zz HTTP/1.1\r\nHost: a\r\n\r\nGET /ten HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -723,7 +709,7 @@ lasted() {
     truncate -s 100M "$site/film"
     fast 30
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     begin
     exec 4<>"/dev/tcp/127.0.0.1/$PORT" 5<>"/dev/tcp/127.0.0.1/$PORT" \
         6<>"/dev/tcp/127.0.0.1/$PORT" 7<>"/dev/tcp/127.0.0.1/$PORT" \
@@ -746,7 +732,7 @@ lasted() {
     ((lasted >= 320))
     [[ $(head -n 1 "$heard") == "HTTP/1.1 408 "* ]]
     grep -qx $'Connection: close\r' "$heard"
-    until_true holds_at_most $((before + 2)) # the film is closed, too
+    until_true holds_at_most "$server_pid" $((before + 2)) # the film is closed, too
     (((${EPOCHREALTIME/./} - begun) / 1000 >= 980))
     is_well
     lasted 7
@@ -755,7 +741,7 @@ lasted() {
     lasted 8
     ((lasted >= 1980))
     [[ ! -s $heard && ! -e $BATS_TEST_TMPDIR/all-taken ]]
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     says server '* "G*" 408 20 "-" "-"'
 }
 
@@ -793,15 +779,15 @@ refuses_others() {
     make_site
     fast 3
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     exec 7<>"/dev/tcp/127.0.0.1/$PORT"
     printf 'bad\r\n\r\n' >&7
     timeout 20 cat <&7 >"$heard"
     [[ $(head -n 1 "$heard") == "HTTP/1.1 400 Bad Request"* ]]
-    holds $((before + 1)) # it has ended its own half only
+    holds_descriptors "$server_pid" $((before + 1)) # it has ended its own half only
     # What the client still sends changes nothing.
     start dribble bash -c 'for i in {1..400}; do printf x || exit; sleep 0.05; done >&7'
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     is_running dribble
     said_nothing
 }
@@ -833,7 +819,7 @@ refuses_others() {
     make_site
     serve
     is_well
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     for i in {1..30}; do
         exec 7<>"/dev/tcp/127.0.0.1/$PORT"
         printf 'GET /large HTTP/1.1\r\nHost: a\r\n\r\n' >&7
@@ -842,7 +828,7 @@ refuses_others() {
         printf 'GET /la' >&7
         exec 7>&-
     done
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     is_well
 }
 
@@ -853,14 +839,14 @@ refuses_others() {
     head -c 30000 /dev/zero >"$site/30k"
     truncate -s 100M "$site/film"
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     for file in 30k film; do
         exec 7<>"/dev/tcp/127.0.0.1/$PORT"
         printf "GET /$file HTTP/1.1\r\nHost: a\r\n\r\n%.0s" {1..300} >"$body"
         cat "$body" >&7 # by one write: it answers as many as it can send
         until_true grep -q "GET /$file" "$BATS_TEST_TMPDIR/server.out"
         exec 7>&-
-        until_true holds "$before"
+        until_true holds_descriptors "$server_pid" "$before"
     done
     expect_equal "lines of errors" 2 "$(wc -l <"$BATS_TEST_TMPDIR/server.err")"
     says server '32-http-server: send: *' err
@@ -876,9 +862,9 @@ refuses_others() {
     local before line
     make_site
     serve -m 2
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT"
-    until_true holds $((before + 2))
+    until_true holds_descriptors "$server_pid" $((before + 2))
     start late "$range" -p /ten "$PORT" 5>&- 6>&-
     printf 'GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n' >&5
     read -r line <&5
@@ -890,11 +876,6 @@ refuses_others() {
     expect_equal status 0 "$ended"
 }
 
-# memory: KiB that are the server's own.
-memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
-}
-
 @test "32-http-server holds 10,000 idle clients, at 256 bytes each" {
     local before
     (($(ulimit -Hn) >= 10100)) || skip "this system allows no 10100 descriptors"
@@ -903,18 +884,18 @@ memory() {
     ulimit -Sn 256
     serve -m 11000
     is_well
-    before=$(memory)
+    before=$(memory "$server_pid")
     exec 7<>"/dev/tcp/127.0.0.1/$PORT"
     start crowd "$BUILD/peers/many" -i 10000 -c 0 -w "$PORT"
     until_true holds_at_least 10000
     is_well
-    echo "memory: $(($(memory) - before)) KiB" >&2
-    (($(memory) - before <= 10000 * 256 / 1024 + 64))
+    echo "memory: $(($(memory "$server_pid") - before)) KiB" >&2
+    (($(memory "$server_pid") - before <= 10000 * 256 / 1024 + 64))
     stop crowd
 }
 
 holds_at_least() {
-    (($(descriptors) >= $1))
+    (($(descriptors "$server_pid") >= $1))
 }
 
 @test "32-http-server opens a file anew for what comes later, and closes it" {
@@ -922,7 +903,7 @@ holds_at_least() {
     make_site
     serve
     is_well
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     exec 7<>"/dev/tcp/127.0.0.1/$PORT"
     for i in {1..5}; do
         echo "version $i" >"$site/new"
@@ -936,9 +917,9 @@ holds_at_least() {
         get 200 /changing
         is_body "version $i\n"
     done
-    until_true holds $((before + 1)) # there is still our connection
+    until_true holds_descriptors "$server_pid" $((before + 1)) # there is still our connection
     exec 7>&-
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
 }
 
 # traces CALLS: from now on, the server's calls are in the file calls.
@@ -1112,7 +1093,7 @@ END
     make_site
     fast 60
     serve -s build/certs/good.pem build/certs/good.key
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     say 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
     run ! grep -a HTTP "$heard"
     head -c 20000 /dev/urandom >"$BATS_TEST_TMPDIR/noise"
@@ -1122,7 +1103,7 @@ END
     printf '\x16\x03\x01\x02' >&"$slow"
     lasted "$slow"
     ((lasted >= 160 && lasted < 900))
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     # It says what it has against an old version.
     run openssl s_client -connect "127.0.0.1:$PORT" -tls1_1 \
         -cipher DEFAULT@SECLEVEL=0 </dev/null
@@ -1228,11 +1209,11 @@ serves() {
         faulty=(env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_CALL="$call"
             FAULT_ERRNO="$error" FAULT_AT="$at" FAULT_LOG="$BATS_TEST_TMPDIR/$call")
         serve
-        before=$(descriptors)
+        before=$(descriptors "$server_pid")
         serves "$count"
         [[ -s $BATS_TEST_TMPDIR/$call ]] || fail "$call did not fail"
         rm "$BATS_TEST_TMPDIR/$call"
-        until_true holds "$before"
+        until_true holds_descriptors "$server_pid" "$before"
         stop server
         expect_equal "status with $call" 0 "$ended"
         expect_equal "what it says with $call $error" \
@@ -1356,7 +1337,7 @@ asks_for_memory() {
         MEMORY_LOG="$BATS_TEST_TMPDIR/allocations")
     serve
     before=$(allocations | wc -l)
-    descriptors=$(descriptors)
+    descriptors=$(descriptors "$server_pid")
     asks_for_memory
     mapfile -t all < <(allocations | tail -n "+$((before + 1))")
     stop server
@@ -1370,7 +1351,7 @@ asks_for_memory() {
         else
             until_true "$range" -o "$body" -p /ten "$PORT" >"$OUT" 2>&1
             cmp "$site/ten" "$body"
-            until_true holds "$descriptors"
+            until_true holds_descriptors "$server_pid" "$descriptors"
             stop server
             expect_equal "status without allocation $i" 0 "$ended"
         fi

@@ -54,38 +54,6 @@ said() {
     expect_equal "standard error" "$(printf '%s\n' "$@")" "$got"
 }
 
-descriptors() {
-    local -a all
-    all=("/proc/$server_pid/fd"/*)
-    echo "${#all[@]}"
-}
-
-holds() {
-    [[ $(descriptors) == "$1" ]]
-}
-
-# is_quiet: for a while it needs no processor to speak of.
-is_quiet() {
-    local before after i
-    read -r before _ <"/proc/$server_pid/schedstat"
-    for i in 1 2 3 4; do
-        pause
-    done
-    read -r after _ <"/proc/$server_pid/schedstat"
-    ((after - before < 1000000))
-}
-
-# has_threads COUNT: the proxy has so many, the loop's among them.
-has_threads() {
-    local -a threads=("/proc/$server_pid/task"/*)
-    ((${#threads[@]} == $1))
-}
-
-# memory: KiB that are the proxy's own.
-memory() {
-    awk '/^RssAnon/ { print $2 }' "/proc/$server_pid/status"
-}
-
 @test "33-socks-proxy passes on what a client and a server say, and tells who" {
     serve -a ::1
     through localhost own hello
@@ -155,8 +123,8 @@ from the server hello\n"
     (($(ulimit -Hn) >= 6100)) || skip "this system allows no 6100 descriptors"
     serve
     passes
-    before=$(descriptors)
-    memory=$(memory)
+    before=$(descriptors "$server_pid")
+    memory=$(memory "$server_pid")
     mkfifo "$BATS_TEST_TMPDIR/key"
     # shellcheck disable=SC2016 # for the other bash to expand
     start crowd bash -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/key" \
@@ -164,15 +132,15 @@ from the server hello\n"
     exec 8<>"$BATS_TEST_TMPDIR/key"
     wait_for crowd "1000 tunnels"
     # Two sockets and two pipes for each.
-    until_true holds $((before + 6000))
-    [[ $BUILD == *asan* ]] || (($(memory) - memory < 1500))
-    until_true is_quiet
+    until_true holds_descriptors "$server_pid" $((before + 6000))
+    [[ $BUILD == *asan* ]] || (($(memory "$server_pid") - memory < 1500))
+    until_true is_quiet "$server_pid"
     echo >&8
     finish crowd
     expect_equal "status" 0 "$ended"
     expect_lines crowd "1000 tunnels" "all is well"
-    until_true holds "$before"
-    until_true is_quiet
+    until_true holds_descriptors "$server_pid" "$before"
+    until_true is_quiet "$server_pid"
     said ""
 }
 
@@ -200,14 +168,14 @@ knock() {
 @test "33-socks-proxy does not read for a server that does not read" {
     local server before
     serve
-    before=$(memory)
+    before=$(memory "$server_pid")
     start_server deaf "$rude" serve deaf
     server=$PORT
     port_of server
     knock 127.0.0.1 "$server"
     start writer bash -c 'exec yes >&7'
-    until_true is_quiet
-    [[ $BUILD == *asan* ]] || (($(memory) - before < 500))
+    until_true is_quiet "$server_pid"
+    [[ $BUILD == *asan* ]] || (($(memory "$server_pid") - before < 500))
     passes
     is_running writer
     stop writer
@@ -270,7 +238,7 @@ END
         python3 "$BATS_TEST_TMPDIR/trickle.py" "$PORT"
     exec 8<>"$BATS_TEST_TMPDIR/key"
     wait_for trickle full
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     echo >&8
     finish trickle
     read -r _ sent _ got < <(tail -n 1 "$BATS_TEST_TMPDIR/trickle.out")
@@ -293,7 +261,7 @@ asks() {
     local before
     serve
     passes
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     # The reply's code is what is left of its ten bytes.
     expect_equal "replies" "good: 05 00 05 05
 dribble: 05 00 05 05
@@ -350,7 +318,7 @@ name-longest: 05 00 05 04" "$(asks good dribble many-methods request-dribble \
     # Not a byte of theirs that a terminal would obey, and no line of theirs.
     LC_ALL=C run ! grep -q $'[^\n -~]' "$BATS_TEST_TMPDIR/server.err"
     run ! grep -qv '^33-socks-proxy: 127.0.0.1:' "$BATS_TEST_TMPDIR/server.err"
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     passes
 }
 
@@ -544,7 +512,7 @@ knock_own() {
     [[ $BUILD != *asan* ]] || skip "it is built here without sanitizers"
     with_limits "$short" 's/IDLE_MS = .*/IDLE_MS = 300,/'
     proxy=$short serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     start_server echo "$BUILD/02-tcp-server" 0
     local server=$PORT
     port_of server
@@ -561,7 +529,7 @@ knock_own() {
     knock 127.0.0.1 "$server" # this one says nothing at all
     run -1 read -rt 5 line <&7
     exec 7>&-
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     said "CLIENT to 127.0.0.1 port $server: nothing came for 0 minutes" \
         "CLIENT to 127.0.0.1 port $server: nothing came for 0 minutes"
 }
@@ -576,9 +544,9 @@ knock_own() {
     start first "$rude_socks" connect silent "$PORT"
     passes
     start second "$rude_socks" connect silent "$PORT"
-    until_true has_threads 3
+    until_true has_threads "$server_pid" 3
     start third "$socks" -q "$PORT" 127.0.0.1 own hello
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     is_running third
     stop first
     finish third
@@ -621,13 +589,13 @@ knock_own() {
     local i
     skip_unless prlimit
     serve
-    prlimit --pid "$server_pid" --nofile=$(($(descriptors) + 7))
+    prlimit --pid "$server_pid" --nofile=$(($(descriptors "$server_pid") + 7))
     for i in {1..3}; do
         try "$socks" -q -c 3 "$PORT" 127.0.0.1 own hello
         expect_equal "status" 1 "$status"
     done
     passes
-    until_true is_quiet
+    until_true is_quiet "$server_pid"
     stop server
     need_faults
     for i in 2 3; do
@@ -672,10 +640,10 @@ knock_own() {
     need_faults
     faulty+=(FAULT_CALL=send FAULT_ERRNO=104 FAULT_AT=2)
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     through -q 127.0.0.1 own hello
     expect_equal "status" 1 "$status"
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     said "CLIENT: send: Connection reset by peer"
     expect_lines server "listening on *"
     passes
@@ -708,11 +676,11 @@ knock_own() {
     for i in 1 2 3; do
         faulty+=(FAULT_CALL=splice FAULT_ERRNO=104 FAULT_AT="$i")
         serve
-        before=$(descriptors)
+        before=$(descriptors "$server_pid")
         try "$socks" -q "$PORT" 127.0.0.1 own hello
         expect_equal "status" 1 "$status"
         until_true says server "*closed*"
-        until_true holds "$before"
+        until_true holds_descriptors "$server_pid" "$before"
         grep -qE '^33-socks-proxy: 127.0.0.1:[0-9]+ to 127.0.0.1 port [0-9]+: splice: Connection reset by peer$' \
             "$BATS_TEST_TMPDIR/server.err"
         passes
@@ -728,7 +696,7 @@ knock_own() {
 @test "33-socks-proxy outlives clients and servers that reset" {
     local before server face
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     local server_port=$PORT
     start_server peer "$rude" -c 3 serve reset
     server=$PORT
@@ -746,7 +714,7 @@ says: general failure") ]]
         exec 7>&-
     done
     stop sink
-    until_true holds "$before"
+    until_true holds_descriptors "$server_pid" "$before"
     passes
 }
 
@@ -796,7 +764,7 @@ END
         port_of server
         knock 127.0.0.1 "$server"
         start staller "$rude_socks" connect request-stall "$PORT"
-        until_true has_threads 2
+        until_true has_threads "$server_pid" 2
         stop server "$signal"
         expect_equal "status after SIG$signal" 0 "$ended"
         exec 7>&-
@@ -813,16 +781,17 @@ END
     start sleeper sleep 20
     sleeper=$(pid_of sleeper)
     serve
-    before=$(descriptors)
+    before=$(descriptors "$server_pid")
     start_server echo "$BUILD/02-tcp-server" 0
     local server=$PORT
     port_of server
     knock 127.0.0.1 "$server"
-    until_true holds $((before + 6))
+    until_true holds_descriptors "$server_pid" $((before + 6))
     for fd in "/proc/$server_pid/fd"/*; do
         # What every program inherits here is not its own.
         [[ ! -e /proc/$sleeper/fd/${fd##*/} ]] || continue
-        [[ $(grep flags "${fd/\/fd\///fdinfo/}") == *2?????? ]]
+        flags_of "$server_pid" "${fd##*/}"
+        (((8#$flags & 8#2000000) != 0)) # O_CLOEXEC
         count=$((count + 1))
     done
     exec 7>&-

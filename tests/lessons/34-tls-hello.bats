@@ -81,17 +81,6 @@ says_line() {
     wait_for server "$1"
 }
 
-# threads COUNT: our program has so many.
-threads() {
-    local -a all=("/proc/$server_pid/task"/*)
-    ((${#all[@]} == $1))
-}
-
-# sockets COUNT: so many descriptors of our program are sockets.
-sockets() {
-    (($(readlink "/proc/$server_pid/fd"/* | grep -c '^socket:') == $1))
-}
-
 expect_alert() {
     expect_equal "what came back" "15 03 03 00 02 02 $1" \
         "$(od -An -v -tx1 "$BATS_TEST_TMPDIR/back" | xargs)"
@@ -107,8 +96,8 @@ expect_alert() {
         says_line "$NAME asks for server.example: passed on to 127.0.0.1:$ORIGIN"
         says_line "$NAME closed: +([0-9]) bytes there, +([0-9]) back"
     done
-    until_true threads 1
-    until_true sockets 1
+    until_true has_threads "$server_pid" 1
+    until_true holds_sockets "$server_pid" 1
     stop server
     expect_equal status 0 "$ended"
     expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
@@ -265,13 +254,13 @@ numbers() {
     grep -q 'all is said' "$OUT"
     start half "$tls_client" half "$PORT"
     wait_for half "connected from *"
-    until_true threads 2
+    until_true has_threads "$server_pid" 2
     # It looks at the bytes once, and sleeps. If poll returned at once, this
     # would take all of a processor.
-    wanted_processor
+    times_of "$server_pid"
     before=$wanted
     complains "recv from 127.0.0.1:*: Connection timed out"
-    wanted_processor
+    times_of "$server_pid"
     ((wanted - before < 500000000))
     finish half
     expect_lines half "connected from *" "all is said" "got 0 bytes*"
@@ -327,7 +316,7 @@ before its ClientHello did)"
         esac
         complains "$NAME: $wanted"
     done < <("$hellos" kinds)
-    until_true sockets 1
+    until_true holds_sockets "$server_pid" 1
     stop origin
     expect_equal "what the server heard" "" \
         "$(grep -v '^listening' "$BATS_TEST_TMPDIR/origin.out" || true)"
@@ -397,7 +386,7 @@ before its ClientHello did)"
     recorder reset -l -k 5 -n 10
     serve
     send_hello stall -k "$(wc -c <"$BATS_TEST_TMPDIR/hello")"
-    until_true threads 1
+    until_true has_threads "$server_pid" 1
     complains "@(recv from|send to) 127.0.0.1:$ORIGIN: @(Connection reset by \
 peer|Broken pipe)"
     says_line "$NAME closed: *"
@@ -407,7 +396,7 @@ peer|Broken pipe)"
     send_hello reset -k "$(wc -c <"$BATS_TEST_TMPDIR/hello")" -d 50
     complains "recv from $NAME: Connection reset by peer"
     says_line "$NAME closed: *"
-    until_true threads 1
+    until_true has_threads "$server_pid" 1
 }
 
 @test "34-tls-hello says nothing when a side ends, and then resets" {
@@ -418,7 +407,7 @@ peer|Broken pipe)"
         recorder reset -e -k 0
         serve
         send_hello stall -k "$length" -e
-        until_true threads 1
+        until_true has_threads "$server_pid" 1
         says_line "$NAME closed: *"
         run ! grep 'Transport endpoint' "$BATS_TEST_TMPDIR/server.err"
         stop_all
@@ -443,12 +432,12 @@ time.sleep(60)'
     # It ends its half, and then resets.
     send_hello reset -e -k "$(wc -c <"$BATS_TEST_TMPDIR/hello")"
     says_line "* asks for server.example: passed on to *"
-    wanted_processor
+    times_of "$server_pid"
     before=$wanted
     for _ in {1..20}; do
         pause
     done
-    wanted_processor
+    times_of "$server_pid"
     ((wanted - before < 100000000))
     expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
     run ! grep closed "$BATS_TEST_TMPDIR/server.out"
@@ -462,15 +451,15 @@ time.sleep(60)'
     start client "$rude" -f "$BATS_TEST_TMPDIR/hello" connect whole "$PORT"
     says_line "* asks for server.example: passed on to *"
     until_true is_stuck
-    most=$(awk '/^VmHWM/ { print $2 }' "/proc/$server_pid/status")
+    most=$(status_of "$server_pid" VmHWM)
     ((most < 60000)) || [[ $BUILD == *asan* ]]
     # It waits, and uses no processor.
-    wanted_processor
+    times_of "$server_pid"
     before=$wanted
     for _ in {1..20}; do
         pause
     done
-    wanted_processor
+    times_of "$server_pid"
     ((wanted - before < 100000000))
 }
 
@@ -491,7 +480,7 @@ is_stuck() {
     expect_result 0 ""
     expect_equal served "$count" \
         "$(grep -c '^got 5000 bytes, the same, then close_notify$' "$OUT")"
-    until_true threads 1
+    until_true has_threads "$server_pid" 1
     expect_equal "standard error" "" "$(<"$BATS_TEST_TMPDIR/server.err")"
 }
 
@@ -503,19 +492,19 @@ is_stuck() {
     # shellcheck disable=SC2016 # for the other bash
     start others bash -c 'for i in {1..255}; do exec {fd}<>"/dev/tcp/127.0.0.1/$0"
         done; exec sleep 20' "$PORT"
-    until_true threads 257
+    until_true has_threads "$server_pid" 257
     start late "$rude" -f "$BATS_TEST_TMPDIR/hello" connect whole "$PORT"
     wait_for late "connected from *"
     for _ in {1..10}; do
         pause
     done
-    threads 257
+    has_threads "$server_pid" 257
     run ! says server "* asks for *"
     stop first
     finish late
     says late "got 5 bytes, then end of stream"
     stop others
-    until_true threads 1
+    until_true has_threads "$server_pid" 1
 }
 
 @test "34-tls-hello lets a connection go when nobody says anything for too long" {
@@ -526,7 +515,7 @@ is_stuck() {
     hello "" plain
     send_hello stall -k "$(wc -c <"$BATS_TEST_TMPDIR/hello")"
     complains "$NAME: nobody has said anything for too long"
-    until_true threads 1
+    until_true has_threads "$server_pid" 1
 }
 
 @test "34-tls-hello ends with status 0 when it is told to, whatever its clients do" {
@@ -633,20 +622,11 @@ accept_again() {
     start_server server bash -c 'exec "$@" > >(exec head -n 1)' - "$program" -p \
         "server.example=127.0.0.1:$ORIGIN" 0
     server_pid=$(pid_of server)
-    until_true has_no_children
+    until_true children_are_over "$server_pid"
     expect_served
     complains "standard output: Broken pipe"
     stop server
     expect_equal status 0 "$ended" # as a server, it has done its work
-}
-
-# has_no_children: all of its children have ended.
-has_no_children() {
-    local pid state
-    for pid in $(<"/proc/$server_pid/task/$server_pid/children"); do
-        read -r _ _ state _ <"/proc/$pid/stat" || continue
-        [[ $state == Z ]] || return 1
-    done
 }
 
 @test "34-tls-hello fails if the port is taken" {

@@ -256,7 +256,7 @@ END
     expect_result 0 ""
     has $'client\twrite(1, "hello\\n") = 6\t'
     has $'server\twrite(1, "listening on 127.0.0.1:9"...) = 25\t'
-    until_true is_gone "$(<"$BATS_TEST_TMPDIR/deaf")"
+    until_true is_over "$(<"$BATS_TEST_TMPDIR/deaf")"
 }
 
 @test "36-xray -t ends what hangs, and says who waits for what, since when" {
@@ -319,7 +319,7 @@ Operation not permitted"
         finish xray
         expect_equal "status after SIG$signal" \
             "$((128 + $(kill -l "$signal")))" "$ended"
-        until_true is_gone "$pid"
+        until_true is_over "$pid"
     done
     # The command of -c is told in its place.
     for signal in 2 15; do
@@ -329,12 +329,6 @@ Operation not permitted"
         stop xray "$signal"
         expect_equal status 5 "$ended"
     done
-}
-
-is_gone() {
-    local line
-    { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 0
-    [[ $line == *') Z '* ]]
 }
 
 @test "36-xray is no parent to what it has not started" {

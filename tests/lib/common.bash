@@ -4,6 +4,7 @@
 bats_require_minimum_version 1.5.0
 
 cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
+. tests/lib/proc.bash
 BUILD=${BUILD:-build}
 # Under the sanitizers, a program takes many times as long to start and to end.
 [[ $BUILD != *asan* ]] || SECONDS_ALLOWED=${SECONDS_ALLOWED:-30}
@@ -108,6 +109,14 @@ pause() {
     read -rt 0.01 <>"$BATS_RUN_TMPDIR/never" || true
 }
 
+# pause_for MS: so many milliseconds, by the clock.
+pause_for() {
+    local end=$((${EPOCHREALTIME/./} + $1 * 1000))
+    while ((${EPOCHREALTIME/./} < end)); do
+        pause
+    done
+}
+
 # until_true COMMAND...: looks until COMMAND succeeds, 20 seconds at most: that
 # is for a machine that is busy with something else.
 until_true() {
@@ -150,6 +159,10 @@ is_running() {
     local pid
     pid_in "$1"
     is_alive "$pid"
+}
+
+has_ended() {
+    ! is_running "$1"
 }
 
 # is_alive PID: that process has not ended. In some versions of bash, a `read -t`
@@ -229,28 +242,12 @@ frozen() {
     return "$result"
 }
 
-is_stopped() {
-    local state
-    read -r _ _ state _ <"/proc/$1/stat"
-    [[ $state == T ]]
-}
-
 # in_state STATE: a connection of the server at PORT is in that state; 08 is
 # CLOSE_WAIT: what the client said, and its end, have come.
 in_state() {
     local port
     printf -v port '%04X' "$PORT"
     grep -q "[0-9]: 0100007F:$port [0-9A-F:]* $1 " /proc/net/tcp
-}
-
-# wanted_processor: sets wanted to the nanoseconds in which `server`, with all its
-# threads, ran or, on a busy machine, waited for its turn to.
-wanted_processor() {
-    local ran waited
-    wanted=0
-    while read -r ran waited _; do
-        wanted=$((wanted + ran + waited))
-    done < <(cat "/proc/$(pid_of server)/task"/*/schedstat)
 }
 
 # try COMMAND...: runs it, bounded, with an empty standard input; sets status

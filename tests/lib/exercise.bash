@@ -27,14 +27,6 @@ pause() {
     read -rt 0.002 <>"$BATS_RUN_TMPDIR/never" || true
 }
 
-# pause_for MS: so many milliseconds, by the clock.
-pause_for() {
-    local end=$((${EPOCHREALTIME/./} + $1 * 1000))
-    while ((${EPOCHREALTIME/./} < end)); do
-        pause
-    done
-}
-
 # With XRAY set, each run of the learner's program is X-rayed; the picture of a
 # test's last one is in $XRAY.N, where N is the number of the test. What ends a
 # program that hangs is then the X-ray, which takes its time to draw; and as it
@@ -324,14 +316,6 @@ soon() {
         ((${EPOCHREALTIME/./} < end)) || return 1
         pause
     done
-}
-
-# holds_sockets PID COUNT: so many descriptors of that process are sockets.
-holds_sockets() {
-    # One process for all of them: a server may hold hundreds. (busybox's readlink
-    # takes only one name.)
-    # shellcheck disable=SC2010 # all names are numbers
-    (($(ls -l "/proc/$1/fd" | grep -c -e '-> socket:') == $2))
 }
 
 # expect_usage: the answer, called with the wrong number of arguments, says how it

@@ -6,8 +6,8 @@ load ../lib/common
 
 bounded=$BUILD/tests/bounded
 
-# has_ended FILE: the process whose number is in FILE has.
-has_ended() {
+# is_gone FILE: the process whose number is in FILE has.
+is_gone() {
     [[ $(<"$1") =~ ^[1-9][0-9]*$ ]]
     ! kill -0 "$(<"$1")" 2>/dev/null
 }
@@ -33,12 +33,12 @@ has_ended() {
     # shellcheck disable=SC2016 # expanded by the shells that are started
     run -3 "$bounded" 5 sh -c 'sh -c "echo \$\$ >$1; sleep 99" &
         until [ -s "$1" ]; do :; done; exit 3' - "$pid" 3>&-
-    has_ended "$pid"
+    is_gone "$pid"
     rm "$pid"
     # shellcheck disable=SC2016
     run -3 "$bounded" 5 sh -c 'setsid sh -c "setsid sh -c \"echo \\\$\\\$ >$1; \
         sleep 99\" & exit" & until [ -s "$1" ]; do :; done; exit 3' - "$pid" 3>&-
-    has_ended "$pid"
+    is_gone "$pid"
 }
 
 @test "bounded ends what its command has started, when the time is up" {
@@ -46,7 +46,7 @@ has_ended() {
     # shellcheck disable=SC2016
     run -124 "$bounded" 0.5 sh -c 'trap "" TERM; (trap "" TERM; sleep 99) &
         echo $! >"$1"; wait' - "$pid" 3>&-
-    has_ended "$pid"
+    is_gone "$pid"
 }
 
 @test "bounded ends a command that prints more than 256 MiB" {

@@ -99,7 +99,7 @@ setup() {
     local helper missing=''
     while IFS= read -r helper; do
         grep -qE "^# $helper( .*)?:" tests/README.md || missing+=" $helper"
-    done < <(sed -n 's/^\([a-z_]*\)() {$/\1/p' tests/lib/{common,exercise,check,clock,copy}.bash |
+    done < <(sed -n 's/^\([a-z_]*\)() {$/\1/p' tests/lib/{common,proc,exercise,check,clock,copy}.bash |
         sort -u | grep -xFf <(grep -ohE '[a-z_]{4,}' tests/*/*.bats |
             sort -u) | grep -vxE 'setup|teardown|report')
     expect_equal "what tests/README lacks" "" "$missing"
