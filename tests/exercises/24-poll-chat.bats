@@ -202,6 +202,7 @@ like any other."
     join carol alice bob
     come nameless
     go nameless
+    settles # or bob's end might be looked at first
     go bob
     hears alice "bob left" --hint "$left_hint Nobody is told of a client that \
 had no name."
