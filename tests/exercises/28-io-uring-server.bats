@@ -392,7 +392,9 @@ expect_closed() {
     HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
     use_all_buffers
     find_growth come_and_wait
-    ((grown < 16)) ||
+    # What becomes of the bytes behind a descriptor that it has closed too early is
+    # for a later test to say.
+    ((grown < 16)) || says server "*Bad file descriptor*" err ||
         fail "clients were closed while bytes for them were unsent, and it has \
 $grown KiB of memory more than before them" --hint "Free the bytes that have not \
 been sent, also when you close a client because its time is up."
