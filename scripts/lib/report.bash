@@ -41,7 +41,8 @@ show_failure() {
     echo
     echo "${bold}It $failure$plain" | wrap
     print_block "$failure" | show_block
-    printf '\n%s\n' "What it did: scripts/learn xray work ${1%%-*}" | wrap
+    traces "$1" ||
+        printf '\n%s\n' "What it did: scripts/learn xray work ${1%%-*}" | wrap
     return 1
 }
 

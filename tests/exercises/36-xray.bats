@@ -44,7 +44,8 @@ status_hint="Your program ends with COMMAND's own status: call waitpid for the \
 process that you started, and WEXITSTATUS takes the status out."
 fork_hint="start_command forks, and the new process becomes COMMAND. Resume it \
 after each stop with PTRACE_SYSCALL, whose last argument is 0 at a stop for a \
-call: such a stop passes no signal on."
+call: such a stop passes no signal on. If the new process waits at a pipe, it \
+reads its end only when both processes have closed the other end."
 trap_hint="With PTRACE_TRACEME, execve ends in a SIGTRAP, and here your \
 program passed that on, so COMMAND was killed. With PTRACE_SEIZE, or \
 PTRACE_O_TRACEEXEC, there is no such signal."
@@ -54,8 +55,8 @@ own_hint="COMMAND has your program's own standard input and output: it \
 inherits them. execvp looks for it in PATH."
 begin_hint="Trace COMMAND from before its execvp. Stop it once, with \
 PTRACE_INTERRUPT, and resume it with PTRACE_SYSCALL: then it stops at its \
-calls. With PTRACE_O_TRACESYSGOOD, PTRACE_GET_SYSCALL_INFO tells which call; \
-print its name, a blank, and its number to standard error."
+calls. With PTRACE_O_TRACESYSGOOD, PTRACE_GET_SYSCALL_INFO tells which call. \
+Count it. In the end, print its name, a blank and the count to standard error."
 twice_hint="A traced process stops twice at each call: where the call begins, \
 and where it returns. The member op of PTRACE_GET_SYSCALL_INFO tells which: \
 count one of them."

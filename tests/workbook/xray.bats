@@ -151,6 +151,18 @@ commands() {
     [[ $out == "It has WORKERS workers before the first client comes: yes"* ]]
 }
 
+@test "xray work says of a tracer that it cannot be traced, and the check offers none" {
+    local second=36-xray
+    keep_requirements "$second" "refuses to run without COMMAND"
+    mkdir -p work
+    sed 's/return 2;/return 3;/' "lessons/$second/solution.c" >"work/$second.c"
+    xray work 36
+    expect_result 1 "xray: a process has only one tracer: while the X-ray traces \
+your program, that can trace nothing"
+    run -1 scripts/learn check 36
+    [[ $output == *"0 of 1 requirements met"* && $output != *"xray work"* ]]
+}
+
 @test "xray says how it is called, and what it lacks" {
     xray --help
     expect_result 0 ""
