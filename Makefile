@@ -215,9 +215,9 @@ $(mistakes): private needs_openssl = $(if $(filter $(notdir $(@D)),$(with_openss
 # The flags of some programs differ, unless the caller has said what they are.
 ifeq ($(origin CFLAGS),file)
 # In these lessons speed is the subject.
-fast := $(foreach lesson,24 25 26 27 28 32 33,$(filter $(BUILD)/$(lesson)-%,$(programs)))
+fast := $(foreach lesson,24 25 26 27 28 29 32 33,$(filter $(BUILD)/$(lesson)-%,$(programs)))
 fast += $(foreach lesson,26-load-generator 28-io-uring-server 32-http-server \
-    33-socks-proxy,$(call modules_of,$(lesson)))
+    29-udp-batch 33-socks-proxy,$(call modules_of,$(lesson)))
 $(fast): private CFLAGS := -O2 -g
 # These are built fast, and without guards. One wrong answer needs its guards:
 # nothing else is sure to notice its mistake.

@@ -4,8 +4,8 @@
  *
  * Shows that a system call costs more than a packet: one call for one packet
  * (send, recvmsg), one call for many (sendmmsg, recvmmsg), and one call and one
- * trip through the kernel for many (UDP_SEGMENT, UDP_GRO). This file
- * reads the command line. The rest is in the modules of this lesson:
+ * trip through the kernel for many (UDP_SEGMENT, UDP_GRO). This file reads the
+ * command line. The rest is in the modules of this lesson:
  *
  *   client    sends packets as fast as it can
  *   server    receives packets, and counts how many came
