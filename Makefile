@@ -216,8 +216,8 @@ $(mistakes): private needs_openssl = $(if $(filter $(notdir $(@D)),$(with_openss
 ifeq ($(origin CFLAGS),file)
 # In these lessons speed is the subject.
 fast := $(foreach lesson,24 25 26 27 28 29 32 33,$(filter $(BUILD)/$(lesson)-%,$(programs)))
-fast += $(foreach lesson,26-load-generator 28-io-uring-server 32-http-server \
-    29-udp-batch 33-socks-proxy,$(call modules_of,$(lesson)))
+fast += $(foreach lesson,26-load-generator 27-tls-event-loop 28-io-uring-server \
+    29-udp-batch 32-http-server 33-socks-proxy,$(call modules_of,$(lesson)))
 $(fast): private CFLAGS := -O2 -g
 # These are built fast, and without guards. One wrong answer needs its guards:
 # nothing else is sure to notice its mistake.
