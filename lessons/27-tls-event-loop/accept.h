@@ -18,8 +18,8 @@
 void accept_start(struct server *server, in_port_t port);
 
 /* Lets the loop watch the listener again, when all places were taken and one of
- * them is free now; not if the server is about to end. If the kernel has no room
- * for that, says so on standard error, and tries again after PAUSE_MS. */
+ * them is free now; not if the server is about to end. If the kernel has no
+ * room for that, says so on standard error, and tries again after PAUSE_MS. */
 void accept_again(struct server *server);
 
 /* Closes the listener: from now on no client is accepted. */
