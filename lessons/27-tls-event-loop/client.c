@@ -90,8 +90,8 @@ static void close_failed_client(struct client *client, const char *failed) {
     close_client(client);
 }
 
-/* From now on we close the client when it has received what we have for it, or
- * when its time is up. */
+/* From now on we close the client when the kernel has taken what we have for
+ * it, or when its time is up. */
 static void begin_leaving(struct client *client) {
     client->state = LEAVING;
     loop_start_timer(&client->server->handshake, &client->timer);
@@ -105,7 +105,7 @@ static void warn_of_failed_call(const SSL *ssl, const char *call) {
 
 /* A call of OpenSSL has failed. In the output there may be an alert, with which
  * OpenSSL tells the client. So the client leaves, and is not closed at once. */
-static void fail_client(struct client *client, const char *call) {
+static void leave_after_error(struct client *client, const char *call) {
     warn_of_failed_call(client->ssl, call);
     begin_leaving(client);
 }
@@ -113,7 +113,8 @@ static void fail_client(struct client *client, const char *call) {
 /* ---- Sending ---------------------------------------------------------------
  */
 
-/* The next call may succeed: nothing was there, or a signal came. */
+/* The next call may succeed: there was nothing to receive, or no room to send;
+ * or a signal came. */
 static int is_worth_another_try(int error) {
     return error == EAGAIN || error == EINTR;
 }
@@ -136,7 +137,9 @@ static void store_unsent(struct client *client, size_t sent) {
         close_failed_client(client, "epoll_ctl");
 }
 
-/* Sends all that OpenSSL has put into the output, in one call. */
+/* Sends what OpenSSL has put into the output, in one call, and stores what the
+ * kernel did not take. If nothing is left for a client that leaves, or if the
+ * call has failed, closes the client. */
 static void send_output(struct client *client) {
     const struct wire *wire = &client->server->wire;
     size_t sent = 0;
@@ -189,7 +192,7 @@ static void shake_hands(struct client *client) {
         client->state = TALKING;
         loop_stop_timer(&client->timer);
     } else if (SSL_get_error(client->ssl, result) != SSL_ERROR_WANT_READ) {
-        fail_client(client, "SSL_accept");
+        leave_after_error(client, "SSL_accept");
     }
 }
 
@@ -203,7 +206,7 @@ static void handle_no_bytes(struct client *client, int result) {
         begin_leaving(client);
         break;
     default:
-        fail_client(client, "SSL_read");
+        leave_after_error(client, "SSL_read");
     }
 }
 
@@ -219,7 +222,7 @@ static void echo_records(struct client *client) {
             return;
         }
         if (SSL_write(client->ssl, record, length) <= 0) {
-            fail_client(client, "SSL_write");
+            leave_after_error(client, "SSL_write");
             return;
         }
     } while (wire_has_input(&client->server->wire));

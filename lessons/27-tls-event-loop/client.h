@@ -12,9 +12,10 @@
 void client_add_timeout(struct server *server);
 
 /* Takes in a client that has been accepted as fd, a non-blocking socket. From
- * now on this module closes fd. The loop calls this module when the client has
- * sent something. If the client cannot be served, says why on standard error,
- * and closes fd at once. */
+ * now on this module closes fd, and the loop calls it when something happens to
+ * the client or its time is up. The client has the time server->handshake for
+ * its handshake. If it cannot be served, says why on standard error, and closes
+ * fd at once. */
 void client_admit(struct server *server, int fd);
 
 /* Closes all clients. Those that have made their handshake, and have received

@@ -29,8 +29,9 @@ struct server {
     char *input; /* encrypted: what one recv returns */
     struct wire wire;
     char *record; /* decrypted: what one SSL_read returns */
-    struct client *first_client;
-    int clients; /* how many are connected */
+
+    struct client *first_client; /* of the list of all clients */
+    int clients;                 /* how many are connected */
     int most_clients;
     int clients_with_unsent;
 };

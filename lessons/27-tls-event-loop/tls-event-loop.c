@@ -16,8 +16,8 @@
  * usage: 27-tls-event-loop [-k] [-m MAXCLIENTS] [-t SECONDS] PORT CERT KEY
  *
  * MAXCLIENTS may be connected; others wait in the queue. A handshake may take
- * SECONDS (10 unless given). So may a client that has to receive the last bytes
- * before we close. Port 0 is any free port. With -k, OpenSSL keeps its buffers
+ * SECONDS (10 unless given). A client that leaves has as much time to receive
+ * its last bytes. Port 0 is any free port. With -k, OpenSSL keeps its buffers
  * while a client is silent: the lesson measures what that costs.
  *
  * Left out: a limit for clients that send nothing (the exercise of lesson 25),
@@ -120,7 +120,7 @@ static SSL_CTX *make_context(const char *cert, const char *key,
     return context;
 }
 
-/* Gets all that the server needs before it can listen. */
+/* Gets the memory, the wire and the loop. */
 static void prepare(struct server *server) {
     const char *failed;
     server->input = malloc(INPUT_BYTES);
@@ -137,13 +137,13 @@ static void prepare(struct server *server) {
 }
 
 /* Waits for events, for so many milliseconds or for ever (-1), and handles
- * them. Without the pause, a call that goes on failing would use a whole
- * processor. */
+ * them. If the call fails, it may fail again at once. So we pause, and do not
+ * use a whole processor. */
 static int handle_events(struct server *server, int milliseconds) {
     int count = loop_turn(&server->loop, milliseconds);
     if (count < 0) {
         warn("epoll_wait");
-        (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+        deadline_pause(PAUSE_MS);
     }
     return count;
 }

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+enum { NS_PER_SECOND = 1000 * 1000 * 1000 };
+
 int64_t batch_read_clock(clockid_t clock) {
     struct timespec time;
     (void)clock_gettime(clock, &time);

@@ -1,8 +1,8 @@
 /*
  * batch: what the client and the server share. Built by lesson 29.
  *
- * These are the modes, the header of a packet, and what both report about their
- * speed.
+ * These are the modes, the header of a packet, clocks, options of a socket, and
+ * what both report about their speed.
  */
 #ifndef UDP_BATCH_BATCH_H
 #define UDP_BATCH_BATCH_H
@@ -22,9 +22,8 @@
 enum {
     LARGEST_DATAGRAM = 65507, /* lesson 03 */
     BATCH = 64,               /* messages in one call */
-    HEADER_BYTES = 5,         /* the number of a packet, and its kind */
-    NS_PER_MS = 1000 * 1000,
-    NS_PER_SECOND = 1000 * NS_PER_MS,
+    HEADER_BYTES = 5, /* the number of a packet (4 bytes in network order), and
+                         its kind */
 };
 
 /* How many packets a system call sends or receives. */

@@ -22,6 +22,7 @@
 enum {
     SEGMENTS = 64,  /* packets in one message: what every kernel accepts */
     PAUSE_MS = 100, /* before the last packet */
+    NS_PER_MS = 1000 * 1000,
 };
 
 struct client {
@@ -157,8 +158,10 @@ static void send_last(struct client *client) {
 }
 
 /* Sends `packets` packets. If `packets` is 0, it sends as many as it can in the
- * given time. Returns the exit status. */
-static int send_all(struct client *client, int milliseconds, uint32_t packets) {
+ * given time. Then it prints the report, sends the last packet, and closes the
+ * socket. */
+static void send_all(struct client *client, int milliseconds,
+                     uint32_t packets) {
     int64_t used_before = batch_read_clock(CLOCK_PROCESS_CPUTIME_ID);
     int64_t start = batch_read_clock(CLOCK_MONOTONIC);
     int64_t end = start + (int64_t)milliseconds * NS_PER_MS;
@@ -181,11 +184,10 @@ static int send_all(struct client *client, int milliseconds, uint32_t packets) {
     send_last(client);
     if (close(client->fd) < 0)
         err(1, "close");
-    return 0;
 }
 
-int client_run(const struct client_options *options, const char *host,
-               const char *port) {
+void client_run(const struct client_options *options, const char *host,
+                const char *port) {
     static struct client client;
     static char name[ADDR_TEXT_BYTES];
     client.mode = options->mode;
@@ -193,5 +195,5 @@ int client_run(const struct client_options *options, const char *host,
     client.fd = connect_to(host, port, name);
     client.name = name;
     prepare(&client);
-    return send_all(&client, options->milliseconds, options->packets);
+    send_all(&client, options->milliseconds, options->packets);
 }

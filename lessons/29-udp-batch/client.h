@@ -18,16 +18,16 @@ struct client_options {
 };
 
 /*
- * Sends packets to the first address of the host for which that is possible,
- * prints a report, and then sends the packet that says that no other follows.
+ * Sends packets to the first address of the host to which a socket can be
+ * connected, prints a report, and then sends the packet that says that no other
+ * follows.
  * The port is a number from 1 to 65535, as text. All arguments stay the
  * caller's. In the mode MANY it uses sendmmsg(2), and in the mode SEGMENT
  * UDP_SEGMENT: udp(7).
  *
- * Returns the exit status of the program: 0. If something fails, it says why,
- * and ends the program with status 1.
+ * If something fails, it says why, and ends the program with status 1.
  */
-int client_run(const struct client_options *options, const char *host,
-               const char *port);
+void client_run(const struct client_options *options, const char *host,
+                const char *port);
 
 #endif

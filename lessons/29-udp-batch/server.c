@@ -153,15 +153,15 @@ static struct cmsghdr *next_control(struct msghdr *message,
  */
 static void read_control(struct msghdr *message, size_t *size,
                          uint32_t *dropped) {
-    int joined;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
-         header = next_control(message, header)) {
-        if (header->cmsg_level == SOL_UDP && header->cmsg_type == UDP_GRO) {
-            memcpy(&joined, CMSG_DATA(header), sizeof joined);
-            *size = (size_t)joined;
-        } else if (header->cmsg_level == SOL_SOCKET &&
-                   header->cmsg_type == SO_RXQ_OVFL) {
-            memcpy(dropped, CMSG_DATA(header), sizeof *dropped);
+    int bytes; /* of a packet */
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control != NULL;
+         control = next_control(message, control)) {
+        if (control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_GRO) {
+            memcpy(&bytes, CMSG_DATA(control), sizeof bytes);
+            *size = (size_t)bytes;
+        } else if (control->cmsg_level == SOL_SOCKET &&
+                   control->cmsg_type == SO_RXQ_OVFL) {
+            memcpy(dropped, CMSG_DATA(control), sizeof *dropped);
         }
     }
 }
@@ -190,7 +190,7 @@ static void count_message(struct run *run, struct mmsghdr *received) {
     struct msghdr *message = &received->msg_hdr;
     const char *bytes = message->msg_iov->iov_base;
     size_t length = received->msg_len;
-    size_t size = length; /* of a packet. If none were joined, there is one. */
+    size_t size = length; /* of a packet: unless joined, it is the message */
     uint32_t dropped = run->dropped;
     read_control(message, &size, &dropped);
     if (run->packets == 0)
@@ -276,7 +276,7 @@ static void receive_once(struct server *server) {
         let_packets_collect();
 }
 
-static int receive_all(struct server *server) {
+static void receive_all(struct server *server) {
     while (!stopping) {
         receive_once(server);
         if (server->run.is_over)
@@ -289,10 +289,9 @@ static int receive_all(struct server *server) {
     /* If a report could not be printed, we went on. But it is an error. */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
-    return 0;
 }
 
-int server_run(enum mode mode, in_port_t port, unsigned buffer) {
+void server_run(enum mode mode, in_port_t port, unsigned buffer) {
     static struct server server;
     char name[ADDR_TEXT_BYTES];
     server.mode = mode;
@@ -308,5 +307,5 @@ int server_run(enum mode mode, in_port_t port, unsigned buffer) {
         err(1, "standard output");
     if (fflush(stdout) == EOF)
         err(1, "standard output");
-    return receive_all(&server);
+    receive_all(&server);
 }

@@ -16,11 +16,11 @@
  * the kernel chooses the size. In the modes MANY and SEGMENT it uses
  * recvmmsg(2), and in the mode SEGMENT also UDP_GRO: udp(7).
  *
- * Returns the exit status of the program: 0. It ends the program with status 1,
- * and says why, when there can be no socket, or when the first line cannot be
- * written. If a receive fails, or a report cannot be written, it says so and
- * goes on. But after such a report, the status is 1 in the end.
+ * It ends the program with status 1, and says why, when it cannot get ready, or
+ * cannot close its socket. If a receive fails, or a report cannot be written,
+ * it says so and goes on. But if a report could not be written, the status is 1
+ * in the end.
  */
-int server_run(enum mode mode, in_port_t port, unsigned buffer);
+void server_run(enum mode mode, in_port_t port, unsigned buffer);
 
 #endif

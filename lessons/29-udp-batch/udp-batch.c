@@ -2,10 +2,10 @@
  * 29-udp-batch: sends datagrams as fast as it can; or receives them, and counts
  * how many came.
  *
- * Shows that a system call costs more than a packet: one call for one packet
- * (send, recvmsg), one call for many (sendmmsg, recvmmsg), and one call and one
- * trip through the kernel for many (UDP_SEGMENT, UDP_GRO). This file reads the
- * command line. The rest is in the modules of this lesson:
+ * Shows what a packet costs, and how many packets can share the cost: one call
+ * for one packet (send, recvmsg), one call for many (sendmmsg, recvmmsg), and
+ * one call and one trip through the kernel for many (UDP_SEGMENT, UDP_GRO).
+ * This file reads the command line. The rest is in the modules of this lesson:
  *
  *   client    sends packets as fast as it can
  *   server    receives packets, and counts how many came
@@ -17,8 +17,8 @@
  *
  * MODE is ONE, MANY or SEGMENT; without -m it is ONE. The server asks for a
  * receive buffer of BYTES (-r). The client sends packets of BYTES (64) for
- * SECONDS (1), or until it has sent PACKETS. Each packet begins with its
- * number, counted from 0.
+ * SECONDS (1); or it sends PACKETS, however long that takes. Each packet begins
+ * with its number, counted from 0.
  *
  * Left out: packets that come twice or late (they are the exercise); a client
  * that sends only as fast as the server can receive; two clients at the same
@@ -124,8 +124,10 @@ static int send_main(int argc, char **argv) {
     }
     if (argc - optind != 2)
         usage(stderr, 2);
-    (void)parse_number(argv[optind + 1], "port", 1, LARGEST_PORT);
-    return client_run(&options, argv[optind], argv[optind + 1]);
+    const char *port = argv[optind + 1];
+    (void)parse_number(port, "port", 1, LARGEST_PORT); /* it is a number */
+    client_run(&options, argv[optind], port);
+    return 0;
 }
 
 static int serve_main(int argc, char **argv) {
@@ -147,7 +149,8 @@ static int serve_main(int argc, char **argv) {
     if (argc - optind != 1)
         usage(stderr, 2);
     unsigned port = parse_number(argv[optind], "port", 0, LARGEST_PORT);
-    return server_run(mode, (in_port_t)port, buffer);
+    server_run(mode, (in_port_t)port, buffer);
+    return 0;
 }
 
 int main(int argc, char **argv) {
