@@ -217,7 +217,7 @@ c.sendall(c.makefile("rb").readline())'
     start_server peer "$rude" serve stall
     start client "$client" 127.0.0.1 "$PORT" hello
     wait_for peer connected
-    all_cloexec "$(pid_of client)" 1
+    until_true all_cloexec "$(pid_of client)" 1
 }
 
 @test "01-tcp-client takes addresses in numbers, and says what is wrong" {

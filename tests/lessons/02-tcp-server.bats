@@ -461,7 +461,7 @@ stranger_ncat() {
     serve
     come first stall -k 0
     wait_for server "$NAME connected"
-    all_cloexec "$(pid_of server)" 2
+    until_true all_cloexec "$(pid_of server)" 2
 }
 
 @test "02-tcp-server names the call that failed, and why" {

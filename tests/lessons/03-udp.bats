@@ -624,8 +624,8 @@ while True:
     start_server peer "$rude" serve mute
     start client "$udp" send 127.0.0.1 "$PORT" hello
     wait_for peer 'got 5 bytes *'
-    all_cloexec "$(pid_of server)" 1
-    all_cloexec "$(pid_of client)" 1
+    until_true all_cloexec "$(pid_of server)" 1
+    until_true all_cloexec "$(pid_of client)" 1
 }
 
 @test "03-udp send takes addresses in numbers, and says what is wrong" {

@@ -285,8 +285,8 @@ has_said() {
     wait_for client '1 recv: one'
     printf -v port %04X "$PORT"
     grep -q " 0100007F:$port 00000000:0000 0A " /proc/net/tcp
-    all_cloexec "$(pid_of server)" 2
-    all_cloexec "$(pid_of client)" 1
+    until_true all_cloexec "$(pid_of server)" 2
+    until_true all_cloexec "$(pid_of client)" 1
 }
 
 @test "05-byte-streams reads from every face of the rude peer" {

@@ -412,7 +412,7 @@ peer" ]]
     start client "${named[@]}" NAMES=host=127.0.0.2+127.0.0.1 "$client" \
         -C "$certs/root.pem" -n server.example host "$PORT"
     wait_for client 'TLSv1.3 *' err
-    holds_sockets "$(pid_of client)" 1
+    until_true holds_sockets "$(pid_of client)" 1
     flags_of "$(pid_of client)" "${sockets[0]}"
     expect_equal flags 02004002 "$flags"
     until_true is_asleep "$(pid_of client)"

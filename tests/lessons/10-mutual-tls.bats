@@ -598,9 +598,9 @@ ${name#*:}"
     rude half
     until_true has_children "$(pid_of server)" 1
     accepts client
-    all_cloexec "$(pid_of server)" 1
+    until_true all_cloexec "$(pid_of server)" 1
     children_of "$(pid_of server)"
-    holds_sockets "${children[0]}" 1
+    until_true holds_sockets "${children[0]}" 1
 }
 
 @test "10-mutual-tls says so when its output is full, gone or closed" {

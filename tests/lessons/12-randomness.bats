@@ -255,7 +255,7 @@ two_who_stall() {
     expect_output --text '00000100\n' --in "$BATS_TEST_TMPDIR/third.out"
     look_at_clock
     took=$((now - start))
-    expect_equal "descriptors" "$before" "$(descriptors "$(pid_of server)")"
+    until_true holds_descriptors "$(pid_of server)" "$before"
     says server "12-randomness: recv: Connection timed out" err
     says deafened "12-randomness: send: Connection timed out" err
 }
@@ -275,7 +275,7 @@ at_least_waiting() {
     for signal in INT TERM; do
         serve
         [[ -S $socket ]]
-        all_cloexec "$(pid_of server)" 1
+        until_true all_cloexec "$(pid_of server)" 1
         stop server "$signal"
         expect_equal status 0 "$ended"
         [[ ! -e $socket ]]

@@ -201,7 +201,7 @@ get_from_who_stalls() {
     for signal in INT TERM; do
         serve
         [[ -S $socket ]]
-        all_cloexec "$SERVER" 1
+        until_true all_cloexec "$SERVER" 1
         stop server "$signal"
         expect_equal status 0 "$ended"
         [[ ! -e $socket ]]

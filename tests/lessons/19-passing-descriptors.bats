@@ -137,7 +137,7 @@ gone() {
     until_true reported 2 "the parent"
     until_true holds_sockets "$server_pid" 2 # a channel, the listener
     # Neither process has it now: it is in the message.
-    holds_sockets "${workers[0]}" 2
+    until_true holds_sockets "${workers[0]}" 2
     kill -KILL "$server_pid"
     until_true gone "$server_pid"
     stop first
@@ -232,8 +232,9 @@ gone() {
     workers
     come first
     until_true reported 1 "worker 1"
-    all_cloexec "$server_pid" 2   # an end of the channel, and the listener
-    all_cloexec "${workers[0]}" 2 # the other end, and the client
+    # Each has an end of the channel; and the listener, or the client.
+    until_true all_cloexec "$server_pid" 2
+    until_true all_cloexec "${workers[0]}" 2
 }
 
 @test "19-passing-descriptors outlives what a call may fail with" {

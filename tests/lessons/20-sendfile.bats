@@ -429,7 +429,7 @@ overwrite() {
     serve
     pauses
     # The file, the listener and a client.
-    all_cloexec "$(pid_of server)" 3 "@(socket:*|$FILE)"
+    until_true all_cloexec "$(pid_of server)" 3 "@(socket:*|$FILE)"
 }
 
 # cost OPTION TIMES: sets took to the nanoseconds of processor time that a client

@@ -135,12 +135,12 @@ said() {
 @test "22-fork-server's parent has the listener, and each child its connection" {
     local child
     serve
-    holds_sockets "$server_pid" 1
+    until_true holds_sockets "$server_pid" 1
     stay clients 3
     until_true has_children "$server_pid" 3
-    holds_sockets "$server_pid" 1
+    until_true holds_sockets "$server_pid" 1
     for child in "${children[@]}"; do
-        holds_sockets "$child" 1
+        until_true holds_sockets "$child" 1
         [[ $(readlink "/proc/$child/fd"/*) != \
             *"$(readlink "/proc/$server_pid/fd"/* | grep socket)"* ]]
     done
@@ -149,9 +149,9 @@ said() {
 @test "22-fork-server's descriptors are close-on-exec" {
     serve
     stay clients 1
-    all_cloexec "$server_pid" 1 # the listener
+    until_true all_cloexec "$server_pid" 1 # the listener
     has_children "$server_pid" 1
-    all_cloexec "${children[0]}" 1 # its client
+    until_true all_cloexec "${children[0]}" 1 # its client
 }
 
 @test "22-fork-server ends a connection when the client has ended its half" {
@@ -415,7 +415,7 @@ ended by signal $words" err
     said "22-fork-server: fork: Resource temporarily unavailable
 22-fork-server: fork: Resource temporarily unavailable
 22-fork-server: fork: Resource temporarily unavailable"
-    holds_sockets "$server_pid" 1
+    until_true holds_sockets "$server_pid" 1
 }
 
 # three_times_in_vain: sets took to the time until a client is served.
@@ -484,7 +484,7 @@ served_late() {
 
 @test "22-fork-server has a listener that does not block" {
     serve
-    holds_sockets "$server_pid" 1
+    until_true holds_sockets "$server_pid" 1
     flags_of "$server_pid" "${sockets[0]}"
     (((8#$flags & 8#4000) != 0)) # O_NONBLOCK
 }
@@ -705,7 +705,7 @@ print(issubclass(s.ForkingTCPServer, s.TCPServer))'
     serve_below_shell python3 lessons/22-fork-server/twin.py
     stay clients 1
     children_of "$server_pid"
-    holds_sockets "${children[0]}" 2
+    until_true holds_sockets "${children[0]}" 2
     kill -KILL "$server_pid"
     until_true is_over "$server_pid"
     run ! is_over "${children[0]}"

@@ -573,7 +573,7 @@ compare() {
 @test "23-thread-server's descriptors are close-on-exec" {
     serve
     client one
-    all_cloexec "$server_pid" 2 # the listener, and the client
+    until_true all_cloexec "$server_pid" 2 # the listener, and the client
 }
 
 @test "23-thread-server names the call that failed, and why" {

@@ -431,7 +431,7 @@ crowded() {
     until_true has 1 01
     call whole
     # Epoll, signals, listener and a client.
-    all_cloexec "$server_pid" 4 "@(socket:*|anon_inode:*)"
+    until_true all_cloexec "$server_pid" 4 "@(socket:*|anon_inode:*)"
 }
 
 @test "25-epoll-server names the call that failed, and why" {

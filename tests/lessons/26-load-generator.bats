@@ -283,7 +283,7 @@ expect_given_up() {
     start load "$program" -c 5 -r 1 -d 30 127.0.0.1 "$PORT"
     wait_for load 'clients *'
     # Sockets, epoll and timer.
-    all_cloexec "$(pid_of load)" 7 "@(socket|anon_inode):*"
+    until_true all_cloexec "$(pid_of load)" 7 "@(socket|anon_inode):*"
 }
 
 @test "26-load-generator says who refused it, and tries all addresses of a name" {

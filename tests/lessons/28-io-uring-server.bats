@@ -482,7 +482,7 @@ cost() {
     until_true in_state 01
     call whole
     # Ring, signals, listener and a client.
-    all_cloexec "$server_pid" 4 "@(socket:*|anon_inode:*)"
+    until_true all_cloexec "$server_pid" 4 "@(socket:*|anon_inode:*)"
 }
 
 @test "28-io-uring-server says why there is no io_uring" {
