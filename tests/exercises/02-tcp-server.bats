@@ -167,9 +167,9 @@ struct that its second argument points to: tell the client these two."
 @test "lets ten clients wait while it is busy" {
     local waiting=0
     answer_serves 0 --hint "$serve_hint"
-    by_hand "pkill -STOP $lesson"
+    by_hand "pkill -STOP -f ^$PROGRAM"
     by_hand "$BUILD/peers/rude -k 0 -c 10 connect reset $HAND_PORT"
-    by_hand "pkill -CONT $lesson"
+    by_hand "pkill -CONT -f ^$PROGRAM"
     # shellcheck disable=SC2016 # for the other bash to expand
     frozen quick bash -c 'for i in {1..10}; do
         exec {client}<>"/dev/tcp/127.0.0.1/$1" || exit
@@ -184,9 +184,9 @@ fails, warn, close its descriptor, and accept the next client."
 
 # by_hand_frozen COMMAND...: what `frozen` does, by hand.
 by_hand_frozen() {
-    by_hand "pkill -STOP $lesson"
+    by_hand "pkill -STOP -f ^$PROGRAM"
     by_hand "$@"
-    by_hand "pkill -CONT $lesson"
+    by_hand "pkill -CONT -f ^$PROGRAM"
 }
 
 @test "goes on after clients that reset the connection" {
@@ -213,7 +213,7 @@ close its descriptor, and accept the next client."
     call
     before=$(descriptors "$(pid_of server)")
     by_hand_read 127.0.0.1
-    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
+    by_hand "ls -l /proc/\$(pgrep -f ^$PROGRAM)/fd"
     call -c 5
     ! loses_descriptors "$before" ||
         fail "it had $before descriptors, and $descriptors when 5 clients \
@@ -221,7 +221,7 @@ more had been served" --hint "accept returns a new descriptor for each client. \
 close each one when you have sent the line."
     HAND=("${HAND[0]}")
     by_hand_frozen "$rude" -k 0 -c 5 connect reset "$PORT"
-    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
+    by_hand "ls -l /proc/\$(pgrep -f ^$PROGRAM)/fd"
     frozen quick "$rude" -k 0 -c 5 connect reset "$PORT"
     call
     ! loses_descriptors "$before" ||

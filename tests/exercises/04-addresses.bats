@@ -256,7 +256,7 @@ expect_one_socket() {
     with=("LD_PRELOAD=$names:$BUILD/tests/faults.so" FAULT_CALL=connect
         FAULT_AT=3 FAULT_SIGNAL=19 "NAMES=$HOST=$ADDRESSES+127.0.0.1")
     by_hand env "${with[@]}" "$PROGRAM" "$HOST" "$PORT"
-    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
+    by_hand "ls -l /proc/\$(pgrep -f ^$PROGRAM)/fd"
     about=answer
     start answer env "${with[@]}" "$PROGRAM" "$HOST" "$PORT"
     pid=$(pid_of answer)

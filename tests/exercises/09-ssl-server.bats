@@ -260,7 +260,7 @@ rudely() {
     rudely vanish -c 20
     rudely honest -b 0
     ask other.example
-    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
+    by_hand "ls -l /proc/\$(pgrep -f ^$PROGRAM)/fd"
     expect_true "it has more descriptors open than before, after 21 clients that \
 have gone" --hint "Each client has a descriptor, which stays yours until you \
 call close: also when its handshake has failed. Else accept fails after a \

@@ -141,7 +141,7 @@ is_printed_or_ended() {
     expect_output "$ANSWER" --hint "$first_hint"
     pid=$(pid_of answer)
     HAND[-1]="time -p ${HAND[-1]/ / -t 20 }"
-    HAND+=("grep ctxt /proc/\$(pgrep $lesson)/status")
+    HAND+=("grep ctxt /proc/\$(pgrep -f ^$PROGRAM)/status")
     soon is_asleep_or_ended ||
         fail "it never sleeps" --show "$(tell_work)" --hint "$sleep_hint"
     expect_true "it has ended, and the server has not" \

@@ -167,9 +167,9 @@ returns: call fread until it returns 0."
     answer_serves 0 "cat $file" --hint "$own_hint"
     for _ in 1 2; do
         HAND=("head -c 50000 /dev/urandom >$BUILD/printed" "${HAND[-1]}")
-        by_hand "pkill -STOP $lesson"
+        by_hand "pkill -STOP -f ^$PROGRAM"
         by_hand "$rude" "${option[@]}" -k 0 connect reset "$PORT"
-        by_hand "pkill -CONT $lesson"
+        by_hand "pkill -CONT -f ^$PROGRAM"
         frozen quick "$rude" "${option[@]}" -k 0 connect reset "$PORT"
         option=(-e)
         by_hand "bash -c 'cat </dev/tcp/127.0.0.1/$HAND_PORT' | cmp - \
@@ -224,7 +224,7 @@ quick() {
     fetch "$address" "${PORTS[0]}"
     expect_fetched --text "$word\n" --hint "$take_hint"
     sockets_of "$(pid_of server)"
-    by_hand "ls -l /proc/\$(pgrep -f $lesson)/fd"
+    by_hand "ls -l /proc/\$(pgrep -f ^$PROGRAM)/fd"
     expect_true "it has ${#sockets[@]} sockets, and was given one listener" \
         --hint "If there are listeners for your program, take them and open \
 none: PORT is not used then." -- [ "${#sockets[@]}" = 1 ]

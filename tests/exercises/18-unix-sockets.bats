@@ -238,9 +238,9 @@ leave() {
     expect_status_reply --hint "recv returns 0 when the client has left. There \
 is no request then. $alive_hint"
     HAND=("${HAND[0]}")
-    by_hand "pkill -STOP $lesson"
+    by_hand "pkill -STOP -f ^$PROGRAM"
     frozen leave $'status\n'
-    by_hand "pkill -CONT $lesson"
+    by_hand "pkill -CONT -f ^$PROGRAM"
     by_hand_ask status
     ask $'status\n'
     expect_status_reply --hint "The client has left, so send fails with EPIPE, \
@@ -536,7 +536,7 @@ PATH.lock. If you do not get it, end with status 1."
     soon stops_or_speaks first || true
     faulty=()
     begin second
-    by_hand "pkill -CONT $lesson"
+    by_hand "pkill -CONT -f ^$PROGRAM"
     by_hand_ask status
     settled second
     kill -CONT "$(pid_of first)" 2>/dev/null || true

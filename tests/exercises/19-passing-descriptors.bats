@@ -268,11 +268,11 @@ was there. Close the connection of the first one before you put the second one i
 its place, or leave the second one in the queue until the first one has gone."
     # And of one that has gone before the listener is sent.
     HAND=("${HAND[0]}")
-    by_hand "pkill -STOP $lesson"
+    by_hand "pkill -STOP -f ^$PROGRAM"
     by_hand "$BUILD/peers/rude-unix" connect "$path"
     by_hand "$BUILD/peers/rude-unix" connect "$path"
     frozen two_come_and_go
-    by_hand "pkill -CONT $lesson"
+    by_hand "pkill -CONT -f ^$PROGRAM"
     end_hint_now=$gone_hint
     ask -n # after this, it has met both
     unset 'HAND[-1]'

@@ -409,15 +409,15 @@ place in the array of poll. The listener has one too, so the array needs 101."
 @test "uses no processor while clients send nothing" {
     local client
     serves 1000
-    by_hand "time -p bash -c 'sleep 2 </dev/tcp/127.0.0.1/$HAND_PORT'"
+    by_hand "bash -c 'sleep 2 </dev/tcp/127.0.0.1/$HAND_PORT'"
     HAND[1]="time -p ${HAND[1]}"
     connect
     expect_range 1 2 --hint "$begin_hint"
     expect_true "a client says nothing, and it keeps a processor busy" \
         --hint "$spin_hint" -- soon rests
     # The last of these waits in the queue.
-    by_hand "$rude -k 0 -c 101 connect stall $HAND_PORT"
-    unset 'HAND[1]'
+    HAND=("${HAND[@]:0:2}")
+    by_hand "build/peers/many -i 101 -w $HAND_PORT"
     for client in {1..100}; do
         exec {client}<>"/dev/tcp/127.0.0.1/$PORT" || break
     done
@@ -505,7 +505,7 @@ file each time a line comes."
     by_hand "$fetch -c 5 -q bad $HAND_PORT"
     by_hand "$fetch -c 5 -q '0 9' $HAND_PORT"
     by_hand "$rude -c 5 -n 9 connect reset $HAND_PORT"
-    by_hand "ls /proc/\$(pgrep $lesson)/fd"
+    by_hand "ls /proc/\$(pgrep -f ^$PROGRAM)/fd"
     expect_true "it had $before descriptors, and has more after some clients" \
         --hint "$close_hint" -- soon holds_at_most "$(pid_of server)" "$before"
 }

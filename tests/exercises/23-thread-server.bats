@@ -270,9 +270,6 @@ second" --hint "Take from the front of the queue what was put at its end."
 # one after another.
 many_wait() {
     serves 1 1000
-    by_hand "timeout 2 $rude -k 0 connect stall $HAND_PORT & sleep 1; \
-for i in \$(seq 150); do timeout 5 $rude -n 9 connect whole $HAND_PORT & done | \
-grep -c 'got 9'"
     in_turn 150 "PLACES may be up to 1000: has your queue room for so many?"
 }
 
@@ -281,6 +278,9 @@ grep -c 'got 9'"
 in_turn() {
     local fd i
     local -a all=()
+    by_hand "timeout 2 $rude -k 0 connect stall $HAND_PORT & sleep 1; \
+for i in \$(seq $1); do timeout 5 $rude -n 9 connect whole $HAND_PORT & done | \
+grep -c 'got 9'"
     for ((i = 0; i < $1; i++)); do
         exec {fd}<>"/dev/tcp/127.0.0.1/$PORT" || break
         all+=("$fd")
@@ -430,7 +430,7 @@ again, not into an if."
     bounded "$rude" -s "$RANDOM" -c 20 -n 3000 connect reset "$PORT" \
         >/dev/null 2>&1 || true
     : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
-    by_hand "ls -l /proc/\$(pgrep $lesson)/fd"
+    by_hand "ls -l /proc/\$(pgrep -f ^$PROGRAM)/fd"
     soon holds_sockets "$server_pid" 1 || true
     expect_true "it has ended" --hint "A client that resets its connection \
 makes recv or send fail. Close this client, and take the next one. And send must \
@@ -500,7 +500,7 @@ end_idle() {
     serves 4 4
     crowd -c 4 -n 10
     soon holds_sockets "$server_pid" 1 || true
-    HAND+=("kill \$(pgrep $lesson)")
+    HAND+=("kill \$(pgrep -f ^$PROGRAM)")
     kill -s TERM "$server_pid"
     soon eval '! is_running server' ||
         fail "without a client, it does not end after SIGTERM" --hint "$end_hint"
@@ -525,7 +525,7 @@ end_busy() {
     soon owes || true
     client waiting
     soon holds_sockets "$server_pid" 4 || true
-    HAND+=("kill -s INT \$(pgrep $lesson)")
+    HAND+=("kill -s INT \$(pgrep -f ^$PROGRAM)")
     began=${EPOCHREALTIME/./}
     kill -s INT "$server_pid"
     soon eval '! is_running server' ||
@@ -565,7 +565,7 @@ is_at_end() {
         --hint "$begin_hint"
     leave "$waiting"
     soon holds_sockets "$server_pid" 1 || true
-    HAND+=("kill \$(pgrep $lesson)")
+    HAND+=("kill \$(pgrep -f ^$PROGRAM)")
     kill -s TERM "$server_pid"
     soon eval '! is_running server' ||
         fail "it does not end after SIGTERM" --hint "$end_hint"

@@ -9,7 +9,7 @@ many=$BUILD/peers/many
 rude=$BUILD/peers/rude
 
 # What to try by hand: how often the server has slept, after three seconds.
-wakes="sleep 3; grep ^voluntary /proc/\$(pgrep $lesson)/status"
+wakes="sleep 3; grep ^voluntary /proc/\$(pgrep -f ^$PROGRAM)/status"
 
 # serves SECONDS: the answer, with that limit.
 serves() {
@@ -150,7 +150,7 @@ came() {
         >/dev/null 2>&1 || true
     : >"$BATS_TEST_TMPDIR/ending" # that was not the learner's program
     by_hand "$many" -c 500 -n 10 "$PORT"
-    HAND+=("ls /proc/\$(pgrep $lesson)/fd; grep RssAnon /proc/\$(pgrep $lesson)/status")
+    HAND+=("ls /proc/\$(pgrep -f ^$PROGRAM)/fd; grep RssAnon /proc/\$(pgrep -f ^$PROGRAM)/status")
     for i in 1 2 3 4; do
         try "$many" -s "$((RANDOM + 1))" -c 500 -n 10 "$PORT"
         : >"$BATS_TEST_TMPDIR/ending"
@@ -198,7 +198,7 @@ not take too, when you close their client."
 show_waiting() {
     by_hand "bash -c 'for i in {1..$1}; do exec {fd}<>/dev/tcp/127.0.0.1/$HAND_PORT; \
 printf %012000d 1 >&\$fd; done; sleep 1'"
-    HAND+=("grep RssAnon /proc/\$(pgrep $lesson)/status")
+    HAND+=("grep RssAnon /proc/\$(pgrep -f ^$PROGRAM)/status")
 }
 
 # grows COMMAND: with each crowd that COMMAND brings it has more memory. Sets

@@ -242,12 +242,15 @@ big_input() {
 
 # bats test_tags=waits
 @test "sends and receives at the same time" {
-    local SECONDS_ALLOWED=10 typed='head -c 30000000 /dev/urandom'
+    local SECONDS_ALLOWED=10
     [[ $BUILD == *asan* ]] || waits_for_room
     echo_server
     big_input
+    # From a file: it is read without a pause, and a pipe is not.
+    by_hand "head -c 30000000 /dev/urandom >$INPUT"
     ask
-    HAND[-1]+=' | wc -c'
+    HAND[-1]="$PROGRAM $certs/root.pem $name 127.0.0.1 $HAND_PORT \
+<$BUILD/input | wc -c"
     expect_end --hint "$both_hint"
     [[ $errors != *"bad write retry"* && $errors != *"bad length"* ]] ||
         fail "SSL_write failed" --hint "$retry_hint"
@@ -295,7 +298,7 @@ work() {
 expect_sleep() {
     local pid before after
     pid=$(pid_of answer)
-    HAND+=("grep ctxt /proc/\$(pgrep -n $lesson)/status # twice")
+    HAND+=("grep ctxt /proc/\$(pgrep -nf ^$PROGRAM)/status # twice")
     soon is_asleep_or_ended ||
         fail "it never sleeps $1" --hint "$sleep_hint"
     expect_true "it has ended $1" --hint "$want_hint" -- is_running answer
@@ -335,7 +338,7 @@ expect_sleep() {
     before=$(memory "$pid")
     kill -s STOP "$(pid_of peer)"
     HAND=("${HAND[0]}" "${HAND[1]} </dev/zero" "pkill -n -STOP rude-tls"
-        "grep RssAnon /proc/\$(pgrep -n $lesson)/status")
+        "grep RssAnon /proc/\$(pgrep -nf ^$PROGRAM)/status")
     # shellcheck disable=SC2016 # for the other bash to expand
     start zeros bash -c 'exec cat /dev/zero >"$0"' "/proc/$$/fd/9"
     soon feeder_is_blocked || true
@@ -345,7 +348,7 @@ expect_sleep() {
     before=$(read_so_far)
     kill -s CONT "$(pid_of peer)"
     HAND+=("pkill -n -CONT rude-tls"
-        "grep rchar /proc/\$(pgrep -n $lesson)/io # twice")
+        "grep rchar /proc/\$(pgrep -nf ^$PROGRAM)/io # twice")
     # Its pace is the machine's affair: while it reads, we wait for more.
     while ((more <= 20000000)) && soon has_read "$more"; do
         more=$(($(read_so_far) - before))
@@ -422,7 +425,7 @@ is_reset_unseen() {
     start_ask
     HAND[-1]="(sleep 1; echo hello; sleep 9) | ${HAND[-1]} | wc -c"
     by_hand "sleep 0.5; pkill -n -STOP rude-tls; sleep 1; pkill -STOP \
-$lesson; pkill -n -CONT rude-tls; sleep 1; pkill -CONT $lesson"
+-f ^$PROGRAM; pkill -n -CONT rude-tls; sleep 1; pkill -CONT -f ^$PROGRAM"
     pid=$(pid_of answer)
     peer=$(pid_of peer)
     soon is_idle || true

@@ -95,6 +95,11 @@ setup() {
     expect_equal "lessons in which a slow reader sees something else" "" "$failed"
 }
 
+# pgrep and pkill know only the first 15 characters of a name.
+@test "no check finds a learner's program by its name alone" {
+    run ! grep -nE 'p(grep|kill) [^|;]*\$lesson' tests/exercises/*.bats
+}
+
 @test "tests/README describes every helper that a test uses" {
     local helper missing=''
     while IFS= read -r helper; do

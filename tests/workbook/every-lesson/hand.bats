@@ -79,8 +79,7 @@ shown() {
     local -a list
     ! check "$program" "$3" || return 0 # answers.bats says that
     mapfile -t list < <(sed -n 's/^# Try: //p' <<<"$report" |
-        sed -E "s|$program|build/work/$2|g
-            s/\b(pgrep|pkill( -[A-Z]+)?) $LESSON/\1 $2/")
+        sed "s|$program|build/work/$2|g")
     ((${#list[@]} > 0)) || return 0
     # At a desk the learner types what the hint speaks of.
     [[ ${list[-1]} != build/peers/talk* ]] || return 0
