@@ -10,11 +10,12 @@
 #include <netinet/in.h>
 
 /* Opens the server's listener at 127.0.0.1 and this port (0: any free port),
- * lets the loop watch it, and prints where it listens: see listener_announce.
- * From now on each client that comes is given to client_admit, but not more
- * than server->most_clients at a time. All else must be ready before: what is
- * in server.h, and client_add_timeout must have been called. If something
- * fails, says so on standard error, and ends the program with status 1. */
+ * lets the loop watch it, and prints where it listens: see listener_announce in
+ * listener.h. From now on each client that comes is given to client_admit, but
+ * not more than server->most_clients at a time. All that server.h has must be
+ * ready before, except the listener and the pause, and client_add_timeout must
+ * have been called. If something fails, says so on standard error, and ends the
+ * program with status 1. */
 void accept_start(struct server *server, in_port_t port);
 
 /* Lets the loop watch the listener again, after a pause, or when all places

@@ -18,9 +18,9 @@ void client_add_timeout(struct server *server);
  * fd at once. */
 void client_admit(struct server *server, int fd);
 
-/* Closes all clients. Those that have made their handshake, and have received
- * all that we had for them, are sent a close_notify first, if the kernel takes
- * it at once: RFC 8446, section 6.1. */
+/* Closes all clients. Those that have made their handshake, and for which
+ * nothing is unsent, are sent a close_notify first, if the kernel takes it at
+ * once: RFC 8446, section 6.1. */
 void client_close_all(struct server *server);
 
 #endif

@@ -12,7 +12,7 @@
 enum {
     RECORD_BYTES = 16384,    /* a record of TLS holds no more */
     INPUT_BYTES = 64 * 1024, /* what one recv may return */
-    PAUSE_MS = 20, /* after a call failed because something had run out */
+    PAUSE_MS = 20,           /* after a call failed that we make again */
 };
 
 struct client; /* client.c has it */
@@ -20,7 +20,7 @@ struct client; /* client.c has it */
 struct server {
     struct loop loop;
     struct loop_watcher listener;
-    struct loop_timeout handshake; /* how long it may take; leaving, too */
+    struct loop_timeout handshake; /* for a handshake, and for leaving */
     struct loop_timeout pause;     /* after a call for the listener failed */
     struct loop_timer pause_timer;
     SSL_CTX *context;

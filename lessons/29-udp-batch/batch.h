@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Linux has both since 5.0, but some C libraries do not name them yet. */
+/* Linux has UDP_SEGMENT since 4.18 and UDP_GRO since 5.0, but some C libraries
+ * do not name them yet. */
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -53,7 +54,7 @@ void batch_set_option(int fd, int level, int option, int value,
  * for errors when it flushes the whole report. */
 void batch_print_count(const char *name, long long count);
 
-/* Prints the three lines that both sides print: how many calls there were, how
+/* Prints the last three lines of both reports: how many calls there were, how
  * many packets in a second, and how many nanoseconds of processor time each
  * packet has cost. `elapsed` and `processor` are in nanoseconds. Without a
  * packet, or when no time has passed, there is only the first line. Errors are
