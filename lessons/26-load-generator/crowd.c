@@ -462,14 +462,23 @@ static enum crowd_news handle_response(struct crowd *crowd,
     return CROWD_REFUSAL;
 }
 
+/* Says whether a part of a reply has come, and not yet all of it. */
+static int is_amid_reply(const struct crowd_client *client) {
+    const struct response *response = client->response;
+    if (client->state != CROWD_AWAITING)
+        return 0;
+    return response->part != RESPONSE_STATUS_LINE || response->line_length > 0;
+}
+
 /* Handles the result of recv: so many bytes of a piece of a reply, the end, or
  * an error. */
 static enum crowd_news handle_piece(struct crowd *crowd,
                                     struct crowd_client *client,
                                     const char *piece, ssize_t count) {
-    /* Did the last reply say so? If our request has crossed the server's end,
-     * the connection is reset. */
-    if (count <= 0 && client->response != NULL && client->response->closes)
+    /* Did the last whole reply say so? If our request has crossed the server's
+     * end, the connection is reset. */
+    if (count <= 0 && client->response != NULL && client->response->closes &&
+        !is_amid_reply(client))
         return lose(crowd, client, "recv",
                     "the server closes the connection after each reply");
     if (count < 0)

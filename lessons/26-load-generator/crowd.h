@@ -117,7 +117,8 @@ enum crowd_news {
 };
 
 /* Waits until something happens, for so many milliseconds at most. Returns what
- * has happened. For CROWD_REPLY and CROWD_LOSS, *client is the client. */
+ * has happened. For CROWD_REPLY, CROWD_REFUSAL and CROWD_LOSS, *client is the
+ * client. */
 enum crowd_news crowd_wait(struct crowd *crowd, int milliseconds,
                            struct crowd_client **client);
 

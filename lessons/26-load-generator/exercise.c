@@ -43,6 +43,7 @@
  * 6. It says so when 100 requests in a second are too much, with status 1.
  * 7. It has one deadline for everything, MILLISECONDS after its start, by a
  *    clock that nobody can set. When it has passed, it says so, with status 1.
+ *    (Only the lookup of HOST cannot be interrupted.)
  * 8. It reports a server that ends too early or makes no sense, with status 1.
  *    A server that ends in the middle of a line, even just before its newline,
  *    ends too early. For example, a reply before its request was due, or a
@@ -56,7 +57,7 @@
  *     is from 1 to 65535; other values get status 1.
  *
  * What is here compiles, checks its arguments, and measures nothing. Your
- * part begins in main.
+ * part is find_rate.
  */
 #define _GNU_SOURCE
 
@@ -155,7 +156,6 @@ int main(int argc, char **argv) {
         addr_resolve(options.host, options.port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s: %s", options.host, gai_strerror(error));
-    /* Your part begins here: find_rate measures nothing yet. */
     long rate = find_rate(list, options.limit, deadline);
     freeaddrinfo(list);
     if (rate == 0)

@@ -11,13 +11,13 @@
  *
  * CLIENTS (50) send requests of BYTES (64) for SECONDS (2), after a warm-up of
  * a fifth of that. Without -r, each client sends when it has its last reply.
- * With -r, all clients together send RATE requests a second, whether replies
- * come or not. PID is the server's process: then we also print the processor
- * time of that process, but not of its children. With -C, the clients speak
- * TLS, and HOST must have a certificate from an authority in CAFILE; for that,
- * this program must have been built with OpenSSL. With -u, the server is a web
- * server: each request is a GET of PATH, and a reply counts when it is whole
- * and its status is one of success (2xx).
+ * With -r, RATE requests a second become due, whether replies come or not, and
+ * each is sent as soon as a client is free. PID is the server's process: then
+ * we also print the processor time of that process, but not of its children.
+ * With -C, the clients speak TLS, and HOST must have a certificate from an
+ * authority in CAFILE; for that, this program must have been built with
+ * OpenSSL. With -u, the server is a web server: each request is a GET of PATH,
+ * and a reply counts when it is whole and its status is one of success (2xx).
  *
  * Left out: a load that needs more than one processor, and other servers.
  */
@@ -66,7 +66,7 @@ struct options {
 
 enum loop {
     CLOSED_LOOP, /* a client sends when it has its last reply */
-    OPEN_LOOP,   /* a request is sent when it is due */
+    OPEN_LOOP, /* a request is due when it is time, and then a free one sends */
 };
 
 /* Times are in nanoseconds, by CLOCK_MONOTONIC. */
@@ -115,7 +115,7 @@ static unsigned parse_number(const char *text) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 
@@ -426,6 +426,13 @@ static _Noreturn void give_up(const struct load *load, int64_t time) {
          total - replies, total);
 }
 
+/* Says whether to wait no longer, after the time is up. In a closed loop, each
+ * busy client needs one more reply. So when something comes, even if we were
+ * stopped and come too late for it ourselves, we go on. */
+static int is_hopeless(const struct load *load, enum crowd_news news) {
+    return load->loop == OPEN_LOOP || news == CROWD_NOTHING;
+}
+
 /* Returns how many nanoseconds it took until the last reply. */
 static int64_t run(struct load *load, int64_t length) {
     start_run(load, length);
@@ -437,7 +444,7 @@ static int64_t run(struct load *load, int64_t length) {
         enum crowd_news news = crowd_wait(&load->crowd, left, &client);
         time = now();
         handle_news(load, news, client, time);
-        if (time > limit)
+        if (time > limit && !has_ended(load) && is_hopeless(load, news))
             give_up(load, time);
         give_requests(load, time);
     }

@@ -116,19 +116,19 @@ static void read_connection(struct response *response, const char *value) {
 /* Reads a line such as "Content-Length: 5": section 5. Large and small letters
  * make no difference in the name. */
 static const char *read_field(struct response *response) {
-    static const char length[] = "Content-Length:";
-    static const char coding[] = "Transfer-Encoding:";
-    static const char connection[] = "Connection:";
+    static const char length_field[] = "Content-Length:";
+    static const char coding_field[] = "Transfer-Encoding:";
+    static const char connection_field[] = "Connection:";
     char *line = response->line;
     const char *behind_name = line + strcspn(line, ": \t");
     if (behind_name == line || *behind_name != ':')
         return "a line in the head that is not a field";
-    if (strncasecmp(line, coding, strlen(coding)) == 0)
+    if (strncasecmp(line, coding_field, strlen(coding_field)) == 0)
         return "a body in chunks, which we do not read";
-    if (strncasecmp(line, length, strlen(length)) == 0)
-        return read_length(response, line + strlen(length));
-    if (strncasecmp(line, connection, strlen(connection)) == 0)
-        read_connection(response, line + strlen(connection));
+    if (strncasecmp(line, length_field, strlen(length_field)) == 0)
+        return read_length(response, line + strlen(length_field));
+    if (strncasecmp(line, connection_field, strlen(connection_field)) == 0)
+        read_connection(response, line + strlen(connection_field));
     return NULL;
 }
 

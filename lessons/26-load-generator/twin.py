@@ -22,7 +22,10 @@ async def main():
     start, latencies, total = time.monotonic(), [], int(float(seconds) * int(rate))
     shares = [range(1 + i, 1 + total, int(clients)) for i in range(int(clients))]
     await asyncio.gather(*(client(start, share, latencies) for share in shares))
-    print(f"p99 {sorted(latencies)[len(latencies) * 99 // 100] * 1e6:.1f} us")
+    if not latencies:
+        sys.exit("no reply came: no request was due in so short a time")
+    last_of_99_percent = (len(latencies) * 99 + 99) // 100 - 1
+    print(f"p99 {sorted(latencies)[last_of_99_percent] * 1e6:.1f} us")
 
 
 asyncio.run(main())

@@ -261,6 +261,16 @@ expect_given_up() {
 [1-9]* of 840336 are missing"
 }
 
+# By its clock, which is fast, all replies come too late, as if it had been stopped
+# itself.
+@test "26-load-generator gives up no closed loop whose replies have come" {
+    start_server peer "$BUILD/peers/echo" honest
+    try env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_FAST=100 \
+        "$program" -c 2 -d 0.1 127.0.0.1 "$PORT"
+    expect_result 0 ""
+    expect_said errors 0 0
+}
+
 @test "26-load-generator comes from eight addresses, and raises its limit" {
     local i
     start_server peer "$BUILD/peers/echo" honest
@@ -404,7 +414,7 @@ END
     for bad in 0 86401 x ''; do
         try "$program" -d "$bad" 127.0.0.1 80
         expect_result 1 \
-            "26-load-generator: $bad is not a number of seconds up to a day"
+            "26-load-generator: $bad is not a number of seconds above 0, up to a day"
     done
     for i in {1..10}; do # a busy machine may be too slow for so many
         loaded "" honest -r 4194304 -c 1 -d 0.001
@@ -574,6 +584,7 @@ reset-at-once Connection reset by peer
 cut-in-status closed by the server
 cut-before-empty-line closed by the server
 cut-body closed by the server
+cut-body-close closed by the server
 cut-empty-body closed by the server
 reset-body Connection reset by peer
 no-http this is not HTTP/1
@@ -626,6 +637,7 @@ after each reply"
     done <<'END'
 nothing closed by the server
 cut-body closed by the server
+cut-body-close closed by the server
 not-found status 404
 no-http this is not HTTP/1
 chunks a body in chunks, which we do not read

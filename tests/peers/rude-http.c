@@ -161,6 +161,8 @@ static const struct face faces[] = {
      .beginning = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 O"},
     {.name = "only-continue", .beginning = "HTTP/1.1 100 Continue\r\n\r\n"},
     {.name = "cut-body", .beginning = OK "Content-Length: 7\r\n\r\nhello\n"},
+    {.name = "cut-body-close",
+     .beginning = OK "Connection: close\r\nContent-Length: 7\r\n\r\nhello\n"},
     {.name = "cut-empty-body", .beginning = OK "Content-Length: 6\r\n\r\n"},
     {.name = "reset-body",
      .ending = RESETS,
