@@ -273,23 +273,42 @@ enum found {
     NOTHING,
 };
 
-/* Reads the records of query->name. The answers may stand in any order, and
- * there may be others among them, for which we have not asked. When the name is
- * an alias, *target becomes the name for which it stands. */
-static enum found read_records(const struct query *query, query_reader *reader,
-                               void *context, struct dns_name *target) {
-    enum found found = NOTHING;
+/* Says whether a record is one of query->name. The answers may stand in any
+ * order, and there may be others among them, for which we have not asked. */
+static bool is_of_name(const struct query *query,
+                       const struct dns_record *record) {
+    return record->class == DNS_IN &&
+           dns_name_equals(&record->name, &query->name);
+}
+
+/* Says whether query->name has a record of the type that we asked for. */
+static bool has_records(const struct query *query) {
     struct dns_message message = answers_of(&query->reply);
     for (unsigned i = 0; i < query->reply.header.answers; i++) {
         struct dns_record record;
         (void)dns_read_record(&message, &record); /* it has been checked */
-        if (record.class != DNS_IN ||
-            !dns_name_equals(&record.name, &query->name))
+        if (is_of_name(query, &record) && record.type == query->question.type)
+            return true;
+    }
+    return false;
+}
+
+/* Reads the records of query->name. An alias counts only if there is no record
+ * of our type. Then *target becomes the name for which it stands. */
+static enum found read_records(const struct query *query, query_reader *reader,
+                               void *context, struct dns_name *target) {
+    enum found found = NOTHING;
+    struct dns_message message = answers_of(&query->reply);
+    bool has_type = has_records(query);
+    for (unsigned i = 0; i < query->reply.header.answers; i++) {
+        struct dns_record record;
+        (void)dns_read_record(&message, &record); /* it has been checked */
+        if (!is_of_name(query, &record))
             continue;
         if (record.type == query->question.type) {
             reader(context, &message, &record);
             found = RECORDS;
-        } else if (record.type == DNS_CNAME && found == NOTHING) {
+        } else if (record.type == DNS_CNAME && !has_type && found == NOTHING) {
             reader(context, &message, &record);
             (void)dns_data_name(&message, &record, target);
             found = ALIAS;

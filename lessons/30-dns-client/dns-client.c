@@ -26,6 +26,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,7 +58,7 @@ struct settings {
     struct query_server servers[SERVERS];
     size_t count;
     unsigned timeout_seconds; /* for one try at one server */
-    unsigned attempts;        /* so often all of them are asked */
+    unsigned attempts;        /* how many times each of them is asked */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -136,7 +137,7 @@ static void read_option(const char *option, const char *name, unsigned most,
     unsigned long long number;
     if (strncmp(option, name, length) != 0)
         return;
-    if (number_parse(option + length, 1, UINT32_MAX, &number) < 0)
+    if (number_parse(option + length, 1, ULLONG_MAX, &number) < 0)
         return;
     if (number > most)
         number = most;

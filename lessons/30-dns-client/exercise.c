@@ -2,9 +2,9 @@
  * 30 exercise: a name server for the hosts file.
  *
  * Your machine knows some names without any name server: those in
- * `/etc/hosts`. But our program does not use `getaddrinfo`, and asks a name
- * server on its own. So it never looks into that file. You write a name server
- * that answers from such a file.
+ * `/etc/hosts`. But our program does not look up names with
+ * `getaddrinfo`: it asks a name server on its own. So it never looks into that
+ * file. You write a name server that answers from such a file.
  *
  * 1. It says where it listens. It prints the line `listening on
  *    127.0.0.1:PORT`, and flushes it. If PORT is 0, the kernel chooses the

@@ -291,6 +291,8 @@ for a name"
     done
     meets opposite-order 0 "" "www.example. 60 IN CNAME web.example.
 web.example. 60 IN A 192.0.2.7\n"
+    # A record of our type counts more than an alias, in any order.
+    meets alias-and-record 0 "" "$truth"
     meets alias-to-nowhere 1 "30-dns-client: web.example. has no A record" \
         "www.example. 60 IN CNAME web.example.\n"
     meets control-characters 1 \

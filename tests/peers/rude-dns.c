@@ -359,6 +359,11 @@ static const struct face faces[] = {
      .answers = 2,
      .records = "03 776562 c010 0001 0001 0000003c 0004 c0000207 "
                 "c00c 0005 0001 0000003c 0002 c01d"},
+    {.name = "alias-and-record",
+     .says = "an alias, and behind it a record of the same name",
+     .answers = 2,
+     .records = "c00c 0005 0001 0000003c 0006 03 776562 c010 "
+                "c00c 0001 0001 0000003c 0004 c0000207"},
     {.name = "alias-of-itself",
      .says = "an alias that stands for itself",
      .records = "c00c 0005 0001 0000003c 0002 c00c"},
