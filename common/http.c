@@ -522,18 +522,26 @@ static enum http_chunk_result read_size(struct http_chunks *chunks, char byte,
     return HTTP_CHUNK_MORE;
 }
 
-/* The trailer ends with an empty line. */
+/* Reads one byte of the fields behind the last chunk, whose lines may end with
+ * CR LF, or with LF alone. The trailer ends with an empty line. */
 static enum http_chunk_result read_trailer(struct http_chunks *chunks,
                                            char byte, const char **flaw) {
+    bool is_behind_cr = chunks->state == HTTP_TRAILER_CR;
     chunks->ignored++;
     if (chunks->ignored > HTTP_HEAD_BYTES)
         return bad_chunk(flaw, "a trailer that is too long");
-    if (byte == '\n' && chunks->line_length == 1)
-        return HTTP_CHUNK_LAST;
-    if (byte == '\n')
-        chunks->line_length = 0;
+    if (is_behind_cr && byte != '\n')
+        return bad_chunk(flaw, "a CR that ends no line");
     if (byte == '\r')
-        chunks->line_length--; /* it belongs to the end of the line */
+        chunks->state = HTTP_TRAILER_CR;
+    if (byte != '\n')
+        return HTTP_CHUNK_MORE;
+
+    size_t end_of_line = is_behind_cr ? 2 : 1; /* so many bytes are its end */
+    if (chunks->line_length == end_of_line)
+        return HTTP_CHUNK_LAST;
+    chunks->line_length = 0;
+    chunks->state = HTTP_IN_TRAILER;
     return HTTP_CHUNK_MORE;
 }
 
@@ -557,7 +565,7 @@ static enum http_chunk_result read_byte(struct http_chunks *chunks, char byte,
                                         const char **flaw) {
     chunks->line_length++;
     if (chunks->line_length > LONGEST_CHUNK_LINE)
-        return bad_chunk(flaw, "a line between chunks that is too long");
+        return bad_chunk(flaw, "a line beside the chunks that is too long");
     switch (chunks->state) {
     case HTTP_IN_SIZE:
         return read_size(chunks, byte, flaw);
@@ -573,6 +581,7 @@ static enum http_chunk_result read_byte(struct http_chunks *chunks, char byte,
         end_size_line(chunks);
         return HTTP_CHUNK_MORE;
     case HTTP_IN_TRAILER:
+    case HTTP_TRAILER_CR:
         return read_trailer(chunks, byte, flaw);
     case HTTP_IN_DATA: /* http_chunks_read has read those bytes */
     case HTTP_BEHIND_DATA:

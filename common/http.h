@@ -112,6 +112,7 @@ enum http_chunk_state {
     HTTP_BEHIND_DATA, /* where the line behind them must end */
     HTTP_DATA_CR,     /* behind the CR that ends it */
     HTTP_IN_TRAILER,  /* behind the last chunk, in fields that we ignore */
+    HTTP_TRAILER_CR,  /* behind a CR there */
 };
 
 /* A body of chunks that is being read. Set it to 0 before the first call. There

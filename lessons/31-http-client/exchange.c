@@ -16,7 +16,7 @@ enum { REQUEST_BYTES = URL_BYTES + URL_HOST_BYTES + 256 };
 enum outcome {
     DONE,
     FAILED,     /* which has been reported */
-    NOT_A_BYTE, /* the connection has ended, and no byte of a head has come */
+    NOT_A_BYTE, /* the connection has ended, and no byte of a reply has come */
 };
 
 /* ---- The request -----------------------------------------------------------
@@ -103,10 +103,16 @@ static enum outcome read_head(struct connection *connection,
  * that the server is still busy: 100 to 199. */
 static enum outcome read_final_head(struct connection *connection,
                                     struct http_head *head) {
+    bool has_answered = false;
     for (;;) {
         enum outcome outcome = read_head(connection, head);
+        if (outcome == NOT_A_BYTE && has_answered) {
+            warnx("%s: it has ended without a reply", connection->server.host);
+            return FAILED; /* and we do not ask again: it has our request */
+        }
         if (outcome != DONE)
             return outcome;
+        has_answered = true;
         if (head->status == 101) {
             warnx("%s: it wants another protocol", connection->server.host);
             return FAILED;
@@ -120,11 +126,15 @@ static enum outcome read_final_head(struct connection *connection,
  */
 
 /* Uses the connection that we have, if it goes to the right server, or opens a
- * new one. */
+ * new one. Bytes that are left of the last reply, behind its body, belong to no
+ * request of ours. Over that connection they would be taken for the next reply:
+ * RFC 9112, section 6.3. */
 static int choose_connection(struct connection *connection,
                              const struct url *url,
                              const struct connection_options *options) {
-    if (connection->fd >= 0 && url_has_same_server(&connection->server, url)) {
+    bool has_bytes_left = connection->begin < connection->end;
+    if (connection->fd >= 0 && !has_bytes_left &&
+        url_has_same_server(&connection->server, url)) {
         connection->is_kept = true;
         return 0;
     }

@@ -19,9 +19,11 @@
  *                       [-t SECONDS] URL
  *
  * The body goes to standard output, or to FILE. FILE appears only when the body
- * has come whole. -i prints the head of the reply first. -C is a file with the
- * certificates of those whom we trust. All of it takes SECONDS at most (300
- * unless given); only getaddrinfo may take longer, because nothing can end it.
+ * has come whole, and the status is one of success: with -o, the body of any
+ * other reply is not kept. -i prints the head of the reply first. -C is a file
+ * with the certificates of those whom we trust. All of it takes SECONDS at most
+ * (300 unless given); only getaddrinfo may take longer, because nothing can end
+ * it.
  *
  * With -d, we ask the name server SERVER for addresses, and not getaddrinfo.
  * SERVER is an address, or an address and a port: 127.0.0.1:5300. With -x, we
@@ -177,19 +179,21 @@ static int fetch(struct connection *connection, struct url *url,
                  const struct options *options) {
     static struct http_head head;
     struct url next;
-    for (int redirects = 0; redirects <= REDIRECTS; redirects++) {
+    for (int redirects = 0;; redirects++) {
         if (exchange(connection, url, &options->connection, &head) < 0)
             return 1;
         const struct http_text *location = location_of(&head);
         if (location == NULL)
             return write_reply(connection, url, &head, options);
+        if (redirects == REDIRECTS) {
+            warnx("%s: more than %d redirects", url->host, REDIRECTS);
+            return 1;
+        }
         if (follow(&next, url, location) < 0)
             return 1;
         body_skip(connection, &head);
         *url = next;
     }
-    warnx("%s: more than %d redirects", url->host, REDIRECTS);
-    return 1;
 }
 
 /* ---- Arguments -------------------------------------------------------------
@@ -198,7 +202,7 @@ static int fetch(struct connection *connection, struct url *url,
 static struct deadline parse_deadline(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return deadline_after(milliseconds);
 }
 

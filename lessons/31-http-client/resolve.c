@@ -14,7 +14,7 @@
 enum {
     TRIES = 2, /* because UDP loses datagrams */
     TRY_MS = 5000,
-    OF_EACH_TYPE = RESOLVE_ADDRESSES / 2,
+    MOST_OF_ONE_TYPE = RESOLVE_ADDRESSES / 2,
 };
 
 static const char usual_port[] = "53";
@@ -135,11 +135,11 @@ int resolve_host(struct resolve *resolve, const char *host, const char *port) {
         return -1;
     }
     target.type = DNS_AAAA;
-    target.most = OF_EACH_TYPE;
+    target.most = MOST_OF_ONE_TYPE;
     int result = ask_for(&query, &target);
     if (result == 0) {
         target.type = DNS_A;
-        target.most += OF_EACH_TYPE;
+        target.most = resolve->count + MOST_OF_ONE_TYPE;
         result = ask_for(&query, &target);
     }
     if (result < 0) {

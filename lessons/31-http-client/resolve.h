@@ -31,7 +31,8 @@ struct resolve {
 };
 
 /* Reads the name server from the C string text: an address in numbers, with a
- * port or without, such as "192.0.2.53", "192.0.2.53:5300" or "[::1]:5300".
+ * port or without, such as "192.0.2.53", "192.0.2.53:5300",
+ * "::1" or "[::1]:5300".
  * Returns 0, or -1 with errno EINVAL. */
 int resolve_set_server(struct resolve *resolve, const char *text);
 

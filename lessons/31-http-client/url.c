@@ -5,7 +5,9 @@
 
 #include "addr.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -52,7 +54,7 @@ static int check_characters(const char *text, size_t length,
  * escape in a host is allowed, but hardly used: we do not undo it. */
 static int check_host(const char *text, size_t length, const char **flaw) {
     for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)text[i] > 126)
+        if ((unsigned char)text[i] > 127)
             return fail(flaw,
                         "its host is not in ASCII (DNS has it as xn--...)");
         if (text[i] == '%')
@@ -103,6 +105,9 @@ static int read_server(struct url *url, const char *text, size_t length,
     if (copy(url->host, sizeof url->host, host, (size_t)(host_end - host),
              flaw) < 0)
         return -1;
+    struct in6_addr bytes; /* which we do not need */
+    if (url->is_ipv6 && inet_pton(AF_INET6, url->host, &bytes) != 1)
+        return fail(flaw, "its brackets have no IPv6 address");
 
     const char *rest = host_end;
     if (url->is_ipv6)

@@ -186,6 +186,23 @@ expect_only() {
     done
 }
 
+@test "31-http-client takes nothing behind a redirect for the next reply" {
+    printf '%s\r\n' 'HTTP/1.1 301 x' 'Location: /b' 'Content-Length: 0' '' \
+        'HTTP/1.1 200 x' 'Content-Length: 4' '' 'evil' >"$BATS_TEST_TMPDIR/both"
+    start_server peer "$BUILD/peers/rude" -c 11 -l -f "$BATS_TEST_TMPDIR/both" \
+        serve whole
+    get /
+    expect_result 1 "31-http-client: 127.0.0.1: more than 10 redirects"
+    expect_output --text ''
+}
+
+@test "31-http-client asks not again when a part of a reply has come" {
+    serve_pages
+    get /busy
+    expect_result 1 "31-http-client: 127.0.0.1: it has ended without a reply"
+    expect_requests connected /busy /hello
+}
+
 @test "31-http-client follows no redirect that it should not" {
     local url
     serve_pages
@@ -338,7 +355,7 @@ without"
     done
     for bad in 0 -1 nan 1x '' 86401; do
         try "$client" -t "$bad" http://127.0.0.1:1
-        expect_result 1 "31-http-client: $bad is not a number of seconds up to \
+        expect_result 1 "31-http-client: $bad is not a number of seconds above 0, up to \
 a day"
     done
     while IFS='|' read -r bad said; do
@@ -903,6 +920,7 @@ cut-before-empty-line|18|the head of the reply is cut
 cut-in-continue|52|the head of the reply is cut
 only-continue|52|it has ended without a reply
 cut-body|18|the body is cut
+cut-body-close|18|the body is cut
 cut-empty-body|18|the body is cut
 reset-body|56|recv from: Connection reset by peer
 reset-until-end|56|recv from: Connection reset by peer
@@ -981,8 +999,8 @@ chunk-too-short|0|the body has a chunk that is longer than its size
 chunk-cr|18|the body has a CR that ends no line
 chunk-cr-behind|56|the body has a chunk that is longer than its size
 chunk-no-end-of-line|56|the body has a chunk that is longer than its size
-endless-size|56|the body has a line between chunks that is too long
-endless-extension|28|the body has a line between chunks that is too long
+endless-size|56|the body has a line beside the chunks that is too long
+endless-extension|28|the body has a line beside the chunks that is too long
 endless-trailer|28|the body has a trailer that is too long
 moved-round|47|more than 10 redirects
 moved-empty|0|more than 10 redirects
@@ -1030,7 +1048,7 @@ differs_from_curl() {
         stop "$face"
     done < <(verdicts)
     expect_equal faces "$("$rude" faces)" "${faces%$'\n'}"
-    expect_equal "how many, as the text says" 144 "$("$rude" faces | wc -l)"
+    expect_equal "how many, as the text says" 145 "$("$rude" faces | wc -l)"
 }
 
 @test "31-http-client fetches nothing that curl refuses, and gives the same bytes" {

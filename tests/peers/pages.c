@@ -23,7 +23,9 @@
  *     /round        has moved to /back, which has moved to /round
  *     /leave        has moved to /hello; then the connection is closed
  *     /reset        has moved to /hello; the next request is answered by a
- * reset
+ *                   reset
+ *     /busy         has moved to /hello; the next request is answered by 100
+ *                   Continue and the end
  *
  * Any other path is 404 Not Found.
  */
@@ -62,6 +64,7 @@ struct client {
     SSL *ssl;      /* or NULL */
     bool is_over;  /* close the connection behind this reply */
     bool is_reset; /* reset it at the next request */
+    bool is_busy;  /* say at the next request that we are, and close it */
     size_t length; /* so many bytes are in the buffer */
     char buffer[HTTP_HEAD_BYTES];
 };
@@ -242,6 +245,9 @@ static bool send_moved(struct client *client, const char *path) {
     } else if (strcmp(path, "/reset") == 0) {
         redirect(client, 302, "/hello");
         client->is_reset = true;
+    } else if (strcmp(path, "/busy") == 0) {
+        redirect(client, 302, "/hello");
+        client->is_busy = true;
     } else {
         return false;
     }
@@ -324,6 +330,10 @@ static void serve(struct client *client) {
         if (client->is_reset) {
             (void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &at_once,
                              sizeof at_once);
+            return;
+        }
+        if (client->is_busy) {
+            send_text(client, "HTTP/1.1 100 Continue\r\n\r\n");
             return;
         }
         answer(client, &head.target);

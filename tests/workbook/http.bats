@@ -216,6 +216,9 @@ a\r\n0123456789\r\nA\r\n0123456789\r\n00\r\n\r\n -> [01234567890123456789] end, 
 6 \t;a\r\nhello\n\r\n0\r\n\r\n -> [hello\0a] end, 0 left
 6\r\nhello\n\r\n0\r\nA: b\r\nC: d\r\n\r\nx -> [hello\0a] end, 1 left
 6\r\nhello\n\r\n0\r\nA: b\n\nx -> [hello\0a] end, 1 left
+0\r\nA: b\n\r\nx -> [] end, 1 left
+0\r\nA: b\rC\r\n\r\n -> [] a CR that ends no line
+0\r\n\r\r\n -> [] a CR that ends no line
 4\r\n\r\n\r\n\r\n0\r\n\r\n -> [\0d\0a\0d\0a] end, 0 left
  -> [] unfinished
 6 -> [] unfinished
@@ -283,9 +286,9 @@ repeat() {
 @test "the lines between chunks, and the trailer, have limits" {
     expect_equal "a line of 4096" "[a] end, 0 left" "$(
         printf '1;%s\r\na\r\n0\r\n\r\n' "$(repeat 4092 x)" | "$tell" chunks)"
-    expect_equal "a line of 4097" "[] a line between chunks that is too long" \
+    expect_equal "a line of 4097" "[] a line beside the chunks that is too long" \
         "$(printf '1;%s\r\na\r\n0\r\n\r\n' "$(repeat 4093 x)" | "$tell" chunks)"
-    expect_equal "a size of zeros" "[] a line between chunks that is too long" \
+    expect_equal "a size of zeros" "[] a line beside the chunks that is too long" \
         "$(repeat 5000 0 | "$tell" chunks)"
     expect_equal "a trailer of 65536" "[] end, 0 left" "$(
         printf '0\r\n%s\r\n' "$(repeat 16383 $'a:b\n')"$'\n' | "$tell" chunks)"
@@ -329,6 +332,8 @@ http:// -> it has no host
 http:///a -> it has no host
 http://:80/ -> it has no host
 http://[]/ -> it has no host
+http://[localhost]/ -> its brackets have no IPv6 address
+http://[127.0.0.1]:80/ -> its brackets have no IPv6 address
 http://[::1/ -> its address has no closing bracket
 http://[::1]a/ -> there is something behind its address
 http://[::1]80/ -> there is something behind its address
@@ -370,9 +375,9 @@ END
         "$("$tell_url" "http://a${target}b")"
     expect_equal "query of 8190" "it is too long" \
         "$("$tell_url" "http://a?${target}")"
-    # The longest of all: two targets, and a host between brackets.
+    # The longest of all: two targets, and a host.
     expect_equal "reference of 8191" "it is too long" \
-        "$("$tell_url" "https://[$host]:65535$target" "?${target:1}")"
+        "$("$tell_url" "https://$host:65535$target" "?${target:1}")"
     expect_equal "reference of 8192" "it is too long" \
         "$("$tell_url" http://a/ "?${target}")"
 }
