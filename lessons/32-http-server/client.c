@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    HEAD_MS = 10 * 1000,  /* for a handshake, and for the head of a request */
+    HEAD_MS = 10 * 1000,  /* for a handshake, a head, or a body to pass over */
     IDLE_MS = 60 * 1000,  /* between two requests */
     WRITE_MS = 30 * 1000, /* for a client that takes nothing */
     LEAVE_MS = 1000,      /* for a client that we have told to go */
@@ -75,6 +75,13 @@ static void begin_leaving(struct client *client) {
     (void)shutdown(client->watcher.fd, SHUT_WR);
     loop_start_timer(&client->server->leave_time, &client->timer);
     watch_client(client, EPOLLIN);
+}
+
+void client_expect_request(struct client *client) {
+    if (client->state == WRITING)
+        return;
+    set_state(client, IDLE);
+    loop_start_timer(&client->server->idle_time, &client->timer);
 }
 
 /* Waits for the next request, or for the rest of one that has begun. No time
@@ -163,7 +170,8 @@ static void handle_encrypted_input(struct client *client) {
         return;
     }
     if (!SSL_is_init_finished(client->ssl)) {
-        /* It fits into what the kernel keeps for us: it is the first. */
+        /* These are the first bytes that we send, so the kernel has room for
+         * all of them. */
         if (!send_output(client) || client->unsent != NULL)
             close_client(client);
         return;

@@ -34,6 +34,7 @@ struct client {
     struct file *file; /* whose bytes are still to be sent, or NULL */
     off_t at;          /* from here on */
     uint64_t left;     /* so many */
+    bool is_corked;    /* the kernel may hold back bytes of it: send.c */
     uint64_t to_skip;  /* so many bytes of a request's body */
     SSL *ssl;          /* or NULL */
     char *unread;      /* the beginning of a request, or NULL */
@@ -47,6 +48,10 @@ struct client {
  * on it closes fd itself. If it cannot serve the client, it says why. */
 void client_admit(struct server *server, int fd,
                   const struct sockaddr_in *peer);
+
+/* No byte of the next request has been read yet. The client gets new time for
+ * it, unless it still has to take a reply. */
+void client_expect_request(struct client *client);
 
 /* Adds the timeouts of clients to the server's loop. */
 void client_add_timeouts(struct server *server);

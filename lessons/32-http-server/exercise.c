@@ -9,8 +9,9 @@
  * whatever path a client asks for. The starter does this already, with a
  * thread for each client, and sends the field `ETag`. It closes each
  * connection after its reply. You write the code for ranges, in
- * `reply_with_file`. (`reply.c` of this lesson does the same for the server.
- * Try the exercise first without a look at `reply.c`.)
+ * `reply_with_file`. (`reply.c` of this lesson does nearly the same for the
+ * server, but it also takes a date in If-Range. Try the exercise first without
+ * a look at `reply.c`.)
  *
  * The bytes of a file are counted from 0. In a file of 1000 bytes,
  * `bytes=0-99` means the first 100 bytes, and `bytes=900-` means all from byte
@@ -162,8 +163,8 @@ static void reply_with_file(const struct client *client,
 /* ---- The request -----------------------------------------------------------
  */
 
-/* Reads the head of a request. Returns false when there is none, and the client
- * has been told. */
+/* Reads the head of a request. Returns false when there is none. If what has
+ * come is wrong, the client has been told. */
 static bool receive_head(const struct client *client, char bytes[HEAD_BYTES],
                          struct http_head *head) {
     struct deadline deadline = deadline_after(PATIENCE_MS);

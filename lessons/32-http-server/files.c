@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -183,12 +184,26 @@ static enum files_result result_of(int error) {
     }
 }
 
-/* Opens the index of a folder. *fd is the folder, and becomes the index. */
-static enum files_result open_index(int *fd, struct stat *status) {
+/* Opens the index of a folder, which has this path beneath root. *fd is the
+ * folder, and becomes the index. If there is none, the folder is listed. */
+static enum files_result open_index(int root, const char *path, int *fd,
+                                    struct stat *status) {
     struct stat index_status;
-    int index = open_beneath(*fd, index_name);
-    if (index < 0)
-        return FILES_FOLDER; /* without one, the folder is listed */
+    char index_path[PATH_MAX];
+    if (strcmp(path, ".") == 0)
+        path = "";
+    (void)snprintf(index_path, sizeof index_path, "%s%s", path, index_name);
+    /* The kernel has opened path, so it is not too long: only the end of
+     * index_path may be cut off, and then there is no index. */
+    int index = open_beneath(root, index_path);
+    if (index < 0 && result_of(errno) == FILES_NONE)
+        return FILES_FOLDER;
+    if (index < 0) {
+        int error = errno;
+        (void)close(*fd);
+        errno = error;
+        return FILES_FAILED;
+    }
     if (fstat(index, &index_status) < 0 || !S_ISREG(index_status.st_mode)) {
         (void)close(index);
         return FILES_FOLDER;
@@ -219,7 +234,7 @@ static enum files_result open_path(int root, const char *path, int *fd,
     }
     bool is_folder = S_ISDIR(status->st_mode);
     if (is_folder && has_folder_path)
-        return open_index(fd, status);
+        return open_index(root, path, fd, status);
     if (S_ISREG(status->st_mode) && !has_folder_path)
         return FILES_FILE;
     (void)close(*fd);

@@ -3,9 +3,9 @@
  *
  * Shows what a server needs beside sockets: which files it may open, what it
  * replies to a request, and how it stays fast and unharmed with thousands of
- * clients, the loop of lesson 27. This file starts the server and accepts
- * clients. What happens to a client is in the modules of this lesson; read them
- * in this order:
+ * clients. Its loop is that of lesson 27. This file starts the server and
+ * accepts clients. What happens to a client is in the modules of this lesson;
+ * read them in this order:
  *
  *   client    the life of a client, from its first byte to its end
  *   request   reads requests, and refuses what is none
@@ -61,7 +61,7 @@ enum {
     OUTPUT_BYTES = 512 * 1024, /* more is allocated when it is needed */
     /* A line has parts of a head, each byte as four characters at most. */
     LINE_BYTES = 5 * HEAD_BYTES,
-    LOG_BYTES = 64 * 1024, /* more lines than this are two writes */
+    LOG_BYTES = 64 * 1024, /* more bytes of lines are two writes */
     PAUSE_MS = 20,         /* after an accept that failed */
     STOP_MS = 1000,        /* for replies that are being sent when we end */
 };

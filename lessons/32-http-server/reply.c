@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 static const char date_format[] = "%a, %d %b %Y %H:%M:%S GMT";
 
@@ -159,14 +160,27 @@ static bool lists_etag(const struct reply *reply, const struct http_text *list,
     return false;
 }
 
+/* Returns whether one of the fields with this name lists our ETag. Several
+ * fields mean the same as one with all their lists: RFC 9110, section 5.3. */
+static bool any_lists_etag(const struct reply *reply,
+                           const struct http_head *head, const char *name,
+                           bool weak) {
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        if (http_text_is(&field->name, name) &&
+            lists_etag(reply, &field->value, weak))
+            return true;
+    }
+    return false;
+}
+
 /* The client wants to change what it knows: 412 if it has changed meanwhile. */
 static bool is_as_expected(const struct reply *reply,
                            const struct http_head *head) {
-    const struct http_text *etags = http_find(head, "If-Match");
     const struct http_text *date = http_find(head, "If-Unmodified-Since");
     time_t time;
-    if (etags != NULL)
-        return lists_etag(reply, etags, false);
+    if (http_find(head, "If-Match") != NULL)
+        return any_lists_etag(reply, head, "If-Match", false);
     if (date != NULL && parse_date(date, &time))
         return reply->modified <= time;
     return true;
@@ -176,11 +190,10 @@ static bool is_as_expected(const struct reply *reply,
  * ETag. */
 static bool has_good_copy(const struct reply *reply,
                           const struct http_head *head) {
-    const struct http_text *etags = http_find(head, "If-None-Match");
     const struct http_text *date = http_find(head, "If-Modified-Since");
     time_t time;
-    if (etags != NULL)
-        return lists_etag(reply, etags, true);
+    if (http_find(head, "If-None-Match") != NULL)
+        return any_lists_etag(reply, head, "If-None-Match", true);
     if (date != NULL && parse_date(date, &time))
         return reply->modified <= time;
     return false;
@@ -261,7 +274,7 @@ static enum range read_range(struct reply *reply,
     uint64_t first;
     uint64_t last = UINT64_MAX;
     if (text.length < strlen(unit) ||
-        memcmp(text.bytes, unit, strlen(unit)) != 0)
+        strncasecmp(text.bytes, unit, strlen(unit)) != 0)
         return WHOLE;
     text.bytes += strlen(unit);
     text.length -= strlen(unit);

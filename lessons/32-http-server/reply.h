@@ -20,7 +20,7 @@ enum {
 
 /* What we reply, before it is written. */
 struct reply {
-    unsigned status; /* 200, 206, 304, 404... */
+    unsigned status; /* 200, 206, 304, 412... */
     uint64_t first;  /* the body begins at this byte of the file */
     uint64_t length; /* and has so many bytes */
     uint64_t total;  /* so many bytes has the whole file */

@@ -198,6 +198,8 @@ static void skip_body(struct client *client, struct requests *requests) {
         count = (size_t)client->to_skip;
     client->to_skip -= count;
     skip_bytes(requests, count);
+    if (count > 0 && client->to_skip == 0)
+        client_expect_request(client);
 }
 
 /* Some old clients send an empty line behind a request: RFC 9112, section 2.2.
@@ -208,7 +210,8 @@ static void skip_empty_lines(struct requests *requests) {
         skip_bytes(requests, 1);
 }
 
-/* Replies to the request that comes next, of which head says whether it is one.
+/* Replies to the request that comes next. If result is not HTTP_WHOLE, it is
+ * none, and is refused.
  * Returns false when the connection is of no more use. */
 static bool handle_head(struct client *client, const struct http_head *head,
                         enum http_result result, struct requests *requests) {
@@ -216,16 +219,16 @@ static bool handle_head(struct client *client, const struct http_head *head,
         struct http_text line = first_line(requests->bytes, requests->length);
         bool is_good = answer_request(client, head, line);
         skip_bytes(requests, head->length);
-        if (client->state != WRITING) {
-            client->state = IDLE; /* the next one has not begun */
-            loop_start_timer(&client->server->idle_time, &client->timer);
-        }
+        client_expect_request(client);
         return is_good;
     }
+    size_t length = requests->length;
+    if (length > HEAD_BYTES)
+        length = HEAD_BYTES;
     unsigned status = 400;
     if (result == HTTP_UNFINISHED)
         status = 431; /* it is longer than we allow */
-    request_refuse(client, requests->bytes, requests->length, status);
+    request_refuse(client, requests->bytes, length, status);
     return true;
 }
 

@@ -107,9 +107,11 @@ static bool send_unsent(struct client *client) {
 
 /* Says whether the kernel may hold back bytes until a segment is full: tcp(7),
  * TCP_CORK. A large file then costs less of the processor. */
-static void set_cork(const struct client *client, int is_on) {
-    (void)setsockopt(client->watcher.fd, IPPROTO_TCP, TCP_CORK, &is_on,
-                     sizeof is_on);
+static void set_cork(struct client *client, bool is_corked) {
+    const int value = is_corked;
+    (void)setsockopt(client->watcher.fd, IPPROTO_TCP, TCP_CORK, &value,
+                     sizeof value);
+    client->is_corked = is_corked;
 }
 
 /* Sends more of the file, without TLS: lesson 20. */
@@ -117,9 +119,8 @@ static bool send_file(struct client *client) {
     size_t length = SENDFILE_BYTES;
     if (length > client->left)
         length = (size_t)client->left;
-    bool is_large = client->left > CORK_BYTES;
-    if (is_large)
-        set_cork(client, 1);
+    if (client->left > CORK_BYTES && !client->is_corked)
+        set_cork(client, true);
     ssize_t sent =
         sendfile(client->watcher.fd, client->file->fd, &client->at, length);
     if (sent < 0 && send_is_worth_another_try(errno))
@@ -133,9 +134,8 @@ static bool send_file(struct client *client) {
         return false;
     }
     client->left -= (uint64_t)sent;
-    bool was_large = client->at > CORK_BYTES;
-    if (client->left == 0 && was_large)
-        set_cork(client, 0); /* the last bytes leave at once */
+    if (client->left == 0 && client->is_corked)
+        set_cork(client, false); /* the last bytes leave at once */
     return true;
 }
 

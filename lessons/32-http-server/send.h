@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-/* Those that return a bool return false when the connection is of no more use;
- * then they have said why. */
+/* send_output, send_reply, send_more and send_add_file return false when the
+ * connection is of no more use. */
 
 /* Sends all of the server's output to the client, in one call, and by TLS what
  * OpenSSL has for it. What the kernel does not take is stored. */

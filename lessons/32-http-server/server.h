@@ -17,7 +17,7 @@ enum {
     INPUT_BYTES = 64 * 1024, /* what one recv may return */
     /* What OpenSSL makes of it: it may have had a part of a record before. */
     PLAIN_BYTES = INPUT_BYTES + 16 * 1024,
-    OUTPUT_FULL = 256 * 1024, /* it is sent before it becomes longer */
+    OUTPUT_FULL = 256 * 1024, /* so long, it is sent before more is added */
 };
 
 struct server {

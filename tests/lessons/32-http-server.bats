@@ -225,7 +225,12 @@ said_nothing() {
     get 301 /odd
     get 200 /indexed/
     until_true holds_descriptors "$server_pid" "$before"
-    # An index that leads out of the folder is no index.
+    # An index may be a link that stays inside the root.
+    mkdir "$site/linked"
+    ln -s ../indexed/index.html "$site/linked/index.html"
+    get 200 /linked/
+    is_body '<p>start</p>\n'
+    # An index that leads out of the root is no index.
     ln -s ../../secret "$site/folder/index.html"
     get 200 /folder/
     run ! grep -F 'secret' "$body"
@@ -316,6 +321,13 @@ END
     has_field "ETag: $etag"
     get 304 -f "If-None-Match: \"a\", W/$etag" /ten
     get 304 -f 'If-None-Match: *' /ten
+    # Two fields are as good as one with both lists.
+    ask "GET /ten HTTP/1.1\r\nHost: a\r\nConnection: close\r\nIf-None-Match: \"a\"\r\n\
+If-None-Match: $etag\r\n\r\n"
+    [[ $reply == "HTTP/1.1 304 "* ]]
+    ask "GET /ten HTTP/1.1\r\nHost: a\r\nConnection: close\r\nIf-Match: \"a\"\r\n\
+If-Match: $etag\r\n\r\n"
+    [[ $reply == "HTTP/1.1 200 "* ]]
     get 200 -f 'If-None-Match: "a"' /ten
     get 304 -f "If-Modified-Since: $date" /ten
     get 200 -f 'If-Modified-Since: Sun, 05 May 2024 05:05:04 GMT' /ten
@@ -765,6 +777,14 @@ lasted() {
 HTTP/1.1 408 Request Timeout" "$(grep -ao 'HTTP/1.1 .*' "$OUT")"
     # It has looked at its clock for the first bytes, for the rest, and now.
     (($(date -u -d "$(field Date | tail -n 1)" +%s) >= first + 120))
+    # So has a head behind a body that was passed over.
+    exec 8<>"/dev/tcp/127.0.0.1/$PORT"
+    printf 'GET /ten HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n' >&8
+    sleep 0.2
+    begin
+    printf '12345GET' >&8
+    lasted 8
+    ((lasted >= 320))
 }
 
 # refuses_others: nobody can connect any more.
