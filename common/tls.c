@@ -235,16 +235,17 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file) {
 }
 
 /* The characters of a host name's labels, and of the name of a zone. */
-static const char name_characters[] = "abcdefghijklmnopqrstuvwxyz"
-                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                      "0123456789-_";
+#define NAME_CHARACTERS          \
+    "abcdefghijklmnopqrstuvwxyz" \
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+    "0123456789-_"
 
 /* Returns the length of the label at the start of text, which ends at a dot or
  * at the end of text. Returns 0 if there is no valid label. RFC 1035, section
  * 2.3.1, allows 1 to 63 letters, digits and hyphens; an underscore is common.
  */
 static size_t label_length(const char *text) {
-    size_t length = strspn(text, name_characters);
+    size_t length = strspn(text, NAME_CHARACTERS);
     if (length > LABEL_BYTES)
         return 0;
     if (text[length] != '.' && text[length] != '\0')
@@ -285,8 +286,9 @@ static int copy_host_name(const char *name, char host[HOST_BYTES]) {
     return 0;
 }
 
+/* The name of an interface, such as "lo" or "eth0.100". */
 static bool is_zone(const char *text) {
-    size_t length = strspn(text, name_characters);
+    size_t length = strspn(text, NAME_CHARACTERS ".");
     return length > 0 && text[length] == '\0';
 }
 
@@ -486,6 +488,8 @@ static const char *queued_reason(unsigned long code) {
 
 /* When the queue is empty, errno has the reason. */
 static const char *system_reason(int error) {
+    if (error == ECONNABORTED) /* tls_handshake sets it */
+        return "it has closed";
     if (error == ETIMEDOUT)
         return "deadline passed";
     return strerror(error);

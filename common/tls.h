@@ -6,8 +6,9 @@
  * OpenSSL puts its errors into a queue, one for each thread. SSL_get_error(3)
  * looks into that queue, so it takes an old error there for one of the call
  * that it is asked about. Therefore the queue must be empty before each call of
- * SSL_read(3) and its like. The functions here see to that: each empties the
- * queue first, and when it succeeds it leaves an empty queue. When it fails,
+ * SSL_read(3) and its like. The functions here see to that: each that
+ * makes such a call empties the queue first, and when it succeeds it leaves an
+ * empty queue. When it fails,
  * the reason is in the queue, in errno, or in the connection: tls_explain reads
  * all three, and empties the queue.
  */
@@ -19,8 +20,8 @@
 #include <openssl/ssl.h>
 
 enum {
-    TLS_REASON_BYTES = 256,  /* the longest sentence of tls_explain */
-    TLS_SUBJECT_BYTES = 256, /* the longest name of tls_subject */
+    TLS_REASON_BYTES = 512,  /* room for a sentence of tls_explain, and a NUL */
+    TLS_SUBJECT_BYTES = 256, /* room for a name of tls_subject, and a NUL */
 };
 
 /*
@@ -56,7 +57,8 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file);
  * with that certificate first, then those between it and the root. key_file is
  * the path of a PEM file with the private key that belongs to the certificate.
  * A key with a passphrase is refused: nobody is asked for it.
- * Only its owner may be able to use it, and the owner must be us, or root:
+ * Only the owner of the key's file may have rights to it, and the owner must be
+ * us, or root:
  * lesson 09.
  *
  * Returns 0, or -1 when a file cannot be read or used, when other users may use
@@ -118,7 +120,8 @@ const char *tls_subject(const SSL *ssl, char *subject);
 
 /*
  * Writes the reason why the last call failed into reason, which has
- * TLS_REASON_BYTES, as a sentence without an end. ssl is the connection that
+ * TLS_REASON_BYTES, as a sentence without a full stop; what does not fit is cut
+ * off. ssl is the connection that
  * the call was for, or NULL if there was none. Returns reason. Call it before
  * anything else that could change errno. It never fails.
  */

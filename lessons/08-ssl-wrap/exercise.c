@@ -3,9 +3,10 @@
  * safe.
  *
  * You have met the client from 2008. It works, and many programs of that time
- * were like it. It has faults of three kinds: it believes every certificate
- * (weak ones, and those for another name, too), it believes every end, and it
- * may wait for ever. You get it as your starter. Make it safe.
+ * were like it. It has faults of four kinds: it does not tell the server whom
+ * it wants, it believes every certificate (weak ones, and those for another
+ * name, too), it believes every end, and it may wait for ever. You get it as
+ * your starter. Make it safe.
  *
  * It is called as `08-ssl-wrap [-t SECONDS] CAFILE NAME HOST PORT`. It sends
  * standard input, and prints the answer. You may keep the way in which it does
@@ -175,7 +176,7 @@ static void print_answer(SSL *ssl) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 
@@ -199,7 +200,7 @@ int main(int argc, char **argv) {
     const char *host = argv[optind + 2];
     const char *port = argv[optind + 3];
     (void)milliseconds;             /* delete this line when you use the time */
-    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     SSL_CTX *context = make_context(ca_file);
     int fd = connect_to(host, port);

@@ -251,7 +251,7 @@ static void print_answer(const struct connection *connection) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 

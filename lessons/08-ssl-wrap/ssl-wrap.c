@@ -157,7 +157,8 @@ static void load_roots(SSL_CTX *context, const char *ca_file) {
 }
 
 /* Loads the lists of certificates that were revoked. From then on every
- * authority in a chain must have a list, not only the last one. */
+ * authority in a chain must have a list, not only the one that has signed the
+ * server's certificate. */
 static void load_revoked(SSL_CTX *context, const char *crl_file) {
     refuse_folder("revoked", crl_file);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
@@ -205,9 +206,10 @@ static SSL_CTX *make_context(const struct options *options) {
 }
 
 /* The bytes that a label of a host name, or the name of a zone, consists of. */
-static const char name_characters[] = "abcdefghijklmnopqrstuvwxyz"
-                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                      "0123456789-_";
+#define NAME_CHARACTERS          \
+    "abcdefghijklmnopqrstuvwxyz" \
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+    "0123456789-_"
 
 /* Returns 1 if the text is a host name without a dot at its end. A host name
  * consists of labels with dots between them, each of 1 to 63 bytes: RFC 1035,
@@ -217,7 +219,7 @@ static const char name_characters[] = "abcdefghijklmnopqrstuvwxyz"
 static int is_host_name(const char *text) {
     const char *label = text;
     for (;;) {
-        size_t length = strspn(label, name_characters);
+        size_t length = strspn(label, NAME_CHARACTERS);
         if (length < 1 || length > LABEL_BYTES)
             return 0;
         const char *end = label + length;
@@ -254,9 +256,10 @@ static int is_address(int family, const char *text) {
     return inet_pton(family, text, &bytes) == 1;
 }
 
-/* Returns 1 if the text can be the name of a zone, such as "lo". */
+/* Returns 1 if the text can be the name of a zone: that of an interface, such
+ * as "lo" or "eth0.100". */
 static int is_zone(const char *text) {
-    size_t length = strspn(text, name_characters);
+    size_t length = strspn(text, NAME_CHARACTERS ".");
     return length > 0 && text[length] == '\0';
 }
 
@@ -374,8 +377,10 @@ static void read_input(struct conversation *talk) {
     talk->unsent_length = (size_t)got;
 }
 
-/* Sends the unsent bytes. If that has to wait, send_event says for what. If the
- * server has closed, they are not sent: receive_more ends the conversation. */
+/* Sends the unsent bytes. If that has to wait, send_event says for what. After
+ * the server's close_notify they are not sent, and receive_more ends the
+ * conversation. If the server has also closed its socket, the call may fail,
+ * which ends the program: it could not send everything. */
 static void send_unsent(struct conversation *talk) {
     int result = SSL_write(talk->ssl, talk->unsent, (int)talk->unsent_length);
     if (result > 0) {
@@ -476,7 +481,7 @@ static void converse(struct conversation *talk) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 

@@ -146,7 +146,7 @@ int main(int argc, char **argv) {
     in_port_t port;
     if (addr_parse_port(argv[1], strlen(argv[1]), 0, &port) < 0)
         errx(1, "%s is not a port: 0 to 65535", argv[1]);
-    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     /* A. Make a context for each pair of files, as the lesson's program does.
      * argv[2] and argv[3] are the first pair. Then comes a name and two files,

@@ -7,10 +7,10 @@
  *
  * usage: 09-ssl-server [-t SECONDS] PORT CERTFILE KEYFILE
  *
- * The handshake may take SECONDS (10 unless given). After it, so may each line
- * of the client, or each 16 KiB if it sends no lines. Left out: who the client
- * is (lesson 10). A process for each client is only borrowed here; lesson 22
- * explains it.
+ * The handshake may take SECONDS (10 unless given). After it, each line of the
+ * client may take as long again, or each 16 KiB if it sends no lines. Left out:
+ * who the client is (lesson 10). A process for each client is only used here;
+ * lesson 22 explains it.
  */
 #define _GNU_SOURCE
 
@@ -81,10 +81,10 @@ static void catch_signals(void) {
     set_handler(SIGTERM, request_stop);
     set_handler(SIGALRM, request_stop);
     set_handler(SIGCHLD, wake_up);
-    set_handler(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    set_handler(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 }
 
-/* Ends the program: this file or this setting cannot be used. */
+/* Ends this process: OpenSSL has refused this file, setting or connection. */
 static _Noreturn void refuse(const char *what, const char *name) {
     char reason[TLS_REASON_BYTES];
     errx(1, "%s %s: %s", what, name, tls_explain(NULL, reason));
@@ -92,6 +92,7 @@ static _Noreturn void refuse(const char *what, const char *name) {
 
 /* Makes a context with the demands of lesson 08, for a server. */
 static SSL_CTX *make_context(void) {
+    /* The curves for ECDHE. (Not const, because a macro casts it.) */
     static char groups[] = "X25519:P-256:P-384";
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (context == NULL)
@@ -208,6 +209,8 @@ static int shake_hands(SSL *ssl, const char *name, struct deadline deadline) {
             return 0;
         enum tls_result next =
             wait_for_client("SSL_accept", name, ssl, result, deadline);
+        if (next == TLS_CLOSED)
+            warnx("SSL_accept %s: it has closed", name);
         if (next != TLS_RETRY)
             return -1;
     }
@@ -291,8 +294,10 @@ static void serve_client(SSL *ssl, const char *name, int milliseconds) {
      * SSL_shutdown(3) forbids to try. */
     if (outcome == FAILED)
         return;
-    if (SSL_shutdown(ssl) < 0)
-        warn("SSL_shutdown %s", name);
+    if (SSL_shutdown(ssl) < 0) {
+        char reason[TLS_REASON_BYTES];
+        warnx("SSL_shutdown %s: %s", name, tls_explain(ssl, reason));
+    }
 }
 
 /* Starts a process for a client, which ends when we end. As fork(2), it returns
@@ -381,7 +386,7 @@ static void serve(int listener, SSL_CTX *context, int milliseconds) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 

@@ -231,7 +231,7 @@ int main(int argc, char **argv) {
     const char *client_ca = argv[4];
     char **names = argv + 5; /* with a NULL behind the last one */
     check_names(names);
-    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
     /* Print each line at once, also into a file or a pipe. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 

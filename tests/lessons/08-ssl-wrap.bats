@@ -89,6 +89,8 @@ hostname mismatch"
     ask -n fe80::1%lo
     expect_equal status 0 "$status"
     wait_for peer 'taken for nobody'
+    ask -n fe80::1%eth0.100 # a VLAN's interface
+    expect_equal status 0 "$status"
     ask -n fe80::2%lo
     expect_result 1 "08-ssl-wrap: SSL_connect fe80::2%lo: not believed: IP \
 address mismatch"
@@ -493,7 +495,7 @@ memory"
     done
     for bad in 0 86401 1x '' -1; do
         try "$client" -t "$bad" 127.0.0.1 80
-        expect_result 1 "08-ssl-wrap: $bad is not a number of seconds up to a day"
+        expect_result 1 "08-ssl-wrap: $bad is not a number of seconds above 0, up to a day"
     done
 }
 

@@ -75,6 +75,17 @@ ECDHE-ECDSA-AES256-GCM-SHA384 good, a chain of 2\ngot 40 bytes, the same, then c
         "$(grep -v 'cut short' "$BATS_TEST_TMPDIR/server.err" || true)"
 }
 
+@test "09-ssl-server says that a client has closed before its handshake was over" {
+    # The ClientHello of lesson 08, and then close_notify.
+    start_server peer "$BUILD/peers/rude" -k 0 -o "$BATS_TEST_TMPDIR/hello" serve stall
+    try "$BUILD/08-ssl-wrap" -t 0.2 -n server.example 127.0.0.1 "$PORT"
+    stop_all
+    printf '\x15\3\3\0\2\1\0' >>"$BATS_TEST_TMPDIR/hello"
+    serve
+    cat "$BATS_TEST_TMPDIR/hello" >"/dev/tcp/127.0.0.1/$PORT"
+    wait_for server "09-ssl-server: SSL_accept 127.0.0.1:*: it has closed" err
+}
+
 @test "09-ssl-server goes on after whatever a client does, and says what" {
     serve
     call vanish
@@ -394,7 +405,7 @@ small"
         expect_result 1 "09-ssl-server: $port is not a port: 0 to 65535"
     done
     try "$program" -t 0 0 "$certs/good.pem" "$certs/good.key"
-    expect_result 1 "09-ssl-server: 0 is not a number of seconds up to a day"
+    expect_result 1 "09-ssl-server: 0 is not a number of seconds above 0, up to a day"
     serve
     try "$program" "$PORT" "$certs/good.pem" "$certs/good.key"
     [[ $status == 1 ]]

@@ -349,7 +349,7 @@ close_notify"
     expect_output --text 'hello from behind the certificate\n'
     serve bye good
     ssl
-    expect_result 1 "15-deprecated-api: ssl 127.0.0.1: Software caused connection abort"
+    expect_result 1 "15-deprecated-api: ssl 127.0.0.1: it has closed"
     serve http good
     ssl
     expect_result 1 "15-deprecated-api: ssl 127.0.0.1: it does not speak TLS"
