@@ -76,10 +76,10 @@ run_job() {
 # run_jobs: runs the jobs on its standard input, and reports each when it ends.
 run_jobs() {
     local job number i=1
-    local -a cores=() # that are free: each takes two jobs
+    local -a cores=() # that are free: each takes three jobs
     local -A core_of=()
     mapfile -t cores < <(list_cores)
-    cores+=("${cores[@]}") # because a test waits half of its time
+    cores+=("${cores[@]}" "${cores[@]}") # because a test waits half of its time
     set -m # each job is a process group, so that Ctrl-C can end all of it
     trap 'end_jobs; exit 130' INT TERM
     while IFS= read -r job; do

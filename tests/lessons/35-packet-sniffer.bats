@@ -19,7 +19,7 @@ in_private() {
     said=$BATS_TEST_TMPDIR/said
     : >"$said"
     export -f sniff sniff_with until_said converse quit pause
-    export said program inject BUILD BATS_TEST_TMPDIR BATS_RUN_TMPDIR
+    export said program inject BUILD BATS_TEST_TMPDIR BATS_RUN_TMPDIR PAUSE_SECONDS
     try "$BUILD/tests/private" bash -euc "$@"
 }
 

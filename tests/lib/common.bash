@@ -103,10 +103,15 @@ pid_in() {
     read -r pid <"$BATS_TEST_TMPDIR/$1.pid"
 }
 
-# pause: ten milliseconds between two looks, without a process.
+# pause: PAUSE_SECONDS between two looks, without a process; but with one where the
+# disk is full.
+PAUSE_SECONDS=0.01
 pause() {
-    [[ -p $BATS_RUN_TMPDIR/never ]] || mkfifo "$BATS_RUN_TMPDIR/never" || true
-    read -rt 0.01 <>"$BATS_RUN_TMPDIR/never" || true
+    if [[ -p $BATS_RUN_TMPDIR/never ]] || mkfifo "$BATS_RUN_TMPDIR/never"; then
+        read -rt "$PAUSE_SECONDS" <>"$BATS_RUN_TMPDIR/never" || true
+    else
+        sleep "$PAUSE_SECONDS"
+    fi
 }
 
 # pause_for MS: so many milliseconds, by the clock.

@@ -21,11 +21,7 @@ HAND=()
 # empty for the one that ran last in the foreground.
 about=
 
-# pause: common.bash's, shorter: here somebody waits for the verdict.
-pause() {
-    [[ -p $BATS_RUN_TMPDIR/never ]] || mkfifo "$BATS_RUN_TMPDIR/never" || true
-    read -rt 0.002 <>"$BATS_RUN_TMPDIR/never" || true
-}
+PAUSE_SECONDS=0.002 # somebody waits for the verdict
 
 # With XRAY set, each run of the learner's program is X-rayed; the picture of a
 # test's last one is in $XRAY.N, where N is the number of the test. What ends a
