@@ -51,9 +51,10 @@ struct deadline deadline_share(struct deadline deadline, size_t parts);
  * signal interrupts it (EINTR), it goes on waiting for the time that is left.
  *
  * Returns 0 when fd is ready. Otherwise it returns -1 and sets errno: ETIMEDOUT
- * when the deadline has passed, EBADF when fd is not open, or an error of
- * poll(2). After the deadline it is ETIMEDOUT even if fd is ready: otherwise a
- * peer that always has something to say could keep us for ever.
+ * when the deadline has passed, EBADF when fd is not open (a negative fd is no
+ * error: it is never ready), or an error of poll(2). After the deadline it is
+ * ETIMEDOUT even if fd is ready: otherwise a peer that always has something to
+ * say could keep us for ever.
  */
 int deadline_wait(struct deadline deadline, int fd, short events);
 

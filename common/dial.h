@@ -86,8 +86,8 @@ struct dial {
  *   the deadline has passed, the error of those that were still connecting is
  *   ETIMEDOUT, and the others remain untried. An attempt that the filter has
  *   forbidden has the call "connect" and the error EACCES. errno is the last
- *   error of an attempt that the filter has allowed, or EACCES if it has
- *   allowed none.
+ *   error of an attempt that the filter has allowed. Without one, it is EACCES
+ *   if the filter has forbidden all, or ETIMEDOUT if there was no time.
  *
  * The lookup is part of the time, but no deadline can interrupt it: see
  * addr_resolve. *dial has nothing to free, and may be used again.

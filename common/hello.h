@@ -21,7 +21,7 @@ enum {
 enum hello_kind {
     HELLO_WHOLE,      /* a ClientHello, and all of it is there */
     HELLO_UNFINISHED, /* the beginning of one: more bytes must come */
-    HELLO_NO_TLS,     /* something else */
+    HELLO_NO_TLS,     /* something else: no message of TLS, or another one */
     HELLO_TOO_LONG,   /* a ClientHello, but longer than we want to read */
 };
 

@@ -199,8 +199,9 @@ static int parse_carried(struct packet *packet, struct rest *rest,
     return 0;
 }
 
-/* Returns the length of what an IP header is followed by, or of the packet.
- * field is the number in that header, of 16 bits. A kernel with BIG TCP makes
+/* Returns the length that an IP header gives: in IPv4 that of the whole packet,
+ * in IPv6 that of what follows the header. field is the number in the header,
+ * of 16 bits. A kernel with BIG TCP makes
  * packets that are too long for such a number, and writes a 0. They never reach
  * a wire in this form, so there is no padding: all of the frame belongs to the
  * packet. */

@@ -111,7 +111,7 @@ int packet_parse(struct packet *packet, const uint8_t *frame, size_t captured,
 /*
  * Makes the sequence and the acknowledgement number of a TCP packet relative to
  * the beginning of its connection: a SYN has number 0, and the byte behind it
- * number 1. When a connection is older than numbers, the first packet that is
+ * number 1. When the SYN of a connection was not seen, the first packet that is
  * seen of it is taken for number 1. It remembers PACKET_CONNECTIONS
  * connections; a new one takes the place of the oldest. Packets that are not
  * TCP, or have a flaw, stay as they are. It never fails.

@@ -25,10 +25,10 @@ struct stream {
 };
 
 enum stream_result {
-    STREAM_OK,       /* all bytes that were asked for */
-    STREAM_LINE,     /* a whole line, with its newline */
-    STREAM_END,      /* the peer ended the stream; nothing was cut off */
-    STREAM_CUT,      /* the peer ended the stream inside a line or message */
+    STREAM_OK,   /* all bytes that were asked for */
+    STREAM_LINE, /* a whole line, with its newline */
+    STREAM_END,  /* the peer ended the stream, before this line or message */
+    STREAM_CUT,  /* the peer ended the stream inside a line or message */
     STREAM_TOO_LONG, /* no newline within the limit */
     STREAM_ERROR,    /* recv(2) failed; errno has the reason */
 };
@@ -63,8 +63,9 @@ enum stream_result stream_read_exactly(struct stream *stream, char *bytes,
                                        size_t length, size_t *got);
 
 /*
- * Sends all length bytes to the connected socket fd, as lesson 02 does: send(2)
- * may take only a part of them, and is then called again for the rest.
+ * Sends all length bytes to the connected socket fd, as lesson 02 does (which
+ * also looks whether it is to end): send(2) may take only a part of them, and
+ * is then called again for the rest.
  *
  * Returns 0 when the kernel has taken all, or -1 and errno of send(2). Either
  * way *sent is the number of bytes that the kernel took. A peer that has gone

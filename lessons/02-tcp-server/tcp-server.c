@@ -7,7 +7,7 @@
  * usage: 02-tcp-server PORT      (0: any free port)
  *
  * Left out: a deadline (lesson 07), and several clients at the same time
- * (lesson 24). A client that sends nothing, or reads nothing, keeps its turn
+ * (lesson 22). A client that sends nothing, or reads nothing, keeps its turn
  * for ever. IPv6 is left out too (lesson 04).
  */
 #define _GNU_SOURCE
@@ -137,7 +137,7 @@ static int listen_on(in_port_t port, char name[NAME_BYTES]) {
 }
 
 /* Sends all the bytes, and says how that ended. A client that never reads keeps
- * us here until that client leaves. */
+ * us here until it leaves, or until the server is to end. */
 static enum outcome send_all(int fd, const char *bytes, size_t length) {
     size_t done = 0;
     while (done < length) {
@@ -155,7 +155,8 @@ static enum outcome send_all(int fd, const char *bytes, size_t length) {
 }
 
 /* Sends the client back what it sends, until it closes its side, or a call
- * fails, or the server is to end. Returns how many bytes that was. */
+ * fails, or the server is to end. Returns how many bytes that was; it does not
+ * count a piece that was sent only in part. */
 static unsigned long long echo(int fd, const char *name) {
     char piece[PIECE_BYTES];
     unsigned long long total = 0;

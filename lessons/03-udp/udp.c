@@ -115,7 +115,8 @@ static int connect_to(const struct sockaddr_in *server, const char *name) {
 
 /* Sends the message until an answer comes, at most TRIES times. Returns how
  * many bytes of `answer` the answer fills. When none comes, the message may
- * have been lost, or the answer: we can't tell which, so we send it again. */
+ * have been lost, or the answer, or it is late: we can't tell which, so we send
+ * the message again. */
 static size_t ask(int fd, const char *name, const char *message,
                   char answer[LARGEST_DATAGRAM]) {
     for (int try = 1; try <= TRIES; try++) {
@@ -213,7 +214,7 @@ static void answer_one(int fd, size_t limit) {
         return;
     }
     format_name(name, &client);
-    if (printf("%s sent %zd bytes\n", name, received) < 0)
+    if (printf("%zd bytes from %s\n", received, name) < 0)
         warn("standard output");
     ssize_t sent = sendto(fd, datagram, (size_t)received, 0,
                           (struct sockaddr *)&client, length);

@@ -185,7 +185,7 @@ static void print_answer(int number, const struct addrinfo *answer) {
            address);
     print_fields(family, bytes);
     print_name(answer);
-    if (fflush(stdout) == EOF)
+    if (fflush(stdout) == EOF || ferror(stdout))
         err(1, "standard output");
 }
 

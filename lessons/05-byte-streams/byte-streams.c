@@ -3,8 +3,9 @@
  * pieces are.
  *
  * Shows that a stream has no messages: how often one side calls send(2) says
- * nothing about how often the other side calls recv(2). The part that later
- * lessons need is the module common/stream.c, which belongs to this lesson.
+ * nothing about how often the other side calls recv(2). The parts that later
+ * lessons need are the modules stream and number in common/, which belong to
+ * this lesson.
  *
  * usage: 05-byte-streams [-s SEED] [-p PAUSE] serve PORT [SIZE]...
  *        05-byte-streams read HOST PORT

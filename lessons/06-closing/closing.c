@@ -281,8 +281,8 @@ static void wait_for_rest(struct side sides[SIDES]) {
     errx(1, "the connection does not come to rest");
 }
 
-/* The actions. Each returns what its system call returned; -1 means an error,
- * and errno says which. */
+/* The actions. Each returns what its system call returned; FORK and KILL are
+ * more than one call, and return 0. -1 means an error, and errno says which. */
 
 static ssize_t receive(int fd) {
     char bytes[RECEIVE_BYTES];
@@ -329,7 +329,7 @@ static int set_linger(int fd) {
     return setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* Does one step. Returns what its system call returned. */
+/* Does one step. Returns what the action returned. */
 static ssize_t perform(struct step step, struct side sides[SIDES]) {
     struct side *side = &sides[step.role];
     switch (step.action) {

@@ -79,7 +79,7 @@ static double parse_seconds(const char *text) {
     int is_number = has_right_bytes && *end == '\0';
     int is_in_range = seconds > 0 && seconds <= LONGEST_SECONDS;
     if (!is_number || !is_in_range)
-        errx(1, "%s is not a number of seconds up to %d", text,
+        errx(1, "%s is not a number of seconds above 0, up to %d", text,
              LONGEST_SECONDS);
     return seconds;
 }
@@ -96,13 +96,13 @@ static int parse_tries(const char *text) {
     return (int)tries;
 }
 
-/* Returns the exit status. */
+/* The deadline is a point in time, in nanoseconds of CLOCK_MONOTONIC. Returns
+ * the exit status. */
 static int fetch_with_retries(const struct addrinfo *where, int tries,
-                              double seconds) {
+                              long long deadline) {
     (void)where; /* delete these three lines when you use the arguments */
     (void)tries;
-    (void)seconds;
-    /* 1. Work out the deadline: a point in time, from clock_gettime. */
+    (void)deadline;
     /* 2. Make one try: socket, O_NONBLOCK, connect, poll, SO_ERROR; then poll
      *    and recv, until the line is whole. Close. If it failed, say why. */
     /* 3. Pause, and make the next try; or end. */
@@ -135,11 +135,14 @@ int main(int argc, char **argv) {
         errx(1, "%s is not a port: 1 to 65535", port);
     (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
+    /* 1. Work out the deadline from clock_gettime and `seconds`, here, before
+     *    the name is looked up. */
+    long long deadline = 0;
     struct addrinfo *list;
     int error = addr_resolve(host, port, AF_UNSPEC, SOCK_STREAM, &list);
     if (error != 0)
         errx(1, "%s: %s", host, gai_strerror(error));
-    int status = fetch_with_retries(list, tries, seconds);
+    int status = fetch_with_retries(list, tries, deadline);
     freeaddrinfo(list);
     return status;
 }

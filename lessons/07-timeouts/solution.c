@@ -52,7 +52,7 @@ static long long parse_seconds(const char *text) {
     int is_number = has_right_bytes && *end == '\0';
     int is_in_range = seconds > 0 && seconds <= LONGEST_SECONDS;
     if (!is_number || !is_in_range)
-        errx(1, "%s is not a number of seconds up to %d", text,
+        errx(1, "%s is not a number of seconds above 0, up to %d", text,
              LONGEST_SECONDS);
     return (long long)(seconds * NS_PER_SECOND);
 }

@@ -1,10 +1,10 @@
 /*
  * 07-timeouts: print one line that a server sends, before a point in time.
  *
- * Shows a deadline instead of a timeout. Before each call that may wait, the
- * program works out how much time is left until one point in time. So neither
- * a server that sends a byte now and then nor a storm of signals can make it
- * wait longer.
+ * Shows a deadline instead of a timeout. Before each call that may wait
+ * for the server, the program works out how much time is left until one point
+ * in time. So neither a server that sends a byte now and then nor a storm of
+ * signals can make it wait longer.
  *
  * usage: 07-timeouts [-t SECONDS] HOST PORT      (5 seconds unless given)
  *
@@ -54,7 +54,7 @@ static long long parse_seconds(const char *text) {
     int is_number = has_right_bytes && *end == '\0';
     int is_in_range = seconds > 0 && seconds <= LONGEST_SECONDS;
     if (!is_number || !is_in_range)
-        errx(1, "%s is not a number of seconds up to %d", text,
+        errx(1, "%s is not a number of seconds above 0, up to %d", text,
              LONGEST_SECONDS);
     return (long long)(seconds * NS_PER_SECOND);
 }
@@ -167,11 +167,7 @@ static int try_address(const struct addrinfo *where, long long deadline) {
  * does not use up the time of the next. */
 static long long deadline_for(const struct addrinfo *where,
                               long long deadline) {
-    int addresses = 0;
-    while (where != NULL) {
-        addresses++;
-        where = where->ai_next;
-    }
+    long long addresses = (long long)addr_count(where);
     long long start = now();
     return start + (deadline - start) / addresses;
 }
@@ -238,7 +234,7 @@ static void print_line(int fd, long long deadline) {
 }
 
 int main(int argc, char **argv) {
-    const char *seconds = "5"; /* a text, which parse_seconds reads below */
+    const char *seconds_text = "5"; /* unless -t says otherwise */
     for (;;) {
         int option = getopt(argc, argv, "+ht:");
         if (option == -1)
@@ -246,7 +242,7 @@ int main(int argc, char **argv) {
         if (option == 'h')
             usage(stdout, 0);
         else if (option == 't')
-            seconds = optarg;
+            seconds_text = optarg;
         else
             usage(stderr, 2);
     }
@@ -261,7 +257,7 @@ int main(int argc, char **argv) {
     /* Without a reader, a write must fail, and not kill us: lesson 01. */
     (void)signal(SIGPIPE, SIG_IGN);
 
-    long long duration = parse_seconds(seconds);
+    long long duration = parse_seconds(seconds_text);
     long long deadline = now() + duration;
     int fd = connect_to(host, port, deadline);
     print_line(fd, deadline);

@@ -40,9 +40,10 @@
  *    contains the certificate when the program ends.
  * 10. It reports output that cannot be written. It says so on standard error,
  *    and the status is 1. An example is a full disk.
- * 11. It refuses wrong arguments. It then prints a line that begins with
- *    `usage:` on standard error, and ends with status 2. The part that is
- *    given does this.
+ * 11. It refuses wrong arguments. If their number is wrong, or an option is,
+ *    it prints a line that begins with `usage:` on standard error, and ends
+ *    with status 2. If SECONDS is not a number above 0 and up to a day, the
+ *    status is 1. The part that is given does this.
  *
  * What is here compiles, connects, and then sends and reads nothing. Your part
  * is three functions: follow_error, shake_hands and read_all.
@@ -131,7 +132,8 @@ static int connect_to(const char *host, const char *port,
 static void save_certificate(const SSL *ssl, const char *file) {
     BIO *out = BIO_new_file(file, "w");
     if (out == NULL ||
-        PEM_write_bio_X509(out, SSL_get0_peer_certificate(ssl)) != 1)
+        PEM_write_bio_X509(out, SSL_get0_peer_certificate(ssl)) != 1 ||
+        BIO_flush(out) != 1)
         warnx("%s: the certificate is not saved", file);
     BIO_free(out);
 }
@@ -165,7 +167,7 @@ static void read_all(SSL *ssl, struct deadline deadline) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 
@@ -191,7 +193,7 @@ int main(int argc, char **argv) {
     const char *name = argv[optind + 1];
     const char *host = argv[optind + 2];
     const char *port = argv[optind + 3];
-    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     struct deadline deadline = deadline_after(milliseconds);
     SSL_CTX *context = tls_client_context(ca_file, NULL);

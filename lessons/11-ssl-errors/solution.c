@@ -89,7 +89,8 @@ static int connect_to(const char *host, const char *port,
 static void save_certificate(const SSL *ssl, const char *file) {
     BIO *out = BIO_new_file(file, "w");
     if (out == NULL ||
-        PEM_write_bio_X509(out, SSL_get0_peer_certificate(ssl)) != 1)
+        PEM_write_bio_X509(out, SSL_get0_peer_certificate(ssl)) != 1 ||
+        BIO_flush(out) != 1)
         warnx("%s: the certificate is not saved", file);
     BIO_free(out);
 }
@@ -164,7 +165,7 @@ static void read_all(SSL *ssl, struct deadline deadline) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 
@@ -193,7 +194,7 @@ int main(int argc, char **argv) {
     /* If standard output were closed, our socket would get its number. */
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         err(1, "standard output");
-    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
 
     struct deadline deadline = deadline_after(milliseconds);
     SSL_CTX *context = tls_client_context(ca_file, NULL);

@@ -3,8 +3,8 @@
  *
  * Shows that SSL_get_error(3) returns an instruction: what a program has to do
  * before it makes the same call again, or that it must not make it again. Both
- * ends of each connection are in this program. Where it can, the program does
- * what the instruction says.
+ * ends of each connection are in this program. If the instruction is to make
+ * the call again, and the program can do that, it does.
  *
  * usage: 11-ssl-errors [NAME]...
  *
@@ -66,8 +66,9 @@ static void require_output(void) {
 }
 
 /* Call this right after a call has returned `result`. The next call changes
- * errno and OpenSSL's queue, and then the reason is lost. These two are all
- * that tells the reason here, so we give tls_explain no connection. */
+ * errno and OpenSSL's queue, and then the reason is lost. Here
+ * the whole reason is in errno and in the queue, so we give tls_explain no
+ * connection. */
 static struct outcome make_outcome(const SSL *ssl, int result) {
     struct outcome outcome = {.result = result};
     outcome.error = SSL_get_error(ssl, result);
@@ -514,7 +515,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && argv[1][0] == '-')
         usage(stderr, 2);
     require_output();
-    (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
+    (void)signal(SIGPIPE, SIG_IGN); /* write fails instead of killing us */
     SSL_CTX *server = tls_server_context(certificate, key);
     if (server == NULL)
         fail(certificate);

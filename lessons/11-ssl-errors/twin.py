@@ -1,5 +1,5 @@
-"""The same in Python, for those errors that it can bring about with both ends
-in one program: the exception is the instruction."""
+"""The same in Python, for those errors that it can bring about with a
+client, and bytes in place of a server: the exception is the instruction."""
 
 import ssl
 import sys
@@ -15,6 +15,8 @@ for name in sys.argv[1:] or ["SSL", "WANT_READ", "ZERO_RETURN", "EOF"]:
         inwards.write(b"\x15\3\3\0\2\1\0")  # close_notify
     elif name == "EOF":
         inwards.write_eof()
+    elif name != "WANT_READ":
+        sys.exit(f"{name} is not one of these errors")
     try:
         client.do_handshake()
     except ssl.SSLError as error:

@@ -9,7 +9,7 @@
  * then the numbers make the rolls 1, 2, 3 and 1. So the die shows a 1 twice as
  * often as a 2. This is called modulo bias. To avoid it, you throw the number
  * 3 away, and take the next number instead. In general, you throw away the
- * highest numbers, which would make some sides more likely than others.
+ * highest numbers: those that are left when all sides have got the same share.
  *
  * It is called as `12-randomness SIDES ROLLS`. It reads random bytes from
  * standard input, and prints as many rolls as ROLLS says.

@@ -106,7 +106,7 @@ static void print_bytes(const char *label, const unsigned char *bytes,
  * their old contents as if they were random. */
 static int fill_from_openssl(unsigned char *bytes, size_t count) {
     if (RAND_bytes(bytes, (int)count) != 1) {
-        warnx("RAND_bytes: OpenSSL's generator is not seeded");
+        warnx("RAND_bytes: OpenSSL's generator has no seed");
         return -1;
     }
     return 0;
@@ -175,18 +175,11 @@ static int make_socket(void) {
  * second case it also prints the error. */
 static int receive_all(struct deadline end, int fd, unsigned char *bytes,
                        size_t count) {
-    size_t done = 0;
-    while (done < count) {
-        ssize_t received = deadline_recv(end, fd, bytes + done, count - done);
-        if (received < 0) {
-            warn("recv");
-            return -1;
-        }
-        if (received == 0)
-            return -1; /* the peer has ended */
-        done += (size_t)received;
-    }
-    return 0;
+    if (deadline_recv_all(end, fd, bytes, count) == 0)
+        return 0;
+    if (errno != EPROTO) /* which means that the peer has ended */
+        warn("recv");
+    return -1;
 }
 
 /* The daemon. */
@@ -253,8 +246,8 @@ static size_t write_pid(unsigned char *reply) {
 static size_t write_reply(const unsigned char *request, unsigned char *reply) {
     switch (request[0]) {
     case GET_ENTROPY:
-        /* A generator with a good key always has as many bits as its key. */
-        put_big_endian32(reply, KEY_BYTES * 8);
+        /* A generator with a seed always has as many bits as its key. */
+        put_big_endian32(reply, RAND_status() == 1 ? KEY_BYTES * 8 : 0);
         return 4;
     case READ_NOW:
         return write_counted_bytes(reply, request[READ_COUNT]);

@@ -83,7 +83,7 @@ enum { MOST_BYTES = 65536 }; /* the longest input of a message */
  * Before the call, *to_length is how much room there is at `to`. After the
  * call, it is how many bytes were written. They return 0, or the number of an
  * error. compressBound returns how much room compress needs at most for so many
- * bytes.
+ * bytes. zlibVersion returns zlib's version as a text, such as "1.2.13".
  */
 struct zlib {
     const char *(*version)(void);

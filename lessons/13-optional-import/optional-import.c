@@ -35,7 +35,7 @@ struct connection {
     const char *host;
     int fd;
     struct deadline deadline;
-    /* Receives plain text at first, and TLS after a wrapper was called. */
+    /* receive_plain at first; a wrapper puts receive_tls here. */
     size_t (*receive)(struct connection *, char *bytes, size_t size);
     /* The functions of TLS, or NULL when there is none. */
     const struct tls *tls;
@@ -203,8 +203,9 @@ static int load_functions(struct tls *tls) {
         void *function = dlsym(library, symbols[i].name);
         if (function == NULL)
             return -1;
-        /* C cannot convert a void * to a pointer to a function. But POSIX says
-         * that both have the same form, so we copy it: dlsym(3). */
+        /* The C standard does not promise that a void * can become a pointer to
+         * a function. But POSIX says that both have the same form, so we copy
+         * it: dlsym(3). */
         memcpy(symbols[i].member, &function, sizeof function);
     }
     return 0;
@@ -244,7 +245,7 @@ static _Noreturn void usage(FILE *out, int status) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 

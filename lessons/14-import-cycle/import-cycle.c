@@ -4,12 +4,14 @@
  * The module ssl needs the module socket, because a struct socket is a part of
  * its struct. The module socket needs ssl, because socket_ssl calls it. Here
  * socket imports ssl at the first call of socket_ssl, as Python does. Eight
- * threads make that first call, all at the same moment.
+ * threads make that first call, all at nearly the same moment.
  *
  * The folders beside this file have three earlier states of the two modules:
  *     cycle   each header includes the other one: this does not compile
  *     guards  the same with guards: it depends on which header comes first
  *     linked  a forward declaration, and a call that the linker resolves
+ * and one mistake:
+ *     copied  an old copy of a declaration: it compiles, and fails when it runs
  *
  * usage: 14-import-cycle
  * Left out: this ssl encrypts nothing (08 does).

@@ -32,6 +32,6 @@ typedef const struct ssl_module *ssl_import_function(void);
 
 /* Tells socket_ssl which function imports the module ssl. This is only for a
  * constructor, which runs before main, because it takes no lock. */
-void socket_register_ssl(ssl_import_function *import_function);
+void socket_register_ssl(ssl_import_function *function);
 
 #endif

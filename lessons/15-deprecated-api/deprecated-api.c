@@ -32,7 +32,7 @@
 
 enum {
     CALLERS = 64,           /* so many callers are warned only once */
-    PATIENCE_MS = 10 * 1000 /* for a server, from the first call to the last */
+    PATIENCE_MS = 10 * 1000 /* to connect; for the handshake; for the answer */
 };
 
 static _Noreturn void usage(FILE *out, int status) {
@@ -177,7 +177,7 @@ static void report_failure(const struct ssl_module *ssl, const char *what,
 }
 
 /* Writes the address to which sock is connected into host, in numbers. Returns
- * 0, or -1 if sock is not connected. */
+ * 0, or -1 and errno: sock is not connected, or has no address of a host. */
 static int get_peer(int sock, char host[NI_MAXHOST]) {
     struct sockaddr_storage peer = {0};
     struct sockaddr *address = (struct sockaddr *)&peer;
@@ -186,8 +186,10 @@ static int get_peer(int sock, char host[NI_MAXHOST]) {
         return -1;
     int error =
         getnameinfo(address, length, host, NI_MAXHOST, NULL, 0, NI_NUMERICHOST);
-    if (error != 0)
+    if (error != 0) {
+        errno = EAFNOSUPPORT;
         return -1;
+    }
     return 0;
 }
 
@@ -323,15 +325,14 @@ static int connect_main(int count, char *const *words) {
      * roots of this system. OpenSSL reads in this variable where they are. */
     if (setenv("SSL_CERT_FILE", ca_file, 1) < 0)
         err(1, "setenv");
-    struct deadline deadline = deadline_after(PATIENCE_MS);
-    int sock = connect_to(host, port, deadline);
+    int sock = connect_to(host, port, deadline_after(PATIENCE_MS));
 /* We make this call on purpose. Without the next line the compiler warns. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     SSL *wrapped = socket_ssl(sock, keyfile, certfile);
     if (wrapped == NULL)
         return 1; /* sslwrap_simple has said why */
     const struct ssl_module *ssl = import_ssl();
-    if (print_answer(ssl, wrapped, deadline) < 0) {
+    if (print_answer(ssl, wrapped, deadline_after(PATIENCE_MS)) < 0) {
         report_failure(ssl, "read", wrapped);
         return 1;
     }

@@ -30,8 +30,9 @@
  *    ways to look up a name find nothing.
  * 5. It speaks IPv6 as well. HOST may be an IPv6 address, or a name that has
  *    one. Such an address is printed as in `[::1]:8080`.
- * 6. It takes a socket whose number is 1024 or more. The program has then so
- *    many descriptors open that the kernel gives it no smaller number.
+ * 6. It takes a socket whose number is 1024 or more. The check starts the
+ *    program with so many open descriptors that the kernel gives it no smaller
+ *    number.
  * 7. It tries three times, with a pause of a tenth of a second. One try goes
  *    through all addresses of HOST. If the third try fails too, it ends with
  *    status 1, and says on standard error why, and which address it tried

@@ -3,8 +3,9 @@
  * But tests/lessons/15-deprecated-api.bats compiles and runs every line of it,
  * and compares what the compiler and the linker say about it.
  *
- * Each note asks the old call and the new call the same question, one for which
- * the old call has a wrong answer. The printed function say prints the answers.
+ * Each note asks the old call and the new call the same question: for most, one
+ * for which the old call has a wrong answer. The printed function say prints
+ * the answers.
  */
 #include "notes.h"
 
@@ -57,7 +58,6 @@ static const struct note notes[] = {
         .since = "inet(3): to be avoided; still in POSIX.1-2008",
         .why = "its error, -1, is also an address; IPv4 only",
         .instead = "inet_pton(3)",
-        .header = "<arpa/inet.h>",
         .before = "struct in_addr at;",
         .old = "if (inet_addr(\"255.255.255.255\") == INADDR_NONE)\n"
                "    say(\"old\", \"no address\");",
@@ -69,7 +69,6 @@ static const struct note notes[] = {
         .since = "inet(3): never in POSIX",
         .why = "it takes octal numbers, and text after a blank; IPv4 only",
         .instead = "inet_pton(3)",
-        .header = "<arpa/inet.h>",
         .before = "struct in_addr at = {0};",
         .old = "if (inet_aton(\"010.0.0.1 or so\", &at) != 0)\n"
                "    say(\"old\", inet_ntop(AF_INET, &at, text, sizeof text));",
@@ -81,7 +80,6 @@ static const struct note notes[] = {
         .since = "inet(3): deprecated; still in POSIX.1-2008",
         .why = "its second answer overwrites the first; IPv4 only",
         .instead = "inet_ntop(3)",
-        .header = "<arpa/inet.h>",
         .before = "struct in_addr a = {htonl(0x01020304)};\n"
                   "struct in_addr b = {htonl(0x05060708)};",
         .old = "char *first = inet_ntoa(a);\n"

@@ -1,7 +1,7 @@
 /*
  * notes: the dead calls of the world of sockets: since when each one is dead,
  * why, and what to call instead. They are printed as a program in C, which runs
- * the old call beside the new one.
+ * most of the old calls beside the new ones.
  */
 #ifndef NOTES_H
 #define NOTES_H

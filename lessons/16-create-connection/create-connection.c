@@ -60,7 +60,7 @@ static int parse_delay(const char *text) {
 static struct deadline parse_deadline(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to %d", text,
+        errx(1, "%s is not a number of seconds above 0, up to %d", text,
              DEADLINE_LONGEST_MS / MS_PER_SECOND);
     return deadline_after(milliseconds);
 }
@@ -129,7 +129,7 @@ static const char *describe(const struct dial_attempt *attempt) {
         return "connected";
     case DIAL_ABANDONED:
         return "given up";
-    default:
+    default: /* print_step is never called for DIAL_UNTRIED */
         return "untried";
     }
 }

@@ -231,8 +231,8 @@ static void unmap(struct sockaddr_storage *address, socklen_t *length) {
     *length = sizeof plain;
 }
 
-/* Tells the client its name. A new socket has room for thousands of bytes, so
- * send does not have to wait here. */
+/* Tells the client its own address. A new socket has room for thousands of
+ * bytes, so send does not have to wait here. */
 static void greet(int fd, const char *name) {
     /* Room for the words, the name, and the NUL at the end. */
     char line[sizeof "you are \n" + ADDR_TEXT_BYTES];

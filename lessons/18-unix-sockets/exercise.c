@@ -9,8 +9,9 @@
  * Its hard part is the start and the end. It must take the place of a server
  * that was killed, but never the place of one that is alive.
  *
- * Your program is called as `18-unix-sockets serve PATH`. It serves one client
- * after another. You may copy from this lesson's program, and include
+ * Your program is called as `18-unix-sockets serve PATH`. PATH is the path of a
+ * file. The server serves one client after another, and you need not end a
+ * client that is silent. You may copy from this lesson's program, and include
  * `deadline.h`.
  *
  * 1. It says where it listens. Its first line is `listening on PATH`. The line

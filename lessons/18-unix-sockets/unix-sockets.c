@@ -161,8 +161,8 @@ static int listen_at(const char *path, int type) {
     int fd = make_socket(type);
 
     /* bind makes the file, with all permissions but those of the umask. So the
-     * file is private from its first moment. A chmod after bind would come too
-     * late for a client that has connected before. */
+     * file is private from its first moment. A chmod after listen would come
+     * too late for a client that has connected before. */
     mode_t before = umask(PRIVATE);
     int bound = bind(fd, (struct sockaddr *)&own.name, own.length);
     (void)umask(before); /* it never fails, and leaves errno alone */

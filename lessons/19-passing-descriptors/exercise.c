@@ -22,9 +22,10 @@
  * now.) When its own clients have left, it ends.
  *
  * The starter is a server that already greets and sends back. What it lacks is
- * everything about PATH. You may leave out signals: nothing has to happen on
- * SIGTERM. You may also assume that clients send short messages and read their
- * replies, and that no two new processes start at the same moment.
+ * everything about PATH. You may copy from `passing-descriptors.c`. You may
+ * leave out signals: nothing has to happen on SIGTERM. You may also assume that
+ * clients send short messages and read their replies, and that no two new
+ * processes start at the same moment.
  *
  * 1. It listens, and says where. If no server answers at PATH, it opens a
  *    listener at 127.0.0.1 and PORT. The first line that it prints is
@@ -101,7 +102,8 @@ enum {
     PAUSE_MS = 100, /* after a call failed because something had run out */
 };
 
-/* Places in the array for poll. A place whose fd is -1 is empty. */
+/* Places in the array for poll. poll ignores a place whose fd is -1. At the
+ * start all are 0, so a place that you add and that is empty needs a -1. */
 enum {
     LISTENER,     /* clients connect to this one */
     FIRST_CLIENT, /* clients are from here on */
@@ -249,7 +251,7 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
 
     /* 1. Listen at PATH, too. If another process connects there, send it a copy
-     *    of the listener, as send_descriptor does. */
+     *    of the listener, as send_descriptor of passing-descriptors.c does. */
     /* 2. When that process confirms with one byte, close the listener. Go on
      *    with the clients that you have, and end when the last has left. */
     /* 3. Before all this, connect to PATH. If a process answers, receive its

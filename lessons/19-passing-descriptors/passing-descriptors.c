@@ -246,8 +246,8 @@ static void serve_client(int fd, const char *worker) {
     wait_for_end(fd);
 }
 
-/* The life of a worker: one client after the other, until the parent closes its
- * end of the channel. Returns the exit status. */
+/* The life of a worker: one client after the other, until it is told to end, or
+ * the parent's end of the channel is closed. Returns the exit status. */
 static int run_worker(int channel, const char *worker) {
     while (!stopping) {
         int fd;
@@ -355,7 +355,8 @@ static int accept_client(int listener) {
     return fd;
 }
 
-/* Passes the client to a worker. Returns 0, or -1 if sendmsg has failed. */
+/* Passes the client to a worker, and closes our own copy. Returns 0, or -1 if
+ * sendmsg has failed. */
 static int pass_client(int channel, int fd) {
     int result = send_descriptor(channel, fd);
     if (result < 0 && errno != EINTR)

@@ -19,7 +19,7 @@
  * of the file has the number 0. The server answers with a line that says how
  * many bytes will follow. Then it sends these bytes, and closes the
  * connection. You may copy from `sendfile.c`, and include `listener.h`,
- * `number.h` and `deadline.h`.
+ * `number.h` and `deadline.h` (for `deadline_pause`).
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that

@@ -45,8 +45,8 @@ enum {
 
 enum { UNKNOWN = -1 }; /* a length, if the file has none */
 
-/* What sendfile sends in one call at the most: sendfile(2). We ask for it when
- * we do not know the length. */
+/* What sendfile sends in one call at the most: sendfile(2). We never ask for
+ * more. */
 static const size_t most_in_a_call = 0x7ffff000;
 
 struct file {
@@ -62,7 +62,7 @@ struct answer {
     const struct file *file;
     off_t length; /* what we have announced; or UNKNOWN */
     off_t offset; /* where the next byte is: so many bytes are sent already */
-    unsigned long calls; /* how many we made for this answer */
+    unsigned long calls; /* how many we made for the bytes of the file */
     const char *names_of_calls;
 };
 
@@ -118,7 +118,7 @@ static void catch_signals(void) {
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
     /* When a client has left, sendfile must fail, and not kill us. It has
-     * no flag MSG_NOSIGNAL, so this is the only way. */
+     * no flag MSG_NOSIGNAL, so we ignore the signal everywhere. */
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -239,13 +239,13 @@ static enum outcome send_by_sendfile(struct answer *answer) {
             return COMPLETE;
         ssize_t sent =
             sendfile(answer->fd, answer->file->fd, &answer->offset, count);
+        answer->calls++;
         if (sent < 0 && errno == EINTR)
             continue; /* look at `stopping` */
         if (sent < 0 && is_wrong_kind(errno) && answer->offset == 0)
             return UNSUPPORTED;
         if (sent < 0)
             return report_failure(answer, "sendfile");
-        answer->calls++;
         if (sent == 0)
             return judge_end_of_file(answer);
     }

@@ -64,7 +64,8 @@
  *     and SECONDS a decimal number such as 0.5, above 0 and up to 86400.
  *
  * What is here compiles, and checks its arguments. It asks nobody, and answers
- * nobody. Your part is at the end of main.
+ * nobody. Your part is at the ends of ask_main and
+ * offer_main.
  */
 #define _GNU_SOURCE
 
@@ -149,7 +150,7 @@ static void check_name(const char *name) {
 static int parse_seconds(const char *text) {
     int milliseconds;
     if (deadline_parse(text, strlen(text), &milliseconds) < 0)
-        errx(1, "%s is not a number of seconds", text);
+        errx(1, "%s is not a number of seconds above 0, up to a day", text);
     return milliseconds;
 }
 

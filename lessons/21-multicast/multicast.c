@@ -7,13 +7,13 @@
  *        21-multicast say [-n] [-i INTERFACE] [-t TTL] GROUP PORT MESSAGE
  *
  * GROUP is a multicast address of IPv4 or IPv6. Without -i, the interface is
- * the loopback, "lo". With -t, the datagram may pass through TTL - 1 routers;
- * without it, through none. With -n, the kernel sends it out without a copy for
- * this machine.
+ * the loopback, "lo". With -t, the datagram may pass through TTL - 1 routers,
+ * and with 0 it stays on this machine; without -t, it passes through none. With
+ * -n, the kernel sends it out without a copy for this machine.
  *
  * Left out: the interface of a datagram, which for IPv6 may be another one than
  * ours; a list of the senders that we want to hear (source-specific multicast,
- * RFC 4607); a lost datagram is lost, as in lesson 03.
+ * RFC 4607); sending a lost datagram again.
  */
 #define _GNU_SOURCE
 
@@ -78,8 +78,8 @@ static int is_multicast(const struct group *group) {
     return IN6_IS_ADDR_MULTICAST(&group->address.ipv6.sin6_addr);
 }
 
-/* The same link-local group exists at each interface. So its address is not
- * complete without the number of the interface: ipv6(7). */
+/* The same link-local or node-local group exists at each interface. So its
+ * address is not complete without the number of the interface: ipv6(7). */
 static void complete_address(struct group *group) {
     if (group->family != AF_INET6)
         return;
@@ -176,12 +176,14 @@ static void join_ipv4(int fd, const struct group *group) {
     if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership,
                    sizeof membership) < 0)
         err(1, "setsockopt IP_ADD_MEMBERSHIP");
-    /* Otherwise we would also hear the groups that other programs on this
-     * machine have joined. */
+    /* Otherwise we would also hear this group at other interfaces, where other
+     * programs on this machine have joined it. */
     set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL");
 }
 
-/* IPV6_MULTICAST_ALL compares only the group, and not the interface. So if
+/* Makes the interface a member, as join_ipv4 does.
+ *
+ * IPV6_MULTICAST_ALL compares only the group, and not the interface. So if
  * another program has joined the same group at another interface, we also hear
  * what is sent to it there. */
 static void join_ipv6(int fd, const struct group *group) {

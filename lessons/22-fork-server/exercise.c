@@ -119,7 +119,8 @@ int main(int argc, char **argv) {
         usage(stdout, 0);
     if (argc != 3)
         usage(stderr, 2);
-    unsigned workers = parse_number(argv[1], 1, MOST_WORKERS, "number");
+    unsigned workers =
+        parse_number(argv[1], 1, MOST_WORKERS, "number of workers");
     unsigned port = parse_number(argv[2], 0, LARGEST_PORT, "port");
 
     int listener = listen_on((in_port_t)port);

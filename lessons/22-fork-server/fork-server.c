@@ -192,8 +192,8 @@ static _Noreturn void run_child(const struct server *server, int fd,
     if (getppid() != parent)
         _exit(1); /* the parent had ended before we called prctl */
     (void)close(server->listener);
-    (void)signal(SIGINT, SIG_IGN); /* a Ctrl-C is for the parent */
-    (void)signal(SIGTERM, SIG_DFL);
+    set_handler(SIGINT, SIG_IGN); /* a Ctrl-C is for the parent */
+    set_handler(SIGTERM, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &server->unblocked, NULL);
 
     if (printf("%s connected: process %d\n", client, (int)getpid()) < 0)
@@ -284,7 +284,7 @@ static void accept_client(struct server *server) {
     int fd = accept4(server->listener, (struct sockaddr *)&peer, &length,
                      SOCK_CLOEXEC);
     if (fd < 0 && errno == EAGAIN)
-        return; /* the client has left before we accepted it */
+        return; /* nobody is in the queue */
     if (fd < 0) {
         warn_and_pause("accept");
         return;

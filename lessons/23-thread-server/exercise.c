@@ -134,10 +134,12 @@ static int listen_on(int port) {
 static void serve(struct server *server) {
     /* 1. Block the signals. Then start THREADS threads that each take a client
      *    from a queue, and send back what it sends. Where does main wait? */
+    const char *failed;
+    if (listener_announce(server->listener, &failed) < 0)
+        err(1, "%s", failed);
     /* 2. Accept clients. Is there a free place in the queue? */
     /* 3. If there is none, tell the client `busy`, and close it. */
     /* 4. When a signal comes, wake up every thread, and wait for its end. */
-    (void)server;
     (void)pause(); /* delete this line when you call sigwait */
 }
 
@@ -157,14 +159,11 @@ static void read_arguments(int argc, char **argv, struct server *server,
 int main(int argc, char **argv) {
     static struct server server; /* arrays in it take no place on the stack */
     int port;
-    const char *failed;
 
     read_arguments(argc, argv, &server, &port);
     require_output();
     (void)signal(SIGPIPE, SIG_IGN); /* send fails instead of killing us */
     server.listener = listen_on(port);
-    if (listener_announce(server.listener, &failed) < 0)
-        err(1, "%s", failed);
     serve(&server);
     return 0;
 }

@@ -157,8 +157,8 @@ static int add_client(struct server *server, int fd) {
 static void remove_client(struct client *client) {
     struct server *server = client->server;
     lock(server);
-    client->is_connected = 0;
     (void)close(client->fd);
+    client->is_connected = 0;
     server->clients--;
     if (server->clients == 0)
         (void)pthread_cond_signal(&server->last_client_left);

@@ -192,7 +192,7 @@ static void broadcast(struct chat *chat, const struct client *sender,
 }
 
 /* Returns whether the first length bytes of a line are a valid name. The byte
- * behind them is no letter of a name, but a newline or a blank. So strspn(3),
+ * behind them is no letter of a name, but a newline. So strspn(3),
  * which counts the letters at the beginning, stops there at the latest. */
 static int is_name(const char *line, size_t length) {
     const char *letters = "abcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -116,8 +116,8 @@ static int watch(const struct server *server, int operation, int fd,
     return epoll_ctl(server->epoll, operation, fd, &event);
 }
 
-/* From now on these two signals do not interrupt anything. They wait until we
- * read them from a descriptor. */
+/* From now on these two signals do not interrupt anything. They wait, and as
+ * long as one waits, the descriptor is ready. */
 static int open_signals(void) {
     sigset_t set;
     (void)sigemptyset(&set);
@@ -204,7 +204,8 @@ static void free_unsent(struct server *server, int fd) {
     server->clients_with_unsent--;
 }
 
-/* Call this only while you handle the client's own event. After close, the next
+/* Call this only while you handle the client's own event, or before the client
+ * is on epoll's list. After close, the next
  * accept may give the client's number to a new client. If an event of the old
  * client were still in the array of epoll_wait, we would take that event for
  * one of the new client. */
@@ -416,11 +417,10 @@ static void finish(struct server *server) {
 }
 
 int main(int argc, char **argv) {
-    static struct server server = {
-        .most_clients = LARGEST_NUMBER,
-        .input_events = EPOLLIN,
-        .buffer_bytes = BUFFER_BYTES,
-    };
+    static struct server server; /* all zero: see its arrays */
+    server.most_clients = LARGEST_NUMBER;
+    server.input_events = EPOLLIN;
+    server.buffer_bytes = BUFFER_BYTES;
     int backlog = SOMAXCONN;
     for (;;) {
         int option = getopt(argc, argv, "+heb:m:r:");

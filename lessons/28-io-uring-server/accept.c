@@ -132,7 +132,7 @@ static void handle_failed_accept(struct server *server, int error) {
     if (ring_is_worth_another_try(error) && error != ENOBUFS)
         return;
     int lacks_descriptor = error == EMFILE || error == ENFILE;
-    errno = error; /* for the warning that each of these writes */
+    errno = error; /* for the warnings below */
     if (lacks_descriptor && server->spare >= 0)
         spend_spare(server);
     else if (is_one_connection_lost(error))

@@ -24,7 +24,7 @@ void accept_ask_for_clients(struct server *server);
 
 /* Handles a completion of that request. The result is the descriptor of a new
  * client, or -errno; flags are those of the completion. If it was the last one,
- * asks anew. */
+ * asks anew, unless the server is to end. */
 void accept_handle(struct server *server, int result, unsigned flags);
 
 #endif

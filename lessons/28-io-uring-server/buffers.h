@@ -21,9 +21,9 @@ struct buffers {
 };
 
 /* Makes the buffers, and the ring by which the kernel gets them, in a struct
- * that is all zero. ring_fd is the
- * descriptor of the ring whose requests will use them: io_uring_register(2).
- * They last as long as the program, which ends with status 1 if this fails. */
+ * that is all zero. ring_fd is the descriptor of the ring whose requests will
+ * use them: io_uring_register(2). They last as long as the program, which ends
+ * with status 1 if this fails. */
 void buffers_open(struct buffers *buffers, int ring_fd);
 
 /* Gives a buffer back to the kernel, to be filled again. id is its number, as

@@ -7,7 +7,7 @@
 
 struct server; /* server.h has it, and in it all clients */
 
-/* Where a request for a client is. */
+/* How far a request for a client has come. */
 enum state {
     NOT_ASKED,
     ASKED,    /* it has no last completion yet */
@@ -25,8 +25,8 @@ struct client {
     enum phase phase;
     enum state input;  /* of the request RECV */
     enum state output; /* of the request SEND */
-    char *sending;     /* the kernel may read this while output is not NOT_ASKED
-                        */
+    char *sending;     /* the kernel may read this while output is ASKED or
+                          CANCELLED */
     unsigned sending_bytes;
     unsigned sent; /* so many of these have been sent */
     char *waiting; /* what has come while the kernel was sending, or NULL */

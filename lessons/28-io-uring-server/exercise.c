@@ -213,8 +213,9 @@ static void open_ring(struct ring *ring) {
     ring->fd = (int)syscall(SYS_io_uring_setup, REQUESTS, &made);
     if (ring->fd < 0)
         err(1, "io_uring_setup");
-    /* Both queues are in one piece of memory. It ends where the array of the
-     * one queue ends, or that of the other, whichever comes later. */
+    /* Both queues are in one piece of memory, but for the requests themselves.
+     * It ends where the array of the one queue ends, or that of the other,
+     * whichever comes later. */
     size_t requests_end =
         made.sq_off.array + made.sq_entries * sizeof(unsigned);
     size_t completions_end =
@@ -232,8 +233,7 @@ static void open_ring(struct ring *ring) {
     ring->completions = (struct io_uring_cqe *)(memory + made.cq_off.cqes);
     ring->requests = (struct io_uring_sqe *)map_ring(
         ring, made.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
-    /* Place N of the queue says which request it is. Ours is always request N.
-     */
+    /* The queue itself has numbers of requests. Place N always has number N. */
     unsigned *array = (unsigned *)(memory + made.sq_off.array);
     for (unsigned i = 0; i < made.sq_entries; i++)
         array[i] = i;
@@ -279,7 +279,7 @@ static void announce(int listener) {
  */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 /* Returns how many requests the kernel has not taken yet. */
@@ -335,14 +335,14 @@ static void handle_completions(struct server *server) {
 }
 
 int main(int argc, char **argv) {
-    static struct server server; /* it is large, and all zero to begin with */
+    static struct server server; /* all zero to begin with; it will be large */
 
     if (argc == 2 && strcmp(argv[1], "-h") == 0)
         usage(stdout, 0);
     if (argc != 4 || strcmp(argv[1], "-i") != 0)
         usage(stderr, 2);
     if (deadline_parse(argv[2], strlen(argv[2]), &server.milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", argv[2]);
+        errx(1, "%s is not a number of seconds above 0, up to a day", argv[2]);
     in_port_t port = parse_port(argv[3]);
     require_standard_streams();
     raise_descriptor_limit();

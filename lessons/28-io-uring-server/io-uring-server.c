@@ -169,8 +169,9 @@ static void handle_completion(struct server *server,
     }
 }
 
-/* Handles completions, as long as there are some, and places for the requests
- * that we make because of them. Returns how many there were. */
+/* Submits our requests and waits, with milliseconds as ring_submit_and_wait has
+ * them. Then handles completions, as long as there are some, and places for the
+ * requests that we make because of them. Returns how many it has handled. */
 static int handle_completions(struct server *server, int milliseconds) {
     int count = 0;
     ring_submit_and_wait(&server->ring, milliseconds);
@@ -225,7 +226,9 @@ static void report_numbers(const struct ring_counts *counts) {
 }
 
 int main(int argc, char **argv) {
-    static struct server server = {.most_clients = LARGEST_NUMBER};
+    static struct server
+        server; /* all zero, so its arrays take no memory yet */
+    server.most_clients = LARGEST_NUMBER;
     for (;;) {
         int option = getopt(argc, argv, "+hm:");
         if (option == -1)

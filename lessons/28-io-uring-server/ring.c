@@ -106,8 +106,7 @@ void ring_open(struct ring *ring) {
     ring->completions = (struct io_uring_cqe *)(memory + made.cq_off.cqes);
     ring->requests = (struct io_uring_sqe *)map_ring(
         ring, made.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
-    /* Place N of the queue says which request it is. Ours is always request N.
-     */
+    /* The queue itself has numbers of requests. Place N always has number N. */
     unsigned *array = (unsigned *)(memory + made.sq_off.array);
     for (unsigned i = 0; i < made.sq_entries; i++)
         array[i] = i;
@@ -162,7 +161,7 @@ int ring_is_worth_another_try(int error) {
 
 void ring_warn_and_pause(const char *failed) {
     warn("%s", failed);
-    (void)deadline_wait(deadline_after(PAUSE_MS), -1, 0);
+    deadline_pause(PAUSE_MS);
 }
 
 /* These errors of io_uring_enter are no failures: a signal has come, the time

@@ -31,7 +31,7 @@ struct ring {
     _Atomic unsigned *requests_head; /* only the kernel writes this */
     _Atomic unsigned *requests_tail; /* only we write this */
     _Atomic unsigned *flags;         /* only the kernel writes this */
-    unsigned new_tail; /* with the requests that the kernel may not see yet */
+    unsigned new_tail; /* the tail, with requests that we have not shown yet */
     /* The completion queue: the kernel adds, and we take. */
     struct io_uring_cqe *completions;
     unsigned completions_mask;
@@ -53,8 +53,9 @@ struct io_uring_sqe *ring_new_request(struct ring *ring, enum kind kind,
                                       int fd);
 
 /* Asks the kernel to end the request of this kind for this descriptor. That one
- * then has its last completion, with -ECANCELED. This request needs a place
- * too, and has a completion of its own, of the kind CANCEL. */
+ * then has its last completion, with -ECANCELED, unless it has ended already.
+ * This request needs a place too, and has a completion of its own, of the kind
+ * CANCEL. */
 void ring_cancel(struct ring *ring, enum kind kind, int fd);
 
 /* Returns 1 if there are places for so many more requests, else 0. */

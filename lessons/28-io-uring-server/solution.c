@@ -651,7 +651,7 @@ int main(int argc, char **argv) {
     if (argc != 4 || strcmp(argv[1], "-i") != 0)
         usage(stderr, 2);
     if (deadline_parse(argv[2], strlen(argv[2]), &server.milliseconds) < 0)
-        errx(1, "%s is not a number of seconds up to a day", argv[2]);
+        errx(1, "%s is not a number of seconds above 0, up to a day", argv[2]);
     in_port_t port = parse_port(argv[3]);
     require_standard_streams();
     raise_descriptor_limit();

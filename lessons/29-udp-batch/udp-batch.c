@@ -84,7 +84,7 @@ static int parse_seconds(const char *text) {
     int milliseconds;
     int result = deadline_parse(text, strlen(text), &milliseconds);
     if (result < 0 || milliseconds > LONGEST_MS)
-        errx(1, "%s is not a number of seconds up to %d", text,
+        errx(1, "%s is not a number of seconds above 0, up to %d", text,
              LONGEST_MS / 1000);
     return milliseconds;
 }

@@ -26,7 +26,8 @@
  *     status is 400 or 502. A request without the field Host is good. If the
  *     method is not CONNECT, requirement 9 comes first: send 405, however bad
  *     the target is. If two other refusals fit, you may send either of them.
- *     (If the first line cannot be read at all, send 400 or 405.)
+ *     (If the first line cannot be read at all, or if the version or a field is
+ *     bad too, send 400 or 405.)
  * 11. It refuses a head of more than 8192 bytes, with the status 431. The
  *     empty line is part of the 8192 bytes, and what comes behind it is not.
  * 12. It says that a server cannot be reached, with the status 502. This is so
@@ -120,17 +121,11 @@ static _Noreturn void usage(FILE *out, int status) {
 /* Receives exactly so many bytes. Returns false when they do not come. */
 static bool receive_bytes(const struct client *client, uint8_t *bytes,
                           size_t length) {
-    size_t received = 0;
-    while (received < length) {
-        ssize_t count = deadline_recv(client->deadline, client->fd,
-                                      bytes + received, length - received);
-        if (count < 0)
-            warn("recv");
-        if (count <= 0)
-            return false;
-        received += (size_t)count;
-    }
-    return true;
+    if (deadline_recv_all(client->deadline, client->fd, bytes, length) == 0)
+        return true;
+    if (errno != EPROTO) /* which means that the client has ended */
+        warn("recv");
+    return false;
 }
 
 static bool send_bytes(const struct client *client, const void *bytes,

@@ -1,4 +1,4 @@
-/* network: which addresses a proxy may connect to. */
+/* network: which addresses no outsider can reach, and networks of addresses. */
 #define _GNU_SOURCE
 
 #include "network.h"
@@ -32,7 +32,7 @@ static const char *const inside[] = {
     "240.0.0.0/4",    /* no machine, or all of them */
     "::/128",         /* this machine */
     "::1/128",        /* loopback */
-    "64:ff9b:1::/48", /* a translation of their own: RFC 8215 */
+    "64:ff9b:1::/48", /* translation within a network: RFC 8215 */
     "2002::/16",      /* 6to4: it has an IPv4 address in its middle */
     "fc00::/7",       /* private */
     "fe80::/10",      /* link-local */

@@ -12,7 +12,7 @@
  *   socks5    the handshake of SOCKS 5 with a client
  *   users     the names and passwords of those who may use the proxy
  *   target    connects to the server that a client asks for, if it is allowed
- *   network   which addresses are allowed
+ *   network   which addresses no outsider can reach
  *   tunnel    passes on bytes between a client and its server
  *
  * proxy.h has what all tunnels share.

@@ -81,8 +81,11 @@ static bool check_password(const struct tunnel *tunnel,
     uint8_t version;
     if (!receive_bytes(tunnel, deadline, &version, 1))
         return false;
-    if (version != PASSWORD_VERSION)
+    if (version != PASSWORD_VERSION) {
+        warnx("%s: no password message that we understand",
+              tunnel->client_name);
         return false;
+    }
     if (!receive_text(tunnel, deadline, name))
         return false;
     if (!receive_text(tunnel, deadline, password))
@@ -223,7 +226,7 @@ void socks5_shake_hands(struct tunnel *tunnel) {
     if (reply == REPLY_SUCCEEDED)
         reply = target_connect(tunnel, &request);
     else
-        warnx("%s: no request that we understand", tunnel->client_name);
+        warnx("%s: no whole request that we understand", tunnel->client_name);
     /* Looking up and connecting has taken time of its own. */
     deadline = deadline_after(HANDSHAKE_MS);
     bool is_sent = send_reply(tunnel, deadline, reply);

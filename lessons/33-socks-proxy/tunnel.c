@@ -123,13 +123,13 @@ static int move_bytes(struct direction *direction, const char **failed) {
 }
 
 /* Returns for what a socket has to be watched: it is the source of one
- * direction, and the target of the other. */
+ * direction, and the sink of the other. */
 static uint32_t events_for(const struct direction *source,
-                           const struct direction *target) {
+                           const struct direction *sink) {
     uint32_t events = 0;
     if (!source->has_ended && !source->is_pipe_full)
         events |= EPOLLIN;
-    if (target->in_pipe > 0)
+    if (sink->in_pipe > 0)
         events |= EPOLLOUT;
     return events;
 }
@@ -165,7 +165,7 @@ static void handle_tunnel(void *owner, uint32_t events) {
 
 static void handle_idle(void *owner) {
     struct tunnel *tunnel = owner;
-    warnx("%s to %s: nothing came for %d minutes", tunnel->client_name,
+    warnx("%s to %s: nothing moved for %d minutes", tunnel->client_name,
           tunnel->target, IDLE_MS / 60000);
     abort_tunnel(tunnel);
 }

@@ -26,11 +26,11 @@ struct direction {
     int to;
     int pipe_in;
     int pipe_out;
-    size_t in_pipe;
+    size_t in_pipe; /* so many bytes are in the pipe now */
     bool is_pipe_full;
-    bool has_ended; /* no more bytes come */
-    bool is_closed; /* and the other side has been told */
-    unsigned long long total;
+    bool has_ended;           /* no more bytes come */
+    bool is_closed;           /* and the other side has been told */
+    unsigned long long total; /* so many bytes have left it */
 };
 
 /* A client, its server, and all that goes between them. */
@@ -50,8 +50,9 @@ struct tunnel {
 /* Begins to pass on bytes between tunnel->client and tunnel->server, connected
  * sockets that do not block, after socks5_shake_hands. From now on the tunnel,
  * which is from malloc(3), belongs to the loop. It ends when both sides have
- * ended, when a call fails, or when nothing has come for five minutes. Then its
- * sockets are closed, a line on standard output says so, and it is freed. */
+ * ended, when a call fails, or when no byte has moved for five minutes. Then
+ * its sockets are closed, a line on standard output says so, and it is freed.
+ */
 void tunnel_start(struct tunnel *tunnel);
 
 /* Adds the timeout of tunnels to the proxy's loop: lesson 27. */

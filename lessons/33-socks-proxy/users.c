@@ -17,7 +17,7 @@ char *users_read(const char *path) {
     FILE *file = fopen(path, "re");
     if (file == NULL)
         err(1, "%s", path);
-    char *users = malloc(USERS_BYTES + 2);
+    char *users = malloc(USERS_BYTES + 1);
     if (users == NULL)
         err(1, "malloc");
     size_t length = fread(users, 1, USERS_BYTES + 1, file);
@@ -47,12 +47,12 @@ bool users_have(const char *users, const char *name, const char *password) {
     bool found = false;
     while (*line != '\0') {
         size_t line_length = strcspn(line, "\n");
-        size_t user_length = line_length;
+        size_t text_length = line_length;
         /* Where another system has written the file, a line ends with a
          * carriage return, too. */
-        if (user_length > 0 && line[user_length - 1] == '\r')
-            user_length--;
-        if (user_length == length && is_same(line, wanted, length))
+        if (text_length > 0 && line[text_length - 1] == '\r')
+            text_length--;
+        if (text_length == length && is_same(line, wanted, length))
             found = true;
         line += line_length;
         if (*line == '\n')

@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 enum {
-    PEEK_BYTES =
-        2 *
-        HELLO_MESSAGE_BYTES, /* the message, and the headers of its records */
+    /* The message, and the headers of its records: enough, unless a client uses
+     * very small records. */
+    PEEK_BYTES = 2 * HELLO_MESSAGE_BYTES,
 };
 
 /* What the command line says: tls-hello.c. */

@@ -28,7 +28,7 @@ static int wait_for_more(int fd, struct deadline deadline, size_t before) {
 /* Says why a client's first bytes are of no use to us. */
 static const char *kind_text(enum hello_kind kind) {
     if (kind == HELLO_NO_TLS)
-        return "this is not TLS";
+        return "this is no ClientHello";
     return "the ClientHello is too long";
 }
 
@@ -45,7 +45,7 @@ static bool wait_for_hello(struct client *client) {
         if (result < 0 && errno == EINTR)
             continue;
         if (result < 0) {
-            warn("recv from %s", client->name);
+            warn("first message of %s", client->name);
             return false;
         }
         size_t length = (size_t)result;

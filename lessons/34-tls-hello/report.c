@@ -69,21 +69,24 @@ static void print_protocols(const struct hello *hello) {
     printf("\n");
 }
 
+static void print_version(unsigned version) {
+    if (version == 0x0304)
+        printf(" TLS-1.3");
+    else if (version == 0x0303)
+        printf(" TLS-1.2");
+    else if (hello_is_grease(version))
+        printf(" GREASE");
+    else
+        printf(" 0x%04x", version);
+}
+
+/* An old client has no list of versions. It has one in the message. */
 static void print_versions(const struct hello *hello) {
     printf("  versions    ");
     if (hello->versions.count == 0)
-        printf(" 0x%04x", hello->version);
-    for (size_t i = 0; i < hello->versions.count; i++) {
-        unsigned version = hello_number(&hello->versions, i);
-        if (version == 0x0304)
-            printf(" TLS-1.3");
-        else if (version == 0x0303)
-            printf(" TLS-1.2");
-        else if (hello_is_grease(version))
-            printf(" GREASE");
-        else
-            printf(" 0x%04x", version);
-    }
+        print_version(hello->version);
+    for (size_t i = 0; i < hello->versions.count; i++)
+        print_version(hello_number(&hello->versions, i));
     printf("\n");
 }
 
@@ -141,8 +144,8 @@ static void hash_list(EVP_MD_CTX *hash, const struct hello_list *list) {
     hash_text(hash, ",");
 }
 
-/* Prints the beginning of a hash of lists that most programs send in each
- * connection: the cipher suites, the extensions and the groups. */
+/* Prints the beginning of a hash of lists that are the same in each connection
+ * of most programs: the cipher suites, the extensions and the groups. */
 static void print_fingerprint(const struct hello *hello) {
     uint8_t digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *hash = EVP_MD_CTX_new();

@@ -27,9 +27,9 @@ void report_print_text(const uint8_t *bytes, size_t length);
 /*
  * Prints what the client's ClientHello says, as one report. hello_parse must
  * have filled in client->hello. The last line is a fingerprint: the beginning
- * of a SHA-256 of lists that most programs send in each connection. If there is
- * no memory for that, the line says "unknown". If OpenSSL fails later, this
- * function ends the program.
+ * of a SHA-256 of lists that are the same in each connection of most programs.
+ * If there is no memory for that, the line says "unknown". If OpenSSL fails
+ * later, this function ends the program.
  */
 void report_hello(const struct client *client);
 

@@ -249,7 +249,7 @@ int main(int argc, char **argv) {
     static struct options options;
     parse_options(&options, argc, argv);
     require_output();
-    /* EVP_DigestInit_ex needs what this sets up: without it, it would crash. */
+    /* EVP_DigestInit_ex would crash if this had not been set up. */
     if (OSSL_LIB_CTX_get0_global_default() == NULL)
         errx(1, "OSSL_LIB_CTX_get0_global_default: no memory");
     handle_signals();

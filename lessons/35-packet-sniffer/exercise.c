@@ -12,7 +12,8 @@
  * 1. It finds the handshake of a connection, and prints both addresses with
  *    their ports, and the times. That works for TCP over IPv4 and over IPv6.
  *    The times are seconds since the SYN, with six digits after the point, and
- *    the rest is cut off.
+ *    the rest is cut off. In these files, no packet is older than the one
+ *    before it.
  * 2. It reads times in microseconds and in nanoseconds.
  * 3. It reads a file that a machine with the other byte order wrote.
  * 4. It passes over a SYN that nobody answered, and over one whose handshake
@@ -110,8 +111,11 @@ int main(int argc, char **argv) {
     if (argc != 2)
         usage(stderr, 2);
     FILE *file = open_file(argv[1]);
-    if (fread(header, sizeof header, 1, file) != 1)
+    if (fread(header, sizeof header, 1, file) != 1) {
+        if (ferror(file))
+            err(1, "%s", argv[1]);
         errx(1, "%s: too short for a pcap file", argv[1]);
+    }
     /* 2. Here, look at the header. Is this a pcap file? In which order and unit
      *    are its numbers? Do its packets begin with an Ethernet header? */
     bool has_packet = read_packet(file, &packet);

@@ -30,7 +30,7 @@ static void append(struct program *program,
     program->length += count;
 }
 
-/* Drops what is received, and goes on behind its end with what is sent. */
+/* Drops what is received. With what is sent, goes on at the next part. */
 static void append_direction(struct program *program) {
     const struct filter_instruction instructions[] = {
         {FILTER_LOAD_WORD, 0, 0, direction_at},
@@ -48,8 +48,8 @@ static void append_all(struct program *program) {
 /* Keeps TCP and UDP from or to the port. A frame begins with the 14 bytes of
  * the Ethernet header; behind them stands IPv4 or IPv6. This machine has no
  * loops. So it keeps what it cannot decide: a frame with the tag of a virtual
- * network, and IPv6 with an extension header, of which there may be any number.
- */
+ * network, and IP with the number of an extension header, of which IPv6 may
+ * have any number of them. */
 static void append_port(struct program *program, in_port_t port) {
     const struct filter_instruction instructions[] = {
         {FILTER_LOAD_HALF, 0, 0, 12},             /* 0: the Ethernet type */

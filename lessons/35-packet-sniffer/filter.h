@@ -50,7 +50,8 @@ struct filter {
  * none that this machine receives, but only what it sends.
  *
  * It also keeps each frame in whose case the machine cannot tell: one with the
- * tag of a virtual network, and IPv6 with an extension header. packet_parse
+ * tag of a virtual network, and IPv6 with an extension header (or IPv4 with the
+ * protocol number of one). packet_parse
  * can tell, so the program that receives the frame looks once more.
  *
  * Returns the filter, which points into room, so room must live as long as the

@@ -3,8 +3,8 @@
  *
  * Shows a socket that gets the frames themselves, with all their headers:
  * packet(7). A program in the kernel, which filter.c writes, drops the frames
- * that we did not ask for. common/packet.c reads what the others say. Both
- * modules belong to this lesson, so read them too.
+ * that we did not ask for. common/packet.c reads the headers of the frames that
+ * are left. Both modules belong to this lesson, so read them too.
  *
  * usage: 35-packet-sniffer [-i INTERFACE] [-c COUNT] [-w FILE] [-p PORT]
  *
@@ -227,8 +227,9 @@ static void ask_for_control_messages(int fd) {
  * until it is bound, and those of all ports until it has its filter. So it gets
  * its protocol in a second bind, when everything is ready. */
 static int open_socket(const char *interface, in_port_t port) {
-    /* if_nametoindex needs a descriptor for a moment. Without a free one, it
-     * would not say so, and blame the interface. So it comes first. */
+    /* if_nametoindex needs a descriptor for a moment, and blames the interface
+     * if none is free. It comes first, so that it can have the one that our
+     * socket needs later. */
     unsigned index = if_nametoindex(interface);
     if (index == 0)
         err(1, "if_nametoindex %s", interface);
@@ -299,7 +300,7 @@ static void read_control_messages(struct frame *frame, struct msghdr *message) {
             restore_tag(frame, control);
     }
     if (!has_time)
-        errx(1, "recvmsg: no time");
+        errx(1, "recvmsg: a frame came without its time");
 }
 
 /* Waits for a frame. Returns false when a signal told us to stop. */

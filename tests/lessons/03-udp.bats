@@ -123,7 +123,7 @@ receives() {
     stop server
     expect_equal "status" 0 "$ended"
     expect_lines server "listening on 127.0.0.1:$PORT" \
-        "127.0.0.1:[1-9]* sent 24 bytes" "127.0.0.1:[1-9]* sent 1 bytes"
+        "24 bytes from 127.0.0.1:[1-9]*" "1 bytes from 127.0.0.1:[1-9]*"
     said ""
 }
 
@@ -131,9 +131,9 @@ receives() {
     serve
     exec 7<>"/dev/udp/127.0.0.1/$PORT"
     printf hello >&7
-    wait_for server '* sent 5 bytes'
+    wait_for server '5 bytes from *'
     local name port
-    read -r name _ < <(tail -n 1 "$BATS_TEST_TMPDIR/server.out")
+    read -r _ _ _ name < <(tail -n 1 "$BATS_TEST_TMPDIR/server.out")
     port=${name#127.0.0.1:}
     [[ $(sockets "$port") == "0100007F 0100007F:$(printf %04X "$PORT") 01 0" ]]
 }
@@ -149,8 +149,8 @@ receives() {
     expect_output --text "got 24 bytes from 127.0.0.1:$PORT\n\
 got 24 bytes from 127.0.0.1:$PORT\n"
     stop server
-    expect_lines server "*" "* sent 4096 bytes" "* sent 9 bytes" \
-        "* sent 24 bytes" "* sent 24 bytes"
+    expect_lines server "*" "4096 bytes from *" "9 bytes from *" \
+        "24 bytes from *" "24 bytes from *"
 }
 
 @test "03-udp serve answers the empty datagram and the largest" {
@@ -162,8 +162,8 @@ got 24 bytes from 127.0.0.1:$PORT\n"
     call garbage -n 65506
     expect_echo
     stop server
-    expect_lines server "*" "* sent 0 bytes" "* sent 65507 bytes" \
-        "* sent 65506 bytes"
+    expect_lines server "*" "0 bytes from *" "65507 bytes from *" \
+        "65506 bytes from *"
 }
 
 @test "03-udp serve answers 200 clients in turn, and keeps no descriptor" {
@@ -234,7 +234,7 @@ print("all is well")
         expect_served
         stop server
         expect_equal "status" 0 "$ended"
-        expect_lines server "*" "* sent 24 bytes" "* sent 12 bytes"
+        expect_lines server "*" "24 bytes from *" "12 bytes from *"
     done
 }
 
@@ -245,7 +245,7 @@ print("all is well")
     expect_served
     stop server
     expect_equal "status" 0 "$ended"
-    expect_lines server "*" "127.0.0.1:* sent 12 bytes"
+    expect_lines server "*" "12 bytes from 127.0.0.1:*"
 }
 
 @test "03-udp serve is not disturbed by a signal that does not mean the end" {
@@ -362,8 +362,8 @@ print("all is well")
     try "$udp" send 127.0.0.1 "$PORT" bye
     expect_output --text 'bye\n'
     stop server
-    expect_lines server "*" "127.0.0.1:* sent 3 bytes" \
-        "127.0.0.1:* sent 3 bytes"
+    expect_lines server "*" "3 bytes from 127.0.0.1:*" \
+        "3 bytes from 127.0.0.1:*"
 }
 
 @test "03-udp serve -b takes numbers from 1 to 65507, and says what is wrong" {
@@ -428,7 +428,7 @@ print("all is well")
     try "$udp" send 127.0.0.1 "$PORT" "${message}m"
     expect_result 1 "03-udp: send to 127.0.0.1:$PORT: Message too long"
     expect_output --text ''
-    expect_lines server "*" "* sent 65507 bytes"
+    expect_lines server "*" "65507 bytes from *"
 }
 
 # All that takes its time, side by side.

@@ -321,7 +321,7 @@ supported by protocol"
         1e3 0x10 nan inf 1000000000000000000000; do
         try "$client" -t "$seconds" 127.0.0.1 80
         expect_result 1 \
-            "07-timeouts: $seconds is not a number of seconds up to 86400"
+            "07-timeouts: $seconds is not a number of seconds above 0, up to 86400"
     done
     start_server peer "$rude" -c 6 serve whole
     for seconds in 86400 86400.0 1.5 .5 5. 0002; do

@@ -654,7 +654,7 @@ CLIENT_CA
     try "$program" connect a 0 b
     expect_result 1 "10-mutual-tls: 0 is not a port: 1 to 65535"
     try "$program" -t 0 connect a 1 b
-    expect_result 1 "10-mutual-tls: 0 is not a number of seconds up to a day"
+    expect_result 1 "10-mutual-tls: 0 is not a number of seconds above 0, up to a day"
 }
 
 @test "10-mutual-tls has nothing that sslscan finds fault with" {

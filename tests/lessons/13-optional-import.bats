@@ -357,7 +357,7 @@ END
     for bad in 0 86401 1x; do
         try "${program[@]}" -t "$bad" 127.0.0.1 80
         expect_result 1 "13-optional-import: $bad is not a number of seconds \
-up to a day"
+above 0, up to a day"
     done
 }
 

@@ -435,7 +435,7 @@ END
     for bad in 0 0.0 86400.1 -1 ' 1' 1x '' . nan; do
         try "$client" -t "$bad" 127.0.0.1 80
         expect_result 1 \
-            "16-create-connection: $bad is not a number of seconds up to 86400"
+            "16-create-connection: $bad is not a number of seconds above 0, up to 86400"
     done
     start_server peer "$rude" -c 9 serve whole
     for bad in 86400 1.5; do

@@ -605,7 +605,7 @@ $certs/good.key: No such file or directory"
         expect_result 1 "27-tls-event-loop: $number is not a number from 1 to 65535"
         try "$server" -t "x$number" 0 "$certs/good.pem" "$certs/good.key"
         expect_result 1 \
-            "27-tls-event-loop: x$number is not a number of seconds up to a day"
+            "27-tls-event-loop: x$number is not a number of seconds above 0, up to a day"
     done
     serve
     try "$server" "$PORT" "$certs/good.pem" "$certs/good.key"

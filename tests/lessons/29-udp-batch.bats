@@ -477,8 +477,8 @@ serve -r 1073741825 0|1073741825 is not a size of a buffer: 1 to 1073741824
 send 127.0.0.1 0|0 is not a port: 1 to 65535
 send -b 4 127.0.0.1 9|4 is not a size of a packet: 5 to 65507
 send -b 65508 127.0.0.1 9|65508 is not a size of a packet: 5 to 65507
-send -d 60.001 127.0.0.1 9|60.001 is not a number of seconds up to 60
-send -d 0 127.0.0.1 9|0 is not a number of seconds up to 60
+send -d 60.001 127.0.0.1 9|60.001 is not a number of seconds above 0, up to 60
+send -d 0 127.0.0.1 9|0 is not a number of seconds above 0, up to 60
 send -n 0 127.0.0.1 9|0 is not a number of packets: 1 to 4294967295
 send -n 4294967296 127.0.0.1 9|4294967296 is not a number of packets: 1 to 4294967295
 send -m SOME 127.0.0.1 9|SOME is not a mode: ONE, MANY or SEGMENT

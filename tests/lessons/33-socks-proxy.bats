@@ -530,8 +530,8 @@ knock_own() {
     run -1 read -rt 5 line <&7
     exec 7>&-
     until_true holds_descriptors "$server_pid" "$before"
-    said "CLIENT to 127.0.0.1 port $server: nothing came for 0 minutes" \
-        "CLIENT to 127.0.0.1 port $server: nothing came for 0 minutes"
+    said "CLIENT to 127.0.0.1 port $server: nothing moved for 0 minutes" \
+        "CLIENT to 127.0.0.1 port $server: nothing moved for 0 minutes"
 }
 
 @test "33-socks-proxy has only so many handshakes at once, and any number of tunnels" {

@@ -199,7 +199,7 @@ numbers() {
     send_hello
     says_line "  name         none"
     says_line "  protocols    none"
-    says_line "  versions     0x0303"
+    says_line "  versions     TLS-1.2"
     says_line "  groups       none"
     says_line "  extensions   none"
 }
@@ -259,7 +259,7 @@ numbers() {
     # would take all of a processor.
     times_of "$server_pid"
     before=$wanted
-    complains "recv from 127.0.0.1:*: Connection timed out"
+    complains "first message of 127.0.0.1:*: Connection timed out"
     times_of "$server_pid"
     ((wanted - before < 500000000))
     finish half
@@ -269,7 +269,7 @@ numbers() {
 
 @test "34-tls-hello gives a ClientHello five seconds in all, even if it comes byte by byte" {
     SECONDS_ALLOWED=20 measured 490 560 dribble_slowly
-    complains "recv from 127.0.0.1:*: Connection timed out"
+    complains "first message of 127.0.0.1:*: Connection timed out"
     expect_served
 }
 
@@ -290,7 +290,7 @@ dribble_slowly() {
         complains "$NAME: it ended before its ClientHello did"
         # The kernel still has the bytes that came before the reset.
         send_hello reset -k "$at"
-        complains "@(recv from $NAME: Connection reset by peer|$NAME: it ended \
+        complains "@(first message of $NAME: Connection reset by peer|$NAME: it ended \
 before its ClientHello did)"
     done
     expect_served
@@ -310,7 +310,7 @@ before its ClientHello did)"
             ;;
         too-long) wanted="the ClientHello is too long" ;;
         http | other-record | other-version | other-message | *-record)
-            wanted="this is not TLS"
+            wanted="this is no ClientHello"
             ;;
         *) wanted="the ClientHello is damaged" ;;
         esac
@@ -553,10 +553,10 @@ is_stuck() {
     done <<'END'
 accept4 24 accept: Too many open files
 accept4 103 accept: Software caused connection abort
-setsockopt 105 recv from 127.0.0.1:*: No buffer space available
+setsockopt 105 first message of 127.0.0.1:*: No buffer space available
 setsockopt-again 105 setsockopt SO_RCVLOWAT: No buffer space available
-poll 12 recv from 127.0.0.1:*: Cannot allocate memory
-recv 12 recv from 127.0.0.1:*: Cannot allocate memory
+poll 12 first message of 127.0.0.1:*: Cannot allocate memory
+recv 12 first message of 127.0.0.1:*: Cannot allocate memory
 send 32 send to 127.0.0.1:*: Broken pipe
 connect 101 127.0.0.1:*: connect 127.0.0.1:*: Network is unreachable
 socket 24 127.0.0.1:*: connect 127.0.0.1:*: Too many open files
