@@ -426,7 +426,7 @@ static struct dns_message data_of(const struct dns_message *message,
     return data;
 }
 
-/* Says whether all data have been read, and no more. */
+/* Returns 0 if all data have been read, and no more; else -1 with EBADMSG. */
 static int require_end(const struct dns_message *data) {
     if (data->at != data->length)
         return fail(EBADMSG);

@@ -324,8 +324,7 @@ const struct http_text *http_find(const struct http_head *head,
     return NULL;
 }
 
-/* Takes the text up to the next comma out of a list. */
-static struct http_text take_element(struct http_text *list) {
+struct http_text http_take_element(struct http_text *list) {
     struct http_text element = {.bytes = list->bytes};
     while (element.length < list->length &&
            element.bytes[element.length] != ',')
@@ -346,7 +345,7 @@ bool http_lists(const struct http_head *head, const char *name,
             continue;
         struct http_text list = head->fields[i].value;
         while (list.length > 0) {
-            struct http_text element = take_element(&list);
+            struct http_text element = http_take_element(&list);
             if (http_text_is(&element, token))
                 return true;
         }
@@ -384,7 +383,7 @@ static bool read_lengths(const struct http_head *head, bool *found,
             continue;
         struct http_text list = head->fields[i].value;
         do {
-            struct http_text element = take_element(&list);
+            struct http_text element = http_take_element(&list);
             uint64_t number;
             if (!parse_length(&element, &number)) {
                 *flaw = "a Content-Length that is not a number";
@@ -499,7 +498,7 @@ static void end_size_line(struct http_chunks *chunks) {
         chunks->state = HTTP_IN_DATA;
 }
 
-/* Reads one byte of the digits, such as "1a". */
+/* Reads one byte of the digits, such as "1a", or the byte behind them. */
 static enum http_chunk_result read_size(struct http_chunks *chunks, char byte,
                                         const char **flaw) {
     int digit = digit_value(byte);
@@ -557,7 +556,7 @@ static enum http_chunk_result read_behind_data(struct http_chunks *chunks,
         chunks->line_length = 0;
         return HTTP_CHUNK_MORE;
     }
-    return bad_chunk(flaw, "a chunk that is longer than its size");
+    return bad_chunk(flaw, "a chunk without CR LF behind its data");
 }
 
 /* Reads one byte that is not one of a chunk's data. */

@@ -72,6 +72,10 @@ enum http_result http_parse_request(struct http_head *head, char *bytes,
 const struct http_text *http_find(const struct http_head *head,
                                   const char *name);
 
+/* Takes the next element out of a list with commas between its elements, such
+ * as "a, b". The element has no blank before it or behind it. */
+struct http_text http_take_element(struct http_text *list);
+
 /* Returns whether a text is this one. Large and small letters of ASCII make no
  * difference. */
 bool http_text_is(const struct http_text *text, const char *other);

@@ -138,7 +138,7 @@ static int time_to_sleep(const struct loop *loop, int milliseconds) {
     return milliseconds;
 }
 
-/* Handles the events that epoll_wait has returned. Between the two, another
+/* Handles the events that epoll_wait has returned. Since then, another
  * function may have stopped watching, or may now wait for other events. */
 static int handle_events(struct loop *loop) {
     int calls = 0;

@@ -4,13 +4,12 @@
  * Built by lesson 08.
  *
  * OpenSSL puts its errors into a queue, one for each thread. SSL_get_error(3)
- * looks into that queue, so it takes an old error there for one of the call
- * that it is asked about. Therefore the queue must be empty before each call of
+ * looks into that queue, so it mistakes an old error there for one of this
+ * call. Therefore the queue must be empty before each call of
  * SSL_read(3) and its like. The functions here see to that: each that
  * makes such a call empties the queue first, and when it succeeds it leaves an
- * empty queue. When it fails,
- * the reason is in the queue, in errno, or in the connection: tls_explain reads
- * all three, and empties the queue.
+ * empty queue. When it fails, the reason is in the queue, in errno, or in the
+ * connection: tls_explain reads all three, and empties the queue.
  */
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H
@@ -56,9 +55,8 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file);
  * Gives a context our own certificate. chain_file is the path of a PEM file
  * with that certificate first, then those between it and the root. key_file is
  * the path of a PEM file with the private key that belongs to the certificate.
- * A key with a passphrase is refused: nobody is asked for it.
- * Only the owner of the key's file may have rights to it, and the owner must be
- * us, or root:
+ * A key with a passphrase is refused: nobody is asked for it. Only the owner of
+ * the key's file may have rights to it, and the owner must be us, or root:
  * lesson 09.
  *
  * Returns 0, or -1 when a file cannot be read or used, when other users may use
@@ -121,9 +119,9 @@ const char *tls_subject(const SSL *ssl, char *subject);
 /*
  * Writes the reason why the last call failed into reason, which has
  * TLS_REASON_BYTES, as a sentence without a full stop; what does not fit is cut
- * off. ssl is the connection that
- * the call was for, or NULL if there was none. Returns reason. Call it before
- * anything else that could change errno. It never fails.
+ * off. ssl is the connection that the call was for, or NULL if there was none.
+ * Returns reason. Call it before anything else that could change errno. It
+ * never fails.
  */
 const char *tls_explain(const SSL *ssl, char *reason);
 

@@ -48,8 +48,8 @@ static int add_output(BIO *bio, const char *bytes, int length) {
     return length;
 }
 
-/* OpenSSL calls this for anything else. After the handshake it wants a flush:
- * 1 says that it was done. 0 is the answer to what a wire does not have.
+/* OpenSSL calls this for anything else. After a group of messages it wants a
+ * flush: 1 says that it was done. 0 is the answer to what a wire does not have.
  * Its type is given: BIO_meth_new(3). */
 static long control_wire(BIO *bio, int command, long number, void *pointer) {
     (void)bio;

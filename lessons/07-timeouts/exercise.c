@@ -43,7 +43,7 @@
  *     3600, TRIES is 1 to 100, and PORT is 1 to 65535.
  *
  * What is here compiles, checks its arguments, and connects to nobody. Your
- * part begins in fetch_with_retries.
+ * part is fetch_with_retries, and step 1, in main.
  */
 #define _GNU_SOURCE
 

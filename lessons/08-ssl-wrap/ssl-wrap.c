@@ -9,8 +9,9 @@
  * usage: 08-ssl-wrap [-C CAFILE] [-R CRLFILE] [-n NAME] [-t SECONDS] HOST PORT
  *
  * Standard input goes to the server, and its answer to standard output, both at
- * the same time. Left out: what each SSL_ERROR_ means (lesson 11); a
- * certificate of our own (lesson 10).
+ * the same time. If the server ends its answer first, the rest of the input is
+ * not sent, and that is no error. Left out: what each SSL_ERROR_ means (lesson
+ * 11); a certificate of our own (lesson 10).
  */
 #define _GNU_SOURCE
 

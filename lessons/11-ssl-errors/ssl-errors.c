@@ -66,9 +66,8 @@ static void require_output(void) {
 }
 
 /* Call this right after a call has returned `result`. The next call changes
- * errno and OpenSSL's queue, and then the reason is lost. Here
- * the whole reason is in errno and in the queue, so we give tls_explain no
- * connection. */
+ * errno and OpenSSL's queue, and then the reason is lost. Here the whole reason
+ * is in errno and in the queue, so we give tls_explain no connection. */
 static struct outcome make_outcome(const SSL *ssl, int result) {
     struct outcome outcome = {.result = result};
     outcome.error = SSL_get_error(ssl, result);
@@ -78,8 +77,8 @@ static struct outcome make_outcome(const SSL *ssl, int result) {
 }
 
 /* Where two programs would wait with poll, we let the other end take its turn.
- * Returns when the handshake is over on both ends, or when one end wants
- * something that the other end cannot give. */
+ * Returns when the handshake is over on both ends, or when one end has failed,
+ * or wants something that the other end cannot give. */
 static struct outcome shake_hands(struct pair *pair) {
     for (;;) {
         int server_result = SSL_accept(pair->server);

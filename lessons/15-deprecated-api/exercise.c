@@ -24,10 +24,10 @@
  * 3. It receives from all servers at once, and prints each line at once. A
  *    server that is silent does not hold up the others.
  * 4. It finds a server by its name, whichever of its addresses answers. It
- *    asks `getaddrinfo`, and tries the addresses in that order. If `socket` or
- *    `connect` fails for an address, it goes on with the next one. The check
- *    puts a `getaddrinfo` of its own in the place of the C library's, so other
- *    ways to look up a name find nothing.
+ *    asks `getaddrinfo`, and tries the addresses in the order in which it
+ *    returns them. If `socket` or `connect` fails for an address, it goes on
+ *    with the next one. The check puts a `getaddrinfo` of its own in the place
+ *    of the C library's, so other ways to look up a name find nothing.
  * 5. It speaks IPv6 as well. HOST may be an IPv6 address, or a name that has
  *    one. Such an address is printed as in `[::1]:8080`.
  * 6. It takes a socket whose number is 1024 or more. The check starts the

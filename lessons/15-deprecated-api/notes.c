@@ -1,5 +1,5 @@
 /*
- * No program of ours makes one of these calls. Here the calls are only text.
+ * Our program makes none of these calls. Here the calls are only text.
  * But tests/lessons/15-deprecated-api.bats compiles and runs every line of it,
  * and compares what the compiler and the linker say about it.
  *

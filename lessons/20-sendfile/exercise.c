@@ -6,12 +6,13 @@
  * bytes, and HTTP can do that too (lesson 31). In this exercise you write a
  * server that sends ranges of one file, to many clients at the same time. It
  * waits for all of them with one `poll` (lesson 07), so no client can block
- * another one. It serves up to 100 clients at the same time. For each client,
- * such a server keeps what it has received of the line, and later, which bytes
- * it still has to send. As long as the line is not complete, it waits for
- * POLLIN. When there is something to send, it waits for POLLOUT, and then
- * calls `sendfile` once. The array of `poll` has one entry for each client,
- * and one for the listener.
+ * another one. It serves up to 100 clients at the same time; more of them wait
+ * in the queue, and as long as they do, `poll` is not asked about the
+ * listener. For each client, such a server keeps what it has received of the
+ * line, and later, which bytes it still has to send. As long as the line is
+ * not complete, it waits for POLLIN. When there is something to send, it waits
+ * for POLLOUT, and then calls `sendfile` once. The array of `poll` has one
+ * entry for each client, and one for the listener.
  *
  * It is called as `20-sendfile FILE PORT`. A client sends the line `FIRST
  * LAST`: two numbers in digits, with one blank between them. They are the
@@ -56,7 +57,7 @@
  * 16. It uses no processor while clients send nothing.
  * 17. It uses no processor while a client reads nothing. This client may have
  *     ended its half.
- * 18. It resets the connection when the file has become shorter. This is so if
+ * 18. It resets the connection when the file has become shorter. It does so if
  *     the client has been promised bytes that are not there any more. It then
  *     goes on with the other clients, and for them the file has its new
  *     length.

@@ -9,7 +9,8 @@
  * GROUP is a multicast address of IPv4 or IPv6. Without -i, the interface is
  * the loopback, "lo". With -t, the datagram may pass through TTL - 1 routers,
  * and with 0 it stays on this machine; without -t, it passes through none. With
- * -n, the kernel sends it out without a copy for this machine.
+ * -n, the kernel sends it out without a copy for this machine; on the loopback
+ * this changes nothing, because what goes out there comes in again.
  *
  * Left out: the interface of a datagram, which for IPv6 may be another one than
  * ours; a list of the senders that we want to hear (source-specific multicast,
@@ -34,7 +35,7 @@
 #include <unistd.h>
 
 enum {
-    LARGEST_DATAGRAM = 65507, /* lesson 03 */
+    LARGEST_DATAGRAM = 65527, /* lesson 03 */
     LARGEST_TTL = 255,
     DELETE = 0x7f, /* the one control character above the blank in ASCII */
 };
@@ -248,7 +249,7 @@ static int listen_to(struct group *group) {
 
     if (close(fd) < 0)
         err(1, "close");
-    /* A report that could not be printed did not stop us, but is an error. */
+    /* A line that could not be printed did not stop us, but is an error. */
     if (ferror(stdout))
         errx(1, "standard output: not every line could be written");
     return 0;

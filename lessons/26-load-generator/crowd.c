@@ -475,8 +475,8 @@ static int is_amid_reply(const struct crowd_client *client) {
 static enum crowd_news handle_piece(struct crowd *crowd,
                                     struct crowd_client *client,
                                     const char *piece, ssize_t count) {
-    /* Did the last whole reply say so? If our request has crossed the server's
-     * end, the connection is reset. */
+    /* Did the last whole reply say that the server closes? If our request has
+     * crossed the server's end, the connection is reset. */
     if (count <= 0 && client->response != NULL && client->response->closes &&
         !is_amid_reply(client))
         return lose(crowd, client, "recv",

@@ -17,7 +17,8 @@
 
 enum {
     CROWD_SOURCES = 8,    /* addresses of ours that the clients come from */
-    CROWD_SLICES = 65536, /* how many requests in a row are all different */
+    CROWD_SLICES = 65536, /* how many requests in a row are all different,
+                             unless they are very short */
     CROWD_EVENTS = 256,   /* the most that one epoll_wait(2) reports */
     CROWD_WHY_BYTES = SECURE_REASON_BYTES,
 };

@@ -66,7 +66,7 @@ struct options {
 
 enum loop {
     CLOSED_LOOP, /* a client sends when it has its last reply */
-    OPEN_LOOP, /* a request is due when it is time, and then a free one sends */
+    OPEN_LOOP,   /* a request is due when it is time; a free client sends it */
 };
 
 /* Times are in nanoseconds, by CLOCK_MONOTONIC. */
@@ -296,7 +296,7 @@ static int open_timer(const struct crowd *crowd) {
 }
 
 /* In an open loop, the timer is ready each time that a request is due. In a
- * closed loop, it is ready when the run is over. */
+ * closed loop, it is ready once, when the run is over. */
 static void set_timer(const struct load *load) {
     int64_t interval = load->length;
     if (load->loop == OPEN_LOOP)
@@ -305,7 +305,9 @@ static void set_timer(const struct load *load) {
         .tv_sec = interval / NS_PER_SECOND,
         .tv_nsec = interval % NS_PER_SECOND,
     };
-    const struct itimerspec times = {.it_value = each, .it_interval = each};
+    struct itimerspec times = {.it_value = each};
+    if (load->loop == OPEN_LOOP)
+        times.it_interval = each;
     if (timerfd_settime(load->timer, 0, &times, NULL) < 0)
         err(1, "timerfd_settime");
 }
@@ -427,23 +429,30 @@ static _Noreturn void give_up(const struct load *load, int64_t time) {
 }
 
 /* Says whether to wait no longer, after the time is up. In a closed loop, each
- * busy client needs one more reply. So when something comes, even if we were
- * stopped and come too late for it ourselves, we go on. */
+ * busy client needs one more reply. So when one comes, even if we were stopped
+ * and are too late for it ourselves, we go on. */
 static int is_hopeless(const struct load *load, enum crowd_news news) {
-    return load->loop == OPEN_LOOP || news == CROWD_NOTHING;
+    if (load->loop == OPEN_LOOP)
+        return 1;
+    return load->is_over && news == CROWD_NOTHING;
 }
 
 /* Returns how many nanoseconds it took until the last reply. */
 static int64_t run(struct load *load, int64_t length) {
     start_run(load, length);
-    int64_t limit = load->start + length + (int64_t)PATIENCE_MS * NS_PER_MS;
+    const int64_t patience = (int64_t)PATIENCE_MS * NS_PER_MS;
+    int64_t limit = load->start + length + patience;
     int64_t time = load->start;
     while (!has_ended(load)) {
-        struct crowd_client *client;
-        int left = (int)((limit - time) / NS_PER_MS) + 1; /* rounded up */
+        struct crowd_client *client = NULL;
+        int left = 0;
+        if (time < limit)
+            left = (int)((limit - time) / NS_PER_MS) + 1; /* rounded up */
         enum crowd_news news = crowd_wait(&load->crowd, left, &client);
         time = now();
         handle_news(load, news, client, time);
+        if (load->loop == CLOSED_LOOP && news == CROWD_OTHER)
+            limit = time + patience; /* we may see the end of the run late */
         if (time > limit && !has_ended(load) && is_hopeless(load, news))
             give_up(load, time);
         give_requests(load, time);

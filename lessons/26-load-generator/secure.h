@@ -1,7 +1,8 @@
 /*
  * secure: the clients' side of TLS, if this program was built with OpenSSL 3.
- * Without it, secure_open says so, and nothing else here is ever called. Built
- * by lesson 26, for the load on lesson 27's server.
+ * Without it, secure_open says so; of the rest, only secure_end and
+ * secure_close are called then, and they do nothing. Built by lesson 26, for
+ * the load on lesson 27's server.
  */
 #ifndef SECURE_H
 #define SECURE_H

@@ -15,10 +15,11 @@
  *
  * usage: 27-tls-event-loop [-k] [-m MAXCLIENTS] [-t SECONDS] PORT CERT KEY
  *
- * MAXCLIENTS may be connected; others wait in the queue. A handshake may take
- * SECONDS (10 unless given). A client that leaves has as much time to receive
- * its last bytes. Port 0 is any free port. With -k, OpenSSL keeps its buffers
- * while a client is silent: the lesson measures what that costs.
+ * MAXCLIENTS may be connected (65,535 unless given); others wait in the queue.
+ * A handshake may take SECONDS (10 unless given). A client that leaves has as
+ * much time to receive its last bytes. Port 0 is any free port. With -k,
+ * OpenSSL keeps its buffers while a client is silent: the lesson measures what
+ * that costs.
  *
  * Left out: a limit for clients that send nothing (the exercise of lesson 25),
  * and the question who the client is (lesson 10).
@@ -48,7 +49,7 @@ enum {
     LARGEST_NUMBER = 65535,    /* on the command line */
     OUTPUT_BYTES = 128 * 1024, /* more is allocated when it is needed */
     HANDSHAKE_MS = 10 * 1000,  /* unless -t says otherwise */
-    QUIET_MS = 20,             /* so long no event, and we may end */
+    QUIET_MS = 20,             /* no event for so long: we may end */
     STOP_MS = 1000             /* but after this we end in any case */
 };
 
@@ -120,7 +121,7 @@ static SSL_CTX *make_context(const char *cert, const char *key,
     return context;
 }
 
-/* Gets the memory, the wire and the loop. */
+/* Gets the memory, the wire, the loop, and the timeout of the clients. */
 static void prepare(struct server *server) {
     const char *failed;
     server->input = malloc(INPUT_BYTES);

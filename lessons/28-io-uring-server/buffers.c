@@ -24,7 +24,7 @@ void buffers_give(struct buffers *buffers, unsigned id) {
     place->len = BUFFER_BYTES;
     place->bid = (uint16_t)id;
     buffers->free_tail++; /* from 65535 it goes on to 0: see BUFFERS */
-    /* Only after the three lines above may the kernel see the new tail. */
+    /* Only after the three members may the kernel see the new tail. */
     atomic_store_explicit((_Atomic uint16_t *)&buffers->free_buffers->tail,
                           buffers->free_tail, memory_order_release);
 }

@@ -17,9 +17,9 @@
  *
  * usage: 28-io-uring-server [-m MAXCLIENTS] PORT
  *
- * MAXCLIENTS may be connected. Port 0 is any free port. At its end the server
- * prints how many requests and completions there were, and how many system
- * calls. It needs Linux 6.1.
+ * At most MAXCLIENTS are connected at once. Port 0 is any free port. At its end
+ * the server prints how many requests and completions there were, and how many
+ * system calls. It needs Linux 6.1.
  *
  * Left out: a limit for clients that send nothing (this lesson's exercise), and
  * TLS.

@@ -27,7 +27,7 @@
  *    is how many packets came, with those that came twice or late, but without
  *    bad ones.
  * 3. It counts the lost packets. These are the numbers between the first and
- *    the highest that did not come. They may be more than 4294967295.
+ *    the highest that did not come. There may be more than 4294967295 of them.
  * 4. It counts a packet as doubled when its number has come before. This is so
  *    each time that it comes again.
  * 5. It counts a packet as late when its number is lower than the highest, and
@@ -99,7 +99,7 @@ int main(int argc, char **argv) {
     /* 1. Make a socket at 127.0.0.1 and the port, and print its address. */
     /* 2. Receive packets, and read their numbers, until an empty one comes. */
     /* 3. Remember which of the last numbers have come. */
-    /* 4. Let the kernel join packets, and take them apart. */
+    /* 4. Let the kernel join packets. Take them apart yourself. */
     /* 5. Print the report. */
     return 0;
 }

@@ -119,8 +119,8 @@ static void reset_messages(struct server *server, size_t count) {
     }
 }
 
-/* Receives messages by one system call, which waits until there is one. Returns
- * how many it has received, or -1. */
+/* Receives messages by one system call, which waits for the first one, for
+ * QUIET_SECONDS at most. Returns how many it has received, or -1. */
 static int receive_messages(struct server *server) {
     if (server->mode == ONE) {
         reset_messages(server, 1);
@@ -205,22 +205,6 @@ static void count_message(struct run *run, struct mmsghdr *received) {
     count_packet(run, bytes, length); /* the last may be shorter */
 }
 
-/* Counts the packets of the messages that one call has received. */
-static void count_batch(struct run *run, struct mmsghdr *messages, int count) {
-    int64_t now = batch_read_clock(CLOCK_MONOTONIC);
-    if (run->packets == 0) {
-        run->begin = now;
-        run->used_before = batch_read_clock(CLOCK_PROCESS_CPUTIME_ID);
-    }
-    long long before = run->packets;
-    for (int i = 0; i < count; i++)
-        count_message(run, &messages[i]);
-    if (run->packets > before) {
-        run->calls++;
-        run->end = now;
-    }
-}
-
 /* Prints what we have counted in a run, and begins a new one. */
 static void report(struct run *run) {
     int64_t used =
@@ -235,6 +219,27 @@ static void report(struct run *run) {
     if (fflush(stdout) == EOF)
         warn("standard output");
     *run = (struct run){.dropped = run->dropped};
+}
+
+/* Counts the packets of the messages that one call has received. When the last
+ * packet of a client has come, reports the run: what stands behind it in the
+ * batch belongs to the next client. */
+static void count_batch(struct run *run, struct mmsghdr *messages, int count) {
+    int64_t now = batch_read_clock(CLOCK_MONOTONIC);
+    for (int i = 0; i < count; i++) {
+        if (run->packets == 0) {
+            run->begin = now;
+            run->used_before = batch_read_clock(CLOCK_PROCESS_CPUTIME_ID);
+        }
+        long long before = run->packets;
+        count_message(run, &messages[i]);
+        if (run->packets > before && run->end != now) {
+            run->calls++; /* once for all messages of this call */
+            run->end = now;
+        }
+        if (run->is_over)
+            report(run);
+    }
 }
 
 /* If a packet comes while we sleep in recvmmsg, the kernel has to wake us, and

@@ -128,9 +128,8 @@ static int add_server(struct settings *settings, const char *address,
     return 0;
 }
 
-/* Reads the number behind the colon of "timeout:2". Like the C library, we take
- * the largest allowed number when it is larger, and ignore what is no number.
- */
+/* Reads the number behind the colon of "timeout:2". As in the C library, a
+ * number above most becomes most. What is no number, we ignore. */
 static void read_option(const char *option, const char *name, unsigned most,
                         unsigned *value) {
     size_t length = strlen(name);

@@ -66,8 +66,8 @@
  * You may use `common/dns.h`, which also writes messages. Its comments say
  * how. The header comes first, but it says how many answers follow. So you may
  * write the header twice. When all answers are written, write it over the
- * first one: use a second `struct dns_writer` whose `bytes` are the same and
- * whose `length` is 0.
+ * first one: use a second `struct dns_writer` whose `bytes` and `size` are
+ * the same and whose `length` is 0.
  *
  * What is here compiles, checks its arguments, and answers nothing. Your part
  * begins in main.

@@ -153,9 +153,9 @@ void body_skip(struct connection *connection, const struct http_head *head) {
     enum http_framing framing = http_reply_framing(head, false, &length, &flaw);
     bool is_short = framing == HTTP_LENGTH && length <= LONGEST_REDIRECT_BODY;
     if (!is_short || !is_reusable(head)) {
-        connection_close(connection, true);
+        connection_close(connection);
         return;
     }
     if (!skip_bytes(connection, length))
-        connection_close(connection, false);
+        connection_close(connection);
 }

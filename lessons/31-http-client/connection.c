@@ -57,6 +57,7 @@ static int start_tls(struct connection *connection,
         return -1;
     }
     if (tls_handshake(connection->ssl, connection->deadline) < 0) {
+        connection->has_failed = true;
         warn_of_tls("SSL_connect", connection);
         return -1;
     }
@@ -64,9 +65,9 @@ static int start_tls(struct connection *connection,
 }
 
 /* We tell the server, but do not wait for its answer: what we wanted, we have.
- */
-void connection_close(struct connection *connection, bool is_healthy) {
-    if (connection->ssl != NULL && is_healthy)
+ * After a call has failed, SSL_shutdown(3) forbids that. */
+void connection_close(struct connection *connection) {
+    if (connection->ssl != NULL && !connection->has_failed)
         (void)SSL_shutdown(connection->ssl);
     SSL_free(connection->ssl); /* NULL is allowed */
     connection->ssl = NULL;
@@ -119,17 +120,18 @@ int connection_open(struct connection *connection, const struct url *url,
                     const struct connection_options *options) {
     connection->server = *url;
     connection->is_kept = false;
+    connection->has_failed = false;
     connection->begin = 0;
     connection->end = 0;
     if (connect_tcp(connection, url, options) < 0)
         return -1;
     if (options->proxy != NULL &&
         pass_proxy(connection, options->proxy, url) < 0) {
-        connection_close(connection, false);
+        connection_close(connection);
         return -1;
     }
     if (url->is_secure && start_tls(connection, options) < 0) {
-        connection_close(connection, false);
+        connection_close(connection);
         return -1;
     }
     return 0;
@@ -150,8 +152,10 @@ int connection_send(struct connection *connection, const char *bytes,
         if (result > 0)
             return 0; /* SSL_write sends all, or has to wait */
         if (tls_wait(connection->ssl, result, connection->deadline) !=
-            TLS_RETRY)
+            TLS_RETRY) {
+            connection->has_failed = true;
             return -1;
+        }
     }
 }
 
@@ -173,6 +177,7 @@ static ssize_t receive(struct connection *connection, char *bytes,
         case TLS_CLOSED:
             return 0;
         case TLS_FAILED:
+            connection->has_failed = true;
             return -1;
         }
     }

@@ -28,8 +28,9 @@ struct connection_options {
 struct connection {
     int fd; /* or -1 if there is none */
     SSL_CTX *context;
-    SSL *ssl;     /* or NULL for HTTP without TLS */
-    bool is_kept; /* it has had a request before */
+    SSL *ssl;        /* or NULL for HTTP without TLS */
+    bool is_kept;    /* it has had a request before */
+    bool has_failed; /* a call of OpenSSL for it */
     struct url server;
     struct deadline deadline;
     size_t begin; /* the unread bytes are those from begin to end */
@@ -49,10 +50,9 @@ struct connection {
 int connection_open(struct connection *connection, const struct url *url,
                     const struct connection_options *options);
 
-/* Closes the connection, if there is one. If is_healthy is true, the server is
- * told by TLS that no more will come. After a call has failed, it must be
- * false: SSL_shutdown(3). */
-void connection_close(struct connection *connection, bool is_healthy);
+/* Closes the connection, if there is one. With TLS, the server is told that no
+ * more will come, unless a call has failed. */
+void connection_close(struct connection *connection);
 
 /* Sends all bytes, of which there are length. Returns 0, or -1 with errno, or
  * with errors of OpenSSL: connection_warn_of_call can report them. If the

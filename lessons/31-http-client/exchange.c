@@ -138,7 +138,7 @@ static int choose_connection(struct connection *connection,
         connection->is_kept = true;
         return 0;
     }
-    connection_close(connection, true);
+    connection_close(connection);
     return connection_open(connection, url, options);
 }
 
@@ -163,7 +163,7 @@ int exchange(struct connection *connection, const struct url *url,
         return -1;
     enum outcome outcome = exchange_once(connection, url, head);
     if (outcome == NOT_A_BYTE && connection->is_kept) {
-        connection_close(connection, false);
+        connection_close(connection);
         if (connection_open(connection, url, options) < 0)
             return -1;
         outcome = exchange_once(connection, url, head);

@@ -57,7 +57,7 @@
  * 10. It keeps the part when the server fails. If there is no reply, or one
  *     that is not HTTP, or one with any other status, such as 503, 404 or 301,
  *     it says so on standard error, with status 1. The part and the ETag stay,
- *     so the next run goes on there.
+ *     unless requirement 9 has deleted them. So the next run goes on there.
  * 11. It does not keep a weak ETag. Afterwards no weak ETag is in `FILE.etag`.
  *     If a 200 has a weak one, or none, and the download is cut, the next run
  *     begins anew, without Range.

@@ -82,7 +82,8 @@ static _Noreturn void usage(FILE *out, int status) {
 /* ---- From the request to the body ------------------------------------------
  */
 
-/* A server may send anything, so what a terminal would obey is not printed. */
+/* A server may send anything, also what a terminal would obey. So all but plain
+ * ASCII is printed as a question mark. */
 static char visible(char character) {
     if (character >= ' ' && character <= '~')
         return character;
@@ -127,8 +128,8 @@ static const struct http_text *location_of(const struct http_head *head) {
 
 /* Works out where a redirect leads. Returns -1 after it has said why we do not
  * follow it. */
-static int follow(struct url *next, const struct url *url,
-                  const struct http_text *location) {
+static int find_next(struct url *next, const struct url *url,
+                     const struct http_text *location) {
     const char *flaw;
     if (url_resolve(next, url, location->bytes, location->length, &flaw) < 0) {
         warnx("%s: a redirect that we cannot follow: %s", url->host, flaw);
@@ -189,9 +190,12 @@ static int fetch(struct connection *connection, struct url *url,
             warnx("%s: more than %d redirects", url->host, REDIRECTS);
             return 1;
         }
-        if (follow(&next, url, location) < 0)
+        if (find_next(&next, url, location) < 0)
             return 1;
-        body_skip(connection, &head);
+        if (url_has_same_server(url, &next))
+            body_skip(connection, &head);
+        else
+            connection_close(connection);
         *url = next;
     }
 }
@@ -276,7 +280,7 @@ int main(int argc, char **argv) {
     connection.fd = -1;
     connection.deadline = options.deadline;
     int status = fetch(&connection, &url, &options);
-    connection_close(&connection, status == 0);
+    connection_close(&connection);
     SSL_CTX_free(connection.context); /* NULL is allowed */
     if (status == 0 && fflush(stdout) == EOF)
         err(1, "standard output");

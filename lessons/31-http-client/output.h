@@ -22,7 +22,8 @@ struct output {
  */
 
 /* Opens a new file beside path, or takes standard output if path is NULL. What
- * is at path must be a regular file, or nothing. The output keeps path. In the
+ * is at path must be a regular file, or nothing, or a link to such: then the
+ * link is replaced. The output keeps path. In the
  * end, the caller gives the output to output_finish or output_discard. Without
  * memory, the program ends. */
 int output_open(struct output *output, const char *path);

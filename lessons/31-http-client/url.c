@@ -1,4 +1,4 @@
-/* url: takes a URL of HTTP apart, and follows a redirect. */
+/* url: takes a URL of HTTP apart, and works out where a redirect leads. */
 #define _GNU_SOURCE
 
 #include "url.h"

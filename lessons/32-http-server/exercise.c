@@ -83,7 +83,7 @@ enum {
     HEAD_BYTES = 8192,
     PIECE_BYTES = 65536,
     ETAG_BYTES = 64,
-    PATIENCE_MS = 5 * 1000, /* with a client that does nothing */
+    PATIENCE_MS = 5 * 1000, /* for a head, or for each piece that we send */
     PAUSE_MS = 100,         /* after a call that failed */
 };
 

@@ -192,9 +192,10 @@ static enum files_result open_index(int root, const char *path, int *fd,
     char index_path[PATH_MAX];
     if (strcmp(path, ".") == 0)
         path = "";
-    (void)snprintf(index_path, sizeof index_path, "%s%s", path, index_name);
-    /* The kernel has opened path, so it is not too long: only the end of
-     * index_path may be cut off, and then there is no index. */
+    int length =
+        snprintf(index_path, sizeof index_path, "%s%s", path, index_name);
+    if ((size_t)length >= sizeof index_path)
+        return FILES_FOLDER; /* no path can be so long */
     int index = open_beneath(root, index_path);
     if (index < 0 && result_of(errno) == FILES_NONE)
         return FILES_FOLDER;

@@ -8,7 +8,7 @@
  * read them in this order:
  *
  *   client    the life of a client, from its first byte to its end
- *   request   reads requests, and refuses what is none
+ *   request   reads requests, and refuses those that break rules
  *   answer    writes the reply to a request
  *   files     opens the files that we may serve, and no others
  *   reply     decides: all of a file, a part of it, or nothing new

@@ -103,7 +103,7 @@ static char *write_hex(char *text, uint64_t number, int least_digits) {
     return text;
 }
 
-/* An ETag changes whenever the file does: it has its time and its size, as in
+/* An ETag changes when the file's time or size does: it has both, as in
  * "6b0cb6db-00000000-400". */
 static void make_etag(struct reply *reply, const struct stat *status) {
     char *end = reply->etag;
@@ -132,22 +132,7 @@ static bool lists_etag(const struct reply *reply, const struct http_text *list,
     if (rest.length == 1 && rest.bytes[0] == '*')
         return true;
     while (rest.length > 0) {
-        const char *comma = memchr(rest.bytes, ',', rest.length);
-        struct http_text element = rest;
-        if (comma != NULL)
-            element.length = (size_t)(comma - rest.bytes);
-        rest.bytes += element.length;
-        rest.length -= element.length;
-        if (rest.length > 0) {
-            rest.bytes++; /* the comma */
-            rest.length--;
-        }
-        while (element.length > 0 && element.bytes[0] == ' ') {
-            element.bytes++;
-            element.length--;
-        }
-        while (element.length > 0 && element.bytes[element.length - 1] == ' ')
-            element.length--;
+        struct http_text element = http_take_element(&rest);
         bool is_weak =
             element.length > 2 && memcmp(element.bytes, "W/", 2) == 0;
         if (is_weak && weak) {
@@ -174,7 +159,8 @@ static bool any_lists_etag(const struct reply *reply,
     return false;
 }
 
-/* The client wants to change what it knows: 412 if it has changed meanwhile. */
+/* The client wants a reply only if the file is still the one that it knows, and
+ * 412 if it is not. */
 static bool is_as_expected(const struct reply *reply,
                            const struct http_head *head) {
     const struct http_text *date = http_find(head, "If-Unmodified-Since");

@@ -76,20 +76,20 @@ static struct http_text path_of(const struct http_text *target) {
     static const char *const schemes[] = {"http://", "https://"};
     static const struct http_text root = {.bytes = "/", .length = 1};
     struct http_text path = *target;
-    size_t name = 0; /* where it begins */
+    size_t name_at = 0;
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         size_t length = strlen(schemes[i]);
         if (path.length > length &&
             strncasecmp(path.bytes, schemes[i], length) == 0)
-            name = length;
+            name_at = length;
     }
-    if (name == 0)
+    if (name_at == 0)
         return path;
-    size_t end = name;
+    size_t end = name_at;
     while (end < path.length && path.bytes[end] != '/' &&
            path.bytes[end] != '?')
         end++;
-    if (end == name)
+    if (end == name_at)
         return path; /* no name: this is not a path either */
     if (end == path.length || path.bytes[end] == '?')
         return root;
@@ -210,8 +210,8 @@ static void skip_empty_lines(struct requests *requests) {
         skip_bytes(requests, 1);
 }
 
-/* Replies to the request that comes next. If result is not HTTP_WHOLE, it is
- * none, and is refused.
+/* Replies to the request that comes next. If result is not HTTP_WHOLE,
+ * what has come is no good request, and is refused.
  * Returns false when the connection is of no more use. */
 static bool handle_head(struct client *client, const struct http_head *head,
                         enum http_result result, struct requests *requests) {

@@ -19,8 +19,9 @@ struct requests {
 /* What became of them. */
 enum request_result {
     REQUEST_ALL,         /* what is left is the beginning of one */
-    REQUEST_INTERRUPTED, /* the replies must be sent before more are handled */
-    REQUEST_USELESS,     /* the connection has failed */
+    REQUEST_INTERRUPTED, /* the replies must be sent before more are handled, if
+                            any */
+    REQUEST_USELESS,     /* the connection is of no more use */
 };
 
 /* Puts what was unread of the client, and length bytes that have come, one

@@ -49,7 +49,7 @@ static void append_all(struct program *program) {
  * the Ethernet header; behind them stands IPv4 or IPv6. This machine has no
  * loops. So it keeps what it cannot decide: a frame with the tag of a virtual
  * network, and IP with the number of an extension header, of which IPv6 may
- * have any number of them. */
+ * have any number. */
 static void append_port(struct program *program, in_port_t port) {
     const struct filter_instruction instructions[] = {
         {FILTER_LOAD_HALF, 0, 0, 12},             /* 0: the Ethernet type */

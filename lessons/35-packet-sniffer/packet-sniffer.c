@@ -10,8 +10,8 @@
  *
  * Without -i the interface is the loopback, "lo". With -c it ends after COUNT
  * packets, else at SIGINT or SIGTERM. With -w it also writes the packets into
- * FILE, in the form that tcpdump and Wireshark read. With -p it gets only TCP
- * and UDP from or to PORT.
+ * FILE, in the form that tcpdump and Wireshark read. With -p it shows only
+ * TCP and UDP from or to PORT.
  *
  * Left out: interfaces that are not like Ethernet; whether checksums are right.
  */

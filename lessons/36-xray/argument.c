@@ -384,7 +384,10 @@ static void write_filled_option(FILE *out, const struct argument *argument) {
         return;
     if (length != sizeof value)
         return;
-    if (argument->values[1] != SO_ERROR) {
+    /* Other levels have options with the same number. */
+    bool is_error =
+        argument->values[0] == SOL_SOCKET && argument->values[1] == SO_ERROR;
+    if (!is_error) {
         (void)fprintf(out, "[%u]", (unsigned)value);
         return;
     }

@@ -108,8 +108,7 @@ static size_t word_length(const char *text) {
     size_t length = 0;
     while (isalnum((unsigned char)text[length]) != 0 || text[length] == '_')
         length++;
-    size_t word = length;
-    if (word == 0)
+    if (length == 0)
         return 0;
     length += strspn(text + length, ")],:|(");
     return length;

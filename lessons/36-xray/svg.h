@@ -10,7 +10,7 @@
 
 /*
  * Draws a picture as SVG, with light colours or dark ones as the reader has
- * chosen, and without any script. Rows beyond the first 220 are counted, not
+ * chosen, and without any script. Rows beyond the first 1000 are counted, not
  * drawn. Returns 0; or -1 and ENOMEM, and something is missing in it then.
  */
 int svg_draw(FILE *out, const struct picture *picture);

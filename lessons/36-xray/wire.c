@@ -86,7 +86,7 @@ static void parse_frame(struct record *record, const uint8_t *frame,
 /* Reads one frame. Returns its length on the wire, or -1 if none has come. */
 static ssize_t read_frame(int wire, struct record *record) {
     static uint8_t frame[FRAME_BYTES];
-    char control[256];
+    _Alignas(struct cmsghdr) char control[256];
     struct sockaddr_ll from;
     struct iovec room = {frame, sizeof frame};
     struct msghdr message = {.msg_name = &from,

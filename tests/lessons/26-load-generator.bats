@@ -254,7 +254,10 @@ expect_given_up() {
     start closed "$program" -c 2 -s 100 -d 0.1 127.0.0.1 "$PORT"
     start_server other "$BUILD/peers/echo" -k 2 mute
     start open "$program" -c 2 -s 100 -r 100 -d 0.1 127.0.0.1 "$PORT"
+    start_server brief "$BUILD/peers/echo" -k 2 mute
+    start short "$program" -c 2 -s 100 -d 0.001 127.0.0.1 "$PORT"
     expect_given_up closed 2 "$silent 2 of 2 clients"
+    expect_given_up short 2 "$silent 2 of 2 clients"
     expect_given_up open 2 "$silent 2 of 2 clients"
     # In the warm-up, a request is due each 238 nanoseconds.
     expect_given_up fast 1 "26-load-generator: replies come, but too slowly: \
@@ -264,9 +267,9 @@ expect_given_up() {
 # By its clock, which is fast, all replies come too late, as if it had been stopped
 # itself.
 @test "26-load-generator gives up no closed loop whose replies have come" {
+    need_faults
     start_server peer "$BUILD/peers/echo" honest
-    try env LD_PRELOAD="$BUILD/tests/faults.so" FAULT_FAST=100 \
-        "$program" -c 2 -d 0.1 127.0.0.1 "$PORT"
+    try "${faulty[@]}" FAULT_FAST=100 "$program" -c 2 -d 0.1 127.0.0.1 "$PORT"
     expect_result 0 ""
     expect_said errors 0 0
 }

@@ -172,6 +172,23 @@ END
     expect_equal lost $((64 * $(came dropped))) "$(came lost)"
 }
 
+@test "29-udp-batch serve reports each of two clients whose packets one call receives" {
+    local mode
+    need_segments
+    for mode in MANY SEGMENT; do
+        start_server server "$program" serve -m "$mode" 0
+        pause_server
+        "$program" send -n 50 127.0.0.1 "$PORT" >/dev/null
+        "$program" send -n 30 127.0.0.1 "$PORT" >/dev/null
+        continue_server
+        until_true reports 2
+        expect_equal "packets in the mode $mode" "50 30" \
+            "$(awk '$1 == "packets" { print $2 }' "$BATS_TEST_TMPDIR/server.out" | paste -sd ' ')"
+        run ! grep -q 'lost  *[^ 0]' "$BATS_TEST_TMPDIR/server.out"
+        stop_all
+    done
+}
+
 # freeze_server MODE: sends to a server that is stopped in the middle. On a busy
 # machine the last packet may be dropped, too; then it is done again.
 freeze_server() {

@@ -165,6 +165,18 @@ expect_only() {
     says other connected
 }
 
+@test "31-http-client does not wait for the body of a redirect to another server" {
+    local other
+    serve_pages
+    other=$PORT
+    printf '%s\r\n' 'HTTP/1.1 302 x' "Location: http://127.0.0.1:$other/hello" \
+        'Content-Length: 500' '' >"$BATS_TEST_TMPDIR/moved"
+    start_server peer "$BUILD/peers/rude" -l -f "$BATS_TEST_TMPDIR/moved" \
+        -k "$(wc -c <"$BATS_TEST_TMPDIR/moved")" serve stall
+    try "$client" -t 5 "http://127.0.0.1:$PORT/"
+    expect_page 'hello\n'
+}
+
 @test "31-http-client asks again if the server has left, or resets" {
     serve_pages
     get /leave
@@ -994,11 +1006,11 @@ chunk-blank-first|56|the body has a chunk size that is not a number
 chunk-overflow|56|the body has a chunk size that is too large
 chunk-17-digits|56|the body has a chunk size that is too large
 chunk-huge|56|the body is cut
-chunk-too-long|56|the body has a chunk that is longer than its size
-chunk-too-short|0|the body has a chunk that is longer than its size
+chunk-too-long|56|the body has a chunk without CR LF behind its data
+chunk-too-short|0|the body has a chunk without CR LF behind its data
 chunk-cr|18|the body has a CR that ends no line
-chunk-cr-behind|56|the body has a chunk that is longer than its size
-chunk-no-end-of-line|56|the body has a chunk that is longer than its size
+chunk-cr-behind|56|the body has a chunk without CR LF behind its data
+chunk-no-end-of-line|56|the body has a chunk without CR LF behind its data
 endless-size|56|the body has a line beside the chunks that is too long
 endless-extension|28|the body has a line beside the chunks that is too long
 endless-trailer|28|the body has a trailer that is too long

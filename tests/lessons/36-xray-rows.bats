@@ -84,6 +84,20 @@ os._exit(0)'
         "$svg"
 }
 
+@test "36-xray takes a number for an error of SO_ERROR only" {
+    skip_unless python3
+    # TCP_KEEPIDLE has the number that SO_ERROR has among the options of sockets.
+    draw -o "$picture" -c python3 -c '
+import socket
+one = socket.socket()
+one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 110)
+one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)'
+    expect_result 0 ""
+    has 'TCP_KEEPIDLE) = 0 [110]' "$picture"
+    has 'SO_ERROR) = 0 [0]' "$picture"
+}
+
 @test "36-xray -t draws the bar of what hangs to the end" {
     draw -t 0.3 -s "$svg" -o "$picture" <<END
 server: $BUILD/peers/rude serve stall

@@ -249,10 +249,10 @@ g\r\nhello -> [] a chunk size that is not a number
 6;a\nhello\n -> [] a chunk size whose line has no CR
 6\rhello\n -> [] a CR that ends no line
 6;a\rb\r\nhello -> [] a CR that ends no line
-5\r\nhello\n\r\n -> [hello] a chunk that is longer than its size
-5\r\nhello!\r\n -> [hello] a chunk that is longer than its size
-5\r\nhello\rx -> [hello] a chunk that is longer than its size
-5\r\nhello\r\r\n -> [hello] a chunk that is longer than its size
+5\r\nhello\n\r\n -> [hello] a chunk without CR LF behind its data
+5\r\nhello!\r\n -> [hello] a chunk without CR LF behind its data
+5\r\nhello\rx -> [hello] a chunk without CR LF behind its data
+5\r\nhello\r\r\n -> [hello] a chunk without CR LF behind its data
 END
 }
 
