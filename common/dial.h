@@ -85,9 +85,9 @@ struct dial {
  * - Otherwise, each attempt that has failed has its call and its error. When
  *   the deadline has passed, the error of those that were still connecting is
  *   ETIMEDOUT, and the others remain untried. An attempt that the filter has
- *   forbidden has the call "connect" and the error EACCES. errno is the last
- *   error of an attempt that the filter has allowed. Without one, it is EACCES
- *   if the filter has forbidden all, or ETIMEDOUT if there was no time.
+ *   forbidden has the call "connect" and the error EACCES. When the deadline
+ * has passed, errno is ETIMEDOUT. Otherwise it is the last error of an attempt
+ *   that the filter has allowed, or EACCES if it has allowed none.
  *
  * The lookup is part of the time, but no deadline can interrupt it: see
  * addr_resolve. *dial has nothing to free, and may be used again.

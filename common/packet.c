@@ -201,10 +201,9 @@ static int parse_carried(struct packet *packet, struct rest *rest,
 
 /* Returns the length that an IP header gives: in IPv4 that of the whole packet,
  * in IPv6 that of what follows the header. field is the number in the header,
- * of 16 bits. A kernel with BIG TCP makes
- * packets that are too long for such a number, and writes a 0. They never reach
- * a wire in this form, so there is no padding: all of the frame belongs to the
- * packet. */
+ * of 16 bits. A kernel with BIG TCP makes packets that are too long for such a
+ * number, and writes a 0. They never reach a wire in this form, so there is no
+ * padding: all of the frame belongs to the packet. */
 static size_t packet_length(unsigned field, const struct rest *rest) {
     if (field == 0 && rest->length > LONGEST)
         return rest->length;

@@ -63,9 +63,8 @@ enum stream_result stream_read_exactly(struct stream *stream, char *bytes,
                                        size_t length, size_t *got);
 
 /*
- * Sends all length bytes to the connected socket fd, as lesson 02 does (which
- * also looks whether it is to end): send(2) may take only a part of them, and
- * is then called again for the rest.
+ * Sends all length bytes to the connected socket fd, as lesson 02 does: send(2)
+ * may take only a part of them, and is then called again for the rest.
  *
  * Returns 0 when the kernel has taken all, or -1 and errno of send(2). Either
  * way *sent is the number of bytes that the kernel took. A peer that has gone

@@ -5,11 +5,11 @@
  *
  * OpenSSL puts its errors into a queue, one for each thread. SSL_get_error(3)
  * looks into that queue, so it mistakes an old error there for one of this
- * call. Therefore the queue must be empty before each call of
- * SSL_read(3) and its like. The functions here see to that: each that
- * makes such a call empties the queue first, and when it succeeds it leaves an
- * empty queue. When it fails, the reason is in the queue, in errno, or in the
- * connection: tls_explain reads all three, and empties the queue.
+ * call. Therefore the queue must be empty before each call of SSL_read(3) and
+ * its like. The functions here see to that: each that makes such a call empties
+ * the queue first, and when it succeeds it leaves an empty queue. When it
+ * fails, the reason is in the queue, in errno, or in the connection:
+ * tls_explain reads all three, and empties the queue.
  */
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H

@@ -166,7 +166,7 @@ struct pieces {
 };
 
 /* The signal handler. It may end the program at once, because the kernel closes
- * all our descriptors, and there is nothing else to put in order. */
+ * all our descriptors. Only the report about a client that we serve is lost. */
 static void end_now(int signal_number) {
     (void)signal_number;
     _exit(0);

@@ -1,10 +1,10 @@
 /*
  * 07-timeouts: print one line that a server sends, before a point in time.
  *
- * Shows a deadline instead of a timeout. Before each call that may wait
- * for the server, the program works out how much time is left until one point
- * in time. So neither a server that sends a byte now and then nor a storm of
- * signals can make it wait longer.
+ * Shows a deadline instead of a timeout. Before each call that may wait for the
+ * server, the program works out how much time is left until one point in time.
+ * So neither a server that sends a byte now and then nor a storm of signals can
+ * make it wait longer.
  *
  * usage: 07-timeouts [-t SECONDS] HOST PORT      (5 seconds unless given)
  *

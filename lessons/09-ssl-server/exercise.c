@@ -57,8 +57,8 @@
  *    It does so for keys of every kind. It also refuses files that it cannot
  *    use.
  *
- * What is here compiles, listens, and ends each connection at once. Your
- * parts are A to C.
+ * What is here compiles, listens, and ends its half of each connection at once.
+ * Your parts are A to C.
  */
 #define _GNU_SOURCE
 

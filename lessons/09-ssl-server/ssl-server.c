@@ -104,29 +104,31 @@ static SSL_CTX *make_context(void) {
     if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         refuse("SSL_CTX_set_cipher_list", "ECDHE");
     SSL_CTX_set_security_level(context, 2);
-    /* No second handshake in a connection, and no session tickets. The second
-     * call is for TLS 1.3, and cannot fail. */
+    /* No second handshake in a connection. No session tickets either: the
+     * second call is for TLS 1.3, and cannot fail. And no sessions that are
+     * remembered here. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_num_tickets(context, 0);
+    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     return context;
 }
 
-/* OpenSSL opens a folder as if it were an empty file. So we look first. Puts
- * what the kernel knows about the file into *status. */
-static void require_file(const char *what, const char *file,
-                         struct stat *status) {
-    if (stat(file, status) < 0)
+/* OpenSSL opens a folder as if it were an empty file. So we look first. Returns
+ * what the kernel knows about the file. */
+static struct stat require_file(const char *what, const char *file) {
+    struct stat status;
+    if (stat(file, &status) < 0)
         err(1, "%s %s", what, file);
-    if (S_ISDIR(status->st_mode))
+    if (S_ISDIR(status.st_mode))
         errx(1, "%s %s: it is a folder", what, file);
+    return status;
 }
 
 /* Ends the program unless only the owner of the key's file can use it, and the
  * owner is us or root. Whoever else can read it can pretend to be this server.
  */
 static void require_private_file(const char *key_file) {
-    struct stat key;
-    require_file("key", key_file, &key);
+    struct stat key = require_file("key", key_file);
     if ((key.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         errx(1, "key %s: others may use it: its mode is %03o, not 600",
              key_file, key.st_mode & ACCESSPERMS);
@@ -149,9 +151,8 @@ static int refuse_passphrase(char *buffer, int size, int writing,
 /* Gives the context our key and our certificate. */
 static void load_identity(SSL_CTX *context, const char *chain_file,
                           char *key_file) {
-    struct stat chain;
     require_private_file(key_file);
-    require_file("certificate", chain_file, &chain);
+    (void)require_file("certificate", chain_file);
     SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     SSL_CTX_set_default_passwd_cb_userdata(context, key_file);
     if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)

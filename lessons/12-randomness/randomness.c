@@ -106,7 +106,7 @@ static void print_bytes(const char *label, const unsigned char *bytes,
  * their old contents as if they were random. */
 static int fill_from_openssl(unsigned char *bytes, size_t count) {
     if (RAND_bytes(bytes, (int)count) != 1) {
-        warnx("RAND_bytes: OpenSSL's generator has no seed");
+        warnx("RAND_bytes: OpenSSL has given no bytes");
         return -1;
     }
     return 0;
@@ -171,8 +171,8 @@ static int make_socket(void) {
 }
 
 /* Receives exactly count bytes. They may come in several pieces. Returns 0, or
- * -1 when the peer ends the stream before that, or when a call fails. In the
- * second case it also prints the error. */
+ * -1 when the peer ends the stream before that, or when a call fails. If a
+ * call fails, it also prints the error. */
 static int receive_all(struct deadline end, int fd, unsigned char *bytes,
                        size_t count) {
     if (deadline_recv_all(end, fd, bytes, count) == 0)
@@ -215,35 +215,35 @@ static void put_big_endian32(unsigned char bytes[4], uint32_t number) {
 /* Writes the reply to READ_NOW: one byte with the count, and then so many
  * random bytes. If OpenSSL has no random bytes, the count is 0. Returns the
  * length of the reply. */
-static size_t write_counted_bytes(unsigned char *reply, unsigned char count) {
+static ssize_t write_counted_bytes(unsigned char *reply, unsigned char count) {
     if (fill_from_openssl(reply + 1, count) < 0) {
         reply[0] = 0;
         return 1;
     }
     reply[0] = count;
-    return 1 + (size_t)count;
+    return 1 + count;
 }
 
-/* Writes the reply to READ_WAIT: count random bytes, or nothing if OpenSSL has
- * no random bytes. Returns the length of the reply. */
-static size_t write_bytes(unsigned char *reply, unsigned char count) {
+/* Writes the reply to READ_WAIT: count random bytes. Returns the length of the
+ * reply, or -1 if OpenSSL has no random bytes. */
+static ssize_t write_bytes(unsigned char *reply, unsigned char count) {
     if (fill_from_openssl(reply, count) < 0)
-        return 0;
+        return -1;
     return count;
 }
 
 /* Writes the reply to GET_PID: one byte with the number of digits, and then the
  * digits. Returns the length of the reply. */
-static size_t write_pid(unsigned char *reply) {
+static ssize_t write_pid(unsigned char *reply) {
     char *digits = (char *)(reply + 1);
     int count = sprintf(digits, "%d", getpid());
     reply[0] = (unsigned char)count;
-    return 1 + (size_t)count;
+    return 1 + count;
 }
 
 /* Does what a request asks for, and writes the reply. Returns the length of the
- * reply. */
-static size_t write_reply(const unsigned char *request, unsigned char *reply) {
+ * reply, or -1 if there can be none. */
+static ssize_t write_reply(const unsigned char *request, unsigned char *reply) {
     switch (request[0]) {
     case GET_ENTROPY:
         /* A generator with a seed always has as many bits as its key. */
@@ -274,11 +274,13 @@ static void serve_client(int fd) {
     unsigned char reply[1 + MOST_BYTES];
 
     while (receive_request(end, fd, request) == 0) {
-        size_t length = write_reply(request, reply);
-        if (printf("command %d: %zu bytes back\n", request[0], length) < 0)
+        ssize_t length = write_reply(request, reply);
+        if (length < 0)
+            return; /* it would take the next reply for random bytes */
+        if (printf("command %d: %zd bytes back\n", request[0], length) < 0)
             warn("standard output"); /* the client is served all the same */
         size_t sent;
-        if (deadline_send(end, fd, (char *)reply, length, &sent) < 0) {
+        if (deadline_send(end, fd, (char *)reply, (size_t)length, &sent) < 0) {
             warn("send");
             return;
         }
@@ -313,8 +315,12 @@ static int egd_serve_main(const char *path) {
     listener = make_socket();
     if (bind(listener, (struct sockaddr *)&own, sizeof own) < 0)
         err(1, "bind %s", path);
-    if (listen(listener, SOMAXCONN) < 0)
+    if (listen(listener, SOMAXCONN) < 0) {
+        int error = errno;
+        (void)unlink(path); /* bind has made it */
+        errno = error;
         err(1, "listen");
+    }
 
     (void)signal(SIGINT, shut_listener);
     (void)signal(SIGTERM, shut_listener);

@@ -13,7 +13,8 @@ struct socket {
     int fd;
 };
 
-/* Returns SOCK_STREAM or SOCK_DGRAM, or -1 and errno if fd is not a socket. */
+/* Returns the type, such as SOCK_STREAM, or -1 and errno if fd is not a socket.
+ */
 int socket_type(const struct socket *plain);
 
 /* Wraps a socket in TLS. Returns a struct that the caller frees with free(3);

@@ -195,7 +195,7 @@ static unsigned long long echo(int fd, pid_t process) {
         size_t sent;
         if (deadline_send(end, fd, piece, (size_t)received, &sent) < 0) {
             warn("send to process %d", process);
-            return total;
+            return total + sent;
         }
         total += sent;
     }

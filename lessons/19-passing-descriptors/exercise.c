@@ -51,9 +51,9 @@
  * 9. It serves the clients that it has to their end. Then it ends with status
  *    0.
  * 10. It takes the listener of the server at PATH. It prints the port of this
- *     listener, whatever PORT is. It confirms when it can accept clients, and
- *     it listens at PATH itself. Before that, it does not confirm: if `listen`
- *     fails at PATH, the old process has to go on.
+ *     listener, whatever PORT is. It confirms only when it can accept clients
+ *     and listens at PATH itself. Before that, it does not confirm: if
+ *     `listen` fails at PATH, the old process has to go on.
  * 11. It opens a listener of its own if the server at PATH is dead. The file
  *     is still there, but `connect` fails with ECONNREFUSED.
  * 12. It refuses an answer without a listener, with status 1. The answer may

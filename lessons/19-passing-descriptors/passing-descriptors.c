@@ -259,7 +259,7 @@ static int run_worker(int channel, const char *worker) {
             (void)close(fd); /* an error here changes nothing for others */
         } else if (received == NO_DESCRIPTOR) {
             warnx("%s: a message without a descriptor", worker);
-        } else if (received == FAILED && errno != EINTR) {
+        } else if (errno != EINTR) {
             warn_and_pause("recvmsg");
         }
     }

@@ -28,6 +28,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,12 @@ static void parse_group(struct group *group, const char *interface,
     group->interface = if_nametoindex(interface);
     if (group->interface == 0)
         err(1, "interface %s", interface);
+    uint32_t zone = 0; /* what stands behind the % of an address */
+    if (group->family == AF_INET6)
+        zone = group->address.ipv6.sin6_scope_id;
+    if (zone != 0 && zone != group->interface)
+        errx(1, "%s is at another interface than %s: use -i", address,
+             interface);
     complete_address(group);
 }
 

@@ -20,7 +20,7 @@
  *    the rest, and then the server closes the connection.
  * 3. It has no data race. If your compiler has ThreadSanitizer, the check
  *    builds your program with it, lets eight clients come at the same time,
- *    and ends the server by SIGTERM. Then there may be no report of a race.
+ *    and ends the server by SIGTERM. There must be no report of a race.
  *    Each thread that has been created is joined or detached.
  * 4. It serves THREADS clients at the same time, and no more. A thread serves
  *    one client until that client leaves, and then takes the next one. The

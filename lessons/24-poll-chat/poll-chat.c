@@ -163,9 +163,35 @@ static void mark_leaving(struct client *client, const char *why) {
     client->leave_by = deadline_after(LEAVE_MS);
 }
 
-/* Puts bytes into the queue of a client that is here. send_queue sends them
- * later. */
+/* The next call may succeed: nothing was there, or a signal came. */
+static int is_worth_another_try(int error) {
+    return error == EAGAIN || error == EINTR;
+}
+
+/* Sends as much of the queue as the kernel takes. What is left moves to the
+ * front. */
+static void send_queue(struct client *client) {
+    ssize_t sent = send(client->fd, client->queue, client->queue_length, 0);
+    if (sent < 0 && is_worth_another_try(errno))
+        return;
+    if (sent < 0) {
+        warn("send to %d", client->fd);
+        client->queue_length = 0; /* what is left cannot be sent either */
+        if (is_here(client))
+            mark_leaving(client, "left");
+        return;
+    }
+    client->queue_length -= (size_t)sent;
+    memmove(client->queue, client->queue + sent, client->queue_length);
+}
+
+/* Puts bytes into the queue of a client that is here. They are sent later, but
+ * if there is no room, as much as possible is sent now. */
 static void enqueue(struct client *client, const char *bytes, size_t length) {
+    if (length > QUEUE_BYTES - client->queue_length)
+        send_queue(client); /* much has come since the last time */
+    if (!is_here(client))
+        return; /* that has failed */
     if (length > QUEUE_BYTES - client->queue_length) {
         client->queue_length = 0; /* it will not read the old lines either */
         mark_leaving(client, "let go: it does not read");
@@ -175,7 +201,7 @@ static void enqueue(struct client *client, const char *bytes, size_t length) {
     client->queue_length += length;
 }
 
-/* Sends a line to all other clients that have a name. The line consists of the
+/* Puts a line into the queues of all others who chat. The line consists of the
  * sender's name, an infix such as ": " or " joined", and the length bytes at
  * text. Any of these bytes may be NUL, so we don't copy them with snprintf. */
 static void broadcast(struct chat *chat, const struct client *sender,
@@ -216,8 +242,9 @@ static int is_taken(const struct chat *chat, const char *name, size_t length) {
     return 0;
 }
 
-/* The client has sent its first line, the name that it wants. length does not
- * count the newline. If the name is refused, the client may send another one.
+/* The client has sent the name that it wants, the name that it wants. length
+ * does not count the newline. If the name is refused, the client may send
+ * another one.
  */
 static void join(struct chat *chat, struct client *client, const char *line,
                  size_t length) {
@@ -257,11 +284,6 @@ static void handle_lines(struct chat *chat, struct client *client) {
     memmove(client->line, line, client->line_length);
 }
 
-/* The next call may succeed: nothing was there, or a signal came. */
-static int is_worth_another_try(int error) {
-    return error == EAGAIN || error == EINTR;
-}
-
 /* Receives once. If the client has sent more, the next poll says so again, and
  * the other clients have their turn before that. */
 static void receive_lines(struct chat *chat, struct client *client) {
@@ -282,23 +304,6 @@ static void receive_lines(struct chat *chat, struct client *client) {
     handle_lines(chat, client);
     if (client->line_length == LINE_BYTES && is_here(client))
         mark_leaving(client, "let go: its line is too long");
-}
-
-/* Sends as much of the queue as the kernel takes. What is left moves to the
- * front. */
-static void send_queue(struct client *client) {
-    ssize_t sent = send(client->fd, client->queue, client->queue_length, 0);
-    if (sent < 0 && is_worth_another_try(errno))
-        return;
-    if (sent < 0) {
-        warn("send to %d", client->fd);
-        client->queue_length = 0; /* what is left cannot be sent either */
-        if (is_here(client))
-            mark_leaving(client, "left");
-        return;
-    }
-    client->queue_length -= (size_t)sent;
-    memmove(client->queue, client->queue + sent, client->queue_length);
 }
 
 static int are_all_here(const struct chat *chat) {
@@ -460,11 +465,11 @@ static int fill_polled(struct chat *chat) {
 
 /* Handles what poll has said about one client. After POLLHUP or POLLERR, recv
  * or send says what has happened. poll reports these two without being asked,
- * so we check whether there was anything to send. */
+ * so we check whether there is anything to send. */
 static void handle_client(struct chat *chat, struct client *client,
                           const struct pollfd *entry) {
     int has_ended = (entry->revents & (POLLHUP | POLLERR)) != 0;
-    int has_queue = (entry->events & POLLOUT) != 0;
+    int has_queue = client->queue_length > 0;
     int can_send = has_ended || (entry->revents & POLLOUT) != 0;
     int can_receive = has_ended || (entry->revents & POLLIN) != 0;
     if (has_queue && can_send)

@@ -205,10 +205,9 @@ static void free_unsent(struct server *server, int fd) {
 }
 
 /* Call this only while you handle the client's own event, or before the client
- * is on epoll's list. After close, the next
- * accept may give the client's number to a new client. If an event of the old
- * client were still in the array of epoll_wait, we would take that event for
- * one of the new client. */
+ * is on epoll's list. After close, the next accept may give the client's number
+ * to a new client. If an event of the old client were still in the array of
+ * epoll_wait, we would take that event for one of the new client. */
 static void close_client(struct server *server, int fd) {
     free_unsent(server, fd);
     (void)close(fd); /* this also takes it off epoll's list */

@@ -80,7 +80,7 @@ static void print_version(unsigned version) {
         printf(" 0x%04x", version);
 }
 
-/* An old client has no list of versions. It has one in the message. */
+/* The only version of an old client stands in a field of the message. */
 static void print_versions(const struct hello *hello) {
     printf("  versions    ");
     if (hello->versions.count == 0)

@@ -51,8 +51,8 @@ struct filter {
  *
  * It also keeps each frame in whose case the machine cannot tell: one with the
  * tag of a virtual network, and IPv6 with an extension header (or IPv4 with the
- * protocol number of one). packet_parse
- * can tell, so the program that receives the frame looks once more.
+ * protocol number of one). packet_parse can tell, so the program that receives
+ * the frame looks once more.
  *
  * Returns the filter, which points into room, so room must live as long as the
  * filter is used. The kernel makes a copy in setsockopt. It never fails.

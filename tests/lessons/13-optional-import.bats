@@ -287,6 +287,7 @@ $plain
     # It says so of the first; and has one socket, which is close-on-exec.
     wait_for client "*connect 127.0.0.2:$PORT: Connection refused" err
     until_true holds_sockets "$(pid_of client)" 1
+    until_true grep -q back "$BATS_TEST_TMPDIR/log"
     expect_output --text 'given\ngiven back\n' --in "$BATS_TEST_TMPDIR/log"
     flags_of "$(pid_of client)" 3
     expect_equal flags 02004002 "$flags"

@@ -511,6 +511,8 @@ time.sleep(20)'
     done
     try "$program" say -i nowhere 239.1.2.3 80 hello
     expect_result 1 "21-multicast: interface nowhere: No such device"
+    try "$program" listen ff02::5%7 0
+    expect_result 1 "21-multicast: ff02::5%7 is at another interface than lo: use -i"
     for value in 224.0.0.1 239.255.255.255; do
         start_server listener "$program" listen "$value" 0
         stop listener

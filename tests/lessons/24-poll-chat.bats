@@ -190,6 +190,39 @@ crowd() {
     ((p50 < 20))
 }
 
+# Each says 1024 empty lines, in one turn of the server: more than a queue holds.
+@test "24-poll-chat lets nobody go who reads, however much comes at once" {
+    local i
+    serve
+    come reader
+    say reader 'reader\n'
+    cat <&"$fd_reader" >"$BATS_TEST_TMPDIR/heard" &
+    for ((i = 10; i < 25; i++)); do
+        come "c$i"
+        say "c$i" "abcdefghijklmn$i\n"
+        wait_for server "* is abcdefghijklmn$i"
+    done
+    printf '%1024s' '' | tr ' ' '\n' >"$BATS_TEST_TMPDIR/lines"
+    frozen say_much
+    until_true has_heard $((15 * 1024 + 15))
+    run ! grep 'let go' "$BATS_TEST_TMPDIR/server.out"
+    stop_all
+}
+
+say_much() {
+    local i
+    for ((i = 10; i < 25; i++)); do
+        local -n descriptor=fd_c$i
+        cat "$BATS_TEST_TMPDIR/lines" >&"$descriptor"
+        unset -n descriptor
+    done
+}
+
+# has_heard COUNT: the reader, so many lines.
+has_heard() {
+    (($(wc -l <"$BATS_TEST_TMPDIR/heard") >= $1))
+}
+
 @test "24-poll-chat's twin, which sends in its loop, waits for one" {
     skip_unless python3
     start_server server python3 lessons/24-poll-chat/twin.py 0
