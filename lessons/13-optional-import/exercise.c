@@ -22,8 +22,8 @@
  *    may be empty, and it may arrive in many pieces. The status is 0.
  * 2. It packs its input as plain text if there is no zlib, and says why. The
  *    message is the line `plain LENGTH`, and then the input. Standard error
- *    gets a line that contains `no zlib: ` and the name of the missing file.
- *    The status is 0, because this is not an error.
+ *    gets a line that contains `no zlib: ` and the name of the file that
+ *    could not be loaded. The status is 0, because this is not an error.
  * 3. It works without zlib if one of the four functions is missing. The line
  *    on standard error contains `no zlib: ` and the name of this function.
  * 4. It does not use a zlib that is too old, and uses one that is newer. zlib

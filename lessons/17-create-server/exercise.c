@@ -42,13 +42,12 @@
  * 6. It serves all listeners at the same time. There are up to 16. It prints a
  *    line for each, in the order of the descriptors. A client of one listener
  *    is served while no client comes to the others.
- * 7. It ignores listeners for another process. If LISTEN_PID is not its own
- *    process id, in digits alone, it opens its own listener, as in requirement
- *    1.
+ * 7. It ignores listeners for another process. Unless LISTEN_PID is its own
+ * process id, in digits alone, it opens its own listener, as in requirement 1.
  * 8. It refuses a LISTEN_FDS that is not a number from 1 to 16, with status 1.
- *    It does so if LISTEN_PID is its own process id. The number has digits
- *    alone. On standard error it says why. If LISTEN_FDS is not set at all, it
- *    is refused too.
+ *    It does so only if LISTEN_PID is its own process id. The number has
+ *    digits alone. On standard error it says why. If LISTEN_FDS is not set at
+ * all, it is refused too.
  * 9. It refuses a descriptor that is not a listener, with status 1. This may
  *    be a file, a socket that does not listen, or a descriptor that is not
  *    open. The message on standard error has the number of the descriptor.

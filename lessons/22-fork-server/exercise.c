@@ -46,8 +46,8 @@
  *     worker with a client goes on until this client has left, however long
  *     that takes. Then it ends, also if other clients are in the queue. When
  *     all workers have ended, your program ends with status 0. It sends no
- *     signal to a process that is not its worker. (The number of a worker that
- *     has died may belong to another process by now.)
+ *     signal to a process that is not its worker. (Once you have called
+ *     `waitpid` for a worker, its number may belong to another process.)
  * 11. It does the same on SIGINT. With Ctrl-C, the terminal sends SIGINT to
  *     the workers as well.
  * 12. It leaves no worker when it is killed. If SIGKILL ends your program, its

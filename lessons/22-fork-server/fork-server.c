@@ -151,15 +151,15 @@ static int listen_on(in_port_t port) {
     return fd;
 }
 
-/* What made a call fail may pass. Without the pause, a call that goes on
+/* The reason for a failure may go away. Without the pause, a call that goes on
  * failing would use a whole processor. */
 static void warn_and_pause(const char *failed) {
     warn("%s", failed);
     deadline_pause(PAUSE_MS);
 }
 
-/* Sends the client back what it sends, until it ends or fails. Returns how many
- * bytes that was. */
+/* Sends the client back what it sends, until the client ends its side or a call
+ * fails. Returns how many bytes that was. */
 static unsigned long long echo(int fd, const char *client) {
     char piece[PIECE_BYTES];
     unsigned long long total = 0;

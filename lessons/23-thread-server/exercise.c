@@ -157,7 +157,8 @@ static void read_arguments(int argc, char **argv, struct server *server,
 }
 
 int main(int argc, char **argv) {
-    static struct server server; /* arrays in it take no place on the stack */
+    static struct server
+        server; /* arrays that you add take no place on the stack */
     int port;
 
     read_arguments(argc, argv, &server, &port);

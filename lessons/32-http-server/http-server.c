@@ -165,7 +165,7 @@ static int open_listener(in_port_t port) {
     return fd;
 }
 
-/* What made a call fail may pass. Without the pause, a call that goes on
+/* The reason for a failure may go away. Without the pause, a call that goes on
  * failing would use a whole processor. */
 static void begin_pause(struct door *door) {
     door->is_pausing = true;

@@ -122,8 +122,8 @@ static void watch_listener(struct proxy *proxy) {
     }
 }
 
-/* What made a call fail may pass. Without the pause, the listener would be
- * ready again at once, and a call that goes on failing would use a whole
+/* The reason for a failure may go away. Without the pause, the listener would
+ * be ready again at once, and a call that goes on failing would use a whole
  * processor. The loop goes on meanwhile, so the tunnels do not wait. */
 static void warn_and_pause(struct proxy *proxy, const char *call, int error) {
     warnx("%s: %s", call, strerror(error));

@@ -131,7 +131,7 @@ static void *run_client(void *argument) {
     return NULL;
 }
 
-/* What made a call fail may pass. Without the pause, a call that goes on
+/* The reason for a failure may go away. Without the pause, a call that goes on
  * failing would use a whole processor. */
 static void warn_and_pause(const char *failed, int error) {
     warnx("%s: %s", failed, strerror(error));
