@@ -6,13 +6,13 @@
  * bytes, and HTTP can do that too (lesson 31). In this exercise you write a
  * server that sends ranges of one file, to many clients at the same time. It
  * waits for all of them with one `poll` (lesson 07), so no client can block
- * another one. It serves up to 100 clients at the same time; more of them wait
- * in the queue, and as long as they do, `poll` is not asked about the
- * listener. For each client, such a server keeps what it has received of the
- * line, and later, which bytes it still has to send. As long as the line is
- * not complete, it waits for POLLIN. When there is something to send, it waits
- * for POLLOUT, and then calls `sendfile` once. The array of `poll` has one
- * entry for each client, and one for the listener.
+ * another one. It serves up to 100 clients at the same time. While there are
+ * 100, your program does not ask `poll` about the listener, and more clients
+ * wait in the queue. For each client, such a server keeps what it has received
+ * of the line, and later, which bytes it still has to send. As long as the
+ * line is not complete, it waits for POLLIN. When there is something to send,
+ * it waits for POLLOUT, and then calls `sendfile` once. The array of `poll`
+ * has one entry for each client, and one for the listener.
  *
  * It is called as `20-sendfile FILE PORT`. A client sends the line `FIRST
  * LAST`: two numbers in digits, with one blank between them. They are the

@@ -113,8 +113,11 @@ matches() {
     serve "${unseeded[@]}" # it has none to give, and none comes
     talk 0110 end
     expect_output --text '00end\n'
-    talk 0210 end
-    expect_output --text 'end\n'
+    talk 00 -4 end
+    expect_output --text '00000000\nend\n'
+    # It closes: the next reply could be taken for the bytes.
+    talk 0210 00 -4
+    run ! grep 00000000 "$OUT"
     stop server
     expect_equal status 0 "$ended"
 }
