@@ -53,14 +53,14 @@ print_junit() {
 }
 
 # summarize: prints the closing line; status 1 if something failed. A file that
-# bats could not run counts as one failure.
+# bats could not run counts as one failure. A slow machine that is busy may be why
+# a test failed, so if nothing was run again, it says what does so.
 summarize() {
     local status=0
     ((alone == 0)) ||
         echo "files that failed beside others, and passed alone: $alone"
     # awk ends with 2 when it cannot write.
-    awk '
-        FNR == 1        { files++ }
+    awk -v again="${AGAIN-}" '
         /^ok .*# skip/  { skipped++; seen++; next }
         /^ok /          { passed++; seen++; next }
         /^not ok /      { failed++; seen++; next }
@@ -68,6 +68,8 @@ summarize() {
         END {
             if (seen != planned) failed += planned > seen ? planned - seen : 1
             if (seen == 0) failed = failed ? failed : 1
+            if (failed && !again)
+                print "with AGAIN=1, a file that failed is run again, alone"
             printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
             exit failed > 0
         }' "$results"/*.tap 2>/dev/null || status=$?

@@ -664,7 +664,7 @@ cost_of() {
     wait_for server 'listening on *'
     port_of server
     SECONDS_ALLOWED=300 crowd -i 50 -k 60
-    [[ $1 != "$server" ]] || crowd -c 1
+    [[ $1 != "$server" ]] || SECONDS_ALLOWED=300 crowd -c 1
     until_true has_empty_queue
     stop server
     text=$(tail -n 1 "$BATS_TEST_TMPDIR/server.err")
@@ -680,7 +680,7 @@ cost_of() {
         processes=$cost
         cost_of "$BUILD/24-poll-chat"
         echo "a process $processes us, an entry $cost us"
-        ((processes < cost * 3 || processes > 2000)) || return 0
+        ((processes < cost * 3)) || return 0
     done
     false
 }

@@ -40,6 +40,8 @@ test_command() {
     run -1 test_command tests/lessons/02-tcp-server.bats
     [[ $output == *"FAIL tests/lessons/02-tcp-server.bats: 0 of 2"* ]]
     [[ $output == *"not ok 1 breaks"*"# why"* ]]
+    expect_equal "advice" "with AGAIN=1, a file that failed is run again, alone" \
+        "${lines[-2]}"
     expect_equal "closing line" "0 passed, 1 failed, 1 skipped" "${lines[-1]}"
 }
 
@@ -75,6 +77,7 @@ assert len(cases) == 4, len(cases)' "$BATS_TEST_TMPDIR/junit.xml"
     run -1 test_command tests/lessons
     [[ $output == *"FAIL again, alone: tests/lessons/02-tcp-server.bats: 0 of 2"* ]]
     [[ $output == *"FAIL once more, alone: tests/lessons/02-tcp-server.bats: 0 of 2"* ]]
+    [[ $output != *"with AGAIN=1"* ]]
     expect_equal "closing line" "2 passed, 1 failed, 1 skipped" "${lines[-1]}"
     mkdir "$BATS_TEST_TMPDIR/not-run-yet"
     printf '@test "fails once" {\n    %s\n}\n' \
