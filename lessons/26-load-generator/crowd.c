@@ -538,20 +538,21 @@ static enum crowd_news handle_events(struct crowd *crowd,
 
 enum crowd_news crowd_wait(struct crowd *crowd, int milliseconds,
                            struct crowd_client **client) {
-    for (;;) {
-        enum crowd_news news = handle_events(crowd, client);
-        if (news != CROWD_NOTHING)
-            return news;
-        int count =
-            epoll_wait(crowd->epoll, crowd->events, CROWD_EVENTS, milliseconds);
-        crowd->handled = 0;
-        crowd->event_count = 0;
-        if (count < 0 && errno != EINTR)
-            return CROWD_ERROR;
-        if (count <= 0)
-            return CROWD_NOTHING;
-        crowd->event_count = count;
-    }
+    enum crowd_news news = handle_events(crowd, client);
+    if (news != CROWD_NOTHING)
+        return news;
+    int count =
+        epoll_wait(crowd->epoll, crowd->events, CROWD_EVENTS, milliseconds);
+    crowd->handled = 0;
+    crowd->event_count = 0;
+    if (count < 0 && errno != EINTR)
+        return CROWD_ERROR;
+    if (count <= 0)
+        return CROWD_NOTHING;
+    crowd->event_count = count;
+    /* If only parts of replies have come, there is no news. But we do not wait
+     * again: parts may come for ever, and the caller has a limit of time. */
+    return handle_events(crowd, client);
 }
 
 static void close_clients(struct crowd *crowd) {

@@ -105,7 +105,8 @@ int crowd_open(struct crowd *crowd, const struct addrinfo *list, size_t count,
 struct crowd_client *crowd_begin(struct crowd *crowd);
 
 enum crowd_news {
-    CROWD_NOTHING, /* the time is over, or a signal came */
+    CROWD_NOTHING, /* the time is over, a signal came, or only parts of replies
+                      have come */
     CROWD_REPLY,   /* a client has its whole reply, and is free */
     CROWD_REFUSAL, /* the same, but its status is not one of success (2xx). The
                       member why has the status. */

@@ -256,9 +256,13 @@ expect_given_up() {
     start open "$program" -c 2 -s 100 -r 100 -d 0.1 127.0.0.1 "$PORT"
     start_server brief "$BUILD/peers/echo" -k 2 mute
     start short "$program" -c 2 -s 100 -d 0.001 127.0.0.1 "$PORT"
+    # Its replies would take 20 seconds each, and each moment brings a part.
+    start_server slow "$BUILD/peers/echo" -k 2 trickle
+    start parts "$program" -c 2 -s 2000 -d 0.1 127.0.0.1 "$PORT"
     expect_given_up closed 2 "$silent 2 of 2 clients"
     expect_given_up short 2 "$silent 2 of 2 clients"
     expect_given_up open 2 "$silent 2 of 2 clients"
+    expect_given_up parts 2 "$silent 2 of 2 clients"
     # In the warm-up, a request is due each 238 nanoseconds.
     expect_given_up fast 1 "26-load-generator: replies come, but too slowly: \
 [1-9]* of 840336 are missing"

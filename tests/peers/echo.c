@@ -9,6 +9,7 @@
  *
  *     honest   goes on as before
  *     dribble  sends one byte at a time
+ *     trickle  sends one byte each hundredth of a second
  *     flip     changes one byte, once
  *     swap     holds what one client sent, until it receives something again;
  *              then it sends each of the two pieces to the wrong client, once
@@ -39,11 +40,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1 << 16, CLIENTS = 64, PAUSE_NS = 200 * 1000 * 1000 };
+enum {
+    PIECE_BYTES = 1 << 16,
+    CLIENTS = 64,
+    PAUSE_NS = 200 * 1000 * 1000,
+    TRICKLE_NS = 10 * 1000 * 1000
+};
 
 enum face {
     HONEST,
     DRIBBLE,
+    TRICKLE,
     FLIP,
     SWAP,
     MORE,
@@ -55,9 +62,9 @@ enum face {
     FACES
 };
 
-static const char *const faces[FACES] = {"honest", "dribble", "flip",  "swap",
-                                         "more",   "close",   "reset", "quit",
-                                         "mute",   "pause"};
+static const char *const faces[FACES] = {
+    "honest", "dribble", "trickle", "flip", "swap", "more",
+    "close",  "reset",   "quit",    "mute", "pause"};
 
 struct server {
     enum face face;
@@ -126,6 +133,16 @@ static void send_all(int fd, const char *bytes, size_t length, size_t step) {
     }
 }
 
+/* Sends all bytes, one each TRICKLE_NS, until the client has gone. */
+static void trickle(int fd, const char *bytes, size_t length) {
+    const struct timespec moment = {.tv_nsec = TRICKLE_NS};
+    for (size_t i = 0; i < length; i++) {
+        if (send(fd, bytes + i, 1, MSG_NOSIGNAL) < 0)
+            return;
+        (void)nanosleep(&moment, NULL);
+    }
+}
+
 static void hold(struct server *server, int fd, const char *bytes,
                  size_t length) {
     memcpy(server->held, bytes, length);
@@ -144,7 +161,7 @@ static enum face next_face(struct server *server, size_t length) {
 
 /* Whether the server is honest again after it has shown this face. */
 static bool happens_once(enum face face) {
-    return face != DRIBBLE && face != MUTE;
+    return face != DRIBBLE && face != TRICKLE && face != MUTE;
 }
 
 /* Returns false if the client's connection is to be closed. */
@@ -164,6 +181,9 @@ static bool reply(struct server *server, int fd, char *bytes, size_t length) {
         return true;
     case DRIBBLE:
         send_all(fd, bytes, length, 1);
+        return true;
+    case TRICKLE:
+        trickle(fd, bytes, length);
         return true;
     case FLIP:
         bytes[length - 1] ^= 1;
