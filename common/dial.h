@@ -85,9 +85,11 @@ struct dial {
  * - Otherwise, each attempt that has failed has its call and its error. When
  *   the deadline has passed, the error of those that were still connecting is
  *   ETIMEDOUT, and the others remain untried. An attempt that the filter has
- *   forbidden has the call "connect" and the error EACCES. When the deadline
- * has passed, errno is ETIMEDOUT. Otherwise it is the last error of an attempt
- *   that the filter has allowed, or EACCES if it has allowed none.
+ *   forbidden has the call "connect" and the error EACCES.
+ *
+ * If dial_connect has made attempts, errno is ETIMEDOUT when the deadline has
+ * passed. Otherwise it is the last error of an attempt that the filter has
+ * allowed, or EACCES if it has allowed none.
  *
  * The lookup is part of the time, but no deadline can interrupt it: see
  * addr_resolve. *dial has nothing to free, and may be used again.
