@@ -92,6 +92,22 @@ assert len(cases) == 4, len(cases)' "$BATS_TEST_TMPDIR/junit.xml"
     expect_equal "closing line" "1 passed, 0 failed, 0 skipped" "${lines[-1]}"
 }
 
+@test "scripts/test runs one file at a time on each core of a slow machine" {
+    local i
+    # We have one core here. Without the sleep, three files share it.
+    mkdir "$BATS_TEST_TMPDIR/slow" tests/alone
+    printf '#!/bin/sh\nsleep 0.01\n' >"$BATS_TEST_TMPDIR/slow/true"
+    chmod +x "$BATS_TEST_TMPDIR/slow/true"
+    for i in 1 2 3; do
+        printf '@test "is alone" {\n    mkdir %s\n    sleep 0.2\n    rmdir %s\n}\n' \
+            "$BATS_TEST_TMPDIR/running" "$BATS_TEST_TMPDIR/running" \
+            >"tests/alone/$i.bats"
+    done
+    PATH=$BATS_TEST_TMPDIR/slow:$PATH run -0 test_command tests/alone
+    rm -r tests/alone
+    expect_equal "closing line" "3 passed, 0 failed, 0 skipped" "${lines[-1]}"
+}
+
 @test "scripts/test fails for a file that bats cannot read, and for no tests" {
     echo '@test "is cut off" {' >tests/lessons/broken.bats
     run -1 test_command tests/lessons/broken.bats
