@@ -434,6 +434,15 @@ small"
     expect_served
 }
 
+# A server that remembers sessions gives each of them a name.
+@test "09-ssl-server gives a session of TLS 1.2 no name, and no ticket" {
+    skip_unless openssl
+    serve
+    try openssl s_client -tls1_2 -connect "127.0.0.1:$PORT"
+    expect_equal "names" "    Session-ID: " "$(grep -a 'Session-ID:' "$OUT")"
+    run ! grep -a 'session ticket' "$OUT"
+}
+
 @test "09-ssl-server serves openssl s_client, curl and python3" {
     serve
     mkfifo "$BATS_TEST_TMPDIR/in"

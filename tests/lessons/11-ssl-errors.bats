@@ -14,6 +14,17 @@ all() {
     mapfile -t names < <(sed -n 's/^SSL_ERROR_\(.*\): .*/\1/p' "$1")
 }
 
+# A file that is full shows only when the last bytes are written.
+@test "11's solution says so when the certificate cannot be written" {
+    [[ -x $BUILD/solution/11-ssl-errors ]] || skip "it is not built"
+    [[ -e $certs/table ]] || skip "no certificates: openssl is not installed"
+    start_server peer "$BUILD/peers/rude-tls" honest \
+        "$certs/good.pem" "$certs/good.key"
+    try "$BUILD/solution/11-ssl-errors" -k /dev/full "$certs/root.pem" \
+        server.example 127.0.0.1 "$PORT"
+    expect_result 0 "11-ssl-errors: /dev/full: the certificate is not saved"
+}
+
 # try_all COMMAND...: as try does, without what the sanitizers say of a job's
 # own stack, which they don't know.
 try_all() {

@@ -79,6 +79,18 @@ heard() { grep -q " said $2\$" "$FOLDER/$1"; }
     expect_result 1 "21-multicast: sendto 239.1.2.3:$PORT: Message too long"
 }
 
+# The header of IPv6 does not count among the 65535 bytes that a length may be.
+@test "21-multicast takes 65527 bytes over IPv6" {
+    in_private -6 '
+        listen one ff15::21 0
+        message=$(printf "%065527d" 7)
+        say ff15::21 "$PORT" "$message"
+        await grep -q said "$FOLDER/one"
+        sed -n "s/.* said //p" "$FOLDER/one" | tr -d "\n" | wc -c'
+    expect_result 0 ""
+    expect_output --text '65527\n'
+}
+
 @test "21-multicast listen hears its group, and no other on the same port" {
     local own
     start_server listener "$program" listen 239.1.2.3 0

@@ -538,6 +538,14 @@ file or directory"
         honest "$certs/good-address.pem" "$certs/good-address.key"
     get_secure /
     expect_page 'hello\n'
+    # We end with close_notify ourselves, also if the reply is not what we wanted.
+    printf 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n' \
+        >"$BATS_TEST_TMPDIR/reply"
+    get_secure /
+    expect_result 1 "31-http-client: 127.0.0.1: 404 Not Found"
+    finish peer
+    (($(grep -c 'then close_notify' "$BATS_TEST_TMPDIR/peer.out") == 2))
+    printf 'HTTP/1.1 200 OK\r\n\r\nhello\n' >"$BATS_TEST_TMPDIR/reply"
     start_server peer2 "$BUILD/peers/rude-tls" -f "$BATS_TEST_TMPDIR/reply" \
         cut "$certs/good-address.pem" "$certs/good-address.key"
     get_secure / -o "$page"

@@ -253,6 +253,7 @@ bytes=-3 7-9 789
 bytes=-100 0-9 0123456789
 bytes=8-100 8-9 89
 bytes=5-99999999999999999999999999 5-9 56789
+Bytes=0-1 0-1 01
 END
     for line in bytes=10- bytes=-0 bytes=99999999999999999999999999-; do
         get 416 /ten "$line"
