@@ -971,12 +971,16 @@ traces() {
 @test "32-http-server sends a head together with its file" {
     local calls=$BATS_TEST_TMPDIR/calls
     make_site
+    truncate -s 100K "$site/middle"
     traces sendto,sendfile,setsockopt
     serve
     get 200 /1k
+    get 200 /middle
     get 200 /large
     stop server
     expect_equal "calls" "sendto 0
+sendto MSG_MORE
+sendfile
 sendto MSG_MORE
 setsockopt TCP_CORK [1]
 sendfile
