@@ -68,7 +68,7 @@ ECDHE-ECDSA-AES256-GCM-SHA384 good, a chain of 2\ngot 40 bytes, the same, then c
         expect_equal "lines" 4 "$(wc -l <"$OUT")"
         wait_for server "$NAME closed after $bytes bytes"
     done
-    try "$BUILD/08-ssl-wrap" -C "$certs/root.pem" -n server.example -t 0.2 \
+    try "$BUILD/08-ssl-wrap" -C "$certs/root.pem" -n server.example -t 1 \
         127.0.0.1 "$PORT"
     [[ $errors == "it is CN=good"* ]]
     expect_equal "complaints but for the last" "" \
