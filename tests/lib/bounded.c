@@ -1,14 +1,15 @@
 /*
  * bounded: runs a command for a limited time, and reports how it ended.
  *
- *     bounded [-r REPORT] SECONDS COMMAND [ARGUMENT...]
+ *     bounded [-p PATIENCE] [-r REPORT] SECONDS COMMAND [ARGUMENT...]
  *
  * Tests start every program through this one. Our exit status is:
  *   - the command's own status, if it exited by itself;
  *   - 128 + N if signal N ended it, as in a shell;
  *   - 124 if its time was up, or if SIGUSR1 told us to act as if it was.
- * We forward SIGINT and SIGTERM to the command. If we die, for any reason, the
- * kernel kills the command too, so no test leaves a process behind.
+ * We forward SIGINT and SIGTERM to the command, which has then PATIENCE seconds
+ * (3 unless given) to end. If we die, for any reason, the kernel kills the
+ * command too, so no test leaves a process behind.
  *
  * When the command has ended, everything that it has started ends too, also a
  * child that has become a daemon. For that the command has a process group of
@@ -43,7 +44,7 @@
 #include <unistd.h>
 
 enum { TIMED_OUT = 124, CANNOT_RUN = 126, SIGNALLED = 128 };
-enum { PATIENCE_SECONDS = 3 };
+enum { PATIENCE_SECONDS = 3 }; /* unless -p says otherwise */
 enum { MOST_ROUNDS = 1000, ROUND_NANOSECONDS = 1000000 }; /* of kill_all */
 enum { MOST_PRINTED = 256 << 20 }; /* bytes, in one file */
 
@@ -117,12 +118,13 @@ static const struct ending endings[] = {
 
 static volatile sig_atomic_t child;
 static volatile sig_atomic_t time_is_up;
+static volatile sig_atomic_t patience_seconds = PATIENCE_SECONDS;
 
-/* The alarm kills the command if it does not end within PATIENCE_SECONDS. */
+/* The alarm kills the command if it does not end within patience_seconds. */
 static void forward_signal(int signal_number) {
     int saved = errno;
     (void)kill((pid_t)child, signal_number);
-    (void)alarm(PATIENCE_SECONDS);
+    (void)alarm((unsigned)patience_seconds);
     errno = saved;
 }
 
@@ -135,7 +137,9 @@ static void set_time_is_up(int signal_number) {
 }
 
 static _Noreturn void usage(void) {
-    fputs("usage: bounded [-r REPORT] SECONDS COMMAND [ARGUMENT...]\n", stderr);
+    fputs("usage: bounded [-p PATIENCE] [-r REPORT] SECONDS COMMAND "
+          "[ARGUMENT...]\n",
+          stderr);
     exit(2);
 }
 
@@ -343,17 +347,23 @@ static int wait_for_command(pid_t pid, const char *report) {
 
 int main(int argc, char **argv) {
     const char *report = "/dev/null";
+    char *end;
     for (;;) {
-        int option = getopt(argc, argv, "+r:");
+        int option = getopt(argc, argv, "+p:r:");
         if (option == -1)
             break;
-        if (option != 'r')
+        if (option == 'p') {
+            patience_seconds = (sig_atomic_t)strtol(optarg, &end, 10);
+            if (*end != '\0' || patience_seconds < 1)
+                usage();
+        } else if (option == 'r') {
+            report = optarg;
+        } else {
             usage();
-        report = optarg;
+        }
     }
     if (argc - optind < 2)
         usage();
-    char *end;
     double seconds = strtod(argv[optind], &end);
     if (*end != '\0' || !(seconds > 0 && seconds < 1e6))
         usage();

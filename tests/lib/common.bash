@@ -6,11 +6,14 @@ bats_require_minimum_version 1.5.0
 cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
 . tests/lib/proc.bash
 BUILD=${BUILD:-build}
-# How long a command may take, and a program in the background. Under the
-# sanitizers, a program takes many times as long to start and to end.
+# How long a command may take, and a program in the background, and how long one
+# may take to end when it is told to. Under the sanitizers, a program takes many
+# times as long to start and to end: each of its processes looks for leaks.
+patience=3
 if [[ $BUILD == *asan* ]]; then
     SECONDS_ALLOWED=${SECONDS_ALLOWED:-30}
     START_SECONDS=${START_SECONDS:-100}
+    patience=30
 fi
 SECONDS_ALLOWED=${SECONDS_ALLOWED:-10}
 START_SECONDS=${START_SECONDS:-30}
@@ -65,7 +68,7 @@ need_ring() {
 # ended, when it did not end by itself, is left in $BATS_TEST_TMPDIR/ending.
 bounded() {
     choose_lens "$SECONDS_ALLOWED" "$@"
-    "$BUILD/tests/bounded" -r "$BATS_TEST_TMPDIR/ending" \
+    "$BUILD/tests/bounded" -p "$patience" -r "$BATS_TEST_TMPDIR/ending" \
         "$allowed" "${lens[@]}" "$@"
 }
 
@@ -83,7 +86,7 @@ start() {
     shift
     : >"$BATS_TEST_TMPDIR/$name.out"
     choose_lens "$START_SECONDS" "$@"
-    "$BUILD/tests/bounded" -r "$BATS_TEST_TMPDIR/$name.ending" \
+    "$BUILD/tests/bounded" -p "$patience" -r "$BATS_TEST_TMPDIR/$name.ending" \
         "$allowed" "${lens[@]}" "$@" </dev/null \
         >"$BATS_TEST_TMPDIR/$name.out" 2>"$BATS_TEST_TMPDIR/$name.err" 3>&- &
     echo $! >"$BATS_TEST_TMPDIR/$name.pid"

@@ -17,6 +17,7 @@ is_gone() {
     run -143 "$bounded" 5 sh -c 'kill $$'
     run -126 "$bounded" 5 "$BATS_TEST_TMPDIR/nothing"
     run -2 "$bounded" 5
+    run -2 "$bounded" -p 0 5 true
 }
 
 @test "bounded says what a command was doing when its time was up" {
