@@ -141,11 +141,14 @@ static bool add_file(struct client *client, struct answer *answer,
 /* ---- A folder, and what else a target leads to ----------------------------
  */
 
-/* Adds a page that lists a folder. */
+/* Adds a page that lists a folder. With many names, this takes long. So it ends
+ * the turn of this client, or a thousand such requests, which fit into one
+ * recv, would keep the others waiting. */
 static void add_list(struct client *client, struct answer *answer,
                      const struct file *folder) {
     char title[FILES_PATH_BYTES + 1] = "/";
     struct output page = {0};
+    client->has_had_turn = true;
     if (strcmp(folder->path, ".") != 0)
         (void)snprintf(title, sizeof title, "/%s", folder->path);
     if (files_list(folder, title, &page) < 0) {

@@ -104,7 +104,7 @@ static void wait_for_request(struct client *client) {
 /* Sets the state that follows from what is left to be sent, and waits for what
  * it needs. */
 static void choose_state(struct client *client) {
-    if (send_is_pending(client)) {
+    if (send_is_pending(client) || client->has_had_turn) {
         set_state(client, WRITING);
         loop_start_timer(&client->server->write_time, &client->timer);
         watch_client(client, EPOLLOUT);
@@ -128,7 +128,7 @@ static void handle_input(struct client *client, const char *bytes,
             return;
         }
     } while (result == REQUEST_INTERRUPTED && !client->closes &&
-             !send_is_pending(client));
+             !send_is_pending(client) && !client->has_had_turn);
     /* What comes behind the last request is ignored. */
     if (!client->closes && !request_store(client, &requests)) {
         close_client(client);
@@ -186,7 +186,8 @@ static void receive_input(struct client *client) {
         recv(client->watcher.fd, server->received, INPUT_BYTES, 0);
     if (received < 0 && send_is_worth_another_try(errno))
         return;
-    /* A client that closes at once may reset our goodbye, which is no news. */
+    /* If a client closes at once, its kernel may answer our last bytes with a
+     * reset. That is not worth a line. */
     if (received < 0 && client->state != LEAVING)
         warn("recv");
     if (received <= 0) {
@@ -203,10 +204,11 @@ static void receive_input(struct client *client) {
     handle_encrypted_input(client);
 }
 
-/* Sends more. When all has been sent, the next request may have come already.
- */
+/* Sends more, if not all has been sent. When it has, the next request may have
+ * come already. */
 static void continue_reply(struct client *client) {
-    if (!send_more(client))
+    client->has_had_turn = false;
+    if (send_is_pending(client) && !send_more(client))
         close_client(client);
     else if (send_is_pending(client))
         loop_start_timer(&client->server->write_time, &client->timer);

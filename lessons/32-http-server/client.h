@@ -29,8 +29,9 @@ struct client {
     struct loop_watcher watcher;
     struct loop_timer timer;
     enum client_state state;
-    bool closes;       /* after this reply */
-    bool has_ended;    /* by TLS, the client has said that no more will come */
+    bool closes;    /* we close after this reply */
+    bool has_ended; /* over TLS, the client has said that no more will come */
+    bool has_had_turn; /* it got the list of a folder: now others are served */
     struct file *file; /* whose bytes are still to be sent, or NULL */
     off_t at;          /* from here on */
     uint64_t left;     /* so many */

@@ -10,8 +10,7 @@
  * thread for each client, and sends the field `ETag`. It closes each
  * connection after its reply. You write the code for ranges, in
  * `reply_with_file`. (`reply.c` of this lesson does nearly the same for the
- * server, but it also takes a date in If-Range. Try the exercise first without
- * a look at `reply.c`.)
+ * server. Try the exercise first without a look at it.)
  *
  * The bytes of a file are counted from 0. In a file of 1000 bytes,
  * `bytes=0-99` means the first 100 bytes, and `bytes=900-` means all from byte

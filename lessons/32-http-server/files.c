@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { OPEN_TRIES = 100 };
+
 static const char index_name[] = "index.html";
 
 static const struct {
@@ -80,8 +82,8 @@ static bool unescape(const char *bytes, size_t length, char *path) {
         if (byte == '%') {
             byte = read_escape(bytes + i, length - i);
             used = 3;
-            /* A slash that is escaped is part of a name, and no name of a file
-             * can have one. A NUL would end the path. */
+            /* -1 is a wrong escape. A slash that is escaped is part of a name,
+             * and no name of a file can have one. A NUL would end the path. */
             if (byte <= 0 || byte == '/')
                 return false;
         }
@@ -155,13 +157,18 @@ static int open_by_parts(int root, const char *path) {
 }
 
 /* Opens a path beneath root. O_NONBLOCK, because to open a pipe would wait for
- * somebody who writes into it. */
+ * somebody who writes into it. If something is renamed at the same moment,
+ * anywhere on this machine, the kernel may not be sure where a ".." in a link
+ * leads. Then it says EAGAIN, and we try again: openat2(2). */
 static int open_beneath(int root, const char *path) {
     struct open_how how = {
         .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+    long fd = -1;
+    errno = EAGAIN;
+    for (int i = 0; i < OPEN_TRIES && fd < 0 && errno == EAGAIN; i++)
+        fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     if (fd < 0 && (errno == ENOSYS || errno == EPERM))
         return open_by_parts(root, path);
     return (int)fd;
@@ -177,7 +184,6 @@ static enum files_result result_of(int error) {
     case EXDEV: /* it would lead out of the root */
     case ENAMETOOLONG:
     case ENXIO: /* a socket */
-    case EAGAIN:
         return FILES_NONE;
     default:
         return FILES_FAILED; /* errno is still that error */
@@ -185,7 +191,8 @@ static enum files_result result_of(int error) {
 }
 
 /* Opens the index of a folder, which has this path beneath root. *fd is the
- * folder, and becomes the index. If there is none, the folder is listed. */
+ * folder, and becomes the index. If there is none, the folder is listed: but
+ * not if there is one that cannot be opened. */
 static enum files_result open_index(int root, const char *path, int *fd,
                                     struct stat *status) {
     struct stat index_status;
@@ -197,13 +204,13 @@ static enum files_result open_index(int root, const char *path, int *fd,
     if ((size_t)length >= sizeof index_path)
         return FILES_FOLDER; /* no path can be so long */
     int index = open_beneath(root, index_path);
-    if (index < 0 && result_of(errno) == FILES_NONE)
+    if (index < 0 && errno == ENOENT)
         return FILES_FOLDER;
     if (index < 0) {
         int error = errno;
         (void)close(*fd);
         errno = error;
-        return FILES_FAILED;
+        return result_of(error);
     }
     if (fstat(index, &index_status) < 0 || !S_ISREG(index_status.st_mode)) {
         (void)close(index);

@@ -228,10 +228,10 @@ static void open_door(struct door *door, in_port_t port) {
 /* ---- The server ------------------------------------------------------------
  */
 
-/* Handles events for so many milliseconds, or until there are some (-1). The
- * lines of the log are written once for all of them. A file that has been
- * opened for one of them may serve the others, too, but no event that comes
- * later. */
+/* Waits for events, but not longer than so many milliseconds (-1: for ever),
+ * and handles them. The lines of the log are written once for all of them. A
+ * file that has been opened for one of them may serve the others, too, but no
+ * event that comes later. */
 static void handle_events(struct server *server, int milliseconds) {
     if (loop_turn(&server->loop, milliseconds) < 0) {
         warn("epoll_wait");

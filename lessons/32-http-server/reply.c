@@ -74,7 +74,7 @@ const char *reply_format_date(time_t time, char *text) {
 }
 
 /* Reads a time as HTTP has it. The two old forms are not read: then a condition
- * is ignored, and the client gets the whole file. */
+ * is ignored. */
 static bool parse_date(const struct http_text *value, time_t *time) {
     char text[REPLY_DATE_BYTES];
     struct tm parts = {0};
@@ -186,17 +186,12 @@ static bool has_good_copy(const struct reply *reply,
 }
 
 /* A part of the file is of use only if the client's other part is of the same
- * file: RFC 9110, section 13.1.5. A date proves this less well than an ETag: a
- * file may change twice in a second. So it must be exactly the same. */
+ * file: RFC 9110, section 13.1.5. Only an ETag proves that. A file may change
+ * twice in a second, so the field may have a date, but it never counts here. */
 static bool is_range_wanted(const struct reply *reply,
                             const struct http_head *head) {
     const struct http_text *value = http_find(head, "If-Range");
-    time_t time;
-    if (value == NULL)
-        return true;
-    if (parse_date(value, &time))
-        return reply->modified == time;
-    return is_etag(reply, *value);
+    return value == NULL || is_etag(reply, *value);
 }
 
 /* ---- Ranges ----------------------------------------------------------------

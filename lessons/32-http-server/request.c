@@ -13,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { SKIPPED_BODY = 1 << 20 }; /* we pass over no longer body of a request */
+enum { SKIPPED_BODY = 1 << 20 }; /* the longest body that we pass over */
 
 void request_collect(struct client *client, const char *bytes, size_t length,
                      struct requests *requests) {
@@ -237,7 +237,7 @@ enum request_result request_handle(struct client *client,
     static struct http_head head;
     const struct output *output = &client->server->output;
     const char *flaw;
-    while (!client->closes && client->file == NULL &&
+    while (!client->closes && client->file == NULL && !client->has_had_turn &&
            output->length < OUTPUT_FULL) {
         skip_body(client, requests);
         if (client->to_skip == 0)

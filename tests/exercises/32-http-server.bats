@@ -186,13 +186,23 @@ starter does."
     expect_no_part bytes=-0 --hint "$none_hint"
     expect_no_part bytes=18446744073709551620- --hint "$none_hint"
     expect_no_part bytes=99999999999999999999999999999999- --hint "$none_hint"
+    expect_no_part bytes=18446744073709551620-18446744073709551630 \
+        --hint "$none_hint"
+    # An empty file has no byte at all.
+    next_run
+    serves 0
+    expect_no_part bytes=0- --hint "$none_hint"
+    expect_no_part bytes=0-5 --hint "$none_hint"
+    expect_no_part bytes=-5 --hint "$none_hint"
+    expect_no_part bytes=-0 --hint "$none_hint"
 }
 
 @test "sends the whole file when it does not understand the Range" {
     local value
     serves_some
-    for value in lines=1-2 bytes=5-2 bytes=a-b bytes=0-1,5-6 bytes=2-4x \
-        bytes=x2-4 bytes=2 bytes= bytes=- 2-4 bytes=+2-4 bytes=2-+4 bytes=--4; do
+    for value in lines=1-2 bytes=5-2 bytes=5-4 bytes=a-b bytes=2-4x \
+        bytes=x2-4 bytes=2 bytes= bytes=- 2-4 bytes=+2-4 bytes=2-+4 bytes=--4 \
+        bytes=0-1,5-6 'bytes=0-1, 5-6' bytes=-2,0-1 bytes=2000-3000,0-1; do
         asks "$value"
         expect_whole --hint "$ignore_hint"
     done
@@ -210,8 +220,12 @@ the status is not 416."
     asks -e "$etag" bytes=2-4
     expect_reply 206 --hint "$condition_hint"
     expect_bytes 2 3 --hint "$condition_hint"
+    asks -e "$etag" "bytes=$size-"
+    expect_reply 416 --hint "If-Range has the ETag of this file, so the range \
+counts: the file has no such bytes."
     for value in '"other"' "W/$etag" "${etag%\"}" "${etag//\"/}" "${etag}x" \
-        "\"x${etag:2}" "${etag~~}" 'Sun, 06 Nov 1994 08:49:37 GMT'; do
+        "\"x${etag:2}" "${etag~~}" 'Sun, 06 Nov 1994 08:49:37 GMT' '' '*' \
+        "\"other\", $etag" "$etag, \"other\""; do
         [[ $value != "$etag" ]] || continue # it has no letters
         asks -e "$value" bytes=2-4
         expect_whole --hint "$condition_hint"
@@ -239,6 +253,9 @@ the status is not 416."
     asks -H bytes=2-4
     expect_reply 200 --hint "$head_hint"
     expect_field "Content-Length: $size" --hint "$head_hint"
+    asks -H bytes=-2
+    expect_reply 200 --hint "$head_hint"
+    expect_field "Content-Length: $size" --hint "$head_hint"
     asks -H bytes=5000-
     expect_reply 200 --hint "$head_hint"
 }
@@ -246,6 +263,7 @@ the status is not 416."
 @test "sends a large part of a large file, byte for byte" {
     serves 6000000
     expect_part bytes=1000000-4999999 1000000 4999999 --hint "$large_hint"
+    expect_part bytes=-3000000 3000000 5999999 --hint "$large_hint"
     next_run
     by_hand "truncate -s 5G $FILE && echo hello $RANDOM >>$FILE"
     (ulimit -Sf unlimited && truncate -s 5G "$FILE" &&
