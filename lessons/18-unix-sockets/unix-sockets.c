@@ -113,11 +113,15 @@ static int ask_peer(int fd, struct ucred *peer) {
  * returns what recv(2) returns. But if a message is longer than PIECE_BYTES,
  * returns -1 with errno EMSGSIZE. With MSG_TRUNC, recv returns the length of
  * the whole message. Without it, recv would return PIECE_BYTES, and we would
- * not notice that the rest of the message is lost. */
+ * not notice that the rest of the message is lost.
+ *
+ * A byte that was sent with MSG_OOB makes poll report the socket, but recv
+ * passes it over. With MSG_DONTWAIT, it then fails with EAGAIN. Without, it
+ * would wait, and the deadline would not count. */
 static ssize_t receive(struct deadline end, int fd, char piece[PIECE_BYTES]) {
     if (deadline_wait(end, fd, POLLIN) < 0)
         return -1;
-    ssize_t received = recv(fd, piece, PIECE_BYTES, MSG_TRUNC);
+    ssize_t received = recv(fd, piece, PIECE_BYTES, MSG_TRUNC | MSG_DONTWAIT);
     if (received > PIECE_BYTES) {
         errno = EMSGSIZE;
         return -1;
@@ -144,8 +148,8 @@ static _Noreturn void report_in_use(const struct address *own, const char *path,
     if (!is_abstract(path) && is_other_file(path))
         errx(1, "bind %s: there is a file, and it is not a socket", path);
 
-    /* EAGAIN means that a live server is so busy that connect would have to
-     * wait. */
+    /* With SOCK_NONBLOCK, connect does not wait for a live server whose queue
+     * is full. It fails with EAGAIN. */
     int fd = make_socket(type | SOCK_NONBLOCK);
     int result = connect(fd, (const struct sockaddr *)&own->name, own->length);
     if (result == 0 || errno == EAGAIN)

@@ -180,11 +180,14 @@ static int open_listener(in_port_t port) {
     return fd;
 }
 
-/* Listens at the path. If there is a file already, we remove it. It is left
- * from a process that has ended, or it is that of the old process, which needs
- * it no more. */
+/* Listens at the path. If there is a socket's file already, we remove it. It is
+ * left from a process that has ended, or it is that of the old process, which
+ * needs it no more. A file of another kind is not ours: lesson 18. */
 static int open_control(const struct sockaddr_un *address) {
     int fd = make_unix_socket();
+    struct stat file;
+    if (lstat(address->sun_path, &file) == 0 && !S_ISSOCK(file.st_mode))
+        errx(1, "%s is a file, and not a socket", address->sun_path);
     if (unlink(address->sun_path) < 0 && errno != ENOENT)
         err(1, "unlink %s", address->sun_path);
     /* Without this, other users could connect here and get our listener, and
@@ -244,10 +247,12 @@ static void answer_successor(struct server *server) {
 }
 
 /* The new process has confirmed, or has ended. If it has confirmed, it accepts
- * all clients from now on, also those that are in the queue already. */
+ * all clients from now on, also those that are in the queue already. (Why
+ * MSG_DONTWAIT? See `receive` in lesson 18.) */
 static void receive_confirmation(struct server *server) {
     char byte;
-    ssize_t received = recv(server->polled[SUCCESSOR].fd, &byte, 1, 0);
+    ssize_t received =
+        recv(server->polled[SUCCESSOR].fd, &byte, 1, MSG_DONTWAIT);
     close_place(server, SUCCESSOR);
     if (received <= 0) {
         warnx("the new process has not confirmed, so we go on");

@@ -17,10 +17,10 @@
  * It is called as `20-sendfile FILE PORT`. A client sends the line `FIRST
  * LAST`: two numbers in digits, with one blank between them. They are the
  * numbers of the first and of the last byte that it wants, and the first byte
- * of the file has the number 0. The server answers with a line that says how
- * many bytes will follow. Then it sends these bytes, and closes the
- * connection. You may copy from `sendfile.c`, and include `listener.h`,
- * `number.h` and `deadline.h` (for `deadline_pause`).
+ * of the file has the number 0. It sends nothing behind its line. The server
+ * answers with a line that says how many bytes will follow. Then it sends these
+ * bytes, and closes the connection. You may copy from `sendfile.c`, and include
+ * `listener.h`, `number.h` and `deadline.h` (for `deadline_pause`).
  *
  * 1. It listens, and says where. The first line that it prints is `listening
  *    on 127.0.0.1:PORT`. If PORT is 0, it takes a free port and prints that

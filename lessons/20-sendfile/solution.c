@@ -27,7 +27,7 @@
 enum {
     LARGEST_PORT = 65535,
     BACKLOG = 128,
-    CLIENTS = 1000,   /* at the same time; more wait in the queue */
+    CLIENTS = 100,    /* at the same time; more wait in the queue */
     LINE_BYTES = 64,  /* of a request, with its newline */
     REPLY_BYTES = 32, /* for a number and a newline */
     PAUSE_MS = 10,    /* after a call failed because something had run out */

@@ -50,8 +50,8 @@ struct client {
 void client_admit(struct server *server, int fd,
                   const struct sockaddr_in *peer);
 
-/* No byte of the next request has been read yet. The client gets new time for
- * it, unless it still has to take a reply. */
+/* Call this between two requests. The client gets new time for the next one,
+ * unless it still has to take a reply. */
 void client_expect_request(struct client *client);
 
 /* Adds the timeouts of clients to the server's loop. */

@@ -15,8 +15,8 @@ enum { FILES_PATH_BYTES = 4096 };
 
 /* What a target such as "/a%20b?c" leads to. */
 enum files_result {
-    FILES_FILE,   /* a file, which is open */
-    FILES_FOLDER, /* a folder, which is open */
+    FILES_FILE,   /* a file */
+    FILES_FOLDER, /* a folder, to be listed */
     FILES_MOVED,  /* a folder, but the slash at the end is missing */
     FILES_NONE,   /* nothing that we serve */
     FILES_BAD,    /* the target is not a path */
@@ -29,8 +29,8 @@ enum files_result {
  * For "/" it is ".". path has FILES_PATH_BYTES.
  *
  * Returns FILES_FILE when this is a path that we may look for, FILES_NONE when
- * a part of it begins with a dot, and FILES_BAD when it has a NUL, a wrong
- * escape, an escaped slash or a "#", or is too long.
+ * a part of it begins with a dot, and FILES_BAD when it begins with no slash,
+ * has a NUL, a wrong escape, an escaped slash or a "#", or is too long.
  */
 enum files_result files_parse_target(const struct http_text *target,
                                      char *path);

@@ -61,7 +61,7 @@ enum {
     OUTPUT_BYTES = 512 * 1024, /* more is allocated when it is needed */
     /* A line has parts of a head, each byte as four characters at most. */
     LINE_BYTES = 5 * HEAD_BYTES,
-    LOG_BYTES = 64 * 1024, /* more bytes of lines are two writes */
+    LOG_BYTES = 64 * 1024, /* more bytes of lines take more writes */
     PAUSE_MS = 20,         /* after an accept that failed */
     STOP_MS = 1000,        /* for replies that are being sent when we end */
 };

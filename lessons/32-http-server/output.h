@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* It is empty when all of it is 0. */
+/* Set all of it to 0: then it is empty. */
 struct output {
     char *bytes;
     size_t length;

@@ -50,8 +50,8 @@ static void write_digits(char *text, int number, int digits) {
     }
 }
 
-/* Each reply has such a date, and strftime(3) would take three times as long.
- */
+/* Each reply with a file has such a date, and strftime(3) would take more than
+ * twice as long. */
 const char *reply_format_date(time_t time, char *text) {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";

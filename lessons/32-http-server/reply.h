@@ -29,9 +29,9 @@ struct reply {
 };
 
 /*
- * Decides about a file, of which status is what fstat(2) says: the conditions
- * of the request (RFC 9110, section 13) and its range (section 14). The result
- * has one of these statuses:
+ * Decides about a file. status is what fstat(2) says of it. It looks at the
+ * conditions of the request (RFC 9110, section 13) and at its range (section
+ * 14). The result has one of these statuses:
  *
  *   200  the whole file
  *   206  the part from first on, of length bytes

@@ -19,13 +19,13 @@ struct requests {
 /* What became of them. */
 enum request_result {
     REQUEST_ALL,         /* what is left is the beginning of one */
-    REQUEST_INTERRUPTED, /* the replies must be sent before more are handled, if
-                            any */
+    REQUEST_INTERRUPTED, /* the replies must be sent first: there may be more
+                            requests */
     REQUEST_USELESS,     /* the connection is of no more use */
 };
 
-/* Puts what was unread of the client, and length bytes that have come, one
- * behind the other. */
+/* Puts what was unread of the client into *requests, and behind it length bytes
+ * that have come. */
 void request_collect(struct client *client, const char *bytes, size_t length,
                      struct requests *requests);
 

@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 enum {
-    SENDFILE_BYTES = 1 << 20, /* before other clients have a turn */
-    CORK_BYTES = 256 * 1024,  /* for a file of fewer, it does not pay */
+    SENDFILE_BYTES = 1 << 20, /* before other clients are served */
+    CORK_BYTES = 256 * 1024,  /* with fewer bytes left, it saves nothing */
 };
 
 bool send_is_worth_another_try(int error) {
@@ -58,8 +58,8 @@ static bool send_bytes(struct client *client, const char *bytes, size_t length,
     return store_unsent(client, bytes + sent, length - (size_t)sent);
 }
 
-/* Encrypts all of the output: what fits into one record becomes one record. By
- * the same send leaves what OpenSSL has to say itself. */
+/* Encrypts all of the output: what fits into one record becomes one record.
+ * What OpenSSL itself has to say leaves by the same send. */
 static bool send_encrypted(struct client *client) {
     struct output *output = &client->server->output;
     struct wire *wire = &client->server->wire;

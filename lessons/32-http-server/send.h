@@ -14,8 +14,9 @@
 /* send_output, send_reply, send_more and send_add_file return false when the
  * connection is of no more use. */
 
-/* Sends all of the server's output to the client, in one call, and by TLS what
- * OpenSSL has for it. What the kernel does not take is stored. */
+/* Sends all of the server's output to the client, in one call. Over TLS, what
+ * OpenSSL itself has to say leaves with it. What the kernel does not take is
+ * stored. */
 bool send_output(struct client *client);
 
 /* Sends the output, and as much of the client's file as the client takes. */

@@ -15,9 +15,10 @@
 enum {
     HEAD_BYTES = 8192,       /* the longest head of a request */
     INPUT_BYTES = 64 * 1024, /* what one recv may return */
-    /* What OpenSSL makes of it: it may have had a part of a record before. */
+    /* What OpenSSL makes of one recv, and of the part of a record that came
+     * before. */
     PLAIN_BYTES = INPUT_BYTES + 16 * 1024,
-    OUTPUT_FULL = 256 * 1024, /* so long, it is sent before more is added */
+    OUTPUT_FULL = 256 * 1024, /* so much output is sent before more is added */
 };
 
 struct server {

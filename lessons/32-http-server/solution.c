@@ -29,7 +29,7 @@ enum {
     HEAD_BYTES = 8192,
     PIECE_BYTES = 65536,
     ETAG_BYTES = 64,
-    PATIENCE_MS = 5 * 1000, /* with a client that does nothing */
+    PATIENCE_MS = 5 * 1000, /* for a head, and for each send */
     PAUSE_MS = 100,         /* after a call that failed */
 };
 
@@ -230,8 +230,8 @@ static void reply_with_file(const struct client *client,
 /* ---- The request -----------------------------------------------------------
  */
 
-/* Reads the head of a request. Returns false when there is none, and the client
- * has been told. */
+/* Reads the head of a request. Returns false when there is none. If something
+ * came that is no head, the client has been told. */
 static bool receive_head(const struct client *client, char bytes[HEAD_BYTES],
                          struct http_head *head) {
     struct deadline deadline = deadline_after(PATIENCE_MS);

@@ -191,7 +191,7 @@ for the status. Reply to every other line with \"unknown request\" and a newline
     serve
     by_hand_ask hello
     by_hand_ask statusx
-    for line in hello statusx ' status' '' stat; do
+    for line in hello statusx $'status\t1' ' status' '' stat; do
         ask "$line"$'\n'
         expect_reply $'unknown request\n' --hint "$hint"
     done

@@ -334,6 +334,10 @@ print the line, send one byte to the old process."
     ask -n
     says heir "a listener at port $PORT, *" ||
         fail "this is not its listener" --hint "$give_hint"
+    [[ $line != *non-blocking* ]] || says heir '*, non-blocking' ||
+        fail "its listener was non-blocking, and is blocking now" --hint "Leave \
+the flags of the listener as they are. They belong to the old process, too, for it \
+has the same open socket."
     [[ $BUILD != *asan* ]] || return 0 # there are no faults
     next_run
     need_faults

@@ -251,6 +251,7 @@ has_taken_all_or_rests() {
     local request hint=$number_hint
     serves 1000
     for request in "" "7" "x y" "1 2x" "1  2" "+1 2" "1 2 3" "-1 2" \
+        $'1\t2' " 1 2" $'1 2\r' \
         "18446744073709551616 5" "0 18446744073709551617"; do
         HAND=("${HAND[@]:0:2}")
         [[ $request != "1  2" ]] || hint="There is one blank between the two \

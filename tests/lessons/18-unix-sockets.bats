@@ -135,6 +135,22 @@ os.wait()
     said ''
 }
 
+# poll reports such a byte, and recv does not return it.
+@test "18-unix-sockets is not kept waiting by a byte that is out of band" {
+    skip_unless python3
+    serve
+    start rude_client python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.send(b"x", socket.MSG_OOB)
+print("sent", flush=True)
+time.sleep(60)' "$socket"
+    wait_for rude_client sent
+    wait_for server "18-unix-sockets: recv from process *: *" err
+    expect_served
+}
+
 @test "18-unix-sockets' client prints what comes, to the end, in whatever pieces" {
     local peer_socket=$BATS_TEST_TMPDIR/peer
     start peer "$rude" serve "$peer_socket" -6 61 620a63 0a
