@@ -539,8 +539,7 @@ file or directory"
     get_secure /
     expect_page 'hello\n'
     # We end with close_notify ourselves, also if the reply is not what we wanted.
-    printf 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n' \
-        >"$BATS_TEST_TMPDIR/reply"
+    printf 'HTTP/1.1 404 Not Found\r\n\r\nnothing\n' >"$BATS_TEST_TMPDIR/reply"
     get_secure /
     expect_result 1 "31-http-client: 127.0.0.1: 404 Not Found"
     finish peer
