@@ -8,7 +8,7 @@
 /*
  * Reads the number in text, a C string of any length: decimal digits and
  * nothing else, so no sign, no blank and no empty string. Zeros may stand in
- * front. The number must be at least least and at most most.
+ * front. The number must not be below `least`, nor above `most`.
  *
  * Returns 0 and puts the number into *number. Otherwise it returns -1, leaves
  * *number as it was, and sets errno: EINVAL when text is not a number in

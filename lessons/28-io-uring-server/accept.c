@@ -28,7 +28,7 @@ void accept_open_spare(struct server *server) {
 }
 
 /* As in lesson 02. The sockets that it accepts inherit TCP_NODELAY: lesson 05.
- * It is not SOCK_NONBLOCK: then the kernel would answer EAGAIN, and not wait.
+ * It is not SOCK_NONBLOCK: then the kernel might answer EAGAIN, and not wait.
  */
 void accept_open_listener(struct server *server, in_port_t *port) {
     struct sockaddr_in own = {

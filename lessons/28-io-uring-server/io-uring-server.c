@@ -52,8 +52,8 @@ enum {
     LARGEST_NUMBER = 65535, /* on the command line */
     MOST_FOR_ONE = 2, /* requests that we make because of one completion */
     KEPT_BYTES = 8 * 1024 * 1024, /* free memory that malloc may keep */
-    QUIET_MS = 20,                /* so long no completion, and we may end */
-    STOP_MS = 1000                /* but after this we end in any case */
+    QUIET_MS = 20, /* without a completion for so long, we may end */
+    STOP_MS = 1000 /* but after this we end in any case */
 };
 
 static _Noreturn void usage(FILE *out, int status) {

@@ -85,9 +85,9 @@ void ring_open(struct ring *ring) {
     ring->fd = (int)syscall(SYS_io_uring_setup, REQUESTS, &made);
     if (ring->fd < 0)
         refuse_to_run();
-    /* Both queues are in one piece of memory, but for the requests themselves.
-     * It ends where the array of the one queue ends, or that of the other,
-     * whichever comes later. */
+    /* Both queues are in one piece of memory; only the requests themselves are
+     * in another. The first piece ends where the array of the one queue ends,
+     * or that of the other, whichever comes later. */
     size_t requests_end =
         made.sq_off.array + made.sq_entries * sizeof(unsigned);
     size_t completions_end =

@@ -45,8 +45,8 @@ struct ring {
  * program with status 1. */
 void ring_open(struct ring *ring);
 
-/* Returns a request for this descriptor, or for none (-1). But for the
- * descriptor and the tag, all of it is zero. The caller fills it in, before
+/* Returns a request for this descriptor, or for none (-1). All of it is
+ * zero, except the descriptor and the tag. The caller fills it in, before
  * anything else is called here. The kernel sees it at the next
  * ring_submit_and_wait. There must be a place for it: see ring_has_places. */
 struct io_uring_sqe *ring_new_request(struct ring *ring, enum kind kind,
@@ -76,8 +76,9 @@ enum kind ring_kind(const struct io_uring_cqe *completion);
 int ring_descriptor(const struct io_uring_cqe *completion);
 
 /* Returns 1 for errors of a completion that are not failures: the client is
- * still there, and we may ask again. ENOBUFS says that no buffer was free (but
- * for accept, that memory has run out); ECANCELED, that we have cancelled it.
+ * still there, and we may ask again. ENOBUFS says that no buffer was free (for
+ * accept, it says that memory has run out); ECANCELED, that we have cancelled
+ * it.
  */
 int ring_is_worth_another_try(int error);
 

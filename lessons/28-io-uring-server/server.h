@@ -18,7 +18,7 @@ struct server {
     int spare;   /* open on /dev/null; -1 while we do without it */
     int clients; /* how many are connected */
     int most_clients;
-    int has_reported_full; /* and no client has been admitted since then */
+    int has_reported_full; /* and has admitted no client since then */
     int is_stop_requested; /* a signal has come */
     struct client all[DESCRIPTORS];
 };
